@@ -1,0 +1,269 @@
+//! The error of a connect and what callers branch on.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+use crate::text::printable;
+
+/// The result of everything that can fail here.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Describes why a connector could not be built or a connection not be opened.
+///
+/// It clones cheaply, so that all tasks that waited for one attempt get the same error. Its text is one
+/// lower-case clause that names the offending value (never a secret one) and hints the remedy; the cause
+/// is only in [`source`](StdError::source).
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+    stale_password: bool,
+}
+
+/// Tells the kinds of failure apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A parameter, a combination of parameters or the server's access rules are wrong; trying again does not help.
+    Configuration,
+    /// No TCP connection came about.
+    Connect,
+    /// No credentials to sign with.
+    Credentials(CredentialsFailure),
+    /// The driver failed in a way that has no kind of its own.
+    Driver,
+    /// A host name is not what it has to be.
+    Host,
+    /// The server refused the user or the password.
+    Login,
+    /// No region, or one that cannot be.
+    Region,
+    /// The host name could not be resolved.
+    Resolve,
+    /// The server takes no more logins for now.
+    Throttled,
+    /// The time for the whole connect, or for one address of it, ran out.
+    Timeout,
+    /// TLS was not offered, or the server's certificate did not stand up to verification.
+    Tls,
+    /// The token could not be signed.
+    Token,
+    /// The server is not ready for now; trying again later helps.
+    Transient,
+}
+
+/// Tells why there are no credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CredentialsFailure {
+    /// They are past their expiry.
+    Expired,
+    /// The source that is configured failed.
+    Failed,
+    /// No source is configured.
+    NotConfigured,
+    /// The source gave no answer in time.
+    TimedOut,
+}
+
+impl Error {
+    /// Creates an error of a kind, for plugins and driver adapters.
+    ///
+    /// The message should be one lower-case clause without a period and must not repeat the cause's text.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { kind, message: message.into(), source: None, stale_password: false }))
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Arc::make_mut(&mut self.0).source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Marks a refused login that a newer password may mend.
+    #[must_use]
+    pub fn with_stale_password(mut self) -> Self {
+        Arc::make_mut(&mut self.0).stale_password = true;
+        self
+    }
+
+    /// Replaces the message and keeps kind, cause and marks.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).message = message.into();
+        self
+    }
+
+    /// The kind of the failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the server refused the user or the password.
+    pub fn is_login(&self) -> bool {
+        self.0.kind == ErrorKind::Login
+    }
+
+    /// Whether the server limits logins for now.
+    pub fn is_throttled(&self) -> bool {
+        self.0.kind == ErrorKind::Throttled
+    }
+
+    /// Whether the same call may succeed later without any change.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::Connect
+                | ErrorKind::Credentials(CredentialsFailure::TimedOut)
+                | ErrorKind::Resolve
+                | ErrorKind::Throttled
+                | ErrorKind::Timeout
+                | ErrorKind::Transient
+        )
+    }
+
+    /// Whether this is a refused login that may come from a password that has become stale, so that one more
+    /// try with a new password makes sense.
+    pub fn may_be_stale_password(&self) -> bool {
+        self.0.stale_password
+    }
+
+    /// What the server said, where it was the server that refused.
+    pub fn server(&self) -> Option<&ServerError> {
+        ServerError::find(self)
+    }
+
+    /// Finds our error in the chain of causes of any error, such as the one that a pool returns.
+    pub fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref::<Error>() {
+                return Some(found);
+            }
+            // An `io::Error` made by `io::Error::other` hides its payload from `source`.
+            let payload = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            next = payload.map(|payload| payload as &(dyn StdError + 'static)).or_else(|| error.source());
+        }
+        None
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, message, source, .. } = &*self.0;
+        f.debug_struct("Error").field("kind", kind).field("message", message).field("source", source).finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Holds what a database server said when it refused.
+///
+/// The text comes from beyond the trust boundary: control characters are escaped, it is cut after
+/// 512 bytes, and a password that the server repeats is blanked out. The driver's own error is not kept,
+/// because it prints the text as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerError {
+    code: String,
+    text: String,
+}
+
+impl ServerError {
+    /// Keeps a server's code (an SQLSTATE, or MySQL's error number) and text, made safe to print.
+    pub fn new(code: impl fmt::Display, text: &str, password: Option<&str>) -> Self {
+        Self { code: printable(&code.to_string(), None), text: printable(text, password) }
+    }
+
+    /// The SQLSTATE, or MySQL's error number.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The server's message, made safe to print.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn find(error: &Error) -> Option<&Self> {
+        let mut next = error.source();
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref::<ServerError>() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server answered {}: {}", self.code, self.text)
+    }
+}
+
+impl StdError for ServerError {}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn error_is_found_behind_foreign_errors() {
+        let ours = Error::new(ErrorKind::Login, "refused");
+        let carried = io::Error::other(io::Error::other(ours));
+
+        let found = Error::find(&carried).expect("our error lies in the chain");
+
+        assert_eq!(found.kind(), ErrorKind::Login);
+        assert!(Error::find(&io::Error::other("else")).is_none());
+    }
+
+    #[test]
+    fn marks_and_cause_survive_a_new_message() {
+        let error = Error::new(ErrorKind::Login, "a").with_stale_password().with_source("why");
+
+        let error = error.clone().with_message("b");
+
+        assert!(error.may_be_stale_password());
+        assert_eq!(error.to_string(), "b");
+        assert_eq!(error.source().expect("kept").to_string(), "why");
+    }
+
+    #[test]
+    fn server_error_blanks_an_echoed_password_in_every_form() {
+        let error = ServerError::new("28000", "no: a/b=c&d, a%2Fb%3Dc%26d\u{7}\n", Some("a/b=c&d"));
+
+        assert_eq!(error.text(), "no: [password], [password]\\u{7}\\n");
+    }
+
+    #[test]
+    fn server_text_is_cut_at_a_character() {
+        let error = ServerError::new("28000", &"é".repeat(400), None);
+
+        assert!(error.text().len() <= 512 + '…'.len_utf8(), "{}", error.text().len());
+        assert!(error.text().ends_with('…'));
+    }
+
+    #[test]
+    fn error_crosses_threads() {
+        fn check<T: Send + Sync + Clone + 'static>() {}
+        check::<Error>();
+    }
+}

@@ -1,0 +1,60 @@
+//! What remains to be said when every host, or every address of one, failed.
+
+use crate::{Error, ErrorKind};
+
+/// Collects the failures of several hosts or addresses and makes one error of them.
+#[derive(Debug, Default)]
+pub struct Failures(Vec<(String, Error)>);
+
+impl Failures {
+    /// Adds the failure of one host or address.
+    pub fn add(&mut self, place: impl Into<String>, error: Error) {
+        self.0.push((place.into(), error));
+    }
+
+    /// Makes one error: of the first refused login, else of the first configuration or TLS failure, else of the last; its text lists each
+    /// place with its reason. `None` without failures.
+    pub fn into_error(self, what: &str) -> Option<Error> {
+        let find = |wanted: fn(ErrorKind) -> bool| self.0.iter().find(|(_, error)| wanted(error.kind()));
+        let chosen = find(|kind| kind == ErrorKind::Login)
+            .or_else(|| find(|kind| matches!(kind, ErrorKind::Configuration | ErrorKind::Tls)))
+            .or(self.0.last())
+            .map(|(_, error)| error.clone())?;
+        if self.0.len() == 1 {
+            return Some(chosen);
+        }
+        let list: Vec<_> = self.0.iter().map(|(place, error)| format!("{place}: {error}")).collect();
+        Some(chosen.with_message(format!("none of {} {what} let us in: {}", self.0.len(), list.join("; "))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn combined(kinds: &[ErrorKind]) -> Option<Error> {
+        let mut failures = Failures::default();
+        for (index, kind) in kinds.iter().enumerate() {
+            failures.add(format!("h{index}"), Error::new(*kind, format!("{kind:?}")));
+        }
+        failures.into_error("hosts")
+    }
+
+    #[test]
+    fn login_counts_before_tls_before_the_last() {
+        use ErrorKind::{Connect, Login, Resolve, Tls};
+        let kind = |kinds: &[ErrorKind]| combined(kinds).map(|error| error.kind());
+
+        assert_eq!(kind(&[Connect, Tls, Login, Resolve]), Some(Login));
+        assert_eq!(kind(&[Connect, Tls, Resolve]), Some(Tls));
+        assert_eq!(kind(&[Connect, Resolve]), Some(Resolve));
+        assert_eq!(kind(&[]), None);
+    }
+
+    #[test]
+    fn every_place_is_listed_with_its_reason() {
+        let error = combined(&[ErrorKind::Connect, ErrorKind::Login]).expect("two failures");
+
+        assert_eq!(error.to_string(), "none of 2 hosts let us in: h0: Connect; h1: Login");
+    }
+}

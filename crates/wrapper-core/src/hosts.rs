@@ -1,0 +1,186 @@
+//! The configured hosts, one after the other: the part of a connector that is the same for every driver.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use host_pattern::{Endpoint, EndpointKind, InstancePattern};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    ConnectRequest, Driver, Error, ErrorKind, Failures, Result, Roots, ServerName, Settings, Wrapper,
+    dial::{DEFAULT_TIMEOUT, LEAST_SHARE, shuffle, timed_out},
+};
+
+/// Opens connections to the first configured host that lets us in; clones share everything.
+pub struct Hosts<D: Driver> {
+    wrapper: Wrapper<D>,
+    plan: Arc<Plan>,
+}
+
+/// What to do, host by host.
+#[derive(Debug)]
+struct Plan {
+    requests: Vec<ConnectRequest>,
+    shuffles: bool,
+    pattern: Option<InstancePattern>,
+    timeout: Duration,
+}
+
+impl<D: Driver> Hosts<D> {
+    /// Prepares the requests, one for each host, by the parameters that every connector has, and lets the plugins judge them.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error without a host, for a parameter that does not fit, and what a plugin says.
+    pub fn new(
+        wrapper: Wrapper<D>,
+        requests: Vec<ConnectRequest>,
+        shuffles: bool,
+        settings: &Settings,
+    ) -> Result<Self> {
+        if requests.is_empty() {
+            return Err(configuration("no host is configured".to_owned()));
+        }
+        let server_name = server_name(settings)?;
+        let named = |request: ConnectRequest| match &server_name {
+            Some(name) => request.with_server_name(name.clone()),
+            None => request,
+        };
+        let requests: Vec<_> = requests.into_iter().map(named).collect();
+        requests.iter().try_for_each(|request| wrapper.check(request))?;
+        let timeout = settings.integer("wrapperConnectTimeout").and_then(|millis| u64::try_from(millis).ok());
+        let plan = Plan {
+            requests,
+            shuffles,
+            pattern: settings.text("clusterInstanceHostPattern").map(instance_pattern).transpose()?,
+            timeout: timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis),
+        };
+        Ok(Self { wrapper, plan: Arc::new(plan) })
+    }
+
+    /// The driver adapter.
+    pub fn driver(&self) -> &D {
+        self.wrapper.driver()
+    }
+
+    /// The requests, one for each configured host.
+    pub fn requests(&self) -> &[ConnectRequest] {
+        &self.plan.requests
+    }
+
+    /// Opens one connection.
+    ///
+    /// # Errors
+    ///
+    /// With one host its error; with several what [`Failures`] makes of theirs.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was being opened; nothing is left behind.
+    pub async fn connect(&self) -> Result<D::Connection> {
+        let deadline = Instant::now() + self.plan.timeout;
+        let mut requests: Vec<_> = self.plan.requests.iter().collect();
+        if self.plan.shuffles {
+            shuffle(&mut requests);
+        }
+        let mut failures = Failures::default();
+        for (index, request) in requests.iter().enumerate() {
+            let now = Instant::now();
+            let hosts_left = u32::try_from(requests.len() - index).unwrap_or(u32::MAX);
+            let share = (deadline.saturating_duration_since(now) / hosts_left).max(LEAST_SHARE);
+            let until = deadline.min(now + share);
+            let request = (*request).clone().begin(until);
+            match timeout_at(until, self.wrapper.connect(request.clone())).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => failures.add(place(&request), error),
+                Err(_) => failures.add(place(&request), timed_out(&request, until.duration_since(now))),
+            }
+        }
+        Err(failures.into_error("hosts").unwrap_or_else(|| configuration("no host is configured".to_owned())))
+    }
+
+    /// The same for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the first configured host.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if no pattern is known, a host error if the instance's name does not fit into it.
+    pub fn instance(&self, id: &str) -> Result<Self> {
+        let configured = &self.plan.requests[0];
+        let derived = || Endpoint::parse(configured.host()).ok()?.instance_pattern();
+        let pattern = self.plan.pattern.clone().or_else(derived).ok_or_else(|| {
+            configuration(format!(
+                "host `{}` does not tell how its instances are named: set `clusterInstanceHostPattern`, as in `?.XYZ.us-east-2.rds.amazonaws.com`",
+                configured.host()
+            ))
+        })?;
+        let host = pattern.host(id).map_err(|error| {
+            Error::new(ErrorKind::Host, format!("no instance can be named so: {error}")).with_source(error)
+        })?;
+        let port = pattern.port().unwrap_or(configured.port());
+        let request = configured.clone().with_host(&host).with_port(port).with_instance(id);
+        self.wrapper.check(&request)?;
+        let plan = Plan {
+            requests: vec![request],
+            shuffles: false,
+            pattern: Some(pattern),
+            timeout: self.plan.timeout,
+        };
+        Ok(Self { wrapper: self.wrapper.clone(), plan: Arc::new(plan) })
+    }
+}
+
+/// Reads the roots to trust from `sslrootcert` and adds the PEM text that code gives.
+///
+/// # Errors
+///
+/// As [`Roots::read`].
+pub fn read_roots(settings: &Settings, pem: &[String]) -> Result<Roots> {
+    let roots = settings.text("sslrootcert").map_or(Ok(Roots::system()), Roots::read)?;
+    pem.iter().try_fold(roots, |roots, pem| roots.with_pem(pem))
+}
+
+fn server_name(settings: &Settings) -> Result<Option<ServerName>> {
+    let Some(name) = settings.text("tlsServerName") else {
+        return Ok(None);
+    };
+    match Endpoint::parse(name) {
+        Ok(endpoint) if endpoint.kind() == EndpointKind::Ip => {
+            Err(configuration(format!("`tlsServerName` must be a dns name, not `{endpoint}`")))
+        }
+        Ok(_) if settings.is_set_in_code("tlsServerName") => Ok(Some(ServerName::from_code(name))),
+        Ok(_) => Ok(Some(ServerName::from_configuration(name))),
+        Err(error) => {
+            Err(configuration(format!("`tlsServerName` must be a dns name: {error}")).with_source(error))
+        }
+    }
+}
+
+fn instance_pattern(text: &str) -> Result<InstancePattern> {
+    text.parse().map_err(|error: host_pattern::Error| {
+        configuration(format!("`clusterInstanceHostPattern` does not fit: {error}")).with_source(error)
+    })
+}
+
+fn configuration(message: String) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+fn place(request: &ConnectRequest) -> String {
+    format!("{}:{}", request.host(), request.port())
+}
+
+// A derive would ask for `D: Clone`.
+impl<D: Driver> Clone for Hosts<D> {
+    fn clone(&self) -> Self {
+        Self { wrapper: self.wrapper.clone(), plan: Arc::clone(&self.plan) }
+    }
+}
+
+impl<D: Driver> fmt::Debug for Hosts<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<_> = self.plan.requests.iter().map(place).collect();
+        f.debug_struct("Hosts").field("hosts", &hosts).field("wrapper", &self.wrapper).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+use super::*;
+use crate::{BoxFuture, MockDriver, Parameters, WRAPPER_PARAMETERS};
+
+fn settings(pairs: &[(&str, &str)]) -> Settings {
+    let mut given = Parameters::new();
+    for (name, value) in pairs {
+        given.configure(name, *value).expect("fits");
+    }
+    Settings::read(&given, WRAPPER_PARAMETERS).expect("fits")
+}
+
+fn hosts(
+    driver: impl Driver<Connection = ConnectRequest>,
+    names: &[&str],
+    pairs: &[(&str, &str)],
+) -> Result<Hosts<impl Driver<Connection = ConnectRequest>>> {
+    let requests = names.iter().map(|name| ConnectRequest::new(name, 5432, "jane")).collect();
+    Hosts::new(Wrapper::new(driver, Vec::new()), requests, false, &settings(pairs))
+}
+
+/// Never answers.
+struct BlackHole;
+
+impl Driver for BlackHole {
+    type Connection = ConnectRequest;
+
+    fn default_port(&self) -> u16 {
+        5432
+    }
+
+    fn connect(&self, _: ConnectRequest) -> BoxFuture<'_, Result<ConnectRequest>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn next_host_is_tried_after_any_failure() {
+    let driver = MockDriver::new();
+    driver.fail(Error::new(ErrorKind::Login, "refused"));
+    let hosts = hosts(driver.clone(), &["a.example", "b.example"], &[]).expect("fits");
+
+    let connection = hosts.connect().await.expect("the second lets us in");
+
+    assert_eq!(connection.host(), "b.example");
+    assert_eq!(driver.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_bounds_the_whole_and_names_the_phase() {
+    let hosts =
+        hosts(BlackHole, &["a.example", "b.example"], &[("wrapperConnectTimeout", "5000")]).expect("fits");
+    let start = Instant::now();
+
+    let error = hosts.connect().await.expect_err("nobody answers");
+
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(
+        error.to_string().contains("a.example:5432") && error.to_string().contains("waiting for a plugin"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn instance_follows_from_the_host_or_the_pattern() {
+    let cluster = "db.cluster-abc123.us-east-2.rds.amazonaws.com";
+    let derived = hosts(MockDriver::new(), &[cluster], &[]).expect("fits").instance("one").expect("derived");
+    assert_eq!(derived.connect().await.expect("connects").host(), "one.abc123.us-east-2.rds.amazonaws.com");
+
+    let pattern = [("clusterInstanceHostPattern", "db-?.internal.example:6432")];
+    let given =
+        hosts(MockDriver::new(), &["10.0.0.1"], &pattern).expect("fits").instance("one").expect("given");
+    let request = given.connect().await.expect("connects");
+    assert_eq!(
+        (request.host(), request.port(), request.instance()),
+        ("db-one.internal.example", 6432, Some("one"))
+    );
+}
+
+#[test]
+fn instance_missing_pattern_names_the_parameter() {
+    let hosts = hosts(MockDriver::new(), &["10.0.0.1"], &[]).expect("fits");
+
+    let error = hosts.instance("one").err().expect("no pattern");
+
+    assert!(error.to_string().contains("`clusterInstanceHostPattern`"), "{error}");
+}
+
+#[test]
+fn parameters_wrong() {
+    let message = |name, value| {
+        hosts(MockDriver::new(), &["a.example"], &[(name, value)]).err().expect("does not fit").to_string()
+    };
+
+    assert!(message("tlsServerName", "10.0.0.1").contains("must be a dns name"));
+    assert!(message("tlsServerName", "a b").contains("must be a dns name"));
+    assert!(
+        message("clusterInstanceHostPattern", "db.example")
+            .contains("`clusterInstanceHostPattern` does not fit")
+    );
+}

@@ -1,0 +1,177 @@
+//! Parameters that were checked against their declarations.
+
+use std::collections::BTreeMap;
+
+use super::{Parameter, ParameterKind, Parameters, Value};
+use crate::{Error, ErrorKind, Result};
+
+/// Holds parameters whose values fit their declarations.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    values: BTreeMap<&'static str, (Value, bool)>,
+}
+
+impl Settings {
+    /// Takes the declared parameters out of what was given and checks each value; names that are not declared are left.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names the parameter, the value and what fits.
+    pub fn read<'a>(given: &Parameters, declared: impl IntoIterator<Item = &'a Parameter>) -> Result<Self> {
+        let mut values = BTreeMap::new();
+        for parameter in declared {
+            if let Some(value) = given.value(parameter.name) {
+                let value = parameter.checked(value)?;
+                values.insert(parameter.name, (value, given.is_set_in_code(parameter.name)));
+            }
+        }
+        Ok(Self { values })
+    }
+
+    /// The value of a boolean parameter, where given.
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        match self.values.get(name) {
+            Some((Value::Boolean(value), _)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The value of an integer parameter, where given.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.values.get(name) {
+            Some((Value::Integer(value), _)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The value of a text or list parameter, where given.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.values.get(name) {
+            Some((Value::Text(value), _)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The values of a list parameter, trimmed; empty where not given.
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        self.text(name).map(|text| text.split(',').map(str::trim).collect()).unwrap_or_default()
+    }
+
+    /// Whether the value was set in code, not by a configuration.
+    pub fn is_set_in_code(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|(_, in_code)| *in_code)
+    }
+}
+
+impl Parameter {
+    fn checked(&self, value: &Value) -> Result<Value> {
+        let text = value.to_string();
+        let text = text.trim();
+        let fitting = match self.kind {
+            ParameterKind::Boolean => text.parse().ok().map(Value::Boolean),
+            ParameterKind::Integer { min, max } => {
+                text.parse().ok().filter(|number| (min..=max).contains(number)).map(Value::Integer)
+            }
+            ParameterKind::List => Some(text)
+                .filter(|text| text.split(',').all(|entry| !entry.trim().is_empty()))
+                .map(Value::from),
+            ParameterKind::Text => Some(text).filter(|text| !text.is_empty()).map(Value::from),
+        };
+        fitting.ok_or_else(|| {
+            let shown: String = text.chars().take(64).collect();
+            Error::new(
+                ErrorKind::Configuration,
+                format!("`{}` must be {}, not `{}`", self.name, self.kind.words(), shown.escape_debug()),
+            )
+        })
+    }
+}
+
+impl ParameterKind {
+    /// What values fit, in words.
+    pub fn words(&self) -> String {
+        match self {
+            ParameterKind::Boolean => "`true` or `false`".to_owned(),
+            ParameterKind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            ParameterKind::List => "values separated by commas".to_owned(),
+            ParameterKind::Text => "text that is not empty".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DECLARED: &[Parameter] = &[
+        Parameter::new("flag", ParameterKind::Boolean, "", ""),
+        Parameter::new("number", ParameterKind::Integer { min: 0, max: 900 }, "", ""),
+        Parameter::new("list", ParameterKind::List, "", ""),
+        Parameter::new("name", ParameterKind::Text, "", ""),
+    ];
+
+    fn read(name: &str, value: impl Into<Value>) -> Result<Settings> {
+        let mut given = Parameters::new();
+        given.configure(name, value)?;
+        Settings::read(&given, DECLARED)
+    }
+
+    #[track_caller]
+    fn refused(name: &str, value: impl Into<Value>, message: &str) {
+        assert_eq!(read(name, value).expect_err("does not fit").to_string(), message);
+    }
+
+    #[test]
+    fn values_that_fit_are_read_ok() {
+        assert_eq!(read("flag", "true").unwrap().boolean("flag"), Some(true));
+        assert_eq!(read("flag", false).unwrap().boolean("flag"), Some(false));
+        assert_eq!(read("number", 900).unwrap().integer("number"), Some(900));
+        assert_eq!(read("number", " 7 ").unwrap().integer("number"), Some(7));
+        assert_eq!(read("list", " a , b ").unwrap().list("list"), ["a", "b"]);
+        assert_eq!(read("name", "x").unwrap().text("name"), Some("x"));
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_named_wrong() {
+        refused("flag", "yes", "`flag` must be `true` or `false`, not `yes`");
+        refused("number", 901, "`number` must be a whole number from 0 to 900, not `901`");
+        refused("number", "-1", "`number` must be a whole number from 0 to 900, not `-1`");
+        refused("number", "many", "`number` must be a whole number from 0 to 900, not `many`");
+        refused("list", "a,,b", "`list` must be values separated by commas, not `a,,b`");
+        refused("name", " ", "`name` must be text that is not empty, not ``");
+    }
+
+    #[test]
+    fn values_that_are_not_given_are_missing() {
+        let settings = Settings::read(&Parameters::new(), DECLARED).unwrap();
+
+        assert_eq!(settings.boolean("flag"), None);
+        assert_eq!(settings.integer("number"), None);
+        assert!(settings.list("list").is_empty());
+        assert_eq!(settings.text("name"), None);
+    }
+
+    #[test]
+    fn code_holds_against_configuration() {
+        let mut given = Parameters::new();
+        given.set("name", "prod").unwrap();
+
+        assert!(given.configure("name", "prod").is_ok());
+        let error = given.configure("name", "staging").expect_err("locked");
+
+        assert!(error.to_string().contains("`name` is set in code"), "{error}");
+        assert!(!error.to_string().contains("staging"), "{error}");
+        assert!(Settings::read(&given, DECLARED).unwrap().is_set_in_code("name"));
+    }
+
+    #[test]
+    fn repeated_names_and_control_characters_are_refused() {
+        let mut given = Parameters::new();
+        given.configure("name", "a").unwrap();
+
+        let error = given.configure("name", "secret").expect_err("repeated");
+        assert_eq!(error.to_string(), "parameter `name` is given more than once");
+        let error = given.configure("flag", "se\0cret").expect_err("control character");
+        assert_eq!(error.to_string(), "parameter `flag` holds a control character");
+    }
+}

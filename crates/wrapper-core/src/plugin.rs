@@ -1,0 +1,152 @@
+//! What a plugin is, and plugins made of closures.
+
+use std::{fmt, fmt::Debug, sync::Arc};
+
+use crate::{BoxFuture, ConnectRequest, Next, Result};
+
+/// Takes part in opening connections of type `C`.
+///
+/// A plugin gets one request at a time, by value, and hands it on by [`Next::run`]: once, or not at all, or many times
+/// (to try again, or elsewhere). What it returns is what the plugin outside of it gets. It must not assume
+/// that the future it returns is driven to its end: a caller that gives up drops it at any await. It may keep
+/// state of its own, but nothing of a request.
+///
+/// ```
+/// use wrapper_core::{BoxFuture, ConnectRequest, Next, Plugin, Result};
+///
+/// /// Tries once more, whatever the reason.
+/// #[derive(Debug)]
+/// struct Again;
+///
+/// impl<C: Send + 'static> Plugin<C> for Again {
+///     fn code(&self) -> &str {
+///         "again"
+///     }
+///
+///     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> BoxFuture<'a, Result<C>> {
+///         Box::pin(async move {
+///             match next.run(request.clone()).await {
+///                 Err(_) => next.run(request).await,
+///                 done => done,
+///             }
+///         })
+///     }
+/// }
+/// ```
+pub trait Plugin<C>: Debug + Send + Sync {
+    /// The code that names the plugin in the parameter `plugins` and in events.
+    fn code(&self) -> &str;
+
+    /// What the plugin needs of every connection; read when the connector is built.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// Judges a host when the connector is built, so that what cannot work is said before the first connect.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the configuration for this host.
+    fn check(&self, request: &ConnectRequest) -> Result<()> {
+        let _ = request;
+        Ok(())
+    }
+
+    /// Opens a connection, as a rule through `next`.
+    ///
+    /// # Errors
+    ///
+    /// Its own, or what came from further in.
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> BoxFuture<'a, Result<C>>;
+}
+
+/// Says what plugins need of every connection, known before any is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needs {
+    /// The password travels as it is, so that the server has to be allowed to ask for it in clear.
+    pub cleartext_password: bool,
+    /// The connection has to be TLS with chain and name verified.
+    pub verified_tls: bool,
+}
+
+impl Needs {
+    /// The needs of a plugin whose password is a token: sent in clear, over verified TLS.
+    pub const TOKEN: Self = Self { cleartext_password: true, verified_tls: true };
+
+    /// What either of two needs.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            cleartext_password: self.cleartext_password || other.cleartext_password,
+            verified_tls: self.verified_tls || other.verified_tls,
+        }
+    }
+}
+
+impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
+    fn code(&self) -> &str {
+        (**self).code()
+    }
+
+    fn needs(&self) -> Needs {
+        (**self).needs()
+    }
+
+    fn check(&self, request: &ConnectRequest) -> Result<()> {
+        (**self).check(request)
+    }
+
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> BoxFuture<'a, Result<C>> {
+        (**self).connect(request, next)
+    }
+}
+
+/// Makes a plugin of a closure, for a one-off that needs no type.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+/// use wrapper_core::plugin_fn;
+///
+/// let connects = Arc::new(AtomicUsize::new(0));
+/// let counter = Arc::clone(&connects);
+/// let plugin = plugin_fn::<(), _>("count", move |request, next| {
+///     counter.fetch_add(1, Ordering::Relaxed);
+///     next.run(request)
+/// });
+/// # wrapper_core::Plugin::<()>::code(&plugin);
+/// ```
+pub fn plugin_fn<C, F>(code: impl Into<Arc<str>>, connect: F) -> PluginFn<F>
+where
+    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> BoxFuture<'a, Result<C>> + Send + Sync,
+{
+    PluginFn { code: code.into(), connect }
+}
+
+/// A plugin made of a closure by [`plugin_fn`].
+pub struct PluginFn<F> {
+    code: Arc<str>,
+    connect: F,
+}
+
+impl<F> Debug for PluginFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PluginFn").field(&self.code).finish()
+    }
+}
+
+impl<C, F> Plugin<C> for PluginFn<F>
+where
+    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> BoxFuture<'a, Result<C>> + Send + Sync,
+{
+    fn code(&self) -> &str {
+        &self.code
+    }
+
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> BoxFuture<'a, Result<C>> {
+        (self.connect)(request, next)
+    }
+}
+
+// Held as trait objects everywhere; this keeps them possible.
+const _: fn(&dyn Plugin<()>) = |_| ();

@@ -1,0 +1,222 @@
+//! Plugins by their code.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    Error, ErrorKind, Parameter, Parameters, Plugin, Result, Settings, WRAPPER_PARAMETERS, text::nearest,
+};
+
+/// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not yet.
+const KNOWN_ELSEWHERE: &[&str] = &[
+    "auroraConnectionTracker",
+    "auroraInitialConnectionStrategy",
+    "auroraStaleDns",
+    "awsSecretsManager",
+    "bg",
+    "connectTime",
+    "connectionTracker",
+    "customEndpoint",
+    "dev",
+    "driverMetaData",
+    "efm",
+    "efm2",
+    "executeTime",
+    "failover",
+    "failover2",
+    "fastestResponseStrategy",
+    "federatedAuth",
+    "gdbFailover",
+    "gdbReadWriteSplitting",
+    "initialConnection",
+    "limitless",
+    "logQuery",
+    "okta",
+    "readWriteSplitting",
+    "secretsManager",
+    "srw",
+    "staleDns",
+];
+
+/// Builds a plugin out of parameters.
+pub trait Factory<C>: Send + Sync {
+    /// The code in the parameter `plugins`.
+    fn code(&self) -> &str;
+
+    /// The parameters that the plugin understands beside the connector's own.
+    fn parameters(&self) -> &[Parameter] {
+        &[]
+    }
+
+    /// Where the plugin stands in a sorted chain: the lowest outermost, authentication at 1000.
+    fn weight(&self) -> i32 {
+        500
+    }
+
+    /// Builds the plugin.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names the parameter.
+    fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>>;
+}
+
+/// Tells a factory what the connector is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildContext<'a> {
+    settings: &'a Settings,
+    hosts: usize,
+}
+
+impl<'a> BuildContext<'a> {
+    /// A context for settings and a number of configured hosts.
+    pub fn new(settings: &'a Settings, hosts: usize) -> Self {
+        Self { settings, hosts }
+    }
+
+    /// The parameters, checked.
+    pub fn settings(&self) -> &'a Settings {
+        self.settings
+    }
+
+    /// How many hosts are configured.
+    pub fn hosts(&self) -> usize {
+        self.hosts
+    }
+}
+
+/// Knows the plugins that can be named in the parameter `plugins`, for connections of type `C`.
+pub struct Registry<C>(Vec<Arc<dyn Factory<C>>>);
+
+impl<C> Registry<C> {
+    /// A registry without plugins.
+    pub fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds a plugin, in place of one with the same code.
+    #[must_use]
+    pub fn with(mut self, factory: impl Factory<C> + 'static) -> Self {
+        self.0.retain(|known| known.code() != factory.code());
+        self.0.push(Arc::new(factory));
+        self
+    }
+
+    /// Every parameter that the connector or a plugin declares, with the code of the plugin.
+    pub fn parameters(&self) -> impl Iterator<Item = (Option<&str>, &Parameter)> {
+        let wrapper = WRAPPER_PARAMETERS.iter().map(|parameter| (None, parameter));
+        wrapper.chain(self.0.iter().flat_map(|factory| {
+            factory.parameters().iter().map(|parameter| (Some(factory.code()), parameter))
+        }))
+    }
+
+    /// Whether a parameter of this name is declared, so that it has to be cut out of a driver's string.
+    pub fn declares(&self, name: &str) -> bool {
+        self.parameters().any(|(_, parameter)| parameter.name == name)
+    }
+
+    /// The parameter declared here, or the one of the driver's names, that a name that nobody knows was most likely meant to be.
+    pub fn nearest<'a>(&'a self, name: &str, driver_names: &'a [&'a str]) -> Option<&'a str> {
+        let aliased = self.parameters().find_map(|(_, parameter)| {
+            let mut aliases = parameter.aliases.iter();
+            aliases.any(|alias| alias.eq_ignore_ascii_case(name)).then_some(parameter.name)
+        });
+        let known = self.parameters().map(|(_, parameter)| parameter.name);
+        aliased.or_else(|| nearest(name, known.chain(driver_names.iter().copied())))
+    }
+
+    /// An error for a name that neither the wrapper nor the driver knows; it never shows the value.
+    pub fn unknown_parameter(&self, name: &str, driver_names: &[&str]) -> Error {
+        let hint = match self.nearest(name, driver_names) {
+            Some(nearest) => format!(": did you mean `{nearest}`?"),
+            None => String::new(),
+        };
+        let name = name.escape_default();
+        Error::new(ErrorKind::Configuration, format!("unknown parameter `{name}`{hint}"))
+    }
+
+    /// Builds the plugins that the parameter `plugins` names, the outermost first, and the settings they were built from.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error for a code that is unknown or stands twice, a value that does not fit, a parameter of a
+    /// plugin that is not enabled, and what a factory returns.
+    pub fn build(&self, given: &Parameters, hosts: usize) -> Result<(Vec<Arc<dyn Plugin<C>>>, Settings)> {
+        let wrapper = Settings::read(given, WRAPPER_PARAMETERS)?;
+        let mut chosen: Vec<&Arc<dyn Factory<C>>> = Vec::new();
+        for code in wrapper.list("plugins") {
+            let factory = self.factory(code)?;
+            if chosen.iter().any(|known| known.code() == code) {
+                return Err(configuration(format!("plugin `{code}` is named twice in `plugins`")));
+            }
+            chosen.push(factory);
+        }
+        self.check_owners(given, &chosen)?;
+        if wrapper.boolean("autoSortWrapperPluginOrder").unwrap_or(true) {
+            chosen.sort_by_key(|factory| factory.weight());
+        }
+        let declared = chosen.iter().flat_map(|factory| factory.parameters());
+        let settings = Settings::read(given, WRAPPER_PARAMETERS.iter().chain(declared))?;
+        let context = BuildContext::new(&settings, hosts);
+        let plugins = chosen.iter().map(|factory| factory.build(&context)).collect::<Result<_>>()?;
+        Ok((plugins, settings))
+    }
+
+    fn factory(&self, code: &str) -> Result<&Arc<dyn Factory<C>>> {
+        if let Some(factory) = self.0.iter().find(|factory| factory.code() == code) {
+            return Ok(factory);
+        }
+        if KNOWN_ELSEWHERE.contains(&code) {
+            return Err(configuration(format!(
+                "plugin `{code}` is known from other wrappers of the family and not available yet: take it out of `plugins`"
+            )));
+        }
+        let code = code.escape_default().to_string();
+        let codes: Vec<_> = self.0.iter().map(|factory| format!("`{}`", factory.code())).collect();
+        let hint = match nearest(&code, self.0.iter().map(|factory| factory.code())) {
+            Some(nearest) => format!(": did you mean `{nearest}`?"),
+            None if codes.is_empty() => ": no plugin is registered".to_owned(),
+            None => format!(": there is {}", codes.join(", ")),
+        };
+        Err(configuration(format!("unknown plugin `{code}` in `plugins`{hint}")))
+    }
+
+    fn check_owners(&self, given: &Parameters, chosen: &[&Arc<dyn Factory<C>>]) -> Result<()> {
+        for factory in &self.0 {
+            let is_chosen = chosen.iter().any(|chosen| chosen.code() == factory.code());
+            let stray = factory.parameters().iter().find(|parameter| given.contains(parameter.name));
+            if let (false, Some(parameter)) = (is_chosen, stray) {
+                let (name, code) = (parameter.name, factory.code());
+                return Err(configuration(format!(
+                    "`{name}` belongs to plugin `{code}`, which is not enabled: add plugins={code}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn configuration(message: String) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+impl<C> Default for Registry<C> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// A derive would ask for `C: Clone`.
+impl<C> Clone for Registry<C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<C> fmt::Debug for Registry<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|factory| factory.code())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

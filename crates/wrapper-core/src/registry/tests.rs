@@ -1,0 +1,101 @@
+use super::*;
+use crate::{BoxFuture, ConnectRequest, Next, ParameterKind};
+
+struct Fake {
+    code: &'static str,
+    weight: i32,
+    parameters: &'static [Parameter],
+}
+
+#[derive(Debug)]
+struct FakePlugin(&'static str);
+
+impl Factory<()> for Fake {
+    fn code(&self) -> &str {
+        self.code
+    }
+
+    fn parameters(&self) -> &[Parameter] {
+        self.parameters
+    }
+
+    fn weight(&self) -> i32 {
+        self.weight
+    }
+
+    fn build(&self, _: &BuildContext<'_>) -> Result<Arc<dyn Plugin<()>>> {
+        Ok(Arc::new(FakePlugin(self.code)))
+    }
+}
+
+impl Plugin<()> for FakePlugin {
+    fn code(&self) -> &str {
+        self.0
+    }
+
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, ()>) -> BoxFuture<'a, Result<()>> {
+        next.run(request)
+    }
+}
+
+const AUTH: &[Parameter] =
+    &[Parameter::new("authHost", ParameterKind::Text, "", "").known_elsewhere_as(&["loginDomain"])];
+
+fn registry() -> Registry<()> {
+    Registry::new().with(Fake { code: "auth", weight: 1000, parameters: AUTH }).with(Fake {
+        code: "retry",
+        weight: 100,
+        parameters: &[],
+    })
+}
+
+fn build(pairs: &[(&str, &str)]) -> Result<Vec<String>> {
+    let mut given = Parameters::new();
+    for (name, value) in pairs {
+        given.configure(name, *value)?;
+    }
+    let (plugins, _) = registry().build(&given, 1)?;
+    Ok(plugins.iter().map(|plugin| plugin.code().to_owned()).collect())
+}
+
+#[track_caller]
+fn refused(pairs: &[(&str, &str)], message: &str) {
+    assert_eq!(build(pairs).expect_err("refused").to_string(), message);
+}
+
+#[test]
+fn plugins_are_sorted_by_weight_unless_told_otherwise() {
+    assert_eq!(build(&[("plugins", "auth, retry")]).unwrap(), ["retry", "auth"]);
+    let kept = [("plugins", "auth,retry"), ("autoSortWrapperPluginOrder", "false")];
+    assert_eq!(build(&kept).unwrap(), ["auth", "retry"]);
+    assert!(build(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn plugin_code_wrong() {
+    refused(&[("plugins", "atuh")], "unknown plugin `atuh` in `plugins`: did you mean `auth`?");
+    refused(&[("plugins", "x")], "unknown plugin `x` in `plugins`: there is `auth`, `retry`");
+    refused(&[("plugins", "auth,auth")], "plugin `auth` is named twice in `plugins`");
+    refused(
+        &[("plugins", "auth,failover2")],
+        "plugin `failover2` is known from other wrappers of the family and not available yet: take it out of `plugins`",
+    );
+}
+
+#[test]
+fn parameter_of_a_plugin_that_is_not_enabled_is_refused() {
+    refused(
+        &[("plugins", "retry"), ("authHost", "h")],
+        "`authHost` belongs to plugin `auth`, which is not enabled: add plugins=auth",
+    );
+}
+
+#[test]
+fn unknown_parameter_names_the_nearest_and_no_value() {
+    let message = |name| registry().unknown_parameter(name, &["password", "user"]).to_string();
+
+    assert_eq!(message("passwrod"), "unknown parameter `passwrod`: did you mean `password`?");
+    assert_eq!(message("auth_host"), "unknown parameter `auth_host`: did you mean `authHost`?");
+    assert_eq!(message("loginDomain"), "unknown parameter `loginDomain`: did you mean `authHost`?");
+    assert_eq!(message("colour"), "unknown parameter `colour`");
+}

@@ -1,0 +1,223 @@
+//! One connect to one host.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use tokio::time::Instant;
+
+use crate::{Password, Progress};
+
+/// Describes one connect to one host, handed by value from plugin to plugin to the driver.
+///
+/// A plugin changes its own copy and hands that on; clones are cheap and share nothing that changes but the
+/// [`Progress`] of the attempt.
+#[derive(Clone, Debug)]
+pub struct ConnectRequest {
+    host: Arc<str>,
+    configured_host: Arc<str>,
+    port: u16,
+    addresses: Arc<[IpAddr]>,
+    instance: Option<Arc<str>>,
+    user: Arc<str>,
+    database: Option<Arc<str>>,
+    password: Option<Password>,
+    server_name: Option<ServerName>,
+    deadline: Option<Instant>,
+    progress: Progress,
+}
+
+/// Names the certificate that a server must present.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ServerName {
+    name: Arc<str>,
+    chosen_in_code: bool,
+}
+
+impl ServerName {
+    /// A name that came from a configuration string, which a plugin may refuse.
+    pub fn from_configuration(name: &str) -> Self {
+        Self { name: name.into(), chosen_in_code: false }
+    }
+
+    /// A name that the program itself chose.
+    pub fn from_code(name: &str) -> Self {
+        Self { name: name.into(), chosen_in_code: true }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the program itself chose it, not a configuration string.
+    pub fn is_chosen_in_code(&self) -> bool {
+        self.chosen_in_code
+    }
+}
+
+impl fmt::Debug for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.name)
+    }
+}
+
+impl ConnectRequest {
+    /// A request for a configured host.
+    pub fn new(host: &str, port: u16, user: &str) -> Self {
+        let host: Arc<str> = host.into();
+        Self {
+            configured_host: Arc::clone(&host),
+            host,
+            port,
+            addresses: Arc::new([]),
+            instance: None,
+            user: user.into(),
+            database: None,
+            password: None,
+            server_name: None,
+            deadline: None,
+            progress: Progress::default(),
+        }
+    }
+
+    /// The host to connect to: a DNS name, an IP address, or the folder of a unix socket.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether the host is still the one of the configuration, so that what was configured for it holds.
+    pub fn is_configured_host(&self) -> bool {
+        self.host == self.configured_host
+    }
+
+    /// Turns to another host; the addresses and the instance of the former one go.
+    #[must_use]
+    pub fn with_host(mut self, host: &str) -> Self {
+        self.host = host.into();
+        self.addresses = Arc::new([]);
+        self.instance = None;
+        self
+    }
+
+    /// The TCP port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sets the TCP port.
+    #[must_use]
+    pub fn with_port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The addresses to dial; none: the host is resolved.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    /// Sets the addresses to dial in place of resolving the host.
+    #[must_use]
+    pub fn with_addresses(mut self, addresses: impl Into<Arc<[IpAddr]>>) -> Self {
+        self.addresses = addresses.into();
+        self
+    }
+
+    /// The instance of a cluster that is meant, where one is.
+    pub fn instance(&self) -> Option<&str> {
+        self.instance.as_deref()
+    }
+
+    /// Says which instance of a cluster the host stands for.
+    #[must_use]
+    pub fn with_instance(mut self, instance: &str) -> Self {
+        self.instance = Some(instance.into());
+        self
+    }
+
+    /// The database user.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The database, where one is named.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// Sets the database.
+    #[must_use]
+    pub fn with_database(mut self, database: &str) -> Self {
+        self.database = Some(database.into());
+        self
+    }
+
+    /// The password, where a plugin or the configuration gave one.
+    pub fn password(&self) -> Option<&Password> {
+        self.password.as_ref()
+    }
+
+    /// Sets the password.
+    #[must_use]
+    pub fn with_password(mut self, password: Password) -> Self {
+        self.password = Some(password);
+        self
+    }
+
+    /// The name to verify the server's certificate against; none: the host.
+    pub fn server_name(&self) -> Option<&ServerName> {
+        self.server_name.as_ref()
+    }
+
+    /// Sets the name to verify the server's certificate against.
+    #[must_use]
+    pub fn with_server_name(mut self, name: ServerName) -> Self {
+        self.server_name = Some(name);
+        self
+    }
+
+    /// When this connect has to be over, so that an adapter can share the time out among addresses.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Begins an attempt: sets when it has to be over, and notes its progress apart from that of earlier ones.
+    #[must_use]
+    pub fn begin(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self.progress = Progress::default();
+        self
+    }
+
+    /// Where the attempt stands; shared by all clones.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn another_host_forgets_what_belonged_to_the_former() {
+        let request = ConnectRequest::new("a.example", 5432, "jane")
+            .with_addresses([IpAddr::from(Ipv4Addr::LOCALHOST)])
+            .with_instance("one");
+        assert!(request.is_configured_host());
+
+        let moved = request.with_host("b.example");
+
+        assert!(!moved.is_configured_host());
+        assert!(moved.addresses().is_empty());
+        assert_eq!(moved.instance(), None);
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let request = ConnectRequest::new("a.example", 1, "jane").with_password(Password::new("hunter2"));
+
+        assert!(!format!("{request:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,124 @@
+//! Text that crosses a trust boundary, and names that a person may have meant.
+
+/// The most of a server's text that is shown, in bytes.
+const SERVER_TEXT_LIMIT: usize = 512;
+
+/// What stands where a server repeated the password.
+const BLANK: &str = "[password]";
+
+/// Makes a server's text safe to print: the password blanked out, control characters escaped, at most 512 bytes.
+pub(crate) fn printable(text: &str, password: Option<&str>) -> String {
+    let blanked = match password {
+        Some(password) if !password.is_empty() => {
+            text.replace(password, BLANK).replace(&percent_encoded(password), BLANK)
+        }
+        _ => text.to_owned(),
+    };
+    let mut out = String::new();
+    for character in blanked.chars() {
+        let start = out.len();
+        if character.is_control() {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+        if out.len() > SERVER_TEXT_LIMIT {
+            out.truncate(start);
+            out.push('…');
+            break;
+        }
+    }
+    out
+}
+
+/// Encodes every byte but RFC 3986's unreserved characters.
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// Decodes `%XX`; what is no such escape stays as it is, as the drivers read it.
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let digit = |index: usize| tail.get(index).and_then(|&byte| char::from(byte).to_digit(16));
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                // Two hexadecimal digits fit a byte.
+                out.push((high * 16 + low) as u8);
+                rest = &tail[2..];
+            }
+            _ => {
+                out.push(first);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+/// Finds the name that was most likely meant, if one is near enough to be worth naming.
+///
+/// Case, underscores and hyphens do not count, so that `iam_region` leads to `iamRegion`.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = folded(name);
+    known
+        .into_iter()
+        .map(|candidate| (distance(&wanted, &folded(candidate)), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(wanted.len()) / 5)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+fn folded(name: &str) -> Vec<char> {
+    // Longer names than any parameter's would only cost time.
+    name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).take(64).collect()
+}
+
+/// The optimal string alignment distance: insertions, deletions, substitutions and neighbours swapped.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut before = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let substituted = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = substituted.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_name_is_found_through_typos_case_and_underscores() {
+        let known = ["iamHost", "iamRegion", "password", "iamTokenExpiration"];
+
+        assert_eq!(nearest("passwrod", known), Some("password"));
+        assert_eq!(nearest("iam_region", known), Some("iamRegion"));
+        assert_eq!(nearest("IAMHOST", known), Some("iamHost"));
+        assert_eq!(nearest("colour", known), None);
+        assert_eq!(nearest("", known), None);
+    }
+
+    #[test]
+    fn stray_percent_signs_stay() {
+        assert_eq!(percent_decoded("a%20b%2"), b"a b%2");
+        assert_eq!(percent_decoded("%%41%zz"), b"%A%zz");
+    }
+}
