@@ -1,0 +1,126 @@
+//! Where the credentials come from.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use aws_credential_types::provider::{
+    ProvideCredentials, SharedCredentialsProvider, error::CredentialsError,
+};
+use iam_token::Signer;
+use token_cache::{Clock, Expiring};
+use wrapper_core::{CredentialsFailure, Error, ErrorKind, Result};
+
+/// How long credentials without an expiry are kept before they are asked for again.
+const LIFE_WITHOUT_EXPIRY: Duration = Duration::from_secs(15 * 60);
+
+/// A source of credentials: one that the program gives, or the AWS default chain.
+#[derive(Clone)]
+pub(crate) enum Source {
+    #[cfg(feature = "default-chain")]
+    DefaultChain(Arc<DefaultChain>),
+    Provider(SharedCredentialsProvider),
+}
+
+/// The AWS default chain, built at the first use.
+#[cfg(feature = "default-chain")]
+#[derive(Default)]
+pub(crate) struct DefaultChain {
+    pub(crate) profile: Option<String>,
+    provider: tokio::sync::OnceCell<Option<SharedCredentialsProvider>>,
+}
+
+#[cfg(feature = "default-chain")]
+impl DefaultChain {
+    pub(crate) fn new(profile: Option<String>) -> Self {
+        Self { profile, ..Self::default() }
+    }
+
+    async fn provider(&self) -> Result<&SharedCredentialsProvider> {
+        let load = async || {
+            let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest());
+            if let Some(profile) = &self.profile {
+                loader = loader.profile_name(profile);
+            }
+            loader.load().await.credentials_provider()
+        };
+        self.provider.get_or_init(load).await.as_ref().ok_or_else(|| {
+            failed(CredentialsFailure::NotConfigured, "the aws default chain has no source of credentials")
+        })
+    }
+}
+
+impl Source {
+    /// Loads credentials and makes a signer of them; the time they live counts from now.
+    pub(crate) async fn load(self, clock: Arc<dyn Clock>) -> Result<Expiring<Signer>> {
+        let credentials = match &self {
+            #[cfg(feature = "default-chain")]
+            Source::DefaultChain(chain) => chain.provider().await?.provide_credentials().await,
+            Source::Provider(provider) => provider.provide_credentials().await,
+        };
+        let credentials = credentials.map_err(|error| self.error(error))?;
+        let now = clock.now();
+        let expiry = credentials.expiry();
+        if expiry.is_some_and(|expiry| expiry <= now) {
+            return Err(failed(
+                CredentialsFailure::Expired,
+                "the credentials that the source gave have already expired: renew the session, and check the clock",
+            ));
+        }
+        let signer = Signer::new(credentials);
+        tracing::debug!(
+            access_key = %last_four(signer.access_key_id()),
+            expires_in_s = expiry.and_then(|expiry| expiry.duration_since(now).ok()).map(|left| left.as_secs()),
+            source = ?self,
+            "credentials loaded"
+        );
+        Ok(Expiring::new(signer, now, expiry.unwrap_or(now + LIFE_WITHOUT_EXPIRY)))
+    }
+
+    fn error(&self, error: CredentialsError) -> Error {
+        let (failure, message) = match &error {
+            CredentialsError::CredentialsNotLoaded(_) => (
+                CredentialsFailure::NotConfigured,
+                format!(
+                    "no aws credentials found in {self}: set AWS_PROFILE or `awsProfile`, log in, or give the machine a role"
+                ),
+            ),
+            CredentialsError::ProviderTimedOut(_) => {
+                (CredentialsFailure::TimedOut, format!("{self} gave no aws credentials in time"))
+            }
+            CredentialsError::InvalidConfiguration(_) => {
+                (CredentialsFailure::Failed, format!("{self} is not configured right for aws credentials"))
+            }
+            _ => (CredentialsFailure::Failed, format!("{self} failed to give aws credentials")),
+        };
+        failed(failure, message).with_source(error)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "default-chain")]
+            Source::DefaultChain(chain) => match &chain.profile {
+                Some(profile) => write!(f, "profile `{}`", profile.escape_debug()),
+                None => f.write_str("the aws default chain"),
+            },
+            Source::Provider(_) => f.write_str("the given provider"),
+        }
+    }
+}
+
+// The provider's own `Debug` is a stranger's.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The end of an access key id, enough to tell which one it is.
+pub(crate) fn last_four(access_key_id: &str) -> String {
+    let skipped = access_key_id.chars().count().saturating_sub(4);
+    format!("…{}", access_key_id.chars().skip(skipped).collect::<String>())
+}
+
+pub(crate) fn failed(failure: CredentialsFailure, message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Credentials(failure), message)
+}

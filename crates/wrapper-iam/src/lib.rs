@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod credentials;
+mod explain;
+mod factory;
+mod plugin;
+mod stats;
+mod target;
+mod tokens;
+
+pub use clock::SystemClock;
+pub use factory::{IAM_PARAMETERS, IamFactory};
+pub use plugin::{IamPlugin, IamSettings};
+pub use stats::Stats;
+pub use target::TokenTarget;
+pub use tokens::{IamTokens, IamTokensBuilder};

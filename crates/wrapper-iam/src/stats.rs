@@ -1,0 +1,75 @@
+//! Counters that can be read without a metrics stack.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use wrapper_core::Error;
+
+/// What one [`IamTokens`](crate::IamTokens) has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Attempts to load credentials from their source.
+    pub credentials_calls: u64,
+    /// Tokens handed out of the cache.
+    pub hits: u64,
+    /// When a server last accepted a token.
+    pub last_accepted: Option<SystemTime>,
+    /// Logins that a server refused.
+    pub logins_refused: u64,
+    /// Times that no usable token was in the cache.
+    pub misses: u64,
+    /// Renewals of living credentials that failed, so that these went on serving.
+    pub renewals_failed: u64,
+    /// Logins tried once more with a new token.
+    pub retries: u64,
+    /// Tokens signed.
+    pub signed: u64,
+    /// Logins that a server put off because there were too many.
+    pub throttled: u64,
+    /// Callers that waited for credentials that another had asked for.
+    pub waits: u64,
+}
+
+/// What is counted here; the caches count the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) retries: AtomicU64,
+    refused: AtomicU64,
+    throttled: AtomicU64,
+    last_accepted: Mutex<Option<SystemTime>>,
+}
+
+impl Counters {
+    pub(crate) fn accepted(&self, now: SystemTime) {
+        *self.last_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    pub(crate) fn failed(&self, error: &Error) {
+        if error.is_login() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        } else if error.is_throttled() {
+            self.throttled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn snapshot(&self, tokens: token_cache::Stats, credentials: token_cache::Stats) -> Stats {
+        Stats {
+            credentials_calls: credentials.fetches,
+            hits: tokens.hits,
+            last_accepted: *self.last_accepted.lock().unwrap_or_else(PoisonError::into_inner),
+            logins_refused: self.refused.load(Ordering::Relaxed),
+            misses: tokens.misses,
+            renewals_failed: credentials.renewals_failed,
+            retries: self.retries.load(Ordering::Relaxed),
+            signed: tokens.made,
+            throttled: self.throttled.load(Ordering::Relaxed),
+            waits: credentials.waits,
+        }
+    }
+}
