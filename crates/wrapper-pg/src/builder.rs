@@ -1,0 +1,234 @@
+//! Building a connector.
+
+use std::{fmt, sync::Arc};
+
+use tokio_postgres::{
+    Config,
+    config::{ChannelBinding, LoadBalanceHosts, SslMode, SslNegotiation},
+};
+use wrapper_core::{
+    ConnectRequest, Dialer, Error, ErrorKind, Hosts, Needs, Parameters, Plugin, Registry, Resolver, Result,
+    Settings, SystemResolver, Value, Wrapper, needs, read_roots,
+};
+
+use crate::{
+    Connector, Tls,
+    config::{Target, base, targets},
+    driver::{PgConnection, PgDriver},
+    source::{read_map, read_string},
+};
+
+/// Builds a [`Connector`].
+///
+/// What is set here is locked: a connection string or map that says otherwise is an error.
+pub struct ConnectorBuilder {
+    registry: Registry<PgConnection>,
+    source: Source,
+    parameters: Vec<(String, Value)>,
+    plugins: Vec<Arc<dyn Plugin<PgConnection>>>,
+    resolver: Arc<dyn Resolver>,
+    pem: Vec<String>,
+    tls: Option<Tls>,
+}
+
+enum Source {
+    Config(Box<Config>),
+    Map(Vec<(String, Value)>),
+    Text(String),
+}
+
+impl ConnectorBuilder {
+    pub(crate) fn new(registry: Registry<PgConnection>) -> Self {
+        Self {
+            registry,
+            source: Source::Text(String::new()),
+            parameters: Vec::new(),
+            plugins: Vec::new(),
+            resolver: Arc::new(SystemResolver),
+            pem: Vec::new(),
+            tls: None,
+        }
+    }
+
+    /// Takes the configuration from a URL (`postgres://…`) or a `key=value` string, in place of one given before.
+    ///
+    /// The string is trusted input: whoever writes it decides where the program connects to.
+    #[must_use]
+    pub fn connection_string(mut self, text: impl Into<String>) -> Self {
+        self.source = Source::Text(text.into());
+        self
+    }
+
+    /// Takes the configuration from the driver's own type, in place of one given before.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.source = Source::Config(Box::new(config));
+        self
+    }
+
+    /// Takes the configuration from a map, such as one read by serde, in place of one given before.
+    ///
+    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and the driver's.
+    #[must_use]
+    pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<Value>,
+    {
+        self.source = Source::Map(map.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
+        self
+    }
+
+    /// Sets one of the wrapper's parameters in code.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.parameters.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a plugin that has no code in the registry; those added stand outside of those named in `plugins`, the first outermost.
+    #[must_use]
+    pub fn plugin(mut self, plugin: impl Plugin<PgConnection> + 'static) -> Self {
+        self.plugins.push(Arc::new(plugin));
+        self
+    }
+
+    /// Resolves host names in another way than by asking the operating system.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
+    /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
+        self.pem.push(pem.into());
+        self
+    }
+
+    /// Uses a TLS connector made elsewhere, with whatever it verifies or does not.
+    ///
+    /// # Security
+    ///
+    /// Tokens go to any server that this connector accepts. Roots and `sslrootcert` do not count then.
+    #[must_use]
+    pub fn danger_tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Builds the connector, and finds what is wrong with the configuration before the first connect.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names the parameter and the remedy.
+    pub fn build(self) -> Result<Connector> {
+        let mut given = Parameters::new();
+        for (name, value) in self.parameters {
+            if !self.registry.declares(&name) {
+                return Err(self.registry.unknown_parameter(&name, &[]));
+            }
+            given.set(&name, value)?;
+        }
+        let mut config = match self.source {
+            Source::Config(config) => *config,
+            Source::Map(pairs) => read_map(pairs, &self.registry, &mut given)?,
+            Source::Text(text) => read_string(&text, &self.registry, &mut given)?,
+        };
+        let targets = targets(&config)?;
+        let (named, settings) = self.registry.build(&given, targets.len())?;
+        let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
+        let needs = needs(&chain);
+        check_user(&config)?;
+        config.ssl_mode(ssl_mode(&config, &settings, needs)?);
+        check_needs(&config, &targets, needs)?;
+
+        let tls = match self.tls {
+            Some(tls) => tls,
+            None => {
+                let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
+                Tls::new(read_roots(&settings, &self.pem)?, direct)?
+            }
+        };
+        let base = base(&config, keeps_password(&config, needs))?;
+        let shuffles = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
+        let requests = targets.iter().map(|target| request(target, &config)).collect();
+        let driver = PgDriver::new(base, tls, Dialer::new(self.resolver, shuffles));
+        let hosts = Hosts::new(Wrapper::new(driver, chain), requests, shuffles, &settings)?;
+        Ok(Connector::new(hosts))
+    }
+}
+
+fn check_user(config: &Config) -> Result<()> {
+    match config.get_user() {
+        Some(user) if !user.is_empty() => Ok(()),
+        _ => Err(configuration("no user: name the database user, as in postgres://user@host/database")),
+    }
+}
+
+fn ssl_mode(config: &Config, settings: &Settings, needs: Needs) -> Result<SslMode> {
+    const FULL: &str = "`verify-full` or `require`, which both verify chain and name";
+    match settings.text("sslmode") {
+        Some("verify-full" | "require") => Ok(SslMode::Require),
+        Some(mode @ ("verify-ca" | "prefer" | "allow" | "disable")) if needs.verified_tls => {
+            Err(configuration(format!("sslmode `{mode}` is less than a token may travel over: use {FULL}")))
+        }
+        Some("prefer") => Ok(SslMode::Prefer),
+        Some("disable") => Ok(SslMode::Disable),
+        Some(mode) => {
+            let mode = mode.escape_debug();
+            Err(configuration(format!(
+                "sslmode `{mode}` is not supported: use {FULL}, or `prefer` or `disable`"
+            )))
+        }
+        None if needs.verified_tls && config.get_ssl_mode() == SslMode::Disable => {
+            Err(configuration(format!("sslmode `disable` is less than a token may travel over: use {FULL}")))
+        }
+        None if needs.verified_tls => Ok(SslMode::Require),
+        None => Ok(config.get_ssl_mode()),
+    }
+}
+
+fn check_needs(config: &Config, targets: &[Target], needs: Needs) -> Result<()> {
+    if needs.cleartext_password && config.get_channel_binding() == ChannelBinding::Require {
+        return Err(configuration(
+            "channel_binding `require` cannot work with a token, for which the server asks as a cleartext password: leave it out",
+        ));
+    }
+    match targets.iter().find(|target| target.is_unix()) {
+        Some(target) if needs.verified_tls => Err(configuration(format!(
+            "host `{}` is a unix socket, over which there is no tls and no login by token",
+            target.host.escape_debug()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn keeps_password(config: &Config, needs: Needs) -> bool {
+    if needs.cleartext_password && config.get_password().is_some() {
+        tracing::warn!("the configured password is ignored: a plugin gives the token in its place");
+    }
+    !needs.cleartext_password
+}
+
+fn request(target: &Target, config: &Config) -> ConnectRequest {
+    let mut request = ConnectRequest::new(&target.host, target.port, config.get_user().unwrap_or_default());
+    if let Some(address) = target.address {
+        request = request.with_addresses([address]);
+    }
+    match config.get_dbname() {
+        Some(database) => request.with_database(database),
+        None => request,
+    }
+}
+
+fn configuration(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+impl fmt::Debug for ConnectorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorBuilder").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}

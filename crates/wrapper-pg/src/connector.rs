@@ -1,0 +1,94 @@
+//! Opening connections, host after host.
+
+use tokio_postgres::Config;
+use wrapper_core::{Hosts, Registry, Result, Value};
+
+use crate::{
+    ConnectorBuilder, Tls,
+    driver::{PgConnection, PgDriver},
+};
+
+/// Opens PostgreSQL connections through a chain of plugins; clones share everything.
+///
+/// What it gives is the driver's own pair: spawn the connection, use the client.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    hosts: Hosts<PgDriver>,
+}
+
+impl Connector {
+    pub(crate) fn new(hosts: Hosts<PgDriver>) -> Self {
+        Self { hosts }
+    }
+
+    /// Starts to build a connector from the plugins that may be named.
+    pub fn builder(registry: Registry<PgConnection>) -> ConnectorBuilder {
+        ConnectorBuilder::new(registry)
+    }
+
+    /// Builds a connector from a URL, such as `postgres://jane@db.abc.us-east-2.rds.amazonaws.com/app?plugins=iam`.
+    ///
+    /// A `key=value` string is understood as well.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error, as [`ConnectorBuilder::build`].
+    pub fn from_url(url: &str, registry: Registry<PgConnection>) -> Result<Self> {
+        Self::builder(registry).connection_string(url).build()
+    }
+
+    /// Builds a connector from the driver's own configuration, without plugins that need to be named.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error, as [`ConnectorBuilder::build`].
+    pub fn from_config(config: Config, registry: Registry<PgConnection>) -> Result<Self> {
+        Self::builder(registry).config(config).build()
+    }
+
+    /// Builds a connector from a map, such as one read by serde.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error, as [`ConnectorBuilder::build`].
+    pub fn from_map<K, V>(
+        map: impl IntoIterator<Item = (K, V)>,
+        registry: Registry<PgConnection>,
+    ) -> Result<Self>
+    where
+        K: Into<String>,
+        V: Into<Value>,
+    {
+        Self::builder(registry).map(map).build()
+    }
+
+    /// Opens one connection, trying the configured hosts in the driver's order.
+    ///
+    /// # Errors
+    ///
+    /// With one host its error; with several the first refused login, else the first configuration or TLS failure, else the
+    /// last, with each host and its reason in the text.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was being opened; nothing is left behind.
+    pub async fn connect(&self) -> Result<PgConnection> {
+        self.hosts.connect().await
+    }
+
+    /// A connector for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the configured RDS host.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if no pattern is known or the instance's name does not fit into it.
+    pub fn instance(&self, id: &str) -> Result<Self> {
+        self.hosts.instance(id).map(Self::new)
+    }
+
+    /// The TLS connector, which cancel requests need: `client.cancel_token().cancel_query(connector.tls())`.
+    ///
+    /// RDS Proxy ignores cancel requests.
+    pub fn tls(&self) -> Tls {
+        self.hosts.driver().tls().clone()
+    }
+}

@@ -1,0 +1,81 @@
+//! The driver's end of the chain.
+
+use tokio_postgres::{Client, Config, Connection, Socket, config::SslMode};
+use wrapper_core::{BoxFuture, ConnectRequest, Dialer, Driver, Phase, Result, Transport};
+
+use crate::{
+    TlsStream,
+    config::DEFAULT_PORT,
+    error::{connect_error, server_name},
+    tls::Tls,
+};
+
+/// What a connect gives: the driver's own pair.
+pub type PgConnection = (Client, Connection<Socket, TlsStream>);
+
+/// Opens PostgreSQL connections for a configuration without hosts.
+#[derive(Debug)]
+pub struct PgDriver {
+    base: Config,
+    tls: Tls,
+    dialer: Dialer,
+}
+
+impl PgDriver {
+    pub(crate) fn new(base: Config, tls: Tls, dialer: Dialer) -> Self {
+        Self { base, tls, dialer }
+    }
+
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// Says how a password would travel: by `sslmode=require` the driver sends nothing before TLS stands, and ours verifies.
+    fn transport(&self) -> Transport {
+        match self.base.get_ssl_mode() {
+            SslMode::Require => Transport::VerifiedTls,
+            _ => Transport::Unverified,
+        }
+    }
+
+    async fn connect_host(&self, request: &ConnectRequest) -> Result<PgConnection> {
+        let mut config = self.base.clone();
+        config.port(request.port()).user(request.user());
+        if let Some(database) = request.database() {
+            config.dbname(database);
+        }
+        if let Some(password) = request.password() {
+            config.password(password.expose_for(self.transport())?);
+        }
+        if request.host().starts_with('/') {
+            config.host(request.host());
+            request.progress().enter(Phase::Dial);
+            return self.open(config, request).await;
+        }
+        // The driver verifies the certificate against the host and dials the address.
+        config.host(server_name(request));
+        let open = |address: std::net::SocketAddr| -> BoxFuture<'_, Result<PgConnection>> {
+            let mut config = config.clone();
+            config.hostaddr(address.ip());
+            Box::pin(self.open(config, request))
+        };
+        self.dialer.dial(request, open).await
+    }
+
+    async fn open(&self, config: Config, request: &ConnectRequest) -> Result<PgConnection> {
+        let connected = config.connect(self.tls.tracked(request.progress())).await;
+        connected.map_err(|error| connect_error(error, request, self.tls.roots()))
+    }
+}
+
+impl Driver for PgDriver {
+    type Connection = PgConnection;
+
+    fn default_port(&self) -> u16 {
+        DEFAULT_PORT
+    }
+
+    fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<PgConnection>> {
+        Box::pin(async move { self.connect_host(&request).await })
+    }
+}
