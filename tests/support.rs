@@ -1,0 +1,176 @@
+//! An RDS-like PostgreSQL server, a source of credentials and a clock, for tests across the crates.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+};
+use rds_testkit::{AccessKey, PostgresServer, PostgresServerBuilder};
+use rds_wrapper::{
+    Error, IamFactory, IamTokens, Registry, Result,
+    pg::{Connector, ConnectorBuilder, PgConnection},
+    plugins, resolver_fn,
+};
+use token_cache::ManualClock;
+
+/// The endpoint that the server plays.
+pub const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
+
+/// The user with `rds_iam`.
+pub const USER: &str = "jane";
+
+/// A server, a source of credentials that it knows, and one clock for both sides.
+#[derive(Debug)]
+pub struct Rig {
+    /// The server.
+    pub server: PostgresServer,
+    /// Where the credentials come from.
+    pub source: CountingSource,
+    /// The tokens signed with them.
+    pub tokens: IamTokens,
+    /// The time of the server and of the tokens.
+    pub clock: ManualClock,
+}
+
+impl Rig {
+    /// Starts a server with [`HOST`] and [`USER`].
+    pub async fn start() -> Self {
+        Self::start_with(|server| server).await
+    }
+
+    /// Starts a server that is set up further.
+    pub async fn start_with(set_up: impl FnOnce(PostgresServerBuilder) -> PostgresServerBuilder) -> Self {
+        let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        let time = clock.clone();
+        let builder =
+            PostgresServer::builder().host(HOST).region("us-east-2").user(USER).clock(move || time.now());
+        let server = set_up(builder).start().await.expect("the server starts");
+        let source = CountingSource::new(server.access_key());
+        let tokens = IamTokens::builder()
+            .credentials_provider(SharedCredentialsProvider::new(source.clone()))
+            .clock(Arc::new(clock.clone()))
+            .build()
+            .expect("the tokens can be built");
+        Self { server, source, tokens, clock }
+    }
+
+    /// The plugins, with `iam` on this rig's tokens.
+    pub fn registry(&self) -> Registry<PgConnection> {
+        plugins().with(IamFactory::new(self.tokens.clone()))
+    }
+
+    /// A connection string for the server under its RDS-like name.
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}@{HOST}:{}/app?plugins=iam", self.server.port())
+    }
+
+    /// A builder that resolves every name to this machine and trusts the server's authority.
+    pub fn builder(&self, url: impl Into<String>) -> ConnectorBuilder {
+        Connector::builder(self.registry())
+            .connection_string(url)
+            .resolver(resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)])))
+            .parameter("sslrootcert", self.server.ca_file().to_string_lossy().into_owned())
+    }
+
+    /// A connector for [`url`](Self::url).
+    pub fn connector(&self) -> Connector {
+        self.builder(self.url()).build().expect("the connector can be built")
+    }
+}
+
+/// Opens a connection, asks who it is logged in as, and closes it.
+///
+/// # Errors
+///
+/// What kept the connection from being opened.
+pub async fn log_in(connector: &Connector) -> Result<String> {
+    let (client, connection) = connector.connect().await?;
+    let task = tokio::spawn(connection);
+    let row = client.query_one("SELECT current_user", &[]).await.expect("the server answers");
+    drop(client);
+    task.await.expect("the connection ends").expect("without an error");
+    Ok(row.get(0))
+}
+
+/// Gives credentials and counts how often it was asked.
+#[derive(Clone)]
+pub struct CountingSource(Arc<State>);
+
+struct State {
+    calls: AtomicUsize,
+    credentials: Mutex<Option<Credentials>>,
+}
+
+impl CountingSource {
+    /// A source of the credentials that belong to a key.
+    pub fn new(key: &AccessKey) -> Self {
+        let credentials = Mutex::new(Some(credentials(key, None)));
+        Self(Arc::new(State { calls: AtomicUsize::new(0), credentials }))
+    }
+
+    /// How often it was asked.
+    pub fn calls(&self) -> usize {
+        self.0.calls.load(Ordering::SeqCst)
+    }
+
+    /// Gives other credentials from now on.
+    pub fn set(&self, key: &AccessKey, expiry: Option<SystemTime>) {
+        *self.0.credentials.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials(key, expiry));
+    }
+
+    /// Fails from now on.
+    pub fn fail(&self) {
+        *self.0.credentials.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn credentials(key: &AccessKey, expiry: Option<SystemTime>) -> Credentials {
+    Credentials::new(
+        key.access_key_id(),
+        key.secret_access_key(),
+        key.session_token().map(str::to_owned),
+        expiry,
+        "e2e",
+    )
+}
+
+impl ProvideCredentials for CountingSource {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        self.0.calls.fetch_add(1, Ordering::SeqCst);
+        let credentials = self.0.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        future::ProvideCredentials::new(async move {
+            // Lets the others arrive while the call is under way.
+            tokio::task::yield_now().await;
+            credentials.ok_or_else(|| CredentialsError::provider_error("the source is down"))
+        })
+    }
+}
+
+impl fmt::Debug for CountingSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CountingSource").field("calls", &self.calls()).finish()
+    }
+}
+
+/// The whole text of an error: its own and its causes'.
+pub fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}
