@@ -1,0 +1,204 @@
+//! Who may log in with which token: keys, users and the clock.
+
+mod endpoint;
+mod sigv4;
+mod timestamp;
+mod token;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+pub(crate) use self::endpoint::Endpoint;
+use self::token::Token;
+use crate::access_key::AccessKey;
+use crate::clock::Clock;
+use crate::hash;
+use crate::refusal::{Denied, Refusal};
+
+/// How far into the future a token may be signed. AWS documents no number; SigV4 elsewhere allows five minutes.
+const FUTURE_SKEW: Duration = Duration::from_secs(300);
+
+/// The rules of a running server: a cheap handle, changed while clients connect.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), rds_testkit::Error> {
+/// use rds_testkit::{AccessKey, PostgresServer};
+///
+/// let server = PostgresServer::builder().start().await?;
+/// let authority = server.authority();
+/// authority.add_key(AccessKey::new("AKIAROTATED", "secret"));
+/// authority.revoke_key(server.access_key().access_key_id());
+/// authority.deny("AKIAROTATED", "jane");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Authority {
+    rules: Arc<Mutex<Rules>>,
+    clock: Arc<Clock>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) keys: HashMap<String, AccessKey>,
+    pub(crate) users: HashMap<String, Account>,
+}
+
+/// How a database user proves itself.
+#[derive(Clone)]
+pub(crate) enum Account {
+    Iam,
+    Password(String),
+}
+
+impl Authority {
+    pub(crate) fn new(rules: Rules, clock: Clock) -> Self {
+        Self { rules: Arc::new(Mutex::new(rules)), clock: Arc::new(clock) }
+    }
+
+    /// Adds a key, or replaces the one with the same access key id.
+    pub fn add_key(&self, key: AccessKey) {
+        self.rules().keys.insert(key.access_key_id().to_owned(), key);
+    }
+
+    /// Removes a key and tells whether it was there: tokens that it signed are refused from now on.
+    pub fn revoke_key(&self, access_key_id: &str) -> bool {
+        self.rules().keys.remove(access_key_id).is_some()
+    }
+
+    /// Lets the policy of a key name `user`; without effect for an unknown key.
+    pub fn allow(&self, access_key_id: &str, user: &str) {
+        if let Some(key) = self.rules().keys.get_mut(access_key_id) {
+            key.permit(user);
+        }
+    }
+
+    /// Lets the policy of a key deny `user`, even if it allows every user; without effect for an unknown key.
+    pub fn deny(&self, access_key_id: &str, user: &str) {
+        if let Some(key) = self.rules().keys.get_mut(access_key_id) {
+            key.deny(user);
+        }
+    }
+
+    /// Adds a database user that is granted `rds_iam`, or grants it to a user with a password.
+    pub fn add_user(&self, user: impl Into<String>) {
+        self.rules().users.insert(user.into(), Account::Iam);
+    }
+
+    /// Adds a database user with a password, or takes `rds_iam` away from an existing one.
+    pub fn add_password_user(&self, user: impl Into<String>, password: impl Into<String>) {
+        self.rules().users.insert(user.into(), Account::Password(password.into()));
+    }
+
+    /// Drops a database user and tells whether it was there.
+    pub fn remove_user(&self, user: &str) -> bool {
+        self.rules().users.remove(user).is_some()
+    }
+
+    /// Returns the time by the server's clock.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// Moves the server's clock ahead: tokens age without waiting.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Moves the server's clock back: tokens come from the future.
+    pub fn rewind(&self, by: Duration) {
+        self.clock.rewind(by);
+    }
+
+    pub(crate) fn account(&self, user: &str) -> Option<Account> {
+        self.rules().users.get(user).cloned()
+    }
+
+    /// Judges a token that `user` gave as the password, at `endpoint` and now.
+    ///
+    /// What the token says of itself is checked first, so that a test reads the reason that its author would
+    /// give; the signature binds it all before the policy is asked.
+    pub(crate) fn verify(&self, endpoint: &Endpoint, user: &str, password: &[u8]) -> Result<(), Denied> {
+        let token = Token::parse(password)?;
+        endpoint.check(&token)?;
+        check_user(&token, user)?;
+        check_time(&token, self.now())?;
+        let rules = self.rules();
+        let Some(key) = rules.keys.get(token.access_key_id()) else {
+            return Err(Denied::new(Refusal::UnknownKey, format!("access key {:?}", token.access_key_id())));
+        };
+        check_session(&token, key)?;
+        sigv4::check(&token, key.secret_access_key())?;
+        if !key.permits(user) {
+            let detail = format!("rds-db:connect not allowed for {user:?} with {}", key.access_key_id());
+            return Err(Denied::new(Refusal::Policy, detail));
+        }
+        Ok(())
+    }
+
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.rules();
+        f.debug_struct("Authority")
+            .field("keys", &rules.keys)
+            .field("users", &rules.users)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Iam => "Iam",
+            Self::Password(_) => "Password(redacted)",
+        })
+    }
+}
+
+/// Reads the access key id out of what looks like a token, for the record of refused logins too.
+pub(crate) fn access_key_id(password: &[u8]) -> Option<String> {
+    Token::parse(password).ok().map(|token| token.access_key_id().to_owned())
+}
+
+fn check_user(token: &Token, user: &str) -> Result<(), Denied> {
+    match token.value("DBUser") {
+        Some(signed) if signed == user => Ok(()),
+        signed => Err(Denied::new(Refusal::WrongUser, format!("DBUser {signed:?}, login {user:?}"))),
+    }
+}
+
+fn check_time(token: &Token, now: SystemTime) -> Result<(), Denied> {
+    if now >= token.expires_at() {
+        let late = now.duration_since(token.expires_at()).unwrap_or_default();
+        return Err(Denied::new(Refusal::Expired, format!("{} s after its end", late.as_secs())));
+    }
+    if token.signed_at() > now + FUTURE_SKEW {
+        let early = token.signed_at().duration_since(now).unwrap_or_default();
+        return Err(Denied::new(Refusal::NotYetValid, format!("signed {} s ahead", early.as_secs())));
+    }
+    Ok(())
+}
+
+fn check_session(token: &Token, key: &AccessKey) -> Result<(), Denied> {
+    match (token.value("X-Amz-Security-Token"), key.session_token()) {
+        (None, None) => Ok(()),
+        (Some(given), Some(expected)) if hash::equal(given.as_bytes(), expected.as_bytes()) => Ok(()),
+        (given, expected) => {
+            let state = |token: Option<&str>| if token.is_some() { "present" } else { "absent" };
+            let detail = format!("session token {}, expected {}", state(given), state(expected));
+            Err(Denied::new(Refusal::SessionToken, detail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

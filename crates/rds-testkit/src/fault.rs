@@ -1,0 +1,107 @@
+//! Faults that a test switches on.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use crate::gate::Gate;
+use crate::server_error::ServerError;
+use crate::tls::Ca;
+
+/// One way to go wrong; see [`PostgresServer::inject`](crate::PostgresServer::inject).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Asks an IAM user for a proof of another form than the clear-text password that carries a token.
+    Ask(PasswordMethod),
+    /// Presents a certificate that has run out.
+    CertificateExpired,
+    /// Presents a certificate of another authority, for the right names.
+    CertificateFrom(Ca),
+    /// Presents a certificate for another name, of the server's own authority.
+    CertificateFor(String),
+    /// Closes the connection at a phase.
+    Drop(Phase),
+    /// Puts the password into the refusal's text, as a careless server would.
+    EchoPassword,
+    /// Waits at a phase until the gate opens.
+    Hang(Phase, Gate),
+    /// Answers that TLS is not on offer.
+    NoTls,
+    /// Refuses a login that has sent its password, whatever the rules say.
+    Refuse(ServerError),
+}
+
+/// The moments of a connect at which a server can hang or hang up.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// The connection is open, nothing has been read.
+    Accept,
+    /// TLS was agreed on, the handshake has not begun.
+    Tls,
+    /// The user and database are known, no password has been asked for.
+    Startup,
+    /// The password has arrived, no verdict has been given.
+    Login,
+    /// The login is accepted, the server has not said that it is ready.
+    Ready,
+}
+
+/// How the server asks for a password.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum PasswordMethod {
+    /// In clear text, the only form that can carry a token.
+    #[default]
+    Cleartext,
+    /// As an MD5 hash, always refused: clients are to see the question, no server should ask it.
+    Md5,
+    /// By SCRAM-SHA-256, without channel binding; passwords are taken as they are, without SASLprep.
+    ScramSha256,
+    /// Not at all.
+    Trust,
+}
+
+/// The faults in force: each with how often it will still happen, `None` for always.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Mutex<Vec<(Fault, Option<usize>)>>);
+
+impl Faults {
+    pub(crate) fn add(&self, fault: Fault, times: Option<usize>) {
+        if times != Some(0) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((fault, times));
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Takes the oldest fault that `pick` wants, once.
+    pub(crate) fn take<T>(&self, pick: impl Fn(&Fault) -> Option<T>) -> Option<T> {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, picked) =
+            faults.iter().enumerate().find_map(|(at, (fault, _))| pick(fault).map(|picked| (at, picked)))?;
+        match &mut faults[at].1 {
+            Some(1) => drop(faults.remove(at)),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Some(picked)
+    }
+
+    /// Hangs or fails if a fault is set for this phase.
+    pub(crate) async fn pass(&self, phase: Phase) -> io::Result<()> {
+        let gate = self.take(|fault| match fault {
+            Fault::Hang(at, gate) if *at == phase => Some(gate.clone()),
+            _ => None,
+        });
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        match self.take(|fault| matches!(fault, Fault::Drop(at) if *at == phase).then_some(())) {
+            Some(()) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+            None => Ok(()),
+        }
+    }
+}

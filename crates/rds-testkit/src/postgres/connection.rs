@@ -1,0 +1,103 @@
+//! One connection from accept to close.
+
+use std::io;
+use std::sync::Arc;
+
+use pgwire::messages::response::{GssEncResponse, SslResponse};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, SslNegotiationMetaMessage};
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::ServerConfig;
+
+use super::wire::Wire;
+use super::{State, login, query};
+use crate::fault::{Fault, Phase};
+use crate::record::{Outcome, Visit};
+use crate::tls::{POSTGRESQL_ALPN, Validity};
+
+/// The first byte of a TLS handshake; an SSLRequest begins with the length 8.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+pub(super) async fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut visit = Visit::new(state.record.clone(), state.authority.clone());
+    state.faults.pass(Phase::Accept).await?;
+    let mut wire = negotiate(stream, state, &mut visit).await?;
+    if let Some(session) = login::login(&mut wire, state, &mut visit).await? {
+        query::serve(&mut wire, state, session).await?;
+    }
+    wire.close().await
+}
+
+/// Answers requests for encryption until the client starts TLS or goes on without it.
+async fn negotiate(stream: TcpStream, state: &State, visit: &mut Visit) -> io::Result<Wire> {
+    let mut first = [0];
+    let is_direct = stream.peek(&mut first).await? == 1 && first[0] == TLS_HANDSHAKE;
+    let mut wire = Wire::new(stream);
+    if is_direct {
+        if refuses_tls(state) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        return encrypt(wire, state, visit, is_direct).await;
+    }
+    loop {
+        match wire.read().await? {
+            Some(PgWireFrontendMessage::SslNegotiation(request)) => match request {
+                SslNegotiationMetaMessage::PostgresSsl(_) if refuses_tls(state) => {
+                    wire.send(PgWireBackendMessage::SslResponse(SslResponse::Refuse)).await?;
+                }
+                SslNegotiationMetaMessage::PostgresSsl(_) => {
+                    wire.send(PgWireBackendMessage::SslResponse(SslResponse::Accept)).await?;
+                    return encrypt(wire, state, visit, is_direct).await;
+                }
+                SslNegotiationMetaMessage::PostgresGss(_) => {
+                    wire.send(PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse)).await?;
+                }
+                SslNegotiationMetaMessage::None => {
+                    wire.expect_startup();
+                    return Ok(wire);
+                }
+            },
+            _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+async fn encrypt(wire: Wire, state: &State, visit: &mut Visit, is_direct: bool) -> io::Result<Wire> {
+    state.faults.pass(Phase::Tls).await?;
+    let (wire, handshake) = match wire.encrypt(tls_config(state)?).await {
+        Ok(encrypted) => encrypted,
+        Err(error) => {
+            visit.end(Outcome::TlsFailed, error.to_string());
+            return Err(error);
+        }
+    };
+    visit.attempt.tls = true;
+    visit.attempt.server_name = handshake.server_name;
+    // Without it another protocol's client could be made to speak to the server (ALPACA).
+    if is_direct && handshake.protocol.as_deref() != Some(POSTGRESQL_ALPN) {
+        visit.end(Outcome::TlsFailed, "direct TLS without ALPN");
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(wire)
+}
+
+fn refuses_tls(state: &State) -> bool {
+    state.faults.take(|fault| matches!(fault, Fault::NoTls).then_some(())).is_some()
+}
+
+/// Takes the certificate that a fault asks for, else the server's own.
+fn tls_config(state: &State) -> io::Result<Arc<ServerConfig>> {
+    let fault = state.faults.take(|fault| {
+        let is_certificate =
+            matches!(fault, Fault::CertificateExpired | Fault::CertificateFrom(_) | Fault::CertificateFor(_));
+        is_certificate.then(|| fault.clone())
+    });
+    let hosts = &state.endpoint.hosts;
+    match fault {
+        Some(Fault::CertificateExpired) => state.ca.server_config(hosts, Validity::Expired),
+        Some(Fault::CertificateFrom(ca)) => ca.server_config(hosts, Validity::Current),
+        Some(Fault::CertificateFor(name)) => state.ca.server_config(&[name], Validity::Current),
+        _ => Ok(state.tls.clone()),
+    }
+    .map_err(io::Error::other)
+}

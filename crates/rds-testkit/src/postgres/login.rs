@@ -1,0 +1,219 @@
+//! From the startup message to the verdict.
+
+use std::io;
+
+use pgwire::messages::response::{ErrorResponse, ReadyForQuery, TransactionStatus};
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, PasswordMessageFamily,
+    SecretKey, Startup,
+};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+
+use super::query::Session;
+use super::wire::Wire;
+use super::{State, scram};
+use crate::authority::Account;
+use crate::fault::{Fault, PasswordMethod, Phase};
+use crate::hash;
+use crate::random;
+use crate::record::{Outcome, Visit};
+use crate::refusal::{Denied, Refusal};
+use crate::server_error::ServerError;
+
+/// A refusal with what the client is told of it.
+struct Rejection {
+    denied: Denied,
+    error: ServerError,
+}
+
+/// What a client gave to prove who it is.
+enum Proof {
+    Nothing,
+    Password(Vec<u8>),
+    Checked(bool),
+}
+
+/// Logs a client in; `None` if it was refused or only wanted to cancel a query.
+pub(super) async fn login(wire: &mut Wire, state: &State, visit: &mut Visit) -> io::Result<Option<Session>> {
+    let startup = match wire.read().await? {
+        Some(PgWireFrontendMessage::Startup(startup)) => startup,
+        Some(PgWireFrontendMessage::CancelRequest(_)) => {
+            visit.forget();
+            return Ok(None);
+        }
+        _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+    };
+    wire.expect_messages();
+    let parameter = |name| startup.parameters.get(name).cloned();
+    visit.attempt.user = parameter("user").unwrap_or_default();
+    visit.attempt.database = parameter("database").unwrap_or_else(|| visit.attempt.user.clone());
+    negotiate_version(wire, &startup)?;
+    state.faults.pass(Phase::Startup).await?;
+    match judge(wire, state, visit).await? {
+        Ok(()) => {
+            visit.end(Outcome::Accepted, "");
+            welcome(wire, state, visit).await.map(Some)
+        }
+        Err(rejection) => {
+            let Rejection { denied, error } = *rejection;
+            visit.end(Outcome::Refused(denied.refusal), denied.detail);
+            wire.send(error_response("FATAL", &error)).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Makes the message for an error of this severity.
+pub(super) fn error_response(severity: &str, error: &ServerError) -> PgWireBackendMessage {
+    let mut fields = vec![
+        (b'S', severity.to_owned()),
+        (b'V', severity.to_owned()),
+        (b'C', error.code.clone()),
+        (b'M', error.message.clone()),
+    ];
+    fields.extend(error.detail.clone().map(|detail| (b'D', detail)));
+    fields.extend(error.hint.clone().map(|hint| (b'H', hint)));
+    PgWireBackendMessage::ErrorResponse(ErrorResponse::new(fields))
+}
+
+/// Tells a client that asks for more than protocol 3.0 that it does not get it.
+fn negotiate_version(wire: &mut Wire, startup: &Startup) -> io::Result<()> {
+    let options =
+        startup.parameters.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect::<Vec<_>>();
+    if startup.protocol_number_minor == 0 && options.is_empty() {
+        return Ok(());
+    }
+    let answer = NegotiateProtocolVersion::new(Startup::PROTOCOL_VERSION_3_0, options);
+    wire.feed(PgWireBackendMessage::NegotiateProtocolVersion(answer))
+}
+
+/// Goes through the rules in PostgreSQL's order: `pg_hba.conf`, then the proof that it asks for.
+async fn judge(wire: &mut Wire, state: &State, visit: &mut Visit) -> io::Result<Result<(), Box<Rejection>>> {
+    let (user, database) = (visit.attempt.user.clone(), visit.attempt.database.clone());
+    if !visit.attempt.tls {
+        let denied = Denied::new(Refusal::NoTls, "");
+        return Ok(reject(denied, ServerError::encryption_missing(&user, &database)));
+    }
+    if !state.databases.is_empty() && !state.databases.contains(&database) {
+        let denied = Denied::new(Refusal::NoRule, format!("database {database:?}"));
+        return Ok(reject(denied, ServerError::rule_missing(&user, &database)));
+    }
+    let account = state.authority.account(&user);
+    let method = method(state, account.as_ref());
+    let proof = ask(wire, method, account.as_ref()).await?;
+    if let Proof::Password(password) = &proof {
+        visit.password(password);
+    }
+    state.faults.pass(Phase::Login).await?;
+    let injected = state.faults.take(|fault| match fault {
+        Fault::Refuse(error) => Some(error.clone()),
+        _ => None,
+    });
+    let verdict = match injected {
+        Some(error) => reject(Denied::new(Refusal::Injected, ""), error),
+        None => check(state, &user, account, method, &proof),
+    };
+    Ok(verdict.map_err(|rejection| echo(state, rejection, &proof)))
+}
+
+/// Decides how to ask; `rds_iam` means `pam`, for which the password comes in clear text.
+fn method(state: &State, account: Option<&Account>) -> PasswordMethod {
+    let asked = state.faults.take(|fault| match fault {
+        Fault::Ask(method) => Some(*method),
+        _ => None,
+    });
+    asked.unwrap_or(match account {
+        Some(Account::Iam) => PasswordMethod::Cleartext,
+        _ => state.password_method,
+    })
+}
+
+async fn ask(wire: &mut Wire, method: PasswordMethod, account: Option<&Account>) -> io::Result<Proof> {
+    match method {
+        PasswordMethod::Cleartext => {
+            wire.send(PgWireBackendMessage::Authentication(Authentication::CleartextPassword)).await?;
+            let mut password = answer(wire).await?;
+            let end = password.iter().position(|byte| *byte == 0).unwrap_or(password.len());
+            password.truncate(end);
+            Ok(Proof::Password(password))
+        }
+        PasswordMethod::Md5 => {
+            let salt = random::bytes::<4>()?.to_vec();
+            wire.send(PgWireBackendMessage::Authentication(Authentication::MD5Password(salt))).await?;
+            answer(wire).await?;
+            Ok(Proof::Checked(false))
+        }
+        PasswordMethod::ScramSha256 => {
+            let password = match account {
+                Some(Account::Password(password)) => Some(password.as_str()),
+                _ => None,
+            };
+            Ok(Proof::Checked(scram::check(wire, password).await?))
+        }
+        PasswordMethod::Trust => Ok(Proof::Nothing),
+    }
+}
+
+/// Reads the body of a password message.
+pub(super) async fn answer(wire: &mut Wire) -> io::Result<Vec<u8>> {
+    match wire.read().await? {
+        Some(PgWireFrontendMessage::PasswordMessageFamily(PasswordMessageFamily::Raw(body))) => {
+            Ok(body.to_vec())
+        }
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn check(
+    state: &State,
+    user: &str,
+    account: Option<Account>,
+    method: PasswordMethod,
+    proof: &Proof,
+) -> Result<(), Box<Rejection>> {
+    let password_refused = |refusal| {
+        reject(Denied::new(refusal, format!("asked by {method:?}")), ServerError::password_refused(user))
+    };
+    match (account, proof) {
+        (None, _) => password_refused(Refusal::NoSuchUser),
+        (Some(_), Proof::Nothing | Proof::Checked(true)) => Ok(()),
+        (Some(Account::Iam), Proof::Password(token)) => state
+            .authority
+            .verify(&state.endpoint, user, token)
+            .or_else(|denied| reject(denied, ServerError::pam_refused(user))),
+        (Some(Account::Password(expected)), Proof::Password(given))
+            if hash::equal(expected.as_bytes(), given) =>
+        {
+            Ok(())
+        }
+        _ => password_refused(Refusal::WrongPassword),
+    }
+}
+
+fn reject(denied: Denied, error: ServerError) -> Result<(), Box<Rejection>> {
+    Err(Box::new(Rejection { denied, error }))
+}
+
+fn echo(state: &State, mut rejection: Box<Rejection>, proof: &Proof) -> Box<Rejection> {
+    if let Proof::Password(password) = proof
+        && state.faults.take(|fault| matches!(fault, Fault::EchoPassword).then_some(())).is_some()
+    {
+        rejection.error.message.push_str(": ");
+        rejection.error.message.push_str(&String::from_utf8_lossy(password));
+    }
+    rejection
+}
+
+async fn welcome(wire: &mut Wire, state: &State, visit: &Visit) -> io::Result<Session> {
+    wire.send(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
+    state.faults.pass(Phase::Ready).await?;
+    let session = Session::new(&visit.attempt.user, &visit.attempt.database, random::bytes()?);
+    for (name, value) in session.parameters(state) {
+        let status = ParameterStatus::new(name.to_owned(), value);
+        wire.feed(PgWireBackendMessage::ParameterStatus(status))?;
+    }
+    let secret = SecretKey::I32(i32::from_be_bytes(random::bytes()?));
+    wire.feed(PgWireBackendMessage::BackendKeyData(BackendKeyData::new(session.pid, secret)))?;
+    wire.send(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(TransactionStatus::Idle))).await?;
+    Ok(session)
+}

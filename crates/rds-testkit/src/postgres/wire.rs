@@ -1,0 +1,98 @@
+//! Messages over a stream: pgwire's codec, without its server.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// One connection's stream and buffers.
+pub(super) struct Wire {
+    stream: Box<dyn Stream>,
+    input: BytesMut,
+    output: BytesMut,
+    context: DecodeContext,
+}
+
+/// What the TLS handshake told.
+pub(super) struct Handshake {
+    pub(super) server_name: Option<String>,
+    pub(super) protocol: Option<Vec<u8>>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: impl Stream + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            context: DecodeContext::new(ProtocolVersion::PROTOCOL3_0),
+        }
+    }
+
+    /// Continues over TLS; the next message is the startup message.
+    pub(super) async fn encrypt(self, config: Arc<ServerConfig>) -> io::Result<(Self, Handshake)> {
+        // Bytes sent ahead in clear text must not pass for encrypted ones (CVE-2021-23214).
+        if !self.input.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "clear text before the TLS handshake"));
+        }
+        let stream = TlsAcceptor::from(config).accept(self.stream).await?;
+        let tls = stream.get_ref().1;
+        let handshake = Handshake {
+            server_name: tls.server_name().map(str::to_owned),
+            protocol: tls.alpn_protocol().map(<[u8]>::to_vec),
+        };
+        let mut wire = Self { stream: Box::new(stream), ..self };
+        wire.expect_startup();
+        Ok((wire, handshake))
+    }
+
+    /// Reads the next message as a startup message or cancel request.
+    pub(super) fn expect_startup(&mut self) {
+        self.context.awaiting_frontend_ssl = false;
+    }
+
+    /// Reads all further messages as those of a session.
+    pub(super) fn expect_messages(&mut self) {
+        self.context.awaiting_frontend_startup = false;
+    }
+
+    /// Reads one message, `None` at the end of the stream.
+    pub(super) async fn read(&mut self) -> io::Result<Option<PgWireFrontendMessage>> {
+        loop {
+            if let Some(message) = PgWireFrontendMessage::decode(&mut self.input, &self.context)? {
+                return Ok(Some(message));
+            }
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    pub(super) fn feed(&mut self, message: PgWireBackendMessage) -> io::Result<()> {
+        Ok(message.encode(&mut self.output)?)
+    }
+
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        self.stream.write_all_buf(&mut self.output).await?;
+        self.stream.flush().await
+    }
+
+    pub(super) async fn send(&mut self, message: PgWireBackendMessage) -> io::Result<()> {
+        self.feed(message)?;
+        self.flush().await
+    }
+
+    /// Sends what is left and says goodbye, in TLS too.
+    pub(super) async fn close(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.stream.shutdown().await
+    }
+}

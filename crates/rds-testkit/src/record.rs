@@ -1,0 +1,176 @@
+//! What happened: one entry for each connection.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use crate::authority::{self, Authority};
+use crate::refusal::Refusal;
+use crate::{hash, random};
+
+/// One connection that a client opened, with what it asked for and how that ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The user that logged in; empty if the client never said.
+    pub user: String,
+    /// The database asked for, by default named as the user; empty if the client never said.
+    pub database: String,
+    /// Whether the connection was encrypted.
+    pub tls: bool,
+    /// The server name that the client sent in its TLS greeting (SNI).
+    pub server_name: Option<String>,
+    /// The length of the password in bytes; 0 if none came in clear text.
+    pub password_len: usize,
+    /// What tells one password from another, without being one.
+    pub password_digest: Option<PasswordDigest>,
+    /// The access key id that a well-formed token names, trusted or not.
+    pub access_key_id: Option<String>,
+    /// How the attempt ended.
+    pub outcome: Outcome,
+    /// What exactly was found in a refused login, for a failing test's output; never part of a secret.
+    pub detail: String,
+    /// When it ended, by the server's clock.
+    pub at: SystemTime,
+}
+
+/// How an [`Attempt`] ended.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The connection ended before a verdict: the client left, or a fault dropped it.
+    Abandoned,
+    /// The login was accepted.
+    Accepted,
+    /// The login was refused.
+    Refused(Refusal),
+    /// The TLS handshake failed, for example because the client does not trust the certificate.
+    TlsFailed,
+}
+
+/// Tells whether two passwords seen by one server are the same one.
+///
+/// It is a hash keyed with a secret of the server, so it can be printed and means nothing elsewhere.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct PasswordDigest([u8; 8]);
+
+impl fmt::Debug for PasswordDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PasswordDigest({})", hash::hex(&self.0))
+    }
+}
+
+/// The attempts of one server.
+#[derive(Debug)]
+pub(crate) struct Record {
+    attempts: Mutex<Vec<Attempt>>,
+    count: watch::Sender<usize>,
+    digest_key: [u8; 32],
+}
+
+impl Record {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let count = watch::Sender::new(0);
+        Ok(Self { attempts: Mutex::default(), count, digest_key: random::bytes()? })
+    }
+
+    pub(crate) fn digest(&self, password: &[u8]) -> PasswordDigest {
+        let mut digest = [0; 8];
+        digest.copy_from_slice(&hash::hmac_sha256(&self.digest_key, password)[..8]);
+        PasswordDigest(digest)
+    }
+
+    pub(crate) fn attempts(&self) -> Vec<Attempt> {
+        self.entries().clone()
+    }
+
+    pub(crate) fn count(&self, wanted: impl Fn(Outcome) -> bool) -> usize {
+        self.entries().iter().filter(|attempt| wanted(attempt.outcome)).count()
+    }
+
+    /// Waits until at least `count` attempts have ended.
+    pub(crate) async fn reached(&self, count: usize) -> Vec<Attempt> {
+        let mut counts = self.count.subscribe();
+        // The sender lives in `self`.
+        let _ = counts.wait_for(|seen| *seen >= count).await;
+        self.attempts()
+    }
+
+    fn add(&self, attempt: Attempt) {
+        #[cfg(feature = "tracing")]
+        tracing::debug!(
+            user = attempt.user,
+            database = attempt.database,
+            tls = attempt.tls,
+            server_name = attempt.server_name,
+            outcome = ?attempt.outcome,
+            detail = attempt.detail,
+            "login attempt"
+        );
+        self.entries().push(attempt);
+        self.count.send_modify(|count| *count += 1);
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Attempt>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An attempt under way. Dropped without an outcome, as when its connection is cut, it is recorded as abandoned.
+pub(crate) struct Visit {
+    record: Arc<Record>,
+    authority: Authority,
+    pub(crate) attempt: Attempt,
+    open: bool,
+}
+
+impl Visit {
+    pub(crate) fn new(record: Arc<Record>, authority: Authority) -> Self {
+        let attempt = Attempt {
+            user: String::new(),
+            database: String::new(),
+            tls: false,
+            server_name: None,
+            password_len: 0,
+            password_digest: None,
+            access_key_id: None,
+            outcome: Outcome::Abandoned,
+            detail: String::new(),
+            at: SystemTime::UNIX_EPOCH,
+        };
+        Self { record, authority, attempt, open: true }
+    }
+
+    /// Keeps what tells this password from others.
+    pub(crate) fn password(&mut self, password: &[u8]) {
+        self.attempt.password_len = password.len();
+        self.attempt.password_digest = Some(self.record.digest(password));
+        self.attempt.access_key_id = authority::access_key_id(password);
+    }
+
+    /// Records the outcome; to be called before the client is told, so that a test that saw the answer sees
+    /// the record too.
+    pub(crate) fn end(&mut self, outcome: Outcome, detail: impl Into<String>) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        let mut attempt = self.attempt.clone();
+        attempt.outcome = outcome;
+        attempt.detail = detail.into();
+        attempt.at = self.authority.now();
+        self.record.add(attempt);
+    }
+
+    /// Records nothing: the connection was no login, but a cancel request.
+    pub(crate) fn forget(&mut self) {
+        self.open = false;
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.end(Outcome::Abandoned, "");
+    }
+}

@@ -1,0 +1,118 @@
+//! A certificate authority for the run and the certificates it issues.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::clock;
+use crate::error::{Error, Result};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What a client that begins TLS without asking must name, since PostgreSQL 17.
+pub(crate) const POSTGRESQL_ALPN: &[u8] = b"postgresql";
+
+/// A certificate authority of its own, made in memory.
+///
+/// Clones are handles to the same authority.
+#[derive(Clone)]
+pub struct Ca(Arc<Authority>);
+
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Ca {
+    /// Makes an authority with a new key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Certificate`](crate::ErrorKind::Certificate) if the key or certificate cannot be made.
+    pub fn generate() -> Result<Self> {
+        Self::try_generate()
+            .map_err(|error| Error::certificate("no certificate authority could be made", error))
+    }
+
+    /// Returns the authority's certificate, for a client to trust.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.0.pem
+    }
+
+    fn try_generate() -> std::result::Result<Self, rcgen::Error> {
+        let mut params = params(Vec::new(), "rds-testkit CA", Validity::Current)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let pem = issuer.pem();
+        Ok(Self(Arc::new(Authority { issuer, pem })))
+    }
+
+    /// Makes a TLS configuration with a new certificate for `names`.
+    pub(crate) fn server_config(&self, names: &[String], validity: Validity) -> Result<Arc<ServerConfig>> {
+        self.try_server_config(names, validity)
+            .map(Arc::new)
+            .map_err(|error| Error::certificate(format!("no certificate can be made for {names:?}"), error))
+    }
+
+    fn try_server_config(
+        &self,
+        names: &[String],
+        validity: Validity,
+    ) -> std::result::Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
+        let key = KeyPair::generate()?;
+        let mut params = params(names.to_vec(), "rds-testkit", validity)?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &self.0.issuer)?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+            )?;
+        config.alpn_protocols = vec![POSTGRESQL_ALPN.to_vec()];
+        Ok(config)
+    }
+}
+
+impl fmt::Debug for Ca {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ca").finish_non_exhaustive()
+    }
+}
+
+/// When a certificate holds, by the machine's clock: clients check it by theirs, not by the server's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Validity {
+    Current,
+    Expired,
+}
+
+fn params(
+    names: Vec<String>,
+    common_name: &str,
+    validity: Validity,
+) -> std::result::Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    let since = clock::system().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = date_time_ymd(1970, 1, 1) + since;
+    params.not_before = now - 2 * DAY;
+    params.not_after = match validity {
+        Validity::Current => now + 30 * DAY,
+        Validity::Expired => now - DAY,
+    };
+    Ok(params)
+}

@@ -1,0 +1,12 @@
+//! The server seen through tokio-postgres with native-tls.
+
+#![expect(clippy::unwrap_used, reason = "the fixtures stand outside of the test functions")]
+
+mod certificate;
+mod client;
+mod fault;
+mod login;
+mod query;
+mod refusal;
+mod rules;
+mod signer;
