@@ -1,0 +1,85 @@
+//! The signed token.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64_simd::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::signing_time::Rfc3339;
+
+/// A signed token, to be used as a password.
+///
+/// It has no `Display`, and its `Debug` prints only when it expires. The text is overwritten when the token is
+/// dropped; each clone is a copy of its own.
+///
+/// # Security
+///
+/// Whoever has the text can log in until [`expires_at`](Self::expires_at). Send it over verified TLS only.
+#[derive(Clone)]
+pub struct AuthToken {
+    text: Zeroizing<String>,
+    access_key_id: Arc<str>,
+    signed_at: SystemTime,
+    expires_at: SystemTime,
+}
+
+impl AuthToken {
+    pub(crate) fn new(
+        text: Zeroizing<String>,
+        access_key_id: Arc<str>,
+        signed_at: SystemTime,
+        expires_at: SystemTime,
+    ) -> Self {
+        Self { text, access_key_id, signed_at, expires_at }
+    }
+
+    /// Returns the text of the token: the password.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns when the token was signed: the whole second in `X-Amz-Date`.
+    pub fn signed_at(&self) -> SystemTime {
+        self.signed_at
+    }
+
+    /// Returns when the token stops working: after its lifetime, or with the credentials that signed it where their
+    /// expiry is known and comes first.
+    pub fn expires_at(&self) -> SystemTime {
+        self.expires_at
+    }
+
+    /// Returns [`expires_at`](Self::expires_at) in milliseconds since 1970, as Kafka clients want it.
+    pub fn expires_at_millis(&self) -> u64 {
+        let since_epoch = self.expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the access key id that signed the token.
+    ///
+    /// It is a name, not a secret: the token's own text carries it in clear, and audit logs print it. It tells whether
+    /// credentials were rotated since.
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    /// Replaces the text with `prefix` and the base64url form of it, without padding.
+    pub(crate) fn into_base64url(mut self, prefix: &str) -> Self {
+        let length = prefix.len() + URL_SAFE_NO_PAD.encoded_length(self.text.len());
+        let mut encoded = Zeroizing::new(String::with_capacity(length));
+        encoded.push_str(prefix);
+        URL_SAFE_NO_PAD.encode_append(self.text.as_bytes(), &mut *encoded);
+        self.text = encoded;
+        self
+    }
+}
+
+impl fmt::Debug for AuthToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuthToken(redacted, expires {})", Rfc3339(self.expires_at))
+    }
+}

@@ -1,0 +1,67 @@
+//! Text forms of bytes: percent-encoding and hexadecimal.
+
+/// Appends `value` percent-encoded by RFC 3986: everything but the unreserved characters is escaped.
+///
+/// SigV4 signs exactly this form, with upper-case digits and `%20` for a space.
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
+pub(crate) fn push_percent_encoded(out: &mut String, value: &str) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => {
+                out.push('%');
+                out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+                out.push(char::from(DIGITS[usize::from(byte & 15)]));
+            }
+        }
+    }
+}
+
+/// Returns `value` percent-encoded by RFC 3986.
+pub(crate) fn percent_encoded(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    push_percent_encoded(&mut out, value);
+    out
+}
+
+/// Returns a SHA-256 digest in lower-case hexadecimal.
+pub(crate) fn hex(digest: &[u8; 32]) -> [u8; 64] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut out = [0; 64];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(digest) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreserved_characters_stay_bare() {
+        assert_eq!(percent_encoded("AZaz09-._~"), "AZaz09-._~");
+    }
+
+    #[test]
+    fn reserved_characters_are_escaped_in_upper_case() {
+        assert_eq!(percent_encoded("a b+c/d=e&f%g*"), "a%20b%2Bc%2Fd%3De%26f%25g%2A");
+    }
+
+    #[test]
+    fn unicode_is_escaped_byte_by_byte() {
+        assert_eq!(percent_encoded("é€"), "%C3%A9%E2%82%AC");
+    }
+
+    #[test]
+    fn digest_becomes_lower_case_hexadecimal() {
+        let mut digest = [0; 32];
+        digest[0] = 0xab;
+        digest[31] = 0x0f;
+        let text = hex(&digest);
+        assert_eq!(&text[..4], b"ab00");
+        assert_eq!(&text[60..], b"000f");
+    }
+}

@@ -1,0 +1,103 @@
+//! Why a token could not be signed.
+
+use std::{fmt, time::SystemTime};
+
+use crate::signing_time::Rfc3339;
+
+/// The reason why a token could not be signed.
+///
+/// The message names the offending value and the remedy; it never holds a secret, a token or user information.
+#[derive(Clone)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// The sorts of [`Error`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The credentials were already expired at the signing time, so that the token would be dead.
+    ExpiredCredentials,
+    /// The name of an EKS cluster is empty or holds blanks, control or non-ASCII characters.
+    InvalidCluster,
+    /// The access key id or the secret key is empty, or the identity is not a pair of AWS credentials.
+    InvalidCredentials,
+    /// A signed header is `host`, repeated, or not text that a header can carry.
+    InvalidHeader,
+    /// The host is empty or not a bare DNS name or IP address.
+    InvalidHost,
+    /// The lifetime is missing, has a fraction of a second, or is not 1 second to 7 days.
+    InvalidLifetime,
+    /// The path does not start with `/`, or would have to be encoded or normalised.
+    InvalidPath,
+    /// The port is 0.
+    InvalidPort,
+    /// A query name is empty or one of the `X-Amz-` names that the signature itself adds.
+    InvalidQuery,
+    /// The region is not 1 to 63 lower-case letters, digits and hyphens.
+    InvalidRegion,
+    /// The service is missing, or not 1 to 63 lower-case letters, digits and hyphens.
+    InvalidService,
+    /// The signing time is before 1970 or after 9999.
+    InvalidTime,
+    /// The user is empty.
+    InvalidUser,
+    /// No region was given; there is no default.
+    MissingRegion,
+}
+
+impl Error {
+    /// Returns which sort of error this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub(crate) fn expired(access_key_id: &str, expiry: SystemTime, now: SystemTime) -> Self {
+        let message = format!(
+            "credentials of the access key ending in {:?} expired at {}, before the signing time {}: load them anew",
+            last_four(access_key_id),
+            Rfc3339(expiry),
+            Rfc3339(now),
+        );
+        Self::new(ErrorKind::ExpiredCredentials, message)
+    }
+
+    pub(crate) fn missing_region() -> Self {
+        Self::new(ErrorKind::MissingRegion, "no region to sign for: give the region of the endpoint")
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error").field("kind", &self.kind).field("message", &self.message).finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn last_four(text: &str) -> &str {
+    text.char_indices().rev().nth(3).map_or(text, |(start, _)| &text[start..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_four_cuts_at_characters() {
+        assert_eq!(last_four("AKIAEXAMPLE"), "MPLE");
+        assert_eq!(last_four("a€éü€"), "€éü€");
+        assert_eq!(last_four("abc"), "abc");
+    }
+}

@@ -1,0 +1,214 @@
+//! The SigV4 query form, on which every recipe stands.
+
+mod builder;
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::sign::v4::calculate_signature;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+pub use self::builder::PresignBuilder;
+use crate::{AuthToken, Error, Signer, encode::hex, region::MAX_SCOPE_PART, signing_time::SigningTime};
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const ALGORITHM_AND_CREDENTIAL: &str = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=";
+const SLASH: &str = "%2F";
+const DATE: &str = "&X-Amz-Date=";
+const SIGNATURE: &str = "&X-Amz-Signature=";
+const DATE_LEN: usize = 8;
+const DATE_TIME_LEN: usize = 16;
+const SIGNATURE_LEN: usize = 64;
+
+/// A GET request that is signed in its query, ready to be signed any number of times.
+///
+/// This is the primitive below [`RdsToken`](crate::RdsToken) and its siblings, for services that they do not cover.
+/// The payload is empty. The order of the parameters is botocore's: the request's own, then `X-Amz-Algorithm`,
+/// `-Credential`, `-Date`, `-Expires`, `-SignedHeaders`, `-Security-Token` with session credentials, `-Signature`.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # use aws_credential_types::Credentials;
+/// use iam_token::Presign;
+///
+/// # let credentials = Credentials::new("AKIAEXAMPLE", "secret", None, None, "docs");
+/// # let now = UNIX_EPOCH + Duration::from_secs(1_736_944_496);
+/// let url = Presign::https("sts.us-west-2.amazonaws.com")
+///     .query("Action", "GetCallerIdentity")
+///     .query("Version", "2011-06-15")
+///     .service("sts")
+///     .region("us-west-2")
+///     .lifetime(Duration::from_secs(60))
+///     .build()?
+///     .sign(&credentials, now)?;
+/// assert!(url.expose().starts_with("https://sts.us-west-2.amazonaws.com/?Action=GetCallerIdentity&Version="));
+/// # Ok::<(), iam_token::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Presign {
+    service: String,
+    region: String,
+    lifetime: Duration,
+    /// The token up to its first `X-Amz-` parameter.
+    lead: String,
+    /// `%2Fus-east-2%2Frds-db%2Faws4_request`.
+    encoded_scope: String,
+    /// `&X-Amz-Expires=900`.
+    expires: String,
+    /// `&X-Amz-SignedHeaders=host`.
+    signed_headers: String,
+    /// The token behind its signature.
+    unsigned: String,
+    /// The canonical request up to its first `X-Amz-` parameter.
+    canonical_lead: String,
+    /// The canonical request behind `X-Amz-SignedHeaders`.
+    canonical_rest: String,
+}
+
+impl Presign {
+    /// Starts a request to `https://host`.
+    pub fn https(host: &str) -> PresignBuilder {
+        PresignBuilder::new("https://", host)
+    }
+
+    /// Starts a request to `http://host`. The scheme is text only: it is not signed, and nothing is sent.
+    pub fn http(host: &str) -> PresignBuilder {
+        PresignBuilder::new("http://", host)
+    }
+
+    /// Signs at `now`, cut to its second, with a key derived for this one signature.
+    ///
+    /// # Errors
+    ///
+    /// As [`sign_with`](Self::sign_with).
+    pub fn sign(&self, credentials: &Credentials, now: SystemTime) -> Result<AuthToken, Error> {
+        self.sign_with(&Signer::new(credentials.clone()), now)
+    }
+
+    /// Signs at `now`, cut to its second, with a kept key.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCredentials`](crate::ErrorKind::InvalidCredentials) for an empty access key id or secret key,
+    /// [`ExpiredCredentials`](crate::ErrorKind::ExpiredCredentials) for credentials that are dead at `now`,
+    /// [`InvalidTime`](crate::ErrorKind::InvalidTime) for a time before 1970 or after 9999.
+    pub fn sign_with(&self, signer: &Signer, now: SystemTime) -> Result<AuthToken, Error> {
+        let time = SigningTime::new(now)?;
+        signer.check(now)?;
+        let session = signer.session_parameter();
+
+        // Sized once: a string that grows leaves copies of the token in freed memory.
+        let mut text = Zeroizing::new(String::with_capacity(self.token_len(signer)));
+        text.push_str(&self.lead);
+        text.push_str(ALGORITHM_AND_CREDENTIAL);
+        text.push_str(signer.encoded_access_key_id());
+        text.push_str(SLASH);
+        text.push_str(time.date());
+        text.push_str(&self.encoded_scope);
+        text.push_str(DATE);
+        text.push_str(time.date_time());
+        text.push_str(&self.expires);
+
+        // The canonical query is sorted, so there the session token precedes the signed headers.
+        let canonical_request = Sha256::new()
+            .chain_update(&self.canonical_lead)
+            .chain_update(&text[self.lead.len()..])
+            .chain_update(session)
+            .chain_update(&self.signed_headers)
+            .chain_update(&self.canonical_rest)
+            .finalize();
+
+        let mut string_to_sign = StringToSign::default();
+        string_to_sign.push(ALGORITHM.as_bytes());
+        string_to_sign.push(b"\n");
+        string_to_sign.push(time.date_time().as_bytes());
+        string_to_sign.push(b"\n");
+        string_to_sign.push(time.date().as_bytes());
+        string_to_sign.push(b"/");
+        string_to_sign.push(self.region.as_bytes());
+        string_to_sign.push(b"/");
+        string_to_sign.push(self.service.as_bytes());
+        string_to_sign.push(b"/aws4_request\n");
+        string_to_sign.push(&hex(&canonical_request.into()));
+
+        let key = signer.key(&time, &self.region, &self.service);
+        let signature = Zeroizing::new(calculate_signature(key.as_slice(), string_to_sign.as_bytes()));
+
+        text.push_str(&self.signed_headers);
+        text.push_str(session);
+        text.push_str(SIGNATURE);
+        text.push_str(&signature);
+        text.push_str(&self.unsigned);
+
+        let signed_at = time.system_time();
+        let lifetime_end = signed_at + self.lifetime;
+        let expires_at = signer.expiry().map_or(lifetime_end, |expiry| expiry.min(lifetime_end));
+        Ok(AuthToken::new(text, signer.shared_access_key_id(), signed_at, expires_at))
+    }
+
+    fn token_len(&self, signer: &Signer) -> usize {
+        self.lead.len()
+            + ALGORITHM_AND_CREDENTIAL.len()
+            + signer.encoded_access_key_id().len()
+            + SLASH.len()
+            + DATE_LEN
+            + self.encoded_scope.len()
+            + DATE.len()
+            + DATE_TIME_LEN
+            + self.expires.len()
+            + self.signed_headers.len()
+            + signer.session_parameter().len()
+            + SIGNATURE.len()
+            + SIGNATURE_LEN
+            + self.unsigned.len()
+    }
+}
+
+impl fmt::Debug for Presign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presign")
+            .field("service", &self.service)
+            .field("region", &self.region)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The string to sign, kept off the heap.
+struct StringToSign {
+    bytes: [u8; Self::CAPACITY],
+    len: usize,
+}
+
+impl StringToSign {
+    /// Algorithm, time, date, region, service, terminator and hash, with the bytes between them. `build` bounds region
+    /// and service.
+    const CAPACITY: usize = 17 + 17 + 9 + (MAX_SCOPE_PART + 1) + MAX_SCOPE_PART + 14 + 64;
+
+    fn push(&mut self, part: &[u8]) {
+        let end = self.len + part.len();
+        self.bytes[self.len..end].copy_from_slice(part);
+        self.len = end;
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Default for StringToSign {
+    fn default() -> Self {
+        Self { bytes: [0; Self::CAPACITY], len: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! The parts of a request, checked and rendered once.
+
+use std::{fmt, time::Duration};
+
+use super::Presign;
+use crate::{
+    Error, ErrorKind,
+    encode::{percent_encoded, push_percent_encoded},
+    host,
+    region::{self, shown},
+};
+
+/// The hash of the empty payload.
+const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/// The names that the signature adds, and those that it may one day.
+const RESERVED: &str = "X-Amz-";
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>.
+const MAX_LIFETIME: Duration = Duration::from_secs(604_800);
+
+/// The parts of a request to be signed.
+///
+/// The setters take everything; [`build`](Self::build) checks. Service, region and lifetime have no default.
+#[derive(Clone)]
+pub struct PresignBuilder {
+    scheme: &'static str,
+    host: String,
+    port: Option<u16>,
+    path: String,
+    query: Vec<(String, String)>,
+    unsigned_query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    service: String,
+    region: String,
+    lifetime: Option<Duration>,
+}
+
+impl PresignBuilder {
+    pub(super) fn new(scheme: &'static str, host: &str) -> Self {
+        Self {
+            scheme,
+            host: host.to_owned(),
+            port: None,
+            path: "/".to_owned(),
+            query: Vec::new(),
+            unsigned_query: Vec::new(),
+            headers: Vec::new(),
+            service: String::new(),
+            region: String::new(),
+            lifetime: None,
+        }
+    }
+
+    /// Leaves the scheme out of the token's text, as database passwords have it.
+    pub fn without_scheme(mut self) -> Self {
+        self.scheme = "";
+        self
+    }
+
+    /// Sets the port, which is then signed and written even where it is the scheme's own. Default: none.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Sets the path, which must need no encoding: unreserved characters and single slashes. Default: `/`.
+    pub fn path(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// Adds a query parameter. Both parts are taken as plain text and percent-encoded.
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.query.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds a query parameter behind the signature, which does not cover it.
+    pub fn unsigned_query(mut self, name: &str, value: &str) -> Self {
+        self.unsigned_query.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds a signed header beside `host`. The name is lower-cased; runs of blanks in the value count as one.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let value = value.split(' ').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        self.headers.push((name.to_ascii_lowercase(), value));
+        self
+    }
+
+    /// Sets the name under which the service is signed, such as `rds-db`.
+    pub fn service(mut self, service: &str) -> Self {
+        service.clone_into(&mut self.service);
+        self
+    }
+
+    /// Sets the region to sign for.
+    pub fn region(mut self, region: &str) -> Self {
+        region.clone_into(&mut self.region);
+        self
+    }
+
+    /// Sets how long the signature holds: whole seconds, 1 second to 7 days.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Checks the parts and renders everything that does not change between two signatures.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidHost`, `InvalidPort`, `InvalidPath`, `InvalidQuery`, `InvalidHeader`, `InvalidService`,
+    /// `MissingRegion`, `InvalidRegion` or `InvalidLifetime` of [`ErrorKind`], each for the part of that name.
+    pub fn build(&self) -> Result<Presign, Error> {
+        let host = host::canonical(&self.host)?;
+        let authority = match self.port {
+            None => host,
+            Some(0) => {
+                return Err(Error::new(ErrorKind::InvalidPort, "port is 0: give the port of the endpoint"));
+            }
+            Some(port) => format!("{host}:{port}"),
+        };
+        self.check_path()?;
+        self.check_query()?;
+        self.check_service()?;
+        region::check(&self.region)?;
+        let lifetime = self.checked_lifetime()?;
+        let headers = self.canonical_headers(&authority)?;
+        let signed = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+
+        let mut lead = format!("{}{authority}{}?", self.scheme, self.path);
+        for (name, value) in &self.query {
+            push_pair(&mut lead, name, value);
+            lead.push('&');
+        }
+        let mut unsigned = String::new();
+        for (name, value) in &self.unsigned_query {
+            unsigned.push('&');
+            push_pair(&mut unsigned, name, value);
+        }
+
+        let mut canonical_lead = format!("GET\n{}\n", self.path);
+        let mut canonical_rest = String::new();
+        for (name, value) in self.sorted_query() {
+            // `check_query` keeps the reserved names out, so each name sorts before or behind all of them.
+            if name.as_str() < RESERVED {
+                canonical_lead.extend([&name, "=", &value, "&"]);
+            } else {
+                canonical_rest.extend(["&", &name, "=", &value]);
+            }
+        }
+        canonical_rest.push('\n');
+        for (name, value) in &headers {
+            canonical_rest.extend([*name, ":", *value, "\n"]);
+        }
+        canonical_rest.extend(["\n", &signed, "\n", EMPTY_PAYLOAD]);
+
+        Ok(Presign {
+            service: self.service.clone(),
+            region: self.region.clone(),
+            lifetime,
+            lead,
+            encoded_scope: format!("%2F{}%2F{}%2Faws4_request", self.region, self.service),
+            expires: format!("&X-Amz-Expires={}", lifetime.as_secs()),
+            signed_headers: format!("&X-Amz-SignedHeaders={}", percent_encoded(&signed)),
+            unsigned,
+            canonical_lead,
+            canonical_rest,
+        })
+    }
+
+    /// A path that needs no encoding and no normalisation is signed alike by every reading of the rules: some services
+    /// encode a path twice, some normalise it, some do neither.
+    fn check_path(&self) -> Result<(), Error> {
+        let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        let plain = |segment: &str| !matches!(segment, "." | "..") && segment.bytes().all(unreserved);
+        match self.path.strip_prefix('/') {
+            Some(rest) if rest.split('/').all(plain) && !self.path.contains("//") => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::InvalidPath,
+                format!(
+                    "path {} is not absolute and plain: use / and unreserved characters",
+                    shown(&self.path)
+                ),
+            )),
+        }
+    }
+
+    fn check_query(&self) -> Result<(), Error> {
+        for (name, _) in self.query.iter().chain(&self.unsigned_query) {
+            if name.is_empty() {
+                return Err(Error::new(
+                    ErrorKind::InvalidQuery,
+                    "query name is empty: give each parameter a name",
+                ));
+            }
+            let reserved =
+                name.get(..RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED));
+            if reserved {
+                let message =
+                    format!("query name {} is reserved for the signature: leave it out", shown(name));
+                return Err(Error::new(ErrorKind::InvalidQuery, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_service(&self) -> Result<(), Error> {
+        if region::is_scope_part(&self.service) {
+            return Ok(());
+        }
+        let message = format!(
+            "service {} is missing or malformed: use a signing name such as rds-db",
+            shown(&self.service)
+        );
+        Err(Error::new(ErrorKind::InvalidService, message))
+    }
+
+    fn checked_lifetime(&self) -> Result<Duration, Error> {
+        let what = match self.lifetime {
+            Some(lifetime)
+                if lifetime.subsec_nanos() == 0 && !lifetime.is_zero() && lifetime <= MAX_LIFETIME =>
+            {
+                return Ok(lifetime);
+            }
+            Some(lifetime) => format!("lifetime of {lifetime:?}"),
+            None => "missing lifetime".to_owned(),
+        };
+        Err(Error::new(ErrorKind::InvalidLifetime, format!("{what}: use whole seconds from 1 to 604800")))
+    }
+
+    /// Returns the headers in the order in which they are signed.
+    fn canonical_headers<'a>(&'a self, authority: &'a str) -> Result<Vec<(&'a str, &'a str)>, Error> {
+        let invalid = |name: &str, what| {
+            Err(Error::new(ErrorKind::InvalidHeader, format!("header {} {what}", shown(name))))
+        };
+        let mut headers = vec![("host", authority)];
+        for (name, value) in &self.headers {
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+                return invalid(name, "is not a header name: use letters, digits and hyphens");
+            }
+            if headers.iter().any(|(other, _)| other == name) {
+                return invalid(name, "is given twice: leave one out, host is always there");
+            }
+            if !value.bytes().all(|b| matches!(b, b' '..=b'~')) {
+                return invalid(name, "has a value that is not printable ASCII: encode it first");
+            }
+            headers.push((name, value));
+        }
+        headers.sort_unstable();
+        Ok(headers)
+    }
+
+    /// SigV4 sorts after encoding, by name and then by value.
+    fn sorted_query(&self) -> Vec<(String, String)> {
+        let mut pairs: Vec<_> =
+            self.query.iter().map(|(name, value)| (percent_encoded(name), percent_encoded(value))).collect();
+        pairs.sort_unstable();
+        pairs
+    }
+}
+
+impl fmt::Debug for PresignBuilder {
+    /// Leaves out the query and the header values: only their owner knows whether they are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresignBuilder")
+            .field("service", &self.service)
+            .field("region", &self.region)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
+fn push_pair(out: &mut String, name: &str, value: &str) {
+    push_percent_encoded(out, name);
+    out.push('=');
+    push_percent_encoded(out, value);
+}
