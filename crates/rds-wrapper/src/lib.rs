@@ -1,10 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+pub use host_pattern::{Endpoint, EndpointKind, InstancePattern, Partition, Region};
+pub use iam_token::AuthToken;
+pub use token_cache::Clock;
 pub use wrapper_core::{
-    BoxFuture, ConnectRequest, CredentialsFailure, Driver, Error, ErrorKind, Factory, Needs, Next, Plugin,
-    Registry, Resolver, Result, ServerError, SystemResolver, Value, Wrapper, plugin_fn, resolver_fn,
+    BoxFuture, BuildContext, ConnectRequest, CredentialsFailure, Driver, Error, ErrorKind, Factory, Needs,
+    Next, Parameter, ParameterKind, Parameters, Password, Phase, Plugin, Registry, Resolver, Result,
+    ServerError, ServerName, Settings, SystemResolver, Value, WRAPPER_PARAMETERS, Wrapper, plugin_fn,
+    resolver_fn,
 };
-pub use wrapper_iam::{IamFactory, IamTokens, IamTokensBuilder, Stats, TokenTarget};
+pub use wrapper_iam::{
+    IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamTokens, IamTokensBuilder, Stats, SystemClock,
+    TokenTarget,
+};
 
 /// The adapter for tokio-postgres.
 #[cfg(feature = "postgres")]

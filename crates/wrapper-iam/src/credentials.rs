@@ -89,9 +89,22 @@ impl Source {
             CredentialsError::InvalidConfiguration(_) => {
                 (CredentialsFailure::Failed, format!("{self} is not configured right for aws credentials"))
             }
-            _ => (CredentialsFailure::Failed, format!("{self} failed to give aws credentials")),
+            _ => (
+                CredentialsFailure::Failed,
+                format!("{self} failed to give aws credentials{}", self.remedy()),
+            ),
         };
         failed(failure, message).with_source(error)
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "default-chain")]
+            Source::DefaultChain(_) => {
+                ": set AWS_PROFILE or `awsProfile` or AWS_ACCESS_KEY_ID, log in, or give the machine a role"
+            }
+            Source::Provider(_) => "",
+        }
     }
 }
 

@@ -39,6 +39,7 @@ pub struct Stats {
 /// What is counted here; the caches count the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    pub(crate) misses: AtomicU64,
     pub(crate) retries: AtomicU64,
     refused: AtomicU64,
     throttled: AtomicU64,
@@ -64,7 +65,7 @@ impl Counters {
             hits: tokens.hits,
             last_accepted: *self.last_accepted.lock().unwrap_or_else(PoisonError::into_inner),
             logins_refused: self.refused.load(Ordering::Relaxed),
-            misses: tokens.misses,
+            misses: self.misses.load(Ordering::Relaxed),
             renewals_failed: credentials.renewals_failed,
             retries: self.retries.load(Ordering::Relaxed),
             signed: tokens.made,

@@ -1,6 +1,10 @@
 //! Tokens on demand, from one source of credentials.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use iam_token::{AuthToken, Signer};
@@ -112,6 +116,7 @@ impl IamTokens {
             self.event(target, &lease, "cached");
             return Ok(lease);
         }
+        self.0.counters.misses.fetch_add(1, Ordering::Relaxed);
         let credentials = self.credentials().await?;
         self.sign(target, max_age, &credentials)
     }

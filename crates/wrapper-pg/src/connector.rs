@@ -85,6 +85,16 @@ impl Connector {
         self.hosts.instance(id).map(Self::new)
     }
 
+    /// The configured hosts and ports.
+    pub fn hosts(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.hosts.requests().iter().map(|request| (request.host(), request.port()))
+    }
+
+    /// The database user.
+    pub fn user(&self) -> &str {
+        self.hosts.requests()[0].user()
+    }
+
     /// The TLS connector, which cancel requests need: `client.cancel_token().cancel_query(connector.tls())`.
     ///
     /// RDS Proxy ignores cancel requests.

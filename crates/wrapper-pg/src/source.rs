@@ -29,6 +29,11 @@ const DRIVER_NAMES: &[&str] = &[
 pub(crate) fn read_string<C>(text: &str, registry: &Registry<C>, given: &mut Parameters) -> Result<Config> {
     let is_ours = |name: &str| registry.declares(name);
     let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
+    if is_url && has_stray_at_sign(text) {
+        return Err(configuration(
+            "an `@` in the URL's query would be read as the end of user and password: write it %40",
+        ));
+    }
     let Cut { rest, pairs } = match text.split_once("://") {
         _ if is_url => cut_url(text, is_ours)?,
         Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
@@ -40,9 +45,6 @@ pub(crate) fn read_string<C>(text: &str, registry: &Registry<C>, given: &mut Par
         given.configure(&name, value)?;
     }
     let config: Config = rest.parse().map_err(|error| driver_error(error, registry))?;
-    if is_url && config.get_hosts().iter().any(|host| matches!(host, tokio_postgres::config::Host::Tcp(name) if name.contains(['&', '=', '?', '@']))) {
-        return Err(configuration("the URL's host holds `@`, `?`, `&` or `=`: write them %40, %3F, %26 and %3D in user, password and values"));
-    }
     Ok(config)
 }
 
@@ -73,6 +75,19 @@ pub(crate) fn read_map<C>(
         driver.push_str(&format!("{name}='{value}' "));
     }
     driver.parse().map_err(|error| driver_error(error, registry))
+}
+
+/// Whether the driver, to which all before the first `@` is user and password, would take a piece of the path or the query for them.
+fn has_stray_at_sign(url: &str) -> bool {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let Some((user_info, _)) = after_scheme.split_once('@') else {
+        return false;
+    };
+    // A password may hold an unescaped `?`, and libpq lets it; a user's name or a host with one is a query.
+    match user_info.split_once('?') {
+        Some((before, _)) => before.contains('/') || !before.contains(':'),
+        None => false,
+    }
 }
 
 fn driver_error<C>(error: tokio_postgres::Error, registry: &Registry<C>) -> Error {
