@@ -1,0 +1,77 @@
+//! What the examples share: an embedded server to run against, and errors told to the last cause.
+
+use std::{error::Error, process::ExitCode};
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use rds_testkit::PostgresServer;
+use rds_wrapper::{IamFactory, IamTokens, Registry, plugins};
+
+/// The result of an example.
+pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The endpoint that the embedded server plays.
+pub const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
+
+/// The database user of the embedded server.
+pub const USER: &str = "jane";
+
+/// Starts a PostgreSQL server on 127.0.0.1 that checks tokens as RDS does, and gives tokens that it accepts.
+///
+/// # Errors
+///
+/// The reason why it did not start.
+pub async fn embedded() -> Result<(PostgresServer, IamTokens)> {
+    let server = PostgresServer::builder().host(HOST).region("us-east-2").user(USER).start().await?;
+    let key = server.access_key();
+    let (session, source) = (key.session_token().map(str::to_owned), "embedded");
+    let credentials = Credentials::new(key.access_key_id(), key.secret_access_key(), session, None, source);
+    let provider = SharedCredentialsProvider::new(credentials);
+    let tokens = IamTokens::builder().credentials_provider(provider).build()?;
+    Ok((server, tokens))
+}
+
+/// A connection string for the embedded server under its RDS-like name, which no DNS knows: `hostaddr` says where it is.
+pub fn embedded_url(server: &PostgresServer) -> String {
+    let ca = server.ca_file().display();
+    format!("postgres://{USER}@{HOST}:{}/app?hostaddr=127.0.0.1&sslrootcert={ca}&plugins=iam", server.port())
+}
+
+/// The built-in plugins, `iam` with the given tokens.
+pub fn plugins_with<C: Send + 'static>(tokens: &IamTokens) -> Registry<C> {
+    plugins().with(IamFactory::new(tokens.clone()))
+}
+
+/// The value after an option such as `--url`; any other argument is an error that shows the usage.
+///
+/// # Errors
+///
+/// The usage.
+pub fn argument(option: &str, usage: &str) -> Result<Option<String>> {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next(), arguments.next(), arguments.next()) {
+        (None, _, _) => Ok(None),
+        (Some(name), Some(value), None) if name == option => Ok(Some(value)),
+        _ => Err(usage.into()),
+    }
+}
+
+/// Runs an example and tells an error with all its causes.
+pub async fn run(example: impl Future<Output = Result>) -> ExitCode {
+    match example.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                complain(&format!("  because: {error}"));
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "an example talks to the person who runs it")]
+fn complain(line: &str) {
+    eprintln!("{line}");
+}
