@@ -1,1 +1,70 @@
-//! To come.
+//! No secret in anything that is said, at TRACE, by any crate.
+
+use std::process::Stdio;
+
+use e2e::{HOST, Rig, USER};
+use rds_testkit::{AccessKey, Fault};
+use tokio::process::Command;
+
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+const SESSION: &str = "FwoGZXIvYXdzEBYaDHexample/+==IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMiJHMEUC";
+const URL_PASSWORD: &str = "hunter2-in-the-url";
+
+/// A secret in the forms in which it could be written.
+fn forms(secret: &str) -> Vec<String> {
+    let encoded = |lower: bool| -> String {
+        let encode = |byte: u8| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ if lower => format!("%{byte:02x}"),
+            _ => format!("%{byte:02X}"),
+        };
+        secret.bytes().map(encode).collect()
+    };
+    let list = format!("{:?}", secret.as_bytes());
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    vec![secret.to_owned(), encoded(false), encoded(true), list.trim_matches(['[', ']']).to_owned(), hex]
+}
+
+#[test]
+fn forms_of_a_secret_are_all_looked_for() {
+    assert_eq!(forms("a/"), ["a/", "a%2F", "a%2f", "97, 47", "612f"]);
+}
+
+#[tokio::test]
+async fn nothing_secret_is_said_at_trace() {
+    let key = AccessKey::new("ASIATRACED", SECRET).with_session_token(SESSION).allow(USER);
+    let rig = Rig::start_with(|server| server.access_key(key).clock(std::time::SystemTime::now)).await;
+    let url = |user: &str| {
+        let (port, ca) = (rig.server.port(), rig.server.ca_file().display());
+        format!("postgres://{user}@{HOST}:{port}/app?hostaddr=127.0.0.1&sslrootcert={ca}&plugins=iam")
+    };
+    // The first login is refused, with the token repeated in the server's words.
+    rig.server.inject(Fault::EchoPassword);
+
+    let output = Command::new(env!("CARGO_BIN_EXE_traced"))
+        .args([url(USER), url(&format!("{USER}:{URL_PASSWORD}")), url("stranger"), url(USER) + "&nonsense=1"])
+        .env_clear()
+        .env("AWS_ACCESS_KEY_ID", "ASIATRACED")
+        .env("AWS_SECRET_ACCESS_KEY", SECRET)
+        .env("AWS_SESSION_TOKEN", SESSION)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("the program runs");
+
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    for speaker in ["tokio_postgres", "aws_config", "wrapper_core", "wrapper_iam", "…ACED", "[password]"] {
+        assert!(said.contains(speaker), "nothing was heard of {speaker}: {said}");
+    }
+    assert!(said.contains("outcome=\"connected\"") && rig.server.accepted() >= 1, "{said}");
+    for secret in [SECRET, SESSION, URL_PASSWORD, "X-Amz-Signature", "X-Amz-Security-Token"] {
+        for form in forms(secret) {
+            let found = said.find(&form).map(|at| &said[at.saturating_sub(200)..]);
+            assert!(found.is_none(), "a secret was said: {:.600}", found.unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Connects to the URLs that it is given, with credentials of the default chain, and writes everything that
+//! any crate has to say to standard error.
+//!
+//! A program of its own, because the default chain reads the environment of the process.
+
+use rds_wrapper::{IamFactory, IamTokens, Value, pg::Connector, plugins};
+use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
+
+#[tokio::main]
+async fn main() {
+    tracing_log::LogTracer::init().expect("the bridge from log is set once");
+    let everything = fmt::layer()
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .with_span_events(fmt::format::FmtSpan::FULL)
+        .with_filter(LevelFilter::TRACE);
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(everything))
+        .expect("the subscriber is set once");
+
+    let tokens = IamTokens::builder().build().expect("builds");
+    for url in std::env::args().skip(1) {
+        let value = Value::from(url.as_str());
+        let connector = Connector::from_url(&url, plugins().with(IamFactory::new(tokens.clone())));
+        tracing::info!(?value, ?connector, ?tokens, "a connector");
+        let Ok(connector) = connector else { continue };
+        match connector.connect().await {
+            Ok((client, connection)) => {
+                tokio::spawn(connection);
+                let row = client.query_one("SELECT current_user", &[]).await.expect("the server answers");
+                tracing::info!(user = row.get::<_, &str>(0), "connected");
+            }
+            Err(error) => {
+                let mut cause: Option<&dyn std::error::Error> = Some(&error);
+                while let Some(error) = cause {
+                    tracing::info!(%error, ?error, "refused");
+                    cause = error.source();
+                }
+            }
+        }
+    }
+    tracing::info!(stats = ?tokens.stats(), "done");
+}
