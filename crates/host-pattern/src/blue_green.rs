@@ -1,0 +1,44 @@
+use std::borrow::Cow;
+
+use crate::endpoint::Endpoint;
+
+const GREEN: &str = "-green-";
+const SUFFIX_LEN: usize = 6;
+
+/// Returns a host name or a bare instance id without the mark of a blue/green deployment's green side.
+///
+/// The mark is `-green-` and six letters or digits at the end of the id, in any case; of a custom name the first label
+/// counts as the id. A text without the mark, and one that is no host name, is returned as it is.
+///
+/// Source: "Overview of Amazon RDS Blue/Green Deployments" in the RDS user guide, which appends the mark to the names
+/// of the green side's resources.
+///
+/// # Examples
+///
+/// ```
+/// use host_pattern::without_green;
+///
+/// assert_eq!(without_green("orders-1-green-5jznso"), "orders-1");
+/// assert_eq!(
+///     without_green("orders-1-green-5jznso.abc123.us-east-2.rds.amazonaws.com"),
+///     "orders-1.abc123.us-east-2.rds.amazonaws.com",
+/// );
+/// ```
+pub fn without_green(name: &str) -> Cow<'_, str> {
+    let Ok(endpoint) = Endpoint::parse(name) else { return Cow::Borrowed(name) };
+    // The canonical name differs in case and in the trailing dot only, so places in it are places in `name`.
+    let id_end = endpoint.id_end();
+    match green_mark(&name[..id_end]) {
+        Some(mark) => Cow::Owned(format!("{}{}", &name[..mark], &name[id_end..])),
+        None => Cow::Borrowed(name),
+    }
+}
+
+/// Returns where the green mark at the end of `id` starts, if something is left in front of it.
+pub(crate) fn green_mark(id: &str) -> Option<usize> {
+    let mark = id.len().checked_sub(GREEN.len() + SUFFIX_LEN)?;
+    let suffix = mark + GREEN.len();
+    let is_mark = id.get(mark..suffix)?.eq_ignore_ascii_case(GREEN)
+        && id[suffix..].bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_mark && mark > 0 && !id[..mark].ends_with('.')).then_some(mark)
+}

@@ -1,0 +1,197 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::blue_green;
+use crate::error::Error;
+use crate::grammar::{self, AwsName, Shape};
+use crate::kind::EndpointKind;
+use crate::name::{self, Subject};
+use crate::partition::Partition;
+use crate::pattern::InstancePattern;
+
+/// A host name, parsed: what it stands for and which parts it has.
+///
+/// Two endpoints are equal if their canonical names are, so `Db.Example.com.` equals `db.example.com`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    name: String,
+    shape: Shape,
+}
+
+impl Endpoint {
+    /// Parses a host name or an IP address, in any case, with or without one trailing dot.
+    ///
+    /// # Errors
+    ///
+    /// Anything that is more or less than a name is refused, with an [`ErrorKind`](crate::ErrorKind) and a message
+    /// that say what was found and where it belongs: a URL, user info, a path, a port, whitespace, a zone id, … The
+    /// message never repeats user info or anything else that may hold a password.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use host_pattern::{Endpoint, EndpointKind};
+    ///
+    /// let endpoint = Endpoint::parse("Orders.cluster-ro-abc123.us-east-2.rds.amazonaws.com.")?;
+    /// assert_eq!(endpoint.kind(), EndpointKind::ReaderCluster);
+    /// assert_eq!(endpoint.id(), Some("orders"));
+    /// assert_eq!(endpoint.region(), Some("us-east-2"));
+    /// # Ok::<(), host_pattern::Error>(())
+    /// ```
+    pub fn parse(host: &str) -> Result<Self, Error> {
+        if !host.bytes().all(name::is_name_byte) {
+            return match grammar::ipv6(host) {
+                Some(address) => Ok(Self { name: address.to_string(), shape: Shape::Ip(address.into()) }),
+                None => Err(name::misplaced(host, Subject::Host)),
+            };
+        }
+        let name = host.strip_suffix('.').unwrap_or(host);
+        name::check_lengths(name, Subject::Host)?;
+        Ok(Self::from_canonical(name.to_ascii_lowercase()))
+    }
+
+    /// Takes a name whose characters, lengths and case have been checked.
+    fn from_canonical(name: String) -> Self {
+        Self { shape: grammar::classify(&name), name }
+    }
+
+    /// Returns the canonical name: in lower case, without a trailing dot, IP addresses without brackets.
+    ///
+    /// This is the form to sign and to use as a key.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns what the name stands for.
+    pub fn kind(&self) -> EndpointKind {
+        match &self.shape {
+            Shape::Aws(aws) => aws.kind,
+            Shape::Custom => EndpointKind::Custom,
+            Shape::Ip(_) => EndpointKind::Ip,
+        }
+    }
+
+    /// Returns the id of the instance, cluster, custom endpoint, proxy, proxy endpoint, shard group, global database
+    /// or DSQL cluster.
+    pub fn id(&self) -> Option<&str> {
+        Some(&self.name[..self.aws()?.id_end])
+    }
+
+    /// Returns the region in the name; a global writer, an IP address and a custom name have none.
+    pub fn region(&self) -> Option<&str> {
+        Some(&self.name[self.aws()?.region.clone()?])
+    }
+
+    /// Returns the partition that the suffix belongs to or, where several share it, that the region belongs to.
+    ///
+    /// None where the name does not say: for a custom name, an IP address, and a global writer under
+    /// `amazonaws.com`, which may be commercial or GovCloud.
+    pub fn partition(&self) -> Option<Partition> {
+        self.aws()?.partition
+    }
+
+    /// Returns the domain of the account's instances in the region, such as `abc123.us-east-2.rds.amazonaws.com`.
+    ///
+    /// None for a global writer, whose instances live in the domains of several regions, and for what is not RDS.
+    pub fn domain(&self) -> Option<&str> {
+        Some(&self.name[self.aws()?.domain?..])
+    }
+
+    /// Returns the address if the host is one; an IPv4-mapped IPv6 address stays IPv6.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self.shape {
+            Shape::Ip(address) => Some(address),
+            Shape::Aws(_) | Shape::Custom => None,
+        }
+    }
+
+    /// Tells whether the name is of any RDS or Aurora kind, which excludes DSQL, custom names and IP addresses.
+    pub fn is_rds(&self) -> bool {
+        !matches!(self.kind(), EndpointKind::Custom | EndpointKind::Dsql | EndpointKind::Ip)
+    }
+
+    /// Returns the pattern of the instances' names, `?.` and the [`domain`](Self::domain).
+    pub fn instance_pattern(&self) -> Option<InstancePattern> {
+        self.domain().map(InstancePattern::of_domain)
+    }
+
+    /// Returns the writer endpoint of a reader or custom endpoint; a writer endpoint's is itself.
+    ///
+    /// The id stays. A reader endpoint shares it with its cluster, but a custom endpoint has an id of its own: the
+    /// result names its cluster only where the two ids are equal.
+    pub fn writer_endpoint(&self) -> Option<Self> {
+        match self.kind() {
+            EndpointKind::GlobalWriter | EndpointKind::WriterCluster => Some(self.clone()),
+            EndpointKind::CustomCluster | EndpointKind::ReaderCluster => {
+                Some(Self::from_canonical(format!("{}.cluster-{}", self.id()?, self.domain()?)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Tells whether the id ends in the mark of a blue/green deployment's green side, `-green-` and six letters or
+    /// digits.
+    ///
+    /// Of a custom name with a domain the first label counts as the id.
+    pub fn is_green(&self) -> bool {
+        self.marked_part().is_some_and(|id| blue_green::green_mark(id).is_some())
+    }
+
+    /// Tells whether the id ends in `-old1`, the mark of a blue/green deployment's former blue side.
+    ///
+    /// Of a custom name with a domain the first label counts as the id.
+    pub fn is_old(&self) -> bool {
+        self.marked_part().is_some_and(|id| id.ends_with("-old1"))
+    }
+
+    /// Returns the endpoint without the green mark, see [`without_green`](crate::without_green()).
+    pub fn without_green(&self) -> Self {
+        let id_end = self.id_end();
+        match blue_green::green_mark(&self.name[..id_end]) {
+            Some(mark) => Self::from_canonical(format!("{}{}", &self.name[..mark], &self.name[id_end..])),
+            None => self.clone(),
+        }
+    }
+
+    /// The end of the id or, without one, of the first label.
+    pub(crate) fn id_end(&self) -> usize {
+        match &self.shape {
+            Shape::Aws(aws) => aws.id_end,
+            Shape::Custom => self.name.find('.').unwrap_or(self.name.len()),
+            Shape::Ip(_) => 0,
+        }
+    }
+
+    fn marked_part(&self) -> Option<&str> {
+        let end = self.id_end();
+        (end < self.name.len()).then(|| &self.name[..end])
+    }
+
+    fn aws(&self) -> Option<&AwsName> {
+        match &self.shape {
+            Shape::Aws(aws) => Some(aws),
+            Shape::Custom | Shape::Ip(_) => None,
+        }
+    }
+}
+
+impl AsRef<str> for Endpoint {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Error;
+
+    fn from_str(host: &str) -> Result<Self, Error> {
+        Self::parse(host)
+    }
+}

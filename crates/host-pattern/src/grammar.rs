@@ -1,0 +1,137 @@
+//! The grammar of AWS's host names, applied to canonical text.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use crate::kind::EndpointKind;
+use crate::partition::Partition;
+
+/// The suffixes of RDS names and, where a suffix belongs to one partition only, that partition.
+///
+/// `amazonaws.au` and `amazonaws.uk` are in the host grammars of the JDBC and the Go wrapper; AWS's partition data
+/// does not have them.
+const RDS_SUFFIXES: [(&str, Option<Partition>); 9] = [
+    (".amazonaws.com", None),
+    (".amazonaws.com.cn", Some(Partition::AwsCn)),
+    (".amazonaws.eu", Some(Partition::AwsEusc)),
+    (".amazonaws.au", None),
+    (".amazonaws.uk", None),
+    (".c2s.ic.gov", Some(Partition::AwsIso)),
+    (".sc2s.sgov.gov", Some(Partition::AwsIsoB)),
+    (".cloud.adc-e.uk", Some(Partition::AwsIsoE)),
+    (".csp.hci.ic.gov", Some(Partition::AwsIsoF)),
+];
+
+const DSQL_SUFFIX: &str = ".on.aws";
+
+/// The three labels between the id and the suffix of an RDS name; the domain id has no hyphen, so prefixes cannot
+/// pile up.
+static RDS: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r"(?x-u) ^
+        (?<prefix> cluster- | cluster-ro- | cluster-custom- | global- | proxy- | shardgrp- )?
+        (?<domain> [a-z0-9]+ ) \.
+        (?: (?<region> [a-z0-9-]+ ) \. rds (?: -fips )? | rds (?: -fips )? \. (?<region_last> [a-z0-9-]+ ) )
+        $",
+    )
+});
+
+/// Everything before the suffix of a DSQL name; `dsql-…` is what private links have.
+static DSQL: LazyLock<Regex> = LazyLock::new(|| {
+    compile(r"(?x-u) ^ (?<id> [a-z0-9]{26} ) \. dsql (?: - [a-z0-9-]+ )? \. (?<region> [a-z0-9-]+ ) $")
+});
+
+/// What a canonical name turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shape {
+    Aws(AwsName),
+    Custom,
+    Ip(IpAddr),
+}
+
+/// The parts of an AWS name, as places in its text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AwsName {
+    pub(crate) kind: EndpointKind,
+    pub(crate) partition: Option<Partition>,
+    pub(crate) id_end: usize,
+    /// Where the domain starts; it goes on to the end of the name.
+    pub(crate) domain: Option<usize>,
+    pub(crate) region: Option<Range<usize>>,
+}
+
+/// Tells what a canonical name is.
+pub(crate) fn classify(name: &str) -> Shape {
+    if name.ends_with(|last: char| last.is_ascii_digit())
+        && let Ok(address) = name.parse::<Ipv4Addr>()
+    {
+        return Shape::Ip(address.into());
+    }
+    rds(name).or_else(|| dsql(name)).map_or(Shape::Custom, Shape::Aws)
+}
+
+/// Reads an IPv6 address, bare or in brackets.
+pub(crate) fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok()
+}
+
+fn rds(name: &str) -> Option<AwsName> {
+    let (head, owner) =
+        RDS_SUFFIXES.iter().find_map(|&(suffix, owner)| Some((name.strip_suffix(suffix)?, owner)))?;
+    // The id takes all labels in front of the last three. Splitting it off here halves the time: the expression would
+    // have to search for its end.
+    let (id_end, _) = head.rmatch_indices('.').nth(2)?;
+    let start = id_end + 1;
+    let captures = RDS.captures(&head[start..])?;
+    let region = captures.name("region").or_else(|| captures.name("region_last"))?.range();
+    let region = start + region.start..start + region.end;
+    let kind = match captures.name("prefix").map(|prefix| prefix.as_str()) {
+        None => EndpointKind::Instance,
+        Some("cluster-") => EndpointKind::WriterCluster,
+        Some("cluster-ro-") => EndpointKind::ReaderCluster,
+        Some("cluster-custom-") => EndpointKind::CustomCluster,
+        Some("global-") => EndpointKind::GlobalWriter,
+        Some("proxy-") => EndpointKind::Proxy,
+        Some(_) => EndpointKind::ShardGroup,
+    };
+    // `global` stands in the region's place of a global writer's name and in no other: it is never signed for.
+    let is_global = kind == EndpointKind::GlobalWriter;
+    if is_global != (&name[region.clone()] == "global") {
+        return None;
+    }
+    if is_global {
+        return Some(AwsName { kind, partition: owner, id_end, domain: None, region: None });
+    }
+    let (kind, id_end) = match name[..id_end].strip_suffix(".endpoint") {
+        Some(endpoint) if kind == EndpointKind::Proxy => (EndpointKind::ProxyEndpoint, endpoint.len()),
+        _ => (kind, id_end),
+    };
+    let partition = owner.unwrap_or_else(|| Partition::of_region(&name[region.clone()]));
+    let domain = start + captures.name("domain")?.start();
+    Some(AwsName { kind, partition: Some(partition), id_end, domain: Some(domain), region: Some(region) })
+}
+
+fn dsql(name: &str) -> Option<AwsName> {
+    let captures = DSQL.captures(name.strip_suffix(DSQL_SUFFIX)?)?;
+    let region = place(&captures, "region")?;
+    Some(AwsName {
+        kind: EndpointKind::Dsql,
+        partition: Some(Partition::of_region(&name[region.clone()])),
+        id_end: place(&captures, "id")?.end,
+        domain: None,
+        region: Some(region),
+    })
+}
+
+fn place(captures: &Captures<'_>, group: &str) -> Option<Range<usize>> {
+    captures.name(group).map(|found| found.range())
+}
+
+#[expect(clippy::expect_used, reason = "both expressions are constants that every test of a name compiles")]
+fn compile(expression: &str) -> Regex {
+    Regex::new(expression).expect("a constant expression compiles")
+}

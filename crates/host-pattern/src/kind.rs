@@ -1,0 +1,49 @@
+use std::fmt;
+
+/// What a host name stands for.
+///
+/// `Display` gives words for people: "cluster writer endpoint".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndpointKind {
+    /// Any other valid DNS name, such as a CNAME of one's own or `localhost`.
+    Custom,
+    /// A custom endpoint of an Aurora cluster, `<id>.cluster-custom-…`.
+    CustomCluster,
+    /// An Aurora DSQL cluster, `<26 letters and digits>.dsql.<region>.on.aws`.
+    Dsql,
+    /// The writer of an Aurora global database, `<id>.global-….global.rds.…`, in whatever region that is now.
+    GlobalWriter,
+    /// One database instance, `<id>.<domain id>.…`.
+    Instance,
+    /// An IPv4 or IPv6 address.
+    Ip,
+    /// The default endpoint of an RDS Proxy, `<id>.proxy-…`.
+    Proxy,
+    /// A further endpoint of an RDS Proxy, `<id>.endpoint.proxy-…`.
+    ProxyEndpoint,
+    /// The reader endpoint of a cluster, `<id>.cluster-ro-…`.
+    ReaderCluster,
+    /// A DB shard group of an Aurora Limitless database, `<id>.shardgrp-…`.
+    ShardGroup,
+    /// The writer endpoint of a cluster, `<id>.cluster-…`.
+    WriterCluster,
+}
+
+impl fmt::Display for EndpointKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Custom => "custom domain name",
+            Self::CustomCluster => "custom cluster endpoint",
+            Self::Dsql => "DSQL cluster endpoint",
+            Self::GlobalWriter => "global database writer endpoint",
+            Self::Instance => "instance endpoint",
+            Self::Ip => "IP address",
+            Self::Proxy => "proxy",
+            Self::ProxyEndpoint => "proxy endpoint",
+            Self::ReaderCluster => "cluster reader endpoint",
+            Self::ShardGroup => "shard group endpoint",
+            Self::WriterCluster => "cluster writer endpoint",
+        })
+    }
+}
