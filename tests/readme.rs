@@ -1,1 +1,36 @@
-//! To come.
+//! The README's table of parameters follows the declarations.
+
+use std::fmt::Write;
+
+use rds_wrapper::{ParameterKind, plugins};
+
+const BEGIN: &str = "<!-- parameters: generated from the declarations by `UPDATE_README=1 cargo test -p e2e --test readme` -->\n";
+const END: &str = "<!-- end of parameters -->";
+
+fn table() -> String {
+    let mut table = "| parameter | values | default | meaning |\n|---|---|---|---|\n".to_owned();
+    for (plugin, parameter) in plugins::<()>().parameters() {
+        let values = match parameter.kind() {
+            ParameterKind::Integer { min, max } => format!("{min}–{max}"),
+            kind => kind.words(),
+        };
+        let owner = plugin.map(|code| format!(" (plugin `{code}`)")).unwrap_or_default();
+        let (name, default, help) = (parameter.name(), parameter.default_text(), parameter.help());
+        writeln!(table, "| `{name}`{owner} | {values} | {default} | {help} |").expect("writes to a string");
+    }
+    table
+}
+
+#[test]
+fn parameter_table_matches_the_declarations() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(path).expect("the README is there");
+    let (before, rest) = readme.split_once(BEGIN).expect("the table has its begin");
+    let (found, after) = rest.split_once(END).expect("the table has its end");
+    let table = table();
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).expect("the README can be written");
+        return;
+    }
+    assert_eq!(found, table, "run UPDATE_README=1 cargo test -p e2e --test readme");
+}

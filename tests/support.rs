@@ -174,3 +174,8 @@ pub fn chain(error: &Error) -> String {
     }
     text
 }
+
+/// The programs in the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -1,1 +1,244 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+};
+use token_cache::ManualClock;
+use wrapper_core::{CredentialsFailure, MockDriver, ServerError, Wrapper, plugin_fn};
+
+use super::*;
+
+const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
+
+/// Gives credentials whose access key names how many were given before.
+#[derive(Clone, Debug, Default)]
+struct Source(Arc<AtomicUsize>);
+
+impl ProvideCredentials for Source {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let call = self.0.fetch_add(1, Ordering::SeqCst);
+        future::ProvideCredentials::ready(Ok(Credentials::new(
+            format!("AKIA{call:04}"),
+            "secret",
+            None,
+            None,
+            "test",
+        )))
+    }
+}
+
+struct Rig {
+    clock: ManualClock,
+    tokens: IamTokens,
+    driver: MockDriver,
+    wrapper: Wrapper<MockDriver>,
+}
+
+fn rig_with(settings: IamSettings) -> Rig {
+    let clock = ManualClock::at(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let tokens = IamTokens::builder()
+        .credentials_provider(SharedCredentialsProvider::new(Source::default()))
+        .clock(Arc::new(clock.clone()))
+        .build()
+        .expect("builds");
+    let driver = MockDriver::new();
+    let plugin = Arc::new(IamPlugin::new(tokens.clone(), settings));
+    let wrapper = Wrapper::new(driver.clone(), vec![plugin]);
+    Rig { clock, tokens, driver, wrapper }
+}
+
+fn rig() -> Rig {
+    rig_with(IamSettings::default())
+}
+
+fn request() -> ConnectRequest {
+    ConnectRequest::new(HOST, 5432, "jane")
+}
+
+fn refusal() -> Error {
+    let answer = ServerError::new("28000", "PAM authentication failed", None);
+    Error::new(ErrorKind::Login, "refused").with_source(answer).with_stale_password()
+}
+
+impl Rig {
+    fn token(&self, index: usize) -> String {
+        self.driver.passwords()[index].clone().expect("a token")
+    }
+}
+
+#[tokio::test]
+async fn token_is_the_password_and_names_the_certificate() {
+    let rig = rig();
+
+    let connected = rig.wrapper.connect(request()).await.expect("connects");
+
+    assert!(rig.token(0).starts_with(&format!("{HOST}:5432/?Action=connect&DBUser=jane&")));
+    assert!(connected.password().expect("a token").is_verified_tls_only());
+    assert_eq!(connected.server_name().expect("set").as_str(), HOST);
+}
+
+#[tokio::test]
+async fn fresh_token_is_not_retried() {
+    let rig = rig();
+    rig.driver.fail(refusal());
+
+    let error = rig.wrapper.connect(request()).await.expect_err("refused");
+
+    assert_eq!(rig.driver.requests().len(), 1);
+    assert_eq!(error.server().expect("kept").code(), "28000");
+    let text = error.to_string();
+    assert!(text.contains("signed 0 s ago for user `jane`") && text.contains("…0000"), "{text}");
+}
+
+#[tokio::test]
+async fn cached_token_is_retried_with_reloaded_credentials() {
+    let rig = rig();
+    rig.wrapper.connect(request()).await.expect("connects");
+    rig.clock.advance(Duration::from_secs(61));
+    rig.driver.fail(refusal());
+
+    rig.wrapper.connect(request()).await.expect("the second token is taken");
+
+    assert!(rig.token(1).contains("AKIA0000") && rig.token(2).contains("AKIA0001"));
+    assert_eq!(rig.tokens.stats().retries, 1);
+}
+
+#[tokio::test]
+async fn cached_token_signed_anew_in_the_same_second_is_not_retried() {
+    let rig = rig();
+    let target = TokenTarget::new(HOST, 5432, "jane").expect("fits");
+    rig.tokens.warm_up(&target).await.expect("signs");
+    rig.driver.fail(refusal());
+
+    // The credentials are too young to be loaded anew, so the text would be the same.
+    rig.wrapper.connect(request()).await.expect_err("refused");
+
+    assert_eq!(rig.driver.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn refusal_that_no_token_mends_is_not_retried() {
+    let rig = rig();
+    rig.wrapper.connect(request()).await.expect("connects");
+    rig.clock.advance(Duration::from_secs(61));
+    rig.driver.fail(Error::new(ErrorKind::Login, "asks for a password"));
+
+    rig.wrapper.connect(request()).await.expect_err("refused");
+
+    assert_eq!(rig.tokens.stats().retries, 0);
+    assert_eq!(rig.tokens.stats().logins_refused, 1);
+}
+
+#[tokio::test]
+async fn other_failures_leave_the_token_alone() {
+    let rig = rig();
+    rig.driver.fail(Error::new(ErrorKind::Throttled, "too many"));
+
+    rig.wrapper.connect(request()).await.expect_err("throttled");
+    rig.wrapper.connect(request()).await.expect("connects");
+
+    assert_eq!(rig.token(0), rig.token(1));
+    assert_eq!((rig.tokens.stats().signed, rig.tokens.stats().throttled), (1, 1));
+}
+
+#[tokio::test]
+async fn outer_plugin_that_moves_the_host_moves_the_token() {
+    let rig = rig_with(
+        IamSettings::default()
+            .with_host(Endpoint::parse("other.abc123.us-east-2.rds.amazonaws.com").expect("fits")),
+    );
+    let moved = plugin_fn("move", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        next.run(request.with_host("moved.abc123.us-east-2.rds.amazonaws.com"))
+    });
+    let iam = IamPlugin::new(
+        rig.tokens.clone(),
+        IamSettings::default().with_host(Endpoint::parse(HOST).expect("fits")),
+    );
+    let wrapper = Wrapper::new(rig.driver.clone(), vec![Arc::new(moved), Arc::new(iam)]);
+
+    rig.wrapper.connect(request()).await.expect("connects");
+    wrapper.connect(request()).await.expect("connects");
+
+    assert!(rig.token(0).starts_with("other.abc123."), "`iamHost` holds for the configured host");
+    assert!(rig.token(1).starts_with("moved.abc123."), "and for no other");
+}
+
+#[tokio::test]
+async fn instance_behind_a_custom_domain_is_signed_by_its_real_name() {
+    let cluster = Endpoint::parse("db.cluster-abc123.us-east-2.rds.amazonaws.com").expect("fits");
+    let rig = rig_with(IamSettings::default().with_host(cluster));
+    let request =
+        ConnectRequest::new("10.0.0.1", 5432, "jane").with_host("one.internal.example").with_instance("one");
+
+    rig.wrapper.connect(request).await.expect("connects");
+
+    assert!(rig.token(0).starts_with("one.abc123.us-east-2.rds.amazonaws.com:5432/"));
+}
+
+#[tokio::test]
+async fn dsql_endpoint_gets_a_dsql_token() {
+    let host = "abcdefghijklmnopqrst123456.dsql.us-east-1.on.aws";
+    let rig = rig();
+
+    rig.wrapper.connect(ConnectRequest::new(host, 5432, "jane")).await.expect("connects");
+    rig.wrapper.connect(ConnectRequest::new(host, 5432, "admin")).await.expect("connects");
+
+    assert!(rig.token(0).starts_with(&format!("{host}/?Action=DbConnect&")));
+    assert!(rig.token(1).starts_with(&format!("{host}/?Action=DbConnectAdmin&")));
+}
+
+#[tokio::test]
+async fn failed_source_is_a_credentials_error() {
+    #[derive(Debug)]
+    struct Down;
+    impl ProvideCredentials for Down {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(CredentialsError::provider_timed_out(Duration::from_secs(
+                1,
+            ))))
+        }
+    }
+    let tokens = IamTokens::builder()
+        .credentials_provider(SharedCredentialsProvider::new(Down))
+        .build()
+        .expect("builds");
+
+    let error = tokens.rds(HOST, 5432, "jane").await.expect_err("nothing to sign with");
+
+    assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::TimedOut));
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn hanging_source_times_out_by_the_clock() {
+    #[derive(Debug)]
+    struct Hangs(ManualClock);
+    impl ProvideCredentials for Hangs {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            self.0.advance(Duration::from_secs(10));
+            future::ProvideCredentials::new(std::future::pending())
+        }
+    }
+    let clock = ManualClock::at(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let provider = SharedCredentialsProvider::new(Hangs(clock.clone()));
+    let tokens =
+        IamTokens::builder().credentials_provider(provider).clock(Arc::new(clock)).build().expect("builds");
+
+    let error = tokens.rds(HOST, 5432, "jane").await.expect_err("hangs");
+
+    assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::TimedOut));
+    assert!(error.to_string().contains("no answer within 10s"), "{error}");
+}
