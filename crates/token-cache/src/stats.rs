@@ -1,0 +1,81 @@
+//! Counters.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a cache has done since it was built, as read by [`Cache::stats`](crate::Cache::stats).
+///
+/// The counters are read one after another while others go on counting, so sums across them are close, not exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Entries removed because the cache was full, the expired ones included.
+    pub evicted: u64,
+    /// Attempts to fetch a value that were started.
+    pub fetches: u64,
+    /// Attempts that brought nothing while no living value was there.
+    pub fetches_failed: u64,
+    /// Calls answered at once from the cache.
+    pub hits: u64,
+    /// Values made by `get_or_insert_with`, the ones that were not stored included.
+    pub made: u64,
+    /// Calls that found no value they could use.
+    pub misses: u64,
+    /// Values dropped because they were rejected.
+    pub rejected: u64,
+    /// Attempts that brought nothing better while the living value went on serving.
+    pub renewals_failed: u64,
+    /// Calls answered with the living value after they had waited in vain for a better one.
+    pub stale_served: u64,
+    /// Calls that waited for what another call had begun.
+    pub waits: u64,
+}
+
+/// A counter on cache lines of its own: every hit writes to one, and must not slow down the readers of its neighbours.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn one(&self) {
+        self.add(1);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) evicted: Counter,
+    pub(crate) fetches: Counter,
+    pub(crate) fetches_failed: Counter,
+    pub(crate) hits: Counter,
+    pub(crate) made: Counter,
+    pub(crate) misses: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) renewals_failed: Counter,
+    pub(crate) stale_served: Counter,
+    pub(crate) waits: Counter,
+}
+
+impl Counters {
+    pub(crate) fn snapshot(&self) -> Stats {
+        Stats {
+            evicted: self.evicted.value(),
+            fetches: self.fetches.value(),
+            fetches_failed: self.fetches_failed.value(),
+            hits: self.hits.value(),
+            made: self.made.value(),
+            misses: self.misses.value(),
+            rejected: self.rejected.value(),
+            renewals_failed: self.renewals_failed.value(),
+            stale_served: self.stale_served.value(),
+            waits: self.waits.value(),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use token_cache::{Expiring, ManualClock};
+
+use crate::support::*;
+
+fn put(cache: &TestCache, clock: &ManualClock, key: u32, life: u64) {
+    cache
+        .get_or_insert_with(key.to_string().as_str(), ANY_AGE, || Ok::<_, ()>(living(clock, key, life)))
+        .unwrap();
+}
+
+fn has(cache: &TestCache, key: u32) -> bool {
+    cache.get(key.to_string().as_str(), ANY_AGE).is_some()
+}
+
+#[test]
+fn full_cache_lets_the_tenth_go_that_expires_first() {
+    let clock = clock();
+    let cache = builder(&clock).capacity(20).build().unwrap();
+    for key in 0..20 {
+        // 7 and 13 expire first.
+        put(&cache, &clock, key, if key % 6 == 1 && key > 1 && key < 19 { 500 } else { 900 });
+    }
+    assert_eq!(cache.len(), 20);
+    put(&cache, &clock, 20, 900);
+    assert_eq!((cache.len(), cache.stats().evicted), (19, 2));
+    assert!(!has(&cache, 7) && !has(&cache, 13) && has(&cache, 20));
+}
+
+#[test]
+fn expired_go_before_the_living() {
+    let clock = clock();
+    let cache = builder(&clock).capacity(20).build().unwrap();
+    (0..5).for_each(|key| put(&cache, &clock, key, 100));
+    (5..20).for_each(|key| put(&cache, &clock, key, 900));
+    clock.advance(secs(100));
+    put(&cache, &clock, 20, 900);
+    assert_eq!((cache.len(), cache.stats().evicted), (16, 5));
+    assert!((5..=20).all(|key| has(&cache, key)));
+}
+
+#[test]
+fn capacity_of_one_holds_the_latest() {
+    let clock = clock();
+    let cache = builder(&clock).capacity(1).build().unwrap();
+    for key in 0..10 {
+        put(&cache, &clock, key, 900);
+        assert_eq!(cache.len(), 1);
+        assert!(has(&cache, key));
+    }
+}
+
+#[test]
+fn ten_thousand_is_the_default() {
+    let clock = clock();
+    let cache = cache(&clock);
+    (0..10_000).for_each(|key| put(&cache, &clock, key, 900));
+    assert_eq!((cache.len(), cache.stats().evicted), (10_000, 0));
+    put(&cache, &clock, 10_000, 900);
+    assert_eq!((cache.len(), cache.stats().evicted), (9_001, 1_000));
+    for key in 10_001..25_000 {
+        put(&cache, &clock, key, 900);
+        assert!(key % 500 != 0 || cache.len() <= 10_000);
+    }
+}
+
+#[test]
+fn failed_calls_leave_nothing_that_displaces_values() {
+    let clock = clock();
+    let cache = builder(&clock).capacity(10).build().unwrap();
+    (0..5).for_each(|key| put(&cache, &clock, key, 900));
+    for key in 100..1_000 {
+        let result =
+            cache.get_or_insert_with(key.to_string().as_str(), ANY_AGE, || Err::<Expiring<u32>, _>(()));
+        assert!(result.is_err());
+    }
+    assert!((0..5).all(|key| has(&cache, key)));
+}
+
+#[test]
+fn fetch_that_someone_waits_for_is_not_evicted() {
+    let clock = clock();
+    let (cache, source) = (builder(&clock).capacity(5).build().unwrap(), Source::default());
+    let mut waiter = Box::pin(cache.get_or_fetch(KEY, source.fetch()));
+    assert!(poll_once(&mut waiter).is_pending());
+    (0..100).for_each(|key| put(&cache, &clock, key, 900));
+    let mut other = Box::pin(cache.get_or_fetch(KEY, source.fetch()));
+    assert!(poll_once(&mut other).is_pending());
+    assert_eq!(source.asked(), 1);
+}
+
+#[test]
+fn fetches_that_nobody_waits_for_are_bounded() {
+    let clock = clock();
+    let (cache, source) = (builder(&clock).capacity(5).build().unwrap(), Source::default());
+    for key in 0..100 {
+        let key = key.to_string();
+        let mut waiter = Box::pin(cache.get_or_fetch(key.as_str(), source.fetch()));
+        assert!(poll_once(&mut waiter).is_pending());
+    }
+    // What a fetch owns goes with it, here its handle on the source.
+    assert!(source.handles() <= 1 + 5, "{}", source.handles());
+}
+
+#[test]
+fn held_slot_is_not_evicted() {
+    let clock = clock();
+    let cache = builder(&clock).capacity(5).build().unwrap();
+    let slot = cache.slot(KEY);
+    slot.get_or_insert_with(ANY_AGE, || Ok::<_, ()>(living(&clock, 1, 100))).unwrap();
+    (0..100).for_each(|key| put(&cache, &clock, key, 900));
+    assert_eq!(*cache.get(KEY, ANY_AGE).unwrap().value(), 1);
+}
+
+#[test]
+fn more_held_slots_than_capacity_are_all_served() {
+    let clock = clock();
+    let cache = builder(&clock).capacity(10).build().unwrap();
+    let slots: Vec<_> = (0..50).map(|key: u32| cache.slot(key.to_string().as_str())).collect();
+    (0..50).for_each(|key| put(&cache, &clock, key, 900));
+    assert!(slots.iter().all(|slot| slot.get(ANY_AGE).is_some()));
+    drop(slots);
+    (50..100).for_each(|key| put(&cache, &clock, key, 900));
+    assert!(cache.len() <= 10, "{}", cache.len());
+}

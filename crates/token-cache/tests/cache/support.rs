@@ -1,0 +1,138 @@
+//! A cache on a manual clock, and a source whose every attempt is answered by the test.
+
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::{Duration, SystemTime},
+};
+
+use token_cache::{BoxFuture, Cache, CacheBuilder, Expiring, ManualClock};
+
+/// Errors are compared by address: "the same error" means one and the same.
+pub(crate) type Failure = Arc<str>;
+pub(crate) type TestCache = Cache<String, u32, Failure>;
+
+pub(crate) const KEY: &str = "db.example:5432/jane";
+/// The bound on the age of a value in tests that are not about it.
+pub(crate) const ANY_AGE: Duration = Duration::from_secs(86_400);
+
+pub(crate) fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+pub(crate) fn clock() -> ManualClock {
+    ManualClock::at(SystemTime::UNIX_EPOCH + secs(1_700_000_000))
+}
+
+/// With a lead of exactly 20 %, where the default draws one.
+pub(crate) fn builder(clock: &ManualClock) -> CacheBuilder<String, u32, Failure> {
+    Cache::builder().clock(Arc::new(clock.clone())).renew_ahead(20..=20)
+}
+
+pub(crate) fn cache(clock: &ManualClock) -> TestCache {
+    builder(clock).build().unwrap()
+}
+
+pub(crate) fn living(clock: &ManualClock, value: u32, life: u64) -> Expiring<u32> {
+    Expiring::new(value, clock.now(), clock.now() + secs(life))
+}
+
+/// Stores a value by way of a fetch that succeeds at once.
+pub(crate) fn fill(cache: &TestCache, clock: &ManualClock, value: u32, life: u64) {
+    let fetched = living(clock, value, life);
+    let (lease, _) = finish(cache.get_or_fetch(KEY, move || async { Ok(fetched) })).unwrap();
+    assert_eq!(*lease.value(), value);
+}
+
+pub(crate) fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The output of a future that has nothing to wait for.
+pub(crate) fn finish<F: Future>(future: F) -> F::Output {
+    match poll_once(&mut Box::pin(future)) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the future waits"),
+    }
+}
+
+pub(crate) enum Answer {
+    Fail(Failure),
+    Panic,
+    Value(Expiring<u32>),
+}
+
+#[derive(Default)]
+struct Desk {
+    asked: usize,
+    answers: HashMap<usize, Answer>,
+    wakers: Vec<Waker>,
+}
+
+/// A source of values; attempts are numbered from zero in the order in which they are begun.
+#[derive(Clone, Default)]
+pub(crate) struct Source(Arc<Mutex<Desk>>);
+
+impl Source {
+    /// A fetch that counts as asked when it is first polled.
+    pub(crate) fn fetch(
+        &self,
+    ) -> impl FnOnce() -> BoxFuture<'static, Result<Expiring<u32>, Failure>> + Send + use<> {
+        let source = self.clone();
+        move || {
+            let mut desk = source.0.lock().unwrap();
+            let number = desk.asked;
+            desk.asked += 1;
+            drop(desk);
+            Box::pin(source.answered(number))
+        }
+    }
+
+    /// Waits for the answer to one attempt.
+    pub(crate) async fn answered(self, number: usize) -> Result<Expiring<u32>, Failure> {
+        let answer = poll_fn(|cx| {
+            let mut desk = self.0.lock().unwrap();
+            match desk.answers.remove(&number) {
+                Some(answer) => Poll::Ready(answer),
+                None => {
+                    desk.wakers.push(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        });
+        match answer.await {
+            Answer::Fail(error) => Err(error),
+            // Unlike `panic!`, prints nothing.
+            Answer::Panic => std::panic::resume_unwind(Box::new("source")),
+            Answer::Value(value) => Ok(value),
+        }
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.0.lock().unwrap().asked
+    }
+
+    /// How many futures and closures still own this source, the test's own handle included.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
+    pub(crate) fn answer(&self, number: usize, answer: Answer) {
+        let mut desk = self.0.lock().unwrap();
+        desk.answers.insert(number, answer);
+        let wakers = std::mem::take(&mut desk.wakers);
+        drop(desk);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn succeed(&self, number: usize, value: Expiring<u32>) {
+        self.answer(number, Answer::Value(value));
+    }
+
+    pub(crate) fn fail(&self, number: usize) {
+        self.answer(number, Answer::Fail("down".into()));
+    }
+}
