@@ -1,8 +1,11 @@
-//! TLS before a token leaves.
+//! TLS before a token leaves, with either stack.
 
-use e2e::{HOST, Rig, chain, log_in};
-use rds_testkit::{Ca, Fault, Outcome};
-use rds_wrapper::{Error, ErrorKind};
+use e2e::{HOST, Rig, USER, chain, log_in};
+use rds_testkit::{Ca, Fault, Gate, Outcome, Phase};
+use rds_wrapper::{
+    Error, ErrorKind,
+    pg::{ConnectorBuilder, TlsStack},
+};
 
 #[track_caller]
 fn nothing_was_sent(rig: &Rig, error: &Error, says: &[&str]) {
@@ -15,71 +18,146 @@ fn nothing_was_sent(rig: &Rig, error: &Error, says: &[&str]) {
     assert!(attempts.iter().all(|attempt| attempt.outcome != Outcome::Accepted));
 }
 
-#[tokio::test]
-async fn tls_missing() {
-    let rig = Rig::start().await;
-    rig.server.inject_always(Fault::NoTls);
-
-    let error = log_in(&rig.connector()).await.expect_err("no tls on offer");
-
-    nothing_was_sent(&rig, &error, &["offers no tls", "no token was sent"]);
+fn builder(rig: &Rig, query: &str, stack: TlsStack) -> ConnectorBuilder {
+    rig.builder(rig.url() + query).tls_stack(stack)
 }
 
-#[tokio::test]
-async fn authority_wrong() {
-    let rig = Rig::start().await;
-    rig.server.inject_always(Fault::CertificateFrom(Ca::generate().expect("generates")));
-
-    let error = log_in(&rig.connector()).await.expect_err("another authority");
-
-    nothing_was_sent(
-        &rig,
-        &error,
-        &["no trusted issuer", HOST, "1 certificate", "sslrootcert", "file,system"],
-    );
+async fn refused(rig: &Rig, stack: TlsStack) -> Error {
+    let connector = builder(rig, "", stack).build().expect("builds");
+    log_in(&connector).await.expect_err("less than verified tls")
 }
 
-#[tokio::test]
-async fn name_wrong() {
+async fn verified(stack: TlsStack) {
     let rig = Rig::start().await;
-    rig.server.inject_always(Fault::CertificateFor("db.evil.us-east-2.rds.amazonaws.com".to_owned()));
 
-    let error = log_in(&rig.connector()).await.expect_err("another name");
-
-    nothing_was_sent(&rig, &error, &["certificate is not for", HOST]);
-}
-
-#[tokio::test]
-async fn certificate_expired() {
-    let rig = Rig::start().await;
-    rig.server.inject_always(Fault::CertificateExpired);
-
-    let error = log_in(&rig.connector()).await.expect_err("expired");
-
-    nothing_was_sent(&rig, &error, &["period of validity"]);
-}
-
-#[tokio::test]
-async fn address_with_iam_host_ok() {
-    let rig = Rig::start().await;
-    let url = format!("postgres://jane@127.0.0.1:{}/app?plugins=iam&iamHost={HOST}", rig.server.port());
-
-    log_in(&rig.builder(url).build().expect("builds")).await.expect("verified against the endpoint's name");
+    assert_eq!(log_in(&builder(&rig, "", stack).build().expect("builds")).await.expect("is let in"), USER);
 
     assert_eq!(rig.server.attempts()[0].server_name.as_deref(), Some(HOST));
 }
 
-#[tokio::test]
-async fn server_name_in_a_string_may_not_leave_the_domain() {
+async fn not_offered(stack: TlsStack) {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::NoTls);
+
+    nothing_was_sent(&rig, &refused(&rig, stack).await, &["offers no tls", "no token was sent"]);
+}
+
+async fn other_authority(stack: TlsStack) {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::CertificateFrom(Ca::generate().expect("generates")));
+
+    let says = ["no trusted issuer", HOST, "1 certificate", "sslrootcert", "file,system"];
+    nothing_was_sent(&rig, &refused(&rig, stack).await, &says);
+}
+
+async fn platform_roots_alone(stack: TlsStack) {
+    let rig = Rig::start().await;
+    let url = rig.url() + "&hostaddr=127.0.0.1&sslrootcert=system";
+    let connector =
+        rds_wrapper::pg::Connector::builder(rig.registry()).connection_string(url).tls_stack(stack);
+
+    let error = log_in(&connector.build().expect("builds")).await.expect_err("not one of the platform's");
+
+    nothing_was_sent(&rig, &error, &["no trusted issuer", "the platform's roots"]);
+}
+
+async fn other_name(stack: TlsStack) {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::CertificateFor("db.evil.us-east-2.rds.amazonaws.com".to_owned()));
+
+    nothing_was_sent(&rig, &refused(&rig, stack).await, &["certificate is not for", HOST]);
+}
+
+async fn expired(stack: TlsStack) {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::CertificateExpired);
+
+    nothing_was_sent(&rig, &refused(&rig, stack).await, &["period of validity"]);
+}
+
+async fn address_with_iam_host(stack: TlsStack) {
+    let rig = Rig::start().await;
+    let url = format!("postgres://{USER}@127.0.0.1:{}/app?plugins=iam&iamHost={HOST}", rig.server.port());
+    let connector = rig.builder(url).tls_stack(stack).build().expect("builds");
+
+    log_in(&connector).await.expect("verified against the endpoint's name");
+
+    assert_eq!(rig.server.attempts()[0].server_name.as_deref(), Some(HOST));
+}
+
+async fn direct_negotiation(stack: TlsStack) {
     let rig = Rig::start().await;
 
-    let error =
-        rig.builder(rig.url() + "&tlsServerName=db.evil.example").build().expect_err("another domain");
+    let connector = builder(&rig, "&sslnegotiation=direct", stack).build().expect("builds");
+
+    assert_eq!(log_in(&connector).await.expect("is let in"), USER);
+}
+
+async fn server_name_outside_the_domain(stack: TlsStack) {
+    let rig = Rig::start().await;
+    let error = builder(&rig, "&tlsServerName=db.evil.example", stack).build().expect_err("another domain");
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("`tlsServerName` `db.evil.example` lies outside"), "{error}");
 
-    let in_code = rig.builder(rig.url()).parameter("tlsServerName", "db.evil.example").build();
-    let error =
-        log_in(&in_code.expect("the program may")).await.expect_err("the certificate has another name");
+    let in_code = builder(&rig, "", stack).parameter("tlsServerName", "db.evil.example").build();
+    let error = log_in(&in_code.expect("the program may")).await.expect_err("another name");
+
     nothing_was_sent(&rig, &error, &["db.evil.example"]);
+}
+
+async fn cancel_request(stack: TlsStack) {
+    let rig = Rig::start().await;
+    let connector = builder(&rig, "", stack).build().expect("builds");
+    let (client, connection) = connector.connect().await.expect("is let in");
+    let task = tokio::spawn(connection);
+
+    // The server takes the request and, like RDS Proxy, does nothing about it.
+    client.cancel_token().cancel_query(connector.tls()).await.expect("reaches the server over tls");
+
+    drop(client);
+    task.await.expect("ends").expect("without an error");
+}
+
+async fn server_that_hangs(stack: TlsStack) {
+    let rig = Rig::start().await;
+    let gate = Gate::new();
+    rig.server.inject(Fault::Hang(Phase::Tls, gate.clone()));
+    let connector = builder(&rig, "&wrapperConnectTimeout=300", stack).build().expect("builds");
+
+    let error = log_in(&connector).await.expect_err("never answers");
+
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let text = error.to_string();
+    assert!(
+        text.contains("in the tls handshake") && text.contains(HOST) && text.contains("127.0.0.1"),
+        "{text}"
+    );
+    gate.open();
+}
+
+macro_rules! either_stack {
+    ($($test:ident => $case:ident;)*) => {
+        mod native_tls {
+            use super::*;
+            $(#[tokio::test] async fn $test() { $case(TlsStack::NativeTls).await; })*
+        }
+        mod rustls {
+            use super::*;
+            $(#[tokio::test] async fn $test() { $case(TlsStack::Rustls).await; })*
+        }
+    };
+}
+
+either_stack! {
+    certificate_ok => verified;
+    certificate_of_another_authority_wrong => other_authority;
+    certificate_of_another_name_wrong => other_name;
+    certificate_expired_wrong => expired;
+    tls_missing => not_offered;
+    platform_roots_alone_wrong => platform_roots_alone;
+    address_with_iam_host_ok => address_with_iam_host;
+    direct_negotiation_ok => direct_negotiation;
+    server_name_in_a_string_may_not_leave_the_domain => server_name_outside_the_domain;
+    cancel_request_ok => cancel_request;
+    server_that_hangs_is_named_with_its_phase => server_that_hangs;
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use crate::text::printable;
+use crate::{ConnectRequest, text::printable};
 
 /// The result of everything that can fail here.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -75,6 +75,17 @@ impl Error {
     /// The message should be one lower-case clause without a period and must not repeat the cause's text.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner { kind, message: message.into(), source: None, stale_password: false }))
+    }
+
+    /// An error for a server that did not let a user in, with what it said as the cause and a remedy, which is empty or begins with
+    /// `: `.
+    pub fn refused(kind: ErrorKind, answer: ServerError, request: &ConnectRequest, remedy: &str) -> Self {
+        let (place, user) = (request.place(), request.user());
+        let message = match kind {
+            ErrorKind::Login => format!("{place} refused the login of user `{user}`{remedy}"),
+            _ => format!("{place} did not let user `{user}` in{remedy}"),
+        };
+        Self::new(kind, message).with_source(answer)
     }
 
     /// Adds the cause.

@@ -14,6 +14,8 @@ pub enum Phase {
     Dial,
     /// Waiting for the server's answer to the login.
     Login,
+    /// Somewhere between TCP connection and login, with a driver that does not say where.
+    Open,
     /// In a plugin, such as waiting for credentials.
     #[default]
     Plugins,
@@ -28,6 +30,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Phase::Dial => "opening the tcp connection",
             Phase::Login => "logging in",
+            Phase::Open => "opening the connection",
             Phase::Plugins => "waiting for a plugin",
             Phase::Resolve => "resolving the host name",
             Phase::Tls => "in the tls handshake",

@@ -175,6 +175,20 @@ impl ConnectRequest {
         self
     }
 
+    /// The name that the server's certificate has to carry: the server name where one is set, else the host.
+    pub fn tls_name(&self) -> &str {
+        self.server_name.as_ref().map_or(&self.host, |name| name.as_str())
+    }
+
+    /// The host with the address that is dialled, or the port, for messages.
+    pub fn place(&self) -> String {
+        let (host, port) = (&self.host, self.port);
+        match self.progress.address() {
+            Some(address) if address.ip().to_string() != **host => format!("`{host}` ({address})"),
+            _ => format!("`{host}:{port}`"),
+        }
+    }
+
     /// When this connect has to be over, so that an adapter can share the time out among addresses.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline

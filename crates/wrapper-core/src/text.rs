@@ -7,7 +7,7 @@ const SERVER_TEXT_LIMIT: usize = 512;
 const BLANK: &str = "[password]";
 
 /// Makes a server's text safe to print: the password blanked out, control characters escaped, at most 512 bytes.
-pub(crate) fn printable(text: &str, password: Option<&str>) -> String {
+pub fn printable(text: &str, password: Option<&str>) -> String {
     let blanked = match password {
         Some(password) if !password.is_empty() => {
             text.replace(password, BLANK).replace(&percent_encoded(password), BLANK)
@@ -31,8 +31,8 @@ pub(crate) fn printable(text: &str, password: Option<&str>) -> String {
     out
 }
 
-/// Encodes every byte but RFC 3986's unreserved characters.
-fn percent_encoded(text: &str) -> String {
+/// Encodes every byte but RFC 3986's unreserved characters, for a value in a URL.
+pub fn percent_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

@@ -8,11 +8,11 @@ use tokio_postgres::{
 };
 use wrapper_core::{
     ConnectRequest, Dialer, Error, ErrorKind, Hosts, Needs, Parameters, Plugin, Registry, Resolver, Result,
-    Settings, SystemResolver, Value, Wrapper, needs, read_roots,
+    Settings, SystemResolver, TlsMode, Value, Wrapper, needs, read_roots,
 };
 
 use crate::{
-    Connector, Tls,
+    Connector, Tls, TlsStack,
     config::{Target, base, targets},
     driver::{PgConnection, PgDriver},
     source::{read_map, read_string},
@@ -29,6 +29,7 @@ pub struct ConnectorBuilder {
     resolver: Arc<dyn Resolver>,
     pem: Vec<String>,
     tls: Option<Tls>,
+    stack: TlsStack,
 }
 
 enum Source {
@@ -47,6 +48,7 @@ impl ConnectorBuilder {
             resolver: Arc::new(SystemResolver),
             pem: Vec::new(),
             tls: None,
+            stack: TlsStack::default(),
         }
     }
 
@@ -107,6 +109,13 @@ impl ConnectorBuilder {
         self
     }
 
+    /// Chooses the TLS stack, where the features bring several.
+    #[must_use]
+    pub fn tls_stack(mut self, stack: TlsStack) -> Self {
+        self.stack = stack;
+        self
+    }
+
     /// Uses a TLS connector made elsewhere, with whatever it verifies or does not.
     ///
     /// # Security
@@ -148,7 +157,7 @@ impl ConnectorBuilder {
             Some(tls) => tls,
             None => {
                 let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
-                Tls::new(read_roots(&settings, &self.pem)?, direct)?
+                Tls::new(self.stack, read_roots(&settings, &self.pem)?, direct)?
             }
         };
         let base = base(&config, keeps_password(&config, needs))?;
@@ -168,22 +177,12 @@ fn check_user(config: &Config) -> Result<()> {
 }
 
 fn ssl_mode(config: &Config, settings: &Settings, needs: Needs) -> Result<SslMode> {
-    const FULL: &str = "`verify-full` or `require`, which both verify chain and name";
-    match settings.text("sslmode") {
-        Some("verify-full" | "require") => Ok(SslMode::Require),
-        Some(mode @ ("verify-ca" | "prefer" | "allow" | "disable")) if needs.verified_tls => {
-            Err(configuration(format!("sslmode `{mode}` is less than a token may travel over: use {FULL}")))
-        }
-        Some("prefer") => Ok(SslMode::Prefer),
-        Some("disable") => Ok(SslMode::Disable),
-        Some(mode) => {
-            let mode = mode.escape_debug();
-            Err(configuration(format!(
-                "sslmode `{mode}` is not supported: use {FULL}, or `prefer` or `disable`"
-            )))
-        }
+    match TlsMode::read(settings, needs)? {
+        Some(TlsMode::Verify) => Ok(SslMode::Require),
+        Some(TlsMode::Disable) => Ok(SslMode::Disable),
+        Some(_) => Ok(SslMode::Prefer),
         None if needs.verified_tls && config.get_ssl_mode() == SslMode::Disable => {
-            Err(configuration(format!("sslmode `disable` is less than a token may travel over: use {FULL}")))
+            Err(TlsMode::too_little("sslmode `disable`"))
         }
         None if needs.verified_tls => Ok(SslMode::Require),
         None => Ok(config.get_ssl_mode()),

@@ -3,12 +3,7 @@
 use tokio_postgres::{Client, Config, Connection, Socket, config::SslMode};
 use wrapper_core::{BoxFuture, ConnectRequest, Dialer, Driver, Phase, Result, Transport};
 
-use crate::{
-    TlsStream,
-    config::DEFAULT_PORT,
-    error::{connect_error, server_name},
-    tls::Tls,
-};
+use crate::{TlsStream, config::DEFAULT_PORT, error::connect_error, tls::Tls};
 
 /// What a connect gives: the driver's own pair.
 pub type PgConnection = (Client, Connection<Socket, TlsStream>);
@@ -53,7 +48,7 @@ impl PgDriver {
             return self.open(config, request).await;
         }
         // The driver verifies the certificate against the host and dials the address.
-        config.host(server_name(request));
+        config.host(request.tls_name());
         let open = |address: std::net::SocketAddr| -> BoxFuture<'_, Result<PgConnection>> {
             let mut config = config.clone();
             config.hostaddr(address.ip());

@@ -22,9 +22,9 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
     }
     let source = error.source().map(ToString::to_string).unwrap_or_default();
     if source == "server does not support TLS" {
-        return explain_tls_failure(TlsFailure::NotOffered, server_name(request), roots);
+        return explain_tls_failure(TlsFailure::NotOffered, request.tls_name(), roots);
     }
-    let place = place(request);
+    let place = request.place();
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
     let (kind, message) = match (io, request.progress().phase()) {
         (Some(io::ErrorKind::PermissionDenied), Phase::Login) => {
@@ -46,11 +46,6 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
     Error::new(kind, message).with_source(error)
 }
 
-/// The name that the certificate has to carry.
-pub(crate) fn server_name(request: &ConnectRequest) -> &str {
-    request.server_name().map_or(request.host(), |name| name.as_str())
-}
-
 fn refused(answer: &DbError, request: &ConnectRequest) -> Error {
     let code = answer.code().code();
     let (kind, stale) = classify(code, answer.message(), answer.hint());
@@ -60,19 +55,6 @@ fn refused(answer: &DbError, request: &ConnectRequest) -> Error {
     };
     let password = request.password().map(|password| password.as_secret());
     let source = ServerError::new(code, &text, password);
-    let (place, user) = (place(request), request.user());
-    let message = match kind {
-        ErrorKind::Login => format!("{place} refused the login of user `{user}`{}", remedy(kind, code)),
-        _ => format!("{place} did not let user `{user}` in{}", remedy(kind, code)),
-    };
-    let error = Error::new(kind, message).with_source(source);
+    let error = Error::refused(kind, source, request, remedy(kind, code));
     if stale { error.with_stale_password() } else { error }
-}
-
-fn place(request: &ConnectRequest) -> String {
-    let (host, port) = (request.host(), request.port());
-    match request.progress().address() {
-        Some(address) if address.ip().to_string() != host => format!("`{host}` ({address})"),
-        _ => format!("`{host}:{port}`"),
-    }
 }

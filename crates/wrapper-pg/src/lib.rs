@@ -12,4 +12,4 @@ mod tls;
 pub use builder::ConnectorBuilder;
 pub use connector::Connector;
 pub use driver::{PgConnection, PgDriver};
-pub use tls::{Handshake, Tls, TlsStream};
+pub use tls::{Handshake, Tls, TlsStack, TlsStream};

@@ -16,9 +16,35 @@ use wrapper_core::{BoxFuture, Error, Phase, Progress, Result, Roots};
 
 #[cfg(feature = "native-tls")]
 mod native;
+#[cfg(feature = "rustls")]
+mod rustls_stack;
 
-#[cfg(not(feature = "native-tls"))]
-compile_error!("wrapper-pg needs a TLS stack: enable the feature `native-tls`");
+#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
+compile_error!("wrapper-pg needs a TLS stack: enable the feature `native-tls` or `rustls`");
+
+/// Chooses among the TLS stacks that the features bring.
+///
+/// The default is native-tls where its feature is enabled, so that another crate that enables `rustls` changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsStack {
+    /// The platform's library.
+    #[cfg(feature = "native-tls")]
+    NativeTls,
+    /// rustls with aws-lc-rs.
+    #[cfg(feature = "rustls")]
+    Rustls,
+}
+
+impl Default for TlsStack {
+    fn default() -> Self {
+        #[cfg(feature = "native-tls")]
+        let stack = Self::NativeTls;
+        #[cfg(not(feature = "native-tls"))]
+        let stack = Self::Rustls;
+        stack
+    }
+}
 
 /// Makes TLS connections that verify the server's chain and name.
 ///
@@ -34,15 +60,21 @@ pub struct Tls {
 enum Stack {
     #[cfg(feature = "native-tls")]
     NativeTls(postgres_native_tls::MakeTlsConnector),
+    #[cfg(feature = "rustls")]
+    Rustls(tokio_postgres_rustls::MakeRustlsConnect),
 }
 
 impl Tls {
     /// Builds a connector that trusts the given roots.
     ///
     /// `direct` prepares for `sslnegotiation=direct`, which asks for ALPN.
-    pub(crate) fn new(roots: Roots, direct: bool) -> Result<Self> {
-        #[cfg(feature = "native-tls")]
-        let stack = Stack::NativeTls(native::connector(&roots, direct)?);
+    pub(crate) fn new(stack: TlsStack, roots: Roots, direct: bool) -> Result<Self> {
+        let stack = match stack {
+            #[cfg(feature = "native-tls")]
+            TlsStack::NativeTls => Stack::NativeTls(native::connector(&roots, direct)?),
+            #[cfg(feature = "rustls")]
+            TlsStack::Rustls => Stack::Rustls(rustls_stack::connector(&roots, direct)?),
+        };
         Ok(Self { stack, roots: Arc::new(roots) })
     }
 
@@ -50,6 +82,13 @@ impl Tls {
     #[cfg(feature = "native-tls")]
     pub fn from_native_tls(connector: native_tls::TlsConnector) -> Self {
         let stack = Stack::NativeTls(postgres_native_tls::MakeTlsConnector::new(connector));
+        Self { stack, roots: Arc::new(Roots::system()) }
+    }
+
+    /// Wraps a rustls configuration that was made elsewhere, about which nothing is known.
+    #[cfg(feature = "rustls")]
+    pub fn from_rustls(config: rustls::ClientConfig) -> Self {
+        let stack = Stack::Rustls(tokio_postgres_rustls::MakeRustlsConnect::new(config));
         Self { stack, roots: Arc::new(Roots::system()) }
     }
 
@@ -68,6 +107,10 @@ impl Tls {
             Stack::NativeTls(connector) => native::handshake(connector, &server_name, socket, &self.roots)
                 .await
                 .map(TlsStream::NativeTls),
+            #[cfg(feature = "rustls")]
+            Stack::Rustls(connector) => rustls_stack::handshake(connector, &server_name, socket, &self.roots)
+                .await
+                .map(|stream| TlsStream::Rustls(Box::new(stream))),
         }
     }
 }
@@ -77,6 +120,8 @@ impl fmt::Debug for Tls {
         let stack = match self.stack {
             #[cfg(feature = "native-tls")]
             Stack::NativeTls(_) => "native-tls",
+            #[cfg(feature = "rustls")]
+            Stack::Rustls(_) => "rustls",
         };
         f.debug_struct("Tls").field("stack", &stack).field("roots", &self.roots.to_string()).finish()
     }
@@ -150,6 +195,9 @@ pub enum TlsStream {
     /// Of the platform's TLS library.
     #[cfg(feature = "native-tls")]
     NativeTls(postgres_native_tls::TlsStream<Socket>),
+    /// Of rustls.
+    #[cfg(feature = "rustls")]
+    Rustls(Box<rustls_stack::Stream>),
 }
 
 macro_rules! each {
@@ -157,6 +205,8 @@ macro_rules! each {
         match $stream {
             #[cfg(feature = "native-tls")]
             TlsStream::NativeTls($inner) => $call,
+            #[cfg(feature = "rustls")]
+            TlsStream::Rustls($inner) => $call,
         }
     };
 }

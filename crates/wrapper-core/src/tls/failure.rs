@@ -20,6 +20,25 @@ pub enum TlsFailure {
     WrongName,
 }
 
+impl TlsFailure {
+    /// Reads the reason out of an error's text: the libraries behind native-tls have no common codes.
+    pub fn from_text(text: &str) -> Self {
+        let text = text.to_lowercase();
+        let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+        // In this order: OpenSSL adds a general "certificate verify failed" to each.
+        if says(&["has expired", "not yet valid", "cert_e_expired", "validity period"]) {
+            Self::Expired
+        } else if says(&["hostname mismatch", "ip address mismatch", "host name", "cn_no_match", "hostname"])
+        {
+            Self::WrongName
+        } else if says(&["issuer certificate", "self-signed", "self signed", "untrusted", "not trusted"]) {
+            Self::UnknownIssuer
+        } else {
+            Self::Other
+        }
+    }
+}
+
 /// Builds the error for a failed handshake: what was trusted, which name was expected, and what to do.
 pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots) -> Error {
     let endpoint = Endpoint::parse(server_name).ok();
@@ -35,7 +54,7 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
         TlsFailure::UnknownIssuer => {
             format!(
                 "no trusted issuer stands behind the certificate of `{server_name}` (trusted: {roots}){}",
-                issuer_hint(endpoint.as_ref(), roots)
+                issuer_hint(endpoint.as_ref(), roots, roots.uses_system() && platform_store_is_empty())
             )
         }
         TlsFailure::WrongName => format!(
@@ -55,7 +74,16 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
     Error::new(ErrorKind::Tls, message)
 }
 
-fn issuer_hint(endpoint: Option<&Endpoint>, roots: &Roots) -> String {
+/// Whether this machine has no roots of its own, as in an image made from scratch; on other systems than Linux they always exist.
+fn platform_store_is_empty() -> bool {
+    let found = openssl_probe::probe();
+    cfg!(target_os = "linux") && found.cert_file.is_none() && found.cert_dir.is_empty()
+}
+
+fn issuer_hint(endpoint: Option<&Endpoint>, roots: &Roots, platform_is_empty: bool) -> String {
+    if platform_is_empty {
+        return ": the platform's store of roots is empty on this machine, as in an image made from scratch: install ca-certificates, or pass a bundle as `sslrootcert`".to_owned();
+    }
     // RDS instances and clusters present certificates of the RDS CA; RDS Proxy, DSQL and Aurora express ones of the public
     // Amazon roots: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
     let bundle = match endpoint.and_then(Endpoint::partition) {
@@ -122,6 +150,12 @@ mod tests {
             &Roots::system(),
             &["`db.example`", "its certificate authority as `sslrootcert`"],
         );
+    }
+
+    #[test]
+    fn empty_platform_store_is_named() {
+        let hint = issuer_hint(None, &Roots::system(), true);
+        assert!(hint.contains("install ca-certificates"), "{hint}");
     }
 
     #[test]

@@ -66,6 +66,13 @@ impl Roots {
         Ok(self)
     }
 
+    /// Says whether the platform's roots are trusted, whatever was said before.
+    #[must_use]
+    pub fn with_system(mut self, trusts: bool) -> Self {
+        self.system = trusts;
+        self
+    }
+
     /// Whether the platform's roots are trusted.
     pub fn uses_system(&self) -> bool {
         self.system

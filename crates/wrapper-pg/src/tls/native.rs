@@ -35,24 +35,9 @@ pub(super) async fn handshake(
     roots: &Roots,
 ) -> Result<postgres_native_tls::TlsStream<Socket>> {
     let failed = |error: native_tls::Error| {
-        explain_tls_failure(failure(&error), server_name, roots).with_source(error)
+        let failure = TlsFailure::from_text(&format!("{error} {error:?}"));
+        explain_tls_failure(failure, server_name, roots).with_source(error)
     };
     let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut connector.clone(), server_name);
     connect.map_err(failed)?.connect(socket).await.map_err(failed)
-}
-
-/// Reads the reason out of the text: the libraries behind have no common codes.
-fn failure(error: &native_tls::Error) -> TlsFailure {
-    let text = format!("{error} {error:?}").to_lowercase();
-    let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    // In this order: OpenSSL adds a general "certificate verify failed" to each.
-    if says(&["has expired", "not yet valid", "cert_e_expired", "validity period"]) {
-        TlsFailure::Expired
-    } else if says(&["hostname mismatch", "ip address mismatch", "host name", "cn_no_match", "hostname"]) {
-        TlsFailure::WrongName
-    } else if says(&["issuer certificate", "self-signed", "self signed", "untrusted", "not trusted"]) {
-        TlsFailure::UnknownIssuer
-    } else {
-        TlsFailure::Other
-    }
 }
