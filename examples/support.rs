@@ -3,7 +3,7 @@
 use std::{error::Error, process::ExitCode};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use rds_testkit::PostgresServer;
+use rds_testkit::{AccessKey, PostgresServer};
 use rds_wrapper::{IamFactory, IamTokens, Registry, plugins};
 
 /// The result of an example.
@@ -22,12 +22,20 @@ pub const USER: &str = "jane";
 /// The reason why it did not start.
 pub async fn embedded() -> Result<(PostgresServer, IamTokens)> {
     let server = PostgresServer::builder().host(HOST).region("us-east-2").user(USER).start().await?;
-    let key = server.access_key();
+    let tokens = tokens(server.access_key())?;
+    Ok((server, tokens))
+}
+
+/// Tokens signed with an embedded server's key.
+///
+/// # Errors
+///
+/// The reason why there are none.
+pub fn tokens(key: &AccessKey) -> Result<IamTokens> {
     let (session, source) = (key.session_token().map(str::to_owned), "embedded");
     let credentials = Credentials::new(key.access_key_id(), key.secret_access_key(), session, None, source);
     let provider = SharedCredentialsProvider::new(credentials);
-    let tokens = IamTokens::builder().credentials_provider(provider).build()?;
-    Ok((server, tokens))
+    Ok(IamTokens::builder().credentials_provider(provider).build()?)
 }
 
 /// A connection string for the embedded server under its RDS-like name, which no DNS knows: `hostaddr` says where it is.

@@ -37,6 +37,9 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "staleDns",
 ];
 
+/// Plugins, the outermost first.
+type Plugins<C> = Vec<Arc<dyn Plugin<C>>>;
+
 /// Builds a plugin out of parameters.
 pub trait Factory<C>: Send + Sync {
     /// The code in the parameter `plugins`.
@@ -140,7 +143,7 @@ impl<C> Registry<C> {
     ///
     /// A configuration error for a code that is unknown or stands twice, a value that does not fit, a parameter of a
     /// plugin that is not enabled, and what a factory returns.
-    pub fn build(&self, given: &Parameters, hosts: usize) -> Result<(Vec<Arc<dyn Plugin<C>>>, Settings)> {
+    pub fn build(&self, given: &Parameters, hosts: usize) -> Result<(Plugins<C>, Settings)> {
         let wrapper = Settings::read(given, WRAPPER_PARAMETERS)?;
         let mut chosen: Vec<&Arc<dyn Factory<C>>> = Vec::new();
         for code in wrapper.list("plugins") {

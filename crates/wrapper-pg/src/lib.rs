@@ -6,10 +6,16 @@ mod connector;
 mod driver;
 mod error;
 mod login;
+#[cfg(any(feature = "bb8", feature = "deadpool"))]
+mod pool;
 mod source;
 mod tls;
 
 pub use builder::ConnectorBuilder;
 pub use connector::Connector;
 pub use driver::{PgConnection, PgDriver};
+#[cfg(feature = "bb8")]
+pub use pool::Bb8Manager;
+#[cfg(feature = "deadpool")]
+pub use pool::expect_writer;
 pub use tls::{Handshake, Tls, TlsStack, TlsStream};

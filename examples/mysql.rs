@@ -1,0 +1,46 @@
+//! The plugin `iam` with MySQL: the counterpart of the NodeJS wrapper's example.
+//!
+//! Fill in your endpoint, user and database, or run it as it is against an embedded server:
+//! `cargo run -p examples --example mysql -- --url 'mysql://…'`.
+
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
+use std::process::ExitCode;
+
+use examples::{HOST, Result, USER, argument, plugins_with, tokens};
+use mysql_async::prelude::Queryable;
+use rds_testkit::MysqlServer;
+use rds_wrapper::{mysql::Connector, plugins, resolver_fn};
+
+const USAGE: &str = "usage: mysql [--url mysql://user@endpoint/database?plugins=iam]";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    examples::run(mysql()).await
+}
+
+async fn mysql() -> Result {
+    if let Some(url) = argument("--url", USAGE)? {
+        return query(&Connector::from_url(&url, plugins())?).await;
+    }
+    let server = MysqlServer::builder().host(HOST).region("us-east-2").user(USER).start().await?;
+    let address = server.addr().ip();
+    // No DNS knows the embedded server's RDS-like name, and no platform its certificate authority.
+    let connector = Connector::builder(plugins_with(&tokens(server.access_key())?))
+        .url(format!("mysql://{USER}@{HOST}:{}/app?plugins=iam", server.port()))
+        .resolver(resolver_fn(move |_| Ok(vec![address])))
+        .root_certificates(server.ca_pem())
+        .build()?;
+    query(&connector).await
+}
+
+async fn query(connector: &Connector) -> Result {
+    // The driver's own connection: from here on there is no wrapper.
+    let mut connection = connector.connect().await?;
+
+    let one: Option<i64> = connection.query_first("SELECT 1").await?;
+    println!("SELECT 1 gives {}", one.unwrap_or_default());
+
+    connection.disconnect().await?;
+    Ok(())
+}

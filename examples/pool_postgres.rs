@@ -1,0 +1,47 @@
+//! A deadpool that outlives its first token: every physical connection gets a fresh one.
+
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
+use std::process::ExitCode;
+
+use deadpool_postgres::Pool;
+use examples::{Result, argument, embedded, embedded_url, plugins_with};
+use rds_wrapper::{
+    pg::{Connector, expect_writer},
+    plugins,
+};
+
+const USAGE: &str = "usage: pool_postgres [--url postgres://user@endpoint/database?plugins=iam]";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    examples::run(pool_postgres()).await
+}
+
+async fn pool_postgres() -> Result {
+    if let Some(url) = argument("--url", USAGE)? {
+        return use_pool(&Connector::from_url(&url, plugins())?).await;
+    }
+    let (server, tokens) = embedded().await?;
+    // A token that is never used twice stands for one that has expired in the meantime.
+    let url = embedded_url(&server) + "&iamTokenExpiration=0";
+    use_pool(&Connector::from_url(&url, plugins_with(&tokens))?).await?;
+    println!("{} tokens signed, {} logins refused", tokens.stats().signed, server.refused());
+    Ok(())
+}
+
+async fn use_pool(connector: &Connector) -> Result {
+    let pool = Pool::builder(connector.deadpool_manager())
+        .max_size(4)
+        // After a failover no connection keeps leading to the former writer.
+        .pre_recycle(expect_writer())
+        .build()?;
+    let mut held = Vec::new();
+    for number in 1..=4 {
+        let client = pool.get().await?;
+        let user: String = client.query_one("SELECT current_user", &[]).await?.get(0);
+        println!("connection {number} is logged in as `{user}`");
+        held.push(client);
+    }
+    Ok(())
+}

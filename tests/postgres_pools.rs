@@ -1,0 +1,216 @@
+//! Pools that outlive their first token: deadpool and bb8 over real sockets, on a clock that is moved.
+
+use std::time::Duration;
+
+use deadpool_postgres::{ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use e2e::{Rig, USER};
+use rds_testkit::{AccessKey, Fault, ServerError};
+use rds_wrapper::{Error, ErrorKind, pg::expect_writer};
+
+const QUARTER: Duration = Duration::from_secs(16 * 60);
+
+fn deadpool(rig: &Rig, size: usize) -> Pool {
+    Pool::builder(rig.connector().deadpool_manager()).max_size(size).build().expect("builds")
+}
+
+async fn bb8(rig: &Rig, size: u32) -> bb8::Pool<rds_wrapper::pg::Bb8Manager> {
+    let builder = bb8::Pool::builder().max_size(size).retry_connection(false);
+    builder.build(rig.connector().bb8_manager()).await.expect("builds")
+}
+
+/// Takes several connections at once, so that new ones have to be opened, and asks each who it is.
+async fn use_deadpool(pool: &Pool, count: usize) {
+    let mut held = Vec::new();
+    for _ in 0..count {
+        let client = pool.get().await.expect("is let in");
+        let row = client.query_one("SELECT current_user", &[]).await.expect("answers");
+        assert_eq!(row.get::<_, &str>(0), USER);
+        held.push(client);
+    }
+}
+
+async fn use_bb8(pool: &bb8::Pool<rds_wrapper::pg::Bb8Manager>, count: usize) {
+    let mut held = Vec::new();
+    for _ in 0..count {
+        let client = pool.get().await.expect("is let in");
+        let row = client.query_one("SELECT current_user", &[]).await.expect("answers");
+        assert_eq!(row.get::<_, &str>(0), USER);
+        held.push(client);
+    }
+}
+
+#[tokio::test]
+async fn deadpool_opens_connections_after_the_first_token_ended() {
+    let rig = Rig::start().await;
+    let pool = deadpool(&rig, 4);
+    use_deadpool(&pool, 2).await;
+
+    rig.clock.advance(QUARTER);
+    use_deadpool(&pool, 4).await;
+
+    assert_eq!((rig.server.accepted(), rig.server.refused()), (4, 0));
+    assert_eq!(rig.tokens.stats().signed, 2);
+}
+
+#[tokio::test]
+async fn bb8_opens_connections_after_the_first_token_ended() {
+    let rig = Rig::start().await;
+    let pool = bb8(&rig, 4).await;
+    use_bb8(&pool, 2).await;
+
+    rig.clock.advance(QUARTER);
+    use_bb8(&pool, 4).await;
+
+    assert_eq!(rig.server.refused(), 0);
+    assert_eq!(rig.tokens.stats().signed, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn five_hundred_tasks_on_a_cold_pool_cost_one_credentials_call() {
+    let rig = Rig::start().await;
+    let pool = deadpool(&rig, 50);
+
+    let tasks: Vec<_> = (0..500)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { use_deadpool(&pool, 1).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("is served");
+    }
+
+    assert_eq!((rig.source.calls(), rig.server.refused()), (1, 0));
+    assert!(rig.server.accepted() <= 50);
+}
+
+#[tokio::test]
+async fn failing_source_goes_unnoticed_while_the_credentials_live() {
+    let rig = Rig::start().await;
+    let key = rig.server.access_key().clone();
+    rig.source.set(&key, Some(rig.clock.now() + Duration::from_secs(3600)));
+    let pool = deadpool(&rig, 20);
+    use_deadpool(&pool, 1).await;
+    rig.clock.advance(Duration::from_secs(50 * 60));
+    rig.source.fail();
+
+    // Within the lead of the renewal, for five minutes.
+    for minute in 1..=5 {
+        rig.clock.advance(Duration::from_secs(60));
+        use_deadpool(&pool, 1 + minute).await;
+    }
+
+    assert_eq!(rig.server.refused(), 0);
+    assert!(rig.tokens.stats().renewals_failed > 0);
+}
+
+#[tokio::test]
+async fn rotated_credentials_cost_one_refusal_and_one_reload() {
+    let rig = Rig::start().await;
+    let pool = deadpool(&rig, 8);
+    use_deadpool(&pool, 1).await;
+    let rotated = AccessKey::new("AKIAROTATED", "new secret").allow(USER);
+    rig.server.authority().add_key(rotated.clone());
+    rig.server.authority().revoke_key(rig.server.access_key().access_key_id());
+    rig.source.set(&rotated, None);
+    rig.clock.advance(Duration::from_secs(120));
+
+    use_deadpool(&pool, 8).await;
+
+    assert_eq!((rig.server.refused(), rig.source.calls()), (1, 2));
+}
+
+#[tokio::test]
+async fn deadpool_error_gives_ours_back() {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
+
+    let error = deadpool(&rig, 1).get().await.expect_err("refused");
+
+    let ours = Error::find(&error).expect("ours lies in the chain");
+    assert_eq!(ours.kind(), ErrorKind::Login);
+    assert!(ours.to_string().contains("check in this order"), "{ours}");
+}
+
+#[tokio::test]
+async fn bb8_error_is_ours() {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
+    let pool = bb8::Pool::builder()
+        .max_size(1)
+        .retry_connection(false)
+        .build_unchecked(rig.connector().bb8_manager());
+
+    // bb8 hands a connect's error to the one who dials, and times the others out.
+    let error = pool.dedicated_connection().await.expect_err("refused");
+
+    assert_eq!(error.kind(), ErrorKind::Login);
+}
+
+#[tokio::test]
+async fn deadpool_drops_a_connection_that_has_become_read_only() {
+    let rig = Rig::start().await;
+    let pool = Pool::builder(rig.connector().deadpool_manager())
+        .max_size(1)
+        .pre_recycle(expect_writer())
+        .build()
+        .expect("builds");
+    use_deadpool(&pool, 1).await;
+    use_deadpool(&pool, 1).await;
+    assert_eq!(rig.server.accepted(), 1, "a writer's connection is used again");
+
+    rig.server.set_read_only(true);
+    use_deadpool(&pool, 1).await;
+
+    assert_eq!(rig.server.accepted(), 2, "the former writer's is not");
+}
+
+#[tokio::test]
+async fn bb8_drops_a_connection_that_has_become_read_only() {
+    let rig = Rig::start().await;
+    let manager = rig.connector().bb8_manager().expect_writer();
+    let pool = bb8::Pool::builder()
+        .max_size(1)
+        .connection_timeout(Duration::from_millis(500))
+        .build(manager)
+        .await
+        .expect("builds");
+    drop(pool.get().await.expect("is let in"));
+    let before = rig.server.accepted();
+
+    rig.server.set_read_only(true);
+    // Whatever is opened now is read-only too, and dropped again when it is next taken out.
+    drop(pool.get().await);
+
+    rig.server.wait_for_attempts(before + 1).await;
+    assert!(rig.server.accepted() > before);
+}
+
+#[tokio::test]
+async fn deadpool_patterns_keep_working() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    for method in [RecyclingMethod::Fast, RecyclingMethod::Verified, RecyclingMethod::Clean] {
+        let config = ManagerConfig { recycling_method: method.clone() };
+        let pool = Pool::builder(connector.deadpool_manager_with(config))
+            .max_size(1)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(Duration::from_millis(50)))
+            .build()
+            .expect("builds");
+        use_deadpool(&pool, 1).await;
+        use_deadpool(&pool, 1).await;
+
+        let client = pool.get().await.expect("is served");
+        let statement = client.prepare_cached("SELECT 1").await.expect("prepares");
+        assert_eq!(client.query_one(&statement, &[]).await.expect("answers").get::<_, i32>(0), 1);
+        let full = pool.get().await;
+        assert!(matches!(full, Err(PoolError::Timeout(_))), "{method:?}: one is out, and no more may be");
+        pool.resize(2);
+        drop(pool.get().await.expect("there is room for another"));
+        drop(client);
+        assert_eq!(pool.retain(|_, _| false).removed.len(), 2);
+        pool.close();
+        assert!(matches!(pool.get().await, Err(PoolError::Closed)));
+    }
+}
