@@ -1,5 +1,5 @@
-//! Connects to the URLs that it is given, with credentials of the default chain, and writes everything that
-//! any crate has to say to standard error.
+//! Connects to the URLs that it is given, with credentials of the default chain or of `--profile NAME`, and writes
+//! everything that any crate has to say to standard error.
 //!
 //! A program of its own, because the default chain reads the environment of the process.
 
@@ -17,8 +17,14 @@ async fn main() {
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(everything))
         .expect("the subscriber is set once");
 
-    let tokens = IamTokens::builder().build().expect("builds");
-    for url in std::env::args().skip(1) {
+    let mut urls: Vec<String> = std::env::args().skip(1).collect();
+    let mut tokens = IamTokens::builder();
+    if urls.first().is_some_and(|first| first == "--profile") {
+        tokens = tokens.profile(urls.remove(1));
+        urls.remove(0);
+    }
+    let tokens = tokens.build().expect("builds");
+    for url in urls {
         let value = Value::from(url.as_str());
         let connector = Connector::from_url(&url, plugins().with(IamFactory::new(tokens.clone())));
         tracing::info!(?value, ?connector, ?tokens, "a connector");

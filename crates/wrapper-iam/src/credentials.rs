@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+#[cfg(feature = "default-chain")]
+use aws_config::{BehaviorVersion, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig};
 use aws_credential_types::provider::{
     ProvideCredentials, SharedCredentialsProvider, error::CredentialsError,
 };
@@ -36,11 +38,19 @@ impl DefaultChain {
 
     async fn provider(&self) -> Result<&SharedCredentialsProvider> {
         let load = async || {
-            let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest());
+            let mut loader = aws_config::defaults(BehaviorVersion::latest());
             if let Some(profile) = &self.profile {
                 loader = loader.profile_name(profile);
             }
-            loader.load().await.credentials_provider()
+            let config = loader.load().await;
+            let Some(profile) = &self.profile else {
+                return config.credentials_provider();
+            };
+            // In the chain the environment's keys would win over a profile that somebody named on purpose.
+            let provider_config = ProviderConfig::without_region().with_region(config.region().cloned());
+            let provider =
+                ProfileFileCredentialsProvider::builder().configure(&provider_config).profile_name(profile);
+            Some(SharedCredentialsProvider::new(provider.build()))
         };
         self.provider.get_or_init(load).await.as_ref().ok_or_else(|| {
             failed(CredentialsFailure::NotConfigured, "the aws default chain has no source of credentials")

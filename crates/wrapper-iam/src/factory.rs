@@ -43,7 +43,7 @@ pub const IAM_PARAMETERS: &[Parameter] = &[
         "awsProfile",
         ParameterKind::Text,
         "none",
-        "The profile for the AWS default chain of credentials.",
+        "The profile to take AWS credentials from, whatever keys the environment holds; without it the AWS default chain decides.",
     )
     .known_elsewhere_as(&["aws_profile", "profile"]),
 ];

@@ -145,11 +145,15 @@ impl IamTokens {
         let fetched = self.0.credentials.get_or_fetch(&(), self.load()).await;
         let (lease, renewal) = fetched.map_err(fetch_error)?;
         if let Some(renewal) = renewal {
-            tokio::spawn(async move {
+            let renew = async move {
                 if let Err(error) = renewal.run().await {
                     tracing::warn!(%error, "credentials not renewed, the living ones go on serving");
                 }
-            });
+            };
+            // Without a runtime nothing runs beside; the credentials are then reloaded when their end is near.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(renew);
+            }
         }
         Ok(lease)
     }
@@ -225,7 +229,7 @@ impl IamTokensBuilder {
         self
     }
 
-    /// Names the profile that the default chain uses; `AWS_PROFILE` counts otherwise.
+    /// Takes credentials from this profile, whatever keys the environment holds; without it the default chain decides.
     #[must_use]
     pub fn profile(mut self, profile: impl Into<String>) -> Self {
         self.profile = Some(profile.into());

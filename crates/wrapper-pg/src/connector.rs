@@ -37,7 +37,9 @@ impl Connector {
         Self::builder(registry).connection_string(url).build()
     }
 
-    /// Builds a connector from the driver's own configuration, without plugins that need to be named.
+    /// Builds a connector from the driver's own configuration, which names no plugins.
+    ///
+    /// To name some use the builder: `Connector::builder(registry).config(config).parameter("plugins", "iam")`.
     ///
     /// # Errors
     ///
