@@ -21,7 +21,16 @@ pub const USER: &str = "jane";
 ///
 /// The reason why it did not start.
 pub async fn embedded() -> Result<(PostgresServer, IamTokens)> {
-    let server = PostgresServer::builder().host(HOST).region("us-east-2").user(USER).start().await?;
+    embedded_as(HOST, USER).await
+}
+
+/// The same under another name, for another user.
+///
+/// # Errors
+///
+/// The reason why it did not start.
+pub async fn embedded_as(host: &str, user: &str) -> Result<(PostgresServer, IamTokens)> {
+    let server = PostgresServer::builder().host(host).region("us-east-2").user(user).start().await?;
     let tokens = tokens(server.access_key())?;
     Ok((server, tokens))
 }

@@ -120,3 +120,14 @@ async fn host_missing_in_dns_is_named() {
     assert_eq!(error.kind(), ErrorKind::Resolve);
     assert!(error.to_string().contains(e2e::HOST), "{error}");
 }
+
+#[tokio::test]
+async fn dsql_endpoint_gets_dsql_tokens() {
+    let host = "abcdefghijklmnopqrst123456.dsql.us-east-2.on.aws";
+    let rig = Rig::start_with(|server| server.host(host).user("admin")).await;
+    for user in [USER, "admin"] {
+        let url = format!("postgres://{user}@{host}:{}/postgres?plugins=iam", rig.server.port());
+        let connector = rig.builder(url).build().expect("builds");
+        assert_eq!(log_in(&connector).await.expect("is let in"), user);
+    }
+}

@@ -124,8 +124,7 @@ impl Authority {
     /// give; the signature binds it all before the policy is asked.
     pub(crate) fn verify(&self, endpoint: &Endpoint, user: &str, password: &[u8]) -> Result<(), Denied> {
         let token = Token::parse(password)?;
-        endpoint.check(&token)?;
-        check_user(&token, user)?;
+        endpoint.check(&token, user)?;
         check_time(&token, self.now())?;
         let rules = self.rules();
         let Some(key) = rules.keys.get(token.access_key_id()) else {
@@ -167,13 +166,6 @@ impl fmt::Debug for Account {
 /// Reads the access key id out of what looks like a token, for the record of refused logins too.
 pub(crate) fn access_key_id(password: &[u8]) -> Option<String> {
     Token::parse(password).ok().map(|token| token.access_key_id().to_owned())
-}
-
-fn check_user(token: &Token, user: &str) -> Result<(), Denied> {
-    match token.value("DBUser") {
-        Some(signed) if signed == user => Ok(()),
-        signed => Err(Denied::new(Refusal::WrongUser, format!("DBUser {signed:?}, login {user:?}"))),
-    }
 }
 
 fn check_time(token: &Token, now: SystemTime) -> Result<(), Denied> {

@@ -3,8 +3,6 @@
 use super::token::Token;
 use crate::refusal::{Denied, Refusal};
 
-const SERVICE: &str = "rds-db";
-
 /// The names, port and region of one server.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -14,26 +12,48 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Checks host, port, service, region and action, in this order.
-    pub(super) fn check(&self, token: &Token) -> Result<(), Denied> {
+    /// Whether the server is known by names of Aurora DSQL alone.
+    pub(crate) fn is_dsql(&self) -> bool {
+        self.hosts.iter().all(|host| is_dsql(host))
+    }
+
+    /// Checks host, port, service, region, action and user, in this order.
+    pub(super) fn check(&self, token: &Token, user: &str) -> Result<(), Denied> {
         let denied = |refusal, what: &str, found: &str, own: &str| {
             Err(Denied::new(refusal, format!("{what} {found:?}, this server is {own:?}")))
+        };
+        let is_dsql = is_dsql(token.host());
+        let (service, port) = match is_dsql {
+            true => ("dsql", String::new()),
+            false => ("rds-db", self.port.to_string()),
         };
         if !self.hosts.iter().any(|host| host.eq_ignore_ascii_case(token.host())) {
             return denied(Refusal::WrongHost, "host", token.host(), &self.hosts.join(", "));
         }
-        if token.port() != self.port.to_string() {
-            return denied(Refusal::WrongPort, "port", token.port(), &self.port.to_string());
+        if token.port() != port {
+            return denied(Refusal::WrongPort, "port", token.port(), &port);
         }
-        if token.service() != SERVICE {
-            return denied(Refusal::WrongService, "service", token.service(), SERVICE);
+        if token.service() != service {
+            return denied(Refusal::WrongService, "service", token.service(), service);
         }
         if token.region() != self.region {
             return denied(Refusal::WrongRegion, "region", token.region(), &self.region);
         }
-        match token.value("Action") {
-            Some("connect") => Ok(()),
-            action => Err(Denied::new(Refusal::NotAToken, format!("action {action:?}, not \"connect\""))),
+        let wrong_user = |detail| Err(Denied::new(Refusal::WrongUser, detail));
+        match (token.value("Action"), token.value("DBUser"), is_dsql) {
+            (Some("connect"), Some(signed), false) if signed == user => Ok(()),
+            (Some("connect"), signed, false) => wrong_user(format!("DBUser {signed:?}, login {user:?}")),
+            (Some("DbConnectAdmin"), None, true) if user == "admin" => Ok(()),
+            (Some("DbConnect"), None, true) if user != "admin" => Ok(()),
+            (Some(action @ ("DbConnect" | "DbConnectAdmin")), None, true) => {
+                wrong_user(format!("action {action:?}, login {user:?}"))
+            }
+            (action, _, _) => Err(Denied::new(Refusal::NotAToken, format!("action {action:?}"))),
         }
     }
+}
+
+/// Whether a name is one of Aurora DSQL, whose tokens name neither port nor user.
+fn is_dsql(host: &str) -> bool {
+    host.to_ascii_lowercase().ends_with(".on.aws")
 }

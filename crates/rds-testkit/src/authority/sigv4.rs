@@ -6,7 +6,7 @@ use super::token::Token;
 use crate::hash::{equal, hex, hmac_sha256, sha256};
 use crate::refusal::{Denied, Refusal};
 
-/// Checks the signature in constant time. The host is signed in lower case, always with its port.
+/// Checks the signature in constant time. The host is signed in lower case, with its port where the token names one.
 pub(super) fn check(token: &Token, secret: &str) -> Result<(), Denied> {
     let expected = signature(token, secret);
     let given = token.value("X-Amz-Signature").unwrap_or_default();
@@ -17,11 +17,11 @@ pub(super) fn check(token: &Token, secret: &str) -> Result<(), Denied> {
 }
 
 fn signature(token: &Token, secret: &str) -> String {
+    let port = if token.port().is_empty() { String::new() } else { format!(":{}", token.port()) };
     let request = format!(
-        "GET\n/\n{}\nhost:{}:{}\n\nhost\n{}",
+        "GET\n/\n{}\nhost:{}{port}\n\nhost\n{}",
         canonical_query(token),
         token.host().to_ascii_lowercase(),
-        token.port(),
         hex(&sha256(b""))
     );
     let scope = [token.day(), token.region(), token.service(), "aws4_request"];

@@ -177,10 +177,16 @@ fn check(
     match (account, proof) {
         (None, _) => password_refused(Refusal::NoSuchUser),
         (Some(_), Proof::Nothing | Proof::Checked(true)) => Ok(()),
-        (Some(Account::Iam), Proof::Password(token)) => state
-            .authority
-            .verify(&state.endpoint, user, token)
-            .or_else(|denied| reject(denied, ServerError::pam_refused(user))),
+        (Some(Account::Iam), Proof::Password(token)) => {
+            state.authority.verify(&state.endpoint, user, token).or_else(|denied| {
+                let error = match denied.refusal {
+                    Refusal::Expired if state.endpoint.is_dsql() => ServerError::dsql_expired(),
+                    _ if state.endpoint.is_dsql() => ServerError::dsql_refused(),
+                    _ => ServerError::pam_refused(user),
+                };
+                reject(denied, error)
+            })
+        }
         (Some(Account::Password(expected)), Proof::Password(given))
             if hash::equal(expected.as_bytes(), given) =>
         {
