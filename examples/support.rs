@@ -1,10 +1,10 @@
 //! What the examples share: an embedded server to run against, and errors told to the last cause.
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, process::ExitCode, time::SystemTime};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use rds_testkit::{AccessKey, PostgresServer};
-use rds_wrapper::{IamFactory, IamTokens, Registry, plugins};
+use rds_wrapper::{AuthToken, Clock, IamFactory, IamTokens, Registry, SystemClock, plugins};
 
 /// The result of an example.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -70,6 +70,34 @@ pub fn argument(option: &str, usage: &str) -> Result<Option<String>> {
         (Some(name), Some(value), None) if name == option => Ok(Some(value)),
         _ => Err(usage.into()),
     }
+}
+
+/// Prints a token that is signed with the keys in the environment, and nothing but that to standard output.
+///
+/// `sign` gets the program's arguments, the credentials and the time.
+pub fn print_token(sign: impl FnOnce(&[String], &Credentials, SystemTime) -> Result<AuthToken>) -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let signed = from_environment().and_then(|credentials| sign(&arguments, &credentials, SystemClock.now()));
+    match signed {
+        Ok(token) => {
+            #[expect(clippy::print_stdout, reason = "the token is for a pipe")]
+            {
+                println!("{}", token.expose());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn from_environment() -> Result<Credentials> {
+    let required =
+        |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set: export your AWS keys"));
+    let (id, secret) = (required("AWS_ACCESS_KEY_ID")?, required("AWS_SECRET_ACCESS_KEY")?);
+    Ok(Credentials::new(id, secret, std::env::var("AWS_SESSION_TOKEN").ok(), None, "environment"))
 }
 
 /// Runs an example and tells an error with all its causes.
