@@ -6,6 +6,8 @@ use e2e::{Rig, USER, chain, log_in};
 use rds_testkit::{Fault, PasswordMethod, Phase, ServerError};
 use rds_wrapper::ErrorKind;
 
+const GUIDE: &str = include_str!("../crates/rds-wrapper/TROUBLESHOOTING.md");
+
 /// One row: a cached token meets the fault for as long as it lasts.
 struct Row {
     fault: Fault,
@@ -30,6 +32,7 @@ async fn check(row: Row) {
     for part in row.says {
         assert!(text.contains(part), "{text} should say {part}");
     }
+    assert!(row.says.iter().any(|part| GUIDE.contains(part)), "the guide should know {:?}", row.says);
     assert!(!text.contains("X-Amz-"), "{text}");
     assert!(!format!("{error:?}").contains("X-Amz-"), "{error:?}");
 }
@@ -71,14 +74,14 @@ rows! {
         ["there is no such database"];
     starting_server_is_transient: refuse(ServerError::new("57P03", "the database system is starting up")) => Transient, false,
         ["not ready yet"];
-    unknown_answer_is_the_drivers: refuse(ServerError::new("XX000", "internal error 28000")) => Driver, false, ["XX000"];
+    unknown_answer_is_the_drivers: refuse(ServerError::new("XX000", "internal error 28000")) => Driver, false, ["did not let user", "XX000"];
     control_characters_are_escaped: refuse(ServerError::new("28000", "PAM\u{1b}[31m\nfailed")) => Login, true,
-        ["PAM\\u{1b}[31m\\nfailed"];
+        ["refused the login of user", "PAM\\u{1b}[31m\\nfailed"];
     scram_question_is_a_missing_grant: Fault::Ask(PasswordMethod::ScramSha256) => Login, false,
         ["lacks the role rds_iam"];
     md5_question_is_a_missing_grant: Fault::Ask(PasswordMethod::Md5) => Login, false, ["lacks the role rds_iam"];
     lost_connection_at_accept_is_connect: Fault::Drop(Phase::Accept) => Connect, false, ["closed the connection"];
-    lost_connection_in_tls_is_tls: Fault::Drop(Phase::Tls) => Tls, false, ["handshake"];
+    lost_connection_in_tls_is_tls: Fault::Drop(Phase::Tls) => Tls, false, ["the tls handshake with"];
     lost_connection_at_login_is_connect: Fault::Drop(Phase::Login) => Connect, false,
         ["closed the connection while logging in"];
 }

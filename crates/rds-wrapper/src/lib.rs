@@ -14,6 +14,10 @@ pub use wrapper_iam::{
     TokenTarget,
 };
 
+/// The adapter for mysql_async.
+#[cfg(feature = "mysql")]
+pub use wrapper_mysql as mysql;
+
 /// The adapter for tokio-postgres.
 #[cfg(feature = "postgres")]
 pub use wrapper_pg as pg;
@@ -25,3 +29,6 @@ pub use wrapper_pg as pg;
 pub fn plugins<C: Send + 'static>() -> Registry<C> {
     Registry::new().with(IamFactory::default())
 }
+
+#[doc = include_str!("../TROUBLESHOOTING.md")]
+pub mod troubleshooting {}
