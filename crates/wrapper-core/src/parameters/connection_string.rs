@@ -127,7 +127,7 @@ impl<'a> Scanner<'a> {
             // What stands here may be a piece of a password that was not quoted.
             return Err(Error::new(
                 ErrorKind::Configuration,
-                "a name in the key=value string has no `=`: put values with blanks into single quotes",
+                "this is neither a URL nor `name=value` pairs: a name has no `=` (values with blanks go into single quotes)",
             ));
         }
         self.skip_blanks();
@@ -252,7 +252,7 @@ mod tests {
         );
         refused(
             cut_key_value("password=hunter2 more host=h", ours),
-            "a name in the key=value string has no `=`: put values with blanks into single quotes",
+            "this is neither a URL nor `name=value` pairs: a name has no `=` (values with blanks go into single quotes)",
         );
         refused(cut_key_value("a=1 a=2", ours), "parameter `a` is given more than once");
     }
