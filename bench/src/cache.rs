@@ -1,0 +1,64 @@
+//! A cache hit beside a bare look-up.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use dashmap::DashMap;
+use token_cache::{BoxFuture, Cache, Clock, Expiring};
+
+use crate::timing::{Case, Figure, measure};
+
+const KEYS: usize = 64;
+const MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Costs nothing to read, so that a look-up that reads no clock is compared with the cache and not with the clock.
+#[derive(Debug)]
+struct Still(SystemTime);
+
+impl Clock for Still {
+    fn now(&self) -> SystemTime {
+        self.0
+    }
+
+    fn sleep_until(&self, _: SystemTime) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// A look-up in dashmap, a hit through the cache's map and a hit through a slot, in this order.
+pub(crate) fn run() -> [Figure; 3] {
+    let keys: Vec<String> = (0..KEYS)
+        .map(|key| format!("db-{key}.cluster-abcdefghijkl.us-east-2.rds.amazonaws.com:5432/jane"))
+        .collect();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_736_944_496);
+    let token = || -> Arc<str> { "t".repeat(344).into() };
+    let sign = || Ok::<_, Infallible>(Expiring::new(token(), now, now + Duration::from_secs(900)));
+
+    let bare: DashMap<String, Arc<str>> = keys.iter().map(|key| (key.clone(), token())).collect();
+    let cache: Cache<String, Arc<str>> =
+        Cache::builder().clock(Arc::new(Still(now))).build().expect("the clock is set");
+    let slots: Vec<_> = keys.iter().map(|key| cache.slot(key)).collect();
+    for slot in &slots {
+        let _ = slot.get_or_insert_with(MAX_AGE, sign);
+    }
+
+    let turns = || (0..KEYS).cycle();
+    let (mut one, mut two, mut three) = (turns(), turns(), turns());
+    let mut next = move || one.next().unwrap_or_default();
+    let bare_lookup = Case::new("dashmap alone, borrowed key", || {
+        bare.get(keys[next()].as_str()).map(|found| Arc::clone(&found))
+    });
+    let mut next = move || two.next().unwrap_or_default();
+    let map_hit = Case::new("token-cache, through its map", || {
+        cache.get_or_insert_with(keys[next()].as_str(), MAX_AGE, sign)
+    });
+    let mut next = move || three.next().unwrap_or_default();
+    let slot_hit =
+        Case::new("token-cache, through a slot", || slots[next()].get_or_insert_with(MAX_AGE, sign));
+    let figures = measure([bare_lookup, map_hit, slot_hit]);
+    assert_eq!(cache.stats().made, KEYS as u64, "what was timed must be hits");
+    figures
+}

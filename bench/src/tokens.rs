@@ -1,0 +1,116 @@
+//! One RDS token, by this workspace and by others.
+
+use std::{
+    future::Future,
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::{Duration, SystemTime},
+};
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_sdk_rds::auth_token::{self, AuthTokenGenerator, Config};
+use aws_sigv4::{
+    http_request::{
+        SignableBody, SignableRequest, SignatureLocation, SigningInstructions, SigningSettings, sign,
+    },
+    sign::v4::SigningParams,
+};
+use aws_smithy_async::time::StaticTimeSource;
+use aws_smithy_runtime_api::client::identity::Identity;
+use aws_types::{SdkConfig, region::Region};
+use iam_token::{RdsToken, Signer};
+
+use crate::timing::{Case, Figure, measure};
+
+pub(crate) const HOST: &str = "database-1.cluster-abcdefghijkl.us-east-2.rds.amazonaws.com";
+pub(crate) const PORT: u16 = 5432;
+pub(crate) const USER: &str = "jane_doe";
+pub(crate) const REGION: &str = "us-east-2";
+
+/// A session token of 950 characters, of which 82 are escaped.
+pub(crate) fn session_token() -> String {
+    "IQoJb3JpZ2luX2VjEXAMP/+".chars().cycle().take(950).collect()
+}
+
+/// The ways to a token: three of ours, then the peers.
+pub(crate) fn run(session: Option<String>) -> [Figure; 5] {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_736_944_496);
+    let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session, None, "bench");
+    let signer = Signer::new(credentials.clone());
+    let recipe =
+        || RdsToken::new(black_box(HOST), PORT, black_box(USER)).expect("a good name").region(REGION);
+    let kept = recipe();
+    let signed =
+        |recipe: &RdsToken| black_box(recipe).sign_with(black_box(&signer), now).expect("a good recipe");
+    let from_nothing = || recipe().sign(black_box(&credentials), now).expect("a good recipe");
+
+    let identity: Identity = credentials.clone().into();
+    let sdk = Sdk::new(&credentials, now);
+
+    agree(signed(&kept).expose(), sdk.token().as_str());
+    agree(signed(&kept).expose(), from_nothing().expose());
+    measure([
+        Case::new("iam-token, recipe and key kept", || signed(&kept)),
+        Case::new("iam-token, key kept", || signed(&recipe())),
+        Case::new("iam-token, nothing kept", from_nothing),
+        Case::new("aws-sigv4, signature only", || sigv4(black_box(&identity), now)),
+        Case::new("aws-sdk-rds", || sdk.token()),
+    ])
+}
+
+/// What a caller of `aws-sigv4` does up to the parameters that it would have to put into the URL.
+fn sigv4(identity: &Identity, now: SystemTime) -> SigningInstructions {
+    let mut settings = SigningSettings::default();
+    settings.expires_in = Some(Duration::from_secs(900));
+    settings.signature_location = SignatureLocation::QueryParams;
+    let parameters = SigningParams::builder()
+        .identity(identity)
+        .region(REGION)
+        .name("rds-db")
+        .time(now)
+        .settings(settings)
+        .build()
+        .expect("all is set")
+        .into();
+    let url = format!("https://{HOST}:{PORT}/?Action=connect&DBUser={USER}");
+    let request = SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::empty());
+    let signed = sign(request.expect("a good URL"), &parameters).expect("good credentials");
+    signed.into_parts().0
+}
+
+/// The SDK's generator, with all kept that can be.
+struct Sdk {
+    generator: AuthTokenGenerator,
+    config: SdkConfig,
+}
+
+impl Sdk {
+    fn new(credentials: &Credentials, now: SystemTime) -> Self {
+        let config = Config::builder().hostname(HOST).port(u64::from(PORT)).username(USER).build();
+        let sdk = SdkConfig::builder()
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+            .region(Region::new(REGION))
+            .time_source(StaticTimeSource::new(now));
+        Self { generator: AuthTokenGenerator::new(config.expect("all is set")), config: sdk.build() }
+    }
+
+    /// Polls once, without a runtime's cost: fixed credentials are there at once.
+    fn token(&self) -> auth_token::AuthToken {
+        let token = pin!(self.generator.auth_token(black_box(&self.config)));
+        match token.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(token) => token.expect("good credentials"),
+            Poll::Pending => panic!("fixed credentials need no waiting"),
+        }
+    }
+}
+
+/// Panics unless both tokens say the same, in whatever order.
+fn agree(one: &str, other: &str) {
+    let parts = |token: &str| {
+        let mut parts: Vec<String> = token.split(['?', '&']).map(str::to_owned).collect();
+        parts.sort();
+        parts
+    };
+    assert_eq!(parts(one), parts(other), "only equal tokens may be compared by their cost");
+}
