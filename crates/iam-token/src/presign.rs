@@ -67,9 +67,9 @@ pub struct Presign {
     signed_headers: String,
     /// The token behind its signature.
     unsigned: String,
-    /// The canonical request up to its first `X-Amz-` parameter.
-    canonical_lead: String,
-    /// The canonical request behind `X-Amz-SignedHeaders`.
+    /// The hash of the canonical request so far: up to the access key id, which is the first thing that varies.
+    canonical_lead: Sha256,
+    /// The canonical request from `X-Amz-SignedHeaders` on.
     canonical_rest: String,
 }
 
@@ -102,6 +102,8 @@ impl Presign {
     /// [`InvalidTime`](crate::ErrorKind::InvalidTime) for a time before 1970 or after 9999.
     pub fn sign_with(&self, signer: &Signer, now: SystemTime) -> Result<AuthToken, Error> {
         let time = SigningTime::new(now)?;
+        let date_time = time.date_time();
+        let date = &date_time[..DATE_LEN];
         signer.check(now)?;
         let session = signer.session_parameter();
 
@@ -111,27 +113,28 @@ impl Presign {
         text.push_str(ALGORITHM_AND_CREDENTIAL);
         text.push_str(signer.encoded_access_key_id());
         text.push_str(SLASH);
-        text.push_str(time.date());
+        text.push_str(date);
         text.push_str(&self.encoded_scope);
         text.push_str(DATE);
-        text.push_str(time.date_time());
+        text.push_str(date_time);
         text.push_str(&self.expires);
 
         // The canonical query is sorted, so there the session token precedes the signed headers.
-        let canonical_request = Sha256::new()
-            .chain_update(&self.canonical_lead)
-            .chain_update(&text[self.lead.len()..])
+        let hashed = self.lead.len() + ALGORITHM_AND_CREDENTIAL.len();
+        let canonical_request = self
+            .canonical_lead
+            .clone()
+            .chain_update(&text[hashed..])
             .chain_update(session)
-            .chain_update(&self.signed_headers)
             .chain_update(&self.canonical_rest)
             .finalize();
 
         let mut string_to_sign = StringToSign::default();
         string_to_sign.push(ALGORITHM.as_bytes());
         string_to_sign.push(b"\n");
-        string_to_sign.push(time.date_time().as_bytes());
+        string_to_sign.push(date_time.as_bytes());
         string_to_sign.push(b"\n");
-        string_to_sign.push(time.date().as_bytes());
+        string_to_sign.push(date.as_bytes());
         string_to_sign.push(b"/");
         string_to_sign.push(self.region.as_bytes());
         string_to_sign.push(b"/");

@@ -44,11 +44,6 @@ impl SigningTime {
         std::str::from_utf8(&self.text).expect("ASCII")
     }
 
-    /// Returns the date of the credential scope: `YYYYMMDD`.
-    pub(crate) fn date(&self) -> &str {
-        &self.date_time()[..8]
-    }
-
     /// Returns the number of days since 1970, which changes when the signing key does.
     pub(crate) fn day(&self) -> u64 {
         self.seconds / SECONDS_PER_DAY
@@ -112,7 +107,6 @@ mod tests {
     fn check(seconds: u64, expected: &str) {
         let time = SigningTime::new(at(seconds)).unwrap();
         assert_eq!(time.date_time(), expected);
-        assert_eq!(time.date(), &expected[..8]);
         assert_eq!(time.system_time(), at(seconds));
     }
 

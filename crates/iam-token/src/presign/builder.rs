@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use super::Presign;
+use sha2::{Digest, Sha256};
+
+use super::{ALGORITHM_AND_CREDENTIAL, Presign};
 use crate::{
     Error, ErrorKind,
     encode::{percent_encoded, push_percent_encoded},
@@ -140,7 +142,8 @@ impl PresignBuilder {
         }
 
         let mut canonical_lead = format!("GET\n{}\n", self.path);
-        let mut canonical_rest = String::new();
+        let signed_headers = format!("&X-Amz-SignedHeaders={}", percent_encoded(&signed));
+        let mut canonical_rest = signed_headers.clone();
         for (name, value) in self.sorted_query() {
             // `check_query` keeps the reserved names out, so each name sorts before or behind all of them.
             if name.as_str() < RESERVED {
@@ -162,9 +165,9 @@ impl PresignBuilder {
             lead,
             encoded_scope: format!("%2F{}%2F{}%2Faws4_request", self.region, self.service),
             expires: format!("&X-Amz-Expires={}", lifetime.as_secs()),
-            signed_headers: format!("&X-Amz-SignedHeaders={}", percent_encoded(&signed)),
+            signed_headers,
             unsigned,
-            canonical_lead,
+            canonical_lead: Sha256::new().chain_update(canonical_lead).chain_update(ALGORITHM_AND_CREDENTIAL),
             canonical_rest,
         })
     }
