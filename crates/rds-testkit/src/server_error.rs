@@ -12,7 +12,7 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    /// Makes an answer of any SQLSTATE and message, which may be in any language.
+    /// Makes an answer of any SQLSTATE, for MySQL any error number, and message, which may be in any language.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), detail: None, hint: None }
     }

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use pgwire::messages::response::{GssEncResponse, SslResponse};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, SslNegotiationMetaMessage};
 use tokio::net::TcpStream;
-use tokio_rustls::rustls::ServerConfig;
 
 use super::wire::Wire;
 use super::{State, login, query};
-use crate::fault::{Fault, Phase};
+use crate::fault::Phase;
 use crate::record::{Outcome, Visit};
-use crate::tls::{POSTGRESQL_ALPN, Validity};
+use crate::tls::POSTGRESQL_ALPN;
 
 /// The first byte of a TLS handshake; an SSLRequest begins with the length 8.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-pub(super) async fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
+pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()> {
+    let state = &*state;
     stream.set_nodelay(true)?;
     let mut visit = Visit::new(state.record.clone(), state.authority.clone());
     state.faults.pass(Phase::Accept).await?;
@@ -34,7 +34,7 @@ async fn negotiate(stream: TcpStream, state: &State, visit: &mut Visit) -> io::R
     let is_direct = stream.peek(&mut first).await? == 1 && first[0] == TLS_HANDSHAKE;
     let mut wire = Wire::new(stream);
     if is_direct {
-        if refuses_tls(state) {
+        if state.refuses_tls() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         return encrypt(wire, state, visit, is_direct).await;
@@ -42,7 +42,7 @@ async fn negotiate(stream: TcpStream, state: &State, visit: &mut Visit) -> io::R
     loop {
         match wire.read().await? {
             Some(PgWireFrontendMessage::SslNegotiation(request)) => match request {
-                SslNegotiationMetaMessage::PostgresSsl(_) if refuses_tls(state) => {
+                SslNegotiationMetaMessage::PostgresSsl(_) if state.refuses_tls() => {
                     wire.send(PgWireBackendMessage::SslResponse(SslResponse::Refuse)).await?;
                 }
                 SslNegotiationMetaMessage::PostgresSsl(_) => {
@@ -64,7 +64,7 @@ async fn negotiate(stream: TcpStream, state: &State, visit: &mut Visit) -> io::R
 
 async fn encrypt(wire: Wire, state: &State, visit: &mut Visit, is_direct: bool) -> io::Result<Wire> {
     state.faults.pass(Phase::Tls).await?;
-    let (wire, handshake) = match wire.encrypt(tls_config(state)?).await {
+    let (wire, handshake) = match wire.encrypt(state.tls_config()?).await {
         Ok(encrypted) => encrypted,
         Err(error) => {
             visit.end(Outcome::TlsFailed, error.to_string());
@@ -79,25 +79,4 @@ async fn encrypt(wire: Wire, state: &State, visit: &mut Visit, is_direct: bool) 
         return Err(io::ErrorKind::InvalidData.into());
     }
     Ok(wire)
-}
-
-fn refuses_tls(state: &State) -> bool {
-    state.faults.take(|fault| matches!(fault, Fault::NoTls).then_some(())).is_some()
-}
-
-/// Takes the certificate that a fault asks for, else the server's own.
-fn tls_config(state: &State) -> io::Result<Arc<ServerConfig>> {
-    let fault = state.faults.take(|fault| {
-        let is_certificate =
-            matches!(fault, Fault::CertificateExpired | Fault::CertificateFrom(_) | Fault::CertificateFor(_));
-        is_certificate.then(|| fault.clone())
-    });
-    let hosts = &state.endpoint.hosts;
-    match fault {
-        Some(Fault::CertificateExpired) => state.ca.server_config(hosts, Validity::Expired),
-        Some(Fault::CertificateFrom(ca)) => ca.server_config(hosts, Validity::Current),
-        Some(Fault::CertificateFor(name)) => state.ca.server_config(&[name], Validity::Current),
-        _ => Ok(state.tls.clone()),
-    }
-    .map_err(io::Error::other)
 }

@@ -1,0 +1,186 @@
+//! From the client's login to the verdict.
+
+use std::io;
+
+use super::connection::capability;
+use super::session::Session;
+use super::wire::{Reader, Wire};
+use super::{AuthPlugin, State, Trick, answer, scramble};
+use crate::authority::Account;
+use crate::fault::{Fault, PasswordMethod, Phase};
+use crate::record::{Outcome, Visit};
+use crate::refusal::{Denied, Refusal};
+use crate::server_error::ServerError;
+
+/// The request to prove the password by sending it as it is.
+pub(super) const ASK_FOR_CLEAR_TEXT: &[u8] = b"\xfemysql_clear_password\0";
+
+/// An OK packet: nothing changed, autocommit.
+pub(super) const OK: &[u8] = &[0, 0, 0, 2, 0, 0, 0];
+
+/// A refusal with what the client is told of it.
+struct Rejection {
+    denied: Denied,
+    error: ServerError,
+}
+
+/// What a client sends in answer to the greeting.
+struct Login {
+    capabilities: u32,
+    user: String,
+    proof: Vec<u8>,
+    database: String,
+    plugin: String,
+}
+
+/// Logs a client in; `None` if it was refused.
+pub(super) async fn login(
+    wire: &mut Wire,
+    state: &State,
+    visit: &mut Visit,
+    packet: &[u8],
+    nonce: &[u8],
+) -> io::Result<Option<Session>> {
+    let login = Login::read(packet)?;
+    visit.attempt.user.clone_from(&login.user);
+    visit.attempt.database.clone_from(&login.database);
+    state.faults.pass(Phase::Startup).await?;
+    match judge(wire, state, visit, &login, nonce).await? {
+        Ok(()) => {
+            state.faults.pass(Phase::Ready).await?;
+            visit.end(Outcome::Accepted, "");
+            wire.send(OK).await?;
+            Ok(Some(Session::new(&login.user, &login.database, login.capabilities)))
+        }
+        Err(rejection) => {
+            let Rejection { denied, error } = *rejection;
+            visit.end(Outcome::Refused(denied.refusal), denied.detail);
+            wire.send(&answer::packet(&error)).await?;
+            Ok(None)
+        }
+    }
+}
+
+impl Login {
+    fn read(packet: &[u8]) -> io::Result<Self> {
+        let mut reader = Reader(packet);
+        let capabilities = reader.number()?;
+        // The longest packet, the character set, and 23 bytes that are unused.
+        reader.bytes(4 + 1 + 23)?;
+        let user = reader.text()?;
+        let length = reader.bytes(1)?[0];
+        let proof = reader.bytes(length.into())?.to_vec();
+        let has = |capability| capabilities & capability != 0;
+        let database = if has(capability::CONNECT_WITH_DB) { reader.text()? } else { String::new() };
+        let plugin = if has(capability::PLUGIN_AUTH) { reader.text()? } else { String::new() };
+        Ok(Self { capabilities, user, proof, database, plugin })
+    }
+}
+
+async fn judge(
+    wire: &mut Wire,
+    state: &State,
+    visit: &mut Visit,
+    login: &Login,
+    nonce: &[u8],
+) -> io::Result<Result<(), Box<Rejection>>> {
+    let user = login.user.as_str();
+    let account = state.authority.account(user);
+    let asked = state.faults.take(|fault| match fault {
+        Fault::Ask(method) => Some(*method),
+        _ => None,
+    });
+    let verdict = match (asked, account) {
+        (Some(PasswordMethod::Trust), _) => Ok(()),
+        (Some(PasswordMethod::Cleartext) | None, Some(Account::Iam)) => {
+            if !visit.attempt.tls && !state.plays(&Trick::AskWithoutTls) {
+                return Ok(refuse(Refusal::NoTls, "", user));
+            }
+            let token = ask(wire, state).await?;
+            visit.password(&token);
+            state.faults.pass(Phase::Login).await?;
+            let verdict = match injected(state) {
+                Some(error) => reject(Denied::new(Refusal::Injected, ""), error),
+                None => state
+                    .authority
+                    .verify(&state.endpoint, user, &token)
+                    .or_else(|denied| reject(denied, ServerError::access_denied(user))),
+            };
+            verdict.map_err(|rejection| echo(state, rejection, &token))
+        }
+        (_, account) => prove(wire, state, login, account, nonce).await?,
+    };
+    let is_known = state.databases.is_empty() || state.databases.contains(&login.database);
+    Ok(verdict.and_then(|()| match is_known || login.database.is_empty() {
+        true => Ok(()),
+        false => reject(
+            Denied::new(Refusal::NoRule, format!("database {:?}", login.database)),
+            ServerError::unknown_database(&login.database),
+        ),
+    }))
+}
+
+/// Asks for the token; RDS sends no data with the request, other servers send some.
+async fn ask(wire: &mut Wire, state: &State) -> io::Result<Vec<u8>> {
+    wire.send(&[ASK_FOR_CLEAR_TEXT, &state.switch_data].concat()).await?;
+    let mut token = wire.read(state).await?;
+    if token.last() == Some(&0) {
+        token.pop();
+    }
+    Ok(token)
+}
+
+/// Checks a password without seeing it.
+async fn prove(
+    wire: &mut Wire,
+    state: &State,
+    login: &Login,
+    account: Option<Account>,
+    nonce: &[u8],
+) -> io::Result<Result<(), Box<Rejection>>> {
+    let mut proof = login.proof.clone();
+    if login.plugin != state.plugin.name() {
+        let request = [b"\xfe", state.plugin.name().as_bytes(), b"\0", nonce, b"\0"].concat();
+        wire.send(&request).await?;
+        proof = wire.read(state).await?;
+    }
+    state.faults.pass(Phase::Login).await?;
+    if let Some(error) = injected(state) {
+        return Ok(reject(Denied::new(Refusal::Injected, ""), error));
+    }
+    let detail = format!("asked by {}", state.plugin.name());
+    match account {
+        Some(Account::Password(password)) if scramble::is_proof(state.plugin, &password, nonce, &proof) => {
+            if state.plugin == AuthPlugin::CachingSha2 {
+                // "The proof was enough": no full authentication follows.
+                wire.send(&[1, 3]).await?;
+            }
+            Ok(Ok(()))
+        }
+        Some(_) => Ok(refuse(Refusal::WrongPassword, &detail, &login.user)),
+        None => Ok(refuse(Refusal::NoSuchUser, &detail, &login.user)),
+    }
+}
+
+fn injected(state: &State) -> Option<ServerError> {
+    state.faults.take(|fault| match fault {
+        Fault::Refuse(error) => Some(error.clone()),
+        _ => None,
+    })
+}
+
+fn refuse(refusal: Refusal, detail: &str, user: &str) -> Result<(), Box<Rejection>> {
+    reject(Denied::new(refusal, detail), ServerError::access_denied(user))
+}
+
+fn reject(denied: Denied, error: ServerError) -> Result<(), Box<Rejection>> {
+    Err(Box::new(Rejection { denied, error }))
+}
+
+fn echo(state: &State, mut rejection: Box<Rejection>, token: &[u8]) -> Box<Rejection> {
+    if state.faults.take(|fault| matches!(fault, Fault::EchoPassword).then_some(())).is_some() {
+        rejection.error.message.push_str(": ");
+        rejection.error.message.push_str(&String::from_utf8_lossy(token));
+    }
+    rejection
+}
