@@ -229,6 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn certificate_is_for_the_server_name_and_place_is_where_the_socket_goes() {
+        let request = ConnectRequest::new("10.0.0.1", 3306, "jane");
+        assert_eq!((request.tls_name(), request.place().as_str()), ("10.0.0.1", "`10.0.0.1:3306`"));
+
+        let request = request.with_host("a.example").with_server_name(ServerName::from_code("b.example"));
+        request.progress().dial(([10, 0, 0, 1], 3306).into());
+
+        assert_eq!(
+            (request.tls_name(), request.place().as_str()),
+            ("b.example", "`a.example` (10.0.0.1:3306)")
+        );
+    }
+
+    #[test]
     fn debug_shows_no_password() {
         let request = ConnectRequest::new("a.example", 1, "jane").with_password(Password::new("hunter2"));
 

@@ -44,7 +44,7 @@ pub fn percent_encoded(text: &str) -> String {
 }
 
 /// Decodes `%XX`; what is no such escape stays as it is, as the drivers read it.
-pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
+pub fn percent_decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

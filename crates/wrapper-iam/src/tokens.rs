@@ -78,7 +78,16 @@ impl IamTokens {
     ///
     /// Dropping the future loses nothing: others who wait for the same credentials drive the one call on.
     pub async fn token(&self, target: &TokenTarget) -> Result<AuthToken> {
-        self.lease(target, TOKEN_LIFE).await.map(|lease| lease.value().clone())
+        self.token_within(target, TOKEN_LIFE).await
+    }
+
+    /// The same, signed within the last `max_age`; zero signs anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token).
+    pub async fn token_within(&self, target: &TokenTarget, max_age: Duration) -> Result<AuthToken> {
+        self.lease(target, max_age).await.map(|lease| lease.value().clone())
     }
 
     /// Loads credentials and signs a token without connecting, at start-up or in a readiness check.
@@ -105,7 +114,8 @@ impl IamTokens {
         &self.0.counters
     }
 
-    pub(crate) fn clock(&self) -> &dyn Clock {
+    /// The clock by which tokens and credentials age.
+    pub fn clock(&self) -> &dyn Clock {
         &*self.0.clock
     }
 

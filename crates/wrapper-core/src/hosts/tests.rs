@@ -81,7 +81,7 @@ async fn instance_follows_from_the_host_or_the_pattern() {
 fn instance_missing_pattern_names_the_parameter() {
     let hosts = hosts(MockDriver::new(), &["10.0.0.1"], &[]).expect("fits");
 
-    let error = hosts.instance("one").err().expect("no pattern");
+    let error = hosts.instance("one").expect_err("no pattern");
 
     assert!(error.to_string().contains("`clusterInstanceHostPattern`"), "{error}");
 }
@@ -89,7 +89,7 @@ fn instance_missing_pattern_names_the_parameter() {
 #[test]
 fn parameters_wrong() {
     let message = |name, value| {
-        hosts(MockDriver::new(), &["a.example"], &[(name, value)]).err().expect("does not fit").to_string()
+        hosts(MockDriver::new(), &["a.example"], &[(name, value)]).expect_err("does not fit").to_string()
     };
 
     assert!(message("tlsServerName", "10.0.0.1").contains("must be a dns name"));

@@ -47,3 +47,42 @@ impl TlsMode {
 fn configuration(message: String) -> Error {
     Error::new(ErrorKind::Configuration, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Parameters, WRAPPER_PARAMETERS};
+
+    fn read(mode: &str, needs: Needs) -> Result<Option<TlsMode>> {
+        let mut given = Parameters::new();
+        given.configure("sslmode", mode)?;
+        TlsMode::read(&Settings::read(&given, WRAPPER_PARAMETERS)?, needs)
+    }
+
+    #[test]
+    fn both_verifying_modes_verify() {
+        for mode in ["verify-full", "require"] {
+            assert_eq!(read(mode, Needs::TOKEN).expect("fits"), Some(TlsMode::Verify));
+        }
+    }
+
+    #[test]
+    fn less_is_for_connections_without_a_token() {
+        for (mode, meant) in [("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)] {
+            assert_eq!(read(mode, Needs::default()).expect("fits"), Some(meant));
+            let error = read(mode, Needs::TOKEN).expect_err("too little");
+            assert!(error.to_string().contains(&format!("sslmode `{mode}` is less")), "{error}");
+        }
+    }
+
+    #[test]
+    fn mode_missing() {
+        assert_eq!(TlsMode::read(&Settings::default(), Needs::TOKEN).expect("none is given"), None);
+    }
+
+    #[test]
+    fn mode_wrong() {
+        let error = read("verify-ca", Needs::default()).expect_err("half a verification");
+        assert!(error.to_string().contains("sslmode `verify-ca` is not supported"), "{error}");
+    }
+}

@@ -136,6 +136,12 @@ mod tests {
     }
 
     #[test]
+    fn platform_can_be_taken_away_and_added() {
+        assert!(!Roots::system().with_system(false).uses_system());
+        assert!(Roots::read(BEGIN).expect("reads").with_system(true).uses_system());
+    }
+
+    #[test]
     fn pem_text_replaces_the_platform() {
         let roots = Roots::read(&format!("{BEGIN}\nMII\n{BEGIN}\nMII\n")).expect("reads");
 

@@ -1,0 +1,237 @@
+//! Building a connector.
+
+use std::{fmt, sync::Arc};
+
+use mysql_async::{Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
+use wrapper_core::{
+    ConnectRequest, Dialer, Error, ErrorKind, Hosts, Needs, Parameters, Plugin, Registry, Resolver, Result,
+    SystemResolver, Transport, Value, Wrapper, needs,
+};
+
+use crate::{
+    Connector,
+    driver::MysqlDriver,
+    source::{read_map, read_url},
+    tls::{Switches, Tls},
+};
+
+/// Builds a [`Connector`].
+///
+/// What is set here is locked: a URL or map that says otherwise is an error.
+pub struct ConnectorBuilder {
+    registry: Registry<Conn>,
+    source: Source,
+    parameters: Vec<(String, Value)>,
+    plugins: Vec<Arc<dyn Plugin<Conn>>>,
+    resolver: Arc<dyn Resolver>,
+    pem: Vec<String>,
+    tls: Option<SslOpts>,
+}
+
+enum Source {
+    Map(Vec<(String, Value)>),
+    Opts(Opts),
+    Url(String),
+}
+
+impl ConnectorBuilder {
+    pub(crate) fn new(registry: Registry<Conn>) -> Self {
+        Self {
+            registry,
+            source: Source::Url(String::new()),
+            parameters: Vec::new(),
+            plugins: Vec::new(),
+            resolver: Arc::new(SystemResolver),
+            pem: Vec::new(),
+            tls: None,
+        }
+    }
+
+    /// Takes the configuration from a URL (`mysql://…`), in place of one given before.
+    ///
+    /// The URL is trusted input: whoever writes it decides where the program connects to.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.source = Source::Url(url.into());
+        self
+    }
+
+    /// Takes the configuration from the driver's own type, in place of one given before.
+    #[must_use]
+    pub fn opts(mut self, opts: impl Into<Opts>) -> Self {
+        self.source = Source::Opts(opts.into());
+        self
+    }
+
+    /// Takes the configuration from a map, such as one read by serde, in place of one given before.
+    ///
+    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and the driver's.
+    #[must_use]
+    pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<Value>,
+    {
+        self.source = Source::Map(map.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
+        self
+    }
+
+    /// Sets one of the wrapper's parameters in code.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.parameters.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a plugin that has no code in the registry; those added stand outside of those named in `plugins`, the first outermost.
+    #[must_use]
+    pub fn plugin(mut self, plugin: impl Plugin<Conn> + 'static) -> Self {
+        self.plugins.push(Arc::new(plugin));
+        self
+    }
+
+    /// Resolves host names in another way than by asking the operating system.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
+    /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
+        self.pem.push(pem.into());
+        self
+    }
+
+    /// Uses these TLS options of the driver, with whatever they verify or do not.
+    ///
+    /// # Security
+    ///
+    /// Tokens go to any server that these options accept. Roots, `sslrootcert` and `sslmode` do not count then.
+    #[must_use]
+    pub fn danger_ssl_opts(mut self, opts: SslOpts) -> Self {
+        self.tls = Some(opts);
+        self
+    }
+
+    /// Builds the connector, and finds what is wrong with the configuration before the first connect.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names the parameter and the remedy.
+    pub fn build(self) -> Result<Connector> {
+        let mut given = Parameters::new();
+        for (name, value) in self.parameters {
+            if !self.registry.declares(&name) {
+                return Err(self.registry.unknown_parameter(&name, &[]));
+            }
+            given.set(&name, value)?;
+        }
+        let (opts, switches) = match self.source {
+            Source::Map(pairs) => read_map(pairs, &self.registry, &mut given)?,
+            Source::Opts(opts) => {
+                let switches = Switches::of(&opts);
+                (opts, switches)
+            }
+            Source::Url(url) => read_url(&url, &self.registry, &mut given)?,
+        };
+        let request = request(&opts)?;
+        let (named, settings) = self.registry.build(&given, 1)?;
+        let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
+        let needs = needs(&chain);
+        check_needs(&opts, needs)?;
+        warn_of_pool(&opts);
+
+        let mut tls = match self.tls {
+            Some(tls) => Tls::danger(tls),
+            None => Tls::set_up(&opts, &switches, &settings, &self.pem, needs)?,
+        };
+        if opts.socket().is_some() {
+            // The driver does no TLS over a socket.
+            tls.transport = Transport::Unverified;
+        }
+        let base = base(&opts, &tls, needs)?;
+        let driver = MysqlDriver::new(base, tls.roots, tls.transport, Dialer::new(self.resolver, false));
+        let hosts = Hosts::new(Wrapper::new(driver, chain), vec![request], false, &settings)?;
+        Ok(Connector::new(hosts))
+    }
+}
+
+fn request(opts: &Opts) -> Result<ConnectRequest> {
+    let host = opts.ip_or_hostname().trim_matches(['[', ']']);
+    if host.trim().is_empty() {
+        return Err(configuration("no host: name one, as in mysql://user@host/database"));
+    }
+    if opts.tcp_port() == 0 {
+        return Err(configuration("`port` must be a whole number from 1 to 65535, not `0`"));
+    }
+    let user = opts
+        .user()
+        .filter(|user| !user.is_empty())
+        .ok_or_else(|| configuration("no user: name the database user, as in mysql://user@host/database"))?;
+    // The protocol ends both with a NUL.
+    if user.contains(char::is_control) || opts.db_name().is_some_and(|name| name.contains(char::is_control)) {
+        return Err(configuration("user or database holds a control character"));
+    }
+    let mut request = ConnectRequest::new(host, opts.tcp_port(), user);
+    if let Some(addresses) = opts.resolved_ips() {
+        request = request.with_addresses(addresses.clone());
+    }
+    if let Some(database) = opts.db_name() {
+        request = request.with_database(database);
+    }
+    Ok(request)
+}
+
+fn check_needs(opts: &Opts, needs: Needs) -> Result<()> {
+    if needs.verified_tls && opts.socket().is_some() {
+        return Err(configuration(
+            "`socket` is a unix socket, over which there is no tls and no login by token: leave it out",
+        ));
+    }
+    if needs.cleartext_password && !opts.secure_auth() {
+        return Err(configuration(
+            "`secure_auth=false` allows a proof that gives the token away: leave it out",
+        ));
+    }
+    Ok(())
+}
+
+/// The options for all connections, without a password where a plugin gives one.
+fn base(opts: &Opts, tls: &Tls, needs: Needs) -> Result<Opts> {
+    let cleartext = needs.cleartext_password || opts.enable_cleartext_plugin();
+    if cleartext && tls.transport < Transport::VerifiedTls {
+        return Err(configuration(
+            "`enable_cleartext_plugin` sends the password as it is, which needs verified tls: add sslmode=verify-full",
+        ));
+    }
+    let mut builder = OptsBuilder::from_opts(opts.clone())
+        .ssl_opts(tls.opts.clone())
+        .enable_cleartext_plugin(cleartext)
+        // Else the driver moves to a local socket that the remote server names, where there is no TLS.
+        .prefer_socket(false);
+    if needs.cleartext_password {
+        if opts.pass().is_some() {
+            tracing::warn!("the configured password is ignored: a plugin gives the token in its place");
+        }
+        builder = builder.pass(None::<String>);
+    }
+    Ok(builder.into())
+}
+
+fn warn_of_pool(opts: &Opts) {
+    if *opts.pool_opts() != PoolOpts::default() || opts.conn_ttl().is_some() {
+        tracing::warn!("the options of the driver's own pool have no effect: that pool is not used");
+    }
+}
+
+fn configuration(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+impl fmt::Debug for ConnectorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorBuilder").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! Opening connections.
+
+use mysql_async::{Conn, Opts};
+use wrapper_core::{Hosts, Registry, Result, Value};
+
+use crate::{ConnectorBuilder, driver::MysqlDriver};
+
+/// Opens MySQL and MariaDB connections through a chain of plugins; clones share everything.
+///
+/// What it gives is the driver's own connection.
+///
+/// # Security
+///
+/// The driver's `Debug` of a connection and of its options prints the password, which is the token: log neither.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    hosts: Hosts<MysqlDriver>,
+}
+
+impl Connector {
+    pub(crate) fn new(hosts: Hosts<MysqlDriver>) -> Self {
+        Self { hosts }
+    }
+
+    /// Starts to build a connector from the plugins that may be named.
+    pub fn builder(registry: Registry<Conn>) -> ConnectorBuilder {
+        ConnectorBuilder::new(registry)
+    }
+
+    /// Builds a connector from a URL, such as `mysql://jane@db.abc.us-east-2.rds.amazonaws.com/app?plugins=iam`.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error, as [`ConnectorBuilder::build`].
+    pub fn from_url(url: &str, registry: Registry<Conn>) -> Result<Self> {
+        Self::builder(registry).url(url).build()
+    }
+
+    /// Builds a connector from the driver's own options, without plugins that need to be named.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error, as [`ConnectorBuilder::build`].
+    pub fn from_opts(opts: Opts, registry: Registry<Conn>) -> Result<Self> {
+        Self::builder(registry).opts(opts).build()
+    }
+
+    /// Builds a connector from a map, such as one read by serde.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error, as [`ConnectorBuilder::build`].
+    pub fn from_map<K, V>(map: impl IntoIterator<Item = (K, V)>, registry: Registry<Conn>) -> Result<Self>
+    where
+        K: Into<String>,
+        V: Into<Value>,
+    {
+        Self::builder(registry).map(map).build()
+    }
+
+    /// Opens one connection.
+    ///
+    /// # Errors
+    ///
+    /// What kept the connection from being opened, by kind.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was being opened; nothing is left behind.
+    pub async fn connect(&self) -> Result<Conn> {
+        self.hosts.connect().await
+    }
+
+    /// A connector for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the configured RDS host.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if no pattern is known or the instance's name does not fit into it.
+    pub fn instance(&self, id: &str) -> Result<Self> {
+        self.hosts.instance(id).map(Self::new)
+    }
+
+    /// The configured host and port.
+    pub fn hosts(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.hosts.requests().iter().map(|request| (request.host(), request.port()))
+    }
+
+    /// The database user.
+    pub fn user(&self) -> &str {
+        self.hosts.requests()[0].user()
+    }
+}

@@ -1,0 +1,80 @@
+//! The driver's errors by our kinds.
+
+use std::io;
+
+use mysql_async::{DriverError, Error as MysqlError, IoError, TlsError};
+use wrapper_core::{
+    ConnectRequest, Error, ErrorKind, Roots, ServerError, TlsFailure, explain_tls_failure, printable,
+};
+
+use crate::login::{classify, remedy};
+
+/// Turns an error of the driver's connect into ours.
+///
+/// Where the driver's error holds what the server said, only text made safe is kept: a server may repeat the password.
+pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: &Roots) -> Error {
+    match error {
+        MysqlError::Server(answer) => refused(&answer, request),
+        MysqlError::Io(IoError::Tls(error)) => {
+            let failure = TlsFailure::from_text(&format!("{error} {error:?}"));
+            let explained = explain_tls_failure(failure, request.tls_name(), roots);
+            match error {
+                // The driver's error would only say the same once more.
+                TlsError::TlsError(error) => explained.with_source(error),
+                error => explained.with_source(error),
+            }
+        }
+        MysqlError::Io(IoError::Io(error)) => io_error(error, request),
+        MysqlError::Driver(DriverError::NoClientSslFlagFromServer) => {
+            explain_tls_failure(TlsFailure::NotOffered, request.tls_name(), roots)
+        }
+        MysqlError::Driver(DriverError::CleartextPluginDisabled) => Error::new(
+            ErrorKind::Configuration,
+            format!(
+                "{} asks for the password as it is, which nothing but a token over verified tls is given for: add plugins=iam",
+                request.place()
+            ),
+        ),
+        error => driver_error(&error.to_string(), request),
+    }
+}
+
+/// An error for a panic in the driver, which panics on some answers of a server.
+pub(crate) fn panicked(request: &ConnectRequest) -> Error {
+    let place = request.place();
+    Error::new(ErrorKind::Driver, format!("the driver panicked on what {place} answered"))
+}
+
+fn refused(answer: &mysql_async::ServerError, request: &ConnectRequest) -> Error {
+    let password = request.password().map(|password| password.as_secret());
+    let source = ServerError::new(answer.code, &answer.message, password);
+    let (kind, stale) = classify(answer.code, &answer.message);
+    let error = Error::refused(kind, source, request, remedy(kind, answer.code));
+    if stale { error.with_stale_password() } else { error }
+}
+
+fn io_error(error: io::Error, request: &ConnectRequest) -> Error {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidData, InvalidInput,
+        NotConnected, TimedOut, UnexpectedEof,
+    };
+
+    let place = request.place();
+    let (kind, message) = match error.kind() {
+        ConnectionRefused => (ErrorKind::Connect, format!("nothing listens on {place}: check host and port")),
+        TimedOut => (ErrorKind::Timeout, format!("{place} did not answer in time")),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof => {
+            (ErrorKind::Connect, format!("{place} closed the connection before it was open"))
+        }
+        // The driver reports packets that it cannot read so, and may quote them.
+        InvalidData | InvalidInput => return driver_error(&error.to_string(), request),
+        _ => (ErrorKind::Connect, format!("no tcp connection to {place}")),
+    };
+    Error::new(kind, message).with_source(error)
+}
+
+fn driver_error(text: &str, request: &ConnectRequest) -> Error {
+    let password = request.password().map(|password| password.as_secret());
+    let message = format!("the driver could not connect to {}", request.place());
+    Error::new(ErrorKind::Driver, message).with_source(printable(text, password))
+}

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod connector;
+mod driver;
+mod error;
+mod login;
+#[cfg(any(feature = "bb8", feature = "deadpool"))]
+mod pool;
+mod source;
+mod tls;
+
+pub use builder::ConnectorBuilder;
+pub use connector::Connector;
+pub use driver::MysqlDriver;
+#[cfg(any(feature = "bb8", feature = "deadpool"))]
+pub use pool::{MysqlManager, Recycling};

@@ -1,0 +1,149 @@
+//! What a connection does about TLS.
+
+use mysql_async::{Opts, SslOpts};
+use wrapper_core::{Error, ErrorKind, Needs, Result, Roots, Settings, TlsMode, Transport, Value, read_roots};
+
+mod native;
+
+#[cfg(not(feature = "native-tls"))]
+compile_error!("wrapper-mysql needs a TLS stack: enable the feature `native-tls`");
+
+/// The driver's own parameters about TLS, which are read here so that TLS is set up in one place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Switches {
+    built_in_roots: Option<bool>,
+    require_ssl: Option<bool>,
+    verify_ca: Option<bool>,
+    verify_identity: Option<bool>,
+}
+
+impl Switches {
+    pub(crate) const NAMES: &[&str] = &["built_in_roots", "require_ssl", "verify_ca", "verify_identity"];
+
+    /// What the driver's own type says.
+    pub(crate) fn of(opts: &Opts) -> Self {
+        let Some(ssl) = opts.ssl_opts() else { return Self::default() };
+        let off = |is_off: bool| is_off.then_some(false);
+        Self {
+            built_in_roots: off(ssl.disable_built_in_roots()),
+            require_ssl: Some(true),
+            verify_ca: off(ssl.accept_invalid_certs()),
+            verify_identity: off(ssl.skip_domain_validation()),
+        }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &Value) -> Result<()> {
+        let parsed = value.to_string().parse().map_err(|_| {
+            configuration(format!(
+                "the value of `{name}` is not one that the driver takes: `true` or `false`"
+            ))
+        })?;
+        let switch = match name {
+            "built_in_roots" => &mut self.built_in_roots,
+            "require_ssl" => &mut self.require_ssl,
+            "verify_ca" => &mut self.verify_ca,
+            _ => &mut self.verify_identity,
+        };
+        *switch = Some(parsed);
+        Ok(())
+    }
+
+    /// The first switch that takes away from verified TLS.
+    fn weak(&self) -> Option<&'static str> {
+        let named = [
+            ("require_ssl=false", self.require_ssl),
+            ("verify_ca=false", self.verify_ca),
+            ("verify_identity=false", self.verify_identity),
+        ];
+        named.into_iter().find(|(_, switch)| *switch == Some(false)).map(|(name, _)| name)
+    }
+}
+
+/// TLS as it is set up for all connections of a connector.
+pub(crate) struct Tls {
+    /// For the driver; `None` is no TLS.
+    pub(crate) opts: Option<SslOpts>,
+    pub(crate) roots: Roots,
+    pub(crate) transport: Transport,
+}
+
+impl Tls {
+    /// Takes what the program made, with whatever it verifies or does not.
+    pub(crate) fn danger(opts: SslOpts) -> Self {
+        Self { opts: Some(opts), roots: Roots::system(), transport: Transport::VerifiedTls }
+    }
+
+    pub(crate) fn set_up(
+        opts: &Opts,
+        switches: &Switches,
+        settings: &Settings,
+        pem: &[String],
+        needs: Needs,
+    ) -> Result<Self> {
+        let mode = TlsMode::read(settings, needs)?;
+        let own = opts.ssl_opts();
+        let overridden = own.and_then(SslOpts::tls_hostname_override);
+        if needs.verified_tls || mode == Some(TlsMode::Verify) {
+            if let Some(weak) = switches.weak() {
+                return Err(TlsMode::too_little(&format!("`{weak}`")));
+            }
+            if overridden.is_some() {
+                return Err(configuration(
+                    "the tls hostname override of the driver's options hides which name is verified: give it as `tlsServerName`",
+                ));
+            }
+        }
+        let is_wanted = match mode {
+            Some(TlsMode::Verify) => true,
+            Some(TlsMode::Disable) if switches.require_ssl == Some(true) => {
+                return Err(configuration("sslmode `disable` and `require_ssl=true` contradict each other"));
+            }
+            Some(TlsMode::Disable) => false,
+            Some(_) => {
+                return Err(configuration(
+                    "sslmode `prefer` is nothing that the driver can do: use `verify-full`, or `disable`",
+                ));
+            }
+            None => needs.verified_tls || switches.require_ssl == Some(true),
+        };
+        let roots = trusted(own, switches, settings, pem)?;
+        if !is_wanted {
+            if settings.text("sslrootcert").is_some() || !pem.is_empty() {
+                return Err(configuration(
+                    "roots are given, but no tls is asked for: add sslmode=verify-full",
+                ));
+            }
+            return Ok(Self { opts: None, roots, transport: Transport::Unverified });
+        }
+        native::check(&roots)?;
+        let mut certificates = own.map(|own| own.root_certs().to_vec()).unwrap_or_default();
+        certificates.extend(roots.bundles().iter().map(|bundle| bundle.pem().as_bytes().to_vec().into()));
+        let opts = SslOpts::default()
+            .with_root_certs(certificates)
+            .with_disable_built_in_roots(!roots.uses_system())
+            .with_danger_accept_invalid_certs(switches.verify_ca == Some(false))
+            .with_danger_skip_domain_validation(switches.verify_identity == Some(false))
+            .with_danger_tls_hostname_override(overridden.map(str::to_owned))
+            .with_client_identity(own.and_then(SslOpts::client_identity).cloned());
+        let is_verified = switches.weak().is_none() && overridden.is_none();
+        let transport = if is_verified { Transport::VerifiedTls } else { Transport::Unverified };
+        Ok(Self { opts: Some(opts), roots, transport })
+    }
+}
+
+/// Collects the roots of `sslrootcert` and of the builder; those in the driver's options stay with the driver.
+fn trusted(own: Option<&SslOpts>, switches: &Switches, settings: &Settings, pem: &[String]) -> Result<Roots> {
+    let mut roots = read_roots(settings, pem)?;
+    if let Some(built_in) = switches.built_in_roots {
+        roots = roots.with_system(built_in);
+    }
+    let is_empty = own.is_none_or(|own| own.root_certs().is_empty());
+    if !roots.uses_system() && roots.bundles().is_empty() && is_empty {
+        return Err(configuration("nothing is trusted: `built_in_roots=false` needs roots in `sslrootcert`"));
+    }
+    Ok(roots)
+}
+
+fn configuration(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
