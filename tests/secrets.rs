@@ -2,30 +2,13 @@
 
 use std::process::Stdio;
 
-use e2e::{HOST, Rig, USER};
+use e2e::{HOST, Rig, USER, forms};
 use rds_testkit::{AccessKey, Fault};
 use tokio::process::Command;
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const SESSION: &str = "FwoGZXIvYXdzEBYaDHexample/+==IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMiJHMEUC";
 const URL_PASSWORD: &str = "hunter2-in-the-url";
-
-/// A secret in the forms in which it could be written.
-fn forms(secret: &str) -> Vec<String> {
-    let encoded = |lower: bool| -> String {
-        let encode = |byte: u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ if lower => format!("%{byte:02x}"),
-            _ => format!("%{byte:02X}"),
-        };
-        secret.bytes().map(encode).collect()
-    };
-    let list = format!("{:?}", secret.as_bytes());
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    vec![secret.to_owned(), encoded(false), encoded(true), list.trim_matches(['[', ']']).to_owned(), hex]
-}
 
 #[test]
 fn forms_of_a_secret_are_all_looked_for() {

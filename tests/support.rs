@@ -1,4 +1,6 @@
-//! An RDS-like PostgreSQL server, a source of credentials and a clock, for tests across the crates.
+//! An RDS-like server, a source of credentials and a clock, for tests across the crates.
+
+#![expect(clippy::expect_used, reason = "a rig that does not stand fails the test")]
 
 use std::{
     fmt,
@@ -16,11 +18,14 @@ use aws_credential_types::{
 };
 use rds_testkit::{AccessKey, PostgresServer, PostgresServerBuilder};
 use rds_wrapper::{
-    Error, IamFactory, IamTokens, Registry, Result,
-    pg::{Connector, ConnectorBuilder, PgConnection},
+    Error, IamFactory, IamTokens, Registry, Resolver, Result,
+    pg::{Connector, ConnectorBuilder},
     plugins, resolver_fn,
 };
 use token_cache::ManualClock;
+
+#[path = "mysql_rig.rs"]
+pub mod mysql;
 
 /// The endpoint that the server plays.
 pub const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
@@ -28,17 +33,48 @@ pub const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
 /// The user with `rds_iam`.
 pub const USER: &str = "jane";
 
+/// A PostgreSQL server with what belongs to it.
+pub type Rig = RigOf<PostgresServer>;
+
 /// A server, a source of credentials that it knows, and one clock for both sides.
 #[derive(Debug)]
-pub struct Rig {
+pub struct RigOf<S> {
     /// The server.
-    pub server: PostgresServer,
+    pub server: S,
     /// Where the credentials come from.
     pub source: CountingSource,
     /// The tokens signed with them.
     pub tokens: IamTokens,
     /// The time of the server and of the tokens.
     pub clock: ManualClock,
+}
+
+impl<S> RigOf<S> {
+    /// A rig around a server that was started on the same clock.
+    pub fn new(server: S, key: &AccessKey, clock: ManualClock) -> Self {
+        let source = CountingSource::new(key);
+        let tokens = IamTokens::builder()
+            .credentials_provider(SharedCredentialsProvider::new(source.clone()))
+            .clock(Arc::new(clock.clone()))
+            .build()
+            .expect("the tokens can be built");
+        Self { server, source, tokens, clock }
+    }
+
+    /// The plugins, with `iam` on this rig's tokens, for connections of whichever driver.
+    pub fn registry<C: Send + 'static>(&self) -> Registry<C> {
+        plugins().with(IamFactory::new(self.tokens.clone()))
+    }
+}
+
+/// A clock that stands until a test moves it.
+pub fn clock() -> ManualClock {
+    ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+}
+
+/// Resolves every name to this machine.
+pub fn local() -> impl Resolver {
+    resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]))
 }
 
 impl Rig {
@@ -49,23 +85,13 @@ impl Rig {
 
     /// Starts a server that is set up further.
     pub async fn start_with(set_up: impl FnOnce(PostgresServerBuilder) -> PostgresServerBuilder) -> Self {
-        let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        let clock = clock();
         let time = clock.clone();
         let builder =
             PostgresServer::builder().host(HOST).region("us-east-2").user(USER).clock(move || time.now());
         let server = set_up(builder).start().await.expect("the server starts");
-        let source = CountingSource::new(server.access_key());
-        let tokens = IamTokens::builder()
-            .credentials_provider(SharedCredentialsProvider::new(source.clone()))
-            .clock(Arc::new(clock.clone()))
-            .build()
-            .expect("the tokens can be built");
-        Self { server, source, tokens, clock }
-    }
-
-    /// The plugins, with `iam` on this rig's tokens.
-    pub fn registry(&self) -> Registry<PgConnection> {
-        plugins().with(IamFactory::new(self.tokens.clone()))
+        let key = server.access_key().clone();
+        Self::new(server, &key, clock)
     }
 
     /// A connection string for the server under its RDS-like name.
@@ -77,7 +103,7 @@ impl Rig {
     pub fn builder(&self, url: impl Into<String>) -> ConnectorBuilder {
         Connector::builder(self.registry())
             .connection_string(url)
-            .resolver(resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)])))
+            .resolver(local())
             .parameter("sslrootcert", self.server.ca_file().to_string_lossy().into_owned())
     }
 
@@ -173,6 +199,23 @@ pub fn chain(error: &Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// A secret in the forms in which it could be written.
+pub fn forms(secret: &str) -> Vec<String> {
+    let encoded = |lower: bool| -> String {
+        let encode = |byte: u8| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ if lower => format!("%{byte:02x}"),
+            _ => format!("%{byte:02X}"),
+        };
+        secret.bytes().map(encode).collect()
+    };
+    let list = format!("{:?}", secret.as_bytes());
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    vec![secret.to_owned(), encoded(false), encoded(true), list.trim_matches(['[', ']']).to_owned(), hex]
 }
 
 /// The programs in the README are compiled.

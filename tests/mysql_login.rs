@@ -1,0 +1,438 @@
+//! Logins by token at an RDS-like MySQL server, right and wrong.
+
+#![expect(clippy::expect_used, reason = "the helpers of tests are tests too")]
+
+use std::time::Duration;
+
+use e2e::{
+    HOST, USER, chain,
+    mysql::{Rig, log_in},
+};
+use rds_testkit::{AccessKey, AuthPlugin, Fault, Outcome, Refusal, ServerError};
+use rds_wrapper::{
+    Error, ErrorKind,
+    mysql::{Connector, ConnectorBuilder},
+};
+
+/// Expects one refused login with this reason on the server's side.
+#[track_caller]
+fn refused(rig: &Rig, error: &Error, reason: Refusal) {
+    let outcomes: Vec<_> = rig.server.attempts().iter().map(|attempt| attempt.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Refused(reason)], "{}", chain(error));
+    assert_eq!(error.kind(), ErrorKind::Login, "{}", chain(error));
+}
+
+#[tokio::test]
+async fn token_ok() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+
+    assert_eq!(log_in(&connector).await.expect("is let in"), USER);
+    assert_eq!(log_in(&connector).await.expect("is let in again"), USER);
+
+    let stats = rig.tokens.stats();
+    assert_eq!((stats.signed, stats.hits, rig.source.calls()), (1, 1, 1));
+    assert!(rig.server.attempts().iter().all(|attempt| attempt.tls));
+    assert_eq!(rig.server.attempts()[0].server_name.as_deref(), Some(HOST));
+}
+
+/// Logs in with a token that is about this long.
+async fn token_of(length: usize, plugin: AuthPlugin, switch_data: &[u8]) {
+    // Without a session token it has some 340 bytes, and the parameter's name takes 22.
+    let session = "A".repeat(length.saturating_sub(362));
+    let key = AccessKey::new("ASIAEXAMPLE", "secret").allow(USER);
+    let key = if session.is_empty() { key } else { key.with_session_token(session) };
+    let rig = Rig::start_with(|server| server.access_key(key).plugin(plugin).switch_data(switch_data)).await;
+
+    assert_eq!(log_in(&rig.connector()).await.expect("is let in"), USER);
+
+    let sent = rig.server.attempts()[0].password_len;
+    assert!(sent.abs_diff(length) < 40, "{sent} bytes were sent");
+}
+
+#[tokio::test]
+async fn token_of_350_bytes_ok() {
+    token_of(350, AuthPlugin::CachingSha2, b"").await;
+    token_of(350, AuthPlugin::Native, b"").await;
+}
+
+#[tokio::test]
+async fn token_of_1900_bytes_ok() {
+    token_of(1_900, AuthPlugin::CachingSha2, b"").await;
+    token_of(1_900, AuthPlugin::Native, b"").await;
+}
+
+#[tokio::test]
+async fn token_of_2500_bytes_ok() {
+    token_of(2_500, AuthPlugin::CachingSha2, b"").await;
+    token_of(2_500, AuthPlugin::Native, b"").await;
+}
+
+#[tokio::test]
+async fn token_is_asked_for_with_data_ok() {
+    token_of(350, AuthPlugin::CachingSha2, b"some data\0").await;
+    token_of(350, AuthPlugin::Native, b"some data\0").await;
+}
+
+#[tokio::test]
+async fn token_is_signed_for_every_connect_when_reuse_is_off() {
+    let rig = Rig::start().await;
+    let connector = rig.builder(rig.url() + "&iamTokenExpiration=0").build().expect("builds");
+
+    for _ in 0..3 {
+        log_in(&connector).await.expect("is let in");
+    }
+
+    assert_eq!(rig.tokens.stats().signed, 3);
+}
+
+#[tokio::test]
+async fn expired_token_is_renewed_before_connect() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+
+    rig.clock.advance(Duration::from_secs(16 * 60));
+
+    log_in(&connector).await.expect("is let in with a new token");
+    assert_eq!(rig.server.refused(), 0);
+    assert_eq!(rig.tokens.stats().signed, 2);
+}
+
+#[tokio::test]
+async fn expired_token_wrong() {
+    let rig = Rig::start().await;
+    // The server's clock alone runs ahead.
+    rig.server.advance(Duration::from_secs(15 * 60 + 1));
+
+    let error = log_in(&rig.connector()).await.expect_err("is too old");
+
+    refused(&rig, &error, Refusal::Expired);
+    assert!(error.to_string().contains("this machine's clock"), "{error}");
+}
+
+#[tokio::test]
+async fn user_wrong() {
+    let key = AccessKey::new("AKIAEXAMPLE", "secret").allow("bob");
+    let rig = Rig::start_with(|server| server.access_key(key)).await;
+
+    let error = log_in(&rig.connector()).await.expect_err("the policy does not name the user");
+
+    refused(&rig, &error, Refusal::Policy);
+    assert!(error.to_string().contains("rds-db:connect"), "{error}");
+}
+
+#[tokio::test]
+async fn host_wrong() {
+    let rig = Rig::start().await;
+    // The name is one that the certificate covers, so that the login is reached.
+    let url = rig.url() + "&iamHost=other.abc123.us-east-2.rds.amazonaws.com&tlsServerName=" + HOST;
+
+    let error = log_in(&rig.builder(url).build().expect("builds")).await.expect_err("signed elsewhere");
+
+    refused(&rig, &error, Refusal::WrongHost);
+    assert!(error.to_string().contains("other.abc123.us-east-2.rds.amazonaws.com"), "{error}");
+}
+
+#[tokio::test]
+async fn port_wrong() {
+    let rig = Rig::start().await;
+
+    let connector = rig.builder(rig.url() + "&iamDefaultPort=1").build().expect("builds");
+    let error = log_in(&connector).await.expect_err("signed for another port");
+
+    refused(&rig, &error, Refusal::WrongPort);
+    assert!(error.to_string().contains(&format!("`{HOST}:1`")), "{error}");
+}
+
+#[tokio::test]
+async fn region_wrong_is_named_first() {
+    let rig = Rig::start().await;
+
+    let connector = rig.builder(rig.url() + "&iamRegion=eu-west-1").build().expect("builds");
+    let error = log_in(&connector).await.expect_err("signed for another region");
+
+    refused(&rig, &error, Refusal::WrongRegion);
+    assert!(
+        error.to_string().contains("(1) `iamRegion` is eu-west-1 but the name says us-east-2"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn signature_wrong() {
+    let rig = Rig::start().await;
+    rig.source.set(&AccessKey::new(rig.server.access_key().access_key_id(), "tampered"), None);
+
+    let error = log_in(&rig.connector()).await.expect_err("does not verify");
+
+    refused(&rig, &error, Refusal::Signature);
+}
+
+#[tokio::test]
+async fn grant_missing() {
+    let rig = Rig::start_with(|server| server.password_user("legacy", "pw")).await;
+    let url = rig.url().replace(USER, "legacy");
+
+    let error = log_in(&rig.builder(url).build().expect("builds")).await.expect_err("no rds_iam");
+
+    refused(&rig, &error, Refusal::WrongPassword);
+    assert!(error.to_string().contains("AWSAuthenticationPlugin"), "{error}");
+    assert_eq!(rig.tokens.stats().retries, 0);
+}
+
+#[tokio::test]
+async fn credentials_missing() {
+    let rig = Rig::start().await;
+    rig.source.fail();
+
+    let error = log_in(&rig.connector()).await.expect_err("nothing to sign with");
+
+    assert!(matches!(error.kind(), ErrorKind::Credentials(_)), "{}", chain(&error));
+    assert!(rig.server.attempts().is_empty(), "nothing was sent");
+}
+
+#[tokio::test]
+async fn stale_cached_token_is_retried_once() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+    // The credentials are rotated and the old ones revoked; the token in the cache is stale.
+    let rotated = AccessKey::new("AKIAROTATED", "new secret").allow(USER);
+    rig.server.authority().add_key(rotated.clone());
+    rig.server.authority().revoke_key(rig.server.access_key().access_key_id());
+    rig.source.set(&rotated, None);
+    rig.clock.advance(Duration::from_secs(120));
+
+    assert_eq!(log_in(&connector).await.expect("one refusal, one reload, and in"), USER);
+
+    assert_eq!((rig.server.accepted(), rig.server.refused()), (2, 1));
+    let stats = rig.tokens.stats();
+    assert_eq!((stats.signed, stats.retries, rig.source.calls()), (2, 1, 2));
+}
+
+#[tokio::test]
+async fn stale_cached_token_is_reported_when_the_new_one_is_refused_too() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.clock.advance(Duration::from_secs(120));
+
+    let error = log_in(&connector).await.expect_err("the policy has changed");
+
+    assert_eq!(rig.server.refused(), 2);
+    assert!(error.to_string().contains("a second and new token as the one before it"), "{error}");
+}
+
+#[tokio::test]
+async fn fresh_token_is_never_retried() {
+    let rig = Rig::start().await;
+    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+
+    log_in(&rig.connector()).await.expect_err("refused");
+
+    assert_eq!(rig.server.refused(), 1);
+    assert_eq!(rig.tokens.stats().retries, 0);
+}
+
+#[tokio::test]
+async fn token_accepted_a_moment_ago_is_not_retried() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.clock.advance(Duration::from_secs(30));
+
+    let error = log_in(&connector).await.expect_err("throttled, or the policy has changed");
+
+    assert_eq!(rig.server.refused(), 1);
+    assert!(error.to_string().contains("last accepted 30 s ago"), "{error}");
+    assert!(error.to_string().contains("(1) throttling"), "{error}");
+    assert!(error.to_string().contains("(2) the iam policy"), "{error}");
+}
+
+#[tokio::test]
+async fn token_never_outlives_its_credentials() {
+    let rig = Rig::start().await;
+    let key = rig.server.access_key().clone();
+    rig.source.set(&key, Some(rig.clock.now() + Duration::from_secs(5 * 60)));
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+
+    rig.clock.advance(Duration::from_secs(4 * 60 + 30));
+    let later = rig.clock.now() + Duration::from_secs(3600);
+    rig.source.set(&key, Some(later));
+
+    log_in(&connector).await.expect("is let in");
+    assert_eq!(rig.tokens.stats().signed, 2, "signed anew half a minute before the credentials' end");
+}
+
+/// Expects this answer of the server to be taken for an error of this kind, and not to be answered by another login.
+async fn answered(answer: ServerError, kind: ErrorKind, says: &str) {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+    rig.clock.advance(Duration::from_secs(120));
+    rig.server.inject(Fault::Refuse(answer));
+
+    let error = log_in(&connector).await.expect_err("refused");
+
+    assert_eq!(error.kind(), kind, "{}", chain(&error));
+    assert!(error.to_string().contains(says), "{error}");
+    assert_eq!((rig.server.refused(), rig.tokens.stats().retries), (1, 0));
+}
+
+#[tokio::test]
+async fn proxy_limit_is_throttling() {
+    answered(ServerError::proxy_rate_limited(), ErrorKind::Throttled, "makes it worse").await;
+}
+
+#[tokio::test]
+async fn full_server_is_throttling() {
+    answered(ServerError::too_many_mysql_connections(), ErrorKind::Throttled, "limits new connections").await;
+}
+
+#[tokio::test]
+async fn proxy_without_tls_is_tls() {
+    answered(ServerError::secure_transport_required(), ErrorKind::Tls, "sslmode=verify-full").await;
+}
+
+#[tokio::test]
+async fn proxy_timeout_is_a_timeout() {
+    answered(ServerError::proxy_timed_out(), ErrorKind::Timeout, "waited too long").await;
+}
+
+#[tokio::test]
+async fn database_missing() {
+    let rig = Rig::start_with(|server| server.database("other")).await;
+
+    let error = log_in(&rig.connector()).await.expect_err("no such database");
+
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{}", chain(&error));
+    assert!(error.to_string().contains("there is no such database"), "{error}");
+    assert_eq!(error.server().expect("the server said so").code(), "1049");
+}
+
+#[tokio::test]
+async fn refusal_without_a_password_is_retried_like_any_other() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+    rig.clock.advance(Duration::from_secs(120));
+    rig.server.inject(Fault::Refuse(ServerError::access_denied_without_password(USER)));
+
+    assert_eq!(log_in(&connector).await.expect("with a new token"), USER);
+    assert_eq!(rig.tokens.stats().retries, 1);
+}
+
+#[tokio::test]
+async fn echoed_token_is_blanked_out() {
+    let rig = Rig::start().await;
+    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.server.inject(Fault::EchoPassword);
+
+    let error = log_in(&rig.connector()).await.expect_err("refused");
+
+    assert!(chain(&error).contains("[password]"), "{}", chain(&error));
+    assert!(!format!("{error:?} {}", chain(&error)).contains("X-Amz-Signature"));
+}
+
+/// A builder without plugins for a user with the password `pw`.
+fn with_password(rig: &Rig, password: &str, query: &str) -> ConnectorBuilder {
+    let url = format!("mysql://legacy{password}@{HOST}:{}/app?{query}", rig.server.port());
+    Connector::builder(rig.registry()).url(url).resolver(e2e::local())
+}
+
+async fn rig_of_passwords(plugin: AuthPlugin) -> Rig {
+    Rig::start_with(|server| server.plugin(plugin).password_user("legacy", "pw")).await
+}
+
+#[tokio::test]
+async fn password_without_plugins_ok() {
+    for plugin in [AuthPlugin::CachingSha2, AuthPlugin::Native] {
+        let rig = rig_of_passwords(plugin).await;
+        let plain = with_password(&rig, ":pw", "").build().expect("builds");
+        let pem = rig.server.ca_pem();
+        let tls =
+            with_password(&rig, ":pw", "sslmode=verify-full").root_certificates(pem).build().expect("builds");
+
+        assert_eq!(log_in(&plain).await.expect("as the driver alone"), "legacy");
+        assert_eq!(log_in(&tls).await.expect("over tls"), "legacy");
+        assert_eq!(
+            rig.server.attempts().iter().map(|attempt| attempt.tls).collect::<Vec<_>>(),
+            [false, true]
+        );
+    }
+}
+
+#[tokio::test]
+async fn password_without_plugins_wrong() {
+    let rig = rig_of_passwords(AuthPlugin::Native).await;
+
+    let error = log_in(&with_password(&rig, ":wp", "").build().expect("builds")).await.expect_err("wrong");
+
+    refused(&rig, &error, Refusal::WrongPassword);
+}
+
+#[tokio::test]
+async fn password_without_plugins_missing() {
+    let rig = rig_of_passwords(AuthPlugin::Native).await;
+
+    let error = log_in(&with_password(&rig, "", "").build().expect("builds")).await.expect_err("none");
+
+    refused(&rig, &error, Refusal::WrongPassword);
+}
+
+#[tokio::test]
+async fn plugin_missing() {
+    let rig = Rig::start().await;
+    let url = format!("mysql://{USER}:pw@{HOST}:{}/app?sslmode=verify-full", rig.server.port());
+
+    let error = log_in(&rig.builder(url).build().expect("builds")).await.expect_err("asks for a token");
+
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{}", chain(&error));
+    assert!(error.to_string().contains("plugins=iam"), "{error}");
+    assert!(rig.server.wait_for_attempts(1).await.iter().all(|attempt| attempt.password_len == 0));
+}
+
+#[tokio::test]
+async fn instance_is_signed_for_by_its_own_name() {
+    let instance = "instance-1.abc123.us-east-2.rds.amazonaws.com";
+    let rig = Rig::start_with(|server| server.host(instance)).await;
+
+    log_in(&rig.connector().instance("instance-1").expect("follows from the host")).await.expect("is let in");
+
+    assert_eq!(rig.server.attempts()[0].server_name.as_deref(), Some(instance));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn cold_connects_share_one_credentials_call_and_one_signature() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    let tasks: Vec<_> = (0..100)
+        .map(|_| {
+            let connector = connector.clone();
+            tokio::spawn(async move { log_in(&connector).await })
+        })
+        .collect();
+
+    for task in tasks {
+        assert_eq!(task.await.expect("no task panics").expect("is let in"), USER);
+    }
+
+    assert_eq!((rig.source.calls(), rig.tokens.stats().signed), (1, 1));
+    assert_eq!((rig.server.accepted(), rig.server.refused()), (100, 0));
+}
+
+#[tokio::test]
+async fn refusal_is_not_repeated_on_the_hosts_other_addresses() {
+    let rig = Rig::start().await;
+    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    let twice = rds_wrapper::resolver_fn(|_| Ok(vec![[127, 0, 0, 1].into(); 2]));
+
+    let connector = rig.builder(rig.url()).resolver(twice).build().expect("builds");
+    let error = log_in(&connector).await.expect_err("refused");
+
+    refused(&rig, &error, Refusal::Policy);
+}

@@ -1,0 +1,111 @@
+//! No secret in anything that is said on the way to MySQL, at TRACE, by any crate.
+
+#![expect(clippy::expect_used, reason = "the helpers of tests are tests too")]
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use e2e::{
+    HOST, USER, forms,
+    mysql::{Rig, log_in},
+};
+use rds_testkit::{AccessKey, Fault, Trick};
+use rds_wrapper::mysql::Connector;
+use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
+
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+const SESSION: &str = "FwoGZXIvYXdzEBYaDHexample/+==IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMiJHMEUC";
+const URL_PASSWORD: &str = "hunter2-in-the-url";
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Ear {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no writer panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn listen() -> Ear {
+    let ear = Ear::default();
+    let writer = ear.clone();
+    tracing_log::LogTracer::init().expect("the bridge from log is set once");
+    let everything = fmt::layer()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .with_span_events(fmt::format::FmtSpan::FULL)
+        .with_filter(LevelFilter::TRACE);
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(everything))
+        .expect("the subscriber is set once");
+    ear
+}
+
+/// Logs in and says whatever can be said about it.
+async fn attempt(connector: &Connector) {
+    match log_in(connector).await {
+        Ok(user) => tracing::info!(user, "connected"),
+        Err(error) => {
+            let mut cause: Option<&dyn std::error::Error> = Some(&error);
+            while let Some(error) = cause {
+                tracing::info!(%error, ?error, "refused");
+                cause = error.source();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_said_at_trace() {
+    let ear = listen();
+    let key = AccessKey::new("ASIATRACED", SECRET).with_session_token(SESSION).allow(USER);
+    let rig = Rig::start_with(|server| server.access_key(key).password_user("legacy", URL_PASSWORD)).await;
+    rig.server.authority().deny("ASIATRACED", "stranger");
+    let url = |user: &str| rig.url().replace(USER, user);
+    let (with_password, stranger) = (url(&format!("{USER}:{URL_PASSWORD}")), url("stranger"));
+    let plain = format!("mysql://legacy:{URL_PASSWORD}@{HOST}:{}/app?sslmode=verify-full", rig.server.port());
+    rig.server.inject(Fault::EchoPassword);
+    rig.server.authority().add_user("stranger");
+
+    for url in [
+        stranger,
+        rig.url(),
+        with_password,
+        plain,
+        rig.url() + "&nonsense=1&pool_min=2",
+        rig.url() + "&pool_min=2",
+    ] {
+        let builder = rig.builder(url);
+        tracing::info!(?builder, "a builder");
+        let connector = builder.build();
+        tracing::info!(?connector, tokens = ?rig.tokens, "a connector");
+        if let Ok(connector) = connector {
+            attempt(&connector).await;
+        }
+    }
+    rig.server.play(Trick::Nonsense);
+    attempt(&rig.connector()).await;
+    rig.server.clear_faults();
+    rig.server.inject(Fault::NoTls);
+    attempt(&rig.connector()).await;
+
+    let said = String::from_utf8_lossy(&ear.0.lock().expect("no writer panics")).into_owned();
+    for speaker in ["mysql_async", "wrapper_core", "wrapper_iam", "…ACED", "[password]", "user=\"legacy\""]
+    {
+        assert!(said.contains(speaker), "nothing was heard of {speaker}: {said}");
+    }
+    assert_eq!(said.matches("own pool have no effect").count(), 1, "one warning for the one that was built");
+    assert_eq!(said.matches("the configured password is ignored").count(), 1);
+    for secret in [SECRET, SESSION, URL_PASSWORD, "X-Amz-Signature", "X-Amz-Security-Token"] {
+        for form in forms(secret) {
+            let found = said.find(&form).map(|at| &said[at.saturating_sub(200)..]);
+            assert!(found.is_none(), "a secret was said: {:.600}", found.unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! TLS before a token leaves, at honest and hostile servers.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use e2e::{
+    HOST, USER, chain,
+    mysql::{Rig, log_in},
+};
+use mysql_async::SslOpts;
+use rds_testkit::{Ca, Fault, Gate, MysqlServer, Outcome, Phase, Trick};
+use rds_wrapper::{
+    Error, ErrorKind,
+    mysql::{Connector, ConnectorBuilder},
+};
+use tokio::process::Command;
+
+/// The header of a packet and a request for TLS: all that may leave before TLS stands.
+const TLS_REQUEST: usize = 4 + 32;
+
+/// Expects that the server never saw a byte of a token, in clear text or as a password.
+#[track_caller]
+fn no_token_was_sent(rig: &Rig, error: &Error) {
+    let attempts = rig.server.attempts();
+    assert!(attempts.iter().all(|attempt| attempt.password_len == 0), "{attempts:?}");
+    assert!(attempts.iter().all(|attempt| attempt.outcome != Outcome::Accepted), "{attempts:?}");
+    let clear_text = rig.server.clear_text();
+    assert!(clear_text.len() <= TLS_REQUEST, "{:?}", String::from_utf8_lossy(&clear_text));
+    assert!(!chain(error).contains("X-Amz"), "{}", chain(error));
+}
+
+#[track_caller]
+fn nothing_was_sent(rig: &Rig, error: &Error, says: &[&str]) {
+    assert_eq!(error.kind(), ErrorKind::Tls, "{}", chain(error));
+    for part in says {
+        assert!(error.to_string().contains(part), "{error} should say {part}");
+    }
+    no_token_was_sent(rig, error);
+}
+
+#[tokio::test]
+async fn tls_ok() {
+    let rig = Rig::start().await;
+
+    log_in(&rig.connector()).await.expect("is let in");
+
+    assert_eq!(rig.server.clear_text().len(), TLS_REQUEST, "only the request for tls");
+    assert_eq!(rig.server.attempts()[0].server_name.as_deref(), Some(HOST));
+}
+
+#[tokio::test]
+async fn tls_missing() {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::NoTls);
+
+    let error = log_in(&rig.connector()).await.expect_err("no tls on offer");
+
+    nothing_was_sent(&rig, &error, &["offers no tls", "no token was sent"]);
+    assert!(rig.server.clear_text().is_empty());
+}
+
+#[tokio::test]
+async fn authority_wrong() {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::CertificateFrom(Ca::generate().expect("generates")));
+
+    let error = log_in(&rig.connector()).await.expect_err("another authority");
+
+    nothing_was_sent(
+        &rig,
+        &error,
+        &["no trusted issuer", HOST, "1 certificate", "sslrootcert", "file,system"],
+    );
+}
+
+#[tokio::test]
+async fn authority_missing() {
+    let rig = Rig::start().await;
+    let connector =
+        Connector::builder(rig.registry()).url(rig.url()).resolver(e2e::local()).build().expect("builds");
+
+    let error = log_in(&connector).await.expect_err("the platform does not know the authority");
+
+    nothing_was_sent(&rig, &error, &["the platform's roots", "global-bundle.pem"]);
+}
+
+/// Names the URL of a server for the same test in a process of its own, whose platform trusts what `SSL_CERT_FILE` says.
+const URL_OF_PARENT: &str = "E2E_MYSQL_URL";
+
+/// OpenSSL reads the platform's roots from the environment; elsewhere tests cannot change them.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn platform_roots_count_as_sslrootcert_says() {
+    let other = MysqlServer::builder().start().await.expect("the server starts");
+    let Ok(url) = std::env::var(URL_OF_PARENT) else {
+        let rig = Rig::start_with(|server| server.password_user("legacy", "pw")).await;
+        let mut child = Command::new(std::env::current_exe().expect("is a file"));
+        child.args(["--exact", "platform_roots_count_as_sslrootcert_says"]);
+        child.env(URL_OF_PARENT, format!("mysql://legacy:pw@{HOST}:{}/app", rig.server.port()));
+        child.env("SSL_CERT_FILE", rig.server.ca_file());
+        let output = child.output().await.expect("the test runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(rig.server.accepted(), 2);
+        return;
+    };
+    let log_in_with = async |roots: String| {
+        let url = format!("{url}?sslmode=verify-full&sslrootcert={roots}");
+        let builder = Connector::builder(rds_wrapper::plugins()).url(url).resolver(e2e::local());
+        log_in(&builder.build().expect("builds")).await
+    };
+    let file = other.ca_file().display();
+
+    log_in_with("system".to_owned()).await.expect("the platform knows the authority");
+    log_in_with(format!("{file},system")).await.expect("the platform counts beside the file");
+    let error = log_in_with(file.to_string()).await.expect_err("the file replaces the platform");
+    assert_eq!(error.kind(), ErrorKind::Tls, "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn name_wrong() {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::CertificateFor("db.evil.us-east-2.rds.amazonaws.com".to_owned()));
+
+    let error = log_in(&rig.connector()).await.expect_err("another name");
+
+    nothing_was_sent(&rig, &error, &["certificate is not for", HOST]);
+}
+
+#[tokio::test]
+async fn certificate_expired() {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::CertificateExpired);
+
+    let error = log_in(&rig.connector()).await.expect_err("expired");
+
+    nothing_was_sent(&rig, &error, &["period of validity"]);
+}
+
+#[tokio::test]
+async fn address_with_iam_host_ok() {
+    let rig = Rig::start().await;
+    let url = format!("mysql://{USER}@127.0.0.1:{}/app?plugins=iam&iamHost={HOST}", rig.server.port());
+
+    log_in(&rig.builder(url).build().expect("builds")).await.expect("verified against the endpoint's name");
+
+    assert_eq!(rig.server.attempts()[0].server_name.as_deref(), Some(HOST));
+}
+
+#[tokio::test]
+async fn server_name_in_a_url_may_not_leave_the_domain() {
+    let rig = Rig::start().await;
+
+    let error =
+        rig.builder(rig.url() + "&tlsServerName=db.evil.example").build().expect_err("another domain");
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("`tlsServerName` `db.evil.example` lies outside"), "{error}");
+
+    let in_code = rig.builder(rig.url()).parameter("tlsServerName", "db.evil.example").build();
+    let error =
+        log_in(&in_code.expect("the program may")).await.expect_err("the certificate has another name");
+    nothing_was_sent(&rig, &error, &["db.evil.example"]);
+}
+
+#[tokio::test]
+async fn server_that_asks_at_once_gets_nothing() {
+    let rig = Rig::start().await;
+    rig.server.play(Trick::AskAtOnce);
+
+    let error = log_in(&rig.connector()).await.expect_err("no greeting");
+
+    no_token_was_sent(&rig, &error);
+    assert!(rig.server.clear_text().is_empty());
+}
+
+#[tokio::test]
+async fn server_that_asks_without_tls_gets_nothing() {
+    let rig = Rig::start().await;
+    rig.server.inject_always(Fault::NoTls);
+    rig.server.play(Trick::AskWithoutTls);
+
+    let error = log_in(&rig.connector()).await.expect_err("no tls on offer");
+
+    nothing_was_sent(&rig, &error, &["offers no tls"]);
+    assert!(rig.server.clear_text().is_empty());
+}
+
+#[tokio::test]
+async fn server_that_asks_in_place_of_tls_gets_nothing() {
+    let rig = Rig::start().await;
+    rig.server.play(Trick::AskInsteadOfTls);
+
+    let error = log_in(&rig.connector()).await.expect_err("no handshake");
+
+    assert_eq!(error.kind(), ErrorKind::Tls, "{}", chain(&error));
+    let clear_text = String::from_utf8_lossy(&rig.server.clear_text()).into_owned();
+    assert!(!clear_text.contains("X-Amz") && !clear_text.contains(USER), "{clear_text}");
+}
+
+#[tokio::test]
+async fn question_that_was_slipped_in_before_tls_is_not_answered() {
+    let rig = Rig::start().await;
+    rig.server.play(Trick::AskBehindGreeting);
+    rig.server.inject_always(Fault::CertificateFrom(Ca::generate().expect("generates")));
+
+    let error = log_in(&rig.connector()).await.expect_err("another authority");
+
+    nothing_was_sent(&rig, &error, &["no trusted issuer"]);
+}
+
+#[tokio::test]
+async fn socket_of_the_remote_server_is_not_asked_for() {
+    let rig = Rig::start().await;
+    rig.server.play(Trick::Socket(PathBuf::from("/tmp/hostile.sock")));
+
+    log_in(&rig.builder(rig.url() + "&prefer_socket=true").build().expect("builds"))
+        .await
+        .expect("is let in");
+
+    let queries = rig.server.queries();
+    assert_eq!(queries[0], "SELECT @@max_allowed_packet,@@wait_timeout");
+    assert!(queries.iter().all(|query| !query.contains("socket")), "{queries:?}");
+}
+
+#[tokio::test]
+async fn file_is_not_given() {
+    let rig = Rig::start().await;
+    rig.server.play(Trick::AskForFile(PathBuf::from("/etc/hostname")));
+
+    let error = log_in(&rig.connector()).await.expect_err("asks for a file");
+
+    assert_eq!(error.kind(), ErrorKind::Driver, "{}", chain(&error));
+    assert!(rig.server.files().is_empty(), "{:?}", rig.server.files());
+}
+
+#[tokio::test]
+async fn oversized_greeting_is_an_error() {
+    let rig = Rig::start().await;
+    rig.server.play(Trick::Oversized);
+
+    let error = log_in(&rig.connector()).await.expect_err("too large");
+
+    assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Driver), "{}", chain(&error));
+    no_token_was_sent(&rig, &error);
+}
+
+#[tokio::test]
+async fn panic_in_the_driver_is_an_error() {
+    let rig = Rig::start().await;
+    rig.server.play(Trick::Nonsense);
+
+    let error = log_in(&rig.connector()).await.expect_err("text where numbers belong");
+
+    assert_eq!(error.kind(), ErrorKind::Driver, "{}", chain(&error));
+    assert!(error.to_string().contains("the driver panicked"), "{error}");
+    rig.server.clear_faults();
+    log_in(&rig.connector()).await.expect("the next one is let in");
+}
+
+/// Trusts the roots of a file, which the driver reads when it builds its TLS connector and at no other time.
+fn trusting(rig: &Rig, file: &Path) -> ConnectorBuilder {
+    let roots = SslOpts::default().with_root_certs(vec![file.to_path_buf().into()]);
+    let builder = Connector::builder(rig.registry()).url(rig.url() + "&iamTokenExpiration=0");
+    builder.resolver(e2e::local()).danger_ssl_opts(roots)
+}
+
+#[tokio::test]
+async fn tls_connector_is_built_once_for_all_connects_and_tokens() {
+    let rig = Rig::start().await;
+    let file = rig.server.ca_file().with_file_name("once.pem");
+    fs::write(&file, rig.server.ca_pem()).expect("can be written");
+    let connector = trusting(&rig, &file).build().expect("builds");
+    log_in(&connector).await.expect("is let in");
+
+    fs::remove_file(&file).expect("can be removed");
+
+    for _ in 1..100 {
+        log_in(&connector).await.expect("is let in without the file");
+    }
+    assert_eq!((rig.server.accepted(), rig.tokens.stats().signed), (100, 100));
+    let another = trusting(&rig, &file).build().expect("builds");
+    log_in(&another).await.expect_err("a new connector reads the file");
+}
+
+#[tokio::test]
+async fn hanging_server_is_left_when_the_time_is_over() {
+    let rig = Rig::start().await;
+    let gate = Gate::new();
+    rig.server.inject(Fault::Hang(Phase::Login, gate.clone()));
+    let connector = rig.builder(rig.url() + "&wrapperConnectTimeout=200").build().expect("builds");
+
+    let error = log_in(&connector).await.expect_err("hangs");
+
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{}", chain(&error));
+    assert!(error.to_string().contains("still opening the connection"), "{error}");
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    rig.clock.advance(Duration::from_secs(1));
+    gate.open();
+}
+
+#[tokio::test]
+async fn second_address_is_dialled_when_nothing_listens_on_the_first() {
+    let rig = Rig::start().await;
+    let addresses = vec![[127, 0, 0, 2].into(), [127, 0, 0, 1].into()];
+    let connector = rig
+        .builder(rig.url())
+        .resolver(rds_wrapper::resolver_fn(move |_| Ok(addresses.clone())))
+        .build()
+        .expect("builds");
+
+    assert_eq!(log_in(&connector).await.expect("by the second address"), USER);
+}
+
+#[tokio::test]
+async fn nothing_listening_is_a_connect_error() {
+    let rig = Rig::start().await;
+    let url = format!("mysql://{USER}@{HOST}:1/app?plugins=iam");
+
+    let error = log_in(&rig.builder(url).build().expect("builds")).await.expect_err("port 1 is closed");
+
+    assert_eq!(error.kind(), ErrorKind::Connect, "{}", chain(&error));
+    assert!(error.to_string().contains("nothing listens on"), "{error}");
+}
