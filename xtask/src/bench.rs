@@ -1,0 +1,17 @@
+//! Starts the comparison with the peers, a workspace of its own since these take minutes to compile.
+
+use std::os::unix::process::CommandExt;
+
+use crate::{Result, process, workspace::Workspace};
+
+/// Becomes the comparison.
+///
+/// # Errors
+///
+/// If cargo cannot be started; otherwise this does not return.
+pub(crate) fn run() -> Result<()> {
+    let workspace = Workspace::load()?;
+    let mut bench = process::cargo(&workspace.root().join("bench"));
+    bench.args(["run", "--release"]);
+    Err(format!("cargo cannot be started: {}", bench.exec()).into())
+}

@@ -1,0 +1,121 @@
+//! What a change must pass.
+
+mod features;
+
+use std::process::Command;
+
+use crate::{Result, process, say, tidy, workspace::Workspace};
+
+/// Compiles the combinations of features, as a part of [`run`].
+///
+/// # Errors
+///
+/// The combinations that do not compile.
+pub(crate) fn features() -> Result<()> {
+    features::check(&Workspace::load()?)
+}
+
+type Step = fn(&Workspace) -> Result<()>;
+
+/// Runs every step, also after one has failed.
+///
+/// # Errors
+///
+/// The steps that failed.
+pub(crate) fn run(with_tests: bool) -> Result<()> {
+    let workspace = Workspace::load()?;
+    let mut steps: Vec<(&str, Step)> = vec![
+        ("format", format),
+        ("tidy", |_| tidy::run()),
+        ("clippy", clippy),
+        ("clippy with all features", clippy_all_features),
+        ("features", features::check),
+        ("docs", docs),
+        ("examples", examples),
+        ("licences, bans, sources", deny),
+    ];
+    if with_tests {
+        steps.push(("tests", tests));
+    }
+
+    let mut failed = Vec::new();
+    for (name, step) in steps {
+        say::line(&format!("\n[{name}]"));
+        if let Err(error) = step(&workspace) {
+            say::error(&error.to_string());
+            failed.push(name);
+        }
+    }
+    if failed.is_empty() {
+        say::line("\nci: passed");
+        return Ok(());
+    }
+    Err(format!("\nci: failed: {}", failed.join("; ")).into())
+}
+
+fn format(workspace: &Workspace) -> Result<()> {
+    process::run(process::cargo(workspace.root()).args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    process::run(deny_warnings(process::cargo(workspace.root()).args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+    ])))
+}
+
+fn clippy_all_features(workspace: &Workspace) -> Result<()> {
+    let mut clippy = process::cargo(workspace.root());
+    clippy.args(["clippy", "--workspace", "--all-targets", "--all-features"]);
+    for package in workspace.members() {
+        if features::are_exclusive(package) {
+            clippy.args(["--exclude", package.name.as_str()]);
+        }
+    }
+    process::run(deny_warnings(&mut clippy))
+}
+
+fn docs(workspace: &Workspace) -> Result<()> {
+    let mut doc = process::cargo(workspace.root());
+    process::run(doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn tests(workspace: &Workspace) -> Result<()> {
+    process::run(process::cargo(workspace.root()).args(["test", "--workspace"]))
+}
+
+/// Runs every example that needs no arguments: each brings its own server.
+fn examples(workspace: &Workspace) -> Result<()> {
+    let Some(package) = workspace.members().into_iter().find(|package| package.name.as_str() == "examples")
+    else {
+        return Err("no package `examples`".into());
+    };
+    let needs_arguments = &package.metadata["xtask"]["examples-with-arguments"];
+    let needs_arguments: Vec<&str> =
+        needs_arguments.as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
+    let runs = package
+        .targets
+        .iter()
+        .filter(|target| target.is_example() && !needs_arguments.contains(&target.name.as_str()));
+    for example in runs {
+        say::line(&format!("example {}", example.name));
+        let mut run = process::cargo(workspace.root());
+        process::run(run.args(["run", "--quiet", "--package", "examples", "--example", &example.name]))?;
+    }
+    Ok(())
+}
+
+fn deny(workspace: &Workspace) -> Result<()> {
+    let mut version = process::cargo(workspace.root());
+    if process::output(version.args(["deny", "--version"])).is_err() {
+        say::line("skipped: cargo-deny is not installed (cargo install --locked cargo-deny)");
+        return Ok(());
+    }
+    // Without advisories: their database cannot be fetched everywhere.
+    process::run(process::cargo(workspace.root()).args(["deny", "check", "licenses", "bans", "sources"]))
+}
+
+fn deny_warnings(clippy: &mut Command) -> &mut Command {
+    clippy.args(["--", "-D", "warnings"])
+}

@@ -1,0 +1,106 @@
+//! Every publishable crate with no features, with each of its features alone, and with its defaults.
+//!
+//! A crate says in its manifest which combinations it refuses:
+//!
+//! ```toml
+//! [package.metadata.xtask]
+//! requires-one-of = ["native-tls", "rustls"]   # without one of these it does not compile
+//! exclusive = [["native-tls", "rustls"]]       # nor with two of a group
+//! ```
+
+use std::collections::BTreeSet;
+
+use cargo_metadata::Package;
+use serde_json::Value;
+
+use crate::{Result, process, say, workspace::Workspace};
+
+/// Compiles the combinations; their warnings are errors too.
+pub(super) fn check(workspace: &Workspace) -> Result<()> {
+    let mut failed = Vec::new();
+    for package in workspace.publishable() {
+        for features in combinations(package) {
+            let mut clippy = process::cargo(workspace.root());
+            // Clippy rather than check: it takes `-D warnings` without compiling the dependencies anew.
+            clippy.args(["clippy", "--quiet", "--package", package.name.as_str()]);
+            match &features {
+                Features::Default => {}
+                Features::Only(names) => {
+                    clippy.arg("--no-default-features");
+                    clippy.args(names.iter().map(|name| format!("--features={name}")));
+                }
+            }
+            if let Err(error) = process::run(clippy.args(["--", "-D", "warnings"])) {
+                say::error(&error.to_string());
+                failed.push(format!("{} {features:?}", package.name));
+            }
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("do not compile: {}", failed.join("; ")).into()) }
+}
+
+/// Whether a package has features that cannot be on together.
+pub(super) fn are_exclusive(package: &Package) -> bool {
+    !exclusive(package).is_empty()
+}
+
+#[derive(Debug, PartialEq)]
+enum Features {
+    Default,
+    Only(Vec<String>),
+}
+
+fn combinations(package: &Package) -> Vec<Features> {
+    let names = package.features.keys().filter(|name| *name != "default");
+    let mut rows = vec![Features::Default];
+    for row in std::iter::once(Vec::new()).chain(names.map(|name| vec![name.clone()])) {
+        let row = completed(package, row);
+        let on = enabled(package, &row);
+        let clashes =
+            exclusive(package).iter().any(|group| group.iter().filter(|name| on.contains(*name)).count() > 1);
+        let row = Features::Only(row);
+        if !clashes && !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// Adds the first feature of those of which one is required, if none is on.
+fn completed(package: &Package, mut row: Vec<String>) -> Vec<String> {
+    let required = strings(package.metadata.pointer("/xtask/requires-one-of"));
+    let on = enabled(package, &row);
+    if let Some(first) = required.first()
+        && !required.iter().any(|name| on.contains(name))
+    {
+        row.push(first.clone());
+    }
+    row
+}
+
+/// The features that a selection turns on, those it implies included.
+fn enabled(package: &Package, row: &[String]) -> BTreeSet<String> {
+    let mut on = BTreeSet::new();
+    let mut left = row.to_vec();
+    while let Some(name) = left.pop() {
+        if let Some(implied) = package.features.get(&name)
+            && on.insert(name)
+        {
+            left.extend(implied.iter().cloned());
+        }
+    }
+    on
+}
+
+fn exclusive(package: &Package) -> Vec<Vec<String>> {
+    let groups = package.metadata.pointer("/xtask/exclusive").and_then(|groups| groups.as_array());
+    groups.into_iter().flatten().map(|group| strings(Some(group))).collect()
+}
+
+fn strings(value: Option<&Value>) -> Vec<String> {
+    let values = value.and_then(|value| value.as_array()).into_iter().flatten();
+    values.filter_map(|value| value.as_str()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! The tasks of this repository that cargo has no command for.
+
+mod bench;
+mod ci;
+mod integration;
+mod process;
+mod say;
+mod tidy;
+mod workspace;
+
+use std::{env, process::ExitCode};
+
+/// What a task gives: nothing, or a text that says what to mend.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  bench                what tokens, cache hits and host names cost, beside other implementations
+  ci [--no-tests]      format, lints, features, docs, tests, tidy, licences: what a change must pass
+  features             each publishable crate with each of its features alone, a part of ci
+  integration --local  real servers that check tokens, started here; more with `cargo xtask integration`
+  tidy                 layout, dependency arrows, forbidden crates, file lengths, manifests";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["bench"] => bench::run(),
+        ["ci"] => ci::run(true),
+        ["ci", "--no-tests"] => ci::run(false),
+        ["features"] => ci::features(),
+        ["integration", more @ ..] => integration::run(more),
+        ["tidy"] => tidy::run(),
+        _ => Err(USAGE.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::error(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}

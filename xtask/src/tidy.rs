@@ -1,0 +1,27 @@
+//! The shape of the house, as code: where things live, who may use whom, how long a file may be.
+
+mod arrows;
+mod closure;
+mod files;
+mod layout;
+mod rooms;
+
+use crate::{Result, say, workspace::Workspace};
+
+/// Checks everything and lists all that is wrong.
+///
+/// # Errors
+///
+/// Each thing that is wrong with its remedy, one a line.
+pub(crate) fn run() -> Result<()> {
+    let workspace = Workspace::load()?;
+    let mut wrong = layout::check(&workspace);
+    wrong.extend(arrows::check(&workspace));
+    wrong.extend(closure::check(&workspace)?);
+    wrong.extend(files::check(workspace.root())?);
+    if wrong.is_empty() {
+        say::line("tidy: nothing to mend");
+        return Ok(());
+    }
+    Err(format!("tidy:\n  {}", wrong.join("\n  ")).into())
+}

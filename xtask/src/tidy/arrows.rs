@@ -1,0 +1,51 @@
+//! Who uses whom inside the workspace.
+
+use std::collections::BTreeSet;
+
+use super::rooms::{Room, room};
+use crate::workspace::Workspace;
+
+/// Gives the arrows that may not be.
+pub(super) fn check(workspace: &Workspace) -> Vec<String> {
+    let ruled =
+        workspace.publishable().into_iter().filter_map(|package| Some((room(&package.name)?, package)));
+    ruled.flat_map(|(room, package)| forbidden(room, &workspace.members_used_by(package))).collect()
+}
+
+fn forbidden(room: &Room, used: &BTreeSet<String>) -> Vec<String> {
+    let strangers = used.iter().filter(|name| !room.uses.contains(&name.as_str()));
+    strangers.map(|name| format!("{}: may not use {name} (allowed: {})", room.name, allowed(room))).collect()
+}
+
+fn allowed(room: &Room) -> String {
+    if room.uses.is_empty() { "no crate of the workspace".to_owned() } else { room.uses.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, used: &[&str]) -> usize {
+        forbidden(room(name).unwrap(), &used.iter().map(|&name| name.to_owned()).collect()).len()
+    }
+
+    #[test]
+    fn leaf_that_uses_a_sibling_is_refused() {
+        assert_eq!(check("iam-token", &["host-pattern"]), 1);
+    }
+
+    #[test]
+    fn adapter_may_use_the_core() {
+        assert_eq!(check("wrapper-pg", &["host-pattern", "wrapper-core"]), 0);
+    }
+
+    #[test]
+    fn adapter_that_knows_iam_is_refused() {
+        assert_eq!(check("wrapper-pg", &["wrapper-core", "wrapper-iam"]), 1);
+    }
+
+    #[test]
+    fn facade_may_not_ship_the_testkit() {
+        assert_eq!(check("rds-wrapper", &["rds-testkit", "wrapper-iam"]), 1);
+    }
+}

@@ -1,0 +1,87 @@
+//! What a user of a crate has to compile.
+
+use std::collections::BTreeSet;
+
+use super::rooms::{Closure, Room, room};
+use crate::{Result, workspace::Workspace};
+
+/// Gives the packages that may not be in a crate's closure.
+pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    // Beside aws-lc-rs a second provider makes rustls's `ClientConfig::builder` panic.
+    if workspace.everything()?.contains("ring") {
+        wrong
+            .push("`ring` is in the tree beside aws-lc-rs: see `cargo tree --target all -i ring`".to_owned());
+    }
+    for package in workspace.publishable() {
+        let Some(room) = room(&package.name) else { continue };
+        let default = workspace.closure(&package.name, false)?;
+        let full = workspace.closure(&package.name, true)?;
+        wrong.extend(judge(room, &default, &full));
+    }
+    Ok(wrong)
+}
+
+fn judge(room: &Room, default: &BTreeSet<String>, full: &BTreeSet<String>) -> Vec<String> {
+    let banned: Vec<&String> = match room.closure {
+        Closure::Free => Vec::new(),
+        Closure::NoneOf(names) | Closure::Small(_, names) => {
+            full.iter().filter(|name| names.contains(&name.as_str())).collect()
+        }
+        Closure::NoAws => full.iter().filter(|name| is_aws(name)).collect(),
+        Closure::Only(names) => default.iter().filter(|name| !names.contains(&name.as_str())).collect(),
+    };
+    let mut wrong: Vec<String> = banned
+        .into_iter()
+        .map(|name| format!("{}: may not bring `{name}` to its users", room.name))
+        .collect();
+    if let Closure::Small(most, _) = room.closure
+        && default.len() > most
+    {
+        wrong.push(format!(
+            "{}: brings {} packages to its users, at most {most} may be",
+            room.name,
+            default.len()
+        ));
+    }
+    wrong
+}
+
+/// Whether a package is of the AWS SDK, which aws-lc-rs, rustls's cryptography, is not.
+fn is_aws(name: &str) -> bool {
+    name.starts_with("aws-") && !name.starts_with("aws-lc-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, default: &[&str], full: &[&str]) -> usize {
+        let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        judge(room(name).unwrap(), &set(default), &set(full)).len()
+    }
+
+    #[test]
+    fn adapter_with_the_sdk_is_refused() {
+        assert_eq!(check("wrapper-pg", &[], &["aws-credential-types", "tokio"]), 1);
+    }
+
+    #[test]
+    fn adapter_may_use_rustls_with_its_cryptography() {
+        assert_eq!(check("wrapper-pg", &[], &["aws-lc-rs", "aws-lc-sys", "rustls"]), 0);
+    }
+
+    #[test]
+    fn allowed_list_counts_for_default_features_only() {
+        assert_eq!(check("host-pattern", &["memchr", "regex"], &["memchr", "regex", "serde"]), 0);
+        assert_eq!(check("host-pattern", &["once_cell", "regex"], &["once_cell", "regex"]), 1);
+    }
+
+    #[test]
+    fn token_crate_that_grows_is_refused() {
+        let names: Vec<String> = (0..59).map(|number| format!("crate-{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(check("iam-token", &names[..58], &names), 0);
+        assert_eq!(check("iam-token", &names, &names), 1);
+    }
+}

@@ -1,0 +1,39 @@
+//! Folders, names and manifests.
+
+use cargo_metadata::Package;
+
+use super::rooms::room;
+use crate::workspace::{Workspace, is_publishable};
+
+/// Gives what is wrong with the places and the manifests of the members.
+pub(super) fn check(workspace: &Workspace) -> Vec<String> {
+    workspace.members().into_iter().flat_map(|package| member(workspace, package)).collect()
+}
+
+fn member(workspace: &Workspace, package: &Package) -> Vec<String> {
+    let name = package.name.as_str();
+    let mut wrong = Vec::new();
+    let folder =
+        package.manifest_path.parent().map(|folder| folder.as_std_path()).unwrap_or(workspace.root());
+    let home = workspace.root().join("crates").join(name);
+    if is_publishable(package) != (folder == home) {
+        wrong.push(format!("{name}: published crates live in crates/{name}, unpublished ones elsewhere"));
+    }
+    if !is_publishable(package) {
+        return wrong;
+    }
+    if room(name).is_none() {
+        wrong.push(format!("{name}: no rule says what it may use: add it to xtask/src/tidy/rooms.rs"));
+    }
+    if package.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
+        wrong.push(format!("{name}: no `description`"));
+    }
+    if package.license.is_none() {
+        wrong.push(format!("{name}: no `license`: inherit the workspace's"));
+    }
+    match &package.readme {
+        Some(readme) if folder.join(readme).is_file() => {}
+        _ => wrong.push(format!("{name}: no README.md that the manifest names")),
+    }
+    wrong
+}

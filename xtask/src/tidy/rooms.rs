@@ -1,0 +1,76 @@
+//! The crates and what each may use.
+
+/// What a user of a crate may have to compile, as packages.
+pub(super) enum Closure {
+    /// Whatever it takes.
+    Free,
+    /// Nothing of these.
+    NoneOf(&'static [&'static str]),
+    /// Nothing of the AWS SDK.
+    NoAws,
+    /// With default features only these.
+    Only(&'static [&'static str]),
+    /// With default features at most so many, and with any features nothing of these.
+    Small(usize, &'static [&'static str]),
+}
+
+/// One publishable crate.
+pub(super) struct Room {
+    pub(super) name: &'static str,
+    /// The workspace's crates that its code may use; its tests may use any.
+    pub(super) uses: &'static [&'static str],
+    pub(super) closure: Closure,
+}
+
+/// Every publishable crate, leaves first: the arrows point up this list.
+pub(super) const ROOMS: &[Room] = &[
+    Room {
+        name: "host-pattern",
+        uses: &[],
+        closure: Closure::Only(&["aho-corasick", "memchr", "regex", "regex-automata", "regex-syntax"]),
+    },
+    Room {
+        name: "iam-token",
+        uses: &[],
+        closure: Closure::Small(58, &["aws-config", "hyper", "native-tls", "openssl", "rustls"]),
+    },
+    Room { name: "token-cache", uses: &[], closure: Closure::NoneOf(&["tokio"]) },
+    Room { name: "wrapper-core", uses: &["host-pattern"], closure: Closure::NoAws },
+    Room {
+        name: "wrapper-iam",
+        uses: &["host-pattern", "iam-token", "token-cache", "wrapper-core"],
+        closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
+    },
+    Room { name: "wrapper-pg", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
+    Room { name: "wrapper-mysql", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
+    Room {
+        name: "wrapper-sqlx",
+        uses: &["host-pattern", "iam-token", "wrapper-core", "wrapper-iam"],
+        closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
+    },
+    Room {
+        name: "rds-wrapper",
+        uses: &[
+            "host-pattern",
+            "iam-token",
+            "token-cache",
+            "wrapper-core",
+            "wrapper-iam",
+            "wrapper-mysql",
+            "wrapper-pg",
+        ],
+        closure: Closure::Free,
+    },
+    Room {
+        name: "rds-iam",
+        uses: &["host-pattern", "iam-token", "token-cache", "wrapper-core", "wrapper-iam", "wrapper-pg"],
+        closure: Closure::NoneOf(&["native-tls", "openssl"]),
+    },
+    // It judges tokens by code of its own, so that a mistake in iam-token cannot hide itself.
+    Room { name: "rds-testkit", uses: &[], closure: Closure::NoneOf(&["aws-config", "aws-sigv4"]) },
+];
+
+/// The rules of a crate.
+pub(super) fn room(name: &str) -> Option<&'static Room> {
+    ROOMS.iter().find(|room| room.name == name)
+}

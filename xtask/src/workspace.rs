@@ -1,0 +1,80 @@
+//! The workspace as cargo sees it.
+
+use std::{collections::BTreeSet, path::Path};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+use crate::{Result, process};
+
+/// The workspace's packages.
+pub(crate) struct Workspace(Metadata);
+
+impl Workspace {
+    /// Asks cargo.
+    pub(crate) fn load() -> Result<Self> {
+        Ok(Self(MetadataCommand::new().no_deps().exec()?))
+    }
+
+    /// The folder of the workspace's manifest.
+    pub(crate) fn root(&self) -> &Path {
+        self.0.workspace_root.as_std_path()
+    }
+
+    /// The folder of what cargo builds.
+    pub(crate) fn target(&self) -> &Path {
+        self.0.target_directory.as_std_path()
+    }
+
+    /// The members in the order of their names.
+    pub(crate) fn members(&self) -> Vec<&Package> {
+        let mut members = self.0.workspace_packages();
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        members
+    }
+
+    /// The members that go to the registry.
+    pub(crate) fn publishable(&self) -> Vec<&Package> {
+        let mut members = self.members();
+        members.retain(|member| is_publishable(member));
+        members
+    }
+
+    /// The members that a package's own code uses; its tests may use others.
+    pub(crate) fn members_used_by(&self, package: &Package) -> BTreeSet<String> {
+        let members: BTreeSet<&str> = self.members().iter().map(|member| member.name.as_str()).collect();
+        let normal =
+            package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
+        normal
+            .map(|dependency| dependency.name.clone())
+            .filter(|name| members.contains(name.as_str()))
+            .collect()
+    }
+
+    /// The names of the packages that a user of one member compiles into a program, with its default features or with all.
+    pub(crate) fn closure(&self, package: &str, all_features: bool) -> Result<BTreeSet<String>> {
+        // What another platform would compile counts as well.
+        let more: &[&str] = if all_features { &["--all-features", "--target", "all"] } else { &[] };
+        let mut names = self.tree(&[&["--package", package, "--edges", "normal"], more].concat())?;
+        names.remove(package);
+        Ok(names)
+    }
+
+    /// The names of the packages that any member needs for anything, with any feature, on any platform.
+    ///
+    /// Cargo's metadata list more: what a dependency could need with other features.
+    pub(crate) fn everything(&self) -> Result<BTreeSet<String>> {
+        self.tree(&["--workspace", "--edges", "all", "--all-features", "--target", "all"])
+    }
+
+    fn tree(&self, which: &[&str]) -> Result<BTreeSet<String>> {
+        let mut tree = process::cargo(self.root());
+        let lines = process::output(tree.args(["tree", "--prefix", "none", "--format", "{p}"]).args(which))?;
+        let names = lines.lines().filter_map(|line| line.split(' ').next());
+        Ok(names.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    }
+}
+
+/// Whether a package goes to the registry.
+pub(crate) fn is_publishable(package: &Package) -> bool {
+    package.publish.as_ref().is_none_or(|registries| !registries.is_empty())
+}
