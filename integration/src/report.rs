@@ -1,0 +1,50 @@
+//! The table.
+
+use crate::{Result, say, site::Seen};
+
+/// Prints a row for each case as it comes and counts those that differ.
+#[derive(Debug)]
+pub(crate) struct Report {
+    right: usize,
+    wrong: usize,
+}
+
+impl Report {
+    /// Prints the head.
+    pub(crate) fn new() -> Self {
+        say::line(&row("", "engine", "case", "expected", "seen"));
+        Self { right: 0, wrong: 0 }
+    }
+
+    /// Prints a row; the details follow where what was seen is not what was expected.
+    pub(crate) fn row(&mut self, engine: &str, case: &str, expected: &str, seen: &Seen) {
+        let is_right = seen.text == expected;
+        say::line(&row(if is_right { "ok" } else { "WRONG" }, engine, case, expected, &seen.text));
+        if is_right {
+            self.right += 1;
+            return;
+        }
+        self.wrong += 1;
+        for line in &seen.details {
+            say::line(&format!("      {line}"));
+        }
+    }
+
+    /// Prints the sums.
+    ///
+    /// # Errors
+    ///
+    /// If any case differs from what was expected, or there was none.
+    pub(crate) fn finish(self) -> Result<()> {
+        say::line(&format!("\n{} as expected, {} not", self.right, self.wrong));
+        match (self.right, self.wrong) {
+            (0, 0) => Err("every server was left out".into()),
+            (_, 0) => Ok(()),
+            (_, wrong) => Err(format!("{wrong} cases differ from what is expected").into()),
+        }
+    }
+}
+
+fn row(mark: &str, engine: &str, case: &str, expected: &str, seen: &str) -> String {
+    format!("{mark:<5} {engine:<10} {case:<46} {expected:<52} {seen}").trim_end().to_owned()
+}

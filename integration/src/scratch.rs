@@ -1,0 +1,57 @@
+//! A temporary folder that the servers can read, and free ports.
+
+use std::{
+    fs::{self, Permissions},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{self, Command},
+};
+
+use crate::{Result, machine::Machine, say, service::finish};
+
+/// A temporary folder, removed on drop.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes the folder.
+    pub(crate) fn create() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("rds-integration-{}", process::id()));
+        fs::create_dir(&path)?;
+        let scratch = Self(path);
+        fs::set_permissions(&scratch.0, Permissions::from_mode(0o755))?;
+        Ok(scratch)
+    }
+
+    /// Makes a folder inside that belongs to the user whom the servers run as.
+    pub(crate) fn folder(&self, machine: &Machine, name: &str) -> Result<PathBuf> {
+        let path = self.0.join(name);
+        fs::create_dir(&path)?;
+        hand_over(machine, &path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            say::error(&format!("{} stays behind: {error}", self.0.display()));
+        }
+    }
+}
+
+/// Gives a folder with all that is in it to the user whom the servers run as, whatever the umask was.
+pub(crate) fn hand_over(machine: &Machine, folder: &Path) -> Result<()> {
+    if !machine.is_root() {
+        return Ok(());
+    }
+    let mut chown = Command::new("chown");
+    chown.args(["-R", "nobody:nogroup"]).arg(folder);
+    finish(chown)
+}
+
+/// A port that is free now; nobody else is likely to take it before the server does.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}

@@ -1,0 +1,126 @@
+//! One running server, as the suite sees it.
+
+use std::path::Path;
+
+use crate::{
+    Result,
+    certificates::Certificates,
+    key::Key,
+    verifier::{Verdict, Verifier},
+};
+
+/// The endpoint that a server plays.
+pub(crate) const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
+
+/// The region that it is in.
+pub(crate) const REGION: &str = "us-east-2";
+
+/// The users who log in by token, odd names included; the policy of no key names `mallory`.
+pub(crate) const USERS: [&str; 5] = ["jane", "bob", "Jane Doe", "a@b+c/d%e", "mallory"];
+
+/// Which adapter a server is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Engine {
+    Mariadb,
+    Mysql,
+    Postgres,
+}
+
+impl Engine {
+    /// The name in the table.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Mariadb => "mariadb",
+            Self::Mysql => "mysql",
+            Self::Postgres => "postgresql",
+        }
+    }
+}
+
+/// A server with its verifier.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) engine: Engine,
+    pub(crate) port: u16,
+    certificates: Certificates,
+    verifier: Verifier,
+}
+
+impl Site {
+    /// Puts it together.
+    pub(crate) fn new(engine: Engine, port: u16, certificates: Certificates, verifier: Verifier) -> Self {
+        Self { engine, port, certificates, verifier }
+    }
+
+    /// The authority that a client should trust.
+    pub(crate) fn authority(&self) -> &Path {
+        &self.certificates.authority
+    }
+
+    /// An authority that it should not.
+    pub(crate) fn other_authority(&self) -> &Path {
+        &self.certificates.other_authority
+    }
+
+    /// Lets the server know these keys from now on.
+    pub(crate) fn know(&self, keys: &[&Key]) -> Result<()> {
+        let users: Vec<_> = USERS.into_iter().filter(|user| *user != "mallory").collect();
+        self.verifier.know(keys, &users)
+    }
+
+    /// Runs something and adds what the verifier saw meanwhile.
+    pub(crate) async fn observe(&self, login: impl Future<Output = Seen>) -> Result<Seen> {
+        let before = self.verifier.verdicts()?.len();
+        let mut seen = login.await;
+        let verdicts = self.verifier.verdicts()?.split_off(before);
+        seen.text = format!("{}; {}", seen.text, summary(&verdicts));
+        seen.details
+            .extend(verdicts.iter().filter(|verdict| !verdict.details.is_empty()).map(Verdict::to_string));
+        Ok(seen)
+    }
+}
+
+/// What came of a case.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// For the table, to be compared with what is expected.
+    pub(crate) text: String,
+    /// For the reader, where it differs.
+    pub(crate) details: Vec<String>,
+}
+
+fn summary(verdicts: &[Verdict]) -> String {
+    let mut rows: Vec<(&str, usize)> = Vec::new();
+    for verdict in verdicts {
+        match rows.last_mut() {
+            Some((word, count)) if *word == verdict.word => *count += 1,
+            _ => rows.push((&verdict.word, 1)),
+        }
+    }
+    let rows = rows.iter().map(|(word, count)| match count {
+        1 => (*word).to_owned(),
+        _ => format!("{word} {count} times"),
+    });
+    let text = rows.collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "not asked".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(words: &[&str], expected: &str) {
+        let verdict = |word: &&str| Verdict { word: (*word).to_owned(), length: 0, details: String::new() };
+        assert_eq!(summary(&words.iter().map(verdict).collect::<Vec<_>>()), expected);
+    }
+
+    #[test]
+    fn silence_is_told() {
+        check(&[], "not asked");
+    }
+
+    #[test]
+    fn same_verdicts_are_counted() {
+        check(&["key", "accepted", "accepted", "accepted"], "key, accepted 3 times");
+    }
+}
