@@ -1,0 +1,81 @@
+//! An error for the person who runs the program.
+
+use std::{error::Error, fmt, process::ExitCode};
+
+/// Says why a command failed: one clause with the remedy, and the causes beneath it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+    exit_code: u8,
+}
+
+impl Failure {
+    /// A failure with exit code 1.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), source: None, exit_code: 1 }
+    }
+
+    /// A wrong combination of arguments, with the exit code that clap uses for its own.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(message).with_exit_code(2)
+    }
+
+    pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn with_exit_code(mut self, exit_code: u8) -> Self {
+        self.exit_code = exit_code;
+        self
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.exit_code)
+    }
+}
+
+impl From<wrapper_core::Error> for Failure {
+    fn from(error: wrapper_core::Error) -> Self {
+        Self { message: error.to_string(), source: error.source().map(described), exit_code: 1 }
+    }
+}
+
+impl From<iam_token::Error> for Failure {
+    fn from(error: iam_token::Error) -> Self {
+        Self { message: error.to_string(), source: error.source().map(described), exit_code: 1 }
+    }
+}
+
+/// The text of an error and its causes, as one.
+fn described(error: &(dyn Error + 'static)) -> Box<dyn Error + Send + Sync> {
+    chain(error).into()
+}
+
+/// An error's text and those of its causes, each of which says something new.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,48 @@
+#![doc = include_str!("../README.md")]
+
+mod cli;
+mod credentials;
+mod doctor;
+#[cfg(unix)]
+mod exec;
+mod failure;
+mod generate;
+mod inspect;
+mod signing;
+mod terminal;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command},
+    failure::Failure,
+};
+
+fn main() -> ExitCode {
+    // Usage errors end the program here, with exit code 2.
+    let outcome = run(Cli::parse().command);
+    outcome.unwrap_or_else(|failure| {
+        terminal::complain(&failure);
+        failure.exit_code()
+    })
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    // What needs a runtime waits for one thing at a time.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("no asynchronous runtime could be started").because(error))?;
+    match command {
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Doctor(arguments) => runtime.block_on(doctor::run(&arguments)),
+        #[cfg(unix)]
+        Command::Exec(arguments) => exec::run(&arguments, &runtime),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Man => generate::man(),
+        Command::Token(arguments) => runtime.block_on(token::run(&arguments)),
+    }
+}

@@ -1,0 +1,123 @@
+//! Which token is asked for, and signing it.
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use host_pattern::{Endpoint, EndpointKind, Region};
+use iam_token::{AuthToken, EksToken, ElastiCacheToken, MemoryDbToken, MskToken};
+use token_cache::Clock;
+use wrapper_iam::{IamTokens, SystemClock, TokenTarget};
+
+use crate::{
+    cli::{Service, TokenArguments},
+    credentials,
+    failure::Failure,
+};
+
+/// What a token is for, checked before any credentials are asked for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    Database(TokenTarget),
+    ElastiCache(ElastiCacheToken),
+    MemoryDb(MemoryDbToken),
+    Msk(MskToken),
+    Eks(EksToken),
+}
+
+impl Purpose {
+    /// Reads the arguments of `token`; those that the service has no use for are errors.
+    pub(crate) fn of(arguments: &TokenArguments) -> Result<Self, Failure> {
+        let TokenArguments { service, host, name, user, port, region, serverless, .. } = arguments;
+        let service = *service;
+        let by_host = matches!(service, Service::Rds | Service::Dsql);
+        let by_name = matches!(service, Service::Elasticache | Service::Memorydb | Service::Eks);
+        let has_user = !matches!(service, Service::Eks | Service::Msk);
+        superfluous("--host", host.is_some() && !by_host, service)?;
+        superfluous("--name", name.is_some() && !by_name, service)?;
+        superfluous("--user", user.is_some() && !has_user, service)?;
+        superfluous("--port", port.is_some() && service != Service::Rds, service)?;
+        superfluous("--serverless", *serverless && service != Service::Elasticache, service)?;
+
+        let given = |option: &str, value: &Option<String>| {
+            value.clone().ok_or_else(|| Failure::usage(format!("{} needs {option}", shown(service))))
+        };
+        if by_host {
+            let port = port.unwrap_or(arguments.engine.default_port());
+            let (host, user) = (given("--host", host)?, given("--user", user)?);
+            return database(service, &host, port, &user, region.as_deref()).map(Self::Database);
+        }
+        let region = Region::parse(&given("--region", region)?)
+            .map_err(|error| Failure::usage(format!("--region does not fit: {error}")))?;
+        let region = region.as_str();
+        Ok(match service {
+            Service::Elasticache => {
+                let recipe = ElastiCacheToken::new(&given("--name", name)?, &given("--user", user)?)?;
+                let recipe = if *serverless { recipe.serverless() } else { recipe };
+                Self::ElastiCache(recipe.region(region))
+            }
+            Service::Memorydb => Self::MemoryDb(
+                MemoryDbToken::new(&given("--name", name)?, &given("--user", user)?)?.region(region),
+            ),
+            Service::Eks => Self::Eks(EksToken::new(&given("--name", name)?)?.region(region)),
+            Service::Msk | Service::Rds | Service::Dsql => Self::Msk(MskToken::new().region(region)),
+        })
+    }
+
+    /// Loads credentials and signs.
+    pub(crate) async fn sign(&self, profile: Option<&str>) -> Result<AuthToken, Failure> {
+        let now = SystemClock.now();
+        let credentials = credentials::load(profile, now).await?;
+        Ok(match self {
+            Self::Database(target) => database_token(target, credentials).await?,
+            Self::ElastiCache(recipe) => recipe.sign(&credentials, now)?,
+            Self::MemoryDb(recipe) => recipe.sign(&credentials, now)?,
+            Self::Msk(recipe) => recipe.sign(&credentials, now)?,
+            Self::Eks(recipe) => recipe.sign(&credentials, now)?,
+        })
+    }
+}
+
+/// The target of a token for a database, with the region of its name unless another is given.
+pub(crate) fn database(
+    service: Service,
+    host: &str,
+    port: u16,
+    user: &str,
+    region: Option<&str>,
+) -> Result<TokenTarget, Failure> {
+    if let (Service::Dsql, Ok(endpoint)) = (service, Endpoint::parse(host))
+        && endpoint.kind() != EndpointKind::Dsql
+    {
+        return Err(Failure::new(format!(
+            "`{endpoint}` is no DSQL cluster ({}): leave out --service",
+            endpoint.kind()
+        )));
+    }
+    let target = match region {
+        Some(region) => TokenTarget::with_region(host, port, user, region),
+        None => TokenTarget::new(host, port, user),
+    };
+    target.map_err(|error| {
+        let hint = match error.kind() {
+            wrapper_core::ErrorKind::Region if region.is_none() => " (--region)",
+            wrapper_core::ErrorKind::Host => "; pass the endpoint's own name as --host",
+            _ => "",
+        };
+        let message = format!("{error}{hint}");
+        Failure::from(error.with_message(message))
+    })
+}
+
+async fn database_token(target: &TokenTarget, credentials: Credentials) -> Result<AuthToken, Failure> {
+    let provider = SharedCredentialsProvider::new(credentials);
+    Ok(IamTokens::builder().credentials_provider(provider).build()?.token(target).await?)
+}
+
+fn superfluous(option: &str, is_given: bool, service: Service) -> Result<(), Failure> {
+    if is_given {
+        return Err(Failure::usage(format!("{} has no use for {option}: leave it out", shown(service))));
+    }
+    Ok(())
+}
+
+fn shown(service: Service) -> String {
+    format!("--service {service:?}").to_lowercase()
+}

@@ -1,0 +1,116 @@
+//! `rds-iam token`.
+
+use std::{process::ExitCode, time::SystemTime};
+
+use iam_token::AuthToken;
+use serde::Serialize;
+use time::{UtcDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    cli::{Engine, Format, Service, TokenArguments},
+    failure::Failure,
+    signing::Purpose,
+    terminal,
+};
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Printed<'a> {
+    token: &'a str,
+    expires_at: String,
+    signed_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+}
+
+pub(crate) async fn run(arguments: &TokenArguments) -> Result<ExitCode, Failure> {
+    let purpose = Purpose::of(arguments)?;
+    let token = purpose.sign(arguments.profile.as_deref()).await?;
+    if terminal::answers_a_person() {
+        terminal::note("warning: this is a password; use it in $(…) rather than leave it on the screen");
+    }
+    let text = match arguments.format {
+        Format::Plain => format!("{}\n", token.expose()),
+        Format::Json => json(arguments, &purpose, &token)?,
+        Format::Env => environment(arguments, &purpose, &token),
+    };
+    terminal::answer(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json(arguments: &TokenArguments, purpose: &Purpose, token: &AuthToken) -> Result<String, Failure> {
+    let target = match purpose {
+        Purpose::Database(target) => Some(target),
+        _ => None,
+    };
+    let printed = Printed {
+        token: token.expose(),
+        expires_at: timestamp(token.expires_at()),
+        signed_at: timestamp(token.signed_at()),
+        host: target.map(|target| target.host()).or(arguments.name.as_deref()),
+        port: target.map(|target| target.port()).filter(|_| arguments.service == Service::Rds),
+        region: target.map(|target| target.region()).or(arguments.region.as_deref()),
+        user: arguments.user.as_deref(),
+    };
+    let text = serde_json::to_string(&printed)
+        .map_err(|error| Failure::new("the token cannot be written as json").because(error))?;
+    Ok(text + "\n")
+}
+
+fn environment(arguments: &TokenArguments, purpose: &Purpose, token: &AuthToken) -> String {
+    let mut variables = Vec::new();
+    let password = match (purpose, arguments.engine) {
+        (Purpose::Database(target), Engine::Mysql) => {
+            variables.push(("MYSQL_HOST", target.host().to_owned()));
+            variables.push(("MYSQL_TCP_PORT", target.port().to_string()));
+            "MYSQL_PWD"
+        }
+        (Purpose::Database(target), Engine::Postgres) => {
+            variables.push(("PGHOST", target.host().to_owned()));
+            variables.push(("PGPORT", target.port().to_string()));
+            variables.push(("PGUSER", target.user().to_owned()));
+            variables.push(("PGSSLMODE", "verify-full".to_owned()));
+            "PGPASSWORD"
+        }
+        (Purpose::ElastiCache(_) | Purpose::MemoryDb(_), _) => "REDISCLI_AUTH",
+        (Purpose::Eks(_) | Purpose::Msk(_), _) => "IAM_TOKEN",
+    };
+    variables.push((password, token.expose().to_owned()));
+    variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect()
+}
+
+/// Quotes a value for every POSIX shell.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+/// A time as RFC 3339 has it, to the second.
+pub(crate) fn timestamp(time: SystemTime) -> String {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let time = i64::try_from(seconds).ok().and_then(|seconds| UtcDateTime::from_unix_timestamp(seconds).ok());
+    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{seconds} s after 1970"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn quotes_survive_a_shell() {
+        assert_eq!(quoted("a'b $c"), r"'a'\''b $c'");
+    }
+
+    #[test]
+    fn timestamp_is_rfc3339() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_736_944_496_700);
+        assert_eq!(timestamp(time), "2025-01-15T12:34:56Z");
+    }
+}

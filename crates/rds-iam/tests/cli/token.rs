@@ -1,0 +1,174 @@
+//! `rds-iam token`.
+
+use crate::support::{HOST, USER, log_in, program, program_with, run, server, server_with, session_key};
+
+#[tokio::test]
+async fn plain_token_logs_in() {
+    let server = server_with(|builder| builder.access_key(session_key())).await;
+    let port = server.port().to_string();
+
+    let ran =
+        run(program_with(server.access_key()), ["token", "--host", HOST, "--user", USER, "--port", &port])
+            .await;
+
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    let token = ran.out.strip_suffix('\n').expect("one line");
+    assert!(!token.contains(char::is_whitespace));
+    log_in(&server, token).await;
+}
+
+#[tokio::test]
+async fn token_of_a_shell_logs_in() {
+    let server = server().await;
+    let script = format!(
+        "eval \"$({} token --host {HOST} --user {USER} --port {} --format env)\"; printf %s \"$PGPASSWORD|$PGHOST|$PGPORT|$PGUSER|$PGSSLMODE\"",
+        env!("CARGO_BIN_EXE_rds-iam"),
+        server.port()
+    );
+    let mut shell = tokio::process::Command::new("/bin/sh");
+    shell.env_clear().envs(server.access_key().env()).args(["-c", &script]);
+
+    let ran = run(shell, []).await;
+
+    let (token, rest) = ran.out.split_once('|').expect("token and the others");
+    assert_eq!(rest, format!("{HOST}|{}|{USER}|verify-full", server.port()));
+    log_in(&server, token).await;
+}
+
+#[tokio::test]
+async fn env_is_quoted() {
+    let key = session_key();
+
+    let ran =
+        run(program_with(&key), ["token", "--host", HOST, "--user", "o'hara $x", "--format", "env"]).await;
+
+    assert!(ran.out.contains("export PGUSER='o'\\''hara $x'\n"), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn mysql_has_its_own_port_and_variables() {
+    let key = session_key();
+    let arguments = ["token", "--host", HOST, "--user", USER, "--engine", "mysql", "--format", "env"];
+
+    let ran = run(program_with(&key), arguments).await;
+
+    assert!(ran.out.contains("export MYSQL_TCP_PORT='3306'\n"), "{}", ran.out);
+    assert!(ran.out.contains(&format!("export MYSQL_PWD='{HOST}:3306/?Action=connect")), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn json_says_what_the_token_is_for() {
+    let key = session_key();
+
+    let ran = run(program_with(&key), ["token", "--host", HOST, "--user", USER, "--format", "json"]).await;
+
+    let json: serde_json::Value = serde_json::from_str(&ran.out).expect("json");
+    assert_eq!(json["host"], HOST);
+    assert_eq!(json["port"], 5432);
+    assert_eq!(json["region"], "us-east-2");
+    assert_eq!(json["user"], USER);
+    assert!(json["token"].as_str().expect("text").starts_with(&format!("{HOST}:5432/?Action=connect")));
+    assert!(json["expires_at"].as_str().expect("text").ends_with('Z'));
+}
+
+macro_rules! service {
+    ($name:ident, [$($argument:expr),*], $begins:expr, $holds:expr) => {
+        #[tokio::test]
+        async fn $name() {
+            let ran = run(program_with(&session_key()), ["token", "--service", $($argument),*]).await;
+
+            assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+            assert!(ran.out.starts_with($begins), "{}", ran.out);
+            assert!(ran.out.contains($holds), "{}", ran.out);
+        }
+    };
+}
+
+const DSQL: &str = "foo0bar1baz2quux3quuux4abc.dsql.us-east-1.on.aws";
+
+service!(dsql_admin, ["dsql", "--host", DSQL, "--user", "admin"], DSQL, "Action=DbConnectAdmin&");
+service!(dsql_role, ["dsql", "--host", DSQL, "--user", "jane"], DSQL, "Action=DbConnect&");
+service!(
+    elasticache_serverless,
+    ["elasticache", "--name", "Orders", "--user", "jane", "--region", "us-east-2", "--serverless"],
+    "orders/?Action=connect",
+    "ResourceType=ServerlessCache"
+);
+service!(
+    memorydb,
+    ["memorydb", "--name", "orders", "--user", "jane", "--region", "us-east-2"],
+    "orders/?Action=connect&User=jane",
+    "%2Fmemorydb%2F"
+);
+service!(msk, ["msk", "--region", "us-east-2"], "aHR0cHM6Ly9rYWZrYS51cy1lYXN0LTI", "");
+service!(eks, ["eks", "--name", "blue", "--region", "us-east-2"], "k8s-aws-v1.", "");
+
+macro_rules! refused {
+    ($name:ident, $code:expr, [$($argument:expr),*], $says:expr) => {
+        #[tokio::test]
+        async fn $name() {
+            let ran = run(program_with(&session_key()), ["token", $($argument),*]).await;
+
+            assert_eq!((ran.code, ran.out.as_str()), (Some($code), ""));
+            assert!(ran.err.contains($says), "{}", ran.err);
+        }
+    };
+}
+
+refused!(host_missing, 2, ["--user", USER], "--service rds needs --host");
+refused!(user_missing, 2, ["--host", HOST], "--service rds needs --user");
+refused!(region_missing, 2, ["--service", "msk"], "--service msk needs --region");
+refused!(port_wrong, 2, ["--host", HOST, "--user", USER, "--port", "0"], "0 is not in 1..");
+refused!(region_wrong, 1, ["--host", HOST, "--user", USER, "--region", "mars"], "`mars` is no region");
+refused!(host_custom, 1, ["--host", "db.example", "--user", USER], "the endpoint's own name as --host");
+refused!(
+    user_superfluous,
+    2,
+    ["--service", "msk", "--region", "us-east-2", "--user", USER],
+    "no use for --user"
+);
+refused!(name_superfluous, 2, ["--host", HOST, "--user", USER, "--name", "db"], "no use for --name");
+refused!(dsql_elsewhere, 1, ["--service", "dsql", "--host", HOST, "--user", USER], "is no DSQL cluster");
+refused!(
+    global_writer_without_region,
+    1,
+    ["--host", "db.global-abc123.global.rds.amazonaws.com", "--user", USER],
+    "(--region)"
+);
+
+#[tokio::test]
+async fn credentials_missing() {
+    let ran = run(program(), ["token", "--host", HOST, "--user", USER]).await;
+
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(
+        ran.err.starts_with("error: the aws default chain has no credentials: set AWS_PROFILE"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn roots_missing() {
+    let mut command = program_with(&session_key());
+    command.env("SSL_CERT_FILE", "/dev/null");
+
+    let ran = run(command, ["token", "--host", HOST, "--user", USER]).await;
+
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.contains("install ca-certificates"), "{}", ran.err);
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn terminal_is_warned() {
+    let mut command = program_with(&session_key());
+    command.args(["token", "--host", HOST, "--user", USER]);
+
+    let ran = crate::support::on_a_terminal(command).await;
+
+    assert!(ran.out.starts_with(HOST), "{}", ran.out);
+    assert_eq!(ran.err.lines().count(), 1);
+    assert!(ran.err.starts_with("warning: this is a password"), "{}", ran.err);
+}
