@@ -37,25 +37,35 @@ impl DefaultChain {
     }
 
     async fn provider(&self) -> Result<&SharedCredentialsProvider> {
-        let load = async || {
-            let mut loader = aws_config::defaults(BehaviorVersion::latest());
-            if let Some(profile) = &self.profile {
-                loader = loader.profile_name(profile);
-            }
-            let config = loader.load().await;
-            let Some(profile) = &self.profile else {
-                return config.credentials_provider();
-            };
-            // In the chain the environment's keys would win over a profile that somebody named on purpose.
-            let provider_config = ProviderConfig::without_region().with_region(config.region().cloned());
-            let provider =
-                ProfileFileCredentialsProvider::builder().configure(&provider_config).profile_name(profile);
-            Some(SharedCredentialsProvider::new(provider.build()))
-        };
-        self.provider.get_or_init(load).await.as_ref().ok_or_else(|| {
+        let provider = self.provider.get_or_init(async || default_chain(self.profile.as_deref()).await).await;
+        provider.as_ref().ok_or_else(|| {
             failed(CredentialsFailure::NotConfigured, "the aws default chain has no source of credentials")
         })
     }
+}
+
+/// The AWS default chain of credentials or, with a profile, that profile alone; not cached.
+///
+/// In the chain the environment's keys would win over a profile that somebody named on purpose. `None` where the SDK
+/// has no source at all.
+///
+/// # Panics
+///
+/// The SDK's HTTP client panics on a machine without any trusted roots; in [`IamTokens`](crate::IamTokens) that is an error.
+#[cfg(feature = "default-chain")]
+pub async fn default_chain(profile: Option<&str>) -> Option<SharedCredentialsProvider> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    let config = loader.load().await;
+    let Some(profile) = profile else {
+        return config.credentials_provider();
+    };
+    let provider_config = ProviderConfig::without_region().with_region(config.region().cloned());
+    let provider =
+        ProfileFileCredentialsProvider::builder().configure(&provider_config).profile_name(profile);
+    Some(SharedCredentialsProvider::new(provider.build()))
 }
 
 impl Source {

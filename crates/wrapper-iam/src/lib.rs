@@ -10,6 +10,8 @@ mod target;
 mod tokens;
 
 pub use clock::SystemClock;
+#[cfg(feature = "default-chain")]
+pub use credentials::default_chain;
 pub use factory::{IAM_PARAMETERS, IamFactory};
 pub use plugin::{IamPlugin, IamSettings};
 pub use stats::Stats;

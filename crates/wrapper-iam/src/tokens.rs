@@ -209,7 +209,10 @@ fn fetch_error(error: FetchError<Error>) -> Error {
             CredentialsFailure::Expired,
             "the credentials that the source gave have already expired: renew the session, and check the clock",
         ),
-        FetchError::Panicked => failed(CredentialsFailure::Failed, "the source of aws credentials panicked"),
+        FetchError::Panicked => failed(
+            CredentialsFailure::Failed,
+            "the source of aws credentials panicked, as the aws sdk does where a machine trusts no certificate authority: install ca-certificates",
+        ),
         error => {
             failed(CredentialsFailure::Failed, "the aws credentials could not be renewed").with_source(error)
         }
