@@ -7,10 +7,9 @@
 
 use std::process::ExitCode;
 
-use examples::{HOST, Result, USER, argument, plugins_with, tokens};
+use examples::{Result, argument, embedded_mysql};
 use mysql_async::prelude::Queryable;
-use rds_testkit::MysqlServer;
-use rds_wrapper::{mysql::Connector, plugins, resolver_fn};
+use rds_wrapper::{mysql::Connector, plugins};
 
 const USAGE: &str = "usage: mysql [--url mysql://user@endpoint/database?plugins=iam]";
 
@@ -23,14 +22,7 @@ async fn mysql() -> Result {
     if let Some(url) = argument("--url", USAGE)? {
         return query(&Connector::from_url(&url, plugins())?).await;
     }
-    let server = MysqlServer::builder().host(HOST).region("us-east-2").user(USER).start().await?;
-    let address = server.addr().ip();
-    // No DNS knows the embedded server's RDS-like name, and no platform its certificate authority.
-    let connector = Connector::builder(plugins_with(&tokens(server.access_key())?))
-        .url(format!("mysql://{USER}@{HOST}:{}/app?plugins=iam", server.port()))
-        .resolver(resolver_fn(move |_| Ok(vec![address])))
-        .root_certificates(server.ca_pem())
-        .build()?;
+    let (_server, _, connector) = embedded_mysql("").await?;
     query(&connector).await
 }
 

@@ -1,17 +1,20 @@
 //! Connects by IAM token, twice, and shows what happened.
 //!
-//! Without arguments it starts a server on this machine that checks tokens as RDS does. Against a real database:
+//! Without arguments it starts a PostgreSQL server on this machine that checks tokens as RDS does; with
+//! `--engine mysql` a MySQL server. Against a real database, with AWS credentials where the AWS command line finds them:
 //! `--url 'postgres://jane@db.abc123.us-east-2.rds.amazonaws.com/app?plugins=iam&sslrootcert=global-bundle.pem'`,
-//! with AWS credentials where the AWS command line finds them.
+//! or `mysql://…`.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
 use std::process::ExitCode;
 
-use examples::{Result, argument, embedded, embedded_url, plugins_with};
-use rds_wrapper::{Clock, Endpoint, IamTokens, SystemClock, pg::Connector};
+use examples::{Result, embedded, embedded_mysql, embedded_url, option_and_value, plugins_with};
+use mysql_async::prelude::Queryable;
+use rds_wrapper::{Clock, Endpoint, IamTokens, SystemClock, mysql, pg};
 
-const USAGE: &str = "usage: quickstart [--url postgres://user@endpoint/database?plugins=iam]";
+const USAGE: &str =
+    "usage: quickstart [--engine postgres|mysql] or [--url postgres://user@endpoint/database?plugins=iam]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -19,25 +22,42 @@ async fn main() -> ExitCode {
 }
 
 async fn quickstart() -> Result {
-    match argument("--url", USAGE)? {
-        Some(url) => connect_twice(&url, &IamTokens::builder().build()?).await,
-        None => {
+    let given = option_and_value(USAGE)?;
+    match given.as_ref().map(|(option, value)| (option.as_str(), value.as_str())) {
+        None | Some(("--engine", "postgres")) => {
             let (server, tokens) = embedded().await?;
             println!("server     embedded, on {}", server.addr());
-            connect_twice(&embedded_url(&server), &tokens).await
+            let connector = pg::Connector::from_url(&embedded_url(&server), plugins_with(&tokens))?;
+            connect_twice(Database::Postgres(connector), &tokens).await
         }
+        Some(("--engine", "mysql")) => {
+            let (server, tokens, connector) = embedded_mysql("").await?;
+            println!("server     embedded, on {}", server.addr());
+            connect_twice(Database::Mysql(connector), &tokens).await
+        }
+        Some(("--url", url)) => {
+            let tokens = IamTokens::builder().build()?;
+            let database = match url.split_once("://") {
+                Some(("mysql", _)) => {
+                    Database::Mysql(mysql::Connector::from_url(url, plugins_with(&tokens))?)
+                }
+                _ => Database::Postgres(pg::Connector::from_url(url, plugins_with(&tokens))?),
+            };
+            connect_twice(database, &tokens).await
+        }
+        Some(_) => Err(USAGE.into()),
     }
 }
 
-async fn connect_twice(url: &str, tokens: &IamTokens) -> Result {
-    let connector = Connector::from_url(url, plugins_with(tokens))?;
-    for (host, port) in connector.hosts() {
-        describe(host, port, connector.user(), tokens).await?;
+async fn connect_twice(database: Database, tokens: &IamTokens) -> Result {
+    let (hosts, user) = database.describe();
+    for (host, port) in hosts {
+        describe(&host, port, &user, tokens).await?;
     }
-    println!("answer     {}", ask(&connector).await?);
+    println!("answer     {}", database.ask().await?);
 
     let before = tokens.stats();
-    ask(&connector).await?;
+    database.ask().await?;
     let after = tokens.stats();
     println!(
         "again      second connect: {} tokens signed, {} taken from the cache, {} calls for credentials in all",
@@ -60,13 +80,45 @@ async fn describe(host: &str, port: u16, user: &str, tokens: &IamTokens) -> Resu
     Ok(())
 }
 
-/// Opens a connection, asks one question, and closes it.
-async fn ask(connector: &Connector) -> Result<String> {
-    let (client, connection) = connector.connect().await?;
-    let task = tokio::spawn(connection);
-    let user: String = client.query_one("SELECT current_user", &[]).await?.get(0);
-    let version: String = client.query_one("SELECT version()", &[]).await?.get(0);
-    drop(client);
-    task.await??;
-    Ok(format!("logged in as `{user}` at {version}"))
+/// Either driver's connector.
+enum Database {
+    Mysql(mysql::Connector),
+    Postgres(pg::Connector),
+}
+
+impl Database {
+    fn describe(&self) -> (Vec<(String, u16)>, String) {
+        let owned = |(host, port): (&str, u16)| (host.to_owned(), port);
+        match self {
+            Database::Mysql(connector) => {
+                (connector.hosts().map(owned).collect(), connector.user().to_owned())
+            }
+            Database::Postgres(connector) => {
+                (connector.hosts().map(owned).collect(), connector.user().to_owned())
+            }
+        }
+    }
+
+    /// Opens a connection, asks who is logged in at what server, and closes it.
+    async fn ask(&self) -> Result<String> {
+        let (user, version) = match self {
+            Database::Mysql(connector) => {
+                let mut connection = connector.connect().await?;
+                let row: Option<(String, String)> =
+                    connection.query_first("SELECT CURRENT_USER(), VERSION()").await?;
+                connection.disconnect().await?;
+                row.ok_or("the server gave no answer")?
+            }
+            Database::Postgres(connector) => {
+                let (client, connection) = connector.connect().await?;
+                let task = tokio::spawn(connection);
+                let user: String = client.query_one("SELECT current_user", &[]).await?.get(0);
+                let version: String = client.query_one("SELECT version()", &[]).await?.get(0);
+                drop(client);
+                task.await??;
+                (user, version)
+            }
+        };
+        Ok(format!("logged in as `{user}` at {version}"))
+    }
 }

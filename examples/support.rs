@@ -3,8 +3,10 @@
 use std::{error::Error, process::ExitCode, time::SystemTime};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use rds_testkit::{AccessKey, PostgresServer};
-use rds_wrapper::{AuthToken, Clock, IamFactory, IamTokens, Registry, SystemClock, plugins};
+use rds_testkit::{AccessKey, MysqlServer, PostgresServer};
+use rds_wrapper::{
+    AuthToken, Clock, IamFactory, IamTokens, Registry, SystemClock, mysql, plugins, resolver_fn,
+};
 
 /// The result of an example.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -53,6 +55,23 @@ pub fn embedded_url(server: &PostgresServer) -> String {
     format!("postgres://{USER}@{HOST}:{}/app?hostaddr=127.0.0.1&sslrootcert={ca}&plugins=iam", server.port())
 }
 
+/// Starts a MySQL server of the same kind, and gives a connector to it and the tokens that it uses.
+///
+/// # Errors
+///
+/// The reason why it did not start.
+pub async fn embedded_mysql(parameters: &str) -> Result<(MysqlServer, IamTokens, mysql::Connector)> {
+    let server = MysqlServer::builder().host(HOST).region("us-east-2").user(USER).start().await?;
+    let (address, tokens) = (server.addr().ip(), tokens(server.access_key())?);
+    // No DNS knows the embedded server's RDS-like name, and no platform its certificate authority.
+    let connector = mysql::Connector::builder(plugins_with(&tokens))
+        .url(format!("mysql://{USER}@{HOST}:{}/app?plugins=iam{parameters}", server.port()))
+        .resolver(resolver_fn(move |_| Ok(vec![address])))
+        .root_certificates(server.ca_pem())
+        .build()?;
+    Ok((server, tokens, connector))
+}
+
 /// The built-in plugins, `iam` with the given tokens.
 pub fn plugins_with<C: Send + 'static>(tokens: &IamTokens) -> Registry<C> {
     plugins().with(IamFactory::new(tokens.clone()))
@@ -64,10 +83,23 @@ pub fn plugins_with<C: Send + 'static>(tokens: &IamTokens) -> Registry<C> {
 ///
 /// The usage.
 pub fn argument(option: &str, usage: &str) -> Result<Option<String>> {
+    match option_and_value(usage)? {
+        None => Ok(None),
+        Some((name, value)) if name == option => Ok(Some(value)),
+        Some(_) => Err(usage.into()),
+    }
+}
+
+/// The one option and its value that a program was given.
+///
+/// # Errors
+///
+/// The usage, for anything else.
+pub fn option_and_value(usage: &str) -> Result<Option<(String, String)>> {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next(), arguments.next(), arguments.next()) {
         (None, _, _) => Ok(None),
-        (Some(name), Some(value), None) if name == option => Ok(Some(value)),
+        (Some(name), Some(value), None) => Ok(Some((name, value))),
         _ => Err(usage.into()),
     }
 }

@@ -2,6 +2,7 @@
 
 use e2e::{HOST, Rig, USER};
 use rds_testkit::AccessKey;
+use rds_wrapper::{Clock, SystemClock};
 use tokio::process::Command;
 
 async fn connect(rig: &Rig, arguments: &[&str], environment: &[(&str, &str)]) -> String {
@@ -22,10 +23,8 @@ async fn connect(rig: &Rig, arguments: &[&str], environment: &[(&str, &str)]) ->
 async fn rig() -> Rig {
     let keys = ["AKIAENV", "AKIADEV"].map(|id| AccessKey::new(id, "secret").allow(USER));
     let [environment, profile] = keys;
-    Rig::start_with(|server| {
-        server.access_key(environment).access_key(profile).clock(std::time::SystemTime::now)
-    })
-    .await
+    Rig::start_with(|server| server.access_key(environment).access_key(profile).clock(|| SystemClock.now()))
+        .await
 }
 
 /// The access key of the one login that there was.

@@ -1,7 +1,5 @@
 //! Logins by token at an RDS-like MySQL server, right and wrong.
 
-#![expect(clippy::expect_used, reason = "the helpers of tests are tests too")]
-
 use std::time::Duration;
 
 use e2e::{

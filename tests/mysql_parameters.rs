@@ -1,7 +1,5 @@
 //! Every parameter of the MySQL adapter, right and wrong: what comes of it, or the message.
 
-#![expect(clippy::expect_used, reason = "the helpers of tests are tests too")]
-
 use e2e::{HOST, mysql::Rig};
 use mysql_async::{Conn, OptsBuilder, SslOpts};
 use rds_wrapper::{Error, ErrorKind, Registry, Value, mysql::Connector, plugins};

@@ -1,7 +1,5 @@
 //! No secret in anything that is said on the way to MySQL, at TRACE, by any crate.
 
-#![expect(clippy::expect_used, reason = "the helpers of tests are tests too")]
-
 use std::{
     io,
     sync::{Arc, Mutex},

@@ -29,7 +29,8 @@ fn parameter_table_matches_the_declarations() {
     let (found, after) = rest.split_once(END).expect("the table has its end");
     let table = table();
     if std::env::var_os("UPDATE_README").is_some() {
-        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).expect("the README can be written");
+        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}"))
+            .expect("the README can be written");
         return;
     }
     assert_eq!(found, table, "run UPDATE_README=1 cargo test -p e2e --test readme");

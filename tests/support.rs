@@ -1,7 +1,5 @@
 //! An RDS-like server, a source of credentials and a clock, for tests across the crates.
 
-#![expect(clippy::expect_used, reason = "a rig that does not stand fails the test")]
-
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr},

@@ -1,0 +1,44 @@
+//! A pool of MySQL connections that outlives its first token: every physical connection gets a fresh one.
+
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
+use std::process::ExitCode;
+
+use deadpool::managed::Pool;
+use examples::{Result, argument, embedded_mysql};
+use mysql_async::prelude::Queryable;
+use rds_wrapper::{
+    mysql::{Connector, MysqlManager},
+    plugins,
+};
+
+const USAGE: &str = "usage: pool_mysql [--url mysql://user@endpoint/database?plugins=iam]";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    examples::run(pool_mysql()).await
+}
+
+async fn pool_mysql() -> Result {
+    if let Some(url) = argument("--url", USAGE)? {
+        return use_pool(&Connector::from_url(&url, plugins())?).await;
+    }
+    // A token that is never used twice stands for one that has expired in the meantime.
+    let (server, tokens, connector) = embedded_mysql("&iamTokenExpiration=0").await?;
+    use_pool(&connector).await?;
+    println!("{} tokens signed, {} logins refused", tokens.stats().signed, server.refused());
+    Ok(())
+}
+
+async fn use_pool(connector: &Connector) -> Result {
+    // After a failover no connection keeps leading to the former writer.
+    let pool = Pool::<MysqlManager>::builder(connector.pool_manager().expect_writer()).max_size(4).build()?;
+    let mut held = Vec::new();
+    for number in 1..=4 {
+        let mut connection = pool.get().await?;
+        let user: Option<String> = connection.query_first("SELECT CURRENT_USER()").await?;
+        println!("connection {number} is logged in as `{}`", user.unwrap_or_default());
+        held.push(connection);
+    }
+    Ok(())
+}
