@@ -1,0 +1,223 @@
+//! Building a pool.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use sqlx::pool::PoolOptions;
+use wrapper_core::{
+    ConnectRequest, Error, ErrorKind, Needs, Parameters, Plugin, Registry, Result, ServerName, Settings,
+    TlsMode, Value, read_roots,
+};
+use wrapper_iam::{IamFactory, IamPlugin, IamTokens, TokenTarget};
+
+use crate::{
+    Engine, FreshPool,
+    engine::Options,
+    place::{Place, Source, read_map, read_url},
+    refresher::{Refresher, Supply},
+    roots,
+};
+
+/// Builds a [`FreshPool`].
+///
+/// The plugin `iam` is always on. What is set here is locked: a URL or map that says otherwise is an error.
+pub struct FreshPoolBuilder<D: Engine> {
+    source: Given,
+    parameters: Vec<(String, Value)>,
+    tokens: Option<IamTokens>,
+    pem: Vec<String>,
+    pool: PoolOptions<D>,
+    adjust: Adjust<D>,
+}
+
+enum Given {
+    Map(Vec<(String, Value)>),
+    Url(String),
+}
+
+type Adjust<D> = Box<dyn FnOnce(Options<D>) -> Options<D> + Send>;
+
+impl<D: Engine> FreshPoolBuilder<D> {
+    pub(crate) fn new() -> Self {
+        Self {
+            source: Given::Url(String::new()),
+            parameters: Vec::new(),
+            tokens: None,
+            pem: Vec::new(),
+            pool: PoolOptions::new(),
+            adjust: Box::new(|options| options),
+        }
+    }
+
+    /// Takes the configuration from a URL, in place of one given before.
+    ///
+    /// The URL is trusted input: whoever writes it decides where the program connects to.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.source = Given::Url(url.into());
+        self
+    }
+
+    /// Takes the configuration from a map, such as one read by serde, in place of one given before.
+    ///
+    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and the driver's.
+    #[must_use]
+    pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<Value>,
+    {
+        self.source = Given::Map(map.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
+        self
+    }
+
+    /// Sets one of the wrapper's parameters in code.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.parameters.push((name.into(), value.into()));
+        self
+    }
+
+    /// Takes the tokens from here in place of the AWS default chain; pools and connectors may share them.
+    #[must_use]
+    pub fn tokens(mut self, tokens: IamTokens) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
+        self.pem.push(pem.into());
+        self
+    }
+
+    /// Sets the size, the timeouts and the callbacks of the pool.
+    #[must_use]
+    pub fn pool_options(mut self, options: PoolOptions<D>) -> Self {
+        self.pool = options;
+        self
+    }
+
+    /// Adjusts the driver's connect options where a URL cannot, as for the logging of statements.
+    ///
+    /// Host, port, user, database, password and TLS are set afterwards, whatever is said of them here.
+    #[must_use]
+    pub fn connect_options(mut self, adjust: impl FnOnce(Options<D>) -> Options<D> + Send + 'static) -> Self {
+        self.adjust = Box::new(adjust);
+        self
+    }
+
+    /// Builds the pool with its first token, in the current tokio runtime; no connection is opened yet, unless the pool's
+    /// options ask for some.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names the parameter and the remedy; a credentials error if there is no token.
+    pub async fn build(self) -> Result<FreshPool<D>> {
+        let registry: Registry<()> = Registry::new().with(match &self.tokens {
+            Some(tokens) => IamFactory::new(tokens.clone()),
+            None => IamFactory::default(),
+        });
+        let mut given = Parameters::new();
+        for (name, value) in self.parameters {
+            if !registry.declares(&name) {
+                return Err(registry.unknown_parameter(&name, &[]));
+            }
+            given.set(&name, value)?;
+        }
+        given.set("plugins", IamPlugin::CODE)?;
+        let Source { place, query } = match self.source {
+            Given::Map(pairs) => read_map::<D>(pairs, &registry, &mut given)?,
+            Given::Url(url) => read_url::<D>(&url, &registry, &mut given)?,
+        };
+        let (plugins, settings) = registry.build(&given, 1)?;
+        let target = target(&settings, &place)?;
+        check(&settings, &place, &target, &plugins)?;
+        let roots = roots::pem(&read_roots(&settings, &self.pem)?)?;
+        let template = D::template((self.adjust)(options::<D>(&query)?), &place, roots)?;
+
+        let tokens = match self.tokens {
+            Some(tokens) => tokens,
+            None => default_tokens(&settings)?,
+        };
+        let max_age = settings.integer("iamTokenExpiration").and_then(|seconds| u64::try_from(seconds).ok());
+        let supply = Supply::new(tokens, target, max_age.map(Duration::from_secs));
+        let token = supply.token().await?;
+        let first = D::with_password(template.clone(), token.expose());
+        let pool = self.pool.connect_lazy_with(first);
+        Ok(FreshPool::new(Refresher::start(pool, template, supply, token)))
+    }
+}
+
+/// What the token is signed for.
+fn target(settings: &Settings, place: &Place) -> Result<TokenTarget> {
+    let host = settings.text("iamHost").unwrap_or(&place.host);
+    let port = settings.integer("iamDefaultPort").and_then(|port| u16::try_from(port).ok());
+    let port = port.unwrap_or(place.port);
+    match settings.text("iamRegion") {
+        Some(region) => TokenTarget::with_region(host, port, &place.user, region),
+        None => TokenTarget::new(host, port, &place.user),
+    }
+}
+
+fn check(
+    settings: &Settings,
+    place: &Place,
+    target: &TokenTarget,
+    plugins: &[Arc<dyn Plugin<()>>],
+) -> Result<()> {
+    TlsMode::read(settings, Needs::TOKEN)?;
+    for name in ["clusterInstanceHostPattern", "wrapperConnectTimeout"] {
+        if settings.text(name).is_some() || settings.integer(name).is_some() {
+            return Err(configuration(format!(
+                "`{name}` has no effect on a pool of sqlx, which bounds a connect by `acquire_timeout`: leave it out"
+            )));
+        }
+    }
+    let mut request = ConnectRequest::new(&place.host, place.port, &place.user);
+    let verified = settings.text("tlsServerName").unwrap_or(target.host());
+    if let Some(name) = settings.text("tlsServerName") {
+        request = request.with_server_name(match settings.is_set_in_code("tlsServerName") {
+            true => ServerName::from_code(name),
+            false => ServerName::from_configuration(name),
+        });
+    }
+    plugins.iter().try_for_each(|plugin| plugin.check(&request))?;
+    let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    if bare(verified) != bare(&place.host) {
+        return Err(configuration(format!(
+            "`{}` is dialled and the certificate must carry `{verified}`, but sqlx verifies the name that it dials: use `{verified}` as the host, or take wrapper-pg or wrapper-mysql, which keep the two apart",
+            place.host.escape_debug()
+        )));
+    }
+    Ok(())
+}
+
+/// The driver's own reading of its options. The user and the password keep it from looking for a password file.
+fn options<D: Engine>(query: &str) -> Result<Options<D>> {
+    format!("{}://x:x@x/?{}{query}", D::SCHEMES[0], D::RESET).parse().map_err(|error: sqlx::Error| {
+        configuration("an option of the driver in the configuration has a value that it does not take")
+            .with_source(error)
+    })
+}
+
+fn default_tokens(settings: &Settings) -> Result<IamTokens> {
+    match settings.text("awsProfile") {
+        Some(profile) => IamTokens::builder().profile(profile).build(),
+        None => IamTokens::builder().build(),
+    }
+}
+
+fn configuration(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+impl<D: Engine> fmt::Debug for FreshPoolBuilder<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FreshPoolBuilder").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[cfg(all(feature = "mysql", feature = "postgres"))]
+mod tests;

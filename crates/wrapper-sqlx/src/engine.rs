@@ -1,0 +1,56 @@
+//! What differs between the drivers.
+
+use sqlx::{Connection, Database};
+
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+
+/// A driver's connect options.
+pub(crate) type Options<D> = <<D as Database>::Connection as Connection>::Options;
+
+/// A driver whose pools can be kept fresh: `sqlx::Postgres` or `sqlx::MySql`, by feature.
+pub trait Engine: sealed::Driver {}
+
+impl<D: sealed::Driver> Engine for D {}
+
+pub(crate) mod sealed {
+    use sqlx::Database;
+    use wrapper_core::Result;
+
+    use super::Options;
+    use crate::place::Place;
+
+    /// The part of an engine that only this crate calls and writes.
+    pub trait Driver: Database {
+        /// The URL schemes, the usual one first.
+        const SCHEMES: &'static [&'static str];
+
+        /// The port where a configuration names none.
+        const DEFAULT_PORT: u16;
+
+        /// The names in a URL's query that sqlx understands and that do not say where to connect to or how to verify it.
+        const NAMES: &'static [&'static str];
+
+        /// Whether names of the form `options[…]` are understood too.
+        const TAKES_OPTIONS: bool;
+
+        /// What stands first in a query so that it holds nothing of the environment.
+        const RESET: &'static str;
+
+        /// Sets everything but the password, over options that hold what the configuration says beyond it.
+        fn template(options: Options<Self>, place: &Place, roots: Vec<u8>) -> Result<Options<Self>>;
+
+        /// Sets the password.
+        fn with_password(options: Options<Self>, password: &str) -> Options<Self>;
+    }
+}
+
+/// An error for a unix socket that the program's own options name.
+fn socket() -> wrapper_core::Error {
+    wrapper_core::Error::new(
+        wrapper_core::ErrorKind::Configuration,
+        "the connect options name a unix socket, over which there is no tls and no login by token: leave it out",
+    )
+}

@@ -1,0 +1,50 @@
+//! MySQL and MariaDB.
+
+use sqlx::{
+    MySql,
+    mysql::{MySqlConnectOptions, MySqlSslMode},
+};
+use wrapper_core::Result;
+
+use super::{sealed::Driver, socket};
+use crate::place::Place;
+
+impl Driver for MySql {
+    const SCHEMES: &'static [&'static str] = &["mysql", "mariadb"];
+    const DEFAULT_PORT: u16 = 3306;
+    const NAMES: &'static [&'static str] = &[
+        "charset",
+        "collation",
+        "ssl-cert",
+        "ssl-key",
+        "sslcert",
+        "sslkey",
+        "statement-cache-capacity",
+        "time-zone",
+        "timezone",
+    ];
+    const TAKES_OPTIONS: bool = false;
+    const RESET: &'static str = "";
+
+    fn template(options: MySqlConnectOptions, place: &Place, roots: Vec<u8>) -> Result<MySqlConnectOptions> {
+        if options.get_socket().is_some() {
+            return Err(socket());
+        }
+        let options = options
+            .host(&place.host)
+            .port(place.port)
+            .username(&place.user)
+            .ssl_mode(MySqlSslMode::VerifyIdentity)
+            .ssl_ca_from_pem(roots)
+            // A token travels as it is: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html
+            .enable_cleartext_plugin(true);
+        Ok(match &place.database {
+            Some(database) => options.database(database),
+            None => options,
+        })
+    }
+
+    fn with_password(options: MySqlConnectOptions, password: &str) -> MySqlConnectOptions {
+        options.password(password)
+    }
+}

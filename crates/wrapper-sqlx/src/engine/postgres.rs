@@ -1,0 +1,56 @@
+//! PostgreSQL.
+
+use std::env;
+
+use sqlx::{
+    Postgres,
+    postgres::{PgConnectOptions, PgSslMode},
+};
+use wrapper_core::{Error, ErrorKind, Result};
+
+use super::{sealed::Driver, socket};
+use crate::place::Place;
+
+/// Variables that sqlx reads into options which it offers no way to take back.
+const STICKY: &[&str] = &["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
+
+impl Driver for Postgres {
+    const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
+    const DEFAULT_PORT: u16 = 5432;
+    const NAMES: &'static [&'static str] = &[
+        "application_name",
+        "options",
+        "ssl-cert",
+        "ssl-key",
+        "sslcert",
+        "sslkey",
+        "statement-cache-capacity",
+    ];
+    const TAKES_OPTIONS: bool = true;
+    // sqlx prefills every field from PG* variables; an empty name is the server's default.
+    const RESET: &'static str = "application_name=&";
+
+    fn template(options: PgConnectOptions, place: &Place, roots: Vec<u8>) -> Result<PgConnectOptions> {
+        if let Some(name) = STICKY.iter().find(|name| env::var_os(name).is_some()) {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!("sqlx adds what `{name}` in the environment says to every connection: unset it"),
+            ));
+        }
+        if options.get_socket().is_some() {
+            return Err(socket());
+        }
+        Ok(options
+            .host(&place.host)
+            .port(place.port)
+            .username(&place.user)
+            // Without a name the server takes the user's: https://www.postgresql.org/docs/current/protocol-message-formats.html
+            .database(place.database.as_ref().unwrap_or(&place.user))
+            .ssl_mode(PgSslMode::VerifyFull)
+            .ssl_root_cert_from_pem(roots))
+    }
+
+    fn with_password(options: PgConnectOptions, password: &str) -> PgConnectOptions {
+        options.password(password)
+    }
+}

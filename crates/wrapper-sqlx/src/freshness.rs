@@ -1,0 +1,25 @@
+//! What is known of a pool's token.
+
+use std::time::SystemTime;
+
+use wrapper_core::Error;
+
+/// Tells how fresh the token is with which a pool opens its next connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Freshness {
+    /// When the token was last looked at, by the timer or by `ensure_fresh`.
+    pub checked_at: SystemTime,
+    /// When the token ends.
+    pub expires_at: SystemTime,
+    /// Checks in a row that brought no token; 0 is good.
+    pub failures: u64,
+    /// Whether the pool is still being looked after; `false` once it is closed.
+    pub is_running: bool,
+    /// Why the last check brought no token, while `failures` is not 0.
+    pub last_error: Option<Error>,
+    /// How often the pool was given another token.
+    pub renewals: u64,
+    /// When the token was signed.
+    pub signed_at: SystemTime,
+}

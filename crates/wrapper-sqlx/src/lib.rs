@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod engine;
+mod freshness;
+mod place;
+mod pool;
+mod refresher;
+mod roots;
+
+pub use builder::FreshPoolBuilder;
+pub use engine::Engine;
+pub use freshness::Freshness;
+pub use pool::FreshPool;
+#[cfg(feature = "mysql")]
+pub use pool::MySqlFreshPool;
+#[cfg(feature = "postgres")]
+pub use pool::PgFreshPool;
+
+#[cfg(not(any(feature = "mysql", feature = "postgres")))]
+compile_error!("wrapper-sqlx needs a driver: enable the feature `postgres` or `mysql`");

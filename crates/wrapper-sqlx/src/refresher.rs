@@ -1,0 +1,161 @@
+//! Giving a pool its next token in time.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use iam_token::AuthToken;
+use sqlx::Pool;
+use wrapper_core::{Error, Result};
+use wrapper_iam::{IamTokens, TokenTarget};
+
+use crate::{
+    Freshness,
+    engine::{Engine, Options},
+};
+
+/// How often the token is looked at. A token is at hand for a minute more at least, so that three checks may come to nothing.
+const CHECK_EVERY: Duration = Duration::from_secs(15);
+
+/// The age at which a token is replaced: the ten minutes that it has left bridge an outage of the source of credentials.
+const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// Where the tokens of a pool come from.
+#[derive(Debug)]
+pub(crate) struct Supply {
+    pub(crate) tokens: IamTokens,
+    pub(crate) target: TokenTarget,
+    max_age: Duration,
+}
+
+impl Supply {
+    pub(crate) fn new(tokens: IamTokens, target: TokenTarget, max_age: Option<Duration>) -> Self {
+        Self { tokens, target, max_age: max_age.map_or(RENEW_AFTER, |max_age| max_age.min(RENEW_AFTER)) }
+    }
+
+    pub(crate) async fn token(&self) -> Result<AuthToken> {
+        self.tokens.token_within(&self.target, self.max_age).await
+    }
+
+    fn now(&self) -> SystemTime {
+        self.tokens.clock().now()
+    }
+}
+
+/// Keeps the connect options of one pool fresh.
+pub(crate) struct Refresher<D: Engine> {
+    pool: Pool<D>,
+    template: Options<D>,
+    supply: Supply,
+    /// Held for the length of a check, so that an older token never replaces a newer one.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+struct State {
+    token: AuthToken,
+    checked_at: SystemTime,
+    failures: u64,
+    is_running: bool,
+    last_error: Option<Error>,
+    renewals: u64,
+}
+
+impl<D: Engine> Refresher<D> {
+    /// Takes charge of a pool that was opened with `token`, until it is closed.
+    pub(crate) fn start(pool: Pool<D>, template: Options<D>, supply: Supply, token: AuthToken) -> Arc<Self> {
+        let state = State {
+            token,
+            checked_at: supply.now(),
+            failures: 0,
+            is_running: true,
+            last_error: None,
+            renewals: 0,
+        };
+        let turn = tokio::sync::Mutex::new(());
+        let refresher = Arc::new(Self { pool, template, supply, turn, state: Mutex::new(state) });
+        tokio::spawn(Arc::clone(&refresher).run());
+        refresher
+    }
+
+    async fn run(self: Arc<Self>) {
+        let mut closed = self.pool.close_event();
+        let clock = self.supply.tokens.clock();
+        loop {
+            let check = async {
+                // A clock that was set back must not put the next check off.
+                let last = self.state().checked_at.min(clock.now());
+                clock.sleep_until(last + CHECK_EVERY).await;
+                // A failure is in the state, and the next check tries again.
+                drop(self.refresh().await);
+            };
+            if closed.do_until(check).await.is_err() {
+                break;
+            }
+        }
+        self.state().is_running = false;
+        tracing::debug!(host = self.supply.target.host(), "pool closed, its token is left as it is");
+    }
+
+    /// Gives the pool a token that has a while to live; an error only if the one that it has is past its end.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        let fetched = self.supply.token().await;
+        let now = self.supply.now();
+        let mut state = self.state();
+        state.checked_at = now;
+        match fetched {
+            Ok(token) => {
+                state.failures = 0;
+                state.last_error = None;
+                if token.expose() != state.token.expose() {
+                    self.pool.set_connect_options(D::with_password(self.template.clone(), token.expose()));
+                    state.token = token;
+                    state.renewals += 1;
+                    tracing::debug!(host = self.supply.target.host(), "pool given a new token");
+                }
+                Ok(())
+            }
+            Err(error) => {
+                state.failures += 1;
+                state.last_error = Some(error.clone());
+                let (host, failures) = (self.supply.target.host(), state.failures);
+                tracing::warn!(host, failures, %error, "no new token for the pool");
+                if now < state.token.expires_at() { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    pub(crate) fn freshness(&self) -> Freshness {
+        let state = self.state();
+        Freshness {
+            checked_at: state.checked_at,
+            expires_at: state.token.expires_at(),
+            failures: state.failures,
+            is_running: state.is_running,
+            last_error: state.last_error.clone(),
+            renewals: state.renewals,
+            signed_at: state.token.signed_at(),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool<D> {
+        &self.pool
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// The driver's own `Debug` of connect options prints the password.
+impl<D: Engine> fmt::Debug for Refresher<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refresher")
+            .field("pool", &self.pool)
+            .field("target", &self.supply.target)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,21 @@
+//! The roots to trust, as sqlx takes them.
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use wrapper_core::{Result, Roots};
+
+/// Puts all bundles together, once each of their certificates has been read.
+pub(crate) fn pem(roots: &Roots) -> Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    for bundle in roots.bundles() {
+        for certificate in CertificateDer::pem_slice_iter(bundle.pem().as_bytes()) {
+            let certificate = certificate.map_err(|error| bundle.bad(error))?;
+            RootCertStore::empty().add(certificate).map_err(|error| bundle.bad(error))?;
+        }
+        pem.extend_from_slice(bundle.pem().as_bytes());
+        pem.push(b'\n');
+    }
+    Ok(pem)
+}

@@ -1,0 +1,47 @@
+//! A sqlx pool that outlives its first token: its connect options are kept fresh.
+
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
+use std::process::ExitCode;
+
+use examples::{HOST, Result, USER, argument, tokens};
+use rds_testkit::PostgresServer;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use wrapper_sqlx::PgFreshPool;
+
+const USAGE: &str = "usage: pool_sqlx [--url postgres://user@endpoint/database]";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    examples::run(pool_sqlx()).await
+}
+
+async fn pool_sqlx() -> Result {
+    if let Some(url) = argument("--url", USAGE)? {
+        return use_pool(&PgFreshPool::from_url(&url).await?).await;
+    }
+    // sqlx verifies the name that it dials, so the embedded server has a certificate for `localhost` too.
+    let server = PostgresServer::builder().host(HOST).host("localhost").user(USER).start().await?;
+    let fresh = PgFreshPool::builder()
+        .url(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", server.port()))
+        .parameter("tlsServerName", "localhost")
+        .root_certificates(server.ca_pem())
+        .tokens(tokens(server.access_key())?)
+        .pool_options(PgPoolOptions::new().max_connections(4))
+        .build()
+        .await?;
+    use_pool(&fresh).await
+}
+
+async fn use_pool(fresh: &PgFreshPool) -> Result {
+    // The plain pool: for sqlx itself, and for sea-orm's `SqlxPostgresConnector::from_sqlx_postgres_pool`.
+    let pool: PgPool = fresh.pool().clone();
+    // Where the program may have been frozen, as in a Lambda function that is invoked again.
+    fresh.ensure_fresh().await?;
+    let user: String = sqlx::query_scalar("SELECT current_user").fetch_one(&pool).await?;
+    println!("logged in as `{user}`");
+    let left = fresh.freshness().expires_at.duration_since(fresh.freshness().checked_at)?;
+    println!("the next connection finds a token that is good for {} s more", left.as_secs());
+    pool.close().await;
+    Ok(())
+}

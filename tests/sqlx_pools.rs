@@ -1,0 +1,407 @@
+//! sqlx pools that outlive their first token.
+//!
+//! sqlx verifies the name that it dials, and no endpoint's name leads to this machine: the servers answer to `localhost` too, and the
+//! tests choose that as the certificate's name in code.
+
+use std::{process::Command, time::Duration};
+
+use e2e::{HOST, Rig, RigOf, USER, mysql};
+use rds_testkit::{Fault, ServerError};
+use rds_wrapper::{CredentialsFailure, ErrorKind};
+use sqlx::{
+    Connection,
+    mysql::MySqlPoolOptions,
+    pool::PoolOptions,
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+};
+use token_cache::ManualClock;
+use wrapper_sqlx::{Engine, FreshPool, FreshPoolBuilder, MySqlFreshPool, PgFreshPool};
+
+const CHECK: Duration = Duration::from_secs(15);
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn postgres() -> Rig {
+    Rig::start_with(|server| server.host("localhost")).await
+}
+
+async fn mysql() -> mysql::Rig {
+    mysql::Rig::start_with(|server| server.host("localhost")).await
+}
+
+fn builder<D: Engine, S>(rig: &RigOf<S>, scheme: &str, port: u16, ca: &str) -> FreshPoolBuilder<D> {
+    FreshPool::builder()
+        .url(format!("{scheme}://{USER}@localhost:{port}/app?plugins=iam&iamHost={HOST}"))
+        .parameter("tlsServerName", "localhost")
+        .root_certificates(ca)
+        .tokens(rig.tokens.clone())
+        .pool_options(PoolOptions::new().max_connections(20).acquire_timeout(Duration::from_secs(5)))
+}
+
+async fn pg_pool(rig: &Rig) -> PgFreshPool {
+    builder(rig, "postgres", rig.server.port(), rig.server.ca_pem()).build().await.expect("builds")
+}
+
+async fn mysql_pool(rig: &mysql::Rig) -> MySqlFreshPool {
+    builder(rig, "mysql", rig.server.port(), rig.server.ca_pem()).build().await.expect("builds")
+}
+
+/// Opens physical connections, one beside the other, and closes them.
+async fn log_in<D: Engine>(pool: &FreshPool<D>, connections: usize) {
+    let mut held = Vec::new();
+    for _ in 0..connections {
+        held.push(pool.pool().acquire().await.expect("is let in"));
+    }
+    for mut connection in held {
+        connection.ping().await.expect("is alive");
+        connection.close().await.expect("closes");
+    }
+}
+
+/// Lets the tasks run until something holds.
+async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..1_000_000 {
+        if holds() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never came to hold");
+}
+
+/// Moves the clock in the steps of the timer and lets each check take place.
+async fn pass<D: Engine>(pool: &FreshPool<D>, clock: &ManualClock, time: Duration) {
+    let end = clock.now() + time;
+    while clock.now() < end {
+        clock.advance(CHECK);
+        until(|| pool.freshness().checked_at == clock.now()).await;
+    }
+}
+
+async fn outlives_its_token<D: Engine>(pool: &FreshPool<D>, clock: &ManualClock) {
+    log_in(pool, 2).await;
+    for round in 1..=3 {
+        clock.advance(16 * MINUTE);
+        until(|| pool.freshness().renewals == round).await;
+        log_in(pool, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn postgres_pool_outlives_its_token_without_a_refusal() {
+    let rig = postgres().await;
+    let pool = pg_pool(&rig).await;
+
+    outlives_its_token(&pool, &rig.clock).await;
+
+    assert_eq!((rig.server.accepted(), rig.server.refused()), (8, 0));
+}
+
+#[tokio::test]
+async fn mysql_pool_outlives_its_token_without_a_refusal() {
+    let rig = mysql().await;
+    let pool = mysql_pool(&rig).await;
+
+    outlives_its_token(&pool, &rig.clock).await;
+
+    assert_eq!((rig.server.accepted(), rig.server.refused()), (8, 0));
+}
+
+#[tokio::test]
+async fn postgres_pool_is_a_plain_one() {
+    let rig = postgres().await;
+    let fresh = pg_pool(&rig).await;
+    let pool: sqlx::PgPool = fresh.pool().clone();
+
+    let user: String = sqlx::query_scalar("SELECT current_user").fetch_one(&pool).await.expect("is answered");
+
+    assert_eq!(user, USER);
+}
+
+#[tokio::test]
+async fn mysql_pool_is_a_plain_one() {
+    let rig = mysql().await;
+    let fresh = mysql_pool(&rig).await;
+    let pool: sqlx::MySqlPool = fresh.pool().clone();
+
+    let user: String =
+        sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&pool).await.expect("is answered");
+
+    assert_eq!(user, format!("{USER}@%"));
+}
+
+#[tokio::test]
+async fn failing_source_goes_unnoticed_for_nine_minutes_at_any_time() {
+    for healthy in (0..=24).step_by(2) {
+        let rig = postgres().await;
+        let pool = pg_pool(&rig).await;
+        pass(&pool, &rig.clock, healthy * MINUTE).await;
+
+        rig.source.fail();
+        for _ in 0..9 {
+            pass(&pool, &rig.clock, MINUTE).await;
+            log_in(&pool, 1).await;
+            pool.ensure_fresh().await.expect("the pool has a living token");
+        }
+
+        assert_eq!((rig.server.accepted(), rig.server.refused()), (9, 0), "from minute {healthy}");
+    }
+}
+
+#[tokio::test]
+async fn source_that_comes_back_is_used_again() {
+    let rig = postgres().await;
+    let pool = pg_pool(&rig).await;
+    rig.source.fail();
+    pass(&pool, &rig.clock, 40 * MINUTE).await;
+    let state = pool.freshness();
+    let error = state.last_error.expect("is kept");
+    assert!(matches!(error.kind(), ErrorKind::Credentials(CredentialsFailure::Failed)), "{error}");
+    assert!(state.failures > 0 && state.expires_at < rig.clock.now());
+    let error = pool.ensure_fresh().await.expect_err("the token is past its end");
+    assert!(matches!(error.kind(), ErrorKind::Credentials(_)), "{error}");
+
+    rig.source.set(&rig.server.access_key().clone(), None);
+    pass(&pool, &rig.clock, CHECK).await;
+    log_in(&pool, 1).await;
+
+    let state = pool.freshness();
+    assert!((state.failures, state.last_error.is_none(), state.is_running) == (0, true, true));
+    assert_eq!(rig.server.refused(), 0);
+}
+
+#[tokio::test]
+async fn closed_pool_is_left_alone() {
+    let rig = postgres().await;
+    let pool = pg_pool(&rig).await;
+    log_in(&pool, 1).await;
+    assert!(pool.freshness().is_running);
+
+    pool.pool().close().await;
+    until(|| !pool.freshness().is_running).await;
+    let (signed, calls) = (rig.tokens.stats().signed, rig.source.calls());
+    for _ in 0..20 {
+        rig.clock.advance(16 * MINUTE);
+        tokio::task::yield_now().await;
+    }
+
+    assert_eq!((rig.tokens.stats().signed, rig.source.calls()), (signed, calls));
+    assert_eq!(pool.freshness().renewals, 0);
+}
+
+#[tokio::test]
+async fn program_that_wakes_from_a_freeze_asks_for_a_fresh_token() {
+    let rig = postgres().await;
+    let pool = pg_pool(&rig).await;
+    rig.clock.advance(16 * MINUTE);
+
+    // No task has run since, as when a machine wakes.
+    pool.ensure_fresh().await.expect("is renewed");
+    log_in(&pool, 1).await;
+
+    assert_eq!(rig.server.refused(), 0);
+}
+
+#[tokio::test]
+async fn clock_that_was_set_back_puts_no_check_off() {
+    let rig = postgres().await;
+    let pool = pg_pool(&rig).await;
+    rig.clock.set(rig.clock.now() - 60 * MINUTE);
+    // The task sets its timer now, by the clock as it is.
+    tokio::task::yield_now().await;
+
+    pass(&pool, &rig.clock, CHECK).await;
+    log_in(&pool, 1).await;
+
+    assert_eq!((pool.freshness().renewals, rig.server.refused()), (1, 0));
+}
+
+#[tokio::test]
+async fn token_is_signed_again_at_five_minutes_and_not_before() {
+    let rig = postgres().await;
+    let pool = pg_pool(&rig).await;
+
+    pass(&pool, &rig.clock, 4 * MINUTE).await;
+    for _ in 0..100 {
+        pool.ensure_fresh().await.expect("is fresh");
+    }
+
+    assert_eq!((rig.tokens.stats().signed, pool.freshness().renewals), (1, 0));
+    pass(&pool, &rig.clock, MINUTE).await;
+    assert_eq!((rig.tokens.stats().signed, pool.freshness().renewals), (2, 1));
+}
+
+#[tokio::test]
+async fn token_expiration_makes_the_pool_renew_earlier() {
+    let rig = postgres().await;
+    let pool: PgFreshPool = builder(&rig, "postgres", rig.server.port(), rig.server.ca_pem())
+        .parameter("iamTokenExpiration", 60)
+        .build()
+        .await
+        .expect("builds");
+
+    pass(&pool, &rig.clock, 4 * MINUTE).await;
+
+    assert_eq!(pool.freshness().renewals, 4);
+}
+
+#[tokio::test]
+async fn refused_login_is_not_tried_again() {
+    let rig = postgres().await;
+    let pool = pg_pool(&rig).await;
+    rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
+
+    let error = pool.pool().acquire().await.expect_err("refused");
+
+    assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("28000"));
+    assert_eq!(rig.server.refused(), 1);
+}
+
+#[tokio::test]
+async fn certificate_for_another_name_gets_no_token() {
+    let postgres = Rig::start().await;
+    let pool: PgFreshPool = builder(&postgres, "postgres", postgres.server.port(), postgres.server.ca_pem())
+        .build()
+        .await
+        .expect("builds");
+    pool.pool().acquire().await.expect_err("the certificate carries another name");
+    assert_eq!(postgres.server.wait_for_attempts(1).await[0].password_len, 0);
+
+    let mysql = mysql::Rig::start().await;
+    let pool: MySqlFreshPool =
+        builder(&mysql, "mysql", mysql.server.port(), mysql.server.ca_pem()).build().await.expect("builds");
+    pool.pool().acquire().await.expect_err("the certificate carries another name");
+    assert_eq!(mysql.server.wait_for_attempts(1).await[0].password_len, 0);
+}
+
+#[tokio::test]
+async fn server_without_tls_gets_no_token() {
+    let postgres = postgres().await;
+    postgres.server.inject_always(Fault::NoTls);
+    pg_pool(&postgres).await.pool().acquire().await.expect_err("no tls");
+    assert_eq!(postgres.server.wait_for_attempts(1).await[0].password_len, 0);
+
+    let mysql = mysql().await;
+    mysql.server.inject_always(Fault::NoTls);
+    mysql_pool(&mysql).await.pool().acquire().await.expect_err("no tls");
+    assert_eq!(mysql.server.wait_for_attempts(1).await[0].password_len, 0);
+    assert!(mysql.server.clear_text().is_empty());
+}
+
+#[tokio::test]
+async fn debug_shows_no_token() {
+    let rig = postgres().await;
+    let pool = pg_pool(&rig).await;
+
+    let said = format!("{pool:?} {:?} {:?}", pool.freshness(), pool.pool());
+
+    assert!(said.contains(HOST) && !said.contains("X-Amz"), "{said}");
+}
+
+/// Run with an environment of its own by the two tests below, which tell by their exit what became of it.
+#[tokio::test]
+#[ignore = "run by other tests, in a process of its own"]
+async fn pool_in_an_environment() {
+    let rig = postgres().await;
+    let pool: Result<PgFreshPool, _> =
+        builder(&rig, "postgres", rig.server.port(), rig.server.ca_pem()).build().await;
+    let pool = pool.unwrap_or_else(|error| panic!("not built: {error}"));
+    log_in(&pool, 1).await;
+    let options = pool.pool().connect_options();
+    assert_eq!((options.get_host(), options.get_port()), ("localhost", rig.server.port()));
+    assert_eq!((options.get_username(), options.get_database()), (USER, Some("app")));
+    assert_eq!(options.get_application_name(), Some(""));
+    assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
+}
+
+fn in_environment(variables: &[(&str, &str)]) -> (bool, String) {
+    let output = Command::new(std::env::current_exe().expect("a test is a program"))
+        .args(["--ignored", "--exact", "pool_in_an_environment"])
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), said.into_owned())
+}
+
+#[test]
+fn environment_does_not_count() {
+    let (success, said) = in_environment(&[
+        ("PGAPPNAME", "surprise"),
+        ("PGDATABASE", "surprise"),
+        ("PGHOST", "192.0.2.1"),
+        ("PGHOSTADDR", "192.0.2.1"),
+        ("PGPASSWORD", "surprise"),
+        ("PGPORT", "1"),
+        ("PGSSLMODE", "disable"),
+        ("PGSSLROOTCERT", "/no/such/file"),
+        ("PGUSER", "surprise"),
+    ]);
+
+    assert!(success && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+fn environment_that_cannot_be_undone_is_an_error() {
+    for name in ["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"] {
+        let (success, said) = in_environment(&[(name, "surprise")]);
+
+        assert!(!success && said.contains(&format!("`{name}` in the environment")), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn options_of_the_program_and_of_the_url_reach_the_driver() {
+    let rig = postgres().await;
+    let url = format!(
+        "postgres://{USER}:ignored@localhost:{}/app?application_name=shop%20floor&iamHost={HOST}&options=-c%20geqo%3Doff",
+        rig.server.port()
+    );
+    let pool: PgFreshPool = builder(&rig, "postgres", 0, rig.server.ca_pem())
+        .url(url)
+        .connect_options(|options: PgConnectOptions| options.host("elsewhere").ssl_mode(PgSslMode::Disable))
+        .pool_options(PgPoolOptions::new().max_connections(3))
+        .build()
+        .await
+        .expect("builds");
+
+    let options = pool.pool().connect_options();
+    assert_eq!(options.get_application_name(), Some("shop floor"));
+    assert_eq!(options.get_options(), Some("-c geqo=off"));
+    assert_eq!(options.get_host(), "localhost");
+    assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
+    assert_eq!(pool.pool().options().get_max_connections(), 3);
+    log_in(&pool, 1).await;
+
+    let rig = mysql().await;
+    let map = [
+        ("host", "localhost".to_owned()),
+        ("port", rig.server.port().to_string()),
+        ("user", USER.to_owned()),
+        ("iamHost", HOST.to_owned()),
+        ("charset", "latin1".to_owned()),
+        ("ssl.ca", rig.server.ca_pem().to_owned()),
+    ];
+    let pool: MySqlFreshPool = FreshPool::builder()
+        .map(map)
+        .parameter("tlsServerName", "localhost")
+        .tokens(rig.tokens.clone())
+        .pool_options(MySqlPoolOptions::new().max_connections(3))
+        .build()
+        .await
+        .expect("builds");
+
+    let options = pool.pool().connect_options();
+    assert_eq!((options.get_charset(), options.get_database()), ("latin1", None));
+    log_in(&pool, 1).await;
+}
+
+#[tokio::test]
+async fn pools_share_the_tokens_of_one_source() {
+    let rig = postgres().await;
+    let (first, second) = (pg_pool(&rig).await, pg_pool(&rig).await);
+
+    log_in(&first, 1).await;
+    log_in(&second, 1).await;
+
+    assert_eq!((rig.source.calls(), rig.tokens.stats().signed), (1, 1));
+}
