@@ -1,32 +1,12 @@
 //! Logins by token at an RDS-like PostgreSQL server, right and wrong.
 
-use std::time::Duration;
+use e2e::{Rig, USER, log_in};
+use rds_testkit::{AccessKey, Refusal};
 
-use e2e::{HOST, Rig, USER, chain, log_in};
-use rds_testkit::{AccessKey, Outcome, Refusal};
-use rds_wrapper::{Error, ErrorKind};
+#[path = "login_cases.rs"]
+mod cases;
 
-/// Expects one refused login with this reason on the server's side.
-#[track_caller]
-fn refused(rig: &Rig, error: &Error, reason: Refusal) {
-    let outcomes: Vec<_> = rig.server.attempts().iter().map(|attempt| attempt.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Refused(reason)], "{}", chain(error));
-    assert_eq!(error.kind(), ErrorKind::Login, "{}", chain(error));
-}
-
-#[tokio::test]
-async fn token_ok() {
-    let rig = Rig::start().await;
-    let connector = rig.connector();
-
-    assert_eq!(log_in(&connector).await.expect("is let in"), USER);
-    assert_eq!(log_in(&connector).await.expect("is let in again"), USER);
-
-    let stats = rig.tokens.stats();
-    assert_eq!((stats.signed, stats.hits, rig.source.calls()), (1, 1, 1));
-    assert!(rig.server.attempts().iter().all(|attempt| attempt.tls));
-    assert_eq!(rig.server.attempts()[0].server_name.as_deref(), Some(HOST));
-}
+use cases::refused;
 
 #[tokio::test]
 async fn session_token_of_1400_bytes_ok() {
@@ -35,101 +15,6 @@ async fn session_token_of_1400_bytes_ok() {
 
     assert_eq!(log_in(&rig.connector()).await.expect("is let in"), USER);
     assert!(rig.server.attempts()[0].password_len > 1_400);
-}
-
-#[tokio::test]
-async fn token_is_signed_for_every_connect_when_reuse_is_off() {
-    let rig = Rig::start().await;
-    let connector = rig.builder(rig.url() + "&iamTokenExpiration=0").build().expect("builds");
-
-    for _ in 0..3 {
-        log_in(&connector).await.expect("is let in");
-    }
-
-    assert_eq!(rig.tokens.stats().signed, 3);
-}
-
-#[tokio::test]
-async fn expired_token_is_renewed_before_connect() {
-    let rig = Rig::start().await;
-    let connector = rig.connector();
-    log_in(&connector).await.expect("is let in");
-
-    rig.clock.advance(Duration::from_secs(16 * 60));
-
-    log_in(&connector).await.expect("is let in with a new token");
-    assert_eq!(rig.server.refused(), 0);
-    assert_eq!(rig.tokens.stats().signed, 2);
-}
-
-#[tokio::test]
-async fn expired_token_wrong() {
-    let rig = Rig::start().await;
-    // The server's clock alone runs ahead.
-    rig.server.advance(Duration::from_secs(15 * 60 + 1));
-
-    let error = log_in(&rig.connector()).await.expect_err("is too old");
-
-    refused(&rig, &error, Refusal::Expired);
-    assert!(error.to_string().contains("this machine's clock"), "{error}");
-}
-
-#[tokio::test]
-async fn user_wrong() {
-    let key = AccessKey::new("AKIAEXAMPLE", "secret").allow("bob");
-    let rig = Rig::start_with(|server| server.access_key(key)).await;
-
-    let error = log_in(&rig.connector()).await.expect_err("the policy does not name the user");
-
-    refused(&rig, &error, Refusal::Policy);
-    assert!(error.to_string().contains("rds-db:connect"), "{error}");
-}
-
-#[tokio::test]
-async fn host_wrong() {
-    let rig = Rig::start().await;
-    // The name is one that the certificate covers, so that the login is reached.
-    let url = rig.url() + "&iamHost=other.abc123.us-east-2.rds.amazonaws.com&tlsServerName=" + HOST;
-
-    let error = log_in(&rig.builder(url).build().expect("builds")).await.expect_err("signed elsewhere");
-
-    refused(&rig, &error, Refusal::WrongHost);
-    assert!(error.to_string().contains("other.abc123.us-east-2.rds.amazonaws.com"), "{error}");
-}
-
-#[tokio::test]
-async fn port_wrong() {
-    let rig = Rig::start().await;
-
-    let connector = rig.builder(rig.url() + "&iamDefaultPort=1").build().expect("builds");
-    let error = log_in(&connector).await.expect_err("signed for another port");
-
-    refused(&rig, &error, Refusal::WrongPort);
-    assert!(error.to_string().contains(&format!("`{HOST}:1`")), "{error}");
-}
-
-#[tokio::test]
-async fn region_wrong_is_named_first() {
-    let rig = Rig::start().await;
-
-    let connector = rig.builder(rig.url() + "&iamRegion=eu-west-1").build().expect("builds");
-    let error = log_in(&connector).await.expect_err("signed for another region");
-
-    refused(&rig, &error, Refusal::WrongRegion);
-    assert!(
-        error.to_string().contains("(1) `iamRegion` is eu-west-1 but the name says us-east-2"),
-        "{error}"
-    );
-}
-
-#[tokio::test]
-async fn signature_wrong() {
-    let rig = Rig::start().await;
-    rig.source.set(&AccessKey::new(rig.server.access_key().access_key_id(), "tampered"), None);
-
-    let error = log_in(&rig.connector()).await.expect_err("does not verify");
-
-    refused(&rig, &error, Refusal::Signature);
 }
 
 #[tokio::test]
@@ -142,91 +27,4 @@ async fn grant_missing() {
     refused(&rig, &error, Refusal::WrongPassword);
     assert!(error.to_string().contains("lacks the role rds_iam"), "{error}");
     assert_eq!(rig.tokens.stats().retries, 0);
-}
-
-#[tokio::test]
-async fn credentials_missing() {
-    let rig = Rig::start().await;
-    rig.source.fail();
-
-    let error = log_in(&rig.connector()).await.expect_err("nothing to sign with");
-
-    assert!(matches!(error.kind(), ErrorKind::Credentials(_)), "{}", chain(&error));
-    assert!(rig.server.attempts().is_empty(), "nothing was sent");
-}
-
-#[tokio::test]
-async fn stale_cached_token_is_retried_once() {
-    let rig = Rig::start().await;
-    let connector = rig.connector();
-    log_in(&connector).await.expect("is let in");
-    // The credentials are rotated and the old ones revoked; the token in the cache is stale.
-    let rotated = AccessKey::new("AKIAROTATED", "new secret").allow(USER);
-    rig.server.authority().add_key(rotated.clone());
-    rig.server.authority().revoke_key(rig.server.access_key().access_key_id());
-    rig.source.set(&rotated, None);
-    rig.clock.advance(Duration::from_secs(120));
-
-    assert_eq!(log_in(&connector).await.expect("one refusal, one reload, and in"), USER);
-
-    assert_eq!((rig.server.accepted(), rig.server.refused()), (2, 1));
-    let stats = rig.tokens.stats();
-    assert_eq!((stats.signed, stats.retries, rig.source.calls()), (2, 1, 2));
-}
-
-#[tokio::test]
-async fn stale_cached_token_is_reported_when_the_new_one_is_refused_too() {
-    let rig = Rig::start().await;
-    let connector = rig.connector();
-    log_in(&connector).await.expect("is let in");
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
-    rig.clock.advance(Duration::from_secs(120));
-
-    let error = log_in(&connector).await.expect_err("the policy has changed");
-
-    assert_eq!(rig.server.refused(), 2);
-    assert!(error.to_string().contains("a second and new token as the one before it"), "{error}");
-}
-
-#[tokio::test]
-async fn fresh_token_is_never_retried() {
-    let rig = Rig::start().await;
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
-
-    log_in(&rig.connector()).await.expect_err("refused");
-
-    assert_eq!(rig.server.refused(), 1);
-    assert_eq!(rig.tokens.stats().retries, 0);
-}
-
-#[tokio::test]
-async fn token_accepted_a_moment_ago_is_not_retried() {
-    let rig = Rig::start().await;
-    let connector = rig.connector();
-    log_in(&connector).await.expect("is let in");
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
-    rig.clock.advance(Duration::from_secs(30));
-
-    let error = log_in(&connector).await.expect_err("throttled, or the policy has changed");
-
-    assert_eq!(rig.server.refused(), 1);
-    assert!(error.to_string().contains("last accepted 30 s ago"), "{error}");
-    assert!(error.to_string().contains("(1) throttling"), "{error}");
-    assert!(error.to_string().contains("(2) the iam policy"), "{error}");
-}
-
-#[tokio::test]
-async fn token_never_outlives_its_credentials() {
-    let rig = Rig::start().await;
-    let key = rig.server.access_key().clone();
-    rig.source.set(&key, Some(rig.clock.now() + Duration::from_secs(5 * 60)));
-    let connector = rig.connector();
-    log_in(&connector).await.expect("is let in");
-
-    rig.clock.advance(Duration::from_secs(4 * 60 + 30));
-    let later = rig.clock.now() + Duration::from_secs(3600);
-    rig.source.set(&key, Some(later));
-
-    log_in(&connector).await.expect("is let in");
-    assert_eq!(rig.tokens.stats().signed, 2, "signed anew half a minute before the credentials' end");
 }
