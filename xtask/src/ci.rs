@@ -30,6 +30,7 @@ pub(crate) fn run(with_tests: bool) -> Result<()> {
         ("clippy", clippy),
         ("clippy with all features", clippy_all_features),
         ("features", features::check),
+        ("tests with other features", tests_of_alternatives),
         ("docs", docs),
         ("examples", examples),
         ("licences, bans, sources", deny),
@@ -74,6 +75,18 @@ fn clippy_all_features(workspace: &Workspace) -> Result<()> {
         }
     }
     process::run(deny_warnings(&mut clippy))
+}
+
+/// Tests each package with those of its exclusive features that its defaults leave out, which no run of the workspace sees.
+fn tests_of_alternatives(workspace: &Workspace) -> Result<()> {
+    for package in workspace.members() {
+        for feature in features::alternatives(package) {
+            let mut test = process::cargo(workspace.root());
+            test.args(["test", "--package", package.name.as_str(), "--no-default-features"]);
+            process::run(test.args(["--features", &feature]))?;
+        }
+    }
+    Ok(())
 }
 
 fn docs(workspace: &Workspace) -> Result<()> {

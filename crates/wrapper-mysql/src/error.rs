@@ -2,7 +2,9 @@
 
 use std::io;
 
-use mysql_async::{DriverError, Error as MysqlError, IoError, TlsError};
+#[cfg(feature = "native-tls")]
+use mysql_async::TlsError;
+use mysql_async::{DriverError, Error as MysqlError, IoError};
 use wrapper_core::{
     ConnectRequest, Error, ErrorKind, Roots, ServerError, TlsFailure, explain_tls_failure, printable,
 };
@@ -20,9 +22,15 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
             let explained = explain_tls_failure(failure, request.tls_name(), roots);
             match error {
                 // The driver's error would only say the same once more.
+                #[cfg(feature = "native-tls")]
                 TlsError::TlsError(error) => explained.with_source(error),
                 error => explained.with_source(error),
             }
+        }
+        #[cfg(feature = "rustls")]
+        MysqlError::Io(IoError::Io(error)) if is_of_rustls(&error) => {
+            explain_tls_failure(TlsFailure::from_text(&error.to_string()), request.tls_name(), roots)
+                .with_source(error)
         }
         MysqlError::Io(IoError::Io(error)) => io_error(error, request),
         MysqlError::Driver(DriverError::NoClientSslFlagFromServer) => {
@@ -51,6 +59,12 @@ fn refused(answer: &mysql_async::ServerError, request: &ConnectRequest) -> Error
     let (kind, stale) = classify(answer.code, &answer.message);
     let error = Error::refused(kind, source, request, remedy(kind, answer.code));
     if stale { error.with_stale_password() } else { error }
+}
+
+/// Whether a handshake failed: rustls packs its errors into those of the stream.
+#[cfg(feature = "rustls")]
+fn is_of_rustls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 fn io_error(error: io::Error, request: &ConnectRequest) -> Error {

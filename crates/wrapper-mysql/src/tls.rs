@@ -3,10 +3,19 @@
 use mysql_async::{Opts, SslOpts};
 use wrapper_core::{Error, ErrorKind, Needs, Result, Roots, Settings, TlsMode, Transport, Value, read_roots};
 
-mod native;
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+#[path = "tls/native.rs"]
+mod stack;
+#[cfg(feature = "rustls")]
+#[path = "tls/rustls_stack.rs"]
+mod stack;
 
-#[cfg(not(feature = "native-tls"))]
-compile_error!("wrapper-mysql needs a TLS stack: enable the feature `native-tls`");
+#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
+compile_error!("wrapper-mysql needs a TLS stack: enable the feature `native-tls` or `rustls`");
+#[cfg(all(feature = "native-tls", feature = "rustls"))]
+compile_error!(
+    "wrapper-mysql takes one TLS stack, as the driver does: for `rustls` switch the default features off"
+);
 
 /// The driver's own parameters about TLS, which are read here so that TLS is set up in one place.
 #[derive(Clone, Debug, Default)]
@@ -115,12 +124,15 @@ impl Tls {
             }
             return Ok(Self { opts: None, roots, transport: Transport::Unverified });
         }
-        native::check(&roots)?;
+        stack::check(&roots)?;
         let mut certificates = own.map(|own| own.root_certs().to_vec()).unwrap_or_default();
+        if roots.uses_system() {
+            certificates.extend(stack::platform_roots().into_iter().map(Into::into));
+        }
         certificates.extend(roots.bundles().iter().map(|bundle| bundle.pem().as_bytes().to_vec().into()));
         let opts = SslOpts::default()
             .with_root_certs(certificates)
-            .with_disable_built_in_roots(!roots.uses_system())
+            .with_disable_built_in_roots(!(roots.uses_system() && stack::HAS_PLATFORM_ROOTS))
             .with_danger_accept_invalid_certs(switches.verify_ca == Some(false))
             .with_danger_skip_domain_validation(switches.verify_identity == Some(false))
             .with_danger_tls_hostname_override(overridden.map(str::to_owned))

@@ -44,6 +44,12 @@ pub(super) fn are_exclusive(package: &Package) -> bool {
     !exclusive(package).is_empty()
 }
 
+/// The exclusive features of a package that its defaults leave out.
+pub(super) fn alternatives(package: &Package) -> Vec<String> {
+    let on = enabled(package, &["default".to_owned()]);
+    exclusive(package).into_iter().flatten().filter(|name| !on.contains(name)).collect()
+}
+
 #[derive(Debug, PartialEq)]
 enum Features {
     Default,

@@ -26,12 +26,33 @@ impl TlsFailure {
         let text = text.to_lowercase();
         let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
         // In this order: OpenSSL adds a general "certificate verify failed" to each.
-        if says(&["has expired", "not yet valid", "cert_e_expired", "validity period"]) {
+        if says(&[
+            "has expired",
+            "certificate expired",
+            "not yet valid",
+            "not valid yet",
+            "cert_e_expired",
+            "validity period",
+        ]) {
             Self::Expired
-        } else if says(&["hostname mismatch", "ip address mismatch", "host name", "cn_no_match", "hostname"])
-        {
+        } else if says(&[
+            "hostname mismatch",
+            "ip address mismatch",
+            "host name",
+            "cn_no_match",
+            "hostname",
+            "not valid for name",
+        ]) {
             Self::WrongName
-        } else if says(&["issuer certificate", "self-signed", "self signed", "untrusted", "not trusted"]) {
+        } else if says(&[
+            "issuer certificate",
+            "self-signed",
+            "self signed",
+            "untrusted",
+            "not trusted",
+            "unknownissuer",
+            "badsignature",
+        ]) {
             Self::UnknownIssuer
         } else {
             Self::Other
@@ -164,5 +185,16 @@ mod tests {
         says(TlsFailure::WrongName, proxy, &Roots::system(), &["`tlsServerName`", "default endpoint"]);
         says(TlsFailure::WrongName, "10.0.0.1", &Roots::system(), &["iamHost"]);
         says(TlsFailure::WrongName, "db.abc.us-east-2.rds.amazonaws.com", &Roots::system(), &["tunnel"]);
+    }
+
+    #[test]
+    fn reasons_in_the_words_of_rustls_are_read() {
+        let check = |text: &str, failure| assert_eq!(TlsFailure::from_text(text), failure, "{text}");
+
+        check("invalid peer certificate: UnknownIssuer", TlsFailure::UnknownIssuer);
+        check("invalid peer certificate: BadSignature", TlsFailure::UnknownIssuer);
+        check("invalid peer certificate: certificate expired: verification time", TlsFailure::Expired);
+        check("invalid peer certificate: certificate not valid for name \"db\"", TlsFailure::WrongName);
+        check("received fatal alert: HandshakeFailure", TlsFailure::Other);
     }
 }
