@@ -244,3 +244,29 @@ async fn profile_beside_own_credentials_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("`awsProfile`"), "{error}");
 }
+
+#[tokio::test]
+async fn guide_knows_the_messages() {
+    let guide = include_str!("../crates/rds-wrapper/TROUBLESHOOTING.md");
+    let messages = guide.split("## The server does not").next().expect("the section about building");
+    let rows: Vec<_> =
+        messages.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let errors = [
+        Connector::from_url("postgres://jane@db.example/app?plugins=iam", registry()),
+        Connector::from_url(
+            "postgres://jane@db.global-abc123.global.rds.amazonaws.com/app?plugins=iam",
+            registry(),
+        ),
+        build("nonsense=1"),
+        build("iamRegion=us-east-2"),
+        build("plugins=iam&sslmode=prefer"),
+        build("plugins=iam&tlsServerName=db.evil.example"),
+        build("plugins=iam&channel_binding=require"),
+    ];
+    let said: Vec<_> = errors.into_iter().map(|error| error.expect_err("wrong").to_string()).collect();
+
+    assert_eq!(rows.len(), said.len());
+    for (row, said) in rows.iter().zip(&said) {
+        assert!(said.contains(row), "the guide says {row}, the error {said}");
+    }
+}

@@ -85,17 +85,21 @@ async fn five_hundred_tasks_on_a_cold_pool_cost_one_credentials_call() {
 }
 
 #[tokio::test]
-async fn failing_source_goes_unnoticed_while_the_credentials_live() {
+async fn source_that_hangs_and_then_fails_goes_unnoticed_while_the_credentials_live() {
     let rig = Rig::start().await;
     let key = rig.server.access_key().clone();
     rig.source.set(&key, Some(rig.clock.now() + Duration::from_secs(3600)));
     let pool = deadpool(&rig, 20);
     use_deadpool(&pool, 1).await;
     rig.clock.advance(Duration::from_secs(50 * 60));
-    rig.source.fail();
 
     // Within the lead of the renewal, for five minutes.
+    rig.source.hang(true);
     for minute in 1..=5 {
+        if minute == 3 {
+            rig.source.hang(false);
+            rig.source.fail();
+        }
         rig.clock.advance(Duration::from_secs(60));
         use_deadpool(&pool, 1 + minute).await;
     }

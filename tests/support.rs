@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -131,6 +131,7 @@ pub struct CountingSource(Arc<State>);
 
 struct State {
     calls: AtomicUsize,
+    hangs: AtomicBool,
     credentials: Mutex<Option<Credentials>>,
 }
 
@@ -138,7 +139,7 @@ impl CountingSource {
     /// A source of the credentials that belong to a key.
     pub fn new(key: &AccessKey) -> Self {
         let credentials = Mutex::new(Some(credentials(key, None)));
-        Self(Arc::new(State { calls: AtomicUsize::new(0), credentials }))
+        Self(Arc::new(State { calls: AtomicUsize::new(0), hangs: AtomicBool::new(false), credentials }))
     }
 
     /// How often it was asked.
@@ -149,6 +150,11 @@ impl CountingSource {
     /// Gives other credentials from now on.
     pub fn set(&self, key: &AccessKey, expiry: Option<SystemTime>) {
         *self.0.credentials.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials(key, expiry));
+    }
+
+    /// Gives no answer from now on, or answers again.
+    pub fn hang(&self, hangs: bool) {
+        self.0.hangs.store(hangs, Ordering::SeqCst);
     }
 
     /// Fails from now on.
@@ -174,7 +180,11 @@ impl ProvideCredentials for CountingSource {
     {
         self.0.calls.fetch_add(1, Ordering::SeqCst);
         let credentials = self.0.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let hangs = self.0.hangs.load(Ordering::SeqCst);
         future::ProvideCredentials::new(async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
             // Lets the others arrive while the call is under way.
             tokio::task::yield_now().await;
             credentials.ok_or_else(|| CredentialsError::provider_error("the source is down"))
