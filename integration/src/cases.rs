@@ -148,6 +148,8 @@ async fn over_time(table: &mut Table<'_>) -> Result<()> {
     let twice = site.observe(twice).await?;
     table.row("token renewed at its end", "in as jane, in as jane, 2 signed; accepted 2 times", &twice);
 
+    pools_and_sources(table).await?;
+
     let product = Product::new(&key())?;
     let connector = jane.connector(site, &product)?;
     connector.log_in().await?;
@@ -164,6 +166,46 @@ async fn over_time(table: &mut Table<'_>) -> Result<()> {
     let again = site.observe(again).await?;
     table.row("keys rotated, cached token stale", "in as jane, 1 retried; key, accepted", &again);
     site.know(&[&key(), &temporary_key()])
+}
+
+/// Pools over a token's end, sessions that end, and a source that is down for a while.
+async fn pools_and_sources(table: &mut Table<'_>) -> Result<()> {
+    let site = table.site;
+    let jane = Login::by_token(site, "jane");
+
+    // The second token is good by the servers' clock, the first one nearly over.
+    let product = Product::behind(&key(), 850)?;
+    let connector = jane.connector(site, &product)?;
+    let pooled = site.observe(connector.pool_past(&product)).await?;
+    table.row("pool over a token's end", "4 pooled; accepted 4 times", &pooled);
+
+    let product = Product::behind(&key(), 270)?;
+    product.source.expire(product.clock.now() + Duration::from_secs(300));
+    let connector = jane.connector(site, &product)?;
+    let capped = async {
+        let first = seen(connector.log_in().await);
+        product.clock.advance(Duration::from_secs(270));
+        product.source.expire(product.clock.now() + Duration::from_secs(3600));
+        let second = seen(connector.log_in().await);
+        let text = format!("{}, {}, {} signed", first.text, second.text, product.tokens.stats().signed);
+        Seen { text, details: [first.details, second.details].concat() }
+    };
+    let capped = site.observe(capped).await?;
+    table.row("session that ends in 5 min", "in as jane, in as jane, 2 signed; accepted 2 times", &capped);
+
+    let product = Product::new(&key())?;
+    let connector = jane.connector(site, &product)?;
+    product.source.fail(true);
+    let recovered = async {
+        let first = seen(connector.log_in().await);
+        product.source.fail(false);
+        let second = seen(connector.log_in().await);
+        let details = if first.text.starts_with("in as") { first.details } else { second.details };
+        Seen { text: format!("{}, {}", first.text, second.text), details }
+    };
+    let recovered = site.observe(recovered).await?;
+    table.row("source down, then up", "Credentials(Failed), in as jane; accepted", &recovered);
+    Ok(())
 }
 
 async fn at_once(table: &mut Table<'_>) -> Result<()> {

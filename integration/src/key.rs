@@ -3,14 +3,15 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::SystemTime,
 };
 
 use aws_credential_types::{
     Credentials,
-    provider::{ProvideCredentials, future},
+    provider::{ProvideCredentials, error::CredentialsError, future},
 };
 
 /// An access key, on the product's side and on the verifier's.
@@ -23,22 +24,50 @@ pub(crate) struct Key {
 
 /// Gives one key and counts how often it was asked.
 #[derive(Clone)]
-pub(crate) struct Source(Arc<(Mutex<Key>, AtomicUsize)>);
+pub(crate) struct Source(Arc<State>);
+
+struct State {
+    given: Mutex<Given>,
+    calls: AtomicUsize,
+}
+
+/// What a source answers.
+#[derive(Clone)]
+struct Given {
+    key: Key,
+    expiry: Option<SystemTime>,
+    is_down: bool,
+}
 
 impl Source {
     /// A source of one key.
     pub(crate) fn new(key: Key) -> Self {
-        Self(Arc::new((Mutex::new(key), AtomicUsize::new(0))))
+        let given = Mutex::new(Given { key, expiry: None, is_down: false });
+        Self(Arc::new(State { given, calls: AtomicUsize::new(0) }))
     }
 
     /// Gives another key from now on.
     pub(crate) fn set(&self, key: Key) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = key;
+        self.given().key = key;
+    }
+
+    /// Lets the key end at this time, as the keys of a session do.
+    pub(crate) fn expire(&self, at: SystemTime) {
+        self.given().expiry = Some(at);
+    }
+
+    /// Fails from now on, or no longer.
+    pub(crate) fn fail(&self, is_down: bool) {
+        self.given().is_down = is_down;
     }
 
     /// How often it was asked.
     pub(crate) fn calls(&self) -> usize {
-        self.0.1.load(Ordering::SeqCst)
+        self.0.calls.load(Ordering::SeqCst)
+    }
+
+    fn given(&self) -> MutexGuard<'_, Given> {
+        self.0.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -47,10 +76,12 @@ impl ProvideCredentials for Source {
     where
         Self: 'a,
     {
-        self.0.1.fetch_add(1, Ordering::SeqCst);
-        let key = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let credentials = Credentials::new(key.id, key.secret, key.session_token, None, "integration");
-        future::ProvideCredentials::ready(Ok(credentials))
+        self.0.calls.fetch_add(1, Ordering::SeqCst);
+        let Given { key, expiry, is_down } = self.given().clone();
+        future::ProvideCredentials::ready(match is_down {
+            true => Err(CredentialsError::provider_error("the source is down")),
+            false => Ok(Credentials::new(key.id, key.secret, key.session_token, expiry, "integration")),
+        })
     }
 }
 

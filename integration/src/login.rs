@@ -172,6 +172,19 @@ impl Connector {
         Seen { text: format!("{inside} in"), details }
     }
 
+    /// Opens two connections of a pool, moves the clock past a token's end, and opens two more.
+    pub(crate) async fn pool_past(&self, product: &Product) -> Seen {
+        let later = || product.clock.advance(Duration::from_secs(16 * 60));
+        let outcome = match self {
+            Self::Mysql(connector) => pooled_mysql(connector, later).await,
+            Self::Postgres(connector) => pooled_postgres(connector, later).await,
+        };
+        match outcome {
+            Ok(count) => Seen { text: format!("{count} pooled"), details: Vec::new() },
+            Err(error) => Seen { text: "refused".to_owned(), details: vec![error.to_string()] },
+        }
+    }
+
     /// Opens a connection, asks who it is logged in as, waits until all others have been let in or not, and closes it.
     async fn log_in_with(&self, others: &Barrier) -> rds_wrapper::Result<String> {
         match self {
@@ -197,6 +210,28 @@ impl Connector {
             }
         }
     }
+}
+
+async fn pooled_mysql(connector: &mysql::Connector, later: impl Fn()) -> Result<usize> {
+    let pool = deadpool::managed::Pool::<mysql::MysqlManager>::builder(connector.pool_manager()).build()?;
+    let mut held = vec![pool.get().await?, pool.get().await?];
+    later();
+    held.extend([pool.get().await?, pool.get().await?]);
+    for connection in &mut held {
+        connection.ping().await?;
+    }
+    Ok(held.len())
+}
+
+async fn pooled_postgres(connector: &pg::Connector, later: impl Fn()) -> Result<usize> {
+    let pool = deadpool_postgres::Pool::builder(connector.deadpool_manager()).build()?;
+    let mut held = vec![pool.get().await?, pool.get().await?];
+    later();
+    held.extend([pool.get().await?, pool.get().await?]);
+    for client in &held {
+        client.simple_query("SELECT 1").await?;
+    }
+    Ok(held.len())
 }
 
 /// What a login came to.
