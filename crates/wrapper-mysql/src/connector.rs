@@ -36,7 +36,7 @@ impl Connector {
         Self::builder(registry).url(url).build()
     }
 
-    /// Builds a connector from the driver's own options, without plugins that need to be named.
+    /// Builds a connector from the driver's own options, which name no plugins; to name some use the builder.
     ///
     /// # Errors
     ///
