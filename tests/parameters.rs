@@ -7,48 +7,18 @@ use rds_wrapper::{
     plugins,
 };
 
+#[macro_use]
+#[path = "parameter_table.rs"]
+mod table;
+
+use table::wrong;
+
 fn registry() -> Registry<PgConnection> {
     plugins()
 }
 
 fn build(query: &str) -> Result<Connector, Error> {
     Connector::from_url(&format!("postgres://jane@{HOST}/app?{query}"), registry())
-}
-
-/// Expects the parameters to be taken.
-#[track_caller]
-fn ok(query: &str) {
-    build(query).unwrap_or_else(|error| panic!("{query}: {error}"));
-}
-
-/// Expects an error that says all parts and nothing secret.
-#[track_caller]
-fn wrong(outcome: Result<Connector, Error>, parts: &[&str]) {
-    let error = outcome.expect_err("does not fit");
-    let text = e2e::chain(&error);
-    for part in parts {
-        assert!(text.contains(part), "{text} should say {part}");
-    }
-    assert!(!text.contains("hunter2"), "{text}");
-}
-
-/// One row of the table: a test for the right values and one for the wrong ones.
-macro_rules! parameter {
-    ($name:ident, ok: [$($right:expr),* $(,)?], wrong: [$(($query:expr, $($part:expr),+)),* $(,)?]) => {
-        mod $name {
-            use super::*;
-
-            #[tokio::test]
-            async fn values_ok() {
-                $(ok($right);)*
-            }
-
-            #[tokio::test]
-            async fn values_wrong() {
-                $(wrong(build($query), &[$($part),+]);)*
-            }
-        }
-    };
 }
 
 parameter!(plugins_parameter,

@@ -2,7 +2,8 @@
 
 /// A fatal error answer with its SQLSTATE, for [`Fault::Refuse`](crate::Fault::Refuse).
 ///
-/// The constructors carry the words of real servers, as far as these are publicly known.
+/// The constructors carry the words of real PostgreSQL and MySQL servers. Those of RDS Proxy and Aurora DSQL follow public
+/// reports, which give fragments only: the codes and the rest of these sentences are a choice of this crate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerError {
     pub(crate) code: String,

@@ -65,6 +65,7 @@ async fn carried(error: Error) -> tokio_postgres::Error {
     config.user("nobody").ssl_mode(SslMode::Disable);
     match config.connect_raw(Fails(Some(error)), NoTls).await {
         Err(carrier) => carrier,
+        // The driver's first step is to write the startup message, which `Fails` refuses.
         Ok(_) => unreachable!("a stream that takes no byte carries no login"),
     }
 }
