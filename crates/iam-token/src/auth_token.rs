@@ -7,9 +7,8 @@ use std::{
 };
 
 use base64_simd::URL_SAFE_NO_PAD;
-use zeroize::Zeroizing;
 
-use crate::signing_time::Rfc3339;
+use crate::{signing_time::Rfc3339, wiped::Wiped};
 
 /// A signed token, to be used as a password.
 ///
@@ -21,7 +20,7 @@ use crate::signing_time::Rfc3339;
 /// Whoever has the text can log in until [`expires_at`](Self::expires_at). Send it over verified TLS only.
 #[derive(Clone)]
 pub struct AuthToken {
-    text: Zeroizing<String>,
+    text: Wiped,
     access_key_id: Arc<str>,
     signed_at: SystemTime,
     expires_at: SystemTime,
@@ -29,7 +28,7 @@ pub struct AuthToken {
 
 impl AuthToken {
     pub(crate) fn new(
-        text: Zeroizing<String>,
+        text: Wiped,
         access_key_id: Arc<str>,
         signed_at: SystemTime,
         expires_at: SystemTime,
@@ -70,10 +69,10 @@ impl AuthToken {
     /// Replaces the text with `prefix` and the base64url form of it, without padding.
     pub(crate) fn into_base64url(mut self, prefix: &str) -> Self {
         let length = prefix.len() + URL_SAFE_NO_PAD.encoded_length(self.text.len());
-        let mut encoded = Zeroizing::new(String::with_capacity(length));
+        let mut encoded = String::with_capacity(length);
         encoded.push_str(prefix);
-        URL_SAFE_NO_PAD.encode_append(self.text.as_bytes(), &mut *encoded);
-        self.text = encoded;
+        URL_SAFE_NO_PAD.encode_append(self.text.as_bytes(), &mut encoded);
+        self.text = encoded.into();
         self
     }
 }

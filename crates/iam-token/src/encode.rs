@@ -27,11 +27,12 @@ pub(crate) fn percent_encoded(value: &str) -> String {
 
 /// Returns a SHA-256 digest in lower-case hexadecimal.
 pub(crate) fn hex(digest: &[u8; 32]) -> [u8; 64] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    // Arithmetic instead of a table, so that the compiler does many digits at once.
+    let digit = |nibble: u8| nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'9' - 1);
     let mut out = [0; 64];
     for (pair, byte) in out.chunks_exact_mut(2).zip(digest) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+        pair[0] = digit(byte >> 4);
+        pair[1] = digit(byte & 15);
     }
     out
 }

@@ -15,6 +15,7 @@ mod recipe;
 mod region;
 mod signer;
 mod signing_time;
+mod wiped;
 
 pub use auth_token::AuthToken;
 pub use dsql::DsqlToken;

@@ -10,14 +10,14 @@ use std::{
 use aws_credential_types::Credentials;
 use aws_sigv4::sign::v4::calculate_signature;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 pub use self::builder::PresignBuilder;
-use crate::{AuthToken, Error, Signer, encode::hex, region::MAX_SCOPE_PART, signing_time::SigningTime};
+use crate::{
+    AuthToken, Error, Signer, encode::hex, region::MAX_SCOPE_PART, signing_time::SigningTime, wiped::Wiped,
+};
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const ALGORITHM_LINE: &str = "AWS4-HMAC-SHA256\n";
 const ALGORITHM_AND_CREDENTIAL: &str = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=";
-const SLASH: &str = "%2F";
 const DATE: &str = "&X-Amz-Date=";
 const SIGNATURE: &str = "&X-Amz-Signature=";
 const DATE_LEN: usize = 8;
@@ -57,10 +57,12 @@ pub struct Presign {
     service: String,
     region: String,
     lifetime: Duration,
-    /// The token up to its first `X-Amz-` parameter.
+    /// `/us-east-2/rds-db/aws4_request` and the end of its line in the string to sign.
+    scope_line: String,
+    /// The token up to the access key id.
     lead: String,
-    /// `%2Fus-east-2%2Frds-db%2Faws4_request`.
-    encoded_scope: String,
+    /// From behind the day to the time: `%2Fus-east-2%2Frds-db%2Faws4_request&X-Amz-Date=`.
+    scope_to_time: String,
     /// `&X-Amz-Expires=900`.
     expires: String,
     /// `&X-Amz-SignedHeaders=host`.
@@ -108,42 +110,32 @@ impl Presign {
         let session = signer.session_parameter();
 
         // Sized once: a string that grows leaves copies of the token in freed memory.
-        let mut text = Zeroizing::new(String::with_capacity(self.token_len(signer)));
+        let mut text = Wiped::with_capacity(self.token_len(signer));
         text.push_str(&self.lead);
-        text.push_str(ALGORITHM_AND_CREDENTIAL);
         text.push_str(signer.encoded_access_key_id());
-        text.push_str(SLASH);
         text.push_str(date);
-        text.push_str(&self.encoded_scope);
-        text.push_str(DATE);
+        text.push_str(&self.scope_to_time);
         text.push_str(date_time);
         text.push_str(&self.expires);
 
         // The canonical query is sorted, so there the session token precedes the signed headers.
-        let hashed = self.lead.len() + ALGORITHM_AND_CREDENTIAL.len();
         let canonical_request = self
             .canonical_lead
             .clone()
-            .chain_update(&text[hashed..])
+            .chain_update(&text[self.lead.len()..])
             .chain_update(session)
             .chain_update(&self.canonical_rest)
             .finalize();
 
-        let mut string_to_sign = StringToSign::default();
-        string_to_sign.push(ALGORITHM.as_bytes());
-        string_to_sign.push(b"\n");
+        let mut string_to_sign = StringToSign::new();
         string_to_sign.push(date_time.as_bytes());
         string_to_sign.push(b"\n");
         string_to_sign.push(date.as_bytes());
-        string_to_sign.push(b"/");
-        string_to_sign.push(self.region.as_bytes());
-        string_to_sign.push(b"/");
-        string_to_sign.push(self.service.as_bytes());
-        string_to_sign.push(b"/aws4_request\n");
+        string_to_sign.push(self.scope_line.as_bytes());
         string_to_sign.push(&hex(&canonical_request.into()));
 
         let key = signer.key(&time, &self.region, &self.service);
-        let signature = Zeroizing::new(calculate_signature(key.as_slice(), string_to_sign.as_bytes()));
+        let signature = Wiped::from(calculate_signature(key.as_slice(), string_to_sign.as_bytes()));
 
         text.push_str(&self.signed_headers);
         text.push_str(session);
@@ -159,12 +151,9 @@ impl Presign {
 
     fn token_len(&self, signer: &Signer) -> usize {
         self.lead.len()
-            + ALGORITHM_AND_CREDENTIAL.len()
             + signer.encoded_access_key_id().len()
-            + SLASH.len()
             + DATE_LEN
-            + self.encoded_scope.len()
-            + DATE.len()
+            + self.scope_to_time.len()
             + DATE_TIME_LEN
             + self.expires.len()
             + self.signed_headers.len()
@@ -194,7 +183,14 @@ struct StringToSign {
 impl StringToSign {
     /// Algorithm, time, date, region, service, terminator and hash, with the bytes between them. `build` bounds region
     /// and service.
-    const CAPACITY: usize = 17 + 17 + 9 + (MAX_SCOPE_PART + 1) + MAX_SCOPE_PART + 14 + 64;
+    const CAPACITY: usize =
+        ALGORITHM_LINE.len() + 17 + 9 + (MAX_SCOPE_PART + 1) + MAX_SCOPE_PART + 14 + 64;
+
+    fn new() -> Self {
+        let mut new = Self { bytes: [0; Self::CAPACITY], len: 0 };
+        new.push(ALGORITHM_LINE.as_bytes());
+        new
+    }
 
     fn push(&mut self, part: &[u8]) {
         let end = self.len + part.len();
@@ -204,12 +200,6 @@ impl StringToSign {
 
     fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
-    }
-}
-
-impl Default for StringToSign {
-    fn default() -> Self {
-        Self { bytes: [0; Self::CAPACITY], len: 0 }
     }
 }
 

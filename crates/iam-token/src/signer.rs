@@ -16,6 +16,7 @@ use crate::{
     Error, ErrorKind,
     encode::{percent_encoded, push_percent_encoded},
     signing_time::SigningTime,
+    wiped::Wiped,
 };
 
 /// Enough for two days in eight pairs of region and service.
@@ -49,8 +50,9 @@ pub struct Signer {
     credentials: Credentials,
     expiry: Option<SystemTime>,
     access_key_id: Arc<str>,
+    /// With the encoded slash behind it.
     encoded_access_key_id: String,
-    session: Zeroizing<String>,
+    session: Wiped,
     keys: Mutex<VecDeque<KeptKey>>,
 }
 
@@ -65,13 +67,13 @@ impl Signer {
     /// Creates a signer from credentials. An empty session token counts as none.
     pub fn new(credentials: Credentials) -> Self {
         let session = match credentials.session_token() {
-            None | Some("") => Zeroizing::default(),
+            None | Some("") => Wiped::with_capacity(0),
             Some(token) => session_parameter(token),
         };
         Self {
             expiry: credentials.expiry(),
             access_key_id: credentials.access_key_id().into(),
-            encoded_access_key_id: percent_encoded(credentials.access_key_id()),
+            encoded_access_key_id: percent_encoded(credentials.access_key_id()) + "%2F",
             session,
             keys: Mutex::default(),
             credentials,
@@ -133,6 +135,7 @@ impl Signer {
         Arc::clone(&self.access_key_id)
     }
 
+    /// Returns the access key id with the slash behind it, both encoded.
     pub(crate) fn encoded_access_key_id(&self) -> &str {
         &self.encoded_access_key_id
     }
@@ -193,13 +196,13 @@ impl KeptKey {
     }
 }
 
-fn session_parameter(token: &str) -> Zeroizing<String> {
+fn session_parameter(token: &str) -> Wiped {
     const NAME: &str = "&X-Amz-Security-Token=";
     // Room for every byte escaped: growing would leave copies in freed memory.
-    let mut parameter = Zeroizing::new(String::with_capacity(NAME.len() + 3 * token.len()));
+    let mut parameter = String::with_capacity(NAME.len() + 3 * token.len());
     parameter.push_str(NAME);
     push_percent_encoded(&mut parameter, token);
-    parameter
+    parameter.into()
 }
 
 fn earlier(one: Option<SystemTime>, other: Option<SystemTime>) -> Option<SystemTime> {

@@ -28,13 +28,14 @@ impl SigningTime {
         }
         let date_time = utc(seconds).ok_or_else(|| invalid("has no calendar date"))?;
         let mut text = *b"00000000T000000Z";
-        let year = date_time.year().unsigned_abs();
-        write_digits(&mut text[0..4], year);
-        write_digits(&mut text[4..6], u32::from(u8::from(date_time.month())));
-        write_digits(&mut text[6..8], u32::from(date_time.day()));
-        write_digits(&mut text[9..11], u32::from(date_time.hour()));
-        write_digits(&mut text[11..13], u32::from(date_time.minute()));
-        write_digits(&mut text[13..15], u32::from(date_time.second()));
+        let (year, month, day) = date_time.to_calendar_date();
+        let (hour, minute, second) = date_time.to_hms();
+        write_digits(&mut text[0..4], year.unsigned_abs());
+        write_digits(&mut text[4..6], u32::from(u8::from(month)));
+        write_digits(&mut text[6..8], u32::from(day));
+        write_digits(&mut text[9..11], u32::from(hour));
+        write_digits(&mut text[11..13], u32::from(minute));
+        write_digits(&mut text[13..15], u32::from(second));
         Ok(Self { seconds, text })
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use sha2::{Digest, Sha256};
 
-use super::{ALGORITHM_AND_CREDENTIAL, Presign};
+use super::{ALGORITHM_AND_CREDENTIAL, DATE, Presign};
 use crate::{
     Error, ErrorKind,
     encode::{percent_encoded, push_percent_encoded},
@@ -135,6 +135,7 @@ impl PresignBuilder {
             push_pair(&mut lead, name, value);
             lead.push('&');
         }
+        lead.push_str(ALGORITHM_AND_CREDENTIAL);
         let mut unsigned = String::new();
         for (name, value) in &self.unsigned_query {
             unsigned.push('&');
@@ -162,8 +163,9 @@ impl PresignBuilder {
             service: self.service.clone(),
             region: self.region.clone(),
             lifetime,
+            scope_line: format!("/{}/{}/aws4_request\n", self.region, self.service),
             lead,
-            encoded_scope: format!("%2F{}%2F{}%2Faws4_request", self.region, self.service),
+            scope_to_time: format!("%2F{}%2F{}%2Faws4_request{DATE}", self.region, self.service),
             expires: format!("&X-Amz-Expires={}", lifetime.as_secs()),
             signed_headers,
             unsigned,

@@ -1,0 +1,43 @@
+//! Text that leaves nothing behind.
+
+use std::ops::Deref;
+
+use zeroize::Zeroize;
+
+/// A string that is overwritten when it is dropped.
+///
+/// `Zeroizing<String>` would do, byte by byte; a token spends less time on a slice as a whole. Room beyond its end was
+/// never written to, because it is made with all the room that it needs: growing would leave copies in freed memory.
+#[derive(Clone)]
+pub(crate) struct Wiped(String);
+
+impl Wiped {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(String::with_capacity(capacity))
+    }
+
+    pub(crate) fn push_str(&mut self, text: &str) {
+        debug_assert!(self.0.len() + text.len() <= self.0.capacity(), "the string would move");
+        self.0.push_str(text);
+    }
+}
+
+impl From<String> for Wiped {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl Deref for Wiped {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.0).into_bytes().as_mut_slice().zeroize();
+    }
+}
