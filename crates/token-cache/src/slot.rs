@@ -6,9 +6,7 @@ mod state;
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError, Weak,
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -37,9 +35,9 @@ struct Inner<V, E> {
     context: Arc<Context>,
     /// Held while a caller makes a value synchronously; guards nothing but that.
     making: Mutex<()>,
-    /// Held for a few instructions at a time, never while code of the user runs: neither a fetch nor the `Drop` of a
-    /// value. So it may be locked under the map's own locks.
-    state: RwLock<State<V, E>>,
+    /// Held for a few instructions at a time, never while code of the user runs: neither a fetch nor the clock nor
+    /// the `Drop` of a value. So it may be locked under the map's own locks.
+    state: Mutex<State<V, E>>,
 }
 
 impl<V, E> Slot<V, E>
@@ -48,12 +46,12 @@ where
     E: Clone + Send + Sync + 'static,
 {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { inner: Arc::new(Inner { context, making: Mutex::new(()), state: RwLock::new(State::new()) }) }
+        Self { inner: Arc::new(Inner { context, making: Mutex::new(()), state: Mutex::new(State::new()) }) }
     }
 
     /// Returns the value if it may be used; as [`Cache::get`](crate::Cache::get).
     pub fn get(&self, max_age: Duration) -> Option<Lease<V>> {
-        let lease = self.usable(max_age);
+        let lease = self.usable(self.inner.context.now(), max_age);
         if lease.is_none() {
             self.inner.context.counters.misses.one();
         }
@@ -74,15 +72,16 @@ where
         if max_age.is_zero() {
             return make_unstored(&self.inner.context, make);
         }
-        if let Some(lease) = self.usable(max_age) {
+        if let Some(lease) = self.usable(self.inner.context.now(), max_age) {
             return Ok(lease);
         }
         self.inner.context.counters.misses.one();
-        let seen = self.inner.read().held_id();
+        let seen = self.inner.lock().held_id();
         let _making = self.inner.begin_making();
+        let now = self.inner.context.now();
         let epoch = {
-            let state = self.inner.read();
-            if let Some(held) = state.usable(self.inner.context.now(), max_age) {
+            let state = self.inner.lock();
+            if let Some(held) = state.usable(now, max_age) {
                 let held = Arc::clone(held);
                 return Ok(if seen == Some(held.id()) { Lease::cached(held) } else { Lease::fresh(held) });
             }
@@ -111,7 +110,7 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
     {
-        if let Some(lease) = self.served() {
+        if let Some(lease) = self.served(self.inner.context.now()) {
             return Ok((lease, None));
         }
         let (flight, had_living) = match self.inner.board(fetch) {
@@ -121,7 +120,8 @@ where
         match flight.attempt.await {
             Ok(fetched) => Ok((Lease::fresh(fetched), None)),
             Err(error) if had_living => {
-                let held = self.inner.read().living(self.inner.context.now()).cloned().ok_or(error)?;
+                let now = self.inner.context.now();
+                let held = self.inner.lock().living(now).cloned().ok_or(error)?;
                 self.inner.context.counters.stale_served.one();
                 Ok((Lease::cached(held), None))
             }
@@ -150,20 +150,20 @@ where
     }
 
     /// A lease on the value if a reader may use it, counted as a hit.
-    pub(crate) fn usable(&self, max_age: Duration) -> Option<Lease<V>> {
-        let now = self.inner.context.now();
-        let held = Arc::clone(self.inner.read().usable(now, max_age)?);
-        self.inner.context.counters.hits.one();
+    pub(crate) fn usable(&self, now: SystemTime, max_age: Duration) -> Option<Lease<V>> {
+        let mut state = self.inner.lock();
+        let held = Arc::clone(state.usable(now, max_age)?);
+        state.hits += 1;
         Some(Lease::cached(held))
     }
 
     /// A lease on the living value if nothing is to be done about it, counted as a hit.
-    pub(crate) fn served(&self) -> Option<Lease<V>> {
-        let now = self.inner.context.now();
-        let Look::Serve(held) = self.inner.read().look(now, &self.inner.context) else {
+    pub(crate) fn served(&self, now: SystemTime) -> Option<Lease<V>> {
+        let mut state = self.inner.lock();
+        let Look::Serve(held) = state.look(now, &self.inner.context) else {
             return None;
         };
-        self.inner.context.counters.hits.one();
+        state.hits += 1;
         Some(Lease::cached(held))
     }
 }
@@ -174,18 +174,23 @@ impl<V, E> Slot<V, E> {
         Arc::strong_count(&self.inner) > 1
     }
 
+    /// How often its value was served at once.
+    pub(crate) fn hits(&self) -> u64 {
+        self.inner.lock().hits
+    }
+
     pub(crate) fn holds_value(&self) -> bool {
-        self.inner.read().held_id().is_some()
+        self.inner.lock().held_id().is_some()
     }
 
     /// The moment from which nothing is lost with this slot; none if it is empty.
     pub(crate) fn lives_until(&self) -> Option<SystemTime> {
-        self.inner.read().lives_until(&self.inner.context.limits)
+        self.inner.lock().lives_until(&self.inner.context.limits)
     }
 
     /// Begins a new epoch and returns what the old one held, for the caller to drop outside the map's lock.
     pub(crate) fn clear(&self) -> impl Sized + use<V, E> {
-        self.inner.write().clear()
+        self.inner.lock().clear()
     }
 }
 
@@ -223,12 +228,8 @@ impl Home for Nowhere {
 
 impl<V, E> Inner<V, E> {
     // A panic under the lock cannot happen: nothing of the user's runs there.
-    fn read(&self) -> RwLockReadGuard<'_, State<V, E>> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, State<V, E>> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State<V, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until nobody else makes a value. One who panicked has stored nothing, so poison means nothing.
@@ -260,12 +261,19 @@ where
         // Declared before the lock is taken, so dropped after it is released.
         let _retired;
         if made.is_outside_margin(self.context.now()) {
-            let mut state = self.write();
+            let mut state = self.lock();
             if state.epoch() == epoch {
                 _retired = state.store(Arc::clone(&made));
             }
         }
         made
+    }
+}
+
+impl<V, E> Drop for Inner<V, E> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.context.counters.hits_of_the_gone.add(state.hits);
     }
 }
 
@@ -275,7 +283,7 @@ where
     E: Send + Sync,
 {
     fn reject(&self, id: u64) -> bool {
-        let rejected = self.write().reject(id);
+        let rejected = self.lock().reject(id);
         if rejected.is_some() {
             self.context.counters.rejected.one();
         }

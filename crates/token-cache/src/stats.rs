@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a cache has done since it was built, as read by [`Cache::stats`](crate::Cache::stats).
 ///
-/// The counters are read one after another while others go on counting, so sums across them are close, not exact.
+/// The counters are read one after another while others go on counting, so sums across them are close, not exact; and the
+/// hits of entries that are being evicted may be missing for a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -30,9 +31,7 @@ pub struct Stats {
     pub waits: u64,
 }
 
-/// A counter on cache lines of its own: every hit writes to one, and must not slow down the readers of its neighbours.
 #[derive(Debug, Default)]
-#[repr(align(128))]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
@@ -54,7 +53,8 @@ pub(crate) struct Counters {
     pub(crate) evicted: Counter,
     pub(crate) fetches: Counter,
     pub(crate) fetches_failed: Counter,
-    pub(crate) hits: Counter,
+    /// Those of slots that are no more; each living one counts its own.
+    pub(crate) hits_of_the_gone: Counter,
     pub(crate) made: Counter,
     pub(crate) misses: Counter,
     pub(crate) rejected: Counter,
@@ -64,12 +64,13 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn snapshot(&self) -> Stats {
+    /// Reads the counters; `hits` are those of the living slots.
+    pub(crate) fn snapshot(&self, hits: u64) -> Stats {
         Stats {
             evicted: self.evicted.value(),
             fetches: self.fetches.value(),
             fetches_failed: self.fetches_failed.value(),
-            hits: self.hits.value(),
+            hits: self.hits_of_the_gone.value() + hits,
             made: self.made.value(),
             misses: self.misses.value(),
             rejected: self.rejected.value(),

@@ -70,10 +70,10 @@ where
         let now = self.context.now();
         // Declared before the lock is taken, so that what the user's future owns is dropped after its release.
         let _stuck;
-        let mut state = self.write();
+        let mut state = self.lock();
         let (due, has_living) = match state.look(now, &self.context) {
             Look::Serve(held) => {
-                self.context.counters.hits.one();
+                state.hits += 1;
                 return Boarded::Serve(held, None);
             }
             Look::Renew(held) => (Some(held), true),
@@ -84,8 +84,9 @@ where
         let flight = state.flight.get_or_insert_with(|| self.start(now, fetch));
         if let Some(held) = due {
             flight.is_claimed = true;
-            self.context.counters.hits.one();
-            return Boarded::Serve(held, Some(Renewal::new(Arc::clone(self), flight.clone())));
+            let flight = flight.clone();
+            state.hits += 1;
+            return Boarded::Serve(held, Some(Renewal::new(Arc::clone(self), flight)));
         }
         flight.replaces |= !has_living;
         self.count_waiter(is_under_way);
@@ -105,10 +106,10 @@ where
         let now = self.context.now();
         // As in `board`.
         let _stuck;
-        let mut state = self.write();
-        if let Some(held) = state.living(now).filter(|held| held.id() != than) {
-            self.context.counters.hits.one();
-            return Ok(Arc::clone(held));
+        let mut state = self.lock();
+        if let Some(held) = state.living(now).filter(|held| held.id() != than).cloned() {
+            state.hits += 1;
+            return Ok(held);
         }
         _stuck = state.flight.take_if(|flight| flight.is_stuck(now, &self.context.limits));
         let is_under_way = state.flight.is_some();
@@ -143,7 +144,7 @@ where
         let now = self.context.now();
         // As in `board`.
         let _retired;
-        let mut state = self.write();
+        let mut state = self.lock();
         let Some(flight) = state.flight.take_if(|flight| flight.id == id) else {
             return fetched;
         };

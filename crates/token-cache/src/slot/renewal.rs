@@ -39,7 +39,7 @@ where
 
 impl<V, E> Drop for Renewal<V, E> {
     fn drop(&mut self) {
-        if let Some(flight) = self.slot.write().flight.as_mut().filter(|flight| flight.id == self.flight.id) {
+        if let Some(flight) = self.slot.lock().flight.as_mut().filter(|flight| flight.id == self.flight.id) {
             flight.is_claimed = false;
         }
     }

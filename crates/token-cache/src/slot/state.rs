@@ -19,6 +19,8 @@ pub(super) struct State<V, E> {
     failures: u32,
     failed_at: Option<SystemTime>,
     epoch: u64,
+    /// Here and not beside the other counters, because a hit has locked this anyway.
+    pub(super) hits: u64,
 }
 
 /// What a caller that wants a fetched value finds.
@@ -33,7 +35,7 @@ pub(super) enum Look<V> {
 
 impl<V, E> State<V, E> {
     pub(super) fn new() -> Self {
-        Self { held: None, flight: None, failures: 0, failed_at: None, epoch: 0 }
+        Self { held: None, flight: None, failures: 0, failed_at: None, epoch: 0, hits: 0 }
     }
 
     pub(super) fn epoch(&self) -> u64 {

@@ -39,6 +39,20 @@ fn expired_go_before_the_living() {
 }
 
 #[test]
+fn hits_outlive_their_entries() {
+    let clock = clock();
+    let cache = builder(&clock).capacity(1).build().unwrap();
+    put(&cache, &clock, 1, 900);
+    let slot = cache.slot("1");
+    assert!(slot.get(ANY_AGE).is_some() && has(&cache, 1));
+    drop(slot);
+    put(&cache, &clock, 2, 900);
+    assert_eq!((has(&cache, 2), cache.stats().evicted, cache.stats().hits), (true, 1, 3));
+    cache.clear();
+    assert_eq!((has(&cache, 2), cache.stats().hits), (false, 3));
+}
+
+#[test]
 fn capacity_of_one_holds_the_latest() {
     let clock = clock();
     let cache = builder(&clock).capacity(1).build().unwrap();

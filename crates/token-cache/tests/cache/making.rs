@@ -72,6 +72,9 @@ fn zero_age_passes_by_a_stored_value() {
     assert_eq!(*ask(&cache, &clock, 0, 2).value(), 2);
     assert_eq!(*ask(&cache, &clock, 900, 3).value(), 1);
     assert!(cache.get(KEY, Duration::ZERO).is_none());
+    // Not even where a clock set back a little makes it younger than nothing.
+    clock.set(clock.now() - secs(1));
+    assert!(cache.get(KEY, Duration::ZERO).is_none());
 }
 
 #[test]
