@@ -1,8 +1,11 @@
 //! Sources of the default chain, in a process of their own, because they read the environment.
 
-use e2e::{HOST, Rig, USER};
-use rds_testkit::AccessKey;
-use rds_wrapper::{Clock, SystemClock};
+use std::{sync::Arc, time::Duration};
+
+use e2e::{HOST, Rig, USER, log_in};
+use rds_testkit::{AccessKey, Fault, ServerError};
+use rds_wrapper::{Clock, ErrorKind, IamFactory, IamTokens, SystemClock, pg, plugins};
+use token_cache::ManualClock;
 use tokio::process::Command;
 
 async fn connect(rig: &Rig, arguments: &[&str], environment: &[(&str, &str)]) -> String {
@@ -60,6 +63,59 @@ async fn profile_wins_over_the_environment() {
     let said = connect(&rig, &["--profile", "dev"], &environment).await;
 
     assert_eq!(used(&rig, &said), "AKIADEV");
+}
+
+/// Run with an environment of its own by the test below.
+#[tokio::test]
+#[ignore = "run by another test, in a process of its own"]
+async fn rotation_in_an_environment() {
+    let file = std::env::var("AWS_SHARED_CREDENTIALS_FILE").expect("is set");
+    let write = |id: &str| {
+        let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = secret\n");
+        std::fs::write(&file, text).expect("the file can be written");
+    };
+    let rig = rig().await;
+    let clock = ManualClock::at(SystemClock.now() - Duration::from_secs(300));
+    let tokens = IamTokens::builder().clock(Arc::new(clock.clone())).build().expect("builds");
+    let connector = pg::Connector::builder(plugins().with(IamFactory::new(tokens)))
+        .connection_string(rig.url())
+        .resolver(e2e::local())
+        .parameter("sslrootcert", rig.server.ca_file().to_string_lossy().into_owned())
+        .build()
+        .expect("builds");
+    let error = log_in(&connector).await.expect_err("no file, no keys");
+    assert!(matches!(error.kind(), ErrorKind::Credentials(_)), "{error}");
+
+    write("AKIAENV");
+    log_in(&connector).await.expect("the first keys are good");
+    write("AKIADEV");
+    clock.advance(Duration::from_secs(120));
+    rig.server.inject(Fault::Refuse(ServerError::pam_refused(USER)));
+    log_in(&connector).await.expect("the second keys are good");
+
+    let used: Vec<_> = rig.server.attempts().into_iter().map(|attempt| attempt.access_key_id).collect();
+    assert_eq!(used, ["AKIAENV", "AKIAENV", "AKIADEV"].map(|id| Some(id.to_owned())));
+}
+
+#[tokio::test]
+async fn file_is_read_again_by_a_running_process() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = folder.join(format!("file_is_read_again_{}", std::process::id()));
+
+    let output = Command::new(std::env::current_exe().expect("a test is a program"))
+        .args(["--ignored", "--exact", "rotation_in_an_environment"])
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", &file)
+        .env_remove("AWS_PROFILE")
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .output()
+        .await
+        .expect("the program runs");
+
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    std::fs::remove_file(file).expect("the file was written");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Where the credentials come from.
 
+#[cfg(feature = "default-chain")]
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fmt, sync::Arc, time::Duration};
 
 #[cfg(feature = "default-chain")]
@@ -22,12 +24,16 @@ pub(crate) enum Source {
     Provider(SharedCredentialsProvider),
 }
 
-/// The AWS default chain, built at the first use.
+/// The AWS default chain.
+///
+/// What the SDK builds of it reads the files of a profile once and never again. So it is kept only as long as it gives keys
+/// that end, which come from elsewhere, and for the sake of those of a machine's role, which it gives again while their
+/// source is down. Keys in a file, or a file that is still to be written, are looked for anew at each load.
 #[cfg(feature = "default-chain")]
 #[derive(Default)]
 pub(crate) struct DefaultChain {
     pub(crate) profile: Option<String>,
-    provider: tokio::sync::OnceCell<Option<SharedCredentialsProvider>>,
+    kept: Mutex<Option<SharedCredentialsProvider>>,
 }
 
 #[cfg(feature = "default-chain")]
@@ -36,11 +42,24 @@ impl DefaultChain {
         Self { profile, ..Self::default() }
     }
 
-    async fn provider(&self) -> Result<&SharedCredentialsProvider> {
-        let provider = self.provider.get_or_init(async || default_chain(self.profile.as_deref()).await).await;
-        provider.as_ref().ok_or_else(|| {
-            failed(CredentialsFailure::NotConfigured, "the aws default chain has no source of credentials")
-        })
+    async fn load(&self) -> Result<aws_credential_types::provider::Result> {
+        let kept = self.kept().clone();
+        let provider = match kept {
+            Some(provider) => provider,
+            None => default_chain(self.profile.as_deref()).await.ok_or_else(|| {
+                let message = "the aws default chain has no source of credentials";
+                failed(CredentialsFailure::NotConfigured, message)
+            })?,
+        };
+        let credentials = provider.provide_credentials().await;
+        if let Ok(credentials) = &credentials {
+            *self.kept() = credentials.expiry().map(|_| provider);
+        }
+        Ok(credentials)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<SharedCredentialsProvider>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,7 +92,7 @@ impl Source {
     pub(crate) async fn load(self, clock: Arc<dyn Clock>) -> Result<Expiring<Signer>> {
         let credentials = match &self {
             #[cfg(feature = "default-chain")]
-            Source::DefaultChain(chain) => chain.provider().await?.provide_credentials().await,
+            Source::DefaultChain(chain) => chain.load().await?,
             Source::Provider(provider) => provider.provide_credentials().await,
         };
         let credentials = credentials.map_err(|error| self.error(error))?;
