@@ -1,17 +1,19 @@
-"""Plays every network source of credentials of the AWS default chain: IMDSv2, ECS and EKS, STS, SSO and its OIDC service.
+"""Plays the sources of credentials of the AWS default chain: IMDSv2, ECS and EKS, STS, SSO, and `credential_process`.
 
-usage: credentials.py PORT
+usage: credentials.py STATE PORT   serves
+       credentials.py STATE        prints what a `credential_process` prints
 
-The key of the source `x` is ASIAX with the secret `x secret` and the session token `x session`.
+STATE is read at every request: {"turn": 1, "ends_in": 3600, "down": false, "ahead": 0}. In turn N the key of the source `x` is
+ASIAXN with the secret `x secret N` and the session token `x session N`, good for `ends_in` seconds; `ahead` shifts the clock
+that the answers carry.
 """
 
 import datetime
 import json
 import sys
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
-
-HOUR = datetime.timedelta(hours=1)
 
 STS_ANSWER = """\
 <{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result><AssumedRoleUser>\
@@ -20,16 +22,26 @@ STS_ANSWER = """\
 <Expiration>{end}</Expiration></Credentials></{action}Result></{action}Response>"""
 
 
-def key(source):
-    return {"id": "ASIA" + source.upper(), "secret": source + " secret", "token": source + " session"}
+def state():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        return json.load(file)
 
 
-def in_an_hour():
-    return datetime.datetime.now(datetime.timezone.utc) + HOUR
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def end():
+    return now() + datetime.timedelta(seconds=state()["ends_in"])
 
 
 def timestamp(time):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def key(source):
+    turn = state()["turn"]
+    return {"id": f"ASIA{source.upper()}{turn}", "secret": f"{source} secret {turn}", "token": f"{source} session {turn}"}
 
 
 def document(source):
@@ -38,11 +50,22 @@ def document(source):
     return {
         "Code": "Success",
         "Type": "AWS-HMAC",
-        "LastUpdated": timestamp(in_an_hour() - HOUR),
+        "LastUpdated": timestamp(now()),
         "AccessKeyId": given["id"],
         "SecretAccessKey": given["secret"],
         "Token": given["token"],
-        "Expiration": timestamp(in_an_hour()),
+        "Expiration": timestamp(end()),
+    }
+
+
+def process():
+    given = key("process")
+    return {
+        "Version": 1,
+        "AccessKeyId": given["id"],
+        "SecretAccessKey": given["secret"],
+        "SessionToken": given["token"],
+        "Expiration": timestamp(end()),
     }
 
 
@@ -51,6 +74,9 @@ class Source(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def date_time_string(self, timestamp=None):
+        return format_datetime(now() + datetime.timedelta(seconds=state()["ahead"]), usegmt=True)
 
     def answer(self, status, body, **headers):
         body = (body if isinstance(body, str) else json.dumps(body)).encode()
@@ -68,7 +94,9 @@ class Source(BaseHTTPRequestHandler):
         return self.answer(400, "")
 
     def do_GET(self):
-        path = self.path.split("?")[0]
+        path, authorization = self.path.split("?")[0], self.headers.get("Authorization")
+        if state()["down"]:
+            return self.answer(403, {"code": "Down", "message": "down"})
         if path.startswith("/latest/"):
             # IMDSv1, without a token, is refused.
             if self.headers.get("x-aws-ec2-metadata-token") != "imds token":
@@ -79,10 +107,12 @@ class Source(BaseHTTPRequestHandler):
                 "/latest/meta-data/placement/region": "eu-north-1",
             }
             return self.answer(200, answers[path]) if path in answers else self.answer(404, "")
-        if path == "/ecs":
-            if self.headers.get("Authorization") != "ecs token":
+        # The token of a pod changes while the pod runs.
+        tokens = {"/ecs": "ecs token", "/eks": f"eks token {state()['turn']}"}
+        if path in tokens:
+            if authorization != tokens[path]:
                 return self.answer(401, {"code": "AccessDenied", "message": "not the token"})
-            return self.answer(200, document("ecs"))
+            return self.answer(200, document(path[1:]))
         if path == "/federation/credentials":
             if self.headers.get("x-amz-sso_bearer_token") != "sso token":
                 return self.answer(401, {"message": "not the token"}, x_amzn_ErrorType="UnauthorizedException")
@@ -91,26 +121,35 @@ class Source(BaseHTTPRequestHandler):
                 "accessKeyId": given["id"],
                 "secretAccessKey": given["secret"],
                 "sessionToken": given["token"],
-                "expiration": int(in_an_hour().timestamp() * 1000),
+                "expiration": int(end().timestamp() * 1000),
             }})
         return self.answer(404, "")
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        if self.path == "/token":
-            return self.answer(200, {"accessToken": "sso token", "expiresIn": 3600, "tokenType": "Bearer", "refreshToken": "next"})
         form = {name: values[0] for name, values in parse_qs(body).items()}
         action = form.get("Action")
+        if state()["down"]:
+            return self.answer(403, "")
         if action == "AssumeRole":
             source = "role"
-        elif action == "AssumeRoleWithWebIdentity" and form.get("WebIdentityToken") == "web identity":
+        elif action == "AssumeRoleWithWebIdentity" and form.get("WebIdentityToken") == f"web identity {state()['turn']}":
             source = "web"
         else:
             return self.answer(400, "")
-        return self.answer(200, STS_ANSWER.format(action=action, end=timestamp(in_an_hour()), **key(source)))
+        return self.answer(200, STS_ANSWER.format(action=action, end=timestamp(end()), **key(source)))
+
+
+def serve(port):
+    with ThreadingHTTPServer(("127.0.0.1", port), Source) as server:
+        print("ready", file=sys.stderr, flush=True)
+        server.serve_forever()
 
 
 if __name__ == "__main__":
-    with ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Source) as server:
-        print("ready", file=sys.stderr, flush=True)
-        server.serve_forever()
+    if len(sys.argv) == 3:
+        serve(int(sys.argv[2]))
+    elif state()["down"]:
+        sys.exit("down")
+    else:
+        print(json.dumps(process()))

@@ -115,7 +115,8 @@ class Login(socketserver.StreamRequestHandler):
         try:
             with open(self.server.policy, encoding="utf-8") as file:
                 policy = json.load(file)
-            now = datetime.datetime.now(datetime.timezone.utc)
+            ahead = datetime.timedelta(seconds=policy["ahead"])
+            now = datetime.datetime.now(datetime.timezone.utc) + ahead
             judge(token.decode("ascii", "surrogateescape"), user.decode(), policy, now)
         except Refused as refused:
             word, details = refused.word, str(refused)

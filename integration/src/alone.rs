@@ -1,43 +1,86 @@
-//! One login in a process of its own, whose environment is the case: the AWS default chain reads it.
+//! Logins in a process of its own, whose environment is the case: the AWS default chain reads it.
 
 use std::{
+    io::stdin,
     net::{IpAddr, Ipv4Addr},
-    process::{Command, Stdio},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
 };
 
-use rds_wrapper::{pg, plugins, resolver_fn};
+use rds_wrapper::{Clock, IamFactory, IamTokens, SystemClock, pg, plugins, resolver_fn};
+use serde_json::{Value, json};
+use token_cache::ManualClock;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
 
 use crate::{
     Result,
-    login::{Connector, not_built, seen},
+    connector::{Connector, not_built, seen},
     say,
     site::{HOST, Seen, Site},
+    sources::Variables,
 };
 
 /// The word of the command line that asks for it.
 pub(crate) const WORD: &str = "--log-in";
 
-/// Logs in at PostgreSQL in a new process with these environment variables and no others.
-pub(crate) async fn log_in(site: &Site, variables: &[(&str, String)]) -> Result<Seen> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args([WORD, &site.port.to_string()]).arg(site.authority()).stdin(Stdio::null());
-    command
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .envs(variables.iter().map(|(name, value)| (name, value)));
-    let login = async {
-        match tokio::task::spawn_blocking(move || command.output()).await {
-            Ok(Ok(output)) => Seen {
-                text: String::from_utf8_lossy(&output.stdout).trim_end().to_owned(),
-                details: vec![String::from_utf8_lossy(&output.stderr).trim_end().to_owned()],
-            },
-            other => Seen { text: "not started".to_owned(), details: vec![format!("{other:?}")] },
-        }
-    };
-    site.observe(login).await
+/// How far the clock of the new process is behind: it can be moved by that and more, and no token lies in the future.
+const BEHIND: Duration = Duration::from_secs(270);
+
+/// A process with its own environment, ended on drop.
+#[derive(Debug)]
+pub(crate) struct Alone {
+    _child: Child,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
 }
 
-/// What the new process does: prints what came of the login, and the details on the standard error.
+/// What came of a login in the other process.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) seen: Seen,
+    /// The tokens that it has signed so far.
+    pub(crate) signed: u64,
+    /// The logins that it has tried once more so far.
+    pub(crate) retries: u64,
+}
+
+impl Alone {
+    /// Starts a process with these environment variables and no others.
+    pub(crate) fn start(site: &Site, variables: &Variables) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([WORD, &site.port.to_string()]).arg(site.authority());
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let orders = child.stdin.take().ok_or("no way to the new process")?;
+        let answers = child.stdout.take().ok_or("no way back from the new process")?;
+        Ok(Self { _child: child, orders, answers: BufReader::new(answers).lines() })
+    }
+
+    /// Logs in at PostgreSQL after so many seconds of its clock.
+    pub(crate) async fn log_in_after(&mut self, seconds: u64) -> Result<Told> {
+        self.orders.write_all(format!("{seconds}\n").as_bytes()).await?;
+        let answer = self.answers.next_line().await?.ok_or("the new process has ended")?;
+        let answer: Value = serde_json::from_str(&answer)?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(Told {
+            seen: Seen { text: text(&answer["text"]), details: vec![text(&answer["details"])] },
+            signed: answer["signed"].as_u64().unwrap_or_default(),
+            retries: answer["retries"].as_u64().unwrap_or_default(),
+        })
+    }
+}
+
+/// What the new process does: a login for each line that it reads, after as many seconds as the line says.
 pub(crate) async fn run(port: &str, authority: &str) -> Result<()> {
     let parameters = [
         ("host", HOST),
@@ -47,13 +90,25 @@ pub(crate) async fn run(port: &str, authority: &str) -> Result<()> {
         ("plugins", "iam"),
         ("sslrootcert", authority),
     ];
+    let clock = ManualClock::at(SystemClock.now() - BEHIND);
+    let tokens = IamTokens::builder().clock(Arc::new(clock.clone())).build()?;
     let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
-    let built = pg::Connector::builder(plugins()).map(parameters).resolver(here).build();
-    let seen = match built {
-        Ok(connector) => seen(Connector::Postgres(connector).log_in().await),
-        Err(error) => not_built(&error),
-    };
-    say::line(&seen.text);
-    seen.details.iter().for_each(|line| say::error(line));
+    let iam = IamFactory::new(tokens.clone());
+    let built = pg::Connector::builder(plugins().with(iam)).map(parameters).resolver(here).build();
+    for line in stdin().lines() {
+        clock.advance(Duration::from_secs(line?.parse()?));
+        let seen = match &built {
+            Ok(connector) => seen(Connector::Postgres(connector.clone()).log_in().await),
+            Err(error) => not_built(error),
+        };
+        let stats = tokens.stats();
+        let answer = json!({
+            "text": seen.text,
+            "details": seen.details.join("; "),
+            "signed": stats.signed,
+            "retries": stats.retries,
+        });
+        say::line(&answer.to_string());
+    }
     Ok(())
 }

@@ -27,8 +27,8 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// Issues a certificate for one name and writes everything into a folder.
-    pub(crate) fn issue(folder: &Path, name: &str) -> Result<Self> {
+    /// Issues a certificate for these names and writes everything into a folder.
+    pub(crate) fn issue(folder: &Path, names: [&str; 2]) -> Result<Self> {
         let files = Self {
             authority: folder.join("ca.pem"),
             other_authority: folder.join("other-ca.pem"),
@@ -37,8 +37,8 @@ impl Certificates {
         };
         let authority = authority("integration root")?;
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new([name.to_owned()])?;
-        params.distinguished_name.push(DnType::CommonName, name);
+        let mut params = CertificateParams::new(names.map(str::to_owned))?;
+        params.distinguished_name.push(DnType::CommonName, names[0]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         fs::write(&files.certificate, params.signed_by(&key, &authority)?.pem())?;

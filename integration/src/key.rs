@@ -14,12 +14,24 @@ use aws_credential_types::{
     provider::{ProvideCredentials, error::CredentialsError, future},
 };
 
+use crate::sources::Variables;
+
 /// An access key, on the product's side and on the verifier's.
 #[derive(Clone)]
 pub(crate) struct Key {
-    pub(crate) id: &'static str,
-    pub(crate) secret: &'static str,
+    pub(crate) id: String,
+    pub(crate) secret: String,
     pub(crate) session_token: Option<String>,
+}
+
+impl Key {
+    /// The environment variables by which it is given to a program.
+    pub(crate) fn variables(&self) -> Variables {
+        let mut variables =
+            vec![("AWS_ACCESS_KEY_ID", self.id.clone()), ("AWS_SECRET_ACCESS_KEY", self.secret.clone())];
+        variables.extend(self.session_token.clone().map(|token| ("AWS_SESSION_TOKEN", token)));
+        variables
+    }
 }
 
 /// Gives one key and counts how often it was asked.

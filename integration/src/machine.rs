@@ -60,6 +60,17 @@ impl Machine {
         self.is_root
     }
 
+    /// Where what was installed stays.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// The library by which programs find names on this machine.
+    pub(crate) fn nss_wrapper(&self) -> Option<PathBuf> {
+        let folders = children("/usr/lib").into_iter();
+        folders.map(|folder| folder.join("libnss_wrapper.so")).find(|library| library.is_file())
+    }
+
     /// The Python that has botocore.
     pub(crate) fn python(&self) -> PathBuf {
         self.cache.join("venv/bin/python")
@@ -90,14 +101,25 @@ impl Machine {
                 missing.push(Missing { what, commands: commands() });
             }
         };
+        let openssl = answers("openssl", &["version"]);
+        need("OpenSSL's program", openssl, &|| vec![self.apt("openssl")]);
+        if options.is_rds() {
+            return missing;
+        }
         need("a C compiler", answers("gcc", &["--version"]), &|| vec![self.apt("gcc libc6-dev")]);
         let python = self.python();
         need("botocore", answers(&python, &["-c", "import botocore"]), &|| self.venv());
-        if options.has("mariadb") {
-            // Two packages without a service; the second holds a program that the first's installer calls.
-            let programs = ["/usr/sbin/mariadbd", "/usr/bin/my_print_defaults"];
+        need("nss_wrapper", self.nss_wrapper().is_some(), &|| vec![self.apt("libnss-wrapper")]);
+        if options.has("mariadb") || options.has("mysql57") {
+            // It also holds a program that the server's installer calls.
+            let programs = ["/usr/bin/mariadb", "/usr/bin/my_print_defaults"];
             let is_there = programs.iter().all(|program| Path::new(program).is_file());
-            need("MariaDB", is_there, &|| vec![self.apt("mariadb-server-core mariadb-client-core")]);
+            need("MariaDB's client", is_there, &|| vec![self.apt("mariadb-client-core")]);
+        }
+        if options.has("mariadb") {
+            // The package without a service.
+            let is_there = Path::new("/usr/sbin/mariadbd").is_file();
+            need("MariaDB", is_there, &|| vec![self.apt("mariadb-server-core")]);
         }
         if options.has("mysql57") {
             need("MySQL 5.7", self.mysql57().join("mysqld").is_file(), &|| self.server57());

@@ -14,7 +14,7 @@ use crate::{
     machine::Machine,
     scratch::{Scratch, free_port, hand_over},
     service::{Plan, Service, as_server, compile, finish},
-    site::{Engine, HOST, REGION, Site, USERS},
+    site::{Engine, HOST, READER_HOST, REGION, Site, USERS},
     verifier::Verifier,
 };
 
@@ -69,7 +69,7 @@ impl Server {
         more: &[&str],
     ) -> Result<Self> {
         let port = free_port()?;
-        let certificates = Certificates::issue(&folder, HOST)?;
+        let certificates = Certificates::issue(&folder, [HOST, READER_HOST])?;
         let verifier = Verifier::start(machine, &folder, HOST, port, REGION)?;
         let dialect = if matches!(engine, Engine::Mariadb) { "-DMARIADB" } else { "-UMARIADB" };
         compile("aws_authentication_plugin.c", &folder.join("aws_authentication_plugin.so"), &[dialect])?;
@@ -108,12 +108,17 @@ impl Server {
     }
 }
 
-/// The SQL that RDS's guide gives, for each user.
+/// The SQL that RDS's guide gives, for each user, and users who differ from it.
 fn users() -> String {
     let by_token = USERS.map(|user| {
         format!("CREATE USER '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;\n")
     });
-    by_token.concat() + "CREATE USER 'legacy'@'%' IDENTIFIED BY 'legacy password';\n"
+    let others = "\
+CREATE USER 'lax'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
+CREATE USER 'legacy'@'%' IDENTIFIED BY 'legacy password';
+CREATE USER 'guarded'@'%' IDENTIFIED BY 'guarded password' REQUIRE SSL;
+";
+    by_token.concat() + others
 }
 
 /// Copies the program into the temporary folder, since its own may be one that other users cannot enter.

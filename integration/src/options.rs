@@ -12,11 +12,10 @@ usage: cargo xtask integration --local [--install] [--with NAME]… [--without N
   --with NAME       add a server, mysql57, or the tokens of the JavaScript SDK's signer, rds-signer
   --without NAME    leave a server out: mariadb, postgresql
 
-or: cargo xtask integration --rds
+or: cargo xtask integration --rds [--install]
 
   --rds             run against databases of yours, with the credentials of the AWS default chain:
-                    RDS_PG_HOST, RDS_PG_USER; RDS_MYSQL_HOST, RDS_MYSQL_USER; each also with
-                    _PORT, _DATABASE, _SSLROOTCERT, _IAM_HOST, _IAM_REGION in place of _HOST";
+                    RDS_PG_HOST or RDS_MYSQL_HOST or both, and RDS_DB_USER; the README has the rest";
 
 /// The servers that run unless they are left out.
 const SERVERS: [&str; 2] = ["mariadb", "postgresql"];

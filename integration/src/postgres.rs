@@ -2,11 +2,14 @@
 
 use std::{
     fs,
+    io::Write,
     net::Ipv4Addr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use tokio_postgres::NoTls;
+use rds_wrapper::{Clock, SystemClock};
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use crate::{
     Result,
@@ -14,7 +17,7 @@ use crate::{
     machine::Machine,
     scratch::{Scratch, free_port, hand_over},
     service::{Plan, Service, as_server, compile, finish},
-    site::{Engine, HOST, REGION, Site, USERS},
+    site::{Engine, HOST, READER_HOST, REGION, Site, USERS},
     verifier::Verifier,
 };
 
@@ -26,12 +29,16 @@ hostssl   all all      127.0.0.1/32 scram-sha-256
 hostnossl all all      127.0.0.1/32 reject
 ";
 
+/// How long the server may take to read its configuration again.
+const RELOAD: Duration = Duration::from_secs(20);
+
 /// A running server, stopped on drop.
 #[derive(Debug)]
 pub(crate) struct Server {
     // In the order in which they have to go.
     _service: Service,
     site: Site,
+    folder: PathBuf,
 }
 
 impl Server {
@@ -40,7 +47,7 @@ impl Server {
         let programs = machine.postgres().ok_or("PostgreSQL is gone")?;
         let folder = scratch.folder(machine, "postgresql")?;
         let port = free_port()?;
-        let certificates = Certificates::issue(&folder, HOST)?;
+        let certificates = Certificates::issue(&folder, [HOST, READER_HOST])?;
         let verifier = Verifier::start(machine, &folder, HOST, port, REGION)?;
         let services = pam_services(&folder, &verifier.socket())?;
         fs::write(folder.join("pg_hba.conf"), ACCESS)?;
@@ -58,6 +65,7 @@ impl Server {
         ]);
         initdb.arg(&data).current_dir(&folder);
         finish(initdb)?;
+        fs::OpenOptions::new().append(true).open(data.join("postgresql.conf"))?.write_all(b"ssl = on\n")?;
 
         let mut command = as_server(machine, "env");
         command.arg(format!("LD_PRELOAD={}", services.join("pam_services.so").display()));
@@ -68,7 +76,6 @@ impl Server {
             ("listen_addresses", Ipv4Addr::LOCALHOST.to_string()),
             ("port", port.to_string()),
             ("unix_socket_directories", folder.display().to_string()),
-            ("ssl", "on".to_owned()),
             ("ssl_cert_file", certificates.certificate.display().to_string()),
             ("ssl_key_file", certificates.key.display().to_string()),
             ("fsync", "off".to_owned()),
@@ -81,9 +88,49 @@ impl Server {
         let service = Service::start(command, &Plan { name: "PostgreSQL", ready, signal: "INT", log: &log })?;
 
         let site = Site::new(Engine::Postgres, port, certificates, verifier);
-        let server = Self { _service: service, site };
-        create_users(&folder, port).await?;
+        let server = Self { _service: service, site, folder };
+        server.create_users().await?;
         Ok(server)
+    }
+
+    /// Offers TLS from now on, or no longer.
+    pub(crate) async fn set_tls(&self, on: bool) -> Result<()> {
+        let wanted = if on { "on" } else { "off" };
+        self.administer(&[&format!("ALTER SYSTEM SET ssl = {wanted}"), "SELECT pg_reload_conf()"]).await?;
+        // A new connection has what the server that it comes from has read.
+        let deadline = SystemClock.now() + RELOAD;
+        while self.administer(&["SHOW ssl"]).await? != wanted {
+            if SystemClock.now() > deadline {
+                return Err(format!("PostgreSQL does not set ssl to {wanted}").into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_users(&self) -> Result<()> {
+        let mut statements =
+            vec!["CREATE ROLE rds_iam; CREATE USER legacy PASSWORD 'legacy password'".to_owned()];
+        statements.extend(USERS.map(|user| format!("CREATE USER \"{user}\"; GRANT rds_iam TO \"{user}\"")));
+        self.administer(&statements.iter().map(String::as_str).collect::<Vec<_>>()).await.map(drop)
+    }
+
+    /// Runs statements in a new connection of the administrator's and gives the last value.
+    async fn administer(&self, statements: &[&str]) -> Result<String> {
+        let (folder, port) = (self.folder.display(), self.site.port);
+        let text = format!("host={folder} port={port} user=rdsadmin dbname=postgres");
+        let (client, connection) = tokio_postgres::connect(&text, NoTls).await?;
+        let task = tokio::spawn(connection);
+        let mut last = String::new();
+        for statement in statements {
+            for message in client.simple_query(statement).await? {
+                if let SimpleQueryMessage::Row(row) = message {
+                    last = row.get(0).unwrap_or_default().to_owned();
+                }
+            }
+        }
+        drop(client);
+        task.await??;
+        Ok(last)
     }
 
     /// What the suite runs against.
@@ -103,16 +150,4 @@ fn pam_services(folder: &Path, socket: &Path) -> Result<PathBuf> {
     let rds = format!("auth required {module} {}\naccount required {module}\n", socket.display());
     fs::write(services.join("rds"), rds)?;
     Ok(services)
-}
-
-async fn create_users(folder: &Path, port: u16) -> Result<()> {
-    let text = format!("host={} port={port} user=rdsadmin dbname=postgres", folder.display());
-    let (client, connection) = tokio_postgres::connect(&text, NoTls).await?;
-    let task = tokio::spawn(connection);
-    client.batch_execute("CREATE ROLE rds_iam; CREATE USER legacy PASSWORD 'legacy password'").await?;
-    for user in USERS {
-        client.batch_execute(&format!("CREATE USER \"{user}\"; GRANT rds_iam TO \"{user}\"")).await?;
-    }
-    drop(client);
-    Ok(task.await??)
 }

@@ -7,13 +7,14 @@ use crate::{Result, say, site::Seen};
 pub(crate) struct Report {
     right: usize,
     wrong: usize,
+    shown: usize,
 }
 
 impl Report {
     /// Prints the head.
     pub(crate) fn new() -> Self {
         say::line(&row("", "engine", "case", "expected", "seen"));
-        Self { right: 0, wrong: 0 }
+        Self { right: 0, wrong: 0, shown: 0 }
     }
 
     /// Prints a row; the details follow where what was seen is not what was expected.
@@ -30,13 +31,25 @@ impl Report {
         }
     }
 
+    /// Prints what was seen where nobody knows what to expect.
+    pub(crate) fn saw(&mut self, engine: &str, case: &str, seen: &str) {
+        say::line(&row("saw", engine, case, "", seen));
+        self.shown += 1;
+    }
+
+    /// Says which variable would add a case.
+    pub(crate) fn left_out(&self, engine: &str, case: &str, variable: &str) {
+        say::line(&row("-", engine, case, &format!("left out: set {variable}"), ""));
+    }
+
     /// Prints the sums.
     ///
     /// # Errors
     ///
     /// If any case differs from what was expected, or there was none.
     pub(crate) fn finish(self) -> Result<()> {
-        say::line(&format!("\n{} as expected, {} not", self.right, self.wrong));
+        let shown = if self.shown == 0 { String::new() } else { format!(", {} only shown", self.shown) };
+        say::line(&format!("\n{} as expected, {} not{shown}", self.right, self.wrong));
         match (self.right, self.wrong) {
             (0, 0) => Err("every server was left out".into()),
             (_, 0) => Ok(()),

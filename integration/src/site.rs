@@ -12,6 +12,12 @@ use crate::{
 /// The endpoint that a server plays.
 pub(crate) const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
 
+/// Another name that its certificate has, of the reader endpoint.
+pub(crate) const READER_HOST: &str = "db.cluster-ro-abc123.us-east-2.rds.amazonaws.com";
+
+/// A name of the same domain that its certificate does not have.
+pub(crate) const OTHER_HOST: &str = "other.abc123.us-east-2.rds.amazonaws.com";
+
 /// The region that it is in.
 pub(crate) const REGION: &str = "us-east-2";
 
@@ -64,14 +70,25 @@ impl Site {
 
     /// Lets the server know these keys from now on.
     pub(crate) fn know(&self, keys: &[&Key]) -> Result<()> {
-        let users: Vec<_> = USERS.into_iter().filter(|user| *user != "mallory").collect();
-        self.verifier.know(keys, &users)
+        self.know_at(keys, 0)
+    }
+
+    /// The same, with a clock that is so many seconds ahead.
+    pub(crate) fn know_at(&self, keys: &[&Key], ahead: i64) -> Result<()> {
+        let allowed = USERS.into_iter().chain(["lax"]);
+        let users: Vec<_> = allowed.filter(|user| *user != "mallory").collect();
+        self.verifier.know(keys, &users, ahead)
     }
 
     /// Runs something and adds what the verifier saw meanwhile.
     pub(crate) async fn observe(&self, login: impl Future<Output = Seen>) -> Result<Seen> {
+        self.observe_fallible(async { Ok(login.await) }).await
+    }
+
+    /// The same for something that can fail otherwise than by a case that differs.
+    pub(crate) async fn observe_fallible(&self, login: impl Future<Output = Result<Seen>>) -> Result<Seen> {
         let before = self.verifier.verdicts()?.len();
-        let mut seen = login.await;
+        let mut seen = login.await?;
         let verdicts = self.verifier.verdicts()?.split_off(before);
         seen.text = format!("{}; {}", seen.text, summary(&verdicts));
         seen.details

@@ -49,17 +49,18 @@ impl Verifier {
         socket(&self.folder)
     }
 
-    /// Knows these keys from now on, each allowed to log in as these users.
-    pub(crate) fn know(&self, keys: &[&Key], users: &[&str]) -> Result<()> {
+    /// Knows these keys from now on, each allowed to log in as these users, by a clock that is so many seconds ahead.
+    pub(crate) fn know(&self, keys: &[&Key], users: &[&str], ahead: i64) -> Result<()> {
         let keys: Map<String, Value> = keys
             .iter()
             .map(|key| {
                 let known =
                     json!({ "secret": key.secret, "session_token": key.session_token, "users": users });
-                (key.id.to_owned(), known)
+                (key.id.clone(), known)
             })
             .collect();
-        let policy = json!({ "endpoint": self.endpoint, "region": self.region, "keys": keys });
+        let policy =
+            json!({ "endpoint": self.endpoint, "region": self.region, "ahead": ahead, "keys": keys });
         // Read at every login: it must never be seen half written.
         let draft = self.folder.join("policy.draft");
         fs::write(&draft, policy.to_string())?;

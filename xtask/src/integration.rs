@@ -4,15 +4,26 @@ use std::os::unix::process::CommandExt;
 
 use crate::{Result, process, workspace::Workspace};
 
+/// What the suite runs: itself, and the programs that people run.
+const PROGRAMS: &[&str] = &[
+    "--package=integration",
+    "--package=rds-iam",
+    "--package=examples",
+    "--bin=integration",
+    "--bin=rds-iam",
+    "--example=print_rds_token",
+];
+
 /// Becomes the suite: an interrupt then reaches it alone, and it has the time to stop its servers.
 ///
 /// # Errors
 ///
-/// If cargo cannot be started; otherwise this does not return.
+/// If something does not build or the suite cannot be started; otherwise this does not return.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let workspace = Workspace::load()?;
-    let mut suite = process::cargo(workspace.root());
-    suite.args(["run", "--quiet", "--package", "integration", "--"]).args(arguments);
-    suite.arg("--cache").arg(workspace.target().join("integration"));
-    Err(format!("cargo cannot be started: {}", suite.exec()).into())
+    let mut build = process::cargo(workspace.root());
+    process::run(build.args(["build", "--quiet"]).args(PROGRAMS))?;
+    let mut suite = process::command(workspace.target().join("debug/integration"), workspace.root());
+    suite.args(arguments).arg("--cache").arg(workspace.target().join("integration"));
+    Err(format!("the suite cannot be started: {}", suite.exec()).into())
 }

@@ -27,6 +27,9 @@ pub(crate) async fn run(
         command
     };
     peer(&mut table, "botocore", &mut botocore).await?;
+    let alias = token(botocore(), "db.internal.example", site.port, "jane", &key())?;
+    let login = Login::by_password(site, "jane", &alias);
+    table.login("botocore's token for an alias", "Login; endpoint", login, Product::new(&key())?).await?;
     if with_javascript {
         let mut signer = || {
             let mut command = Command::new("node");
@@ -41,7 +44,7 @@ pub(crate) async fn run(
 async fn peer(table: &mut Table<'_>, name: &str, command: &mut dyn FnMut() -> Command) -> Result<()> {
     for user in ["jane", "Jane Doe", "a@b+c/d%e"] {
         for key in [key(), temporary_key()] {
-            let token = token(command(), table.site.port, user, &key)?;
+            let token = token(command(), HOST, table.site.port, user, &key)?;
             let login = Login::by_password(table.site, user, &token);
             let case = format!("{name}'s token for `{user}`, {} B", token.len());
             table.login(&case, &format!("in as {user}; accepted"), login, Product::new(&key)?).await?;
@@ -50,9 +53,9 @@ async fn peer(table: &mut Table<'_>, name: &str, command: &mut dyn FnMut() -> Co
     Ok(())
 }
 
-fn token(mut command: Command, port: u16, user: &str, key: &Key) -> Result<String> {
-    command.args([HOST, &port.to_string(), user, REGION]).stdin(Stdio::null());
-    command.env("AWS_ACCESS_KEY_ID", key.id).env("AWS_SECRET_ACCESS_KEY", key.secret);
+fn token(mut command: Command, host: &str, port: u16, user: &str, key: &Key) -> Result<String> {
+    command.args([host, &port.to_string(), user, REGION]).stdin(Stdio::null());
+    command.env("AWS_ACCESS_KEY_ID", &key.id).env("AWS_SECRET_ACCESS_KEY", &key.secret);
     match &key.session_token {
         Some(token) => command.env("AWS_SESSION_TOKEN", token),
         None => command.env_remove("AWS_SESSION_TOKEN"),

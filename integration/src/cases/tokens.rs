@@ -16,17 +16,37 @@ pub(super) async fn run(table: &mut Table<'_>) -> Result<()> {
     let temporary = Product::new(&temporary_key())?.tokens.rds(HOST, port, "jane").await?.expose().to_owned();
 
     let rows = [
-        ("another user's token", "Login; user", bobs),
-        ("tampered user", "Login; user", good.replace("DBUser=jane", "DBUser=bob")),
-        ("tampered signature", "Login; signature", with_last_digit_changed(&good)),
-        ("truncated", "Login; signature", good[..good.len() - 4].to_owned()),
-        ("longer life asked for", "Login; form", good.replace("X-Amz-Expires=900", "X-Amz-Expires=3600")),
-        ("with its scheme", "Login; form", format!("https://{good}")),
-        ("with a blank", "Login; form", format!("{good} ")),
-        ("session token cut out", "Login; session token", without(&temporary, "X-Amz-Security-Token")),
+        ("another user's token", "jane", "Login; user", bobs),
+        ("token for another login", "bob", "Login; user", good.clone()),
+        ("tampered user", "jane", "Login; user", good.replace("DBUser=jane", "DBUser=bob")),
+        (
+            "tampered user, logging in as that",
+            "bob",
+            "Login; signature",
+            good.replace("DBUser=jane", "DBUser=bob"),
+        ),
+        ("tampered signature", "jane", "Login; signature", with_last_digit_changed(&good)),
+        ("truncated", "jane", "Login; signature", good[..good.len() - 4].to_owned()),
+        ("service wrong", "jane", "Login; scope", good.replace("%2Frds-db%2F", "%2Frds%2F")),
+        (
+            "longer life asked for",
+            "jane",
+            "Login; form",
+            good.replace("X-Amz-Expires=900", "X-Amz-Expires=3600"),
+        ),
+        ("with its scheme", "jane", "Login; form", format!("https://{good}")),
+        ("with a blank", "jane", "Login; form", format!("{good} ")),
+        ("with a line's end", "jane", "Configuration at build; not asked", format!("{good}\n")),
+        ("empty", "jane", "Login; not asked", String::new()),
+        (
+            "session token cut out",
+            "jane",
+            "Login; session token",
+            without(&temporary, "X-Amz-Security-Token"),
+        ),
     ];
-    for (case, expected, text) in rows {
-        let login = Login::by_password(table.site, "jane", &text);
+    for (case, user, expected, text) in rows {
+        let login = Login::by_password(table.site, user, &text);
         table.login(case, expected, login, Product::new(&key())?).await?;
     }
     Ok(())

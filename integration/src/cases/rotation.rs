@@ -1,0 +1,110 @@
+//! Sources of credentials that change, end and fail while a process uses them, each up to logins at PostgreSQL.
+//!
+//! The environment is not among them: nobody can change that of a running process.
+
+use super::Table;
+use crate::{
+    Result,
+    alone::Alone,
+    report::Report,
+    site::{Seen, Site},
+    sources::{Given, Source, Sources},
+};
+
+/// Longer after an accepted login than throttling is thought of, and shorter than a token lives.
+const LATER: u64 = 120;
+
+/// When the session of [`ENDING`] is over by the clock of the process, which is 270 s behind.
+const AFTER_ITS_END: u64 = 330;
+
+/// The first key, of a session that ends before its token would.
+const ENDING: Given = Given { ends_in: 30, ..Given::FIRST };
+
+/// Runs the cases.
+pub(crate) async fn run(site: &Site, sources: &Sources, report: &mut Report) -> Result<()> {
+    let mut table = Table { site, report };
+    for source in sources.all() {
+        rotated(&mut table, sources, &source).await?;
+        // A file of keys does not say when they end.
+        if source.has_end {
+            ended(&mut table, sources, &source).await?;
+            recovered(&mut table, sources, &source).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Another key, while the token of the first one seems good: the refusal tells.
+async fn rotated(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
+    let site = table.site;
+    let seen = site
+        .observe_fallible(async {
+            let mut alone = start(site, sources, source, Given::FIRST)?;
+            let first = alone.log_in_after(0).await?;
+            change(site, sources, source, Given::SECOND)?;
+            let second = alone.log_in_after(LATER).await?;
+            let retried = format!("{} retried", second.retries);
+            Ok(together([first.seen, second.seen], &[retried]))
+        })
+        .await?;
+    let expected = "in, in, 1 retried; accepted, key, accepted";
+    table.row(&format!("{}, key rotated", source.name), expected, &seen);
+    Ok(())
+}
+
+/// Another key once the session of the first one is over: its token goes with it, and no login is refused.
+async fn ended(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
+    let site = table.site;
+    let seen = site
+        .observe_fallible(async {
+            let mut alone = start(site, sources, source, ENDING)?;
+            let first = alone.log_in_after(0).await?;
+            change(site, sources, source, Given::SECOND)?;
+            let second = alone.log_in_after(AFTER_ITS_END).await?;
+            let counted = [format!("{} signed", second.signed), format!("{} retried", second.retries)];
+            Ok(together([first.seen, second.seen], &counted))
+        })
+        .await?;
+    let expected = "in, in, 2 signed, 0 retried; accepted 2 times";
+    table.row(&format!("{}, session over", source.name), expected, &seen);
+    Ok(())
+}
+
+/// Nothing when the session is over, and then another key.
+async fn recovered(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
+    let site = table.site;
+    let seen = site
+        .observe_fallible(async {
+            let mut alone = start(site, sources, source, ENDING)?;
+            let first = alone.log_in_after(0).await?;
+            sources.give(Given { is_down: true, ..ENDING })?;
+            let second = alone.log_in_after(AFTER_ITS_END).await?;
+            change(site, sources, source, Given::SECOND)?;
+            let third = alone.log_in_after(0).await?;
+            Ok(together([first.seen, second.seen, third.seen], &[]))
+        })
+        .await?;
+    // The SDK gives the last keys of an instance again where the metadata service is down.
+    let failure = if source.name == "imds" { "Expired" } else { "Failed" };
+    let expected = format!("in, Credentials({failure}), in; accepted 2 times");
+    table.row(&format!("{}, down, then up", source.name), &expected, &seen);
+    Ok(())
+}
+
+fn start(site: &Site, sources: &Sources, source: &Source, given: Given) -> Result<Alone> {
+    change(site, sources, source, given)?;
+    Alone::start(site, &sources.environment(&source.variables))
+}
+
+/// Changes the key at its source and at the server, which knows no other.
+fn change(site: &Site, sources: &Sources, source: &Source, given: Given) -> Result<()> {
+    sources.give(given)?;
+    site.know(&[&source.key(given.turn)])
+}
+
+fn together<const N: usize>(logins: [Seen; N], more: &[String]) -> Seen {
+    let texts = logins.iter().map(|seen| if seen.text == "in as jane" { "in" } else { &seen.text });
+    let text = texts.chain(more.iter().map(String::as_str)).collect::<Vec<_>>().join(", ");
+    let details = logins.into_iter().flat_map(|seen| seen.details);
+    Seen { text, details: details.filter(|line| !line.is_empty()).collect() }
+}

@@ -1,0 +1,37 @@
+//! The suite for databases of one's own, led to a server of this machine by its variables alone.
+
+use super::{Table, temporary_key};
+use crate::{
+    Result,
+    machine::Machine,
+    programs::Programs,
+    report::Report,
+    say,
+    site::{Engine, HOST, READER_HOST, Seen, Site},
+};
+
+/// Runs it and shows its table.
+pub(crate) async fn run(
+    site: &Site,
+    machine: &Machine,
+    programs: &Programs,
+    report: &mut Report,
+) -> Result<()> {
+    let mut table = Table { site, report };
+    site.know(&[&temporary_key()])?;
+    let prefix = if matches!(site.engine, Engine::Postgres) { "RDS_PG" } else { "RDS_MYSQL" };
+    let mut command = programs.command(std::env::current_exe()?, &temporary_key().variables());
+    command.args(["--rds", "--cache"]).arg(machine.cache());
+    command.env("RDS_DB_USER", "jane").env("RDS_SSLROOTCERT", site.authority());
+    command.env(format!("{prefix}_HOST"), HOST).env(format!("{prefix}_PORT"), site.port.to_string());
+    command.env(format!("{prefix}_READER_HOST"), READER_HOST);
+    if matches!(site.engine, Engine::Postgres) {
+        command.env("RDS_PG_DATABASE", "postgres");
+    }
+    say::line("");
+    let succeeded = command.status().await?.success();
+    let text = if succeeded { "all as expected" } else { "not all as expected" };
+    let seen = Seen { text: text.to_owned(), details: Vec::new() };
+    table.row("--rds, by its variables", "all as expected", &seen);
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Opening connections with either adapter.
+
+use std::{sync::Arc, time::Duration};
+
+use mysql_async::prelude::Queryable;
+use rds_wrapper::{Error, IamFactory, IamTokens, Resolver, mysql, pg, plugins};
+use tokio::sync::Barrier;
+
+use crate::{
+    Result,
+    login::Product,
+    site::{Engine, Seen},
+};
+
+/// A connector of either adapter.
+#[derive(Clone, Debug)]
+pub(crate) enum Connector {
+    Mysql(mysql::Connector),
+    Postgres(pg::Connector),
+}
+
+impl Connector {
+    /// Builds a connector whose plugin `iam` uses these tokens.
+    pub(crate) fn build(
+        engine: Engine,
+        parameters: Vec<(String, String)>,
+        tokens: &IamTokens,
+        resolver: impl Resolver,
+    ) -> rds_wrapper::Result<Self> {
+        let iam = IamFactory::new(tokens.clone());
+        Ok(match engine {
+            Engine::Mariadb | Engine::Mysql => {
+                let builder = mysql::Connector::builder(plugins().with(iam));
+                Self::Mysql(builder.map(parameters).resolver(resolver).build()?)
+            }
+            Engine::Postgres => {
+                let builder = pg::Connector::builder(plugins().with(iam));
+                Self::Postgres(builder.map(parameters).resolver(resolver).build()?)
+            }
+        })
+    }
+
+    /// Opens a connection, asks who it is logged in as, and closes it.
+    pub(crate) async fn log_in(&self) -> rds_wrapper::Result<String> {
+        self.log_in_with(&Barrier::new(1)).await
+    }
+
+    /// Opens that many connections and closes none before all have been let in or not.
+    pub(crate) async fn log_in_at_once(&self, count: usize) -> Seen {
+        let others = Arc::new(Barrier::new(count));
+        let logins: Vec<_> = (0..count)
+            .map(|_| {
+                let (connector, others) = (self.clone(), Arc::clone(&others));
+                tokio::spawn(async move { connector.log_in_with(&others).await })
+            })
+            .collect();
+        let mut inside = 0;
+        let mut details = Vec::new();
+        for login in logins {
+            match login.await {
+                Ok(Ok(_)) => inside += 1,
+                Ok(Err(error)) => details.push(chain(&error)),
+                Err(error) => details.push(error.to_string()),
+            }
+        }
+        Seen { text: format!("{inside} in"), details }
+    }
+
+    /// Opens two connections of a pool, moves the clock past a token's end, and opens two more.
+    pub(crate) async fn pool_past(&self, product: &Product) -> Seen {
+        let later = || product.clock.advance(Duration::from_secs(16 * 60));
+        let outcome = match self {
+            Self::Mysql(connector) => pooled_mysql(connector, later).await,
+            Self::Postgres(connector) => pooled_postgres(connector, later).await,
+        };
+        match outcome {
+            Ok(count) => Seen { text: format!("{count} pooled"), details: Vec::new() },
+            Err(error) => Seen { text: "refused".to_owned(), details: vec![error.to_string()] },
+        }
+    }
+
+    /// Opens a connection, asks who it is logged in as, waits until all others have been let in or not, and closes it.
+    async fn log_in_with(&self, others: &Barrier) -> rds_wrapper::Result<String> {
+        match self {
+            Self::Mysql(connector) => {
+                let opened = connector.connect().await;
+                others.wait().await;
+                let mut connection = opened?;
+                let user: mysql_async::Result<Option<String>> =
+                    connection.query_first("SELECT CURRENT_USER()").await;
+                let _ = connection.disconnect().await;
+                let user = user.map(|user| user.unwrap_or_default().trim_end_matches("@%").to_owned());
+                Ok(user.unwrap_or_else(|error| error.to_string()))
+            }
+            Self::Postgres(connector) => {
+                let opened = connector.connect().await;
+                others.wait().await;
+                let (client, connection) = opened?;
+                let task = tokio::spawn(connection);
+                let row = client.query_one("SELECT current_user::text", &[]).await;
+                drop(client);
+                let _ = task.await;
+                Ok(row.map_or_else(|error| error.to_string(), |row| row.get(0)))
+            }
+        }
+    }
+}
+
+async fn pooled_mysql(connector: &mysql::Connector, later: impl Fn()) -> Result<usize> {
+    let pool = deadpool::managed::Pool::<mysql::MysqlManager>::builder(connector.pool_manager()).build()?;
+    let mut held = vec![pool.get().await?, pool.get().await?];
+    later();
+    held.extend([pool.get().await?, pool.get().await?]);
+    for connection in &mut held {
+        connection.ping().await?;
+    }
+    Ok(held.len())
+}
+
+async fn pooled_postgres(connector: &pg::Connector, later: impl Fn()) -> Result<usize> {
+    let pool = deadpool_postgres::Pool::builder(connector.deadpool_manager()).build()?;
+    let mut held = vec![pool.get().await?, pool.get().await?];
+    later();
+    held.extend([pool.get().await?, pool.get().await?]);
+    for client in &held {
+        client.simple_query("SELECT 1").await?;
+    }
+    Ok(held.len())
+}
+
+/// What a login came to.
+pub(crate) fn seen(outcome: rds_wrapper::Result<String>) -> Seen {
+    match outcome {
+        Ok(user) => Seen { text: format!("in as {user}"), details: Vec::new() },
+        Err(error) => Seen { text: format!("{:?}", error.kind()), details: vec![chain(&error)] },
+    }
+}
+
+/// What a configuration that cannot be used came to.
+pub(crate) fn not_built(error: &Error) -> Seen {
+    Seen { text: format!("{:?} at build", error.kind()), details: vec![chain(error)] }
+}
+
+/// The whole text of an error: its own and its causes'.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}
