@@ -183,8 +183,7 @@ struct StringToSign {
 impl StringToSign {
     /// Algorithm, time, date, region, service, terminator and hash, with the bytes between them. `build` bounds region
     /// and service.
-    const CAPACITY: usize =
-        ALGORITHM_LINE.len() + 17 + 9 + (MAX_SCOPE_PART + 1) + MAX_SCOPE_PART + 14 + 64;
+    const CAPACITY: usize = ALGORITHM_LINE.len() + 17 + 9 + (MAX_SCOPE_PART + 1) + MAX_SCOPE_PART + 14 + 64;
 
     fn new() -> Self {
         let mut new = Self { bytes: [0; Self::CAPACITY], len: 0 };
