@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::net::{IpAddr, SocketAddr};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -56,10 +58,13 @@ Exit codes:
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   rds-iam doctor 'postgres://jane@db.abc123.us-east-2.rds.amazonaws.com/app?sslrootcert=global-bundle.pem'
+  rds-iam doctor --sts 'mysql://jane@db.abc123.us-east-2.rds.amazonaws.com/app?sslrootcert=global-bundle.pem'
+  rds-iam doctor --dns-server 10.0.0.2 'postgres://jane@db.example.com/app?iamHost=db.abc123.us-east-2.rds.amazonaws.com'
   DATABASE_URL=postgres://… rds-iam doctor
   rds-iam doctor --json - <url.txt
 
 Steps: parameters, host, dns, credentials, clock, tcp, tls, login; each is ok, warning, failed or skipped.
+After a refusal MySQL is asked once more, without any password, how it wants this user's: that too counts as a failed login.
 
 Exit codes:
   0 logged in; else the first step that failed: 10 parameters, 11 host, 12 dns, 13 credentials, 14 tcp, 15 tls, 16 login;
@@ -178,6 +183,20 @@ pub(crate) struct DoctorArguments {
     /// The server whose clock is asked, by http or https [default: STS in the region]
     #[arg(long, value_name = "URL")]
     pub(crate) time_url: Option<String>,
+    /// The DNS server to ask, in place of what this system is set to (as `dig @` does); the login asks it too
+    #[arg(long, value_name = "IP[:PORT]", value_parser = dns_server)]
+    pub(crate) dns_server: Option<SocketAddr>,
+    /// Asks STS in the region whose credentials they are, at AWS_ENDPOINT_URL_STS if that is set
+    #[arg(long)]
+    pub(crate) sts: bool,
+}
+
+fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    let address = text.trim_matches(['[', ']']).parse().map(|address: IpAddr| SocketAddr::new(address, 53));
+    address.or_else(|_| text.parse()).map_err(|_| {
+        "give an address, with a port unless it is 53, as in 10.0.0.2, 10.0.0.2:5353 or [fd00::2]:53"
+            .to_owned()
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -199,12 +218,22 @@ pub(crate) enum Service {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
     /// PostgreSQL
+    #[value(alias = "postgresql")]
     Postgres,
     /// MySQL and MariaDB
+    #[value(alias = "mariadb")]
     Mysql,
 }
 
 impl Engine {
+    /// The name as its makers write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Mysql => "MySQL",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
     pub(crate) fn default_port(self) -> u16 {
         match self {
             Self::Mysql => 3306,

@@ -91,9 +91,11 @@ impl NoCredentials {
         Self {
             reason: Reason::Missing,
             fact: format!("{source} has no credentials"),
-            remedy:
-                "set AWS_PROFILE or AWS_ACCESS_KEY_ID, log in (aws sso login), or give the machine a role"
-                    .to_owned(),
+            remedy: match source.starts_with("profile") {
+                true => "check its name (aws configure list-profiles), and log in where it asks for that (aws sso login)",
+                false => "set AWS_PROFILE or AWS_ACCESS_KEY_ID, log in (aws sso login), or give the machine a role",
+            }
+            .to_owned(),
             cause,
         }
     }

@@ -2,9 +2,16 @@
 
 mod certificate;
 mod clock;
+mod connector;
+mod dns;
+mod greeting;
 mod host;
+mod identity;
 mod login;
+mod proof;
+mod refusal;
 mod report;
+mod server;
 mod subject;
 mod tcp;
 mod tls;
@@ -20,6 +27,10 @@ use wrapper_core::ErrorKind;
 use wrapper_iam::SystemClock;
 
 use self::{
+    connector::Connector,
+    dns::{Aliases, DnsServer},
+    identity::{Anonymous, Identity},
+    login::Findings,
     report::{Cause, Code, Report, StepName},
     subject::Subject,
 };
@@ -33,7 +44,12 @@ use crate::{
 
 pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure> {
     let url = connection_string(arguments)?;
-    let report = examine(url.trim(), arguments.time_url.as_deref()).await;
+    let server = arguments
+        .dns_server
+        .map(DnsServer::new)
+        .transpose()
+        .map_err(|error| Failure::new("the server of --dns-server cannot be asked").because(error))?;
+    let report = examine(url.trim(), arguments, server.as_ref()).await;
     let text = match arguments.json {
         true => report.json()?,
         false => report.text(terminal::colours(&io::stdout())),
@@ -43,31 +59,33 @@ pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure
 }
 
 fn connection_string(arguments: &DoctorArguments) -> Result<String, Failure> {
-    match arguments.url.as_deref() {
+    let nothing = || {
+        Failure::new(
+            "nothing to examine: pass a connection string, `-` for standard input, or set DATABASE_URL",
+        )
+    };
+    let text = match arguments.url.as_deref() {
         Some("-") => {
             let mut text = String::new();
             let read = io::stdin().lock().read_to_string(&mut text);
             read.map_err(|error| Failure::new("no url could be read from standard input").because(error))?;
-            Ok(text)
+            text
         }
-        Some(url) => Ok(url.to_owned()),
-        None => env::var("DATABASE_URL").map_err(|_| {
-            Failure::new(
-                "nothing to examine: pass a connection string, `-` for standard input, or set DATABASE_URL",
-            )
-        }),
-    }
+        Some(url) => url.to_owned(),
+        None => env::var("DATABASE_URL").map_err(|_| nothing())?,
+    };
+    if text.trim().is_empty() { Err(nothing()) } else { Ok(text) }
 }
 
 /// Goes through the steps; one that failed does not keep the others from being tried where they can be.
-async fn examine(url: &str, time_url: Option<&str>) -> Report {
+async fn examine(url: &str, arguments: &DoctorArguments, server: Option<&DnsServer>) -> Report {
     let mut report = Report::default();
-    let connector = subject::connector(url);
+    let connector = Connector::build(url, server);
     let subject = match (&connector, Subject::read(url)) {
         (Err(error), _) if !matches!(error.kind(), ErrorKind::Host | ErrorKind::Region) => Err(error.clone()),
         (_, subject) => subject,
     };
-    let subject = match subject {
+    let mut subject = match subject {
         Ok(subject) => subject,
         Err(error) => {
             let text = crate::failure::chain(&error);
@@ -81,10 +99,13 @@ async fn examine(url: &str, time_url: Option<&str>) -> Report {
         }
     };
     subject.report(&mut report);
+    if host::is_looked_up(&subject) {
+        subject.aliases = Some(Aliases::follow(&subject.host, server).await);
+    }
     host::report(&mut report, &subject, connector.as_ref().err());
-    let addresses = host::resolve(&mut report, &subject).await;
-    let session = credentials(&mut report, &subject).await;
-    let ahead = clock::report(&mut report, &subject, time_url).await;
+    let addresses = host::resolve(&mut report, &subject, server).await;
+    let session = credentials(&mut report, &subject, arguments.sts).await;
+    let ahead = clock::report(&mut report, &subject, arguments.time_url.as_deref()).await;
     let stream = match addresses {
         Some(addresses) => tcp::report(&mut report, &subject, &addresses).await,
         None => {
@@ -92,6 +113,7 @@ async fn examine(url: &str, time_url: Option<&str>) -> Report {
             None
         }
     };
+    let address = stream.as_ref().and_then(|stream| stream.peer_addr().ok());
     let is_verified = match stream {
         Some(stream) => tls::report(&mut report, &subject, stream).await,
         None => {
@@ -101,7 +123,8 @@ async fn examine(url: &str, time_url: Option<&str>) -> Report {
     };
     match (connector, session, is_verified) {
         (Ok(connector), Some(session), true) => {
-            login::report(&mut report, &subject, &connector, &session, ahead).await;
+            let findings = Findings { subject: &subject, session: &session, address, ahead };
+            login::report(&mut report, &connector, &findings).await;
         }
         _ => report.skipped(StepName::Login, "a step before it failed"),
     }
@@ -114,9 +137,10 @@ struct Session {
     key: String,
     is_temporary: bool,
     has_expiry: bool,
+    identity: Option<Identity>,
 }
 
-async fn credentials(report: &mut Report, subject: &Subject) -> Option<Session> {
+async fn credentials(report: &mut Report, subject: &Subject, sts: bool) -> Option<Session> {
     let (profile, now) = (subject.parameter("awsProfile"), SystemClock.now());
     match credentials::load(profile, now).await {
         Ok(credentials) => {
@@ -127,9 +151,22 @@ async fn credentials(report: &mut Report, subject: &Subject) -> Option<Session> 
                 None if is_temporary => "a session whose end is not known here".to_owned(),
                 None => "does not expire".to_owned(),
             };
-            let source = credentials::source(profile);
-            report.ok(StepName::Credentials, format!("{source}, access key {key}, {expiry}"));
-            Some(Session { key, is_temporary, has_expiry: credentials.expiry().is_some() })
+            let fact = format!("{}, access key {key}, {expiry}", credentials::source(profile));
+            let has_expiry = credentials.expiry().is_some();
+            let (told, identity) = match subject.target() {
+                _ if !sts => (String::new(), None),
+                Err(_) => ("; identity not asked, as no region is known".to_owned(), None),
+                Ok(target) => match Identity::ask(credentials, target.region()).await {
+                    Ok(identity) => (format!(", {}", identity.arn), Some(identity)),
+                    Err(Anonymous::Unknown(why)) => (format!("; identity unknown ({why})"), None),
+                    Err(Anonymous::Refused { fact: answer, cause }) => {
+                        report.failed(StepName::Credentials, format!("{fact}; {answer}"), [cause]);
+                        return None;
+                    }
+                },
+            };
+            report.ok(StepName::Credentials, fact + &told);
+            Some(Session { key, is_temporary, has_expiry, identity })
         }
         Err(none) => {
             let code = match none.reason {

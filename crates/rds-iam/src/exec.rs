@@ -5,6 +5,7 @@ mod defaults_file;
 use std::{
     env,
     ffi::{OsStr, OsString},
+    fs::File,
     io,
     os::unix::process::CommandExt,
     path::Path,
@@ -31,6 +32,9 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
     let engine = engine(client);
     let port = port.unwrap_or(engine.default_port());
     let target = database(Service::Rds, host, port, user, region.as_deref())?;
+    if let Some(roots) = sslrootcert {
+        readable(roots)?;
+    }
     let sign = || runtime.block_on(Purpose::Database(target.clone()).sign(profile.as_deref()));
     let mut command = Command::new(client);
     match engine {
@@ -60,6 +64,18 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
 fn engine(client: &OsStr) -> Engine {
     let name = Path::new(client).file_name().unwrap_or(client).to_string_lossy();
     if name.starts_with("mysql") || name.starts_with("mariadb") { Engine::Mysql } else { Engine::Postgres }
+}
+
+/// The client would say so too, but not in the words of this program, and after a token was signed.
+fn readable(roots: &Path) -> Result<(), Failure> {
+    // A word of libpq's for the roots of the platform.
+    if roots == Path::new("system") {
+        return Ok(());
+    }
+    File::open(roots).map(drop).map_err(|error| {
+        let shown = roots.display().to_string();
+        Failure::new(format!("cannot read `{}` of --sslrootcert", shown.escape_debug())).because(error)
+    })
 }
 
 fn set_environment(command: &mut Command, target: &TokenTarget, token: &AuthToken, roots: Option<&Path>) {

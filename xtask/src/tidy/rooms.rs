@@ -63,8 +63,16 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "rds-iam",
-        uses: &["host-pattern", "iam-token", "token-cache", "wrapper-core", "wrapper-iam", "wrapper-pg"],
-        closure: Closure::NoneOf(&["native-tls", "openssl"]),
+        uses: &[
+            "host-pattern",
+            "iam-token",
+            "token-cache",
+            "wrapper-core",
+            "wrapper-iam",
+            "wrapper-mysql",
+            "wrapper-pg",
+        ],
+        closure: Closure::Free,
     },
     // It judges tokens by code of its own, so that a mistake in iam-token cannot hide itself.
     Room { name: "rds-testkit", uses: &[], closure: Closure::NoneOf(&["aws-config", "aws-sigv4"]) },

@@ -2,13 +2,17 @@
 
 use std::net::IpAddr;
 
-use host_pattern::{Endpoint, EndpointKind};
+use host_pattern::Endpoint;
 use wrapper_core::{Error, ErrorKind, Resolver, SystemResolver};
 
 use super::{
+    dns::{Aliases, DnsServer, End},
     report::{Cause, Code, Report, StepName},
     subject::Subject,
 };
+
+const UNRESOLVED: &str =
+    "check the spelling, that the database exists, and that this machine's dns knows private zones";
 
 /// Says what the name stands for and what the token is signed for.
 pub(super) fn report(report: &mut Report, subject: &Subject, refused: Option<&Error>) {
@@ -17,11 +21,7 @@ pub(super) fn report(report: &mut Report, subject: &Subject, refused: Option<&Er
     let target = match refused.map_or_else(|| subject.target(), |error| Err(error.clone())) {
         Ok(target) => target,
         Err(error) => {
-            let code = match error.kind() {
-                ErrorKind::Region => Code::Region,
-                _ => Code::HostName,
-            };
-            report.failed(StepName::Host, kind, [Cause::new(code, crate::failure::chain(&error))]);
+            report.failed(StepName::Host, kind, [unsigned(subject, &error)]);
             return;
         }
     };
@@ -42,35 +42,112 @@ pub(super) fn report(report: &mut Report, subject: &Subject, refused: Option<&Er
     }
 }
 
-/// Asks the operating system for the addresses.
-pub(super) async fn resolve(report: &mut Report, subject: &Subject) -> Option<Vec<IpAddr>> {
+/// Why no token can be signed, and what DNS tells of the name that one can be signed for.
+fn unsigned(subject: &Subject, error: &Error) -> Cause {
+    let behind = subject.aliases.as_ref().and_then(Aliases::endpoint);
+    let text = crate::failure::chain(error);
+    let host = &subject.host;
+    match (error.kind(), behind) {
+        (ErrorKind::Region, Some(behind)) => {
+            let hint = behind.region().map(|region| {
+                format!("; `{host}` is an alias of `{behind}` at present, so iamRegion={region}")
+            });
+            Cause::new(Code::Region, text + &hint.unwrap_or_default())
+        }
+        (ErrorKind::Region, None) => Cause::new(Code::Region, text),
+        (_, Some(behind)) if subject.parameter("iamHost").is_none() => {
+            Cause::new(Code::HostName, format!("`{host}` is an alias of `{behind}`: add iamHost={behind}"))
+        }
+        (_, Some(behind)) => {
+            Cause::new(Code::HostName, format!("{text}; `{host}` is an alias, so iamHost={behind}"))
+        }
+        (_, None) => Cause::new(Code::HostName, text),
+    }
+}
+
+/// Whether the host is to be looked up: it is no address, and none is given.
+pub(super) fn is_looked_up(subject: &Subject) -> bool {
+    subject.address.is_none() && literal(subject).is_none()
+}
+
+fn literal(subject: &Subject) -> Option<IpAddr> {
+    subject.host.trim_matches(['[', ']']).parse().ok()
+}
+
+/// Asks for the addresses, the operating system unless a server is named.
+pub(super) async fn resolve(
+    report: &mut Report,
+    subject: &Subject,
+    server: Option<&DnsServer>,
+) -> Option<Vec<IpAddr>> {
     if let Some(address) = subject.address {
         report.ok(StepName::Dns, format!("`hostaddr` says {address}, so dns is not asked"));
         return Some(vec![address]);
     }
-    if let Ok(address) = subject.host.trim_matches(['[', ']']).parse() {
+    if let Some(address) = literal(subject) {
         report.ok(StepName::Dns, "the host is an address");
         return Some(vec![address]);
     }
     let host = &subject.host;
-    match SystemResolver.resolve(host).await {
+    let found = match server {
+        Some(server) => server.resolve(host).await,
+        None => SystemResolver.resolve(host).await,
+    };
+    let why = match found {
         Ok(addresses) if !addresses.is_empty() => {
             let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-            let is_custom =
-                Endpoint::parse(host).is_ok_and(|endpoint| endpoint.kind() == EndpointKind::Custom);
-            let aliases = if is_custom { "; aliases (CNAME) are not followed" } else { "" };
-            report.ok(StepName::Dns, format!("{}{aliases}", list.join(", ")));
-            Some(addresses)
+            let list = list.join(", ");
+            let fact =
+                subject.aliases.as_ref().map_or(list.clone(), |aliases| drawn(subject, aliases, &list));
+            match subject.leads_elsewhere() {
+                Some(remedy) => report.warning(StepName::Dns, fact, remedy),
+                None => report.ok(StepName::Dns, fact),
+            }
+            return Some(addresses);
         }
-        outcome => {
-            let why = outcome.err().map(|error| format!(" ({error})")).unwrap_or_default();
-            let remedy = "check the spelling, that the database exists, and that this machine's dns knows private zones";
-            report.failed(
-                StepName::Dns,
-                format!("`{host}` has no address{why}"),
-                [Cause::new(Code::Unresolved, remedy)],
-            );
-            None
+        Ok(_) => String::new(),
+        Err(error) => format!(" ({error})"),
+    };
+    let aliases = subject.aliases.as_ref().filter(|aliases| aliases.is_alias());
+    let (chain, remedy) = match aliases {
+        Some(aliases) if aliases.end == End::Circle => {
+            (format!(": {aliases} is a circle"), "let one of these CNAME records name the database")
         }
+        Some(aliases) if aliases.end == End::TooLong => (
+            format!(": {aliases} and so on is too long"),
+            "let the first of these CNAME records name the database",
+        ),
+        Some(aliases) if aliases.end == End::Missing => (
+            format!(": {aliases} ends at a name that does not exist"),
+            "let the CNAME record name a database that exists: this one was renamed or deleted, or is known to another dns only",
+        ),
+        Some(aliases) => (format!(": {aliases}"), UNRESOLVED),
+        None => (String::new(), UNRESOLVED),
+    };
+    let fact = format!("`{host}` has no address{why}{chain}");
+    report.failed(StepName::Dns, fact, [Cause::new(Code::Unresolved, remedy)]);
+    None
+}
+
+/// The chain down to the addresses.
+fn drawn(subject: &Subject, aliases: &Aliases, addresses: &str) -> String {
+    let mut text = match aliases.is_alias() {
+        true => format!("{aliases} -> {addresses}"),
+        false => addresses.to_owned(),
+    };
+    let instance = aliases.instance().filter(|_| subject.dials_endpoint());
+    if let Some(id) = instance.as_ref().and_then(Endpoint::id) {
+        text.push_str(&format!("; at present instance `{id}`"));
     }
+    match &aliases.end {
+        End::Unknown(why) if aliases.is_alias() => {
+            text.push_str(&format!("; further aliases unknown ({why})"))
+        }
+        End::Unknown(why) => text.push_str(&format!("; aliases unknown ({why})")),
+        End::Circle => text.push_str("; the aliases are a circle"),
+        End::TooLong => text.push_str("; the aliases go on"),
+        // The system knows names that DNS does not.
+        End::Canonical | End::Missing => {}
+    }
+    text
 }

@@ -57,6 +57,7 @@ pub(super) struct Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Code {
+    AccountLocked,
     CertificateExpired,
     ClockOff,
     ConnectionClosed,

@@ -1,72 +1,47 @@
 //! What a connection string says.
 
-use std::net::IpAddr;
+use std::ops::Deref;
 
 use host_pattern::{Endpoint, EndpointKind};
-use tokio_postgres::{
-    Config,
-    config::{Host, SslNegotiation},
-};
-use wrapper_core::{Error, ErrorKind, Registry, Result, Roots, cut_key_value, cut_url};
-use wrapper_iam::{IamFactory, TokenTarget};
-use wrapper_pg::{Connector, PgConnection, TlsStack};
+use wrapper_core::{Result, Roots};
+use wrapper_iam::TokenTarget;
 
-use super::report::{Report, StepName};
+use super::{
+    connector::{configuration, cut},
+    dns::Aliases,
+    report::{Report, StepName},
+    server::Server,
+};
+use crate::cli::Engine;
 
 /// One host with all that a login there needs.
 #[derive(Debug)]
 pub(super) struct Subject {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) user: String,
-    pub(super) database: Option<String>,
-    /// The address to dial in place of asking DNS.
-    pub(super) address: Option<IpAddr>,
-    /// TLS begins without asking for it.
-    pub(super) is_direct: bool,
+    server: Server,
     pub(super) roots: Roots,
-    has_password: bool,
+    /// What DNS says of the host, once it was asked.
+    pub(super) aliases: Option<Aliases>,
     parameters: Vec<(String, String)>,
 }
 
-/// Builds what the program itself would build of the string, with `plugins=iam` where it is left out.
-pub(super) fn connector(url: &str) -> Result<Connector> {
-    let builder = Connector::builder(registry()).connection_string(url).tls_stack(TlsStack::Rustls);
-    match cut(url)?.1.iter().any(|(name, _)| name == "plugins") {
-        true => builder.build(),
-        false => builder.parameter("plugins", "iam").build(),
+impl Deref for Subject {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
     }
 }
 
-fn registry() -> Registry<PgConnection> {
-    Registry::new().with(IamFactory::default())
-}
-
-/// The driver's part of a string, and ours.
-fn cut(url: &str) -> Result<(String, Vec<(String, String)>)> {
-    let registry = registry();
-    let is_ours = |name: &str| registry.declares(name);
-    let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
-    let cut = if is_url { cut_url(url, is_ours)? } else { cut_key_value(url, is_ours)? };
-    Ok((cut.rest, cut.pairs))
-}
-
 impl Subject {
-    pub(super) fn read(url: &str) -> Result<Self> {
-        let (rest, parameters) = cut(url)?;
-        let config: Config =
-            rest.parse().map_err(|_| configuration("the connection string cannot be read"))?;
-        let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
-        if hosts.len() > 1 || addresses.len() > 1 {
-            return Err(configuration("several hosts are named: examine them one at a time"));
-        }
-        let host = match (hosts.first(), addresses.first()) {
-            (Some(Host::Tcp(name)), _) => name.clone(),
-            (None, Some(address)) => address.to_string(),
-            _ => return Err(configuration("no host to examine: a unix socket takes no token")),
+    pub(super) fn read(text: &str) -> Result<Self> {
+        let (rest, parameters) = cut(text)?;
+        let server = match Engine::of(text)? {
+            Engine::Mysql => Server::of_mysql(&rest)?,
+            Engine::Postgres => Server::of_postgres(&rest)?,
         };
         // A password with a raw `@` ends up here in part, and this error shows none of it.
-        Endpoint::parse(&host).map_err(|error| configuration("the host is no name").with_source(error))?;
+        Endpoint::parse(&server.host)
+            .map_err(|error| configuration("the host is no name").with_source(error))?;
         let given = |wanted: &str| {
             let found = parameters.iter().find(|(name, _)| name == wanted);
             found.map(|(_, value)| value.as_str())
@@ -74,17 +49,8 @@ impl Subject {
         if given("plugins").is_some_and(|plugins| !plugins.split(',').any(|code| code.trim() == "iam")) {
             return Err(configuration("`plugins` does not name iam: without it no token is sent"));
         }
-        Ok(Self {
-            host,
-            port: config.get_ports().first().copied().unwrap_or(5432),
-            user: config.get_user().unwrap_or_default().to_owned(),
-            database: config.get_dbname().map(str::to_owned),
-            address: addresses.first().copied(),
-            is_direct: config.get_ssl_negotiation() == SslNegotiation::Direct,
-            roots: given("sslrootcert").map_or(Ok(Roots::system()), Roots::read)?,
-            has_password: config.get_password().is_some(),
-            parameters,
-        })
+        let roots = given("sslrootcert").map_or(Ok(Roots::system()), Roots::read)?;
+        Ok(Self { server, roots, aliases: None, parameters })
     }
 
     /// A parameter of ours, where the string has it.
@@ -128,10 +94,30 @@ impl Subject {
         !matches!(kind, Ok(EndpointKind::Custom | EndpointKind::Ip) | Err(_))
     }
 
+    /// What to do if DNS leads to another endpoint than the token is signed for.
+    pub(super) fn leads_elsewhere(&self) -> Option<String> {
+        let aliases = self.aliases.as_ref()?;
+        let behind = aliases.endpoint()?;
+        let signed = self.endpoint()?;
+        if let Some(region) = behind.region().filter(|_| signed.kind() == EndpointKind::GlobalWriter) {
+            let given = self.target().ok()?;
+            let remedy = format!("the writer is in {region} and the token is signed for {}", given.region());
+            return (given.region() != region).then(|| format!("{remedy}: set iamRegion={region}"));
+        }
+        let host = &self.host;
+        let remedy = format!("the token is signed for `{signed}` and `{host}` leads to `{behind}`");
+        let is_reached = aliases.hold(self.signed_host());
+        (!is_reached).then(|| format!("{remedy}: set iamHost={behind}, or mend the alias"))
+    }
+
     pub(super) fn report(&self, report: &mut Report) {
         let user = self.user.escape_debug();
-        let database = self.database.as_deref().unwrap_or(&self.user).escape_debug();
-        let fact = format!("user `{user}`, database `{database}`, trusting {}", self.roots);
+        let database = match (self.engine, self.database.as_deref()) {
+            (_, Some(database)) => format!("database `{}`", database.escape_debug()),
+            (Engine::Postgres, None) => format!("database `{user}`"),
+            (Engine::Mysql, None) => "no database".to_owned(),
+        };
+        let fact = format!("user `{user}`, {database}, trusting {}", self.roots);
         let mut remarks = Vec::new();
         if self.parameter("plugins").is_none() {
             remarks.push("add plugins=iam, without which a program sends no token");
@@ -144,8 +130,4 @@ impl Subject {
             false => report.warning(StepName::Parameters, fact, remarks.join(", and ")),
         }
     }
-}
-
-fn configuration(message: &str) -> Error {
-    Error::new(ErrorKind::Configuration, message)
 }

@@ -16,32 +16,31 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use wrapper_core::{Roots, TlsFailure, explain_tls_failure};
 
 use super::{
     certificate::Described,
+    greeting::{Unwilling, agree},
     report::{Cause, Code, Report, StepName},
     subject::Subject,
 };
 
-/// Length and code of the request for TLS: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Shakes hands as the login will, and says whether the server is the one that was meant.
+/// Shakes hands as the login will, and says whether the login may be tried: the server is the one that was meant, or has an
+/// answer of its own to show.
 pub(super) async fn report(report: &mut Report, subject: &Subject, stream: TcpStream) -> bool {
     let seen = Arc::new(Seen::default());
     let failure = match timeout(LIMIT, shake_hands(subject, stream, &seen)).await {
         Ok(Ok(())) => {
             let fact = seen.described().map(|certificate| certificate.to_string());
             report.ok(StepName::Tls, fact.unwrap_or_else(|| "the certificate is trusted".to_owned()));
+            return true;
+        }
+        Ok(Err(Failure::Before(Unwilling::Refused(answer)))) => {
+            report.skipped(StepName::Tls, &format!("{answer}, before tls"));
             return true;
         }
         Ok(Err(failure)) => failure,
@@ -57,7 +56,7 @@ pub(super) async fn report(report: &mut Report, subject: &Subject, stream: TcpSt
     };
     let certificate = seen.described();
     let fact = match (&failure, &certificate) {
-        (Failure::NotOffered, _) => "the server does not do tls".to_owned(),
+        (Failure::Before(unwilling), _) => unwilling.to_string(),
         (Failure::Closed(error), _) => format!("the connection broke off: {error}"),
         (_, Some(certificate)) => certificate.to_string(),
         (Failure::Other(error) | Failure::Certificate(error), None) => error.to_string(),
@@ -68,10 +67,7 @@ pub(super) async fn report(report: &mut Report, subject: &Subject, stream: TcpSt
 
 async fn shake_hands(subject: &Subject, mut stream: TcpStream, seen: &Arc<Seen>) -> Result<(), Failure> {
     if !subject.is_direct {
-        stream.write_all(&SSL_REQUEST).await.map_err(Failure::Closed)?;
-        if stream.read_u8().await.map_err(Failure::Closed)? != b'S' {
-            return Err(Failure::NotOffered);
-        }
+        agree(subject.engine, &mut stream).await.map_err(Failure::Before)?;
     }
     let mut config = config(roots(&subject.roots), Some(seen)).map_err(Failure::Other)?;
     if subject.is_direct {
@@ -119,9 +115,9 @@ pub(super) fn roots(roots: &Roots) -> RootCertStore {
 }
 
 enum Failure {
+    Before(Unwilling),
     Certificate(rustls::Error),
     Closed(io::Error),
-    NotOffered,
     Other(rustls::Error),
 }
 
@@ -140,8 +136,14 @@ impl Failure {
         let name = subject.tls_name();
         let explain = |failure| explain_tls_failure(failure, name, &subject.roots).to_string();
         let (code, failure) = match self {
-            Self::NotOffered => (Code::TlsNotOffered, TlsFailure::NotOffered),
-            Self::Closed(_) => {
+            Self::Before(Unwilling::NoTls) => (Code::TlsNotOffered, TlsFailure::NotOffered),
+            Self::Before(Unwilling::Stranger(_)) => {
+                let (port, engine) = (subject.port, subject.engine.name());
+                let text =
+                    format!("something else than {engine} listens on port {port}: check port and scheme");
+                return Cause::new(Code::ConnectionClosed, text);
+            }
+            Self::Before(Unwilling::Closed(_) | Unwilling::Refused(_)) | Self::Closed(_) => {
                 let text = "check that the port is the database's own, and what stands between";
                 return Cause::new(Code::ConnectionClosed, text);
             }
@@ -190,12 +192,11 @@ fn endpoint_in(certificate: &Described) -> Option<Endpoint> {
 
 /// The certificates that a server showed, its own first.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Option<CertificateDer<'static>>>);
+pub(super) struct Seen(Mutex<Vec<CertificateDer<'static>>>);
 
 impl Seen {
     fn described(&self) -> Option<Described> {
-        let certificate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        certificate.as_ref().and_then(Described::read)
+        Described::read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -216,7 +217,9 @@ impl ServerCertVerifier for Watching {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(end_entity.clone().into_owned());
+        let shown = std::iter::once(end_entity).chain(intermediates);
+        *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            shown.map(|certificate| certificate.clone().into_owned()).collect();
         match &self.inner {
             Some(inner) => {
                 inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)

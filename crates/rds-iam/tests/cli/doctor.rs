@@ -1,14 +1,21 @@
 //! `rds-iam doctor`: the first cause that it names is the real one.
 
-use std::{fs, time::Duration};
+mod dns;
+#[cfg(feature = "mysql")]
+mod mysql;
+mod postgres;
+mod sts;
 
-use rds_testkit::{AccessKey, Ca, Fault, PasswordMethod, PostgresServer, ServerError};
+use std::fs;
+
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::support::{
-    HOST, Ran, closed_port, folder, program, program_with, rfc3339, run, server, server_with, session_key,
-    time_server, url,
+use crate::{
+    dns_server::DnsServer,
+    support::{
+        HOST, Ran, folder, program, program_with, rfc3339, run, server, session_key, time_server, url,
+    },
 };
 
 /// How far this machine's clock is from the right time, in a report that has asked.
@@ -48,10 +55,17 @@ impl Report {
     }
 }
 
+/// Runs the doctor where [`HOST`] is this machine.
 async fn examine(command: Command, url: &str, ahead: i64) -> Report {
+    let dns = DnsServer::start(&[(HOST, "127.0.0.1")]).await;
+    examine_by(&dns, command, url, ahead).await
+}
+
+async fn examine_by(dns: &DnsServer, command: Command, url: &str, ahead: i64) -> Report {
     // A server that is ahead means a machine that is behind.
     let time = time_server(-ahead).await;
-    report(run(command, ["doctor", "--json", "--time-url", &time, url]).await)
+    let dns = dns.address().to_string();
+    report(run(command, ["doctor", "--json", "--time-url", &time, "--dns-server", &dns, url]).await)
 }
 
 #[track_caller]
@@ -72,290 +86,6 @@ fn no_secret(text: &str) {
     }
 }
 
-/// A server with the key of [`session_key`].
-async fn session_server() -> PostgresServer {
-    server_with(|builder| builder.access_key(session_key())).await
-}
-
-#[tokio::test]
-async fn healthy() {
-    let server = server().await;
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
-
-    assert_eq!((report.code, report.causes().len()), (0, 0), "{:#}", report.json);
-    let statuses: Vec<_> =
-        report.json["steps"].as_array().expect("a list").iter().map(|step| &step["status"]).collect();
-    assert_eq!(statuses, ["ok"; 8]);
-    report.says("host", "ok", "instance endpoint");
-    report.says("credentials", "ok", "AWS_ACCESS_KEY_ID in the environment, access key …");
-    report.says("tls", "ok", &format!("certificate for {HOST}, issued by CN=rds-testkit CA, until 20"));
-    assert_eq!(server.accepted(), 1);
-}
-
-#[tokio::test]
-async fn credentials_missing() {
-    let server = server().await;
-
-    let report = examine(program(), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(13, "credentials-missing");
-    report.says("tls", "ok", HOST);
-    report.says("login", "skipped", "");
-}
-
-#[tokio::test]
-async fn credentials_expired() {
-    let server = server().await;
-    let report = examine(with_process("expired", &rfc3339(-60)), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(13, "credentials-expired");
-    report.says("credentials", "failed", "profile `dev` (AWS_PROFILE)");
-}
-
-#[tokio::test]
-async fn credentials_of_a_profile_tell_their_end() {
-    let server = session_server().await;
-    let end = rfc3339(3600);
-    let report = examine(with_process("living", &end), &url(&server, "&awsProfile=dev"), RIGHT).await;
-
-    assert_eq!(report.code, 0, "{:#}", report.json);
-    report.says("credentials", "ok", &format!("profile `dev`, access key …RRRR, expires {end}"));
-}
-
-/// The program with a profile whose credentials come from another program.
-fn with_process(name: &str, expiration: &str) -> Command {
-    let (folder, key) = (folder(&format!("doctor-{name}")), session_key());
-    let answer = folder.join("credentials.json");
-    let json = serde_json::json!({
-        "Version": 1,
-        "AccessKeyId": key.access_key_id(),
-        "SecretAccessKey": key.secret_access_key(),
-        "SessionToken": key.session_token(),
-        "Expiration": expiration,
-    });
-    fs::write(&answer, json.to_string()).expect("is written");
-    let config = folder.join("config");
-    let text = format!("[profile dev]\nregion = us-east-2\ncredential_process = cat {}\n", answer.display());
-    fs::write(&config, text).expect("is written");
-    let mut command = program();
-    command.env("AWS_CONFIG_FILE", config).env("AWS_PROFILE", "dev");
-    command
-}
-
-#[tokio::test]
-async fn region_wrong() {
-    let server = server().await;
-
-    let report =
-        examine(program_with(server.access_key()), &url(&server, "&iamRegion=eu-west-1"), RIGHT).await;
-
-    report.first_cause_is(16, "region");
-    report.says("host", "warning", "`iamRegion` is eu-west-1 and the name says us-east-2");
-}
-
-#[tokio::test]
-async fn signed_port_wrong() {
-    let server = server().await;
-
-    let report =
-        examine(program_with(server.access_key()), &url(&server, "&iamDefaultPort=5433"), RIGHT).await;
-
-    report.first_cause_is(16, "signed-port");
-    report.says("host", "warning", "which only a tunnel explains");
-}
-
-#[tokio::test]
-async fn signed_port_missing_behind_a_tunnel() {
-    let server = server_with(|builder| builder.signed_port(5432)).await;
-    let (port, roots) = (server.port(), server.ca_file().display());
-    let url = format!("postgres://jane@127.0.0.1:{port}/app?plugins=iam&iamHost={HOST}&sslrootcert={roots}");
-
-    let report = examine(program_with(server.access_key()), &url, RIGHT).await;
-
-    assert!(report.causes().contains(&"signed-port"), "{:#}", report.json);
-    assert_eq!((report.code, report.causes().len()), (16, 3));
-}
-
-#[tokio::test]
-async fn port_closed() {
-    let server = server().await;
-    let closed = closed_port().await.port();
-    let url = url(&server, "").replace(&format!(":{}/", server.port()), &format!(":{closed}/"));
-
-    let report = examine(program_with(server.access_key()), &url, RIGHT).await;
-
-    report.first_cause_is(14, "port-closed");
-}
-
-#[tokio::test]
-async fn tls_not_offered() {
-    let server = server().await;
-    server.inject_always(Fault::NoTls);
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(15, "tls-not-offered");
-    no_token_was_sent(&server);
-}
-
-#[tokio::test]
-async fn authority_wrong() {
-    let server = server().await;
-    server.inject_always(Fault::CertificateFrom(Ca::generate().expect("generates")));
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(15, "unknown-issuer");
-    report.says("tls", "failed", "sslrootcert");
-    no_token_was_sent(&server);
-}
-
-#[tokio::test]
-async fn name_wrong() {
-    let server = server().await;
-    server.inject_always(Fault::CertificateFor("other.abc123.us-east-2.rds.amazonaws.com".to_owned()));
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(15, "wrong-name");
-    report.says("tls", "failed", "certificate for other.abc123.us-east-2.rds.amazonaws.com");
-    no_token_was_sent(&server);
-}
-
-#[tokio::test]
-async fn certificate_expired() {
-    let server = server().await;
-    server.inject_always(Fault::CertificateExpired);
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(15, "certificate-expired");
-}
-
-#[track_caller]
-fn no_token_was_sent(server: &PostgresServer) {
-    assert!(server.attempts().iter().all(|attempt| attempt.password_len == 0), "{:?}", server.attempts());
-}
-
-#[tokio::test]
-async fn grant_missing() {
-    for method in [PasswordMethod::Cleartext, PasswordMethod::Md5, PasswordMethod::ScramSha256] {
-        let server =
-            server_with(|builder| builder.password_user("bob", "geheim").password_method(method)).await;
-        let url = url(&server, "").replace("jane@", "bob@");
-
-        let report = examine(program_with(server.access_key()), &url, RIGHT).await;
-
-        report.first_cause_is(16, "grant-missing");
-    }
-}
-
-#[tokio::test]
-async fn policy_missing() {
-    let key = AccessKey::new("AKIAQQQQWWWWEEEERRRR", "the-secret-of-the-key").allow("somebody");
-    let server = server_with(|builder| builder.access_key(key)).await;
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(16, "policy");
-    let log = report.json["log"].as_str().expect("a log");
-    assert!(log.contains("/aws/rds/instance/db/iam-db-auth-error"), "{log}");
-}
-
-#[tokio::test]
-async fn clock_ahead() {
-    let server = server().await;
-    server.authority().rewind(Duration::from_secs(360));
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), 360).await;
-
-    report.first_cause_is(16, "clock-off");
-    report.says("clock", "warning", "ahead of http://127.0.0.1");
-}
-
-#[tokio::test]
-async fn clock_ahead_and_nobody_to_ask() {
-    let server = server().await;
-    server.authority().rewind(Duration::from_secs(360));
-    let time = format!("http://{}", closed_port().await);
-
-    let ran =
-        run(program_with(server.access_key()), ["doctor", "--json", "--time-url", &time, &url(&server, "")])
-            .await;
-
-    let report = report(ran);
-    assert!(report.causes().contains(&"clock-off"), "{:#}", report.json);
-    assert_eq!((report.code, report.causes().len()), (16, 3));
-    report.says("clock", "skipped", "not checked");
-}
-
-#[tokio::test]
-async fn clock_a_little_behind_is_no_cause() {
-    let server = server().await;
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), -60).await;
-
-    report.says("clock", "warning", " behind http://127.0.0.1");
-    assert_eq!(report.code, 0);
-}
-
-#[tokio::test]
-async fn key_revoked() {
-    let server = session_server().await;
-    server.authority().revoke_key(session_key().access_key_id());
-
-    let report = examine(program_with(&session_key()), &url(&server, ""), RIGHT).await;
-
-    assert!(report.causes().contains(&"credentials-refused"), "{:#}", report.json);
-    assert_eq!((report.code, report.causes().len()), (16, 3));
-}
-
-#[tokio::test]
-async fn database_missing() {
-    let server = server_with(|builder| builder.database("other")).await;
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(16, "no-access-rule");
-}
-
-#[tokio::test]
-async fn server_throttles() {
-    let server = server().await;
-    server.inject_always(Fault::Refuse(ServerError::new("53300", "sorry, too many clients already")));
-
-    let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(16, "throttled");
-}
-
-#[tokio::test]
-async fn refusal_that_repeats_the_token_is_blanked() {
-    let server = server_with(|builder| builder.access_key(session_key().allow("other"))).await;
-    server.authority().deny(session_key().access_key_id(), "jane");
-    server.inject_always(Fault::EchoPassword);
-
-    let report = examine(program_with(&session_key()), &url(&server, ""), RIGHT).await;
-
-    report.first_cause_is(16, "policy");
-    report.says("login", "failed", "PAM authentication failed");
-}
-
-#[tokio::test]
-async fn custom_domain_without_its_endpoint_is_read_from_the_certificate() {
-    let server = server().await;
-    let (port, roots) = (server.port(), server.ca_file().display());
-    let url =
-        format!("postgres://jane@localhost:{port}/app?plugins=iam&hostaddr=127.0.0.1&sslrootcert={roots}");
-
-    let report = examine(program_with(server.access_key()), &url, RIGHT).await;
-
-    report.first_cause_is(11, "host-name");
-    report.says("tls", "failed", &format!("try iamHost={HOST}"));
-    no_token_was_sent(&server);
-}
-
 #[tokio::test]
 async fn parameter_wrong() {
     let server = server().await;
@@ -374,7 +104,11 @@ async fn malformed_url_shows_no_part_of_a_password() {
     for url in [
         "postgres://jane:geheim@db.example:port/app",
         "postgres://jane:ge@heim@db.example/app",
-        "mysql://jane:geheim@db.example/app",
+        "mariadb://jane:geheim@db.example/app",
+        "mysql://jane:geheim@db.example:port/app",
+        "mysql://jane:geheim?@db.example/app",
+        "oracle://jane:geheim@db.example/app",
+        "jdbc:postgresql://db.example/app?user=jane&password=geheim",
         "jane:geheim@db.example",
         "host=db.example user=jane password='geheim",
     ] {
@@ -432,11 +166,30 @@ async fn url_comes_from_standard_input() {
 
 #[tokio::test]
 async fn url_missing() {
-    let ran = run(program(), ["doctor"]).await;
-
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.err.contains("DATABASE_URL"), "{}", ran.err);
+    for ran in [run(program(), ["doctor"]).await, run(program(), ["doctor", " "]).await] {
+        assert_eq!(ran.code, Some(1));
+        assert!(ran.err.contains("DATABASE_URL"), "{}", ran.err);
+    }
 }
+
+macro_rules! no_url {
+    ($name:ident, $text:expr, $says:expr) => {
+        #[tokio::test]
+        async fn $name() {
+            let ran = run(program(), ["doctor", "--json", $text]).await;
+
+            let report = report(ran);
+            report.first_cause_is(10, "parameters");
+            report.says("parameters", "failed", $says);
+        }
+    };
+}
+
+no_url!(host_alone, HOST, "write postgres://user@db.abc123.us-east-2.rds.amazonaws.com/database");
+no_url!(url_of_jdbc, "jdbc:mysql://db.example/app", "leave out `jdbc:`");
+no_url!(scheme_misspelt, "postgress://jane@db.example/app", "write postgres:// or mysql://");
+#[cfg(not(feature = "mysql"))]
+no_url!(mysql_left_out, "mysql://jane@db.example/app", "--features mysql");
 
 #[tokio::test]
 async fn causes_are_numbered_for_people() {
@@ -462,4 +215,35 @@ async fn terminal_gets_colours_unless_the_person_says_no() {
 
         assert_eq!(ran.out.contains("\x1b[1;31mfailed \x1b[0m"), coloured, "{}", ran.out);
     }
+}
+
+#[tokio::test]
+async fn credentials_of_a_profile_tell_their_end() {
+    let server = crate::support::server_with(|builder| builder.access_key(session_key())).await;
+    let end = rfc3339(3600);
+
+    let report = examine(with_process("living", &end), &url(&server, "&awsProfile=dev"), RIGHT).await;
+
+    assert_eq!(report.code, 0, "{:#}", report.json);
+    report.says("credentials", "ok", &format!("profile `dev`, access key …RRRR, expires {end}"));
+}
+
+/// The program with a profile whose credentials come from another program.
+fn with_process(name: &str, expiration: &str) -> Command {
+    let (folder, key) = (folder(&format!("doctor-{name}")), session_key());
+    let answer = folder.join("credentials.json");
+    let json = serde_json::json!({
+        "Version": 1,
+        "AccessKeyId": key.access_key_id(),
+        "SecretAccessKey": key.secret_access_key(),
+        "SessionToken": key.session_token(),
+        "Expiration": expiration,
+    });
+    fs::write(&answer, json.to_string()).expect("is written");
+    let config = folder.join("config");
+    let text = format!("[profile dev]\nregion = us-east-2\ncredential_process = cat {}\n", answer.display());
+    fs::write(&config, text).expect("is written");
+    let mut command = program();
+    command.env("AWS_CONFIG_FILE", config).env("AWS_PROFILE", "dev");
+    command
 }

@@ -1,5 +1,7 @@
 //! `rds-iam exec`.
 
+mod mariadb;
+
 use std::os::unix::process::ExitStatusExt;
 
 use crate::support::{HOST, USER, log_in, program, program_with, run, server, session_key};
@@ -156,4 +158,17 @@ async fn mysql_without_roots_is_refused() {
 
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("--sslrootcert"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn roots_that_are_not_there() {
+    for client in ["psql", "mysql"] {
+        let arguments =
+            ["exec", "--host", HOST, "--user", USER, "--sslrootcert", "/nonexistent.pem", "--", client];
+
+        let ran = run(program_with(&session_key()), arguments).await;
+
+        assert_eq!(ran.code, Some(1), "{client}");
+        assert!(ran.err.contains("cannot read `/nonexistent.pem` of --sslrootcert"), "{}", ran.err);
+    }
 }

@@ -149,6 +149,14 @@ async fn credentials_missing() {
 }
 
 #[tokio::test]
+async fn profile_misspelt() {
+    let ran = run(program(), ["token", "--host", HOST, "--user", USER, "--profile", "prodd"]).await;
+
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.starts_with("error: profile `prodd` has no credentials: check its name"), "{}", ran.err);
+}
+
+#[tokio::test]
 #[cfg(target_os = "linux")]
 async fn roots_missing() {
     let mut command = program_with(&session_key());

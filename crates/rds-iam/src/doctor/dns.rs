@@ -1,0 +1,203 @@
+//! DNS, as far as the operating system does not tell: the aliases of a name, and the answers of one certain server.
+
+use std::{fmt, io, net::IpAddr, net::SocketAddr, time::Duration};
+
+use hickory_resolver::{
+    Resolver as Client, TokioResolver,
+    config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
+    net::{NetError, runtime::TokioRuntimeProvider},
+    proto::rr::{Name, RData, RecordType},
+};
+use host_pattern::{Endpoint, EndpointKind};
+use tokio::time::timeout;
+use wrapper_core::{BoxFuture, Resolver};
+
+/// How long one question may take, all servers and attempts together.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// More names than any chain has that works: resolvers give up after 8 to 16.
+const MOST: usize = 16;
+
+/// The server that the person names in place of the system's.
+#[derive(Clone)]
+pub(super) struct DnsServer {
+    address: SocketAddr,
+    client: TokioResolver,
+}
+
+impl DnsServer {
+    pub(super) fn new(address: SocketAddr) -> Result<Self, NetError> {
+        let mut server = NameServerConfig::udp_and_tcp(address.ip());
+        for connection in &mut server.connections {
+            connection.port = address.port();
+        }
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let builder = Client::builder_with_config(config, TokioRuntimeProvider::default());
+        Ok(Self { address, client: builder.with_options(limited(ResolverOpts::default())).build()? })
+    }
+}
+
+impl Resolver for DnsServer {
+    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move {
+            let name = absolute(host).map_err(io::Error::other)?;
+            match timeout(LIMIT, self.client.lookup_ip(name)).await {
+                Ok(Ok(addresses)) => Ok(addresses.iter().collect()),
+                Ok(Err(error)) => {
+                    Err(io::Error::other(format!("{} says: {}", self.address, described(&error))))
+                }
+                Err(_) => Err(io::Error::other(format!("no answer from {} within {LIMIT:?}", self.address))),
+            }
+        })
+    }
+}
+
+impl fmt::Debug for DnsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DnsServer").field(&self.address).finish()
+    }
+}
+
+/// A name and those that its CNAME records lead to, one after the other.
+#[derive(Debug)]
+pub(super) struct Aliases {
+    names: Vec<String>,
+    pub(super) end: End,
+}
+
+/// Why a chain ends where it ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The last name is no alias.
+    Canonical,
+    /// The last name stands in the chain twice.
+    Circle,
+    /// The last name does not exist.
+    Missing,
+    TooLong,
+    /// The last name could not be asked about, for this reason.
+    Unknown(String),
+}
+
+impl Aliases {
+    /// Follows a name; the servers are those of the system's configuration unless one is named.
+    pub(super) async fn follow(host: &str, server: Option<&DnsServer>) -> Self {
+        let mut aliases = Self { names: vec![canonical(host)], end: End::Canonical };
+        let client = match server {
+            Some(server) => Ok(server.client.clone()),
+            None => system(),
+        };
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => {
+                aliases.end = End::Unknown(error.to_string());
+                return aliases;
+            }
+        };
+        if timeout(LIMIT, aliases.walk(&client)).await.is_err() {
+            let whom = server.map(|server| format!(" from {}", server.address)).unwrap_or_default();
+            aliases.end = End::Unknown(format!("no answer{whom} within {LIMIT:?}"));
+        }
+        aliases
+    }
+
+    async fn walk(&mut self, client: &TokioResolver) {
+        self.end = loop {
+            match target(client, &self.names[self.names.len() - 1]).await {
+                Ok(None) => break End::Canonical,
+                Ok(Some(name)) => {
+                    let is_known = self.names.contains(&name);
+                    self.names.push(name);
+                    if is_known {
+                        break End::Circle;
+                    }
+                }
+                Err(end) => break end,
+            }
+            if self.names.len() > MOST {
+                break End::TooLong;
+            }
+        };
+    }
+
+    /// Whether the name is an alias of another.
+    pub(super) fn is_alias(&self) -> bool {
+        self.names.len() > 1
+    }
+
+    /// The first name behind the alias that a token can be signed for.
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoints().next()
+    }
+
+    /// Whether a name stands in the chain.
+    pub(super) fn hold(&self, name: &str) -> bool {
+        self.names.contains(&canonical(name))
+    }
+
+    /// The instance that a cluster's or a custom name stands for at present.
+    pub(super) fn instance(&self) -> Option<Endpoint> {
+        self.endpoints().find(|endpoint| endpoint.kind() == EndpointKind::Instance)
+    }
+
+    fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        let endpoints = self.names.iter().skip(1).filter_map(|name| Endpoint::parse(name).ok());
+        endpoints.filter(|endpoint| !matches!(endpoint.kind(), EndpointKind::Custom | EndpointKind::Ip))
+    }
+}
+
+/// The chain as people draw it.
+impl fmt::Display for Aliases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names.join(" -> "))
+    }
+}
+
+/// The name that another is an alias of, if it is one.
+async fn target(client: &TokioResolver, name: &str) -> Result<Option<String>, End> {
+    let name = absolute(name).map_err(|error| End::Unknown(error.to_string()))?;
+    match client.lookup(name, RecordType::CNAME).await {
+        Ok(answer) => Ok(answer.answers().iter().find_map(|record| match &record.data {
+            RData::CNAME(name) => Some(canonical(&name.to_ascii())),
+            _ => None,
+        })),
+        Err(error) if error.is_nx_domain() => Err(End::Missing),
+        Err(error) if error.is_no_records_found() => Ok(None),
+        Err(error) => Err(End::Unknown(described(&error))),
+    }
+}
+
+fn system() -> Result<TokioResolver, NetError> {
+    let mut builder = TokioResolver::builder_tokio()?;
+    let options = std::mem::take(builder.options_mut());
+    builder.with_options(limited(options)).build()
+}
+
+fn limited(mut options: ResolverOpts) -> ResolverOpts {
+    options.timeout = LIMIT / 2;
+    options.attempts = 1;
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.use_hosts_file = ResolveHosts::Never;
+    options
+}
+
+/// A name of several labels is taken as it is, a single one within the domains that the system searches.
+fn absolute(name: &str) -> Result<Name, hickory_resolver::proto::ProtoError> {
+    let mut name = Name::from_str_relaxed(name)?;
+    name.set_fqdn(name.is_fqdn() || name.num_labels() > 1);
+    Ok(name)
+}
+
+fn canonical(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Why there is no answer; the library's own words quote records.
+fn described(error: &NetError) -> String {
+    match error {
+        error if error.is_nx_domain() => "there is no such name".to_owned(),
+        error if error.is_no_records_found() => "the name has no address".to_owned(),
+        NetError::Timeout => "no answer in time".to_owned(),
+        error => wrapper_core::printable(&error.to_string(), None),
+    }
+}
