@@ -146,6 +146,10 @@ fn address_piece(text: &str, subject: Subject) -> Option<Error> {
     if !text.contains([':', '[', ']']) {
         return None;
     }
+    if subject == Subject::Pattern && text.contains('?') {
+        let message = "found a colon or a bracket in an instance pattern, behind the name may stand `:` and a port from 1 to 65535";
+        return Some(Error::new(ErrorKind::Port, message));
+    }
     if let Some((host, port)) = text.rsplit_once(':') {
         let is_address = host.strip_suffix(']').is_some_and(is_ipv6);
         if is_address || host.bytes().all(|byte| is_name_byte(byte) || byte == b'?') {

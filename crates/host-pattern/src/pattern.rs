@@ -46,7 +46,8 @@ impl InstancePattern {
     /// # Ok::<(), host_pattern::Error>(())
     /// ```
     pub fn parse(pattern: &str) -> Result<Self, Error> {
-        if grammar::ipv6(pattern).is_some() {
+        let bracketed = pattern.rsplit_once(':').map(|(name, _)| name).filter(|name| name.ends_with(']'));
+        if grammar::ipv6(bracketed.unwrap_or(pattern)).is_some() {
             return Err(ip());
         }
         let (name, port) = split_port(pattern)?;

@@ -23,7 +23,7 @@ impl DsqlToken {
     ///
     /// # Errors
     ///
-    /// [`InvalidHost`](crate::ErrorKind::InvalidHost) for anything but a bare name.
+    /// [`InvalidHost`](crate::ErrorKind::InvalidHost) for anything but a bare name or IP address.
     pub fn connect(host: &str) -> Result<Self, Error> {
         Self::new(host, "DbConnect")
     }
@@ -32,7 +32,7 @@ impl DsqlToken {
     ///
     /// # Errors
     ///
-    /// [`InvalidHost`](crate::ErrorKind::InvalidHost) for anything but a bare name.
+    /// [`InvalidHost`](crate::ErrorKind::InvalidHost) for anything but a bare name or IP address.
     pub fn connect_admin(host: &str) -> Result<Self, Error> {
         Self::new(host, "DbConnectAdmin")
     }

@@ -24,7 +24,7 @@ impl ElastiCacheToken {
     ///
     /// # Errors
     ///
-    /// [`InvalidHost`](crate::ErrorKind::InvalidHost) for anything but a bare name,
+    /// [`InvalidHost`](crate::ErrorKind::InvalidHost) for what no host name can be,
     /// [`InvalidUser`](crate::ErrorKind::InvalidUser) for an empty user.
     pub fn new(cache: &str, user: &str) -> Result<Self, Error> {
         check_user(user)?;

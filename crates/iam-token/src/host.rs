@@ -11,7 +11,7 @@ const MAX_LABEL: usize = 63;
 ///
 /// Where the reference signers disagree about upper case, the lower-case name is what a server's verification sees.
 pub(crate) fn canonical(host: &str) -> Result<String, Error> {
-    // What follows `@`, `:` or a path may be a secret: none of these messages repeats it.
+    // A text that is no name may hold a secret, behind `@`, `:`, `=`, a path or a blank: no message repeats that.
     if host.contains('@') {
         return invalid("host carries user information: give the name alone");
     }
@@ -19,19 +19,24 @@ pub(crate) fn canonical(host: &str) -> Result<String, Error> {
         return invalid("host starts with a scheme: give the name alone");
     }
     if let Some((name, _)) = host.split_once(['/', '?', '#']) {
-        return invalid(format!("host {} carries a path or query: give the name alone", shown(name)));
+        return invalid(format!("{} carries a path or query: give the name alone", named(name)));
     }
     if let Some(address) = ipv6(host) {
         return Ok(format!("[{}]", address.to_ascii_lowercase()));
     }
     if let Some((name, _)) = host.split_once([':', '[', ']']) {
         return invalid(format!(
-            "host {} carries a port or is not an IPv6 address: give the port on its own",
-            shown(name)
+            "{} carries a port or is not an IPv6 address: give the port on its own",
+            named(name)
         ));
     }
     if host.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return invalid(format!("host {} holds blanks or control characters: remove them", shown(host)));
+        return invalid("host holds blanks or control characters: give the name alone");
+    }
+    if let Some(odd) = host.chars().find(|&c| !is_name_character(c)) {
+        return invalid(format!(
+            "host holds {odd:?}, which a DNS name cannot: use letters, digits, hyphens and dots"
+        ));
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     if name.is_empty() {
@@ -47,14 +52,20 @@ pub(crate) fn canonical(host: &str) -> Result<String, Error> {
                 shown(host)
             ));
         }
-        if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            return invalid(format!(
-                "host {} holds a character that a DNS name cannot: use letters, digits, hyphens and dots",
-                shown(host)
-            ));
-        }
     }
     Ok(name.to_ascii_lowercase())
+}
+
+fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
+}
+
+/// Names the host in a message by what stands before the piece that does not belong there, if that is a name.
+fn named(before: &str) -> String {
+    match !before.is_empty() && before.chars().all(is_name_character) {
+        true => format!("host {}", shown(before)),
+        false => "host".to_owned(),
+    }
 }
 
 /// Returns the address inside an IPv6 host, with or without brackets.
@@ -109,6 +120,23 @@ mod tests {
     }
 
     #[test]
+    fn secrets_in_what_is_no_name_are_never_printed() {
+        for host in [
+            "jane:hunter2/app",
+            "jane:hunter2?x",
+            "jane:hunter2#f",
+            "redis password=hunter2",
+            "db.example;Password=hunter2",
+            "jane=hunter2",
+            "jane=hunter2/app",
+            "jane,hunter2",
+        ] {
+            let message = refused(host);
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+
+    #[test]
     fn scheme_is_refused() {
         assert!(refused("https://db.example").contains("scheme"));
     }
@@ -152,8 +180,16 @@ mod tests {
 
     #[test]
     fn foreign_characters_are_refused() {
-        for host in ["dä.example", "db%2e.example", "db,example", "db..example", "*.example"] {
-            refused(host);
+        for (host, odd) in
+            [("dä.example", "ä"), ("db%2e.example", "%"), ("db,example", ","), ("*.example", "*")]
+        {
+            let message = refused(host);
+            assert!(message.contains(&format!("host holds '{odd}'")), "{message}");
         }
+    }
+
+    #[test]
+    fn empty_label_is_refused() {
+        assert!(refused("db..example").contains("db..example"));
     }
 }

@@ -28,8 +28,8 @@ pub(crate) type SigningKey = Zeroizing<[u8; 32]>;
 /// Credentials that sign many tokens.
 ///
 /// It keeps the encoded session token and the derived signing keys: one per day, region and service, at most 16, the
-/// oldest going first. A token from a kept key costs about half of one whose key is derived anew. Share it behind an
-/// [`Arc`].
+/// oldest going first. A token of a kept recipe costs less than half of what it does where the key is derived anew. Share
+/// it behind an [`Arc`].
 ///
 /// # Examples
 ///

@@ -87,8 +87,10 @@ impl<K: Eq + Hash, V, E> Cache<K, V, E> {
 
     /// Returns the counters; asks the entries one by one for their hits.
     pub fn stats(&self) -> Stats {
-        let hits = self.inner.slots.iter().map(|slot| slot.hits()).sum();
-        self.inner.context.counters.snapshot(hits)
+        // In this order no hit counts twice where an entry goes meanwhile.
+        let mut stats = self.inner.context.counters.snapshot();
+        stats.hits += self.inner.slots.iter().map(|slot| slot.hits()).sum::<u64>();
+        stats
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Stats {
     pub evicted: u64,
     /// Attempts to fetch a value that were started.
     pub fetches: u64,
-    /// Attempts that brought nothing while no living value was there.
+    /// Attempts that brought nothing while no living value was there; those that a `clear` overtook count nowhere.
     pub fetches_failed: u64,
     /// Calls answered at once from the cache.
     pub hits: u64,
@@ -64,13 +64,13 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Reads the counters; `hits` are those of the living slots.
-    pub(crate) fn snapshot(&self, hits: u64) -> Stats {
+    /// Reads the counters; the hits of the living slots are still to be added.
+    pub(crate) fn snapshot(&self) -> Stats {
         Stats {
             evicted: self.evicted.value(),
             fetches: self.fetches.value(),
             fetches_failed: self.fetches_failed.value(),
-            hits: self.hits_of_the_gone.value() + hits,
+            hits: self.hits_of_the_gone.value(),
             made: self.made.value(),
             misses: self.misses.value(),
             rejected: self.rejected.value(),

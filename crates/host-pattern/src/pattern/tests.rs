@@ -92,7 +92,11 @@ fn port_that_is_no_port_is_refused() {
 
 #[test]
 fn second_port_is_refused() {
-    assert_eq!(InstancePattern::parse("?.a:1:2").unwrap_err().kind(), ErrorKind::Ip);
+    for pattern in ["?.a:1:2", "?.a:+5", "[?.a]:5"] {
+        let error = InstancePattern::parse(pattern).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Port, "{pattern}");
+        assert!(error.to_string().contains("a port from 1 to 65535"), "{error}");
+    }
 }
 
 #[test]
@@ -141,7 +145,9 @@ fn placeholder_alone_is_refused() {
 
 #[test]
 fn ip_address_is_refused() {
-    for pattern in ["?.10.0.0.1", "10.0.0.1", "db-?.x.10.0.0.1", "10.0.0.?", "?0.0.0.1", "::1", "[::1]"] {
+    for pattern in
+        ["?.10.0.0.1", "10.0.0.1", "db-?.x.10.0.0.1", "10.0.0.?", "?0.0.0.1", "::1", "[::1]", "[::1]:5432"]
+    {
         check_refused(
             pattern,
             ErrorKind::Ip,

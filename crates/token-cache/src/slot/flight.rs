@@ -68,7 +68,8 @@ where
         Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
     {
         let now = self.context.now();
-        // Declared before the lock is taken, so that what the user's future owns is dropped after its release.
+        // Declared before the lock is taken, so that what the user's future owns is dropped after its release. So is
+        // `fetch` where it is not needed: parameters are dropped last.
         let _stuck;
         let mut state = self.lock();
         let (due, has_living) = match state.look(now, &self.context) {
@@ -81,7 +82,10 @@ where
         };
         _stuck = state.flight.take_if(|flight| flight.is_stuck(now, &self.context.limits));
         let is_under_way = state.flight.is_some();
-        let flight = state.flight.get_or_insert_with(|| self.start(now, fetch));
+        let flight = match &mut state.flight {
+            Some(flight) => flight,
+            none => none.insert(self.start(now, fetch)),
+        };
         if let Some(held) = due {
             flight.is_claimed = true;
             let flight = flight.clone();
@@ -113,7 +117,10 @@ where
         }
         _stuck = state.flight.take_if(|flight| flight.is_stuck(now, &self.context.limits));
         let is_under_way = state.flight.is_some();
-        let flight = state.flight.get_or_insert_with(|| self.start(now, fetch));
+        let flight = match &mut state.flight {
+            Some(flight) => flight,
+            none => none.insert(self.start(now, fetch)),
+        };
         flight.replaces = true;
         self.count_waiter(is_under_way);
         Err(flight.clone())

@@ -2,6 +2,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
     thread,
 };
@@ -158,4 +159,53 @@ fn values_may_use_the_cache_while_they_are_dropped() {
     drop(put(3));
     cache.clear();
     assert!(cache.is_empty());
+}
+
+/// What a fetch owns that looks into the cache when it is dropped.
+struct Nosy(TestCache);
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        self.0.get(KEY, ANY_AGE);
+        self.0.stats();
+    }
+}
+
+#[test]
+fn fetches_that_are_not_needed_may_use_the_cache_while_they_are_dropped() {
+    let (done, ended) = mpsc::channel();
+    let test = thread::spawn(move || {
+        let (clock, source) = (clock(), Source::default());
+        let cache = cache(&clock);
+        let fetch = || {
+            let (nosy, fetch) = (Nosy(cache.clone()), source.fetch());
+            move || {
+                let _nosy = nosy;
+                fetch()
+            }
+        };
+        let mut one = Box::pin(cache.get_or_fetch(KEY, fetch()));
+        let mut other = Box::pin(cache.get_or_fetch(KEY, fetch()));
+        assert!(poll_once(&mut one).is_pending() && poll_once(&mut other).is_pending());
+        source.succeed(0, living(&clock, 1, 1000));
+        let (lease, _) = finish(one).unwrap();
+        finish(other).unwrap();
+
+        let mut one = Box::pin(cache.refetch(KEY, &lease, fetch()));
+        let mut other = Box::pin(cache.refetch(KEY, &lease, fetch()));
+        assert!(poll_once(&mut one).is_pending() && poll_once(&mut other).is_pending());
+        source.succeed(1, living(&clock, 2, 1000));
+        finish(one).unwrap();
+        finish(other).unwrap();
+
+        clock.advance(secs(900));
+        let renewal = finish(cache.get_or_fetch(KEY, fetch())).unwrap().1;
+        drop(renewal.expect("a renewal is due"));
+        assert!(finish(cache.get_or_fetch(KEY, fetch())).unwrap().1.is_some());
+        done.send(()).unwrap();
+    });
+    // A thread that waits for its own lock never ends.
+    let ended = ended.recv_timeout(secs(20));
+    assert_ne!(ended, Err(mpsc::RecvTimeoutError::Timeout), "the cache waits for itself");
+    test.join().unwrap();
 }
