@@ -23,7 +23,7 @@ Examples:
   PGPASSWORD=\"$(rds-iam token --host db.abc123.us-east-2.rds.amazonaws.com --user jane)\" psql …
   eval \"$(rds-iam token --host db.abc123.us-east-2.rds.amazonaws.com --user jane --format env)\"
   rds-iam token --host db.abc123.us-east-2.rds.amazonaws.com --user jane --engine mysql
-  rds-iam token --service dsql --host foo0bar1baz2quux3quuux4abcd.dsql.us-east-1.on.aws --user admin
+  rds-iam token --service dsql --host foo0bar1baz2quux3quuux4abc.dsql.us-east-1.on.aws --user admin
   REDISCLI_AUTH=\"$(rds-iam token --service elasticache --name orders --user jane --region us-east-2)\" redis-cli …
   rds-iam token --service msk --region us-east-2
   rds-iam token --service eks --name blue --region us-east-2

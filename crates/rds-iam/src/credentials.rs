@@ -1,11 +1,17 @@
 //! Credentials of the AWS default chain, and where they came from.
 
-use std::{env, time::SystemTime};
+use std::{
+    env,
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, error::CredentialsError},
 };
+
+use tokio::time::timeout;
+use wrapper_core::printable;
 
 use crate::failure::Failure;
 
@@ -15,7 +21,7 @@ pub(crate) struct NoCredentials {
     pub(crate) reason: Reason,
     pub(crate) fact: String,
     pub(crate) remedy: String,
-    cause: Option<String>,
+    pub(crate) cause: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +31,12 @@ pub(crate) enum Reason {
     Missing,
 }
 
-/// Loads credentials as a program with this profile would.
-pub(crate) async fn load(profile: Option<&str>, now: SystemTime) -> Result<Credentials, NoCredentials> {
+/// Loads credentials as a program with this profile would, and within this time.
+pub(crate) async fn load(
+    profile: Option<&str>,
+    now: SystemTime,
+    limit: Duration,
+) -> Result<Credentials, NoCredentials> {
     // The SDK's HTTP client panics without any, even where the environment has the keys.
     if rustls_native_certs::load_native_certs().certs.is_empty() {
         return Err(NoCredentials {
@@ -38,10 +48,22 @@ pub(crate) async fn load(profile: Option<&str>, now: SystemTime) -> Result<Crede
         });
     }
     let source = source(profile);
-    let Some(provider) = wrapper_iam::default_chain(profile).await else {
+    let loaded = async {
+        let provider = wrapper_iam::default_chain(profile).await?;
+        Some(provider.provide_credentials().await)
+    };
+    let Ok(loaded) = timeout(limit, loaded).await else {
+        return Err(NoCredentials {
+            reason: Reason::Failed,
+            fact: format!("{source} gave no credentials within {limit:?}"),
+            remedy: "try `aws sts get-caller-identity`, which goes to the same source".to_owned(),
+            cause: None,
+        });
+    };
+    let Some(loaded) = loaded else {
         return Err(NoCredentials::missing(&source, None));
     };
-    match provider.provide_credentials().await {
+    match loaded {
         Ok(credentials) => match credentials.expiry() {
             Some(expiry) if expiry <= now => Err(NoCredentials {
                 reason: Reason::Expired,
@@ -53,15 +75,21 @@ pub(crate) async fn load(profile: Option<&str>, now: SystemTime) -> Result<Crede
             _ => Ok(credentials),
         },
         Err(error @ CredentialsError::CredentialsNotLoaded(_)) => {
-            Err(NoCredentials::missing(&source, Some(crate::failure::chain(&error))))
+            Err(NoCredentials::missing(&source, Some(described(&error))))
         }
         Err(error) => Err(NoCredentials {
             reason: Reason::Failed,
             fact: format!("{source} failed to give credentials"),
             remedy: "try `aws sts get-caller-identity`, and log in anew if the session has ended".to_owned(),
-            cause: Some(crate::failure::chain(&error)),
+            cause: Some(described(&error)),
         }),
     }
+}
+
+/// The SDK's own words on one line, in which a program that was run may have its say.
+fn described(error: &CredentialsError) -> String {
+    let text = crate::failure::chain(error);
+    printable(&text.split_whitespace().collect::<Vec<_>>().join(" "), None)
 }
 
 /// Where credentials are looked for first: a profile that is named, then the environment, as the default chain does.

@@ -20,6 +20,7 @@ use std::{
     env,
     io::{self, Read},
     process::ExitCode,
+    time::Duration,
 };
 
 use token_cache::Clock;
@@ -41,6 +42,9 @@ use crate::{
     terminal,
     token::timestamp,
 };
+
+/// How long a program waits for its credentials.
+const CREDENTIALS_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure> {
     let url = connection_string(arguments)?;
@@ -72,7 +76,10 @@ fn connection_string(arguments: &DoctorArguments) -> Result<String, Failure> {
             text
         }
         Some(url) => url.to_owned(),
-        None => env::var("DATABASE_URL").map_err(|_| nothing())?,
+        None => env::var("DATABASE_URL").map_err(|error| match error {
+            env::VarError::NotPresent => nothing(),
+            env::VarError::NotUnicode(_) => Failure::new("DATABASE_URL is not UTF-8: set it anew"),
+        })?,
     };
     if text.trim().is_empty() { Err(nothing()) } else { Ok(text) }
 }
@@ -142,7 +149,7 @@ struct Session {
 
 async fn credentials(report: &mut Report, subject: &Subject, sts: bool) -> Option<Session> {
     let (profile, now) = (subject.parameter("awsProfile"), SystemClock.now());
-    match credentials::load(profile, now).await {
+    match credentials::load(profile, now, CREDENTIALS_LIMIT).await {
         Ok(credentials) => {
             let key = last_four(credentials.access_key_id());
             let is_temporary = credentials.session_token().is_some_and(|token| !token.is_empty());
@@ -174,7 +181,10 @@ async fn credentials(report: &mut Report, subject: &Subject, sts: bool) -> Optio
                 Reason::Failed => Code::CredentialsFailed,
                 Reason::Missing => Code::CredentialsMissing,
             };
-            report.failed(StepName::Credentials, none.fact, [Cause::new(code, none.remedy)]);
+            // Where there are none, the SDK lists all places where it has looked.
+            let why = none.cause.filter(|_| none.reason == Reason::Failed);
+            let why = why.map(|cause| format!(" ({cause})")).unwrap_or_default();
+            report.failed(StepName::Credentials, none.fact + &why, [Cause::new(code, none.remedy)]);
             None
         }
     }

@@ -1,5 +1,7 @@
 //! Which token is asked for, and signing it.
 
+use std::time::Duration;
+
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use host_pattern::{Endpoint, EndpointKind, Region};
 use iam_token::{AuthToken, EksToken, ElastiCacheToken, MemoryDbToken, MskToken};
@@ -11,6 +13,9 @@ use crate::{
     credentials,
     failure::Failure,
 };
+
+/// How long credentials may take: a process that gives them may ask the person for a code.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a token is for, checked before any credentials are asked for.
 #[derive(Debug)]
@@ -64,7 +69,7 @@ impl Purpose {
     /// Loads credentials and signs.
     pub(crate) async fn sign(&self, profile: Option<&str>) -> Result<AuthToken, Failure> {
         let now = SystemClock.now();
-        let credentials = credentials::load(profile, now).await?;
+        let credentials = credentials::load(profile, now, PATIENCE).await?;
         Ok(match self {
             Self::Database(target) => database_token(target, credentials).await?,
             Self::ElastiCache(recipe) => recipe.sign(&credentials, now)?,

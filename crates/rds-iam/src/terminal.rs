@@ -5,6 +5,8 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+use wrapper_core::legible;
+
 use crate::failure::{Failure, chain};
 
 /// Writes an answer to standard output; a reader that has gone away is no failure.
@@ -20,9 +22,10 @@ pub(crate) fn answer(text: &str) -> Result<(), Failure> {
 
 /// Tells a failure with its causes.
 pub(crate) fn complain(failure: &Failure) {
-    note(&format!("{} {failure}", Style::Bad.paint("error:", colours(&io::stderr()))));
+    let message = legible(&failure.to_string());
+    note(&format!("{} {message}", Style::Bad.paint("error:", colours(&io::stderr()))));
     if let Some(cause) = failure.source() {
-        note(&format!("  because: {}", chain(cause)));
+        note(&format!("  because: {}", legible(&chain(cause))));
     }
 }
 

@@ -35,5 +35,5 @@ pub use registry::{BuildContext, Factory, Registry};
 pub use request::{ConnectRequest, ServerName};
 pub use resolver::{Resolver, ResolverFn, SystemResolver, resolver_fn};
 pub use secret::{Password, Transport};
-pub use text::{nearest, percent_decoded, percent_encoded, printable};
+pub use text::{legible, nearest, percent_decoded, percent_encoded, printable};
 pub use tls::{Bundle, Roots, TlsFailure, TlsMode, explain_tls_failure};

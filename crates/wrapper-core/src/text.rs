@@ -6,7 +6,27 @@ const SERVER_TEXT_LIMIT: usize = 512;
 /// What stands where a server repeated the password.
 const BLANK: &str = "[password]";
 
-/// Makes a server's text safe to print: the password blanked out, control characters escaped, at most 512 bytes.
+/// Escapes what could make a terminal show something else than the text: control characters, the ends of lines and
+/// invisible marks, such as those that turn the direction of writing.
+pub fn legible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    text.chars().for_each(|character| push_legible(&mut out, character));
+    out
+}
+
+fn push_legible(out: &mut String, character: char) {
+    let is_mark = matches!(
+        character,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    if character.is_control() || is_mark {
+        out.extend(character.escape_default());
+    } else {
+        out.push(character);
+    }
+}
+
+/// Makes a server's text safe to print: the password blanked out, the rest [`legible`], at most 512 bytes.
 pub fn printable(text: &str, password: Option<&str>) -> String {
     let blanked = match password {
         Some(password) if !password.is_empty() => {
@@ -17,11 +37,7 @@ pub fn printable(text: &str, password: Option<&str>) -> String {
     let mut out = String::new();
     for character in blanked.chars() {
         let start = out.len();
-        if character.is_control() {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
+        push_legible(&mut out, character);
         if out.len() > SERVER_TEXT_LIMIT {
             out.truncate(start);
             out.push('…');
@@ -114,6 +130,14 @@ mod tests {
         assert_eq!(nearest("IAMHOST", known), Some("iamHost"));
         assert_eq!(nearest("colour", known), None);
         assert_eq!(nearest("", known), None);
+    }
+
+    #[test]
+    fn nothing_moves_the_cursor_or_turns_the_text() {
+        assert_eq!(legible("jane \u{1b}[2J\n\u{9b}1m"), r"jane \u{1b}[2J\n\u{9b}1m");
+        assert_eq!(legible("a\u{202e}b\u{2028}c"), r"a\u{202e}b\u{2028}c");
+        assert_eq!(legible("名前 ü `x`"), "名前 ü `x`");
+        assert_eq!(printable("\u{202e}x", None), r"\u{202e}x");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use aws_credential_types::provider::{
 };
 use iam_token::Signer;
 use token_cache::{Clock, Expiring};
-use wrapper_core::{CredentialsFailure, Error, ErrorKind, Result};
+use wrapper_core::{CredentialsFailure, Error, ErrorKind, Result, legible};
 
 /// How long credentials without an expiry are kept before they are asked for again.
 const LIFE_WITHOUT_EXPIRY: Duration = Duration::from_secs(15 * 60);
@@ -170,7 +170,8 @@ impl fmt::Debug for Source {
 /// The end of an access key id, enough to tell which one it is.
 pub(crate) fn last_four(access_key_id: &str) -> String {
     let skipped = access_key_id.chars().count().saturating_sub(4);
-    format!("…{}", access_key_id.chars().skip(skipped).collect::<String>())
+    let end: String = access_key_id.chars().skip(skipped).collect();
+    format!("…{}", legible(&end))
 }
 
 pub(crate) fn failed(failure: CredentialsFailure, message: impl Into<String>) -> Error {

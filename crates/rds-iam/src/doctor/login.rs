@@ -96,6 +96,14 @@ fn cause(error: &Error, subject: &Subject) -> Cause {
         (ErrorKind::Timeout, Some(_)) => {
             (Code::NotReady, "the proxy got no connection to the database: look at the database's state")
         }
+        (ErrorKind::Credentials(_), _) => (
+            Code::CredentialsFailed,
+            "the same credentials were there a moment ago: see that their source answers each time",
+        ),
+        (ErrorKind::Connect, None) if error.to_string().contains("`target_session_attrs`") => (
+            Code::Other,
+            "the login itself is right: name the writer or the reader endpoint, or leave `target_session_attrs` out",
+        ),
         (ErrorKind::Connect | ErrorKind::Timeout, _) => {
             (Code::ConnectionClosed, "the server broke off during the login: look at its state and its log")
         }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use wrapper_core::legible;
+
 use crate::{failure::Failure, terminal::Style};
 
 /// The steps in their order, and what most likely keeps the login from working.
@@ -88,7 +90,7 @@ pub(super) enum Code {
 
 impl Cause {
     pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self { code, text: legible(&text.into()) }
     }
 
     pub(super) fn code(&self) -> Code {
@@ -145,11 +147,13 @@ impl Report {
     }
 
     pub(super) fn set_log(&mut self, log: Option<String>) {
-        self.log = log;
+        self.log = log.as_deref().map(legible);
     }
 
     fn add(&mut self, step: StepName, status: Status, fact: impl Into<String>, remedy: Option<String>) {
-        self.steps.push(Step { step, status, fact: fact.into(), remedy });
+        // Whoever it comes from, here it gets its last form.
+        let (fact, remedy) = (legible(&fact.into()), remedy.as_deref().map(legible));
+        self.steps.push(Step { step, status, fact, remedy });
     }
 
     /// 0, or the number of the first step that failed.

@@ -77,8 +77,9 @@ fn answer(question: Message, names: &[(Name, String)]) -> Message {
     answer
 }
 
+/// Takes every byte, as servers that mean no good do.
 fn absolute(name: &str) -> Name {
-    let mut name = Name::from_ascii(name).expect("a name");
+    let mut name = Name::from_labels(name.split('.').map(str::as_bytes)).expect("a name");
     name.set_fqdn(true);
     name
 }

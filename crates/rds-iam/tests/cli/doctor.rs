@@ -1,5 +1,6 @@
 //! `rds-iam doctor`: the first cause that it names is the real one.
 
+mod credentials;
 mod dns;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -119,6 +120,18 @@ async fn malformed_url_shows_no_part_of_a_password() {
             assert!(!ran.out.contains(part) && !ran.err.contains(part), "{url}: {}{}", ran.out, ran.err);
         }
     }
+}
+
+#[tokio::test]
+async fn writer_where_a_reader_is_asked_for() {
+    let server = server().await;
+    let url = url(&server, "&target_session_attrs=read-only");
+
+    let report = examine(program_with(server.access_key()), &url, RIGHT).await;
+
+    report.first_cause_is(16, "other");
+    report.says("login", "failed", "is not what `target_session_attrs` asks for");
+    report.says("login", "failed", "name the writer or the reader endpoint");
 }
 
 #[tokio::test]

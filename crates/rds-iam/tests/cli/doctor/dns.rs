@@ -3,7 +3,7 @@
 use crate::{
     dns_server::DnsServer,
     doctor::{RIGHT, examine_by, report},
-    support::{HOST, closed_port, program, program_with, run, server, session_key},
+    support::{HOST, closed_port, program, program_with, run, server, session_key, time_server},
 };
 
 const CLUSTER: &str = "app.cluster-abc123.us-east-2.rds.amazonaws.com";
@@ -182,4 +182,18 @@ async fn server_without_a_port_is_taken() {
 
         assert_eq!(report(run(program(), arguments).await).code, 11);
     }
+}
+
+#[tokio::test]
+async fn names_move_no_cursor() {
+    let alias = "a\u{1b}[2J\nok.example";
+    let dns = DnsServer::start(&[("db.example", alias), (alias, "127.0.0.1")]).await;
+    let (time, server) = (time_server(RIGHT).await, dns.address().to_string());
+    let url = url("db.example").await + &format!("&iamHost={HOST}");
+
+    let ran = run(program(), ["doctor", "--time-url", &time, "--dns-server", &server, &url]).await;
+
+    let is_plain = |c: char| c == '\n' || !c.is_control();
+    assert!(ran.out.contains("[2j") && ran.out.chars().all(is_plain), "{:?}", ran.out);
+    assert!(!ran.out.contains("\nok.example"), "{:?}", ran.out);
 }

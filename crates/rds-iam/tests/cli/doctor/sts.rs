@@ -150,3 +150,16 @@ async fn nobody_is_asked_unless_wanted() {
     assert_eq!(report.code, 0);
     assert!(requests.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn answer_moves_no_cursor() {
+    let (sts, _) = sts(400, refusal("Evil\n\u{9b}2J\u{202e}", "no")).await;
+    let server = session_server().await;
+    let (time, url) = (time_server(0).await, url(&server, ""));
+    let mut command = program_with(&session_key());
+    command.env("AWS_ENDPOINT_URL_STS", sts);
+
+    let ran = run(command, ["doctor", "--sts", "--time-url", &time, &url]).await;
+
+    assert!(ran.out.contains(r"Evil\n\u{9b}2J\u{202e}"), "{:?}", ran.out);
+}
