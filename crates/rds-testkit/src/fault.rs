@@ -31,7 +31,7 @@ pub enum Fault {
     Refuse(ServerError),
 }
 
-/// The moments of a connect at which a server can hang or hang up.
+/// The moments of a connection at which a server can hang or hang up.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Phase {
@@ -45,6 +45,8 @@ pub enum Phase {
     Login,
     /// The login is accepted, the server has not said that it is ready.
     Ready,
+    /// A command of a session has arrived, no answer has been given.
+    Command,
 }
 
 /// How the server asks for a password.

@@ -56,6 +56,10 @@ impl MysqlManager {
     }
 
     async fn recycle_connection(&self, connection: &mut Conn) -> Result<()> {
+        // Whoever took it last gave a command up, whose answer would pass for the one to ours.
+        if connection.is_disconnected() {
+            return Err(Error::new(ErrorKind::Driver, "a statement was given up on the pooled connection"));
+        }
         match self.recycling {
             Recycling::Ping => connection.ping().await.map_err(broken)?,
             Recycling::Reset => {

@@ -9,6 +9,7 @@ use super::login::OK;
 use super::statement::{Expression, Statement};
 use super::wire::{Reader, Wire, push_text};
 use super::{State, Trick, answer};
+use crate::fault::Phase;
 use crate::server_error::ServerError;
 
 const COM_QUIT: u8 = 0x01;
@@ -56,6 +57,9 @@ pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) 
     loop {
         let packet = wire.read(state).await?;
         let Some((&command, body)) = packet.split_first() else { return Ok(()) };
+        if !matches!(command, COM_QUIT | COM_STMT_CLOSE) {
+            state.faults.pass(Phase::Command).await?;
+        }
         match command {
             COM_QUIT => return Ok(()),
             COM_STMT_CLOSE => {

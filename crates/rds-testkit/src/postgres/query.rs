@@ -14,6 +14,7 @@ use super::State;
 use super::login::error_response;
 use super::statement::{Expression, Statement, Type};
 use super::wire::Wire;
+use crate::fault::Phase;
 use crate::server_error::ServerError;
 
 const SERVER_VERSION: &str = "16.4";
@@ -46,6 +47,9 @@ enum Value {
 /// Answers queries until the client leaves.
 pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) -> io::Result<()> {
     while let Some(message) = wire.read().await? {
+        if matches!(message, PgWireFrontendMessage::Query(_) | PgWireFrontendMessage::Sync(_)) {
+            state.faults.pass(Phase::Command).await?;
+        }
         match message {
             PgWireFrontendMessage::Terminate(_) => return Ok(()),
             PgWireFrontendMessage::Sync(_) => {

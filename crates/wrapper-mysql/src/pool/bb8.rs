@@ -18,8 +18,8 @@ impl ManageConnection for MysqlManager {
         self.recycle_connection(connection).await
     }
 
-    fn has_broken(&self, _: &mut Conn) -> bool {
-        // The driver keeps what it knows to itself; the next recycling finds out.
-        false
+    fn has_broken(&self, connection: &mut Conn) -> bool {
+        // Set from the moment a command is sent until its answer has been read.
+        connection.is_disconnected()
     }
 }
