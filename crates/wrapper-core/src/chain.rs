@@ -32,7 +32,7 @@ impl<'a, C> Next<'a, C> {
                 request.progress().enter(Phase::Plugins);
                 plugin.connect(request, Next { rest, ..self })
             }
-            None => self.driver.connect(request),
+            None => self.driver.connect(request.attempt()),
         }
     }
 }
@@ -179,6 +179,72 @@ mod tests {
         assert!(request.password().is_none());
         assert_eq!(wrapper.needs(), Needs::default());
         assert_eq!(driver.requests().len(), 1);
+    }
+
+    /// Notes where each attempt is, waits for both, and fails the one to `a.example` by what its request tells.
+    #[derive(Debug, Default)]
+    struct Racing(tokio::sync::Notify);
+
+    impl Driver for Racing {
+        type Connection = ();
+
+        fn default_port(&self) -> u16 {
+            5432
+        }
+
+        fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<()>> {
+            Box::pin(async move {
+                if request.host() == "a.example" {
+                    request.progress().dial(([10, 0, 0, 1], 5432).into());
+                    self.0.notified().await;
+                } else {
+                    request.progress().dial(([10, 0, 0, 2], 5432).into());
+                    request.progress().enter(Phase::Tls);
+                    self.0.notify_one();
+                    tokio::task::yield_now().await;
+                }
+                let phase = request.progress().phase();
+                Err(Error::new(ErrorKind::Connect, format!("{} while {phase}", request.place())))
+            })
+        }
+    }
+
+    #[test]
+    fn raced_attempts_report_their_own_host_and_phase() {
+        let race = plugin_fn("race", |request: ConnectRequest, next: Next<'_, ()>| {
+            Box::pin(async move {
+                let (a, b) = (request.clone().with_host("a.example"), request.with_host("b.example"));
+                let (a, b) = tokio::join!(next.run(a), next.run(b));
+                let text = [a, b].map(|outcome| outcome.map(drop).expect_err("fails").to_string());
+                Err(Error::new(ErrorKind::Connect, text.join("; ")))
+            })
+        });
+        let wrapper = Wrapper::new(Racing::default(), vec![Arc::new(race)]);
+
+        let error = run(wrapper.connect(ConnectRequest::new("c.example", 5432, "jane"))).expect_err("fails");
+
+        assert_eq!(
+            error.to_string(),
+            "`a.example` (10.0.0.1:5432) while opening the tcp connection; \
+             `b.example` (10.0.0.2:5432) while in the tls handshake"
+        );
+    }
+
+    #[test]
+    fn attempts_raced_on_one_host_report_their_own_phase() {
+        let race = plugin_fn("race", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+            Box::pin(async move {
+                let (first, second) = (next.run(request.clone()).await?, next.run(request.clone()).await?);
+                first.progress().enter(Phase::Login);
+                second.progress().enter(Phase::Tls);
+                let phases = [&first, &second, &request].map(|request| request.progress().phase());
+                assert_eq!(phases, [Phase::Login, Phase::Tls, Phase::Tls]);
+                Ok(first)
+            })
+        });
+        let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(race)]);
+
+        run(wrapper.connect(ConnectRequest::new("a.example", 1, "jane"))).expect("connects");
     }
 
     #[test]

@@ -10,7 +10,9 @@ use std::{
 
 use tokio::time::{Instant, timeout};
 
-use crate::{BoxFuture, ConnectRequest, Error, ErrorKind, Failures, Phase, Resolver, Result};
+use crate::{
+    BoxFuture, ConnectRequest, Error, ErrorKind, Failures, Phase, Resolver, Result, progress::Position,
+};
 
 /// Bounds one whole connect where `wrapperConnectTimeout` is not given.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -101,15 +103,21 @@ fn share(request: &ConnectRequest, addresses_left: usize) -> Duration {
 
 /// The error of an attempt whose time is over: the phase, the host and the address that it was at.
 pub(crate) fn timed_out(request: &ConnectRequest, after: Duration) -> Error {
-    let (host, port, phase) = (request.host(), request.port(), request.progress().phase());
-    let address = request.progress().address().map(|address| format!(" ({address})")).unwrap_or_default();
+    let (host, port) = (request.host(), request.port());
+    let Position { host: moved, phase, address } = request.progress().position();
+    let address = address.map(|address| format!(" ({address})")).unwrap_or_default();
+    // A plugin may have led the attempt to another host than the one that was asked for.
+    let (at, there) = match moved.filter(|moved| **moved != *host) {
+        Some(moved) => (String::new(), format!(" at `{moved}`{address}")),
+        None => (address, String::new()),
+    };
     let hint = match phase {
         Phase::Dial => ": a firewall or a security group may drop the packets",
         Phase::Plugins => ": a source of credentials may be slow or out of reach",
         _ => "",
     };
     let message =
-        format!("no connection to `{host}:{port}`{address} within {after:.1?}, still {phase}{hint}");
+        format!("no connection to `{host}:{port}`{at} within {after:.1?}, still {phase}{there}{hint}");
     Error::new(ErrorKind::Timeout, message)
 }
 

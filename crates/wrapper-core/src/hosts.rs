@@ -1,6 +1,6 @@
 //! The configured hosts, one after the other: the part of a connector that is the same for every driver.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
 use host_pattern::{Endpoint, EndpointKind, InstancePattern};
 use tokio::time::{Instant, timeout_at};
@@ -89,7 +89,9 @@ impl<D: Driver> Hosts<D> {
             let share = (deadline.saturating_duration_since(now) / hosts_left).max(LEAST_SHARE);
             let until = deadline.min(now + share);
             let request = (*request).clone().begin(until);
-            match timeout_at(until, self.wrapper.connect(request.clone())).await {
+            // Pinned here, so that what it was doing is still there to be told when the time is over.
+            let mut connect = pin!(self.wrapper.connect(request.clone()));
+            match timeout_at(until, &mut connect).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => failures.add(place(&request), error),
                 Err(_) => failures.add(place(&request), timed_out(&request, until.duration_since(now))),

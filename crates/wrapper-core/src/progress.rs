@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 /// Names a part of a connect.
@@ -39,32 +39,134 @@ impl fmt::Display for Phase {
 }
 
 /// Notes the phase and the address that one attempt is in; clones share the note.
+///
+/// Notes form a tree: [`fork`](Self::fork) begins the note of an attempt of its own, and a note that has forks tells what
+/// the newest of them tells that is still held by somebody. Attempts side by side thus never write over each other,
+/// and whoever waits for all of them hears of the one that began last.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Mutex<(Phase, Option<SocketAddr>)>>);
+pub struct Progress(Arc<Mutex<Node>>);
+
+#[derive(Debug, Default)]
+struct Node {
+    own: Position,
+    forks: Vec<Weak<Mutex<Node>>>,
+    /// Keeps the way from the root to the newest fork alive when nobody else holds what lies between.
+    _parent: Option<Progress>,
+}
+
+/// Says where an attempt is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Position {
+    /// Where a plugin led the attempt to.
+    pub(crate) host: Option<Arc<str>>,
+    pub(crate) phase: Phase,
+    pub(crate) address: Option<SocketAddr>,
+}
 
 impl Progress {
+    /// Begins the note of an attempt that is part of this one.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        self.fork_with(Position::default())
+    }
+
+    fn fork_with(&self, own: Position) -> Self {
+        let node = Node { own, _parent: Some(self.clone()), ..Node::default() };
+        let fork = Self(Arc::new(Mutex::new(node)));
+        let mut node = self.lock();
+        node.forks.retain(|fork| fork.strong_count() > 0);
+        node.forks.push(Arc::downgrade(&fork.0));
+        drop(node);
+        fork
+    }
+
+    /// Begins the note of an attempt on another host.
+    pub(crate) fn moved_to(self, host: &Arc<str>) -> Self {
+        let own = Position { host: Some(Arc::clone(host)), ..Position::default() };
+        // A note that nobody else holds is used again, so that a plugin that moves on and on builds no long branch.
+        if Arc::strong_count(&self.0) == 1 {
+            self.lock().own = own;
+            return self;
+        }
+        self.fork_with(own)
+    }
+
     /// Notes that a phase begins; the address stays.
     pub fn enter(&self, phase: Phase) {
-        self.lock().0 = phase;
+        self.lock().own.phase = phase;
     }
 
     /// Notes that an address is dialled.
     pub fn dial(&self, address: SocketAddr) {
-        *self.lock() = (Phase::Dial, Some(address));
+        let own = &mut self.lock().own;
+        (own.phase, own.address) = (Phase::Dial, Some(address));
     }
 
     /// The phase that the attempt is in.
     pub fn phase(&self) -> Phase {
-        self.lock().0
+        self.position().phase
     }
 
     /// The address that was dialled last.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.lock().1
+        self.position().address
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, (Phase, Option<SocketAddr>)> {
-        // Two plain values: no panic can leave them half written.
+    /// What the newest fork tells that is alive, with the host that the nearest note above it names.
+    pub(crate) fn position(&self) -> Position {
+        let (own, newest) = {
+            let node = self.lock();
+            (node.own.clone(), node.forks.iter().rev().find_map(Weak::upgrade))
+        };
+        match newest {
+            Some(fork) => {
+                let told = Self(fork).position();
+                Position { host: told.host.or(own.host), ..told }
+            }
+            None => own,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Node> {
+        // Plain values: no panic can leave them half written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn note_tells_its_newest_living_fork_and_then_itself() {
+        let root = Progress::default();
+        root.enter(Phase::Open);
+        let (first, second) = (root.fork(), root.fork());
+        first.enter(Phase::Tls);
+        second.dial(([10, 0, 0, 2], 5432).into());
+        let inner = second.fork();
+        inner.enter(Phase::Login);
+        assert_eq!((root.phase(), second.phase(), first.phase()), (Phase::Login, Phase::Login, Phase::Tls));
+
+        drop(second);
+        assert_eq!(root.phase(), Phase::Login, "the way to a fork that is held stays");
+
+        drop(inner);
+        assert_eq!(root.phase(), Phase::Tls);
+
+        drop(first);
+        assert_eq!((root.phase(), root.address()), (Phase::Open, None));
+    }
+
+    #[test]
+    fn attempt_that_moves_on_and_on_uses_its_note_again() {
+        let root = Progress::default();
+        let mut moved = root.clone();
+        for number in 0..100_000 {
+            moved = moved.moved_to(&format!("host-{number}").into());
+        }
+
+        assert_eq!(root.position().host.as_deref(), Some("host-99999"));
+        assert_eq!((root.lock().forks.len(), Arc::strong_count(&root.0)), (1, 2));
     }
 }

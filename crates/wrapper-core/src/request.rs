@@ -9,7 +9,7 @@ use crate::{Password, Progress};
 /// Describes one connect to one host, handed by value from plugin to plugin to the driver.
 ///
 /// A plugin changes its own copy and hands that on; clones are cheap and share nothing that changes but the
-/// [`Progress`] of the attempt.
+/// [`Progress`] of the attempt, of which each connect to a host then keeps its own branch.
 #[derive(Clone, Debug)]
 pub struct ConnectRequest {
     host: Arc<str>,
@@ -89,10 +89,11 @@ impl ConnectRequest {
         self.host == self.configured_host
     }
 
-    /// Turns to another host; the addresses and the instance of the former one go.
+    /// Turns to another host, whose progress is noted apart; the addresses and the instance of the former one go.
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
         self.host = host.into();
+        self.progress = self.progress.moved_to(&self.host);
         self.addresses = Arc::new([]);
         self.instance = None;
         self
@@ -199,6 +200,12 @@ impl ConnectRequest {
     pub fn begin(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self.progress = Progress::default();
+        self
+    }
+
+    /// Begins the note of one connect, for the end of the chain: what is tried side by side is noted apart.
+    pub(crate) fn attempt(mut self) -> Self {
+        self.progress = self.progress.fork();
         self
     }
 

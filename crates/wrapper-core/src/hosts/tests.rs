@@ -1,5 +1,5 @@
 use super::*;
-use crate::{BoxFuture, MockDriver, Parameters, WRAPPER_PARAMETERS};
+use crate::{BoxFuture, MockDriver, Next, Parameters, Phase, WRAPPER_PARAMETERS, plugin_fn};
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
     let mut given = Parameters::new();
@@ -58,6 +58,42 @@ async fn timeout_bounds_the_whole_and_names_the_phase() {
     assert!(
         error.to_string().contains("a.example:5432") && error.to_string().contains("waiting for a plugin"),
         "{error}"
+    );
+}
+
+/// Leads the connect to `b.example`, where nobody answers the login.
+struct Moves;
+
+impl Driver for Moves {
+    type Connection = ConnectRequest;
+
+    fn default_port(&self) -> u16 {
+        5432
+    }
+
+    fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<ConnectRequest>> {
+        Box::pin(async move {
+            request.progress().dial(([10, 0, 0, 2], 5432).into());
+            request.progress().enter(Phase::Login);
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_tells_where_a_plugin_had_led_to() {
+    let moves = plugin_fn("move", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move { next.run(request.with_host("b.example")).await })
+    });
+    let wrapper = Wrapper::new(Moves, vec![Arc::new(moves)]);
+    let requests = vec![ConnectRequest::new("a.example", 5432, "jane")];
+    let hosts = Hosts::new(wrapper, requests, false, &settings(&[])).expect("fits");
+
+    let error = hosts.connect().await.expect_err("nobody answers");
+
+    assert_eq!(
+        error.to_string(),
+        "no connection to `a.example:5432` within 30.0s, still logging in at `b.example` (10.0.0.2:5432)"
     );
 }
 
