@@ -66,7 +66,7 @@ impl Connector {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes what was being opened; nothing is left behind.
+    /// Dropping the future leaves nothing behind: what was being opened is brought to its end and closed, within five seconds.
     pub async fn connect(&self) -> Result<Conn> {
         self.hosts.connect().await
     }

@@ -1,15 +1,21 @@
 //! The driver's end of the chain.
 
-use std::{fmt, net::SocketAddr, panic::AssertUnwindSafe};
+use std::{fmt, net::SocketAddr};
 
-use futures_util::FutureExt;
 use mysql_async::{Conn, Opts, OptsBuilder};
 use wrapper_core::{BoxFuture, ConnectRequest, Dialer, Driver, Phase, Result, Roots, Transport};
 
 use crate::{
     error::{connect_error, panicked},
+    opening,
     source::DEFAULT_PORT,
 };
+
+/// The most that MySQL allows: the server says no to what is over its own limit. The driver's default of 4 MiB would refuse what a server takes.
+const MAX_ALLOWED_PACKET: usize = 1 << 30;
+
+/// The default of MySQL and of the driver, in seconds; it counts for the driver's own pool only, which is not used.
+const WAIT_TIMEOUT: usize = 28_800;
 
 /// Opens MySQL connections for options without a host.
 pub struct MysqlDriver {
@@ -22,6 +28,7 @@ pub struct MysqlDriver {
 
 impl MysqlDriver {
     pub(crate) fn new(base: Opts, roots: Roots, transport: Transport, dialer: Dialer) -> Self {
+        let base = without_questions(base);
         Self { base, roots, transport, dialer }
     }
 
@@ -49,13 +56,19 @@ impl MysqlDriver {
 
     async fn open(&self, builder: OptsBuilder, request: &ConnectRequest) -> Result<Conn> {
         request.progress().enter(Phase::Open);
-        // Nothing of ours lives in the future, so that a panic leaves nothing half done.
-        match AssertUnwindSafe(Conn::new(builder)).catch_unwind().await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(connect_error(error, request, &self.roots)),
-            Err(_) => Err(panicked(request)),
+        match opening::open(builder.into()).await {
+            Some(Ok(connection)) => Ok(connection),
+            Some(Err(error)) => Err(connect_error(error, request, &self.roots)),
+            None => Err(panicked(request)),
         }
     }
+}
+
+/// Answers what the driver would ask a server for after each login, where the options do not: a round trip less.
+fn without_questions(base: Opts) -> Opts {
+    let packet = base.max_allowed_packet().unwrap_or(MAX_ALLOWED_PACKET);
+    let idle = base.wait_timeout().unwrap_or(WAIT_TIMEOUT);
+    OptsBuilder::from_opts(base).max_allowed_packet(Some(packet)).wait_timeout(Some(idle)).into()
 }
 
 impl Driver for MysqlDriver {
@@ -77,5 +90,22 @@ impl fmt::Debug for MysqlDriver {
             .field("transport", &self.transport)
             .field("roots", &self.roots.to_string())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_the_widest_unless_given() {
+        let limits = |url| {
+            let opts = without_questions(Opts::from_url(url).expect("parses"));
+            (opts.max_allowed_packet(), opts.wait_timeout())
+        };
+
+        assert_eq!(limits("mysql://h"), (Some(1 << 30), Some(28_800)));
+        let given = "mysql://h?max_allowed_packet=4096&wait_timeout=60";
+        assert_eq!(limits(given), (Some(4096), Some(60)));
     }
 }

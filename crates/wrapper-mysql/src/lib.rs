@@ -5,6 +5,7 @@ mod connector;
 mod driver;
 mod error;
 mod login;
+mod opening;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 mod pool;
 mod source;
