@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tracing::Instrument;
 
-use crate::{BoxFuture, ConnectRequest, Driver, Needs, Phase, Plugin, Result};
+use crate::{BoxFuture, ConnectRequest, Connected, Driver, Needs, Opening, Phase, Plugin, Result};
 
 /// The rest of the chain, as a plugin sees it; copy it to run it more than once.
 pub struct Next<'a, C> {
@@ -20,19 +20,24 @@ impl<C> Clone for Next<'_, C> {
 
 impl<C> Copy for Next<'_, C> {}
 
-impl<'a, C> Next<'a, C> {
-    /// Runs the plugins further in and then the driver.
+impl<'a, C: Send + 'static> Next<'a, C> {
+    /// Runs the inner plugins and then the driver.
     ///
     /// # Errors
     ///
-    /// What one of them returns.
-    pub fn run(self, request: ConnectRequest) -> BoxFuture<'a, Result<C>> {
+    /// Returns what one of them returns.
+    pub fn run(self, request: ConnectRequest) -> Opening<'a, C> {
         match self.rest.split_first() {
             Some((plugin, rest)) => {
                 request.progress().enter(Phase::Plugins);
                 plugin.connect(request, Next { rest, ..self })
             }
-            None => self.driver.connect(request.attempt()),
+            None => Box::pin(async move {
+                let request = request.attempt();
+                let handle = request.abort_registration().handle();
+                let connection = self.driver.connect(request.clone()).await?;
+                Ok(Connected::new(connection, request.established(handle)))
+            }),
         }
     }
 }
@@ -90,7 +95,7 @@ impl<D: Driver> Wrapper<D> {
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection that was being opened.
-    pub async fn connect(&self, request: ConnectRequest) -> Result<D::Connection> {
+    pub async fn connect(&self, request: ConnectRequest) -> Result<Connected<D::Connection>> {
         let span = tracing::info_span!(
             "connect",
             host = request.host(),
@@ -140,7 +145,7 @@ impl<D: Driver> fmt::Debug for Wrapper<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, ErrorKind, MockDriver, Password, plugin_fn};
+    use crate::{Error, ErrorKind, MockDriver, Password, Role, plugin_fn};
 
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts").block_on(future)
@@ -176,7 +181,7 @@ mod tests {
 
         let request = run(wrapper.connect(ConnectRequest::new("a.example", 1, "jane"))).expect("connects");
 
-        assert!(request.password().is_none());
+        assert!(request.connection.password().is_none());
         assert_eq!(wrapper.needs(), Needs::default());
         assert_eq!(driver.requests().len(), 1);
     }
@@ -235,9 +240,10 @@ mod tests {
         let race = plugin_fn("race", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
             Box::pin(async move {
                 let (first, second) = (next.run(request.clone()).await?, next.run(request.clone()).await?);
-                first.progress().enter(Phase::Login);
-                second.progress().enter(Phase::Tls);
-                let phases = [&first, &second, &request].map(|request| request.progress().phase());
+                first.connection.progress().enter(Phase::Login);
+                second.connection.progress().enter(Phase::Tls);
+                let phases = [&first.connection, &second.connection, &request];
+                let phases = phases.map(|request| request.progress().phase());
                 assert_eq!(phases, [Phase::Login, Phase::Tls, Phase::Tls]);
                 Ok(first)
             })
@@ -245,6 +251,39 @@ mod tests {
         let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(race)]);
 
         run(wrapper.connect(ConnectRequest::new("a.example", 1, "jane"))).expect("connects");
+    }
+
+    #[test]
+    fn connection_comes_with_where_it_leads() {
+        let moves = plugin_fn("move", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+            Box::pin(async move {
+                let request = request.with_host("b.example").with_port(2).with_instance("b");
+                let mut connected = next.run(request).await?;
+                assert_eq!(connected.established.role(), None);
+                connected.established.set_role(Role::Writer);
+                Ok(connected)
+            })
+        });
+        let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(moves)]);
+
+        let connected = run(wrapper.connect(ConnectRequest::new("a.example", 1, "jane"))).expect("connects");
+
+        let established = &connected.established;
+        assert_eq!((established.host(), established.port()), ("b.example", 2));
+        assert_eq!((established.instance(), established.role()), (Some("b"), Some(Role::Writer)));
+    }
+
+    #[test]
+    fn abort_handle_holds_as_long_as_the_connection() {
+        let wrapper = Wrapper::new(MockDriver::new(), Vec::new());
+        let connect = || run(wrapper.connect(ConnectRequest::new("a.example", 1, "jane"))).expect("connects");
+        let (first, second) = (connect(), connect());
+
+        let reason = Error::new(ErrorKind::Transient, "demoted");
+        assert!(first.established.abort_handle().abort(reason));
+
+        assert!(first.connection.abort_registration().check().is_err());
+        assert!(second.connection.abort_registration().check().is_ok(), "each connection has its own");
     }
 
     #[test]

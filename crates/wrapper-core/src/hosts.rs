@@ -6,7 +6,8 @@ use host_pattern::{Endpoint, EndpointKind, InstancePattern};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    ConnectRequest, Driver, Error, ErrorKind, Failures, Result, Roots, ServerName, Settings, Wrapper,
+    ConnectRequest, Connected, Driver, Error, ErrorKind, Failures, Result, Roots, ServerName, Settings,
+    Wrapper,
     dial::{DEFAULT_TIMEOUT, LEAST_SHARE, shuffle, timed_out},
 };
 
@@ -76,7 +77,7 @@ impl<D: Driver> Hosts<D> {
     /// # Cancel safety
     ///
     /// Dropping the future closes what was being opened; nothing is left behind.
-    pub async fn connect(&self) -> Result<D::Connection> {
+    pub async fn connect(&self) -> Result<Connected<D::Connection>> {
         let deadline = Instant::now() + self.plan.timeout;
         let mut requests: Vec<_> = self.plan.requests.iter().collect();
         if self.plan.shuffles {
@@ -92,7 +93,7 @@ impl<D: Driver> Hosts<D> {
             // Pinned here, so that what it was doing is still there to be told when the time is over.
             let mut connect = pin!(self.wrapper.connect(request.clone()));
             match timeout_at(until, &mut connect).await {
-                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Ok(connected)) => return Ok(connected),
                 Ok(Err(error)) => failures.add(place(&request), error),
                 Err(_) => failures.add(place(&request), timed_out(&request, until.duration_since(now))),
             }

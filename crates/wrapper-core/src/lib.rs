@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod abort;
 mod chain;
+mod connected;
 mod dial;
 mod driver;
 mod error;
@@ -18,7 +20,9 @@ mod secret;
 mod text;
 mod tls;
 
+pub use abort::{AbortHandle, AbortRegistration};
 pub use chain::{Next, Wrapper, needs};
+pub use connected::{Connected, Established, Role};
 pub use dial::{Dialer, shuffle};
 pub use driver::{BoxFuture, Driver};
 pub use error::{CredentialsFailure, Error, ErrorKind, Result, ServerError};
@@ -29,7 +33,7 @@ pub use mock::MockDriver;
 pub use parameters::{
     Cut, Parameter, ParameterKind, Parameters, Settings, Value, WRAPPER_PARAMETERS, cut_key_value, cut_url,
 };
-pub use plugin::{Needs, Plugin, PluginFn, plugin_fn};
+pub use plugin::{Needs, Opening, Plugin, PluginFn, plugin_fn};
 pub use progress::{Phase, Progress};
 pub use registry::{BuildContext, Factory, Registry};
 pub use request::{ConnectRequest, ServerName};

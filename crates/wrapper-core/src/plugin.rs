@@ -2,7 +2,10 @@
 
 use std::{fmt, fmt::Debug, sync::Arc};
 
-use crate::{BoxFuture, ConnectRequest, Next, Result};
+use crate::{BoxFuture, ConnectRequest, Connected, Next, Result};
+
+/// The future of a connect: the connection, with what is known of it.
+pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
 
 /// Takes part in opening connections of type `C`.
 ///
@@ -12,7 +15,7 @@ use crate::{BoxFuture, ConnectRequest, Next, Result};
 /// state of its own, but nothing of a request.
 ///
 /// ```
-/// use wrapper_core::{BoxFuture, ConnectRequest, Next, Plugin, Result};
+/// use wrapper_core::{ConnectRequest, Next, Opening, Plugin};
 ///
 /// /// Tries once more, whatever the reason.
 /// #[derive(Debug)]
@@ -23,7 +26,7 @@ use crate::{BoxFuture, ConnectRequest, Next, Result};
 ///         "again"
 ///     }
 ///
-///     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> BoxFuture<'a, Result<C>> {
+///     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
 ///         Box::pin(async move {
 ///             match next.run(request.clone()).await {
 ///                 Err(_) => next.run(request).await,
@@ -57,7 +60,7 @@ pub trait Plugin<C>: Debug + Send + Sync {
     /// # Errors
     ///
     /// Its own, or what came from further in.
-    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> BoxFuture<'a, Result<C>>;
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C>;
 }
 
 /// Says what plugins need of every connection, known before any is opened.
@@ -97,7 +100,7 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
         (**self).check(request)
     }
 
-    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> BoxFuture<'a, Result<C>> {
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         (**self).connect(request, next)
     }
 }
@@ -118,7 +121,7 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
 /// ```
 pub fn plugin_fn<C, F>(code: impl Into<Arc<str>>, connect: F) -> PluginFn<F>
 where
-    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> BoxFuture<'a, Result<C>> + Send + Sync,
+    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> Opening<'a, C> + Send + Sync,
 {
     PluginFn { code: code.into(), connect }
 }
@@ -137,13 +140,13 @@ impl<F> Debug for PluginFn<F> {
 
 impl<C, F> Plugin<C> for PluginFn<F>
 where
-    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> BoxFuture<'a, Result<C>> + Send + Sync,
+    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> Opening<'a, C> + Send + Sync,
 {
     fn code(&self) -> &str {
         &self.code
     }
 
-    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> BoxFuture<'a, Result<C>> {
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         (self.connect)(request, next)
     }
 }

@@ -4,7 +4,9 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use tokio::time::Instant;
 
-use crate::{Password, Progress};
+use crate::{
+    AbortHandle, AbortRegistration, Error, ErrorKind, Established, Password, Progress, Result, Role,
+};
 
 /// Describes one connect to one host, handed by value from plugin to plugin to the driver.
 ///
@@ -17,12 +19,15 @@ pub struct ConnectRequest {
     port: u16,
     addresses: Arc<[IpAddr]>,
     instance: Option<Arc<str>>,
+    role: Option<Role>,
     user: Arc<str>,
+    configured_user: Arc<str>,
     database: Option<Arc<str>>,
     password: Option<Password>,
     server_name: Option<ServerName>,
     deadline: Option<Instant>,
     progress: Progress,
+    abort: AbortRegistration,
 }
 
 /// Names the certificate that a server must present.
@@ -63,19 +68,22 @@ impl fmt::Debug for ServerName {
 impl ConnectRequest {
     /// A request for a configured host.
     pub fn new(host: &str, port: u16, user: &str) -> Self {
-        let host: Arc<str> = host.into();
+        let (host, user): (Arc<str>, Arc<str>) = (host.into(), user.into());
         Self {
             configured_host: Arc::clone(&host),
             host,
             port,
             addresses: Arc::new([]),
             instance: None,
-            user: user.into(),
+            role: None,
+            configured_user: Arc::clone(&user),
+            user,
             database: None,
             password: None,
             server_name: None,
             deadline: None,
             progress: Progress::default(),
+            abort: AbortRegistration::default(),
         }
     }
 
@@ -135,9 +143,47 @@ impl ConnectRequest {
         self
     }
 
+    /// The role that is wanted, where one is.
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// Says which role is wanted; it is for the plugins to find an instance that has it.
+    #[must_use]
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.role = Some(role);
+        self
+    }
+
     /// The database user.
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// Whether the user is still the one of the configuration, so that a configured password is theirs.
+    pub fn is_configured_user(&self) -> bool {
+        self.user == self.configured_user
+    }
+
+    /// Turns to another user, for plugins that learn it together with the password; the password of the former one goes.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error for a name that is empty or holds a control character, as in a configuration.
+    pub fn with_user(mut self, user: &str) -> Result<Self> {
+        if user.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "the database user that a plugin gave is empty",
+            ));
+        }
+        if user.contains(char::is_control) {
+            let message = format!("user `{}` holds a control character", user.escape_debug());
+            return Err(Error::new(ErrorKind::Configuration, message));
+        }
+        self.user = user.into();
+        self.password = None;
+        Ok(self)
     }
 
     /// The database, where one is named.
@@ -203,10 +249,30 @@ impl ConnectRequest {
         self
     }
 
-    /// Begins the note of one connect, for the end of the chain: what is tried side by side is noted apart.
+    /// Begins what belongs to one connect, for the end of the chain, so that attempts side by side share nothing. No plugin
+    /// holds this registration, so that a handle tells the truth.
     pub(crate) fn attempt(mut self) -> Self {
         self.progress = self.progress.fork();
+        self.abort = AbortRegistration::default();
         self
+    }
+
+    /// Puts down what is known of a connection that was opened for this request.
+    pub(crate) fn established(&self, abort: AbortHandle) -> Established {
+        Established {
+            host: Arc::clone(&self.host),
+            port: self.port,
+            address: self.progress.address(),
+            instance: self.instance.clone(),
+            role: None,
+            abort,
+            at: Instant::now(),
+        }
+    }
+
+    /// What an adapter that owns its driver's stream puts into it, so that the connection can be ended from elsewhere.
+    pub fn abort_registration(&self) -> &AbortRegistration {
+        &self.abort
     }
 
     /// Where the attempt stands; shared by all clones.
@@ -247,6 +313,30 @@ mod tests {
             (request.tls_name(), request.place().as_str()),
             ("b.example", "`a.example` (10.0.0.1:3306)")
         );
+    }
+
+    #[test]
+    fn another_user_forgets_the_password_of_the_former() {
+        let request = ConnectRequest::new("a.example", 1, "jane").with_password(Password::new("pw"));
+        assert!(request.is_configured_user());
+
+        let moved = request.with_user("app").expect("fits");
+
+        assert_eq!(
+            (moved.user(), moved.password().is_none(), moved.is_configured_user()),
+            ("app", true, false)
+        );
+    }
+
+    #[test]
+    fn user_wrong() {
+        let message = |user| {
+            ConnectRequest::new("a.example", 1, "jane").with_user(user).expect_err("no name").to_string()
+        };
+
+        assert_eq!(message(""), "the database user that a plugin gave is empty");
+        assert_eq!(message("a\nb"), "user `a\\nb` holds a control character");
+        assert_eq!(message("a\0"), "user `a\\0` holds a control character");
     }
 
     #[test]

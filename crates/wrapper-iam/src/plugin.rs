@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use host_pattern::{Endpoint, Region};
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Error, ErrorKind, Needs, Next, Password, Plugin, Result, ServerName,
+    ConnectRequest, Connected, Error, ErrorKind, Needs, Next, Opening, Password, Plugin, Result, ServerName,
 };
 
 use crate::{
@@ -140,7 +140,11 @@ impl IamPlugin {
         }
     }
 
-    async fn connect<C>(&self, request: ConnectRequest, next: Next<'_, C>) -> Result<C> {
+    async fn connect<C: Send + 'static>(
+        &self,
+        request: ConnectRequest,
+        next: Next<'_, C>,
+    ) -> Result<Connected<C>> {
         let target = self.target(&request)?;
         let first = self.tokens.lease(&target, self.settings.max_age).await?;
         let refused = match self.attempt(&request, &target, &first, next).await {
@@ -161,13 +165,13 @@ impl IamPlugin {
         }
     }
 
-    async fn attempt<C>(
+    async fn attempt<C: Send + 'static>(
         &self,
         request: &ConnectRequest,
         target: &TokenTarget,
         token: &TokenLease,
         next: Next<'_, C>,
-    ) -> Result<C> {
+    ) -> Result<Connected<C>> {
         let outcome = next.run(self.request(request, target, token)).await;
         match &outcome {
             Ok(_) => {
@@ -249,7 +253,7 @@ impl<C: Send + 'static> Plugin<C> for IamPlugin {
         self.check_server_name(request, &target)
     }
 
-    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> BoxFuture<'a, Result<C>> {
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         Box::pin(IamPlugin::connect(self, request, next))
     }
 }

@@ -1,7 +1,7 @@
 //! Opening connections.
 
 use mysql_async::{Conn, Opts};
-use wrapper_core::{Hosts, Registry, Result, Value};
+use wrapper_core::{Connected, Hosts, Registry, Result, Value};
 
 use crate::{ConnectorBuilder, driver::MysqlDriver};
 
@@ -68,6 +68,19 @@ impl Connector {
     ///
     /// Dropping the future leaves nothing behind: what was being opened is brought to its end and closed, within five seconds.
     pub async fn connect(&self) -> Result<Conn> {
+        self.hosts.connect().await.map(|connected| connected.connection)
+    }
+
+    /// The same, with what is known of the connection: host, address, instance, verified role.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_established(&self) -> Result<Connected<Conn>> {
         self.hosts.connect().await
     }
 

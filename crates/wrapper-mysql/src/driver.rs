@@ -43,6 +43,9 @@ impl MysqlDriver {
         }
         if let Some(password) = request.password() {
             builder = builder.pass(Some(password.expose_for(self.transport)?));
+        } else if !request.is_configured_user() {
+            // A configured password is not this user's.
+            builder = builder.pass(None::<String>);
         }
         if self.base.socket().is_some() {
             return self.open(builder, request).await;

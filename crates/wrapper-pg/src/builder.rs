@@ -160,10 +160,11 @@ impl ConnectorBuilder {
                 Tls::new(self.stack, read_roots(&settings, &self.pem)?, direct)?
             }
         };
+        let without_password = base(&config, false)?;
         let base = base(&config, keeps_password(&config, needs))?;
         let shuffles = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
         let requests = targets.iter().map(|target| request(target, &config)).collect();
-        let driver = PgDriver::new(base, tls, Dialer::new(self.resolver, shuffles));
+        let driver = PgDriver::new(base, without_password, tls, Dialer::new(self.resolver, shuffles));
         let hosts = Hosts::new(Wrapper::new(driver, chain), requests, shuffles, &settings)?;
         Ok(Connector::new(hosts))
     }

@@ -1,7 +1,7 @@
 //! Opening connections, host after host.
 
 use tokio_postgres::Config;
-use wrapper_core::{Hosts, Registry, Result, Value};
+use wrapper_core::{Connected, Hosts, Registry, Result, Value};
 
 use crate::{
     ConnectorBuilder, Tls,
@@ -75,6 +75,19 @@ impl Connector {
     ///
     /// Dropping the future closes what was being opened; nothing is left behind.
     pub async fn connect(&self) -> Result<PgConnection> {
+        self.hosts.connect().await.map(|connected| connected.connection)
+    }
+
+    /// The same, with what is known of the connection: host, address, instance, verified role.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_established(&self) -> Result<Connected<PgConnection>> {
         self.hosts.connect().await
     }
 

@@ -12,13 +12,15 @@ pub type PgConnection = (Client, Connection<Socket, TlsStream>);
 #[derive(Debug)]
 pub struct PgDriver {
     base: Config,
+    /// The same for a user that a plugin chose: a configured password is not theirs, and the driver's builder takes none back.
+    without_password: Config,
     tls: Tls,
     dialer: Dialer,
 }
 
 impl PgDriver {
-    pub(crate) fn new(base: Config, tls: Tls, dialer: Dialer) -> Self {
-        Self { base, tls, dialer }
+    pub(crate) fn new(base: Config, without_password: Config, tls: Tls, dialer: Dialer) -> Self {
+        Self { base, without_password, tls, dialer }
     }
 
     pub(crate) fn tls(&self) -> &Tls {
@@ -34,7 +36,10 @@ impl PgDriver {
     }
 
     async fn connect_host(&self, request: &ConnectRequest) -> Result<PgConnection> {
-        let mut config = self.base.clone();
+        let mut config = match request.is_configured_user() {
+            true => self.base.clone(),
+            false => self.without_password.clone(),
+        };
         config.port(request.port()).user(request.user());
         if let Some(database) = request.database() {
             config.dbname(database);

@@ -39,9 +39,9 @@ async fn next_host_is_tried_after_any_failure() {
     driver.fail(Error::new(ErrorKind::Login, "refused"));
     let hosts = hosts(driver.clone(), &["a.example", "b.example"], &[]).expect("fits");
 
-    let connection = hosts.connect().await.expect("the second lets us in");
+    let connected = hosts.connect().await.expect("the second lets us in");
 
-    assert_eq!(connection.host(), "b.example");
+    assert_eq!(connected.established.host(), "b.example");
     assert_eq!(driver.requests().len(), 2);
 }
 
@@ -101,12 +101,13 @@ async fn timeout_tells_where_a_plugin_had_led_to() {
 async fn instance_follows_from_the_host_or_the_pattern() {
     let cluster = "db.cluster-abc123.us-east-2.rds.amazonaws.com";
     let derived = hosts(MockDriver::new(), &[cluster], &[]).expect("fits").instance("one").expect("derived");
-    assert_eq!(derived.connect().await.expect("connects").host(), "one.abc123.us-east-2.rds.amazonaws.com");
+    let connected = derived.connect().await.expect("connects");
+    assert_eq!(connected.established.host(), "one.abc123.us-east-2.rds.amazonaws.com");
 
     let pattern = [("clusterInstanceHostPattern", "db-?.internal.example:6432")];
     let given =
         hosts(MockDriver::new(), &["10.0.0.1"], &pattern).expect("fits").instance("one").expect("given");
-    let request = given.connect().await.expect("connects");
+    let request = given.connect().await.expect("connects").established;
     assert_eq!(
         (request.host(), request.port(), request.instance()),
         ("db-one.internal.example", 6432, Some("one"))

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{BoxFuture, ConnectRequest, Next, ParameterKind};
+use crate::{ConnectRequest, Next, Opening, ParameterKind};
 
 struct Fake {
     code: &'static str,
@@ -33,7 +33,7 @@ impl Plugin<()> for FakePlugin {
         self.0
     }
 
-    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, ()>) -> BoxFuture<'a, Result<()>> {
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, ()>) -> Opening<'a, ()> {
         next.run(request)
     }
 }

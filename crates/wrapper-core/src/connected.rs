@@ -1,0 +1,99 @@
+//! What a connect gives: the driver's connection, and what is known of it.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use tokio::time::Instant;
+
+use crate::AbortHandle;
+
+/// What a connection is wanted for, or was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Reads only.
+    Reader,
+    /// Reads and writes.
+    Writer,
+}
+
+/// Holds a connection that was opened beside what is known of it.
+///
+/// A plugin hands it on as it came from `next`, or adds what it found out, such as the role.
+#[non_exhaustive]
+pub struct Connected<C> {
+    /// The driver's own connection.
+    pub connection: C,
+    /// What is known of it.
+    pub established: Established,
+}
+
+impl<C> Connected<C> {
+    pub(crate) fn new(connection: C, established: Established) -> Self {
+        Self { connection, established }
+    }
+}
+
+// A derive would ask for `C: Debug`, and a driver's `Debug` may print the password.
+impl<C> fmt::Debug for Connected<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected").field("established", &self.established).finish_non_exhaustive()
+    }
+}
+
+/// Describes a connection, as the end of the chain saw it opened.
+#[derive(Clone, Debug)]
+pub struct Established {
+    pub(crate) host: Arc<str>,
+    pub(crate) port: u16,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) instance: Option<Arc<str>>,
+    pub(crate) role: Option<Role>,
+    pub(crate) abort: AbortHandle,
+    pub(crate) at: Instant,
+}
+
+impl Established {
+    /// The host that was dialled, wherever plugins led the connect to.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The TCP port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address behind the host, where the adapter told it.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// The instance of a cluster, where a plugin named one.
+    pub fn instance(&self) -> Option<&str> {
+        self.instance.as_deref()
+    }
+
+    /// Notes the instance that the server turned out to be.
+    pub fn set_instance(&mut self, instance: &str) {
+        self.instance = Some(instance.into());
+    }
+
+    /// The role as a plugin verified it; `None` if no plugin asked.
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// Notes the role that the server turned out to have.
+    pub fn set_role(&mut self, role: Role) {
+        self.role = Some(role);
+    }
+
+    /// Ends the connection from elsewhere, where its adapter supports that.
+    pub fn abort_handle(&self) -> &AbortHandle {
+        &self.abort
+    }
+
+    /// When the connection was open.
+    pub fn at(&self) -> Instant {
+        self.at
+    }
+}
