@@ -11,7 +11,7 @@ use std::{process::ExitCode, time::SystemTime};
 
 use aws_credential_types::Credentials;
 use examples::{Result, print_token};
-use iam_token::{AuthToken, EksToken};
+use iam_token::{AuthToken, eks};
 
 const USAGE: &str = "usage: eks_bearer_token CLUSTER REGION";
 
@@ -21,6 +21,5 @@ fn main() -> ExitCode {
 
 fn sign(arguments: &[String], credentials: &Credentials, now: SystemTime) -> Result<AuthToken> {
     let [cluster, region] = arguments else { return Err(USAGE.into()) };
-    let recipe = EksToken::new(cluster)?.region(region);
-    Ok(recipe.sign(credentials, now)?)
+    Ok(eks(cluster, region).sign(credentials, now)?)
 }

@@ -11,7 +11,7 @@ use std::{process::ExitCode, time::SystemTime};
 
 use aws_credential_types::Credentials;
 use examples::{Result, print_token};
-use iam_token::{AuthToken, ElastiCacheToken};
+use iam_token::{AuthToken, elasticache};
 
 const USAGE: &str = "usage: elasticache_password CACHE USER REGION";
 
@@ -21,6 +21,5 @@ fn main() -> ExitCode {
 
 fn sign(arguments: &[String], credentials: &Credentials, now: SystemTime) -> Result<AuthToken> {
     let [cache, user, region] = arguments else { return Err(USAGE.into()) };
-    let recipe = ElastiCacheToken::new(cache, user)?.region(region);
-    Ok(recipe.sign(credentials, now)?)
+    Ok(elasticache(cache, user).region(region).sign(credentials, now)?)
 }

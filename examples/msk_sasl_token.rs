@@ -11,12 +11,9 @@ use std::{process::ExitCode, time::SystemTime};
 
 use aws_credential_types::Credentials;
 use examples::{Result, print_token};
-use iam_token::{AuthToken, MskToken};
+use iam_token::{AuthToken, msk};
 
 const USAGE: &str = "usage: msk_sasl_token REGION";
-
-/// What the brokers log.
-const USER_AGENT: &str = "msk-sasl-token-example";
 
 fn main() -> ExitCode {
     print_token(sign)
@@ -24,6 +21,5 @@ fn main() -> ExitCode {
 
 fn sign(arguments: &[String], credentials: &Credentials, now: SystemTime) -> Result<AuthToken> {
     let [region] = arguments else { return Err(USAGE.into()) };
-    let recipe = MskToken::new().user_agent(USER_AGENT).region(region);
-    Ok(recipe.sign(credentials, now)?)
+    Ok(msk(region).sign(credentials, now)?)
 }

@@ -11,7 +11,7 @@ use std::{process::ExitCode, time::SystemTime};
 
 use aws_credential_types::Credentials;
 use examples::{Result, print_token};
-use iam_token::{AuthToken, RdsToken};
+use iam_token::{AuthToken, rds};
 
 const USAGE: &str = "usage: print_rds_token HOST PORT USER REGION";
 
@@ -21,6 +21,6 @@ fn main() -> ExitCode {
 
 fn sign(arguments: &[String], credentials: &Credentials, now: SystemTime) -> Result<AuthToken> {
     let [host, port, user, region] = arguments else { return Err(USAGE.into()) };
-    let recipe = RdsToken::new(host, port.parse().map_err(|_| USAGE)?, user)?.region(region);
-    Ok(recipe.sign(credentials, now)?)
+    let port = port.parse().map_err(|_| USAGE)?;
+    Ok(rds(host, port, user).region(region).sign(credentials, now)?)
 }

@@ -19,7 +19,7 @@ use aws_sigv4::{
 use aws_smithy_async::time::StaticTimeSource;
 use aws_smithy_runtime_api::client::identity::Identity;
 use aws_types::{SdkConfig, region::Region};
-use iam_token::{RdsToken, Signer};
+use iam_token::{Presign, Signer, rds};
 
 use crate::timing::{Case, Figure, measure};
 
@@ -38,12 +38,12 @@ pub(crate) fn run(session: Option<String>) -> [Figure; 5] {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_736_944_496);
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session, None, "bench");
     let signer = Signer::new(credentials.clone());
-    let recipe =
-        || RdsToken::new(black_box(HOST), PORT, black_box(USER)).expect("a good name").region(REGION);
-    let kept = recipe();
+    let request =
+        || rds(black_box(HOST), PORT, black_box(USER)).region(REGION).build().expect("a good name");
+    let kept = request();
     let signed =
-        |recipe: &RdsToken| black_box(recipe).sign_with(black_box(&signer), now).expect("a good recipe");
-    let from_nothing = || recipe().sign(black_box(&credentials), now).expect("a good recipe");
+        |request: &Presign| black_box(request).sign_with(black_box(&signer), now).expect("a good request");
+    let from_nothing = || request().sign(black_box(&credentials), now).expect("a good request");
 
     let identity: Identity = credentials.clone().into();
     let sdk = Sdk::new(&credentials, now);
@@ -51,8 +51,8 @@ pub(crate) fn run(session: Option<String>) -> [Figure; 5] {
     agree(signed(&kept).expose(), sdk.token().as_str());
     agree(signed(&kept).expose(), from_nothing().expose());
     measure([
-        Case::new("iam-token, recipe and key kept", || signed(&kept)),
-        Case::new("iam-token, key kept", || signed(&recipe())),
+        Case::new("iam-token, request and key kept", || signed(&kept)),
+        Case::new("iam-token, key kept", || signed(&request())),
         Case::new("iam-token, nothing kept", from_nothing),
         Case::new("aws-sigv4, signature only", || sigv4(black_box(&identity), now)),
         Case::new("aws-sdk-rds", || sdk.token()),

@@ -7,7 +7,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
-use iam_token::{EksToken, ErrorKind, MskToken, Presign, RdsToken, Signer};
+use iam_token::{ErrorKind, Presign, Signer, eks, elasticache, memorydb, msk, rds};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -18,20 +18,27 @@ fuzz_target!(|text: &str| {
     let signer = Signer::new(Credentials::new(access_key_id, "secret-key", session_token, None, "fuzz"));
     let now = UNIX_EPOCH + Duration::from_secs(1_736_944_496);
 
-    let _ = MskToken::new().host(host).user_agent(user).region(region).sign_with(&signer, now);
-    let _ = EksToken::new(user).map(|recipe| recipe.region(region).sign_with(&signer, now));
+    for recipe in [
+        msk(region),
+        eks(user, region),
+        elasticache(host, user).region(region),
+        memorydb(host, user).region(region),
+    ] {
+        let _ = recipe.build().map(|request| request.sign_with(&signer, now));
+    }
     let _ = Presign::http(host).path(user).query(user, host).header(user, host).service(region).build();
 
-    let recipe = match RdsToken::new(host, 5432, user) {
-        Ok(recipe) => recipe.region(region),
+    let request = match rds(host, 5432, user).region(region).build() {
+        Ok(request) => request,
         Err(error) => {
             let shown = error.to_string();
             assert!(!shown.is_empty() && shown.len() < 1_000 && !shown.contains(char::is_control), "{shown}");
-            assert!(user.is_empty() || error.kind() == ErrorKind::InvalidHost);
+            let region = matches!(error.kind(), ErrorKind::InvalidRegion | ErrorKind::MissingRegion);
+            assert!(user.is_empty() || region || error.kind() == ErrorKind::InvalidHost);
             return;
         }
     };
-    let Ok(token) = recipe.sign_with(&signer, now) else { return };
+    let Ok(token) = request.sign_with(&signer, now) else { return };
 
     let (authority, query) = token.expose().split_once("/?").expect("a path and a query");
     let name = authority.strip_suffix(":5432").expect("the port");
@@ -46,6 +53,7 @@ fuzz_target!(|text: &str| {
     };
     assert_eq!(decoded("DBUser").as_deref(), Some(user));
     assert_eq!(decoded("X-Amz-Security-Token").unwrap_or_default(), session);
+    let region = region.trim().to_ascii_lowercase();
     let scope = format!("{access_key_id}/20250115/{region}/rds-db/aws4_request");
     assert_eq!(decoded("X-Amz-Credential"), Some(scope));
 });

@@ -9,7 +9,7 @@ use std::{
 
 use aws_credential_types::Credentials;
 use criterion::{Criterion, criterion_group, criterion_main};
-use iam_token::{EksToken, RdsToken, Signer};
+use iam_token::{Signer, eks, rds};
 
 const HOST: &str = "database-1.cluster-abcdefghijkl.us-east-2.rds.amazonaws.com";
 const REGION: &str = "us-east-2";
@@ -24,7 +24,7 @@ fn session_token() -> String {
 }
 
 fn sign(c: &mut Criterion) {
-    let jane = RdsToken::new(HOST, 5432, "jane_doe").unwrap().region(REGION);
+    let jane = rds(HOST, 5432, "jane_doe").region(REGION).build().unwrap();
     for (name, session) in [("no session", None), ("950-char session", Some(session_token()))] {
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session, None, "bench");
         let signer = Signer::new(credentials.clone());
@@ -38,11 +38,11 @@ fn sign(c: &mut Criterion) {
     let signer = Signer::new(Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "bench"));
     c.bench_function("rds/recipe and kept key/no session", |b| {
         b.iter(|| {
-            let recipe = RdsToken::new(black_box(HOST), 5432, "jane_doe").unwrap().region(REGION);
-            recipe.sign_with(&signer, now()).unwrap()
+            let recipe = rds(black_box(HOST), 5432, "jane_doe").region(REGION);
+            recipe.build().unwrap().sign_with(&signer, now()).unwrap()
         });
     });
-    let eks = EksToken::new("my-cluster").unwrap().region(REGION);
+    let eks = eks("my-cluster", REGION).build().unwrap();
     c.bench_function("eks/kept key/no session", |b| {
         b.iter(|| eks.sign_with(black_box(&signer), black_box(now())).unwrap());
     });

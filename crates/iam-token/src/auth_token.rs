@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use base64_simd::URL_SAFE_NO_PAD;
@@ -41,6 +41,15 @@ impl AuthToken {
         &self.text
     }
 
+    /// Takes the text of the token, the password, out of it without a copy.
+    ///
+    /// # Security
+    ///
+    /// The string is an ordinary one: it is not overwritten when it is dropped.
+    pub fn into_secret(self) -> String {
+        self.text.into_string()
+    }
+
     /// Returns when the token was signed: the whole second in `X-Amz-Date`.
     pub fn signed_at(&self) -> SystemTime {
         self.signed_at
@@ -50,6 +59,11 @@ impl AuthToken {
     /// expiry is known and comes first.
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
+    }
+
+    /// Returns how long the token still works at `now`; nothing once it has stopped.
+    pub fn remaining(&self, now: SystemTime) -> Duration {
+        self.expires_at.duration_since(now).unwrap_or_default()
     }
 
     /// Returns [`expires_at`](Self::expires_at) in milliseconds since 1970, as Kafka clients want it.

@@ -7,7 +7,7 @@ use crate::signing_time::Rfc3339;
 /// The reason why a token could not be signed.
 ///
 /// The message names the offending value and the remedy; it never holds a secret, a token or user information.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -19,15 +19,18 @@ pub struct Error {
 pub enum ErrorKind {
     /// The credentials were already expired at the signing time, so that the token would be dead.
     ExpiredCredentials,
-    /// The name of an EKS cluster is empty or holds blanks, control or non-ASCII characters.
+    /// The name of an ElastiCache cache is none that the service allows, such as an endpoint.
+    InvalidCache,
+    /// The name of a MemoryDB or EKS cluster is none that the service allows, such as an endpoint.
     InvalidCluster,
-    /// The access key id or the secret key is empty, or the identity is not a pair of AWS credentials.
+    /// A part of the credentials is empty or holds blanks, quotes or control characters, or the identity is
+    /// not a pair of AWS credentials.
     InvalidCredentials,
     /// A signed header is `host`, repeated, or not text that a header can carry.
     InvalidHeader,
     /// The host is empty or not a bare DNS name or IP address.
     InvalidHost,
-    /// The lifetime is missing, has a fraction of a second, or is not 1 second to 7 days.
+    /// The lifetime is missing, has a fraction of a second, or is longer than the service takes.
     InvalidLifetime,
     /// The path does not start with `/`, or would have to be encoded or normalised.
     InvalidPath,
@@ -35,13 +38,13 @@ pub enum ErrorKind {
     InvalidPort,
     /// A query name is empty or one of the `X-Amz-` names that the signature itself adds.
     InvalidQuery,
-    /// The region is not 1 to 63 lower-case letters, digits and hyphens.
+    /// The region does not have the shape of one, or is a second one beside the host's.
     InvalidRegion,
     /// The service is missing, or not 1 to 63 lower-case letters, digits and hyphens.
     InvalidService,
     /// The signing time is before 1970 or after 9999.
     InvalidTime,
-    /// The user is empty.
+    /// The user is empty, or none that ElastiCache or MemoryDB allows.
     InvalidUser,
     /// No region was given; there is no default.
     MissingRegion,

@@ -56,7 +56,7 @@ pub(crate) fn canonical(host: &str) -> Result<String, Error> {
     Ok(name.to_ascii_lowercase())
 }
 
-fn is_name_character(c: char) -> bool {
+pub(crate) fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 

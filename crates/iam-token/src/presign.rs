@@ -26,7 +26,7 @@ const SIGNATURE_LEN: usize = 64;
 
 /// A GET request that is signed in its query, ready to be signed any number of times.
 ///
-/// This is the primitive below [`RdsToken`](crate::RdsToken) and its siblings, for services that they do not cover.
+/// This is what [`rds`](crate::rds()) and its siblings build, and the way to services that they do not cover.
 /// The payload is empty. The order of the parameters is botocore's: the request's own, then `X-Amz-Algorithm`,
 /// `-Credential`, `-Date`, `-Expires`, `-SignedHeaders`, `-Security-Token` with session credentials, `-Signature`.
 ///
@@ -69,6 +69,8 @@ pub struct Presign {
     signed_headers: String,
     /// The token behind its signature.
     unsigned: String,
+    /// What stands before the base64url form of the token, where it has that form.
+    base64url: Option<String>,
     /// The hash of the canonical request so far: up to the access key id, which is the first thing that varies.
     canonical_lead: Sha256,
     /// The canonical request from `X-Amz-SignedHeaders` on.
@@ -99,7 +101,8 @@ impl Presign {
     ///
     /// # Errors
     ///
-    /// [`InvalidCredentials`](crate::ErrorKind::InvalidCredentials) for an empty access key id or secret key,
+    /// [`InvalidCredentials`](crate::ErrorKind::InvalidCredentials) for an empty access key id or secret key, and for
+    /// blanks, quotes or control characters in them or in the session token,
     /// [`ExpiredCredentials`](crate::ErrorKind::ExpiredCredentials) for credentials that are dead at `now`,
     /// [`InvalidTime`](crate::ErrorKind::InvalidTime) for a time before 1970 or after 9999.
     pub fn sign_with(&self, signer: &Signer, now: SystemTime) -> Result<AuthToken, Error> {
@@ -146,7 +149,11 @@ impl Presign {
         let signed_at = time.system_time();
         let lifetime_end = signed_at + self.lifetime;
         let expires_at = signer.expiry().map_or(lifetime_end, |expiry| expiry.min(lifetime_end));
-        Ok(AuthToken::new(text, signer.shared_access_key_id(), signed_at, expires_at))
+        let token = AuthToken::new(text, signer.shared_access_key_id(), signed_at, expires_at);
+        Ok(match &self.base64url {
+            Some(prefix) => token.into_base64url(prefix),
+            None => token,
+        })
     }
 
     fn token_len(&self, signer: &Signer) -> usize {

@@ -1,46 +1,84 @@
-//! What the recipes share: a request that gets its region last.
+//! A token that is described, but not signed yet.
 
 use std::time::{Duration, SystemTime};
 
-use crate::{AuthToken, Error, ErrorKind, Presign, PresignBuilder, Signer};
+use aws_credential_types::Credentials;
 
-/// How long RDS, ElastiCache, MemoryDB and MSK accept a token, and DSQL's default.
-pub(crate) const FIFTEEN_MINUTES: Duration = Duration::from_secs(900);
+use crate::{AuthToken, Error, ErrorKind, Presign, PresignBuilder, region};
 
-/// A request and its rendered form, or what that form still lacks.
+/// What a token is for: the result of [`rds`](crate::rds()) and its siblings.
+///
+/// Nothing is checked before [`sign`](Self::sign) or [`build`](Self::build), which report what is wrong.
 #[derive(Clone, Debug)]
-pub(crate) struct Recipe {
-    builder: PresignBuilder,
-    presign: Result<Presign, Error>,
+#[must_use = "a recipe does nothing until it is signed or built"]
+pub struct Recipe {
+    request: Result<PresignBuilder, Error>,
+    /// Set where the signed host is made of the region, so that another one would contradict it.
+    host_region: Option<String>,
 }
 
 impl Recipe {
-    /// Checks everything but the region, which is still to come.
-    pub(crate) fn new(builder: PresignBuilder) -> Result<Self, Error> {
-        match builder.build() {
-            Err(error) if error.kind() != ErrorKind::MissingRegion => Err(error),
-            presign => Ok(Self { builder, presign }),
+    pub(crate) fn new(request: Result<PresignBuilder, Error>) -> Self {
+        Self { request, host_region: None }
+    }
+
+    /// Creates the recipe of a service whose host is made of the region.
+    pub(crate) fn in_region(
+        region: &str,
+        request: impl FnOnce(&str) -> Result<PresignBuilder, Error>,
+    ) -> Self {
+        match region::parse(region) {
+            Ok(region) => Self {
+                request: request(&region).map(|request| request.region(&region)),
+                host_region: Some(region),
+            },
+            Err(error) => Self::new(Err(error)),
         }
     }
 
-    /// Changes the request; [`sign_with`](Self::sign_with) reports what became wrong.
-    pub(crate) fn map(self, change: impl FnOnce(PresignBuilder) -> PresignBuilder) -> Self {
-        let builder = change(self.builder);
-        let presign = builder.build();
-        Self { builder, presign }
+    /// Sets the region to sign for: the region of the endpoint, not of the client. There is no default.
+    ///
+    /// Blanks around it are trimmed and upper case is lowered. The recipes of [`msk`](crate::msk()) and
+    /// [`eks`](crate::eks()) have their region already, and a second one is an error.
+    pub fn region(mut self, region: &str) -> Self {
+        self.request = match &self.host_region {
+            Some(host_region) => self.request.and(Err(second_region(host_region))),
+            None => self.request.map(|request| request.region(region)),
+        };
+        self
     }
 
-    pub(crate) fn sign_with(&self, signer: &Signer, now: SystemTime) -> Result<AuthToken, Error> {
-        match &self.presign {
-            Ok(presign) => presign.sign_with(signer, now),
-            Err(error) => Err(error.clone()),
-        }
+    /// Sets how long the token can open connections, in whole seconds from 1 to the most that the service takes.
+    ///
+    /// Default: 15 minutes, which is the most everywhere but at DSQL, which takes 7 days; 60 seconds for EKS.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.request = self.request.map(|request| request.lifetime(lifetime));
+        self
+    }
+
+    /// Signs one token at `now`, cut to its second.
+    ///
+    /// Many tokens are cheaper with a [`Signer`](crate::Signer) and a request that is [built](Self::build) once.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build) and [`Presign::sign`].
+    pub fn sign(&self, credentials: &Credentials, now: SystemTime) -> Result<AuthToken, Error> {
+        self.build()?.sign(credentials, now)
+    }
+
+    /// Checks the recipe and renders everything that does not change between two tokens.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidHost`, `InvalidPort`, `InvalidCache`, `InvalidCluster`, `InvalidUser`, `MissingRegion`, `InvalidRegion` or
+    /// `InvalidLifetime` of [`ErrorKind`], each for the part of that name.
+    pub fn build(&self) -> Result<Presign, Error> {
+        self.request.as_ref().map_err(Error::clone)?.build()
     }
 }
 
-pub(crate) fn check_user(user: &str) -> Result<(), Error> {
-    if user.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidUser, "user is empty: give the name to log in with"));
-    }
-    Ok(())
+fn second_region(region: &str) -> Error {
+    let message = format!("the host is in region {region} already: leave the second region out");
+    Error::new(ErrorKind::InvalidRegion, message)
 }

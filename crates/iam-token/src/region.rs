@@ -5,19 +5,30 @@ use crate::{Error, ErrorKind};
 /// The longest DNS label; it also bounds the string to sign, which lives on the stack.
 pub(crate) const MAX_SCOPE_PART: usize = 63;
 
-/// Checks that `region` is a plain region name.
-pub(crate) fn check(region: &str) -> Result<(), Error> {
-    if region.is_empty() {
+/// Returns `region` trimmed and in lower case, if it has the shape of a region: two to four words of
+/// letters and a number, joined by hyphens. There is no list of regions: such lists age.
+///
+/// `host-pattern` has the same rule, and one table of regions tests both.
+pub(crate) fn parse(region: &str) -> Result<String, Error> {
+    let lower = region.trim().to_ascii_lowercase();
+    if lower.is_empty() {
         return Err(Error::missing_region());
     }
-    if !is_scope_part(region) {
-        let hint = "use a name such as us-east-2, in lower case";
-        return Err(Error::new(
-            ErrorKind::InvalidRegion,
-            format!("region {} is malformed: {hint}", shown(region)),
-        ));
+    if !has_region_shape(&lower) {
+        let message = format!("region {} is malformed: use a name such as us-east-2", shown(region));
+        return Err(Error::new(ErrorKind::InvalidRegion, message));
     }
-    Ok(())
+    Ok(lower)
+}
+
+fn has_region_shape(lower: &str) -> bool {
+    let Some((words, number)) = lower.rsplit_once('-') else { return false };
+    let is_word = |word: &str| (2..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
+    let is_number = (1..=2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    lower.len() <= MAX_SCOPE_PART
+        && is_number
+        && (2..=4).contains(&words.split('-').count())
+        && words.split('-').all(is_word)
 }
 
 /// Tells whether `text` can stand in a credential scope and a host name without any encoding.
@@ -63,21 +74,38 @@ mod tests {
     #[test]
     fn regions_of_all_partitions_are_accepted() {
         for region in ["us-east-2", "cn-northwest-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1"] {
-            check(region).unwrap();
+            assert_eq!(parse(region).unwrap(), region);
         }
     }
 
     #[test]
+    fn blanks_and_upper_case_are_normalised() {
+        assert_eq!(parse("\tUS-Gov-West-1 \n").unwrap(), "us-gov-west-1");
+    }
+
+    #[test]
     fn empty_region_is_missing() {
-        assert_eq!(check("").unwrap_err().kind(), ErrorKind::MissingRegion);
+        for region in ["", " \n"] {
+            assert_eq!(parse(region).unwrap_err().kind(), ErrorKind::MissingRegion);
+        }
     }
 
     #[test]
     fn malformed_region_is_named() {
-        for region in
-            ["us east 2", "US-EAST-2", "us-east-2/x", "-us", "us-", "eu_west_1", "ü", &"a".repeat(64)]
-        {
-            let error = check(region).unwrap_err();
+        for region in [
+            "us east 2",
+            "us-east-2/x",
+            "-us",
+            "us-",
+            "-",
+            "moon",
+            "us-east-2a",
+            "eu_west_1",
+            "ü",
+            "us-east-200",
+            &"a".repeat(64),
+        ] {
+            let error = parse(region).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidRegion, "{region}");
             assert!(error.to_string().contains(region), "{error}");
         }

@@ -28,7 +28,7 @@ pub(crate) type SigningKey = Zeroizing<[u8; 32]>;
 /// Credentials that sign many tokens.
 ///
 /// It keeps the encoded session token and the derived signing keys: one per day, region and service, at most 16, the
-/// oldest going first. A token of a kept recipe costs less than half of what it does where the key is derived anew. Share
+/// oldest going first. A token of a request that is built once costs less than half of what it does where the key is derived anew. Share
 /// it behind an [`Arc`].
 ///
 /// # Examples
@@ -36,12 +36,12 @@ pub(crate) type SigningKey = Zeroizing<[u8; 32]>;
 /// ```
 /// # use std::time::{Duration, UNIX_EPOCH};
 /// # use aws_credential_types::Credentials;
-/// use iam_token::{RdsToken, Signer};
+/// use iam_token::{Signer, rds};
 ///
 /// # let credentials = Credentials::new("AKIAEXAMPLE", "secret", None, None, "docs");
 /// # let now = UNIX_EPOCH + Duration::from_secs(1_736_944_496);
 /// let signer = Signer::new(credentials);
-/// let jane = RdsToken::new("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane")?.region("us-east-2");
+/// let jane = rds("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").region("us-east-2").build()?;
 /// let token = jane.sign_with(&signer, now)?;
 /// assert_eq!(token.access_key_id(), signer.access_key_id());
 /// # Ok::<(), iam_token::Error>(())
@@ -49,6 +49,8 @@ pub(crate) type SigningKey = Zeroizing<[u8; 32]>;
 pub struct Signer {
     credentials: Credentials,
     expiry: Option<SystemTime>,
+    /// What keeps the credentials from signing, found once.
+    fault: Option<Error>,
     access_key_id: Arc<str>,
     /// With the encoded slash behind it.
     encoded_access_key_id: String,
@@ -72,6 +74,7 @@ impl Signer {
         };
         Self {
             expiry: credentials.expiry(),
+            fault: fault(&credentials),
             access_key_id: credentials.access_key_id().into(),
             encoded_access_key_id: percent_encoded(credentials.access_key_id()) + "%2F",
             session,
@@ -113,17 +116,8 @@ impl Signer {
 
     /// Refuses credentials whose token no server would accept at `now`.
     pub(crate) fn check(&self, now: SystemTime) -> Result<(), Error> {
-        let empty = |what| {
-            Err(Error::new(
-                ErrorKind::InvalidCredentials,
-                format!("{what} is empty: check where the credentials come from"),
-            ))
-        };
-        if self.access_key_id.is_empty() {
-            return empty("access key id");
-        }
-        if self.credentials.secret_access_key().is_empty() {
-            return empty("secret access key");
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
         }
         match self.expiry {
             Some(expiry) if expiry <= now => Err(Error::expired(&self.access_key_id, expiry, now)),
@@ -193,6 +187,39 @@ impl fmt::Debug for Signer {
 impl KeptKey {
     fn is_for(&self, day: u64, region: &str, service: &str) -> bool {
         self.day == day && &*self.region == region && &*self.service == service
+    }
+}
+
+/// Looks for what no key of AWS has: it comes from a copied line break, quotes of a file, a wrong field.
+///
+/// A signature made with it is refused by a server that never says why.
+fn fault(credentials: &Credentials) -> Option<Error> {
+    let invalid = |message| Some(Error::new(ErrorKind::InvalidCredentials, message));
+    let parts = [
+        ("access key id", credentials.access_key_id()),
+        ("secret access key", credentials.secret_access_key()),
+        ("session token", credentials.session_token().unwrap_or_default()),
+    ];
+    for (name, part) in parts {
+        if part.is_empty() && name != "session token" {
+            return invalid(format!("{name} is empty: check where the credentials come from"));
+        }
+        if let Some(what) = part.chars().find_map(foreign) {
+            return invalid(format!("{name} holds {what}: remove it where the credentials come from"));
+        }
+    }
+    None
+}
+
+/// Names the sort of a character that is in no key; invisible ones count as blanks.
+fn foreign(c: char) -> Option<&'static str> {
+    match c {
+        '"' | '\'' | '`' | '\u{ab}' | '\u{bb}' | '\u{2018}'..='\u{201f}' => Some("a quote"),
+        '\r' | '\n' | '\u{2028}' | '\u{2029}' => Some("a line break"),
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => Some("a blank"),
+        _ if c.is_whitespace() => Some("a blank"),
+        _ if c.is_control() => Some("a control character"),
+        _ => None,
     }
 }
 

@@ -16,6 +16,11 @@ impl Wiped {
         Self(String::with_capacity(capacity))
     }
 
+    /// Takes the string out, which is then no longer overwritten.
+    pub(crate) fn into_string(mut self) -> String {
+        std::mem::take(&mut self.0)
+    }
+
     pub(crate) fn push_str(&mut self, text: &str) {
         debug_assert!(self.0.len() + text.len() <= self.0.capacity(), "the string would move");
         self.0.push_str(text);

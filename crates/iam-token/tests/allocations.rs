@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use allocation_counter::measure;
 use aws_credential_types::Credentials;
-use iam_token::{RdsToken, Signer};
+use iam_token::{Signer, rds};
 
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_736_944_496)
@@ -16,7 +16,7 @@ fn now() -> SystemTime {
 fn two_allocations(session: Option<String>) {
     let signer = Signer::new(Credentials::new("AKIAEXAMPLE", "secret", session, None, "tests"));
     let jane =
-        RdsToken::new("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").unwrap().region("us-east-2");
+        rds("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").region("us-east-2").build().unwrap();
     let first = jane.sign_with(&signer, now()).unwrap();
     let mut token = None;
     let counted = measure(|| token = jane.sign_with(&signer, now()).ok());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use host_pattern::{Endpoint, EndpointKind, Region};
-use iam_token::{AuthToken, EksToken, ElastiCacheToken, MemoryDbToken, MskToken};
+use iam_token::{AuthToken, Presign, eks, elasticache, elasticache_serverless, memorydb, msk};
 use token_cache::Clock;
 use wrapper_iam::{IamTokens, SystemClock, TokenTarget};
 
@@ -21,10 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) enum Purpose {
     Database(TokenTarget),
-    ElastiCache(ElastiCacheToken),
-    MemoryDb(MemoryDbToken),
-    Msk(MskToken),
-    Eks(EksToken),
+    Cache(Presign),
+    Bearer(Presign),
 }
 
 impl Purpose {
@@ -52,17 +50,21 @@ impl Purpose {
         let region = Region::parse(&given("--region", region)?)
             .map_err(|error| Failure::usage(format!("--region does not fit: {error}")))?;
         let region = region.as_str();
-        Ok(match service {
-            Service::Elasticache => {
-                let recipe = ElastiCacheToken::new(&given("--name", name)?, &given("--user", user)?)?;
-                let recipe = if *serverless { recipe.serverless() } else { recipe };
-                Self::ElastiCache(recipe.region(region))
+        let recipe = match service {
+            Service::Elasticache if *serverless => {
+                elasticache_serverless(&given("--name", name)?, &given("--user", user)?).region(region)
             }
-            Service::Memorydb => Self::MemoryDb(
-                MemoryDbToken::new(&given("--name", name)?, &given("--user", user)?)?.region(region),
-            ),
-            Service::Eks => Self::Eks(EksToken::new(&given("--name", name)?)?.region(region)),
-            Service::Msk | Service::Rds | Service::Dsql => Self::Msk(MskToken::new().region(region)),
+            Service::Elasticache => {
+                elasticache(&given("--name", name)?, &given("--user", user)?).region(region)
+            }
+            Service::Memorydb => memorydb(&given("--name", name)?, &given("--user", user)?).region(region),
+            Service::Eks => eks(&given("--name", name)?, region),
+            Service::Msk | Service::Rds | Service::Dsql => msk(region),
+        };
+        let request = recipe.build()?;
+        Ok(match service {
+            Service::Elasticache | Service::Memorydb => Self::Cache(request),
+            Service::Eks | Service::Msk | Service::Rds | Service::Dsql => Self::Bearer(request),
         })
     }
 
@@ -72,10 +74,7 @@ impl Purpose {
         let credentials = credentials::load(profile, now, PATIENCE).await?;
         Ok(match self {
             Self::Database(target) => database_token(target, credentials).await?,
-            Self::ElastiCache(recipe) => recipe.sign(&credentials, now)?,
-            Self::MemoryDb(recipe) => recipe.sign(&credentials, now)?,
-            Self::Msk(recipe) => recipe.sign(&credentials, now)?,
-            Self::Eks(recipe) => recipe.sign(&credentials, now)?,
+            Self::Cache(request) | Self::Bearer(request) => request.sign(&credentials, now)?,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use host_pattern::{Endpoint, EndpointKind, Region};
-use iam_token::{AuthToken, DsqlToken, RdsToken, Signer};
+use iam_token::{AuthToken, Signer, dsql, dsql_admin, rds};
 use std::time::SystemTime;
 use wrapper_core::{Error, ErrorKind, Result};
 
@@ -98,14 +98,12 @@ impl TokenTarget {
     }
 
     pub(crate) fn sign(&self, signer: &Signer, now: SystemTime) -> Result<AuthToken> {
-        let signed = match self.service {
-            Service::Rds => RdsToken::new(&self.host, self.port, &self.user)
-                .and_then(|token| token.region(&self.region).sign_with(signer, now)),
-            Service::Dsql => DsqlToken::connect(&self.host)
-                .and_then(|token| token.region(&self.region).sign_with(signer, now)),
-            Service::DsqlAdmin => DsqlToken::connect_admin(&self.host)
-                .and_then(|token| token.region(&self.region).sign_with(signer, now)),
+        let recipe = match self.service {
+            Service::Rds => rds(&self.host, self.port, &self.user),
+            Service::Dsql => dsql(&self.host),
+            Service::DsqlAdmin => dsql_admin(&self.host),
         };
+        let signed = recipe.region(&self.region).build().and_then(|request| request.sign_with(signer, now));
         signed.map_err(|error| {
             Error::new(ErrorKind::Token, format!("no token could be signed for {self}")).with_source(error)
         })

@@ -34,6 +34,8 @@ pub struct PresignBuilder {
     service: String,
     region: String,
     lifetime: Option<Duration>,
+    max_lifetime: Duration,
+    base64url: Option<String>,
 }
 
 impl PresignBuilder {
@@ -49,6 +51,8 @@ impl PresignBuilder {
             service: String::new(),
             region: String::new(),
             lifetime: None,
+            max_lifetime: MAX_LIFETIME,
+            base64url: None,
         }
     }
 
@@ -95,7 +99,7 @@ impl PresignBuilder {
         self
     }
 
-    /// Sets the region to sign for.
+    /// Sets the region to sign for, trimmed and lower-cased.
     pub fn region(mut self, region: &str) -> Self {
         region.clone_into(&mut self.region);
         self
@@ -104,6 +108,18 @@ impl PresignBuilder {
     /// Sets how long the signature holds: whole seconds, 1 second to 7 days.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Lets the service take a shorter lifetime at most than SigV4 does.
+    pub(crate) fn max_lifetime(mut self, max_lifetime: Duration) -> Self {
+        self.max_lifetime = max_lifetime;
+        self
+    }
+
+    /// Writes the token as `prefix` and the base64url form of its text, without padding, as bearer tokens are.
+    pub fn base64url(mut self, prefix: &str) -> Self {
+        self.base64url = Some(prefix.to_owned());
         self
     }
 
@@ -125,7 +141,7 @@ impl PresignBuilder {
         self.check_path()?;
         self.check_query()?;
         self.check_service()?;
-        region::check(&self.region)?;
+        let region = region::parse(&self.region)?;
         let lifetime = self.checked_lifetime()?;
         let headers = self.canonical_headers(&authority)?;
         let signed = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
@@ -161,14 +177,15 @@ impl PresignBuilder {
 
         Ok(Presign {
             service: self.service.clone(),
-            region: self.region.clone(),
             lifetime,
-            scope_line: format!("/{}/{}/aws4_request\n", self.region, self.service),
+            scope_line: format!("/{region}/{}/aws4_request\n", self.service),
             lead,
-            scope_to_time: format!("%2F{}%2F{}%2Faws4_request{DATE}", self.region, self.service),
+            scope_to_time: format!("%2F{region}%2F{}%2Faws4_request{DATE}", self.service),
+            region,
             expires: format!("&X-Amz-Expires={}", lifetime.as_secs()),
             signed_headers,
             unsigned,
+            base64url: self.base64url.clone(),
             canonical_lead: Sha256::new().chain_update(canonical_lead).chain_update(ALGORITHM_AND_CREDENTIAL),
             canonical_rest,
         })
@@ -224,14 +241,15 @@ impl PresignBuilder {
     fn checked_lifetime(&self) -> Result<Duration, Error> {
         let what = match self.lifetime {
             Some(lifetime)
-                if lifetime.subsec_nanos() == 0 && !lifetime.is_zero() && lifetime <= MAX_LIFETIME =>
+                if lifetime.subsec_nanos() == 0 && !lifetime.is_zero() && lifetime <= self.max_lifetime =>
             {
                 return Ok(lifetime);
             }
             Some(lifetime) => format!("lifetime of {lifetime:?}"),
             None => "missing lifetime".to_owned(),
         };
-        Err(Error::new(ErrorKind::InvalidLifetime, format!("{what}: use whole seconds from 1 to 604800")))
+        let message = format!("{what}: use whole seconds from 1 to {}", self.max_lifetime.as_secs());
+        Err(Error::new(ErrorKind::InvalidLifetime, message))
     }
 
     /// Returns the headers in the order in which they are signed.

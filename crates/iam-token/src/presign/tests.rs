@@ -4,10 +4,12 @@ use super::*;
 
 #[test]
 fn longest_scope_fits_the_string_to_sign() {
-    let longest = "a".repeat(MAX_SCOPE_PART);
+    let word = "a".repeat(16);
+    let region = format!("{word}-{word}-{word}-{}-12", &word[..9]);
+    assert_eq!(region.len(), MAX_SCOPE_PART);
     let presign = Presign::https("db.example")
-        .service(&longest)
-        .region(&longest)
+        .service(&"a".repeat(MAX_SCOPE_PART))
+        .region(&region)
         .lifetime(Duration::from_secs(1))
         .build()
         .unwrap();

@@ -4,12 +4,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::identity::Identity;
-use iam_token::{AuthToken, DsqlToken, EksToken, ErrorKind, RdsToken, Signer};
+use iam_token::{AuthToken, ErrorKind, Presign, Signer, dsql, eks, elasticache, memorydb, msk, rds};
 
 use crate::support::{HOST, Parts, SECRET, at, credentials, now, session_credentials};
 
-fn jane() -> RdsToken {
-    RdsToken::new(HOST, 5432, "jane").unwrap().region("us-east-2")
+fn jane() -> Presign {
+    rds(HOST, 5432, "jane").region("us-east-2").build().unwrap()
 }
 
 #[test]
@@ -60,13 +60,37 @@ fn expired_credentials_are_refused() {
 fn lifetime_of_each_recipe_is_written() {
     let host = "abcdefghijklmnopqrst123456.dsql.us-east-1.on.aws";
     let week = Duration::from_secs(604_800);
-    let dsql = DsqlToken::connect(host).unwrap().region("us-east-1");
+    let dsql = dsql(host).region("us-east-1");
     let check = |token: AuthToken, lifetime| assert_eq!(token.expires_at(), token.signed_at() + lifetime);
     check(dsql.sign(&credentials(), now()).unwrap(), Duration::from_secs(900));
     check(dsql.clone().lifetime(week).sign(&credentials(), now()).unwrap(), week);
     check(dsql.lifetime(Duration::from_secs(1)).sign(&credentials(), now()).unwrap(), Duration::from_secs(1));
-    let eks = EksToken::new("my-cluster").unwrap().region("us-east-1");
-    check(eks.sign(&credentials(), now()).unwrap(), Duration::from_secs(60));
+    for (recipe, seconds) in [
+        (elasticache("my-cache", "jane").region("us-east-1"), 900),
+        (memorydb("my-mdb", "jane").region("us-east-1"), 900),
+        (msk("us-east-1"), 900),
+        (msk("us-east-1").lifetime(Duration::from_secs(300)), 300),
+        (eks("my-cluster", "us-east-1"), 60),
+        (eks("my-cluster", "us-east-1").lifetime(Duration::from_secs(900)), 900),
+    ] {
+        check(recipe.sign(&credentials(), now()).unwrap(), Duration::from_secs(seconds));
+    }
+}
+
+#[test]
+fn remaining_time_runs_down_to_nothing() {
+    let token = jane().sign(&credentials(), now()).unwrap();
+    assert_eq!(token.remaining(now()), Duration::from_secs(900));
+    assert_eq!(token.remaining(now() + Duration::from_millis(899_500)), Duration::from_millis(500));
+    assert_eq!(token.remaining(token.expires_at()), Duration::ZERO);
+    assert_eq!(token.remaining(now() + Duration::from_secs(86_400)), Duration::ZERO);
+}
+
+#[test]
+fn remaining_time_is_that_of_the_credentials_where_they_end_first() {
+    let expiry = now() + Duration::from_secs(300);
+    let token = jane().sign(&session_credentials(Some(expiry)), now()).unwrap();
+    assert_eq!(token.remaining(now()), Duration::from_secs(300));
 }
 
 #[test]

@@ -3,10 +3,7 @@
 use std::{fmt::Debug, time::Duration};
 
 use aws_credential_types::Credentials;
-use iam_token::{
-    AuthToken, DsqlToken, EksToken, ElastiCacheToken, Error, ErrorKind, MemoryDbToken, MskToken, Presign,
-    PresignBuilder, RdsToken, Signer,
-};
+use iam_token::{AuthToken, Error, ErrorKind, Presign, PresignBuilder, Recipe, Signer, elasticache, rds};
 
 use crate::support::{HOST, SECRET, SESSION, now, session_credentials};
 
@@ -20,7 +17,7 @@ fn prints_no_secret(value: &dyn Debug) {
 
 #[test]
 fn token_prints_only_its_end() {
-    let recipe = RdsToken::new(HOST, 5432, "jane").unwrap().region("us-east-2");
+    let recipe = rds(HOST, 5432, "jane").region("us-east-2");
     let token = recipe.sign(&session_credentials(None), now()).unwrap();
     assert_eq!(format!("{token:?}"), "AuthToken(redacted, expires 2025-01-15T12:49:56Z)");
     prints_no_secret(&token);
@@ -30,8 +27,8 @@ fn token_prints_only_its_end() {
 #[test]
 fn signer_prints_only_names() {
     let signer = Signer::new(session_credentials(None));
-    let recipe = RdsToken::new(HOST, 5432, "jane").unwrap().region("us-east-2");
-    recipe.sign_with(&signer, now()).unwrap();
+    let request = rds(HOST, 5432, "jane").region("us-east-2").build().unwrap();
+    request.sign_with(&signer, now()).unwrap();
     prints_no_secret(&signer);
     assert!(format!("{signer:?}").contains("ASIAIOSFODNN7EXAMPLE"));
 }
@@ -52,13 +49,18 @@ fn request_prints_no_values() {
 fn errors_print_no_secret() {
     let expired = session_credentials(Some(now()));
     let keyless = Credentials::new("", SECRET, Some(SESSION.to_owned()), None, "tests");
-    let recipe = RdsToken::new(HOST, 5432, "jane").unwrap().region("us-east-2");
-    let errors: [Error; 5] = [
+    let recipe = rds(HOST, 5432, "jane").region("us-east-2");
+    let quoted = Credentials::new("AKIAEXAMPLE", format!("\"{SECRET}\""), None, None, "tests");
+    let broken = Credentials::new("AKIAEXAMPLE", "secret", Some(format!("{SESSION}\n")), None, "tests");
+    let errors: [Error; 8] = [
         recipe.sign(&expired, now()).unwrap_err(),
         recipe.sign(&keyless, now()).unwrap_err(),
-        RdsToken::new("postgres://jane:hunter2@db", 5432, "jane").unwrap_err(),
-        RdsToken::new("jane:hunter2", 5432, "jane").unwrap_err(),
-        RdsToken::new("db/?password=hunter2", 5432, "jane").unwrap_err(),
+        recipe.sign(&quoted, now()).unwrap_err(),
+        recipe.sign(&broken, now()).unwrap_err(),
+        rds("postgres://jane:hunter2@db", 5432, "jane").region("us-east-2").build().unwrap_err(),
+        rds("jane:hunter2", 5432, "jane").region("us-east-2").build().unwrap_err(),
+        rds("db/?password=hunter2", 5432, "jane").region("us-east-2").build().unwrap_err(),
+        elasticache("rediss://jane:hunter2@cache", "jane").build().unwrap_err(),
     ];
     for error in errors {
         prints_no_secret(&error);
@@ -69,7 +71,7 @@ fn errors_print_no_secret() {
 
 #[test]
 fn clone_of_a_token_is_its_own_copy() {
-    let recipe = RdsToken::new(HOST, 5432, "jane").unwrap().region("us-east-2");
+    let recipe = rds(HOST, 5432, "jane").region("us-east-2");
     let token = recipe.sign(&session_credentials(None), now()).unwrap();
     let copy = token.clone();
     let text = token.expose().to_owned();
@@ -77,23 +79,25 @@ fn clone_of_a_token_is_its_own_copy() {
     assert_eq!(copy.expose(), text);
 }
 
+#[test]
+fn secret_is_the_text_of_the_token() {
+    let token = rds(HOST, 5432, "jane").region("us-east-2").sign(&session_credentials(None), now()).unwrap();
+    let text = token.expose().to_owned();
+    assert_eq!(token.into_secret(), text);
+}
+
 const _: () = {
     const fn shared<T: Send + Sync + Debug + 'static>() {}
     const fn copied<T: Clone>() {}
     shared::<AuthToken>();
-    shared::<DsqlToken>();
-    shared::<EksToken>();
-    shared::<ElastiCacheToken>();
     shared::<Error>();
     shared::<ErrorKind>();
-    shared::<MemoryDbToken>();
-    shared::<MskToken>();
     shared::<Presign>();
     shared::<PresignBuilder>();
-    shared::<RdsToken>();
+    shared::<Recipe>();
     shared::<Signer>();
     copied::<AuthToken>();
     copied::<Error>();
     copied::<Presign>();
-    copied::<RdsToken>();
+    copied::<Recipe>();
 };

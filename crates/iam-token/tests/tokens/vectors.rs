@@ -3,9 +3,10 @@
 use std::{sync::LazyLock, time::Duration};
 
 use aws_credential_types::Credentials;
+use base64_simd::URL_SAFE_NO_PAD;
 use iam_token::{
-    AuthToken, DsqlToken, EksToken, ElastiCacheToken, ErrorKind, MemoryDbToken, MskToken, Presign, RdsToken,
-    Signer,
+    AuthToken, ErrorKind, Presign, Signer, dsql, dsql_admin, eks, elasticache, elasticache_serverless,
+    memorydb, msk, rds,
 };
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ static VECTORS: LazyLock<Vec<Value>> = LazyLock::new(|| {
 });
 
 /// The Python signer for MSK of that version names itself so.
-const PYTHON_USER_AGENT: &str = "aws-msk-iam-sasl-signer-python/1.0.2";
+const PYTHON_USER_AGENT: &str = "aws-msk-iam-sasl-signer-python%2F1.0.2";
 
 macro_rules! vectors {
     ($($kind:ident { $($name:ident)+ })+) => {
@@ -56,7 +57,6 @@ vectors! {
         user_brackets
         user_long63
         user_space_session
-        secret_odd
     }
     dsql { connect session admin_session_3600 }
     elasticache { session serverless }
@@ -67,7 +67,7 @@ vectors! {
 
 #[test]
 fn every_vector_has_a_test() {
-    let own = [("rds", "host_trailing_dot"), ("rds", "empty_user")];
+    let own = [("rds", "host_trailing_dot"), ("rds", "empty_user"), ("rds", "secret_odd")];
     for vector in &*VECTORS {
         let id = (text(vector, "kind"), text(vector, "name"));
         assert!(COVERED.contains(&id) || own.contains(&id), "{id:?}");
@@ -100,6 +100,14 @@ fn rds_empty_user_is_refused() {
     assert_eq!(primitive.sign(&credentials(vector), now()).unwrap().expose(), text(vector, "token"));
 }
 
+/// The other signers sign with a blank in the secret key, which no key of AWS has: it was copied wrong.
+#[test]
+fn rds_secret_odd_is_refused() {
+    let error = signed(find("rds", "secret_odd")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidCredentials);
+    assert!(error.to_string().starts_with("secret access key holds a blank"), "{error}");
+}
+
 #[track_caller]
 fn check(kind: &str, name: &str) {
     let vector = find(kind, name);
@@ -110,7 +118,12 @@ fn check(kind: &str, name: &str) {
         Some((host, rest)) => format!("{}/{rest}", host.to_ascii_lowercase()),
         None => expected.to_owned(),
     };
-    if text(vector, "oracle").starts_with("@aws-sdk") {
+    if kind == "msk" {
+        // The brokers log the client's name, which is not signed.
+        let decoded = |token: &str| String::from_utf8(URL_SAFE_NO_PAD.decode_to_vec(token).unwrap()).unwrap();
+        let own = concat!("iam-token%2F", env!("CARGO_PKG_VERSION"));
+        assert_eq!(decoded(token.expose()).replace(own, PYTHON_USER_AGENT), decoded(&expected));
+    } else if text(vector, "oracle").starts_with("@aws-sdk") {
         assert_eq!(Parts::of(token.expose()), Parts::of(&expected));
     } else {
         assert_eq!(token.expose(), expected);
@@ -126,33 +139,28 @@ fn signed(vector: &Value) -> Result<AuthToken, iam_token::Error> {
     let field = |name| text(vector, name);
     let region = field("region");
     let signer = Signer::new(credentials(vector));
-    match field("kind") {
+    let recipe = match field("kind") {
         "rds" => {
             let port = u16::try_from(vector["port"].as_u64().unwrap()).unwrap();
-            RdsToken::new(field("host"), port, field("user"))?.region(region).sign_with(&signer, now())
+            rds(field("host"), port, field("user")).region(region)
         }
         "dsql" => {
-            let token = match vector["admin"].as_bool() {
-                Some(true) => DsqlToken::connect_admin(field("host"))?,
-                _ => DsqlToken::connect(field("host"))?,
+            let recipe = match vector["admin"].as_bool() {
+                Some(true) => dsql_admin(field("host")),
+                _ => dsql(field("host")),
             };
-            let lifetime = Duration::from_secs(vector["expires"].as_u64().unwrap());
-            token.lifetime(lifetime).region(region).sign_with(&signer, now())
+            recipe.lifetime(Duration::from_secs(vector["expires"].as_u64().unwrap())).region(region)
         }
-        "elasticache" => {
-            let mut token = ElastiCacheToken::new(field("cache"), field("user"))?.region(region);
-            if vector["serverless"].as_bool() == Some(true) {
-                token = token.serverless();
-            }
-            token.sign_with(&signer, now())
+        "elasticache" if vector["serverless"].as_bool() == Some(true) => {
+            elasticache_serverless(field("cache"), field("user")).region(region)
         }
-        "memorydb" => {
-            MemoryDbToken::new(field("cache"), field("user"))?.region(region).sign_with(&signer, now())
-        }
-        "msk" => MskToken::new().user_agent(PYTHON_USER_AGENT).region(region).sign_with(&signer, now()),
-        "eks" => EksToken::new(field("cluster"))?.region(region).sign_with(&signer, now()),
+        "elasticache" => elasticache(field("cache"), field("user")).region(region),
+        "memorydb" => memorydb(field("cache"), field("user")).region(region),
+        "msk" => msk(region),
+        "eks" => eks(field("cluster"), region),
         kind => panic!("no recipe for {kind}"),
-    }
+    };
+    recipe.build()?.sign_with(&signer, now())
 }
 
 fn credentials(vector: &Value) -> Credentials {
