@@ -1,6 +1,7 @@
-use std::fmt;
+//! The host name of a database, parsed.
+
 use std::net::IpAddr;
-use std::str::FromStr;
+use std::ops::Range;
 
 use crate::blue_green;
 use crate::error::Error;
@@ -9,11 +10,13 @@ use crate::kind::EndpointKind;
 use crate::name::{self, Subject};
 use crate::partition::Partition;
 use crate::pattern::InstancePattern;
+use crate::text;
 
 /// A host name, parsed: what it stands for and which parts it has.
 ///
-/// Two endpoints are equal if their canonical names are, so `Db.Example.com.` equals `db.example.com`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Two endpoints are equal if their canonical names are, so `Db.Example.com.` equals `db.example.com`. They
+/// are ordered and hashed as these names, so that a map with endpoints for keys can be asked for a name.
+#[derive(Clone)]
 pub struct Endpoint {
     name: String,
     shape: Shape,
@@ -61,6 +64,10 @@ impl Endpoint {
     /// This is the form to sign and to use as a key.
     pub fn as_str(&self) -> &str {
         &self.name
+    }
+
+    fn into_string(self) -> String {
+        self.name
     }
 
     /// Returns what the name stands for.
@@ -116,14 +123,13 @@ impl Endpoint {
         self.domain().map(InstancePattern::of_domain)
     }
 
-    /// Returns the writer endpoint of a reader or custom endpoint; a writer endpoint's is itself.
+    /// Returns the writer endpoint of a reader endpoint; a writer endpoint's is itself.
     ///
-    /// The id stays. A reader endpoint shares it with its cluster, but a custom endpoint has an id of its own: the
-    /// result names its cluster only where the two ids are equal.
+    /// None for a custom endpoint: it has an id of its own, and its name says nothing of its cluster.
     pub fn writer_endpoint(&self) -> Option<Self> {
         match self.kind() {
             EndpointKind::GlobalWriter | EndpointKind::WriterCluster => Some(self.clone()),
-            EndpointKind::CustomCluster | EndpointKind::ReaderCluster => {
+            EndpointKind::ReaderCluster => {
                 Some(Self::from_canonical(format!("{}.cluster-{}", self.id()?, self.domain()?)))
             }
             _ => None,
@@ -147,15 +153,26 @@ impl Endpoint {
 
     /// Returns the endpoint without the green mark, see [`without_green`](crate::without_green()).
     pub fn without_green(&self) -> Self {
-        let id_end = self.id_end();
-        match blue_green::green_mark(&self.name[..id_end]) {
-            Some(mark) => Self::from_canonical(format!("{}{}", &self.name[..mark], &self.name[id_end..])),
+        match self.green_mark() {
+            Some(mark) => self.without(mark),
             None => self.clone(),
         }
     }
 
+    /// Returns the place of a green mark without which the name stands for the same kind of thing: without it,
+    /// `10-green-abc123.0.0.1` would be an address.
+    pub(crate) fn green_mark(&self) -> Option<Range<usize>> {
+        let id_end = self.id_end();
+        let mark = blue_green::green_mark(&self.name[..id_end])?..id_end;
+        (self.without(mark.clone()).kind() == self.kind()).then_some(mark)
+    }
+
+    fn without(&self, piece: Range<usize>) -> Self {
+        Self::from_canonical(format!("{}{}", &self.name[..piece.start], &self.name[piece.end..]))
+    }
+
     /// The end of the id or, without one, of the first label.
-    pub(crate) fn id_end(&self) -> usize {
+    fn id_end(&self) -> usize {
         match &self.shape {
             Shape::Aws(aws) => aws.id_end,
             Shape::Custom => self.name.find('.').unwrap_or(self.name.len()),
@@ -176,22 +193,4 @@ impl Endpoint {
     }
 }
 
-impl AsRef<str> for Endpoint {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Endpoint {
-    type Err = Error;
-
-    fn from_str(host: &str) -> Result<Self, Error> {
-        Self::parse(host)
-    }
-}
+text::as_str!(Endpoint);

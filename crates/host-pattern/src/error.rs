@@ -1,3 +1,5 @@
+//! What was found where a name was expected.
+
 use std::{error, fmt};
 
 /// The reason why a text is no host name, region or instance pattern.
@@ -37,6 +39,8 @@ pub enum ErrorKind {
     Character,
     /// Nothing.
     Empty,
+    /// A text that is no kind of endpoint.
+    EndpointKind,
     /// An instance id that is not one label of a DNS name.
     InstanceId,
     /// A malformed IP address, or an IP address where a pattern was expected.
@@ -47,6 +51,8 @@ pub enum ErrorKind {
     Length,
     /// Several hosts, separated by commas.
     List,
+    /// A text that is the id of no partition.
+    Partition,
     /// A path or a query, as behind the host of a URL.
     Path,
     /// A pattern that names no instance: of a proxy, a cluster, a shard group or DSQL.

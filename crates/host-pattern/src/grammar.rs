@@ -34,7 +34,8 @@ static RDS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?x-u) ^
         (?<prefix> cluster- | cluster-ro- | cluster-custom- | global- | proxy- | shardgrp- )?
         (?<domain> [a-z0-9]+ ) \.
-        (?: (?<region> [a-z0-9-]+ ) \. rds (?: -fips )? | rds (?: -fips )? \. (?<region_last> [a-z0-9-]+ ) )
+        (?: (?<region> [a-z0-9-]+ ) \. rds (?: -fips | -preview )?
+          | rds (?: -fips | -preview )? \. (?<region_last> [a-z0-9-]+ ) )
         $",
     )
 });
@@ -45,7 +46,7 @@ static DSQL: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// What a canonical name turned out to be.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(crate) enum Shape {
     Aws(AwsName),
     Custom,
@@ -53,7 +54,7 @@ pub(crate) enum Shape {
 }
 
 /// The parts of an AWS name, as places in its text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(crate) struct AwsName {
     pub(crate) kind: EndpointKind,
     pub(crate) partition: Option<Partition>,
@@ -89,6 +90,9 @@ fn rds(name: &str) -> Option<AwsName> {
     let captures = RDS.captures(&head[start..])?;
     let region = captures.name("region").or_else(|| captures.name("region_last"))?.range();
     let region = start + region.start..start + region.end;
+    if !is_region_label(&name[region.clone()]) {
+        return None;
+    }
     let kind = match captures.name("prefix").map(|prefix| prefix.as_str()) {
         None => EndpointKind::Instance,
         Some("cluster-") => EndpointKind::WriterCluster,
@@ -115,9 +119,17 @@ fn rds(name: &str) -> Option<AwsName> {
     Some(AwsName { kind, partition: Some(partition), id_end, domain: Some(domain), region: Some(region) })
 }
 
+/// Tells whether a label of letters, digits and hyphens can be a region's: what it says is not looked up.
+fn is_region_label(label: &str) -> bool {
+    !label.starts_with('-') && !label.ends_with('-')
+}
+
 fn dsql(name: &str) -> Option<AwsName> {
     let captures = DSQL.captures(name.strip_suffix(DSQL_SUFFIX)?)?;
     let region = place(&captures, "region")?;
+    if !is_region_label(&name[region.clone()]) {
+        return None;
+    }
     Some(AwsName {
         kind: EndpointKind::Dsql,
         partition: Some(Partition::of_region(&name[region.clone()])),

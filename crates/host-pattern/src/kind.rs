@@ -1,9 +1,15 @@
+//! The kinds of endpoints.
+
 use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind};
+use crate::name::one_of;
 
 /// What a host name stands for.
 ///
 /// `Display` gives words for people: "cluster writer endpoint".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EndpointKind {
     /// Any other valid DNS name, such as a CNAME of one's own or `localhost`.
@@ -30,9 +36,24 @@ pub enum EndpointKind {
     WriterCluster,
 }
 
-impl fmt::Display for EndpointKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl EndpointKind {
+    const ALL: [Self; 11] = [
+        Self::Custom,
+        Self::CustomCluster,
+        Self::Dsql,
+        Self::GlobalWriter,
+        Self::Instance,
+        Self::Ip,
+        Self::Proxy,
+        Self::ProxyEndpoint,
+        Self::ReaderCluster,
+        Self::ShardGroup,
+        Self::WriterCluster,
+    ];
+
+    /// Returns the words for the kind, such as `cluster writer endpoint`; `parse` takes them back.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Custom => "custom domain name",
             Self::CustomCluster => "custom cluster endpoint",
             Self::Dsql => "DSQL cluster endpoint",
@@ -44,6 +65,26 @@ impl fmt::Display for EndpointKind {
             Self::ReaderCluster => "cluster reader endpoint",
             Self::ShardGroup => "shard group endpoint",
             Self::WriterCluster => "cluster writer endpoint",
+        }
+    }
+}
+
+impl fmt::Display for EndpointKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for EndpointKind {
+    type Err = Error;
+
+    /// Reads the words of [`as_str`](Self::as_str), in any case.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        one_of(&Self::ALL, Self::as_str, text).ok_or_else(|| {
+            Error::new(
+                ErrorKind::EndpointKind,
+                "no kind of endpoint, expected one such as `instance endpoint`",
+            )
         })
     }
 }

@@ -11,6 +11,7 @@ mod pattern;
 mod region;
 #[cfg(feature = "serde")]
 mod serde;
+mod text;
 
 pub use crate::blue_green::without_green;
 pub use crate::endpoint::Endpoint;

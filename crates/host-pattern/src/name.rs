@@ -196,6 +196,11 @@ pub(crate) fn port_number(digits: &str) -> Option<u16> {
         .filter(|&port| port > 0)
 }
 
+/// Finds the value whose text this is, in any case.
+pub(crate) fn one_of<T: Copy>(all: &[T], text_of: impl Fn(T) -> &'static str, text: &str) -> Option<T> {
+    all.iter().copied().find(|&value| text_of(value).eq_ignore_ascii_case(text))
+}
+
 pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("`{}…`", &text[..end]),

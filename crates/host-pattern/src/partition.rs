@@ -1,9 +1,15 @@
+//! The partitions of AWS.
+
 use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind};
+use crate::name::one_of;
 
 /// A separate part of AWS with regions, accounts and DNS suffixes of its own.
 ///
 /// Source: the `partitions.json` that AWS publishes with its SDKs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Partition {
     /// The commercial regions.
@@ -25,6 +31,17 @@ pub enum Partition {
 }
 
 impl Partition {
+    const ALL: [Self; 8] = [
+        Self::Aws,
+        Self::AwsCn,
+        Self::AwsEusc,
+        Self::AwsIso,
+        Self::AwsIsoB,
+        Self::AwsIsoE,
+        Self::AwsIsoF,
+        Self::AwsUsGov,
+    ];
+
     /// Returns the name used in ARNs, such as `aws-us-gov`.
     pub fn id(self) -> &'static str {
         match self {
@@ -71,5 +88,16 @@ impl Partition {
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.id())
+    }
+}
+
+impl FromStr for Partition {
+    type Err = Error;
+
+    /// Reads an [`id`](Self::id), in any case.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        one_of(&Self::ALL, Self::id, text).ok_or_else(|| {
+            Error::new(ErrorKind::Partition, "no partition, expected one such as `aws` or `aws-us-gov`")
+        })
     }
 }

@@ -1,12 +1,13 @@
-use std::fmt;
+//! Patterns of instances' host names.
+
 use std::net::Ipv4Addr;
-use std::str::FromStr;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind};
 use crate::grammar;
 use crate::kind::EndpointKind;
 use crate::name::{self, Subject};
+use crate::text;
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ mod tests;
 /// A pattern of instances' host names, with `?` in place of the instance id and an optional port.
 ///
 /// `?.abc123.us-east-2.rds.amazonaws.com`, `?.my-domain.example`, `db-?.internal.example:6432`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct InstancePattern {
     text: String,
     /// The place of `?`.
@@ -117,6 +118,10 @@ impl InstancePattern {
         (matches && self.takes(id)).then_some(id)
     }
 
+    fn into_string(self) -> String {
+        self.text
+    }
+
     fn before(&self) -> &str {
         &self.text[..self.mark]
     }
@@ -136,25 +141,7 @@ impl InstancePattern {
     }
 }
 
-impl AsRef<str> for InstancePattern {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl fmt::Display for InstancePattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for InstancePattern {
-    type Err = Error;
-
-    fn from_str(pattern: &str) -> Result<Self, Error> {
-        Self::parse(pattern)
-    }
-}
+text::as_str!(InstancePattern);
 
 fn is_pattern_byte(byte: u8) -> bool {
     name::is_name_byte(byte) || byte == b'?'

@@ -1,15 +1,15 @@
-use std::fmt;
-use std::str::FromStr;
+//! The names of regions.
 
 use crate::error::{Error, ErrorKind};
 use crate::name::shown;
 use crate::partition::Partition;
+use crate::text;
 
 /// The name of an AWS region, such as `us-east-1`, in lower case.
 ///
-/// Only the shape is checked: two to four words of letters, then a number, joined by hyphens. There is no list of
-/// regions, so a region that AWS opens tomorrow works today.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Only the shape is checked: two to four words of letters, then a number, joined by hyphens, and no more characters
+/// than a DNS label has. There is no list of regions, so a region that AWS opens tomorrow works today.
+#[derive(Clone)]
 pub struct Region(String);
 
 impl Region {
@@ -56,37 +56,26 @@ impl Region {
         &self.0
     }
 
+    fn into_string(self) -> String {
+        self.0
+    }
+
     /// Returns the partition that the name's words say.
     pub fn partition(&self) -> Partition {
         Partition::of_region(&self.0)
     }
 }
 
-impl AsRef<str> for Region {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Region {
-    type Err = Error;
-
-    fn from_str(region: &str) -> Result<Self, Error> {
-        Self::parse(region)
-    }
-}
+text::as_str!(Region);
 
 fn has_region_shape(lower: &str) -> bool {
     let Some((words, number)) = lower.rsplit_once('-') else { return false };
     let is_word = |word: &str| (2..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
     let is_number = (1..=2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
-    is_number && (2..=4).contains(&words.split('-').count()) && words.split('-').all(is_word)
+    lower.len() <= 63
+        && is_number
+        && (2..=4).contains(&words.split('-').count())
+        && words.split('-').all(is_word)
 }
 
 #[cfg(test)]

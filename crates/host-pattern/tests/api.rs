@@ -1,6 +1,7 @@
 //! What the crate promises to its dependents: its exports, their traits, and the words for people.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
+use std::collections::{BTreeMap, HashMap};
 use std::error;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
@@ -12,8 +13,14 @@ use host_pattern::{
 };
 
 fn is_shared<T: Send + Sync + Unpin + Clone + Debug + Eq + 'static>() {}
-fn is_parsed<T: FromStr<Err = Error> + Display + Hash + AsRef<str>>() {}
-fn is_plain<T: Copy + Hash>() {}
+fn is_parsed<T>()
+where
+    T: FromStr<Err = Error> + for<'a> TryFrom<&'a str, Error = Error>,
+    T: Display + Into<String> + Ord + Hash + AsRef<str> + Borrow<str>,
+{
+}
+fn is_plain<T: Copy + Ord + Hash>() {}
+fn is_named<T: FromStr<Err = Error> + Display>() {}
 
 #[test]
 fn types_have_the_traits_that_dependents_need() {
@@ -28,8 +35,9 @@ fn types_have_the_traits_that_dependents_need() {
     is_parsed::<InstancePattern>();
     is_parsed::<Region>();
     is_plain::<EndpointKind>();
-    is_plain::<ErrorKind>();
     is_plain::<Partition>();
+    is_named::<EndpointKind>();
+    is_named::<Partition>();
     fn is_error<T: error::Error>() {}
     is_error::<Error>();
 }
@@ -61,6 +69,7 @@ fn functions_have_the_signatures_that_dependents_need() {
     let _: fn(&Region) -> Partition = Region::partition;
     let _: fn(Partition) -> &'static str = Partition::id;
     let _: fn(Partition) -> &'static str = Partition::dns_suffix;
+    let _: fn(EndpointKind) -> &'static str = EndpointKind::as_str;
     let _: fn(&Error) -> ErrorKind = Error::kind;
     let _: fn(&str) -> Cow<'_, str> = without_green;
 }
@@ -80,7 +89,9 @@ fn kind_is_shown_in_words() {
         (EndpointKind::ShardGroup, "shard group endpoint"),
         (EndpointKind::WriterCluster, "cluster writer endpoint"),
     ] {
-        assert_eq!(kind.to_string(), words);
+        assert_eq!((kind.to_string().as_str(), kind.as_str()), (words, words));
+        assert_eq!(words.parse(), Ok(kind));
+        assert_eq!(words.to_ascii_uppercase().parse(), Ok(kind));
     }
 }
 
@@ -100,6 +111,69 @@ fn partition_has_its_id_and_suffix() {
             (partition.to_string().as_str(), partition.id(), partition.dns_suffix()),
             (id, id, suffix)
         );
+        assert_eq!(id.parse(), Ok(partition));
+        assert_eq!(id.to_ascii_uppercase().parse(), Ok(partition));
+    }
+}
+
+#[test]
+fn text_that_is_no_kind_or_partition_is_refused() {
+    for text in ["", "endpoint", "aws-moon", "jane:hunter2@db", "instance endpoint "] {
+        let kind = text.parse::<EndpointKind>().unwrap_err();
+        assert_eq!(kind.kind(), ErrorKind::EndpointKind);
+        assert_eq!(kind.to_string(), "no kind of endpoint, expected one such as `instance endpoint`");
+        let partition = text.parse::<Partition>().unwrap_err();
+        assert_eq!(partition.kind(), ErrorKind::Partition);
+        assert_eq!(partition.to_string(), "no partition, expected one such as `aws` or `aws-us-gov`");
+    }
+}
+
+#[test]
+fn debug_shows_the_name() {
+    let endpoint = Endpoint::parse("Db.abc123.us-east-2.rds.amazonaws.com.").unwrap();
+    assert_eq!(format!("{endpoint:?}"), "Endpoint(\"db.abc123.us-east-2.rds.amazonaws.com\")");
+    assert_eq!(format!("{:?}", Endpoint::parse("[::1]").unwrap()), "Endpoint(\"::1\")");
+    assert_eq!(
+        format!("{:?}", InstancePattern::parse("?.db.example:5432").unwrap()),
+        "InstancePattern(\"?.db.example:5432\")"
+    );
+    assert_eq!(format!("{:?}", Region::parse("US-East-2").unwrap()), "Region(\"us-east-2\")");
+}
+
+#[test]
+fn maps_by_endpoint_are_asked_by_name() {
+    let names = ["db.example", "::1", "db.cluster-abc123.us-east-2.rds.amazonaws.com"];
+    let endpoints = || names.into_iter().map(|name| (Endpoint::parse(name).unwrap(), name));
+    let (hashed, ordered): (HashMap<_, _>, BTreeMap<_, _>) = (endpoints().collect(), endpoints().collect());
+    for name in names {
+        assert_eq!((hashed.get(name), ordered.get(name)), (Some(&name), Some(&name)));
+    }
+    let regions: HashMap<_, _> = [(Region::parse("us-east-2").unwrap(), 1)].into();
+    assert_eq!(regions.get("us-east-2"), Some(&1));
+    let patterns: HashMap<_, _> = [(InstancePattern::parse("?.Db.example:5432").unwrap(), 1)].into();
+    assert_eq!(patterns.get("?.db.example:5432"), Some(&1));
+}
+
+#[test]
+fn endpoints_are_ordered_by_name() {
+    let parse = |name| Endpoint::parse(name).unwrap();
+    let mut endpoints = [
+        parse("b.example"),
+        parse("B.cluster-abc123.us-east-2.rds.amazonaws.com"),
+        parse("::1"),
+        parse("a.example"),
+    ];
+    endpoints.sort();
+    let names: Vec<String> = endpoints.into_iter().map(Into::into).collect();
+    assert_eq!(names, ["::1", "a.example", "b.cluster-abc123.us-east-2.rds.amazonaws.com", "b.example"]);
+}
+
+#[test]
+fn address_is_not_made_of_a_name_by_taking_its_green_mark() {
+    for name in ["10-green-abc123.0.0.1", "192-GREEN-abc123.168.0.1."] {
+        assert_eq!(without_green(name), name);
+        let endpoint = Endpoint::parse(name).unwrap();
+        assert_eq!(endpoint.without_green(), endpoint);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What holds for every name, pattern and text.
 
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 
 use host_pattern::{Endpoint, EndpointKind, ErrorKind, InstancePattern, Region, without_green};
@@ -37,7 +39,7 @@ fn region() -> impl Strategy<Value = String> {
 
 /// A domain in one of the orders, with its region.
 fn domain() -> impl Strategy<Value = (String, String)> {
-    let service = prop_oneof![Just("rds"), Just("rds-fips")];
+    let service = prop_oneof![Just("rds"), Just("rds-fips"), Just("rds-preview")];
     ("[a-z0-9]{1,14}", region(), service, any::<bool>(), prop::sample::select(&SUFFIXES[..])).prop_map(
         |(id, region, service, region_first, suffix)| {
             let place =
@@ -70,7 +72,9 @@ fn host_like() -> impl Strategy<Value = String> {
         "global",
         "rds",
         "rds-fips",
+        "rds-preview",
         "us-east-1",
+        "amazonaws",
         ".amazonaws.com",
         ".c2s.ic.gov",
         "dsql",
@@ -206,6 +210,26 @@ proptest! {
             let host = host.strip_suffix('.').unwrap_or(&host).to_ascii_lowercase();
             prop_assert_eq!(pattern.host(id).unwrap(), host);
         }
+    }
+
+    #[test]
+    fn traits_agree_with_the_name(one in any_text(), other in any_text()) {
+        let (Ok(one), Ok(other)) = (Endpoint::parse(&one), Endpoint::parse(&other)) else { return Ok(()) };
+        let state = RandomState::new();
+        let name: &str = Borrow::borrow(&one);
+        prop_assert_eq!(state.hash_one(&one), state.hash_one(name));
+        prop_assert_eq!(one.cmp(&other), one.as_str().cmp(other.as_str()));
+        prop_assert_eq!(one == other, one.as_str() == other.as_str());
+        let (shown, text) = (format!("{one:?}"), String::from(one.clone()));
+        prop_assert!(shown.contains(one.as_str()));
+        prop_assert_eq!(&text, one.as_str());
+        prop_assert_eq!(Endpoint::try_from(text.as_str()), Ok(one));
+    }
+
+    #[test]
+    fn green_mark_taken_away_changes_no_kind(text in any_text()) {
+        let Ok(endpoint) = Endpoint::parse(&text) else { return Ok(()) };
+        prop_assert_eq!(endpoint.without_green().kind(), endpoint.kind());
     }
 
     #[test]

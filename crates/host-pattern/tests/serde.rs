@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::str::FromStr;
 
-use host_pattern::{Endpoint, Error, InstancePattern, Region};
+use host_pattern::{Endpoint, EndpointKind, Error, InstancePattern, Partition, Region};
 use serde_json::{Value, from_value, to_value};
 
 #[track_caller]
@@ -32,6 +32,16 @@ fn pattern_is_its_canonical_text() -> serde_json::Result<()> {
 #[test]
 fn region_is_its_name() -> serde_json::Result<()> {
     check::<Region>(" US-East-1", "us-east-1")
+}
+
+#[test]
+fn kind_is_its_words() -> serde_json::Result<()> {
+    check::<EndpointKind>("dsql cluster endpoint", "DSQL cluster endpoint")
+}
+
+#[test]
+fn partition_is_its_id() -> serde_json::Result<()> {
+    check::<Partition>("AWS-cn", "aws-cn")
 }
 
 #[test]
