@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub(crate) use self::endpoint::Endpoint;
+pub(crate) use self::sigv4::encode as percent_encoded;
 use self::token::Token;
 use crate::access_key::AccessKey;
 use crate::clock::Clock;

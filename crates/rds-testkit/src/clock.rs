@@ -45,3 +45,33 @@ impl fmt::Debug for Clock {
 pub(crate) fn system() -> SystemTime {
     SystemTime::now()
 }
+
+/// Writes a time as `YYYY-MM-DD hh:mm:ss.ffffff` in UTC.
+pub(crate) fn text(at: SystemTime) -> String {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let seconds = since.as_secs();
+    // Howard Hinnant's `civil_from_days`: years begin in March, eras have 146,097 days.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{:06}", since.subsec_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_written_as_a_date() {
+        let at = |seconds| text(SystemTime::UNIX_EPOCH + Duration::new(seconds, 120_000_000));
+        assert_eq!(at(0), "1970-01-01 00:00:00.120000");
+        assert_eq!(at(951_868_799), "2000-02-29 23:59:59.120000");
+        assert_eq!(at(1_736_944_496), "2025-01-15 12:34:56.120000");
+    }
+}

@@ -13,6 +13,10 @@ use crate::tls::Ca;
 pub enum Fault {
     /// Asks an IAM user for a proof of another form than the clear-text password that carries a token.
     Ask(PasswordMethod),
+    /// Takes a connection and neither reads nor writes on it, as behind a firewall that drops everything.
+    ///
+    /// What the client sends fills the system's buffers; nothing ends the connection but the client or a cut.
+    BlackHole,
     /// Presents a certificate that has run out.
     CertificateExpired,
     /// Presents a certificate of another authority, for the right names.
@@ -23,10 +27,14 @@ pub enum Fault {
     Drop(Phase),
     /// Puts the password into the refusal's text, as a careless server would.
     EchoPassword,
+    /// Reads a statement and says nothing from then on, with the connection open: a stopped process or stalled disk.
+    Freeze,
     /// Waits at a phase until the gate opens.
     Hang(Phase, Gate),
     /// Answers that TLS is not on offer.
     NoTls,
+    /// Sends the first half of a statement's answer, in bytes, and closes the connection.
+    PartialResult,
     /// Refuses a login that has sent its password, whatever the rules say.
     Refuse(ServerError),
 }
@@ -45,8 +53,10 @@ pub enum Phase {
     Login,
     /// The login is accepted, the server has not said that it is ready.
     Ready,
-    /// A command of a session has arrived, no answer has been given.
+    /// A command of a session has arrived, be it a ping, no answer has been given.
     Command,
+    /// A statement has arrived and has not been answered; while it hangs there, it can be cancelled.
+    Query,
 }
 
 /// How the server asks for a password.
@@ -90,6 +100,22 @@ impl Faults {
             None => {}
         }
         Some(picked)
+    }
+
+    /// Never comes back if the connection is to be a black hole.
+    pub(crate) async fn swallow(&self) {
+        if self.take(|fault| matches!(fault, Fault::BlackHole).then_some(())).is_some() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Hangs, freezes or fails if a fault is set for the next statement; tells whether its answer is to be cut.
+    pub(crate) async fn pass_query(&self) -> io::Result<bool> {
+        if self.take(|fault| matches!(fault, Fault::Freeze).then_some(())).is_some() {
+            std::future::pending::<()>().await;
+        }
+        self.pass(Phase::Query).await?;
+        Ok(self.take(|fault| matches!(fault, Fault::PartialResult).then_some(())).is_some())
     }
 
     /// Hangs or fails if a fault is set for this phase.

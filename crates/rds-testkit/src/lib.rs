@@ -1,30 +1,38 @@
 #![doc = include_str!("../README.md")]
 
 mod access_key;
+mod answers;
 mod authority;
 mod ca_file;
 mod clock;
+mod cluster;
 mod error;
 mod fault;
 mod gate;
 mod hash;
+mod journal;
 mod mysql;
 mod postgres;
 mod random;
 mod record;
 mod refusal;
+mod rows;
 mod server;
 mod server_error;
+mod sql;
 mod tls;
 
 pub use access_key::AccessKey;
 pub use authority::Authority;
+pub use cluster::{Cluster, ClusterBuilder, Deployment, Dns, Instance, Lie, Node, View};
 pub use error::{Error, ErrorKind, Result};
 pub use fault::{Fault, PasswordMethod, Phase};
 pub use gate::Gate;
+pub use journal::Cancel;
 pub use mysql::{AuthPlugin, MysqlServer, MysqlServerBuilder, Trick};
 pub use postgres::{PostgresServer, PostgresServerBuilder};
 pub use record::{Attempt, Outcome, PasswordDigest};
 pub use refusal::Refusal;
+pub use rows::{Rows, Value};
 pub use server_error::ServerError;
 pub use tls::Ca;

@@ -4,6 +4,7 @@ mod answer;
 mod builder;
 mod connection;
 mod login;
+mod rows;
 mod scramble;
 mod session;
 mod statement;
@@ -67,7 +68,6 @@ impl Deref for State {
 #[derive(Debug, Default)]
 struct Traffic {
     clear_text: Vec<u8>,
-    queries: Vec<String>,
     files: Vec<Vec<u8>>,
 }
 
@@ -78,6 +78,14 @@ impl MysqlServer {
     }
 
     server_methods!();
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.state.shared
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
 
     /// Makes the server a reader, which answers `SELECT @@read_only` with 1, or a writer again.
     pub fn set_read_only(&self, read_only: bool) {
@@ -101,12 +109,6 @@ impl MysqlServer {
     #[must_use]
     pub fn clear_text(&self) -> Vec<u8> {
         self.state.traffic().clear_text.clone()
-    }
-
-    /// Returns the queries that came, in their order.
-    #[must_use]
-    pub fn queries(&self) -> Vec<String> {
-        self.state.traffic().queries.clone()
     }
 
     /// Returns what clients sent when [`Trick::AskForFile`] asked them for a file.

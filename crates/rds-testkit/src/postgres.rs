@@ -4,6 +4,7 @@ mod builder;
 mod connection;
 mod login;
 mod query;
+mod rows;
 mod scram;
 mod statement;
 mod wire;
@@ -65,6 +66,14 @@ impl PostgresServer {
     }
 
     server_methods!();
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.state.shared
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
 
     /// Makes the server a reader, which answers `SHOW transaction_read_only` with `on`, or a writer again.
     pub fn set_read_only(&self, read_only: bool) {

@@ -1,5 +1,7 @@
 //! Error answers in the words of the servers they come from.
 
+use crate::server::Engine;
+
 /// A fatal error answer with its SQLSTATE, for [`Fault::Refuse`](crate::Fault::Refuse).
 ///
 /// The constructors carry the words of real PostgreSQL and MySQL servers. Those of RDS Proxy and Aurora DSQL follow public
@@ -129,5 +131,27 @@ impl ServerError {
     #[must_use]
     pub fn too_many_connections() -> Self {
         Self::new("53300", "sorry, too many clients already")
+    }
+
+    /// Refuses to write on a reader: 25006, on MySQL 1290.
+    pub(crate) fn read_only(engine: Engine, verb: &str) -> Self {
+        match engine {
+            Engine::Postgres => Self::new(
+                "25006",
+                format!("cannot execute {} in a read-only transaction", verb.to_ascii_uppercase()),
+            ),
+            Engine::Mysql => Self::new(
+                "1290",
+                "The MySQL server is running with the --read-only option so it cannot execute this statement",
+            ),
+        }
+    }
+
+    /// Answers a request to cancel, at the session that was cancelled: 57014, on MySQL 1317.
+    pub(crate) fn cancelled(engine: Engine) -> Self {
+        match engine {
+            Engine::Postgres => Self::new("57014", "canceling statement due to user request"),
+            Engine::Mysql => Self::new("1317", "Query execution was interrupted"),
+        }
     }
 }

@@ -1,19 +1,19 @@
 //! The description of a server to start.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use super::{AuthPlugin, MysqlServer, State, connection};
 use crate::error::Result;
-use crate::server::{Description, builder_methods, listen};
+use crate::server::{Description, Engine, Running, builder_methods};
 
 /// Describes a [`MysqlServer`]; see [`MysqlServer::builder`].
 #[derive(Default)]
 #[must_use = "a server runs once it is started"]
 pub struct MysqlServerBuilder {
-    description: Description,
-    plugin: AuthPlugin,
-    switch_data: Vec<u8>,
+    pub(crate) description: Description,
+    pub(crate) plugin: AuthPlugin,
+    pub(crate) switch_data: Vec<u8>,
 }
 
 impl MysqlServerBuilder {
@@ -57,22 +57,23 @@ impl MysqlServerBuilder {
         self
     }
 
-    /// Starts the server on a free port of 127.0.0.1, in the current tokio runtime.
+    /// Starts the server on 127.0.0.1, in the current tokio runtime.
     ///
     /// # Errors
     ///
     /// Fails for an empty host, user or region, for a host that fits into no certificate, and if the system
     /// gives no port, no file in the folder for temporary files, or no random bytes.
-    pub async fn start(self) -> Result<MysqlServer> {
-        let (listener, running, shared) = self.description.open().await?;
-        let state = Arc::new(State {
+    pub async fn start(mut self) -> Result<MysqlServer> {
+        self.description.engine = Engine::Mysql;
+        let opened = self.description.open().await?;
+        let state = |shared| State {
             shared,
             plugin: self.plugin,
             switch_data: self.switch_data,
             traffic: Mutex::default(),
             tricks: Mutex::default(),
-        });
-        tokio::spawn(listen(listener, state.clone(), running.epoch.subscribe(), connection::serve));
+        };
+        let (state, running) = Running::start(opened, state, connection::serve);
         Ok(MysqlServer { state, running })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::login::ASK_FOR_CLEAR_TEXT;
+use super::session::Session;
 use super::wire::{Reader, Wire};
 use super::{State, Trick, login, session};
 use crate::fault::Phase;
@@ -33,23 +34,25 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     let state = &*state;
     stream.set_nodelay(true)?;
     let mut visit = Visit::new(state.record.clone(), state.authority.clone());
+    state.faults.swallow().await;
     state.faults.pass(Phase::Accept).await?;
     let mut wire = Wire::new(stream);
     // A NUL would end it early.
     let nonce = random::bytes::<20>()?.map(|byte| byte & 0x7f | 0x40);
-    greet(&mut wire, state, &nonce).await?;
+    let cancellable = state.journal.open(0);
+    greet(&mut wire, state, &nonce, cancellable.session).await?;
     let mut packet = wire.read(state).await?;
     if packet.len() == TLS_REQUEST && Reader(&packet).number()? & capability::SSL != 0 {
         wire = encrypt(wire, state, &mut visit).await?;
         packet = wire.read(state).await?;
     }
-    if let Some(session) = login::login(&mut wire, state, &mut visit, &packet, &nonce).await? {
-        session::serve(&mut wire, state, session).await?;
+    if let Some(login) = login::login(&mut wire, state, &mut visit, &packet, &nonce).await? {
+        session::serve(&mut wire, state, Session::new(login, cancellable)).await?;
     }
     wire.close().await
 }
 
-async fn greet(wire: &mut Wire, state: &State, nonce: &[u8; 20]) -> io::Result<()> {
+async fn greet(wire: &mut Wire, state: &State, nonce: &[u8; 20], thread: u32) -> io::Result<()> {
     if state.plays(&Trick::AskAtOnce) {
         return wire.send(ASK_FOR_CLEAR_TEXT).await;
     }
@@ -66,7 +69,8 @@ async fn greet(wire: &mut Wire, state: &State, nonce: &[u8; 20]) -> io::Result<(
         | ssl;
     let mut packet = vec![10];
     packet.extend(VERSION.as_bytes());
-    packet.extend([0, 1, 0, 0, 0]);
+    packet.push(0);
+    packet.extend(thread.to_le_bytes());
     packet.extend(&nonce[..8]);
     packet.push(0);
     packet.extend(&offered.to_le_bytes()[..2]);

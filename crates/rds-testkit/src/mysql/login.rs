@@ -3,7 +3,6 @@
 use std::io;
 
 use super::connection::capability;
-use super::session::Session;
 use super::wire::{Reader, Wire};
 use super::{AuthPlugin, State, Trick, answer, scramble};
 use crate::authority::Account;
@@ -25,11 +24,11 @@ struct Rejection {
 }
 
 /// What a client sends in answer to the greeting.
-struct Login {
-    capabilities: u32,
-    user: String,
+pub(super) struct Login {
+    pub(super) capabilities: u32,
+    pub(super) user: String,
     proof: Vec<u8>,
-    database: String,
+    pub(super) database: String,
     plugin: String,
 }
 
@@ -40,7 +39,7 @@ pub(super) async fn login(
     visit: &mut Visit,
     packet: &[u8],
     nonce: &[u8],
-) -> io::Result<Option<Session>> {
+) -> io::Result<Option<Login>> {
     let login = Login::read(packet)?;
     visit.attempt.user.clone_from(&login.user);
     visit.attempt.database.clone_from(&login.database);
@@ -50,7 +49,7 @@ pub(super) async fn login(
             state.faults.pass(Phase::Ready).await?;
             visit.end(Outcome::Accepted, "");
             wire.send(OK).await?;
-            Ok(Some(Session::new(&login.user, &login.database, login.capabilities)))
+            Ok(Some(login))
         }
         Err(rejection) => {
             let Rejection { denied, error } = *rejection;

@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::Ordering;
 
 use super::connection::{VERSION, capability};
-use super::login::OK;
+use super::login::{Login, OK};
+use super::rows::Form;
 use super::statement::{Expression, Statement};
-use super::wire::{Reader, Wire, push_text};
-use super::{State, Trick, answer};
+use super::wire::{Reader, Wire};
+use super::{State, Trick, answer, rows};
 use crate::fault::Phase;
+use crate::journal::Cancellable;
+use crate::rows::{Rows, Value};
 use crate::server_error::ServerError;
 
 const COM_QUIT: u8 = 0x01;
 const COM_INIT_DB: u8 = 0x02;
 const COM_QUERY: u8 = 0x03;
+const COM_PROCESS_KILL: u8 = 0x0c;
 const COM_PING: u8 = 0x0e;
 const COM_STMT_PREPARE: u8 = 0x16;
 const COM_STMT_EXECUTE: u8 = 0x17;
@@ -22,34 +25,14 @@ const COM_STMT_CLOSE: u8 = 0x19;
 const COM_STMT_RESET: u8 = 0x1a;
 const COM_RESET_CONNECTION: u8 = 0x1f;
 
-const LONGLONG: u8 = 0x08;
-const VAR_STRING: u8 = 0xfd;
-const BINARY_COLLATION: u8 = 63;
-const UTF8MB4_COLLATION: u8 = 45;
-
-/// The end of rows, as text protocols before and after CLIENT_DEPRECATE_EOF have it.
-const OLD_EOF: &[u8] = &[0xfe, 0, 0, 2, 0];
-const NEW_EOF: &[u8] = &[0xfe, 0, 0, 2, 0, 0, 0];
-
 /// A logged-in client.
 pub(super) struct Session {
     user: String,
     database: String,
     deprecates_eof: bool,
-    prepared: HashMap<u32, Statement>,
+    prepared: HashMap<u32, (String, Statement)>,
     last_id: u32,
-}
-
-/// How rows are written.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Form {
-    Binary,
-    Text,
-}
-
-enum Value {
-    Integer(i64),
-    Text(String),
+    cancellable: Cancellable,
 }
 
 /// Answers commands until the client leaves.
@@ -66,7 +49,11 @@ pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) 
                 session.prepared.remove(&Reader(body).number()?);
             }
             COM_QUERY => session.query(wire, state, &String::from_utf8_lossy(body)).await?,
-            COM_STMT_PREPARE => session.prepare(wire, &String::from_utf8_lossy(body)).await?,
+            COM_PROCESS_KILL => {
+                state.journal.cancel(Reader(body).number()?, None);
+                wire.send(OK).await?;
+            }
+            COM_STMT_PREPARE => session.prepare(wire, state, &String::from_utf8_lossy(body)).await?,
             COM_STMT_EXECUTE => session.execute(wire, state, Reader(body).number()?).await?,
             COM_INIT_DB | COM_PING | COM_STMT_RESET => wire.send(OK).await?,
             COM_RESET_CONNECTION => {
@@ -79,56 +66,50 @@ pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) 
 }
 
 impl Session {
-    pub(super) fn new(user: &str, database: &str, capabilities: u32) -> Self {
+    pub(super) fn new(login: Login, cancellable: Cancellable) -> Self {
         Self {
-            user: user.to_owned(),
-            database: database.to_owned(),
-            deprecates_eof: capabilities & capability::DEPRECATE_EOF != 0,
+            deprecates_eof: login.capabilities & capability::DEPRECATE_EOF != 0,
+            user: login.user,
+            database: login.database,
             prepared: HashMap::new(),
             last_id: 0,
+            cancellable,
         }
     }
 
     async fn query(&mut self, wire: &mut Wire, state: &State, sql: &str) -> io::Result<()> {
-        state.traffic().queries.push(sql.to_owned());
         let file = state.trick(|trick| match trick {
             Trick::AskForFile(path) => Some(path.to_string_lossy().into_owned()),
             _ => None,
         });
         if let Some(path) = file {
+            state.journal.query(sql);
             return ask_for_file(wire, state, &path).await;
         }
-        match Statement::parse(sql) {
-            Some(Statement::Command) => wire.send(OK).await,
-            Some(rows) => wire.send_all(&self.rows(state, &rows, Form::Text)).await,
-            None => wire.send(&answer::packet(&unsupported(sql))).await,
+        match Statement::parse(sql, |sql| state.answer(sql).is_some()) {
+            Some(statement) => self.run(wire, state, sql, &statement, Form::Text).await,
+            None => {
+                state.journal.query(sql);
+                wire.send(&answer::packet(&unsupported(sql))).await
+            }
         }
     }
 
-    async fn prepare(&mut self, wire: &mut Wire, sql: &str) -> io::Result<()> {
-        let Some(statement) = Statement::parse(sql) else {
+    async fn prepare(&mut self, wire: &mut Wire, state: &State, sql: &str) -> io::Result<()> {
+        let Some(statement) = Statement::parse(sql, |sql| state.answer(sql).is_some()) else {
             return wire.send(&answer::packet(&unsupported(sql))).await;
         };
         self.last_id += 1;
-        let columns = statement.columns();
-        let mut head = vec![0];
-        head.extend(self.last_id.to_le_bytes());
-        head.extend((columns.len() as u16).to_le_bytes());
-        // No parameters, no warnings.
-        head.extend([0; 5]);
-        let mut packets = vec![head];
-        packets.extend(columns);
-        if packets.len() > 1 && !self.deprecates_eof {
-            packets.push(OLD_EOF.to_vec());
-        }
-        self.prepared.insert(self.last_id, statement);
+        // That a statement fails shows when it runs.
+        let rows = self.evaluate(state, &statement).unwrap_or_default();
+        let packets = rows::prepared(self.last_id, parameters(sql), &rows.columns, self.deprecates_eof);
+        self.prepared.insert(self.last_id, (sql.to_owned(), statement));
         wire.send_all(&packets).await
     }
 
     async fn execute(&mut self, wire: &mut Wire, state: &State, id: u32) -> io::Result<()> {
-        match self.prepared.get(&id) {
-            Some(Statement::Command) => wire.send(OK).await,
-            Some(rows) => wire.send_all(&self.rows(state, rows, Form::Binary)).await,
+        match self.prepared.get(&id).cloned() {
+            Some((sql, statement)) => self.run(wire, state, &sql, &statement, Form::Binary).await,
             None => {
                 let error = ServerError::new("1243", "Unknown prepared statement handler");
                 wire.send(&answer::packet(&error)).await
@@ -136,70 +117,86 @@ impl Session {
         }
     }
 
-    /// Makes the packets of a result with one row.
-    fn rows(&self, state: &State, statement: &Statement, form: Form) -> Vec<Vec<u8>> {
-        let Statement::Rows(columns) = statement else { return Vec::new() };
-        let mut packets = vec![vec![columns.len() as u8]];
-        packets.extend(statement.columns());
-        if !self.deprecates_eof {
-            packets.push(OLD_EOF.to_vec());
-        }
-        let mut row = match form {
-            Form::Binary => vec![0; 1 + (columns.len() + 7 + 2) / 8],
-            Form::Text => Vec::new(),
-        };
-        for column in columns {
-            match (self.evaluate(state, &column.value), form) {
-                (Value::Integer(number), Form::Binary) => row.extend(number.to_le_bytes()),
-                (Value::Integer(number), Form::Text) => push_text(&mut row, &number.to_string()),
-                (Value::Text(text), _) => push_text(&mut row, &text),
+    /// Records a statement, lets the faults have it and answers it; while one holds it, it can be cancelled.
+    async fn run(
+        &mut self,
+        wire: &mut Wire,
+        state: &State,
+        sql: &str,
+        statement: &Statement,
+        form: Form,
+    ) -> io::Result<()> {
+        state.journal.query(sql);
+        let cut = tokio::select! {
+            biased;
+            cut = state.faults.pass_query() => cut?,
+            () = self.cancellable.cancelled() => {
+                return wire.send(&answer::packet(&ServerError::cancelled(state.engine))).await;
             }
+        };
+        if let Statement::Kill(session) = statement
+            && !state.journal.cancel(*session, None)
+        {
+            let error = ServerError::new("1094", format!("Unknown thread id: {session}"));
+            return wire.send(&answer::packet(&error)).await;
         }
-        packets.push(row);
-        packets.push(if self.deprecates_eof { NEW_EOF } else { OLD_EOF }.to_vec());
-        packets
+        match self.evaluate(state, statement) {
+            Ok(rows) => {
+                let packets = rows::packets(&rows, form, self.deprecates_eof);
+                if cut { Err(wire.send_half(&packets).await) } else { wire.send_all(&packets).await }
+            }
+            Err(error) => wire.send(&answer::packet(&error)).await,
+        }
     }
 
-    fn evaluate(&self, state: &State, expression: &Expression) -> Value {
+    fn evaluate(&self, state: &State, statement: &Statement) -> Result<Rows, ServerError> {
+        match statement {
+            Statement::Command => Ok(Rows::default()),
+            // Killing is what running it does; it yields nothing.
+            Statement::Kill(_) => Ok(Rows::default()),
+            Statement::Known(sql) => state.answer(sql).unwrap_or_else(|| Err(unsupported(sql))),
+            Statement::Rows(columns) => {
+                let kinds = columns.iter().map(|column| (column.name.clone(), column.value.kind()));
+                let values = columns.iter().map(|column| self.value(state, &column.value));
+                Ok(Rows::typed(kinds).row(values))
+            }
+        }
+    }
+
+    fn value(&self, state: &State, expression: &Expression) -> Value {
         match expression {
-            Expression::CurrentUser => Value::Text(format!("{}@%", self.user)),
-            Expression::Database => Value::Text(self.database.clone()),
-            Expression::Integer(number) => Value::Integer(*number),
-            Expression::ReadOnly => Value::Integer(state.read_only.load(Ordering::Relaxed).into()),
-            Expression::Setting(_) if state.plays(&Trick::Nonsense) => Value::Text("many".to_owned()),
-            Expression::Setting(number) => Value::Integer(*number),
-            Expression::Socket => Value::Text(
-                state
-                    .trick(|trick| match trick {
-                        Trick::Socket(path) => Some(path.to_string_lossy().into_owned()),
-                        _ => None,
-                    })
-                    .unwrap_or_else(|| "/tmp/mysql.sock".to_owned()),
-            ),
-            Expression::Version => Value::Text(format!("{VERSION}-rds-testkit")),
+            Expression::CurrentUser => format!("{}@%", self.user).into(),
+            Expression::Database => self.database.clone().into(),
+            Expression::Integer(number) => (*number).into(),
+            Expression::ReadOnly => i64::from(state.reports_read_only()).into(),
+            Expression::Session => i64::from(self.cancellable.session).into(),
+            Expression::Setting(_) if state.plays(&Trick::Nonsense) => "many".into(),
+            Expression::Setting(number) => (*number).into(),
+            Expression::Socket => state
+                .trick(|trick| match trick {
+                    Trick::Socket(path) => Some(path.to_string_lossy().into_owned()),
+                    _ => None,
+                })
+                .unwrap_or_else(|| "/tmp/mysql.sock".to_owned())
+                .into(),
+            Expression::Version => format!("{VERSION}-rds-testkit").into(),
         }
     }
 }
 
-impl Statement {
-    /// Describes the columns, a packet each.
-    fn columns(&self) -> Vec<Vec<u8>> {
-        let Self::Rows(columns) = self else { return Vec::new() };
-        let describe = |column: &super::statement::Column| {
-            let (kind, collation) = match column.value.is_integer() {
-                true => (LONGLONG, BINARY_COLLATION),
-                false => (VAR_STRING, UTF8MB4_COLLATION),
-            };
-            let mut packet = Vec::new();
-            for text in ["def", "", "", "", &column.name, ""] {
-                push_text(&mut packet, text);
-            }
-            // The length of what follows, the collation, the widest value, the type, flags and decimals.
-            packet.extend([0x0c, collation, 0, 255, 0, 0, 0, kind, 0, 0, 0, 0, 0]);
-            packet
-        };
-        columns.iter().map(describe).collect()
-    }
+/// Counts a statement's parameters: the question marks outside of texts.
+fn parameters(sql: &str) -> u16 {
+    let mut quote = None;
+    let count = sql.chars().filter(|&c| {
+        match (quote, c) {
+            (None, '\'' | '"' | '`') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            _ => {}
+        }
+        quote.is_none() && c == '?'
+    });
+    // The protocol counts them in 16 bits.
+    count.count() as u16
 }
 
 /// Asks for a file and keeps what the client sends, which ends with an empty packet.

@@ -61,6 +61,18 @@ impl Wire {
 
     /// Sends packets in one write.
     pub(super) async fn send_all<P: AsRef<[u8]>>(&mut self, packets: &[P]) -> io::Result<()> {
+        let bytes = self.number(packets);
+        self.send_bytes(&bytes).await
+    }
+
+    /// Sends the first half of what the packets are, in bytes; the connection is to end with this error.
+    pub(super) async fn send_half<P: AsRef<[u8]>>(&mut self, packets: &[P]) -> io::Error {
+        let bytes = self.number(packets);
+        let sent = self.send_bytes(&bytes[..bytes.len() / 2]).await;
+        sent.err().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into())
+    }
+
+    fn number<P: AsRef<[u8]>>(&mut self, packets: &[P]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for packet in packets {
             let packet = packet.as_ref();
@@ -70,7 +82,7 @@ impl Wire {
             bytes.extend(packet);
             self.next = self.next.wrapping_add(1);
         }
-        self.send_bytes(&bytes).await
+        bytes
     }
 
     /// Sends bytes as they are, for packets that no honest server sends.
@@ -110,9 +122,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes text behind its length; the testkit has none over 250 bytes.
+/// Writes text behind its length.
 pub(super) fn push_text(packet: &mut Vec<u8>, text: &str) {
-    let end = text.floor_char_boundary(250);
-    packet.push(end as u8);
-    packet.extend(&text.as_bytes()[..end]);
+    push_length(packet, text.len() as u64);
+    packet.extend(text.as_bytes());
+}
+
+/// Writes a number in one, three, four or nine bytes, as the protocol's lengths are.
+pub(super) fn push_length(packet: &mut Vec<u8>, number: u64) {
+    let bytes = number.to_le_bytes();
+    match number {
+        0..=250 => packet.push(bytes[0]),
+        251..=0xffff => packet.extend([0xfc, bytes[0], bytes[1]]),
+        0x1_0000..=0xff_ffff => packet.extend([0xfd, bytes[0], bytes[1], bytes[2]]),
+        _ => {
+            packet.push(0xfe);
+            packet.extend(bytes);
+        }
+    }
 }

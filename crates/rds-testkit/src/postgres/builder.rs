@@ -1,19 +1,18 @@
 //! The description of a server to start.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::{PostgresServer, State, connection};
 use crate::error::Result;
 use crate::fault::PasswordMethod;
-use crate::server::{Description, builder_methods, listen};
+use crate::server::{Description, Engine, Running, builder_methods};
 
 /// Describes a [`PostgresServer`]; see [`PostgresServer::builder`].
 #[derive(Default)]
 #[must_use = "a server runs once it is started"]
 pub struct PostgresServerBuilder {
-    description: Description,
-    password_method: PasswordMethod,
+    pub(crate) description: Description,
+    pub(crate) password_method: PasswordMethod,
 }
 
 impl PostgresServerBuilder {
@@ -51,16 +50,18 @@ impl PostgresServerBuilder {
         self
     }
 
-    /// Starts the server on a free port of 127.0.0.1, in the current tokio runtime.
+    /// Starts the server on 127.0.0.1, in the current tokio runtime.
     ///
     /// # Errors
     ///
     /// Fails for an empty host, user or region, for a host that fits into no certificate, and if the system
     /// gives no port, no file in the folder for temporary files, or no random bytes.
-    pub async fn start(self) -> Result<PostgresServer> {
-        let (listener, running, shared) = self.description.open().await?;
-        let state = Arc::new(State { shared, password_method: self.password_method });
-        tokio::spawn(listen(listener, state.clone(), running.epoch.subscribe(), connection::serve));
+    pub async fn start(mut self) -> Result<PostgresServer> {
+        self.description.engine = Engine::Postgres;
+        let opened = self.description.open().await?;
+        let password_method = self.password_method;
+        let state = |shared| State { shared, password_method };
+        let (state, running) = Running::start(opened, state, connection::serve);
         Ok(PostgresServer { state, running })
     }
 }

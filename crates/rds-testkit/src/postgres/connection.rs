@@ -20,6 +20,7 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     let state = &*state;
     stream.set_nodelay(true)?;
     let mut visit = Visit::new(state.record.clone(), state.authority.clone());
+    state.faults.swallow().await;
     state.faults.pass(Phase::Accept).await?;
     let mut wire = negotiate(stream, state, &mut visit).await?;
     if let Some(session) = login::login(&mut wire, state, &mut visit).await? {

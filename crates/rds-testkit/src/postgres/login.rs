@@ -37,8 +37,14 @@ enum Proof {
 pub(super) async fn login(wire: &mut Wire, state: &State, visit: &mut Visit) -> io::Result<Option<Session>> {
     let startup = match wire.read().await? {
         Some(PgWireFrontendMessage::Startup(startup)) => startup,
-        Some(PgWireFrontendMessage::CancelRequest(_)) => {
+        Some(PgWireFrontendMessage::CancelRequest(request)) => {
             visit.forget();
+            let key = match request.secret_key {
+                SecretKey::I32(key) => Some(key),
+                SecretKey::Bytes(_) => None,
+            };
+            // A key of another form is none that this server gave out.
+            state.journal.cancel(request.pid.cast_unsigned(), Some(key.unwrap_or_default()));
             return Ok(None);
         }
         _ => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -213,13 +219,18 @@ fn echo(state: &State, mut rejection: Box<Rejection>, proof: &Proof) -> Box<Reje
 async fn welcome(wire: &mut Wire, state: &State, visit: &Visit) -> io::Result<Session> {
     wire.send(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
     state.faults.pass(Phase::Ready).await?;
-    let session = Session::new(&visit.attempt.user, &visit.attempt.database, random::bytes()?);
+    // Never 0, which stands for a key that is none.
+    let key = i32::from_be_bytes(random::bytes()?) | 1;
+    let cancellable = state.journal.open(key);
+    // Numbers of sessions have 31 bits.
+    let pid = cancellable.session as i32;
+    let session = Session::new(&visit.attempt.user, &visit.attempt.database, state, cancellable);
     for (name, value) in session.parameters(state) {
         let status = ParameterStatus::new(name.to_owned(), value);
         wire.feed(PgWireBackendMessage::ParameterStatus(status))?;
     }
-    let secret = SecretKey::I32(i32::from_be_bytes(random::bytes()?));
-    wire.feed(PgWireBackendMessage::BackendKeyData(BackendKeyData::new(session.pid, secret)))?;
+    let key = BackendKeyData::new(pid, SecretKey::I32(key));
+    wire.feed(PgWireBackendMessage::BackendKeyData(key))?;
     wire.send(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(TransactionStatus::Idle))).await?;
     Ok(session)
 }

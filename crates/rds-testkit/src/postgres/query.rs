@@ -2,46 +2,58 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::Ordering;
 
-use bytes::{BufMut, BytesMut};
-use pgwire::messages::data::{DataRow, FieldDescription, NoData, ParameterDescription, RowDescription};
+use pgwire::messages::data::ParameterDescription;
 use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete};
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus};
+use pgwire::messages::startup::ParameterStatus;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::State;
 use super::login::error_response;
-use super::statement::{Expression, Statement, Type};
+use super::rows;
+use super::statement::{Expression, Statement};
 use super::wire::Wire;
 use crate::fault::Phase;
+use crate::journal::Cancellable;
+use crate::rows::{Rows, Type, Value};
 use crate::server_error::ServerError;
+use crate::sql;
 
 const SERVER_VERSION: &str = "16.4";
-const TEXT: i16 = 0;
-const BINARY: i16 = 1;
 
 /// A logged-in client.
 pub(super) struct Session {
     user: String,
     database: String,
-    pub(super) pid: i32,
+    pub(super) cancellable: Cancellable,
     status: TransactionStatus,
-    statements: HashMap<String, Statement>,
+    statements: HashMap<String, Prepared>,
     portals: HashMap<String, Portal>,
     /// After an error in the extended protocol, all is skipped up to the client's Sync.
     skipping: bool,
+    /// The value of `in_hot_standby` that the client knows.
+    reported_recovery: bool,
+}
+
+#[derive(Clone)]
+struct Prepared {
+    sql: String,
+    statement: Statement,
+    parameters: Vec<u32>,
 }
 
 struct Portal {
-    statement: Statement,
+    prepared: Prepared,
     formats: Vec<i16>,
 }
 
-enum Value {
-    Bool(bool),
-    Int4(i32),
-    Text(String),
+/// What ends a statement early.
+enum Failure {
+    /// The client is told, and the session goes on.
+    Answer(ServerError),
+    /// The connection ends.
+    Connection(io::Error),
 }
 
 /// Answers queries until the client leaves.
@@ -50,45 +62,58 @@ pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) 
         if matches!(message, PgWireFrontendMessage::Query(_) | PgWireFrontendMessage::Sync(_)) {
             state.faults.pass(Phase::Command).await?;
         }
-        match message {
+        let outcome = match message {
             PgWireFrontendMessage::Terminate(_) => return Ok(()),
             PgWireFrontendMessage::Sync(_) => {
                 session.skipping = false;
-                session.ready(wire).await?;
+                session.ready(wire, state).await?;
+                continue;
             }
-            _ if session.skipping => {}
+            _ if session.skipping => continue,
+            PgWireFrontendMessage::Flush(_) => {
+                wire.flush().await?;
+                continue;
+            }
             PgWireFrontendMessage::Query(query) => {
-                session.simple(wire, state, &query.query)?;
-                session.ready(wire).await?;
-            }
-            PgWireFrontendMessage::Flush(_) => wire.flush().await?,
-            message => {
-                if let Err(error) = session.extended(wire, state, message)? {
-                    session.skipping = true;
-                    session.fail(wire, &error)?;
+                let outcome = session.simple(wire, state, &query.query).await;
+                if let Err(Failure::Answer(error)) = &outcome {
+                    session.fail(wire, error)?;
+                }
+                match outcome {
+                    Err(Failure::Connection(error)) => Err(Failure::Connection(error)),
+                    _ => Ok(session.ready(wire, state).await?),
                 }
             }
+            message => session.extended(wire, state, message).await,
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(Failure::Answer(error)) => {
+                session.skipping = true;
+                session.fail(wire, &error)?;
+            }
+            Err(Failure::Connection(error)) => return Err(error),
         }
     }
     Ok(())
 }
 
 impl Session {
-    pub(super) fn new(user: &str, database: &str, pid: [u8; 4]) -> Self {
+    pub(super) fn new(user: &str, database: &str, state: &State, cancellable: Cancellable) -> Self {
         Self {
             user: user.to_owned(),
             database: database.to_owned(),
-            pid: i32::from_be_bytes(pid) & i32::MAX,
+            cancellable,
             status: TransactionStatus::Idle,
             statements: HashMap::new(),
             portals: HashMap::new(),
             skipping: false,
+            reported_recovery: state.reports_standby(),
         }
     }
 
     /// Returns what a server reports of itself at the start of a session.
     pub(super) fn parameters(&self, state: &State) -> Vec<(&'static str, String)> {
-        let read_only = if is_read_only(state) { "on" } else { "off" };
         [
             ("server_version", SERVER_VERSION),
             ("server_encoding", "UTF8"),
@@ -97,8 +122,8 @@ impl Session {
             ("TimeZone", "UTC"),
             ("integer_datetimes", "on"),
             ("standard_conforming_strings", "on"),
-            ("default_transaction_read_only", read_only),
-            ("in_hot_standby", read_only),
+            ("default_transaction_read_only", on_or_off(state.is_read_only())),
+            ("in_hot_standby", on_or_off(self.reported_recovery)),
             ("is_superuser", "off"),
             ("session_authorization", &self.user),
         ]
@@ -106,7 +131,13 @@ impl Session {
         .to_vec()
     }
 
-    async fn ready(&self, wire: &mut Wire) -> io::Result<()> {
+    /// Ends an answer; a promotion shows in the first one after it, as PostgreSQL reports changed parameters.
+    async fn ready(&mut self, wire: &mut Wire, state: &State) -> io::Result<()> {
+        let recovery = state.reports_standby();
+        if std::mem::replace(&mut self.reported_recovery, recovery) != recovery {
+            let status = ParameterStatus::new("in_hot_standby".to_owned(), on_or_off(recovery).to_owned());
+            wire.feed(PgWireBackendMessage::ParameterStatus(status))?;
+        }
         wire.send(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(self.status))).await
     }
 
@@ -117,64 +148,61 @@ impl Session {
         wire.feed(error_response("ERROR", error))
     }
 
-    fn simple(&mut self, wire: &mut Wire, state: &State, sql: &str) -> io::Result<()> {
-        let statements = match Statement::parse_all(sql) {
-            Ok(statements) => statements,
-            Err(statement) => return self.fail(wire, &unsupported(statement)),
-        };
+    async fn simple(&mut self, wire: &mut Wire, state: &State, sql: &str) -> Result<(), Failure> {
+        let cut = self.begin(state, sql).await?;
+        let statements =
+            Statement::parse_all(sql, |part| state.answer(part).is_some()).map_err(unsupported)?;
+        let start = wire.pending();
         for statement in statements {
-            if !statement.columns().is_empty() {
-                wire.feed(description(&statement, &[]))?;
+            if let Some(rows) = self.evaluate(state, &statement)?
+                && rows.returns_rows()
+            {
+                wire.feed(rows::description(&rows, &[]))?;
             }
             self.run(wire, state, &statement, &[])?;
         }
-        Ok(())
+        if cut { Err(wire.cut_after(start).await.into()) } else { Ok(()) }
     }
 
-    fn extended(
+    async fn extended(
         &mut self,
         wire: &mut Wire,
         state: &State,
         message: PgWireFrontendMessage,
-    ) -> io::Result<Result<(), ServerError>> {
-        match message {
+    ) -> Result<(), Failure> {
+        let answer = match message {
             PgWireFrontendMessage::Parse(parse) => {
-                let Some(statement) = Statement::parse(&parse.query) else {
-                    return Ok(Err(unsupported(&parse.query)));
-                };
-                self.statements.insert(parse.name.unwrap_or_default(), statement);
-                wire.feed(PgWireBackendMessage::ParseComplete(ParseComplete::new()))?;
+                let statement = Statement::parse(&parse.query, |sql| state.answer(sql).is_some())
+                    .ok_or_else(|| unsupported(&parse.query))?;
+                let parameters = parameters(&parse.query, &parse.type_oids);
+                let prepared = Prepared { sql: parse.query, statement, parameters };
+                self.statements.insert(parse.name.unwrap_or_default(), prepared);
+                PgWireBackendMessage::ParseComplete(ParseComplete::new())
             }
             PgWireFrontendMessage::Bind(bind) => {
-                let Some(statement) = self.statements.get(&bind.statement_name.unwrap_or_default()) else {
-                    return Ok(Err(unknown("26000", "prepared statement")));
-                };
-                let portal =
-                    Portal { statement: statement.clone(), formats: bind.result_column_format_codes };
+                let prepared = self.statement(bind.statement_name)?.clone();
+                let portal = Portal { prepared, formats: bind.result_column_format_codes };
                 self.portals.insert(bind.portal_name.unwrap_or_default(), portal);
-                wire.feed(PgWireBackendMessage::BindComplete(BindComplete::new()))?;
+                PgWireBackendMessage::BindComplete(BindComplete::new())
+            }
+            PgWireFrontendMessage::Describe(describe) if describe.target_type == b'S' => {
+                let prepared = self.statement(describe.name)?;
+                let parameters = ParameterDescription::new(prepared.parameters.clone());
+                wire.feed(PgWireBackendMessage::ParameterDescription(parameters))?;
+                self.describe(state, &prepared.statement, &[])
             }
             PgWireFrontendMessage::Describe(describe) => {
-                let name = describe.name.unwrap_or_default();
-                if describe.target_type == b'S' {
-                    let Some(statement) = self.statements.get(&name) else {
-                        return Ok(Err(unknown("26000", "prepared statement")));
-                    };
-                    let parameters = ParameterDescription::new(Vec::new());
-                    wire.feed(PgWireBackendMessage::ParameterDescription(parameters))?;
-                    wire.feed(description(statement, &[]))?;
-                } else {
-                    let Some(portal) = self.portals.get(&name) else {
-                        return Ok(Err(unknown("34000", "portal")));
-                    };
-                    wire.feed(description(&portal.statement, &portal.formats))?;
-                }
+                let portal = self.portals.get(&describe.name.unwrap_or_default());
+                let portal = portal.ok_or_else(|| unknown("34000", "portal"))?;
+                self.describe(state, &portal.prepared.statement, &portal.formats)
             }
             PgWireFrontendMessage::Execute(execute) => {
-                let Some(portal) = self.portals.remove(&execute.name.unwrap_or_default()) else {
-                    return Ok(Err(unknown("34000", "portal")));
-                };
-                self.run(wire, state, &portal.statement, &portal.formats)?;
+                let portal = self.portals.remove(&execute.name.unwrap_or_default());
+                let portal = portal.ok_or_else(|| unknown("34000", "portal"))?;
+                let cut = self.begin(state, &portal.prepared.sql).await?;
+                let start = wire.pending();
+                self.run(wire, state, &portal.prepared.statement, &portal.formats)?;
+                return if cut { Err(wire.cut_after(start).await.into()) } else { Ok(()) };
             }
             PgWireFrontendMessage::Close(close) => {
                 let name = close.name.unwrap_or_default();
@@ -183,11 +211,31 @@ impl Session {
                 } else {
                     self.portals.remove(&name);
                 }
-                wire.feed(PgWireBackendMessage::CloseComplete(CloseComplete::new()))?;
+                PgWireBackendMessage::CloseComplete(CloseComplete::new())
             }
-            _ => return Ok(Err(ServerError::new("08P01", "unexpected message"))),
+            _ => return Err(ServerError::new("08P01", "unexpected message").into()),
+        };
+        Ok(wire.feed(answer)?)
+    }
+
+    /// Records a statement and lets the faults have it; while one holds it, it can be cancelled.
+    async fn begin(&mut self, state: &State, sql: &str) -> Result<bool, Failure> {
+        state.journal.query(sql);
+        tokio::select! {
+            biased;
+            cut = state.faults.pass_query() => Ok(cut?),
+            () = self.cancellable.cancelled() => Err(ServerError::cancelled(state.engine).into()),
         }
-        Ok(Ok(()))
+    }
+
+    fn statement(&self, name: Option<String>) -> Result<&Prepared, ServerError> {
+        self.statements.get(&name.unwrap_or_default()).ok_or_else(|| unknown("26000", "prepared statement"))
+    }
+
+    /// Describes what a statement will yield; that it fails shows when it runs.
+    fn describe(&self, state: &State, statement: &Statement, formats: &[i16]) -> PgWireBackendMessage {
+        let rows = self.evaluate(state, statement).ok().flatten().unwrap_or_default();
+        rows::description(&rows, formats)
     }
 
     fn run(
@@ -196,89 +244,98 @@ impl Session {
         state: &State,
         statement: &Statement,
         formats: &[i16],
-    ) -> io::Result<()> {
+    ) -> Result<(), Failure> {
         let tag = match statement {
             Statement::Empty => {
-                return wire.feed(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
+                let empty = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
+                return Ok(wire.feed(empty)?);
             }
             Statement::Begin(tag) => {
                 self.status = TransactionStatus::Transaction;
-                tag
+                (*tag).to_owned()
             }
             Statement::End(tag) => {
                 self.status = TransactionStatus::Idle;
-                tag
+                (*tag).to_owned()
             }
-            Statement::Command(tag) => tag,
-            Statement::Rows { tag, columns } => {
-                let mut row = BytesMut::new();
-                for (at, column) in columns.iter().enumerate() {
-                    let bytes = self.evaluate(state, &column.value).encode(format(formats, at));
-                    // A few hundred bytes at most.
-                    row.put_i32(bytes.len() as i32);
-                    row.put_slice(&bytes);
+            Statement::Command(tag) => (*tag).to_owned(),
+            Statement::Known(_) | Statement::Rows { .. } => {
+                let rows = self.evaluate(state, statement)?.unwrap_or_default();
+                for row in rows::data(&rows, formats) {
+                    wire.feed(row)?;
                 }
-                wire.feed(PgWireBackendMessage::DataRow(DataRow::new(row, columns.len() as i16)))?;
-                tag
+                match statement {
+                    Statement::Known(sql) => tag(sql, &rows),
+                    Statement::Rows { tag, .. } => (*tag).to_owned(),
+                    _ => String::new(),
+                }
             }
         };
-        wire.feed(PgWireBackendMessage::CommandComplete(CommandComplete::new((*tag).to_owned())))
+        Ok(wire.feed(PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))?)
     }
 
-    fn evaluate(&self, state: &State, expression: &Expression) -> Value {
+    /// Returns what a statement yields; `None` for those that yield nothing.
+    fn evaluate(&self, state: &State, statement: &Statement) -> Result<Option<Rows>, ServerError> {
+        match statement {
+            Statement::Known(sql) => state.answer(sql).unwrap_or_else(|| Err(unsupported(sql))).map(Some),
+            Statement::Rows { columns, .. } => {
+                let kinds = columns.iter().map(|column| (column.name.clone(), column.value.kind()));
+                let values = columns.iter().map(|column| self.value(state, &column.value));
+                Ok(Some(Rows::typed(kinds).row(values)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn value(&self, state: &State, expression: &Expression) -> Value {
         match expression {
-            Expression::CurrentUser => Value::Text(self.user.clone()),
-            Expression::Database => Value::Text(self.database.clone()),
-            Expression::InRecovery => Value::Bool(is_read_only(state)),
-            Expression::Integer(number) => Value::Int4(*number),
-            Expression::Nothing => Value::Text(String::new()),
-            Expression::Pid => Value::Int4(self.pid),
-            Expression::ReadOnly => Value::Text(if is_read_only(state) { "on" } else { "off" }.to_owned()),
-            Expression::Version => Value::Text(format!("PostgreSQL {SERVER_VERSION} (rds-testkit)")),
+            Expression::CurrentUser => self.user.clone().into(),
+            Expression::Database => self.database.clone().into(),
+            Expression::InRecovery => state.reports_read_only().into(),
+            Expression::Integer(number) => (*number).into(),
+            Expression::Nothing => "".into(),
+            // Numbers of sessions have 31 bits.
+            Expression::Pid => (self.cancellable.session as i32).into(),
+            Expression::ReadOnly => on_or_off(state.reports_read_only()).into(),
+            Expression::Version => format!("PostgreSQL {SERVER_VERSION} (rds-testkit)").into(),
         }
     }
 }
 
-impl Value {
-    fn encode(&self, format: i16) -> Vec<u8> {
-        match self {
-            Self::Bool(yes) if format == BINARY => vec![u8::from(*yes)],
-            Self::Bool(yes) => if *yes { b"t" } else { b"f" }.to_vec(),
-            Self::Int4(number) if format == BINARY => number.to_be_bytes().to_vec(),
-            Self::Int4(number) => number.to_string().into_bytes(),
-            Self::Text(text) => text.clone().into_bytes(),
-        }
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::Answer(error)
     }
 }
 
-fn is_read_only(state: &State) -> bool {
-    state.read_only.load(Ordering::Relaxed)
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Connection(error)
+    }
 }
 
-/// Describes a statement's columns, if it has any.
-fn description(statement: &Statement, formats: &[i16]) -> PgWireBackendMessage {
-    let columns = statement.columns();
-    if columns.is_empty() {
-        return PgWireBackendMessage::NoData(NoData::new());
-    }
-    let fields = columns.iter().enumerate().map(|(at, column)| {
-        let kind = column.value.kind();
-        let size = match kind {
-            Type::Bool => 1,
-            Type::Int4 => 4,
-            Type::Text => -1,
-        };
-        FieldDescription::new(column.name.clone(), 0, 0, kind as u32, size, -1, format(formats, at))
+fn on_or_off(value: bool) -> &'static str {
+    if value { "on" } else { "off" }
+}
+
+/// Types a statement's parameters as the client declared them, else as text.
+fn parameters(sql: &str, declared: &[u32]) -> Vec<u32> {
+    let numbers = sql.split('$').skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..end].parse::<usize>().ok()
     });
-    PgWireBackendMessage::RowDescription(RowDescription::new(fields.collect()))
+    // The protocol counts them in 16 bits.
+    let count = numbers.max().unwrap_or(0).min(usize::from(u16::MAX));
+    let declared = |at: usize| declared.get(at).copied().filter(|oid| *oid != 0);
+    (0..count).map(|at| declared(at).unwrap_or(Type::Text as u32)).collect()
 }
 
-/// Finds a column's format: none given means text, one holds for all.
-fn format(formats: &[i16], at: usize) -> i16 {
-    match formats {
-        [] => TEXT,
-        [all] => *all,
-        each => each.get(at).copied().unwrap_or(TEXT),
+fn tag(sql: &str, rows: &Rows) -> String {
+    match sql::verb(sql).as_str() {
+        _ if rows.returns_rows() => format!("SELECT {}", rows.rows.len()),
+        "insert" => format!("INSERT 0 {}", rows.affected),
+        verb @ ("delete" | "merge" | "update") => format!("{} {}", verb.to_ascii_uppercase(), rows.affected),
+        verb => verb.to_ascii_uppercase(),
     }
 }
 

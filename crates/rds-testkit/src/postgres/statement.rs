@@ -1,5 +1,8 @@
 //! The few statements that the server understands.
 
+use crate::rows::Type;
+use crate::sql;
+
 /// A statement, taken apart; what it yields is known when it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Statement {
@@ -7,7 +10,12 @@ pub(super) enum Statement {
     Command(&'static str),
     Empty,
     End(&'static str),
-    Rows { tag: &'static str, columns: Vec<Column> },
+    /// Answered by the test or the cluster.
+    Known(String),
+    Rows {
+        tag: &'static str,
+        columns: Vec<Column>,
+    },
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,17 +36,12 @@ pub(super) enum Expression {
     Version,
 }
 
-/// The types of values, with their OIDs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Type {
-    Bool = 16,
-    Int4 = 23,
-    Text = 25,
-}
-
 impl Statement {
-    /// Understands one statement, or `None`.
-    pub(super) fn parse(sql: &str) -> Option<Self> {
+    /// Understands one statement, or `None`; `is_known` tells those that the test or the cluster answers.
+    pub(super) fn parse(sql: &str, is_known: impl Fn(&str) -> bool) -> Option<Self> {
+        if is_known(sql) {
+            return Some(Self::Known(sql.trim().trim_end_matches(';').to_owned()));
+        }
         let sql = sql.trim().trim_end_matches(';').split_whitespace().collect::<Vec<_>>().join(" ");
         let lower = sql.to_ascii_lowercase();
         let (keyword, rest) = lower.split_once(' ').unwrap_or((&lower, ""));
@@ -63,18 +66,12 @@ impl Statement {
     }
 
     /// Understands the statements of one query string, or returns the one it does not know.
-    pub(super) fn parse_all(sql: &str) -> Result<Vec<Self>, &str> {
-        let statements = sql.split(';').filter(|part| !part.trim().is_empty());
-        let statements =
-            statements.map(|part| Self::parse(part).ok_or(part.trim())).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn parse_all(sql: &str, is_known: impl Fn(&str) -> bool) -> Result<Vec<Self>, &str> {
+        let statements = sql::split(sql)
+            .into_iter()
+            .map(|part| Self::parse(part, &is_known).ok_or(part))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(if statements.is_empty() { vec![Self::Empty] } else { statements })
-    }
-
-    pub(super) fn columns(&self) -> &[Column] {
-        match self {
-            Self::Rows { columns, .. } => columns,
-            _ => &[],
-        }
     }
 }
 
@@ -95,6 +92,7 @@ fn select(item: &str) -> Option<Column> {
         None => (item.trim(), None),
     };
     let (item, cast) = item.split_once("::").unwrap_or((item, ""));
+    let item = item.strip_prefix("pg_catalog.").unwrap_or(item);
     let (name, value) = match item {
         "current_database()" | "current_catalog" => ("current_database", Expression::Database),
         "current_setting('transaction_read_only')" => ("current_setting", Expression::ReadOnly),
@@ -108,7 +106,7 @@ fn select(item: &str) -> Option<Column> {
     let is_own_type = match value.kind() {
         Type::Bool => matches!(cast, "" | "bool" | "boolean"),
         Type::Int4 => matches!(cast, "" | "int" | "int4" | "integer"),
-        Type::Text => matches!(cast, "" | "text"),
+        _ => matches!(cast, "" | "text"),
     };
     is_own_type.then(|| Column { name: alias.unwrap_or(name).to_owned(), value })
 }

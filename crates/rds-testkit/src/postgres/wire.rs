@@ -85,6 +85,17 @@ impl Wire {
         self.stream.flush().await
     }
 
+    /// Returns how many bytes wait to be sent.
+    pub(super) fn pending(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Sends only the first half of what came after `start`; the connection is to end with this error.
+    pub(super) async fn cut_after(&mut self, start: usize) -> io::Error {
+        self.output.truncate(start + (self.output.len() - start) / 2);
+        self.flush().await.err().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into())
+    }
+
     pub(super) async fn send(&mut self, message: PgWireBackendMessage) -> io::Result<()> {
         self.feed(message)?;
         self.flush().await

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the fixtures stand outside of the test functions")]
 
+mod answer;
 mod certificate;
 mod client;
 mod fault;

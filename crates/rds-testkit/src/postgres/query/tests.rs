@@ -1,5 +1,6 @@
 //! Sequences of messages that no driver lets a test see.
 
+use bytes::BytesMut;
 use pgwire::messages::extendedquery::{Bind, Execute, Parse, Sync};
 use pgwire::messages::simplequery::Query;
 use pgwire::messages::terminate::Terminate;
@@ -20,7 +21,8 @@ async fn answers(messages: Vec<PgWireFrontendMessage>) -> String {
         message.encode(&mut input).unwrap();
     }
     client.write_all(&input).await.unwrap();
-    serve(&mut wire, &server.state, Session::new("jane", "app", [0; 4])).await.unwrap();
+    let session = Session::new("jane", "app", &server.state, server.state.journal.open(0));
+    serve(&mut wire, &server.state, session).await.unwrap();
     wire.close().await.unwrap();
     let mut output = Vec::new();
     client.read_to_end(&mut output).await.unwrap();
