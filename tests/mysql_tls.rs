@@ -260,6 +260,74 @@ async fn panic_in_the_driver_is_an_error() {
     log_in(&rig.connector()).await.expect("the next one is let in");
 }
 
+/// A copy of the server's authority, and a connector that trusts it.
+fn bundled(rig: &Rig, name: &str) -> (PathBuf, Connector) {
+    let file = rig.server.ca_file().with_file_name(name);
+    fs::write(&file, rig.server.ca_pem()).expect("can be written");
+    let url = format!("{}&sslrootcert={}", rig.url(), file.display());
+    let builder = Connector::builder(rig.registry()).url(url).resolver(e2e::local());
+    (file, builder.build().expect("builds"))
+}
+
+#[tokio::test]
+async fn replaced_authority_is_found_in_the_file() {
+    let rig = Rig::start().await;
+    let (file, connector) = bundled(&rig, "replaced-mysql.pem");
+    log_in(&connector).await.expect("is let in");
+
+    let next = Ca::generate().expect("generates");
+    fs::write(&file, next.pem()).expect("can be written");
+    rig.server.inject_always(Fault::CertificateFrom(next));
+
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let connector = connector.clone();
+            tokio::spawn(async move { log_in(&connector).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("ends").expect("the file is read anew, once for all");
+    }
+    let failed = rig.server.attempts().iter().filter(|attempt| attempt.outcome == Outcome::TlsFailed).count();
+    assert!((1..=8).contains(&failed), "{failed}");
+    fs::remove_file(&file).expect("can be removed");
+}
+
+#[tokio::test]
+async fn broken_bundle_leaves_the_former_roots() {
+    let rig = Rig::start().await;
+    let (file, connector) = bundled(&rig, "broken-mysql.pem");
+    fs::write(&file, "-----BEGIN CERTIFICATE-----\nhalf").expect("can be written");
+    rig.server.inject(Fault::CertificateFrom(Ca::generate().expect("generates")));
+
+    let error = log_in(&connector).await.expect_err("a stranger");
+    nothing_was_sent(&rig, &error, &["no trusted issuer"]);
+
+    log_in(&connector).await.expect("the former roots count on");
+    fs::remove_file(&file).expect("can be removed");
+}
+
+#[tokio::test]
+async fn bundle_with_a_comment_that_is_not_utf8_ok() {
+    let rig = Rig::start().await;
+    let (file, _) = bundled(&rig, "latin1-mysql.pem");
+    let comment = b"# Entidade Certificadora de Jo\xe3o\n".as_slice();
+    fs::write(&file, [comment, rig.server.ca_pem().as_bytes(), comment].concat()).expect("can be written");
+    let url = format!("{}&sslrootcert={}", rig.url(), file.display());
+    let builder = Connector::builder(rig.registry()).url(url).resolver(e2e::local());
+
+    log_in(&builder.build().expect("builds")).await.expect("is let in");
+    fs::remove_file(&file).expect("can be removed");
+}
+
+#[test]
+fn sslmode_disable_reads_no_file() {
+    let url =
+        "mysql://u@127.0.0.1/app?sslmode=disable&sslrootcert=/no/such/file&sslcert=/no/such&sslkey=/no/such";
+
+    Connector::from_url(url, rds_wrapper::Registry::new()).expect("files about tls are not looked at");
+}
+
 /// Trusts the roots of a file, which the driver reads when it builds its TLS connector and at no other time.
 fn trusting(rig: &Rig, file: &Path) -> ConnectorBuilder {
     let roots = SslOpts::default().with_root_certs(vec![file.to_path_buf().into()]);

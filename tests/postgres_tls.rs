@@ -1,5 +1,7 @@
 //! TLS before a token leaves, with either stack.
 
+use std::{fs, path::PathBuf};
+
 use e2e::{HOST, Rig, USER, chain, log_in};
 use rds_testkit::{Ca, Fault, Gate, Outcome, Phase};
 use rds_wrapper::{
@@ -118,6 +120,85 @@ async fn cancel_request(stack: TlsStack) {
     task.await.expect("ends").expect("without an error");
 }
 
+/// A copy of the server's authority that the connectors trust, in a folder that goes with the server.
+fn bundle(rig: &Rig, name: &str) -> PathBuf {
+    let file = rig.server.ca_file().with_file_name(name);
+    fs::write(&file, rig.server.ca_pem()).expect("can be written");
+    file
+}
+
+fn trusting(rig: &Rig, stack: TlsStack, file: &std::path::Path) -> rds_wrapper::pg::Connector {
+    let builder = rds_wrapper::pg::Connector::builder(rig.registry())
+        .connection_string(format!("{}&sslrootcert={}", rig.url(), file.display()))
+        .resolver(e2e::local())
+        .tls_stack(stack);
+    builder.build().expect("builds")
+}
+
+async fn replaced_authority(stack: TlsStack) {
+    let rig = Rig::start().await;
+    let file = bundle(&rig, &format!("replaced-{stack:?}.pem"));
+    let connector = trusting(&rig, stack, &file);
+    log_in(&connector).await.expect("is let in");
+
+    let next = Ca::generate().expect("generates");
+    fs::write(&file, next.pem()).expect("can be written");
+    rig.server.inject_always(Fault::CertificateFrom(next));
+
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let connector = connector.clone();
+            tokio::spawn(async move { log_in(&connector).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("ends").expect("the file is read anew, once for all");
+    }
+    let (client, connection) = connector.connect().await.expect("is let in");
+    let task = tokio::spawn(connection);
+    client.cancel_token().cancel_query(connector.tls()).await.expect("cancel requests know it too");
+    drop(client);
+    task.await.expect("ends").expect("without an error");
+    // Each of the eight was refused once at most, and no token left for a server that was not known.
+    let attempts = rig.server.attempts();
+    assert!(attempts.iter().filter(|attempt| attempt.outcome == Outcome::TlsFailed).count() <= 8);
+    fs::remove_file(&file).expect("can be removed");
+}
+
+async fn broken_bundle(stack: TlsStack) {
+    let rig = Rig::start().await;
+    let file = bundle(&rig, &format!("broken-{stack:?}.pem"));
+    let connector = trusting(&rig, stack, &file);
+    fs::write(&file, "-----BEGIN CERTIFICATE-----\nhalf").expect("can be written");
+    rig.server.inject(Fault::CertificateFrom(Ca::generate().expect("generates")));
+
+    nothing_was_sent(&rig, &log_in(&connector).await.expect_err("a stranger"), &["no trusted issuer"]);
+
+    log_in(&connector).await.expect("the former roots count on");
+    fs::remove_file(&file).expect("can be removed");
+}
+
+async fn bundle_with_a_comment_that_is_not_utf8(stack: TlsStack) {
+    let rig = Rig::start().await;
+    let file = bundle(&rig, &format!("latin1-{stack:?}.pem"));
+    let comment = b"# Entidade Certificadora de Jo\xe3o\n".as_slice();
+    fs::write(&file, [comment, rig.server.ca_pem().as_bytes(), comment].concat()).expect("can be written");
+
+    log_in(&trusting(&rig, stack, &file)).await.expect("is let in");
+    fs::remove_file(&file).expect("can be removed");
+}
+
+async fn no_tls_wanted(stack: TlsStack) {
+    let registry = rds_wrapper::Registry::new();
+    let builder = rds_wrapper::pg::Connector::builder(registry).tls_stack(stack).connection_string(
+        "postgres://u@127.0.0.1/app?sslmode=disable&sslrootcert=/no/such/file&sslcert=/no/such&sslkey=/no/such",
+    );
+
+    let connector = builder.build().expect("files about tls are not looked at");
+
+    assert!(format!("{:?}", connector.tls()).contains("\"off\""), "{:?}", connector.tls());
+}
+
 async fn server_that_hangs(stack: TlsStack) {
     let rig = Rig::start().await;
     let gate = Gate::new();
@@ -160,4 +241,8 @@ either_stack! {
     server_name_in_a_string_may_not_leave_the_domain => server_name_outside_the_domain;
     cancel_request_ok => cancel_request;
     server_that_hangs_is_named_with_its_phase => server_that_hangs;
+    replaced_authority_is_found_in_the_file => replaced_authority;
+    broken_bundle_leaves_the_former_roots => broken_bundle;
+    bundle_with_a_comment_that_is_not_utf8_ok => bundle_with_a_comment_that_is_not_utf8;
+    sslmode_disable_builds_nothing_and_reads_nothing => no_tls_wanted;
 }

@@ -1,10 +1,17 @@
 //! A driver behind its plugins.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use tokio::time::timeout_at;
 use tracing::Instrument;
 
-use crate::{BoxFuture, ConnectRequest, Connected, Driver, Needs, Opening, Phase, Plugin, Result};
+use crate::{
+    BoxFuture, ConnectRequest, Connected, Driver, Error, ErrorKind, Events, Needs, Opening, Phase, Plugin,
+    Result, dial::timed_out, report::Reporter,
+};
 
 /// The rest of the chain, as a plugin sees it; copy it to run it more than once.
 pub struct Next<'a, C> {
@@ -57,14 +64,22 @@ impl<D: Driver> Connect<D::Connection> for D {
 pub struct Wrapper<D: Driver> {
     driver: Arc<D>,
     chain: Arc<[Arc<dyn Plugin<D::Connection>>]>,
-    codes: Arc<str>,
+    reporter: Arc<Reporter>,
 }
 
 impl<D: Driver> Wrapper<D> {
     /// Puts plugins in front of a driver, the outermost first.
     pub fn new(driver: D, chain: Vec<Arc<dyn Plugin<D::Connection>>>) -> Self {
         let codes = chain.iter().map(|plugin| plugin.code()).collect::<Vec<_>>().join(",");
-        Self { driver: Arc::new(driver), chain: chain.into(), codes: codes.into() }
+        let reporter = Arc::new(Reporter::new(codes.into(), Events::none()));
+        Self { driver: Arc::new(driver), chain: chain.into(), reporter }
+    }
+
+    /// Tells these listeners how every connect ends.
+    #[must_use]
+    pub fn with_events(mut self, events: Events) -> Self {
+        self.reporter = Arc::new(Reporter::new(Arc::clone(self.reporter.plugins()), events));
+        self
     }
 
     /// The driver.
@@ -86,37 +101,75 @@ impl<D: Driver> Wrapper<D> {
         self.chain.iter().try_for_each(|plugin| plugin.check(request))
     }
 
-    /// Opens one connection.
+    /// Opens one connection, by the request's deadline where it has one.
+    ///
+    /// How it ends is said at DEBUG and to the listeners; a server that refuses is warned of, and then once a minute at most.
     ///
     /// # Errors
     ///
-    /// What a plugin or the driver returns.
+    /// What a plugin or the driver returns; a timeout that tells what was going on.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection that was being opened.
     pub async fn connect(&self, request: ConnectRequest) -> Result<Connected<D::Connection>> {
-        let span = tracing::info_span!(
+        let span = tracing::debug_span!(
             "connect",
             host = request.host(),
             port = request.port(),
             user = request.user(),
-            plugins = &*self.codes
+            plugins = &**self.reporter.plugins()
         );
         async {
-            let start = tokio::time::Instant::now();
-            let outcome = Next { rest: &self.chain, driver: &*self.driver }.run(request).await;
-            let duration_ms = start.elapsed().as_millis() as u64;
-            match &outcome {
-                Ok(_) => tracing::info!(outcome = "connected", duration_ms, "connect done"),
-                Err(error) => {
-                    tracing::warn!(outcome = ?error.kind(), duration_ms, %error, "connect failed");
-                }
-            }
+            let attempt = self.reporter.begin(&request);
+            let mut run = Next { rest: &self.chain, driver: &*self.driver }.run(request.clone());
+            let outcome = match request.deadline() {
+                None => run.await,
+                // Lent, so that what it was doing is still there to be told when the time is over.
+                Some(deadline) => match timeout_at(deadline, &mut run).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(timed_out(&request, attempt.elapsed())),
+                },
+            };
+            attempt.finish(&outcome);
             outcome
         }
         .instrument(span)
         .await
+    }
+
+    /// What the plugins make of a request, a password included, without opening a connection.
+    ///
+    /// # Errors
+    ///
+    /// What a plugin returns; a configuration error where one opens connections in another way than by the driver.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn prepare(&self, request: ConnectRequest) -> Result<ConnectRequest> {
+        let end = Catch::default();
+        let outcome = Next { rest: &self.chain, driver: &end }.run(request).await;
+        let caught = end.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match (caught, outcome) {
+            (Some(request), _) => Ok(request),
+            (None, Err(error)) => Err(error),
+            (None, Ok(_)) => Err(Error::new(
+                ErrorKind::Configuration,
+                "a plugin opens connections by itself, so that the driver's configuration would not do the same",
+            )),
+        }
+    }
+}
+
+/// The end of a chain that is run only to see what reaches the driver.
+#[derive(Default)]
+struct Catch(Mutex<Option<ConnectRequest>>);
+
+impl<C: 'static> Connect<C> for Catch {
+    fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<C>> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        Box::pin(async { Err(Error::new(ErrorKind::Driver, "the connect was prepared, not opened")) })
     }
 }
 
@@ -131,21 +184,21 @@ impl<D: Driver> Clone for Wrapper<D> {
         Self {
             driver: Arc::clone(&self.driver),
             chain: Arc::clone(&self.chain),
-            codes: Arc::clone(&self.codes),
+            reporter: Arc::clone(&self.reporter),
         }
     }
 }
 
 impl<D: Driver> fmt::Debug for Wrapper<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wrapper").field("plugins", &self.codes).finish_non_exhaustive()
+        f.debug_struct("Wrapper").field("plugins", self.reporter.plugins()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, ErrorKind, MockDriver, Password, Role, plugin_fn};
+    use crate::{Event, MockDriver, Outcome, Password, Role, plugin_fn};
 
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts").block_on(future)
@@ -172,6 +225,71 @@ mod tests {
 
         assert!(connection.is_ok());
         assert_eq!(driver.passwords(), [Some("pw".to_owned()), Some("pw".to_owned())]);
+    }
+
+    #[test]
+    fn prepared_request_has_the_plugins_password_and_opens_nothing() {
+        let driver = MockDriver::new();
+        let password = plugin_fn("password", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+            next.run(request.with_password(Password::new("pw")))
+        });
+        let wrapper = Wrapper::new(driver.clone(), vec![Arc::new(password)]);
+
+        let request = run(wrapper.prepare(ConnectRequest::new("a.example", 1, "jane"))).expect("is prepared");
+
+        assert_eq!(request.password().map(Password::as_secret), Some("pw"));
+        assert!(driver.requests().is_empty());
+    }
+
+    #[test]
+    fn end_of_every_connect_is_told_also_where_time_runs_out_or_the_caller_leaves() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        let hangs = plugin_fn("hangs", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+            Box::pin(async move {
+                match request.port() {
+                    1 => std::future::pending().await,
+                    _ => next.run(request).await,
+                }
+            })
+        });
+        let driver = MockDriver::new();
+        let wrapper = Wrapper::new(driver.clone(), vec![Arc::new(hangs)]).with_events(Events::none().with(
+            move |event| {
+                let Event::ConnectFinished(finished) = event else { return };
+                let outcome = match &finished.outcome {
+                    Outcome::Abandoned => "abandoned".to_owned(),
+                    Outcome::Connected => "connected".to_owned(),
+                    Outcome::Failed(error) => format!("{:?}", error.kind()),
+                };
+                ear.lock().expect("no callback panics").push((
+                    finished.port,
+                    outcome,
+                    finished.plugins.to_string(),
+                ));
+            },
+        ));
+        driver.fail(Error::new(ErrorKind::Login, "no"));
+
+        run(async {
+            let request = |port| ConnectRequest::new("a.example", port, "jane");
+            assert!(wrapper.connect(request(2)).await.is_err());
+            assert!(wrapper.connect(request(2)).await.is_ok());
+            let soon = tokio::time::Instant::now() + std::time::Duration::from_millis(5);
+            let error = wrapper.connect(request(1).begin(soon)).await.expect_err("hangs");
+            assert!(error.to_string().contains("still waiting for a plugin"), "{error}");
+            let mut given_up = Box::pin(wrapper.connect(request(1)));
+            assert!(futures_poll(given_up.as_mut()));
+        });
+
+        let expected = [(2, "Login"), (2, "connected"), (1, "Timeout"), (1, "abandoned")];
+        let expected = expected.map(|(port, outcome)| (port, outcome.to_owned(), "hangs".to_owned()));
+        assert_eq!(*heard.lock().expect("no callback panics"), expected);
+    }
+
+    /// Polls once; whether it is pending.
+    fn futures_poll<F: Future + ?Sized>(future: std::pin::Pin<&mut F>) -> bool {
+        future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending()
     }
 
     #[test]

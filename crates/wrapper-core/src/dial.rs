@@ -62,6 +62,19 @@ impl Dialer {
         Err(failures.into_error("addresses").unwrap_or_else(|| no_address(request)))
     }
 
+    /// The addresses that a driver has to be told, where by itself it would dial the name on the certificate and find others.
+    ///
+    /// # Errors
+    ///
+    /// A resolve error if the host has none.
+    pub async fn addresses_to_tell(&self, request: &ConnectRequest) -> Result<Vec<IpAddr>> {
+        let finds_them = request.addresses().is_empty() && self.resolver.is_system();
+        if finds_them && request.tls_name() == request.host() {
+            return Ok(Vec::new());
+        }
+        self.addresses(request).await
+    }
+
     async fn addresses(&self, request: &ConnectRequest) -> Result<Vec<IpAddr>> {
         if !request.addresses().is_empty() {
             return Ok(request.addresses().to_vec());

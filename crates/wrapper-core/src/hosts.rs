@@ -1,6 +1,6 @@
 //! The configured hosts, one after the other: the part of a connector that is the same for every driver.
 
-use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use host_pattern::{Endpoint, EndpointKind, InstancePattern};
 use tokio::time::{Instant, timeout_at};
@@ -90,15 +90,37 @@ impl<D: Driver> Hosts<D> {
             let share = (deadline.saturating_duration_since(now) / hosts_left).max(LEAST_SHARE);
             let until = deadline.min(now + share);
             let request = (*request).clone().begin(until);
-            // Pinned here, so that what it was doing is still there to be told when the time is over.
-            let mut connect = pin!(self.wrapper.connect(request.clone()));
-            match timeout_at(until, &mut connect).await {
-                Ok(Ok(connected)) => return Ok(connected),
-                Ok(Err(error)) => failures.add(place(&request), error),
-                Err(_) => failures.add(place(&request), timed_out(&request, until.duration_since(now))),
+            let place = place(&request);
+            match self.wrapper.connect(request).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => failures.add(place, error),
             }
         }
         Err(failures.into_error("hosts").unwrap_or_else(|| configuration("no host is configured".to_owned())))
+    }
+
+    /// What the plugins make of the one configured host, for a program that connects by itself.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error where several hosts are configured; what a plugin returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn prepare(&self) -> Result<ConnectRequest> {
+        let [request] = &self.plan.requests[..] else {
+            return Err(configuration(
+                "several hosts are configured, and a driver's configuration holds one password for all of them, as a token is for one: configure one host"
+                    .to_owned(),
+            ));
+        };
+        let start = Instant::now();
+        let request = request.clone().begin(start + self.plan.timeout);
+        match timeout_at(start + self.plan.timeout, self.wrapper.prepare(request.clone())).await {
+            Ok(prepared) => prepared,
+            Err(_) => Err(timed_out(&request, self.plan.timeout)),
+        }
     }
 
     /// The same for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the first configured host.

@@ -50,8 +50,19 @@ pub struct Progress(Arc<Mutex<Node>>);
 struct Node {
     own: Position,
     forks: Vec<Weak<Mutex<Node>>>,
+    /// Where the fork was that ended last, unless something began here since.
+    ended: Option<Position>,
     /// Keeps the way from the root to the newest fork alive when nobody else holds what lies between.
-    _parent: Option<Progress>,
+    parent: Option<Progress>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(parent) = &self.parent {
+            let ended = self.ended.take().unwrap_or_else(|| std::mem::take(&mut self.own));
+            parent.lock().ended = Some(ended);
+        }
+    }
 }
 
 /// Says where an attempt is.
@@ -71,7 +82,7 @@ impl Progress {
     }
 
     fn fork_with(&self, own: Position) -> Self {
-        let node = Node { own, _parent: Some(self.clone()), ..Node::default() };
+        let node = Node { own, forks: Vec::new(), ended: None, parent: Some(self.clone()) };
         let fork = Self(Arc::new(Mutex::new(node)));
         let mut node = self.lock();
         node.forks.retain(|fork| fork.strong_count() > 0);
@@ -93,7 +104,9 @@ impl Progress {
 
     /// Notes that a phase begins; the address stays.
     pub fn enter(&self, phase: Phase) {
-        self.lock().own.phase = phase;
+        let mut node = self.lock();
+        node.own.phase = phase;
+        node.ended = None;
     }
 
     /// Notes that an address is dialled.
@@ -110,6 +123,16 @@ impl Progress {
     /// The address that was dialled last.
     pub fn address(&self) -> Option<SocketAddr> {
         self.position().address
+    }
+
+    /// Where it ended: what the newest living fork tells, else the one that ended last, else this note.
+    pub(crate) fn end(&self) -> Position {
+        let ended = {
+            let node = self.lock();
+            let is_alive = node.forks.iter().any(|fork| fork.strong_count() > 0);
+            node.ended.clone().filter(|_| !is_alive)
+        };
+        ended.unwrap_or_else(|| self.position())
     }
 
     /// What the newest fork tells that is alive, with the host that the nearest note above it names.
@@ -156,6 +179,10 @@ mod tests {
 
         drop(first);
         assert_eq!((root.phase(), root.address()), (Phase::Open, None));
+        assert_eq!(root.end().phase, Phase::Tls, "the one that ended last");
+
+        root.enter(Phase::Plugins);
+        assert_eq!(root.end().phase, Phase::Plugins);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Error, ErrorKind, Parameter, Parameters, Plugin, Result, Settings, WRAPPER_PARAMETERS, text::nearest,
+    Error, ErrorKind, Events, Parameter, Parameters, Plugin, Result, Settings, WRAPPER_PARAMETERS,
+    text::nearest,
 };
 
 /// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not yet.
@@ -64,16 +65,29 @@ pub trait Factory<C>: Send + Sync {
 }
 
 /// Tells a factory what the connector is built for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BuildContext<'a> {
     settings: &'a Settings,
     hosts: usize,
+    events: Events,
 }
 
 impl<'a> BuildContext<'a> {
     /// A context for settings and a number of configured hosts.
     pub fn new(settings: &'a Settings, hosts: usize) -> Self {
-        Self { settings, hosts }
+        Self { settings, hosts, events: Events::none() }
+    }
+
+    /// The same, with listeners.
+    #[must_use]
+    pub fn with_events(mut self, events: Events) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Who listens to what happens; a plugin keeps a clone to tell them.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The parameters, checked.
@@ -144,6 +158,20 @@ impl<C> Registry<C> {
     /// A configuration error for a code that is unknown or stands twice, a value that does not fit, a parameter of a
     /// plugin that is not enabled, and what a factory returns.
     pub fn build(&self, given: &Parameters, hosts: usize) -> Result<(Plugins<C>, Settings)> {
+        self.build_with_events(given, hosts, &Events::none())
+    }
+
+    /// The same, with listeners for the plugins to tell.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_with_events(
+        &self,
+        given: &Parameters,
+        hosts: usize,
+        events: &Events,
+    ) -> Result<(Plugins<C>, Settings)> {
         let wrapper = Settings::read(given, WRAPPER_PARAMETERS)?;
         let mut chosen: Vec<&Arc<dyn Factory<C>>> = Vec::new();
         for code in wrapper.list("plugins") {
@@ -159,7 +187,7 @@ impl<C> Registry<C> {
         }
         let declared = chosen.iter().flat_map(|factory| factory.parameters());
         let settings = Settings::read(given, WRAPPER_PARAMETERS.iter().chain(declared))?;
-        let context = BuildContext::new(&settings, hosts);
+        let context = BuildContext::new(&settings, hosts).with_events(events.clone());
         let plugins = chosen.iter().map(|factory| factory.build(&context)).collect::<Result<_>>()?;
         Ok((plugins, settings))
     }

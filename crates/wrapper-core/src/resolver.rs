@@ -12,6 +12,11 @@ pub trait Resolver: Debug + Send + Sync + 'static {
     ///
     /// The reason why there is none; an empty list is taken as "no address".
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
+
+    /// Whether it finds what every program of the machine finds, so that a driver may as well ask by itself.
+    fn is_system(&self) -> bool {
+        false
+    }
 }
 
 /// Asks the operating system (`getaddrinfo`, on tokio's blocking pool).
@@ -30,11 +35,19 @@ impl Resolver for SystemResolver {
             Ok(addresses)
         })
     }
+
+    fn is_system(&self) -> bool {
+        true
+    }
 }
 
 impl<R: Resolver + ?Sized> Resolver for Arc<R> {
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         (**self).resolve(host)
+    }
+
+    fn is_system(&self) -> bool {
+        (**self).is_system()
     }
 }
 

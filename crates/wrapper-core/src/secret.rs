@@ -1,6 +1,6 @@
 //! Passwords that know over what they may be sent.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -14,6 +14,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct Password {
     text: Arc<Zeroizing<String>>,
     verified_tls_only: bool,
+    good_until: Option<SystemTime>,
 }
 
 /// Says how the bytes of a login travel.
@@ -28,12 +29,24 @@ pub enum Transport {
 impl Password {
     /// A password that is sent however the driver is configured.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: Arc::new(Zeroizing::new(text.into())), verified_tls_only: false }
+        Self { text: Arc::new(Zeroizing::new(text.into())), verified_tls_only: false, good_until: None }
     }
 
     /// A password that only goes over verified TLS: a token is one.
     pub fn verified_tls_only(text: impl Into<String>) -> Self {
         Self { verified_tls_only: true, ..Self::new(text) }
+    }
+
+    /// Says when it ends.
+    #[must_use]
+    pub fn with_good_until(mut self, end: SystemTime) -> Self {
+        self.good_until = Some(end);
+        self
+    }
+
+    /// When it ends, where it does.
+    pub fn good_until(&self) -> Option<SystemTime> {
+        self.good_until
     }
 
     /// Whether it only goes over verified TLS.

@@ -133,7 +133,9 @@ impl IamPlugin {
     }
 
     fn request(&self, request: &ConnectRequest, target: &TokenTarget, token: &TokenLease) -> ConnectRequest {
-        let request = request.clone().with_password(Password::verified_tls_only(token.value().expose()));
+        let token = token.value();
+        let password = Password::verified_tls_only(token.expose()).with_good_until(token.expires_at());
+        let request = request.clone().with_password(password);
         match request.server_name() {
             Some(_) => request,
             None => request.with_server_name(ServerName::from_code(target.host())),

@@ -2,17 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
-use mysql_async::{Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
+use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
 use wrapper_core::{
-    ConnectRequest, Dialer, Error, ErrorKind, Hosts, Needs, Parameters, Plugin, Registry, Resolver, Result,
-    SystemResolver, Transport, Value, Wrapper, needs,
+    ConnectRequest, Dialer, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters, Plugin, Registry,
+    Resolver, Result, SystemResolver, Transport, Trust, Value, Wrapper, needs,
 };
 
 use crate::{
     Connector,
-    driver::MysqlDriver,
-    source::{read_map, read_url},
-    tls::{Switches, Tls},
+    driver::{MysqlDriver, without_questions},
+    source::{KEEPALIVE_IDLE, read_map, read_url},
+    tls::{Given, Plan, Switches, Tls, rooted},
 };
 
 /// Builds a [`Connector`].
@@ -24,8 +24,10 @@ pub struct ConnectorBuilder {
     parameters: Vec<(String, Value)>,
     plugins: Vec<Arc<dyn Plugin<Conn>>>,
     resolver: Arc<dyn Resolver>,
+    events: Events,
     pem: Vec<String>,
     tls: Option<SslOpts>,
+    identity: Option<ClientIdentity>,
 }
 
 enum Source {
@@ -42,8 +44,10 @@ impl ConnectorBuilder {
             parameters: Vec::new(),
             plugins: Vec::new(),
             resolver: Arc::new(SystemResolver),
+            events: Events::none(),
             pem: Vec::new(),
             tls: None,
+            identity: None,
         }
     }
 
@@ -97,6 +101,15 @@ impl ConnectorBuilder {
         self
     }
 
+    /// Tells the callback what happens: how each connect ends, and more as the plugins know it.
+    ///
+    /// It runs where the event happens, so it should be short; one that panics disturbs nothing. Several callbacks are all told.
+    #[must_use]
+    pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = self.events.with(callback);
+        self
+    }
+
     /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
@@ -104,11 +117,22 @@ impl ConnectorBuilder {
         self
     }
 
+    /// Shows the server a certificate of the client's own, where it asks for one, in place of `sslcert` and `sslkey`.
+    ///
+    /// The driver's type holds a PKCS#12 archive with the feature `native-tls`, and PEM with `rustls`. Its `Debug` prints the
+    /// key: log it nowhere.
+    #[must_use]
+    pub fn client_identity(mut self, identity: ClientIdentity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
     /// Uses these TLS options of the driver, with whatever they verify or do not.
     ///
     /// # Security
     ///
-    /// Tokens go to any server that these options accept. Roots, `sslrootcert` and `sslmode` do not count then.
+    /// Tokens go to any server that these options accept. Roots, `sslrootcert`, client certificates and `sslmode` do not count
+    /// then, and no file is read anew. For a certificate of your own there is [`client_identity`](Self::client_identity).
     #[must_use]
     pub fn danger_ssl_opts(mut self, opts: SslOpts) -> Self {
         self.tls = Some(opts);
@@ -137,7 +161,7 @@ impl ConnectorBuilder {
             Source::Url(url) => read_url(&url, &self.registry, &mut given)?,
         };
         let request = request(&opts)?;
-        let (named, settings) = self.registry.build(&given, 1)?;
+        let (named, settings) = self.registry.build_with_events(&given, 1, &self.events)?;
         let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
         let needs = needs(&chain);
         check_needs(&opts, needs)?;
@@ -145,15 +169,20 @@ impl ConnectorBuilder {
 
         let mut tls = match self.tls {
             Some(tls) => Tls::danger(tls),
-            None => Tls::set_up(&opts, &switches, &settings, &self.pem, needs)?,
+            None => {
+                let given = Given { pem: &self.pem, identity: self.identity.as_ref() };
+                Tls::set_up(&opts, &switches, &settings, given, needs)?
+            }
         };
         if opts.socket().is_some() {
             // The driver does no TLS over a socket.
             tls.transport = Transport::Unverified;
         }
-        let base = base(&opts, &tls, needs)?;
-        let driver = MysqlDriver::new(base, tls.roots, tls.transport, Dialer::new(self.resolver, false));
-        let hosts = Hosts::new(Wrapper::new(driver, chain), vec![request], false, &settings)?;
+        let transport = tls.transport;
+        let base = trust(base(&opts, transport, needs)?, tls)?;
+        let driver = MysqlDriver::new(base, transport, Dialer::new(self.resolver, false));
+        let wrapper = Wrapper::new(driver, chain).with_events(self.events);
+        let hosts = Hosts::new(wrapper, vec![request], false, &settings)?;
         Ok(Connector::new(hosts))
     }
 }
@@ -198,16 +227,27 @@ fn check_needs(opts: &Opts, needs: Needs) -> Result<()> {
     Ok(())
 }
 
-/// The options for all connections, without a password where a plugin gives one.
-fn base(opts: &Opts, tls: &Tls, needs: Needs) -> Result<Opts> {
+/// The options with TLS in them, made anew when the roots have changed.
+fn trust(base: Opts, tls: Tls) -> Result<Trust<Opts>> {
+    let base = without_questions(base);
+    let with = |base: &Opts, ssl| Opts::from(OptsBuilder::from_opts(base.clone()).ssl_opts(ssl));
+    match tls.plan {
+        Plan::Given(ssl) => Ok(Trust::fixed(tls.roots, with(&base, Some(ssl)))),
+        Plan::Off => Ok(Trust::fixed(tls.roots, with(&base, None))),
+        Plan::Rooted(ssl) => Trust::new(tls.roots, move |roots| Ok(with(&base, Some(rooted(&ssl, roots)?)))),
+    }
+}
+
+/// The options for all connections, without TLS and without a password where a plugin gives one.
+fn base(opts: &Opts, transport: Transport, needs: Needs) -> Result<Opts> {
     let cleartext = needs.cleartext_password || opts.enable_cleartext_plugin();
-    if cleartext && tls.transport < Transport::VerifiedTls {
+    if cleartext && transport < Transport::VerifiedTls {
         return Err(configuration(
             "`enable_cleartext_plugin` sends the password as it is, which needs verified tls: add sslmode=verify-full",
         ));
     }
     let mut builder = OptsBuilder::from_opts(opts.clone())
-        .ssl_opts(tls.opts.clone())
+        .tcp_keepalive(opts.tcp_keepalive().or(Some(KEEPALIVE_IDLE)))
         .enable_cleartext_plugin(cleartext)
         // Else the driver moves to a local socket that the remote server names, where there is no TLS.
         .prefer_socket(false);

@@ -3,7 +3,7 @@
 use mysql_async::{Conn, Opts};
 use wrapper_core::{Connected, Hosts, Registry, Result, Value};
 
-use crate::{ConnectorBuilder, driver::MysqlDriver};
+use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver};
 
 /// Opens MySQL and MariaDB connections through a chain of plugins; clones share everything.
 ///
@@ -91,6 +91,16 @@ impl Connector {
     /// A configuration error if no pattern is known or the instance's name does not fit into it.
     pub fn instance(&self, id: &str) -> Result<Self> {
         self.hosts.instance(id).map(Self::new)
+    }
+
+    /// The driver's own configuration, with verified TLS and a fresh token, for a program that connects by itself.
+    ///
+    /// # Errors
+    ///
+    /// What kept a plugin from giving a token.
+    pub async fn driver_config(&self) -> Result<DriverConfig> {
+        let request = self.hosts.prepare().await?;
+        self.hosts.driver().driver_config(&request).await
     }
 
     /// The configured host and port.

@@ -1,12 +1,16 @@
 //! The driver's end of the chain.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use mysql_async::{Conn, Opts, OptsBuilder};
-use wrapper_core::{BoxFuture, ConnectRequest, Dialer, Driver, Phase, Result, Roots, Transport};
+use wrapper_core::{BoxFuture, ConnectRequest, Dialer, Driver, Password, Phase, Result, Transport, Trust};
 
 use crate::{
-    error::{connect_error, panicked},
+    DriverConfig,
+    error::{connect_error, is_unknown_issuer, panicked},
     opening,
     source::DEFAULT_PORT,
 };
@@ -20,21 +24,41 @@ const WAIT_TIMEOUT: usize = 28_800;
 /// Opens MySQL connections for options without a host.
 pub struct MysqlDriver {
     /// Built once: clones share the TLS connector in it, which takes tens of milliseconds to build.
-    base: Opts,
-    roots: Roots,
+    base: Trust<Opts>,
     transport: Transport,
     dialer: Dialer,
 }
 
 impl MysqlDriver {
-    pub(crate) fn new(base: Opts, roots: Roots, transport: Transport, dialer: Dialer) -> Self {
-        let base = without_questions(base);
-        Self { base, roots, transport, dialer }
+    pub(crate) fn new(base: Trust<Opts>, transport: Transport, dialer: Dialer) -> Self {
+        Self { base, transport, dialer }
     }
 
     async fn connect_host(&self, request: &ConnectRequest) -> Result<Conn> {
+        if self.base.current().made.socket().is_some() {
+            return self.open(request, &[]).await;
+        }
+        let open = |address: SocketAddr| -> BoxFuture<'_, Result<Conn>> {
+            Box::pin(async move { self.open(request, &[address.ip()]).await })
+        };
+        self.dialer.dial(request, open).await
+    }
+
+    /// The options for a program that connects by itself.
+    pub(crate) async fn driver_config(&self, request: &ConnectRequest) -> Result<DriverConfig> {
+        let base = &self.base.current().made;
+        let addresses = match base.socket() {
+            Some(_) => Vec::new(),
+            None => self.dialer.addresses_to_tell(request).await?,
+        };
+        let good_until = request.password().and_then(Password::good_until);
+        Ok(DriverConfig::new(self.opts(base, request, &addresses)?, good_until))
+    }
+
+    /// The options for one connect to one of these addresses; none: the driver resolves the host.
+    fn opts(&self, base: &Opts, request: &ConnectRequest, addresses: &[IpAddr]) -> Result<Opts> {
         // The driver verifies the certificate against the host and dials the address.
-        let mut builder = OptsBuilder::from_opts(self.base.clone())
+        let mut builder = OptsBuilder::from_opts(base.clone())
             .ip_or_hostname(request.tls_name())
             .tcp_port(request.port())
             .user(Some(request.user()));
@@ -47,28 +71,36 @@ impl MysqlDriver {
             // A configured password is not this user's.
             builder = builder.pass(None::<String>);
         }
-        if self.base.socket().is_some() {
-            return self.open(builder, request).await;
+        if !addresses.is_empty() {
+            builder = builder.resolved_ips(Some(addresses));
         }
-        let open = |address: SocketAddr| -> BoxFuture<'_, Result<Conn>> {
-            let builder = builder.clone().resolved_ips(Some([address.ip()]));
-            Box::pin(self.open(builder, request))
-        };
-        self.dialer.dial(request, open).await
+        Ok(builder.into())
     }
 
-    async fn open(&self, builder: OptsBuilder, request: &ConnectRequest) -> Result<Conn> {
-        request.progress().enter(Phase::Open);
-        match opening::open(builder.into()).await {
-            Some(Ok(connection)) => Ok(connection),
-            Some(Err(error)) => Err(connect_error(error, request, &self.roots)),
-            None => Err(panicked(request)),
+    async fn open(&self, request: &ConnectRequest, addresses: &[IpAddr]) -> Result<Conn> {
+        let mut trusted = self.base.current();
+        loop {
+            request.progress().enter(Phase::Open);
+            let opts = self.opts(&trusted.made, request, addresses)?;
+            let error = match opening::open(opts).await {
+                Some(Ok(connection)) => return Ok(connection),
+                Some(Err(error)) => error,
+                None => return Err(panicked(request)),
+            };
+            // Nothing was sent to a server whose issuer is unknown; its authority may have been replaced meanwhile.
+            match is_unknown_issuer(&error) {
+                true => match self.base.renewed(&trusted).await {
+                    Some(newer) => trusted = newer,
+                    None => return Err(connect_error(error, request, &trusted.roots)),
+                },
+                false => return Err(connect_error(error, request, &trusted.roots)),
+            }
         }
     }
 }
 
 /// Answers what the driver would ask a server for after each login, where the options do not: a round trip less.
-fn without_questions(base: Opts) -> Opts {
+pub(crate) fn without_questions(base: Opts) -> Opts {
     let packet = base.max_allowed_packet().unwrap_or(MAX_ALLOWED_PACKET);
     let idle = base.wait_timeout().unwrap_or(WAIT_TIMEOUT);
     OptsBuilder::from_opts(base).max_allowed_packet(Some(packet)).wait_timeout(Some(idle)).into()
@@ -91,7 +123,7 @@ impl fmt::Debug for MysqlDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MysqlDriver")
             .field("transport", &self.transport)
-            .field("roots", &self.roots.to_string())
+            .field("roots", &self.base.current().roots.to_string())
             .finish_non_exhaustive()
     }
 }

@@ -11,6 +11,19 @@ use wrapper_core::{
 
 use crate::login::{classify, remedy};
 
+/// Whether no trusted root stands behind the server's certificate.
+pub(crate) fn is_unknown_issuer(error: &MysqlError) -> bool {
+    let failure = match error {
+        MysqlError::Io(IoError::Tls(error)) => TlsFailure::from_text(&format!("{error} {error:?}")),
+        #[cfg(feature = "rustls")]
+        MysqlError::Io(IoError::Io(error)) if is_of_rustls(error) => {
+            TlsFailure::from_text(&error.to_string())
+        }
+        _ => return false,
+    };
+    failure == TlsFailure::UnknownIssuer
+}
+
 /// Turns an error of the driver's connect into ours.
 ///
 /// Where the driver's error holds what the server said, only text made safe is kept: a server may repeat the password.

@@ -3,6 +3,7 @@
 mod builder;
 mod connector;
 mod driver;
+mod driver_config;
 mod error;
 mod login;
 mod opening;
@@ -14,5 +15,6 @@ mod tls;
 pub use builder::ConnectorBuilder;
 pub use connector::Connector;
 pub use driver::MysqlDriver;
+pub use driver_config::DriverConfig;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 pub use pool::{MysqlManager, Recycling};

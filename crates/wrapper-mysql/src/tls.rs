@@ -1,7 +1,10 @@
 //! What a connection does about TLS.
 
-use mysql_async::{Opts, SslOpts};
-use wrapper_core::{Error, ErrorKind, Needs, Result, Roots, Settings, TlsMode, Transport, Value, read_roots};
+use mysql_async::{ClientIdentity, Opts, SslOpts};
+use wrapper_core::{
+    ClientCertificate, Error, ErrorKind, Needs, Result, Roots, Settings, TlsMode, Transport, Value,
+    read_roots,
+};
 
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
 #[path = "tls/native.rs"]
@@ -70,23 +73,32 @@ impl Switches {
 
 /// TLS as it is set up for all connections of a connector.
 pub(crate) struct Tls {
-    /// For the driver; `None` is no TLS.
-    pub(crate) opts: Option<SslOpts>,
+    pub(crate) plan: Plan,
     pub(crate) roots: Roots,
     pub(crate) transport: Transport,
+}
+
+/// What the driver is told.
+pub(crate) enum Plan {
+    /// What the program made, as it is.
+    Given(SslOpts),
+    /// No TLS.
+    Off,
+    /// These options, with whatever roots count at the time.
+    Rooted(SslOpts),
 }
 
 impl Tls {
     /// Takes what the program made, with whatever it verifies or does not.
     pub(crate) fn danger(opts: SslOpts) -> Self {
-        Self { opts: Some(opts), roots: Roots::system(), transport: Transport::VerifiedTls }
+        Self { plan: Plan::Given(opts), roots: Roots::system(), transport: Transport::VerifiedTls }
     }
 
     pub(crate) fn set_up(
         opts: &Opts,
         switches: &Switches,
         settings: &Settings,
-        pem: &[String],
+        given: Given<'_>,
         needs: Needs,
     ) -> Result<Self> {
         let mode = TlsMode::read(settings, needs)?;
@@ -115,32 +127,48 @@ impl Tls {
             }
             None => needs.verified_tls || switches.require_ssl == Some(true),
         };
-        let roots = trusted(own, switches, settings, pem)?;
         if !is_wanted {
-            if settings.text("sslrootcert").is_some() || !pem.is_empty() {
+            // Where `disable` is said, files of roots that lie about are as little looked at as by libpq.
+            if mode.is_none() && (settings.text("sslrootcert").is_some() || !given.pem.is_empty()) {
                 return Err(configuration(
                     "roots are given, but no tls is asked for: add sslmode=verify-full",
                 ));
             }
-            return Ok(Self { opts: None, roots, transport: Transport::Unverified });
+            return Ok(Self { plan: Plan::Off, roots: Roots::system(), transport: Transport::Unverified });
         }
-        stack::check(&roots)?;
-        let mut certificates = own.map(|own| own.root_certs().to_vec()).unwrap_or_default();
-        if roots.uses_system() {
-            certificates.extend(stack::platform_roots().into_iter().map(Into::into));
-        }
-        certificates.extend(roots.bundles().iter().map(|bundle| bundle.pem().as_bytes().to_vec().into()));
+        let roots = trusted(own, switches, settings, given.pem)?;
+        let identity = match (given.identity, ClientCertificate::read(settings)?) {
+            (Some(identity), _) => Some(identity.clone()),
+            (None, Some(certificate)) => Some(stack::identity(&certificate)?),
+            (None, None) => own.and_then(SslOpts::client_identity).cloned(),
+        };
         let opts = SslOpts::default()
-            .with_root_certs(certificates)
-            .with_disable_built_in_roots(!(roots.uses_system() && stack::HAS_PLATFORM_ROOTS))
+            .with_root_certs(own.map(|own| own.root_certs().to_vec()).unwrap_or_default())
             .with_danger_accept_invalid_certs(switches.verify_ca == Some(false))
             .with_danger_skip_domain_validation(switches.verify_identity == Some(false))
             .with_danger_tls_hostname_override(overridden.map(str::to_owned))
-            .with_client_identity(own.and_then(SslOpts::client_identity).cloned());
+            .with_client_identity(identity);
         let is_verified = switches.weak().is_none() && overridden.is_none();
         let transport = if is_verified { Transport::VerifiedTls } else { Transport::Unverified };
-        Ok(Self { opts: Some(opts), roots, transport })
+        Ok(Self { plan: Plan::Rooted(opts), roots, transport })
     }
+}
+
+/// What of TLS is set in code.
+pub(crate) struct Given<'a> {
+    pub(crate) pem: &'a [String],
+    pub(crate) identity: Option<&'a ClientIdentity>,
+}
+
+/// Adds roots, checked, to the driver's options.
+pub(crate) fn rooted(opts: &SslOpts, roots: &Roots) -> Result<SslOpts> {
+    let mut certificates = opts.root_certs().to_vec();
+    if roots.uses_system() {
+        certificates.extend(stack::platform_roots().into_iter().map(Into::into));
+    }
+    certificates.extend(stack::certificates(roots)?.into_iter().map(Into::into));
+    let uses_built_in = roots.uses_system() && stack::HAS_PLATFORM_ROOTS;
+    Ok(opts.clone().with_root_certs(certificates).with_disable_built_in_roots(!uses_built_in))
 }
 
 /// Collects the roots of `sslrootcert` and of the builder; those in the driver's options stay with the driver.

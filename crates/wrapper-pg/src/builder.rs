@@ -7,15 +7,18 @@ use tokio_postgres::{
     config::{ChannelBinding, LoadBalanceHosts, SslMode, SslNegotiation},
 };
 use wrapper_core::{
-    ConnectRequest, Dialer, Error, ErrorKind, Hosts, Needs, Parameters, Plugin, Registry, Resolver, Result,
-    Settings, SystemResolver, TlsMode, Value, Wrapper, needs, read_roots,
+    ClientCertificate, ConnectRequest, Dialer, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters,
+    Plugin, Registry, Resolver, Result, Settings, SystemResolver, TlsMode, Value, Wrapper, needs, read_roots,
 };
+use zeroize::Zeroizing;
 
 use crate::{
     Connector, Tls, TlsStack,
     config::{Target, base, targets},
     driver::{PgConnection, PgDriver},
+    keepalive,
     source::{read_map, read_string},
+    tls::TlsPlan,
 };
 
 /// Builds a [`Connector`].
@@ -27,15 +30,30 @@ pub struct ConnectorBuilder {
     parameters: Vec<(String, Value)>,
     plugins: Vec<Arc<dyn Plugin<PgConnection>>>,
     resolver: Arc<dyn Resolver>,
+    events: Events,
     pem: Vec<String>,
     tls: Option<Tls>,
     stack: TlsStack,
+    certificate: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
+    #[cfg(feature = "rustls")]
+    provider: Option<Arc<rustls::crypto::CryptoProvider>>,
 }
 
 enum Source {
     Config(Box<Config>),
     Map(Vec<(String, Value)>),
     Text(String),
+}
+
+impl Source {
+    /// The options about keepalives that it names.
+    fn keepalives(&self) -> Vec<String> {
+        match self {
+            Source::Config(_) => Vec::new(),
+            Source::Map(pairs) => pairs.iter().map(|(name, _)| name.clone()).collect(),
+            Source::Text(text) => keepalive::named_in(text),
+        }
+    }
 }
 
 impl ConnectorBuilder {
@@ -46,9 +64,13 @@ impl ConnectorBuilder {
             parameters: Vec::new(),
             plugins: Vec::new(),
             resolver: Arc::new(SystemResolver),
+            events: Events::none(),
             pem: Vec::new(),
             tls: None,
             stack: TlsStack::default(),
+            certificate: None,
+            #[cfg(feature = "rustls")]
+            provider: None,
         }
     }
 
@@ -102,6 +124,15 @@ impl ConnectorBuilder {
         self
     }
 
+    /// Tells the callback what happens: how each connect ends, and more as the plugins know it.
+    ///
+    /// It runs where the event happens, so it should be short; one that panics disturbs nothing. Several callbacks are all told.
+    #[must_use]
+    pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = self.events.with(callback);
+        self
+    }
+
     /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
@@ -116,11 +147,34 @@ impl ConnectorBuilder {
         self
     }
 
+    /// Takes rustls with this cryptography, in place of aws-lc-rs: a FIPS build, or one that a company prescribes.
+    ///
+    /// Roots, verification and everything else stay as they are.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn rustls_provider(mut self, provider: Arc<rustls::crypto::CryptoProvider>) -> Self {
+        self.stack = TlsStack::Rustls;
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Shows the server a certificate of the client's own, where it asks for one: the chain and its private key, PEM.
+    ///
+    /// The same as `sslcert` and `sslkey`, which name files. The platform's TLS library wants the key in PKCS#8
+    /// (`BEGIN PRIVATE KEY`).
+    #[must_use]
+    pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificate = Some((chain.into(), Zeroizing::new(key.into())));
+        self
+    }
+
     /// Uses a TLS connector made elsewhere, with whatever it verifies or does not.
     ///
     /// # Security
     ///
-    /// Tokens go to any server that this connector accepts. Roots and `sslrootcert` do not count then.
+    /// Tokens go to any server that this connector accepts. Roots, `sslrootcert` and client certificates do not count then,
+    /// and no file is read anew. For a certificate or the cryptography of your own there are
+    /// [`client_certificate`](Self::client_certificate) and `rustls_provider`.
     #[must_use]
     pub fn danger_tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
@@ -140,13 +194,15 @@ impl ConnectorBuilder {
             }
             given.set(&name, value)?;
         }
+        let said = self.source.keepalives();
         let mut config = match self.source {
             Source::Config(config) => *config,
             Source::Map(pairs) => read_map(pairs, &self.registry, &mut given)?,
             Source::Text(text) => read_string(&text, &self.registry, &mut given)?,
         };
+        keepalive::set_up(&mut config, &said);
         let targets = targets(&config)?;
-        let (named, settings) = self.registry.build(&given, targets.len())?;
+        let (named, settings) = self.registry.build_with_events(&given, targets.len(), &self.events)?;
         let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
         let needs = needs(&chain);
         check_user(&config)?;
@@ -155,9 +211,20 @@ impl ConnectorBuilder {
 
         let tls = match self.tls {
             Some(tls) => tls,
+            None if config.get_ssl_mode() == SslMode::Disable => Tls::off(),
             None => {
-                let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
-                Tls::new(self.stack, read_roots(&settings, &self.pem)?, direct)?
+                let certificate = match self.certificate {
+                    Some((chain, key)) => Some(ClientCertificate::new(chain, key.to_vec())?),
+                    None => ClientCertificate::read(&settings)?,
+                };
+                let plan = TlsPlan {
+                    stack: self.stack,
+                    direct: config.get_ssl_negotiation() == SslNegotiation::Direct,
+                    certificate,
+                    #[cfg(feature = "rustls")]
+                    provider: self.provider,
+                };
+                Tls::new(plan, read_roots(&settings, &self.pem)?)?
             }
         };
         let without_password = base(&config, false)?;
@@ -165,7 +232,8 @@ impl ConnectorBuilder {
         let shuffles = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
         let requests = targets.iter().map(|target| request(target, &config)).collect();
         let driver = PgDriver::new(base, without_password, tls, Dialer::new(self.resolver, shuffles));
-        let hosts = Hosts::new(Wrapper::new(driver, chain), requests, shuffles, &settings)?;
+        let wrapper = Wrapper::new(driver, chain).with_events(self.events);
+        let hosts = Hosts::new(wrapper, requests, shuffles, &settings)?;
         Ok(Connector::new(hosts))
     }
 }

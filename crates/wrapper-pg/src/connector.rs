@@ -4,7 +4,7 @@ use tokio_postgres::Config;
 use wrapper_core::{Connected, Hosts, Registry, Result, Value};
 
 use crate::{
-    ConnectorBuilder, Tls,
+    ConnectorBuilder, DriverConfig, Tls,
     driver::{PgConnection, PgDriver},
 };
 
@@ -98,6 +98,16 @@ impl Connector {
     /// A configuration error if no pattern is known or the instance's name does not fit into it.
     pub fn instance(&self, id: &str) -> Result<Self> {
         self.hosts.instance(id).map(Self::new)
+    }
+
+    /// The driver's own configuration, with verified TLS and a fresh token, for a program that connects by itself.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error where several hosts are configured, for a token is for one; what kept a plugin from giving a token.
+    pub async fn driver_config(&self) -> Result<DriverConfig> {
+        let request = self.hosts.prepare().await?;
+        self.hosts.driver().driver_config(&request).await
     }
 
     /// The configured hosts and ports.

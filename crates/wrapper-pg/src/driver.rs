@@ -1,9 +1,14 @@
 //! The driver's end of the chain.
 
 use tokio_postgres::{Client, Config, Connection, Socket, config::SslMode};
-use wrapper_core::{BoxFuture, ConnectRequest, Dialer, Driver, Phase, Result, Transport};
+use wrapper_core::{BoxFuture, ConnectRequest, Dialer, Driver, Password, Phase, Result, Transport};
 
-use crate::{TlsStream, config::DEFAULT_PORT, error::connect_error, tls::Tls};
+use crate::{
+    DriverConfig, TlsStream,
+    config::DEFAULT_PORT,
+    error::connect_error,
+    tls::{Stranger, Tls},
+};
 
 /// What a connect gives: the driver's own pair.
 pub type PgConnection = (Client, Connection<Socket, TlsStream>);
@@ -35,7 +40,8 @@ impl PgDriver {
         }
     }
 
-    async fn connect_host(&self, request: &ConnectRequest) -> Result<PgConnection> {
+    /// The configuration for one connect, without a host.
+    fn config(&self, request: &ConnectRequest) -> Result<Config> {
         let mut config = match request.is_configured_user() {
             true => self.base.clone(),
             false => self.without_password.clone(),
@@ -47,6 +53,28 @@ impl PgDriver {
         if let Some(password) = request.password() {
             config.password(password.expose_for(self.transport())?);
         }
+        Ok(config)
+    }
+
+    /// The configuration for a program that connects by itself.
+    pub(crate) async fn driver_config(&self, request: &ConnectRequest) -> Result<DriverConfig> {
+        let mut config = self.config(request)?;
+        let addresses = match request.host().starts_with('/') {
+            true => Vec::new(),
+            false => self.dialer.addresses_to_tell(request).await?,
+        };
+        if addresses.is_empty() {
+            config.host(request.host());
+        }
+        for address in addresses {
+            config.host(request.tls_name()).hostaddr(address);
+        }
+        let good_until = request.password().and_then(Password::good_until);
+        Ok(DriverConfig::new(config, self.tls.clone(), good_until))
+    }
+
+    async fn connect_host(&self, request: &ConnectRequest) -> Result<PgConnection> {
+        let mut config = self.config(request)?;
         if request.host().starts_with('/') {
             config.host(request.host());
             request.progress().enter(Phase::Dial);
@@ -63,8 +91,14 @@ impl PgDriver {
     }
 
     async fn open(&self, config: Config, request: &ConnectRequest) -> Result<PgConnection> {
-        let connected = config.connect(self.tls.tracked(request.progress())).await;
-        connected.map_err(|error| connect_error(error, request, self.tls.roots()))
+        let stranger = Stranger::default();
+        let mut connected = config.connect(self.tls.tracked(request.progress(), &stranger)).await;
+        // Nothing was sent to a server whose issuer is unknown; its authority may have been replaced meanwhile.
+        if connected.is_err() && self.tls.may_know(&stranger).await {
+            request.progress().enter(Phase::Dial);
+            connected = config.connect(self.tls.tracked(request.progress(), &Stranger::default())).await;
+        }
+        connected.map_err(|error| connect_error(error, request, &self.tls.roots()))
     }
 }
 

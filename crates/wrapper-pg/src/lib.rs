@@ -4,7 +4,9 @@ mod builder;
 mod config;
 mod connector;
 mod driver;
+mod driver_config;
 mod error;
+mod keepalive;
 mod login;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 mod pool;
@@ -14,6 +16,7 @@ mod tls;
 pub use builder::ConnectorBuilder;
 pub use connector::Connector;
 pub use driver::{PgConnection, PgDriver};
+pub use driver_config::DriverConfig;
 #[cfg(feature = "bb8")]
 pub use pool::Bb8Manager;
 #[cfg(feature = "deadpool")]

@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
@@ -12,7 +12,10 @@ use tokio_postgres::{
     Socket,
     tls::{ChannelBinding, MakeTlsConnect, TlsConnect},
 };
-use wrapper_core::{BoxFuture, Error, Phase, Progress, Result, Roots};
+use wrapper_core::{
+    BoxFuture, ClientCertificate, Error, ErrorKind, Phase, Progress, Result, Roots, TlsFailure, Trust,
+    Trusted, explain_tls_failure,
+};
 
 #[cfg(feature = "native-tls")]
 mod native;
@@ -46,84 +49,132 @@ impl Default for TlsStack {
     }
 }
 
+/// What the TLS of a connector is built of, beside the roots.
+#[derive(Clone)]
+pub(crate) struct TlsPlan {
+    pub(crate) stack: TlsStack,
+    /// For `sslnegotiation=direct`, which asks for ALPN.
+    pub(crate) direct: bool,
+    pub(crate) certificate: Option<ClientCertificate>,
+    #[cfg(feature = "rustls")]
+    pub(crate) provider: Option<Arc<rustls::crypto::CryptoProvider>>,
+}
+
 /// Makes TLS connections that verify the server's chain and name.
 ///
-/// It is built once per connector, because building it parses all roots; clones share it. Hand it to the driver for cancel
-/// requests: [`CancelToken::cancel_query`](tokio_postgres::CancelToken::cancel_query).
+/// It is built once per connector, because building it parses all roots; clones share it. Root files are read anew, once a
+/// minute at most, when a server's issuer is unknown. Hand it to the driver for cancel requests:
+/// [`CancelToken::cancel_query`](tokio_postgres::CancelToken::cancel_query).
 #[derive(Clone)]
-pub struct Tls {
-    stack: Stack,
-    roots: Arc<Roots>,
-}
+pub struct Tls(Trust<Stack>);
 
 #[derive(Clone)]
 enum Stack {
     #[cfg(feature = "native-tls")]
     NativeTls(postgres_native_tls::MakeTlsConnector),
+    /// For `sslmode=disable`.
+    Off,
     #[cfg(feature = "rustls")]
     Rustls(tokio_postgres_rustls::MakeRustlsConnect),
 }
 
 impl Tls {
     /// Builds a connector that trusts the given roots.
-    ///
-    /// `direct` prepares for `sslnegotiation=direct`, which asks for ALPN.
-    pub(crate) fn new(stack: TlsStack, roots: Roots, direct: bool) -> Result<Self> {
-        let stack = match stack {
-            #[cfg(feature = "native-tls")]
-            TlsStack::NativeTls => Stack::NativeTls(native::connector(&roots, direct)?),
-            #[cfg(feature = "rustls")]
-            TlsStack::Rustls => Stack::Rustls(rustls_stack::connector(&roots, direct)?),
+    pub(crate) fn new(plan: TlsPlan, roots: Roots) -> Result<Self> {
+        let make = move |roots: &Roots| {
+            Ok(match plan.stack {
+                #[cfg(feature = "native-tls")]
+                TlsStack::NativeTls => Stack::NativeTls(native::connector(roots, &plan)?),
+                #[cfg(feature = "rustls")]
+                TlsStack::Rustls => Stack::Rustls(rustls_stack::connector(roots, &plan)?),
+            })
         };
-        Ok(Self { stack, roots: Arc::new(roots) })
+        Trust::new(roots, make).map(Self)
+    }
+
+    /// Builds nothing, for a connector that was told to do no TLS.
+    pub(crate) fn off() -> Self {
+        Self(Trust::fixed(Roots::system(), Stack::Off))
     }
 
     /// Wraps a connector that was made elsewhere, about which nothing is known.
     #[cfg(feature = "native-tls")]
     pub fn from_native_tls(connector: native_tls::TlsConnector) -> Self {
         let stack = Stack::NativeTls(postgres_native_tls::MakeTlsConnector::new(connector));
-        Self { stack, roots: Arc::new(Roots::system()) }
+        Self(Trust::fixed(Roots::system(), stack))
     }
 
     /// Wraps a rustls configuration that was made elsewhere, about which nothing is known.
     #[cfg(feature = "rustls")]
     pub fn from_rustls(config: rustls::ClientConfig) -> Self {
         let stack = Stack::Rustls(tokio_postgres_rustls::MakeRustlsConnect::new(config));
-        Self { stack, roots: Arc::new(Roots::system()) }
+        Self(Trust::fixed(Roots::system(), stack))
     }
 
-    /// The same, noting on an attempt's progress when handshake and login begin.
-    pub(crate) fn tracked(&self, progress: &Progress) -> Tracked {
-        Tracked { tls: self.clone(), progress: progress.clone() }
+    /// The same, noting on an attempt's progress when handshake and login begin, and which roots knew no issuer.
+    pub(crate) fn tracked(&self, progress: &Progress, stranger: &Stranger) -> Tracked {
+        Tracked { tls: self.clone(), progress: progress.clone(), stranger: stranger.clone() }
     }
 
-    pub(crate) fn roots(&self) -> &Roots {
-        &self.roots
+    /// The roots that count now.
+    pub(crate) fn roots(&self) -> Roots {
+        self.0.current().roots.clone()
     }
 
-    async fn handshake(self, server_name: String, socket: Socket) -> Result<TlsStream> {
-        match &self.stack {
+    /// Whether there are other roots now than those that knew no issuer, so that it is worth another try.
+    pub(crate) async fn may_know(&self, stranger: &Stranger) -> bool {
+        match stranger.0.get() {
+            Some(trusted) => self.0.renewed(trusted).await.is_some(),
+            None => false,
+        }
+    }
+
+    async fn handshake(self, server_name: String, socket: Socket, stranger: Stranger) -> Result<TlsStream> {
+        let trusted = self.0.current();
+        let outcome = match &trusted.made {
             #[cfg(feature = "native-tls")]
-            Stack::NativeTls(connector) => native::handshake(connector, &server_name, socket, &self.roots)
-                .await
-                .map(TlsStream::NativeTls),
+            Stack::NativeTls(connector) => {
+                native::handshake(connector, &server_name, socket).await.map(TlsStream::NativeTls)
+            }
+            Stack::Off => {
+                return Err(Error::new(
+                    ErrorKind::Configuration,
+                    "the connector was built for `sslmode` `disable` and does no TLS",
+                ));
+            }
             #[cfg(feature = "rustls")]
-            Stack::Rustls(connector) => rustls_stack::handshake(connector, &server_name, socket, &self.roots)
+            Stack::Rustls(connector) => rustls_stack::handshake(connector, &server_name, socket)
                 .await
                 .map(|stream| TlsStream::Rustls(Box::new(stream))),
-        }
+        };
+        outcome.map_err(|(failure, source)| {
+            let error = explain_tls_failure(failure, &server_name, &trusted.roots).with_source(source);
+            if failure == TlsFailure::UnknownIssuer {
+                drop(stranger.0.set(trusted));
+            }
+            error
+        })
     }
 }
 
+/// Why a handshake failed.
+type Failed = (TlsFailure, Box<dyn std::error::Error + Send + Sync>);
+
+/// Remembers of one attempt which roots did not know the server's issuer.
+#[derive(Clone, Default)]
+pub(crate) struct Stranger(Arc<OnceLock<Arc<Trusted<Stack>>>>);
+
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stack = match self.stack {
+        let trusted = self.0.current();
+        let stack = match trusted.made {
             #[cfg(feature = "native-tls")]
             Stack::NativeTls(_) => "native-tls",
+            Stack::Off => "off",
             #[cfg(feature = "rustls")]
             Stack::Rustls(_) => "rustls",
         };
-        f.debug_struct("Tls").field("stack", &stack).field("roots", &self.roots.to_string()).finish()
+        f.debug_struct("Tls").field("stack", &stack).field("roots", &trusted.roots.to_string()).finish()
     }
 }
 
@@ -137,6 +188,7 @@ impl MakeTlsConnect<Socket> for Tls {
             tls: self.clone(),
             server_name: server_name.to_owned(),
             progress: Progress::default(),
+            stranger: Stranger::default(),
         })
     }
 }
@@ -145,6 +197,7 @@ impl MakeTlsConnect<Socket> for Tls {
 pub(crate) struct Tracked {
     tls: Tls,
     progress: Progress,
+    stranger: Stranger,
 }
 
 impl MakeTlsConnect<Socket> for Tracked {
@@ -159,6 +212,7 @@ impl MakeTlsConnect<Socket> for Tracked {
             tls: self.tls.clone(),
             server_name: server_name.to_owned(),
             progress: self.progress.clone(),
+            stranger: self.stranger.clone(),
         })
     }
 }
@@ -168,6 +222,7 @@ pub struct Handshake {
     tls: Tls,
     server_name: String,
     progress: Progress,
+    stranger: Stranger,
 }
 
 impl fmt::Debug for Handshake {
@@ -183,7 +238,7 @@ impl TlsConnect<Socket> for Handshake {
 
     fn connect(self, socket: Socket) -> Self::Future {
         Box::pin(async move {
-            let stream = self.tls.handshake(self.server_name, socket).await?;
+            let stream = self.tls.handshake(self.server_name, socket, self.stranger).await?;
             self.progress.enter(Phase::Login);
             Ok(stream)
         })

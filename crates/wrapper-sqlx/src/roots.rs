@@ -10,11 +10,11 @@ use wrapper_core::{Result, Roots};
 pub(crate) fn pem(roots: &Roots) -> Result<Vec<u8>> {
     let mut pem = Vec::new();
     for bundle in roots.bundles() {
-        for certificate in CertificateDer::pem_slice_iter(bundle.pem().as_bytes()) {
+        for certificate in CertificateDer::pem_slice_iter(bundle.pem()) {
             let certificate = certificate.map_err(|error| bundle.bad(error))?;
             RootCertStore::empty().add(certificate).map_err(|error| bundle.bad(error))?;
         }
-        pem.extend_from_slice(bundle.pem().as_bytes());
+        pem.extend_from_slice(bundle.pem());
         pem.push(b'\n');
     }
     Ok(pem)

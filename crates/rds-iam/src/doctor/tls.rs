@@ -105,7 +105,7 @@ pub(super) fn config(store: RootCertStore, seen: Option<&Arc<Seen>>) -> Result<C
 pub(super) fn roots(roots: &Roots) -> RootCertStore {
     let mut store = RootCertStore::empty();
     for bundle in roots.bundles() {
-        let certificates = CertificateDer::pem_slice_iter(bundle.pem().as_bytes());
+        let certificates = CertificateDer::pem_slice_iter(bundle.pem());
         store.add_parsable_certificates(certificates.filter_map(Result::ok));
     }
     if roots.uses_system() {

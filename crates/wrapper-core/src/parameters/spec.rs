@@ -111,7 +111,19 @@ pub const WRAPPER_PARAMETERS: &[Parameter] = &[
         "`system`",
         "The roots to trust: paths of PEM files, which replace the platform's roots, and `system` to keep these; in the map form also PEM text, and `ssl.ca` as another name.",
     )
-    .known_elsewhere_as(&["sslrootcerts", "sslca", "caCert", "sslCert"]),
+    .known_elsewhere_as(&["sslrootcerts", "sslca", "caCert"]),
+    Parameter::new(
+        "sslcert",
+        ParameterKind::Text,
+        "none",
+        "The path of the client's own certificate, PEM, for servers that ask for one; needs `sslkey`.",
+    ),
+    Parameter::new(
+        "sslkey",
+        ParameterKind::Text,
+        "none",
+        "The path of the private key of `sslcert`, PEM and not encrypted; PKCS#8 for the platform's TLS library.",
+    ),
     Parameter::new(
         "sslmode",
         ParameterKind::Text,

@@ -1,32 +1,51 @@
 //! The roots to trust, read from `sslrootcert`.
 
-use std::{fmt, fs};
+use std::{fmt, fs, path::PathBuf, time::SystemTime};
 
 use crate::{Error, ErrorKind, Result};
 
 /// The value of `sslrootcert` that means the platform's roots.
 const SYSTEM: &str = "system";
 
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Says which certificate authorities are trusted: the platform's, those of PEM bundles, or both.
 #[derive(Clone, Debug)]
 pub struct Roots {
     system: bool,
+    platform: Platform,
     bundles: Vec<Bundle>,
 }
 
-/// Holds the text of one PEM bundle and where it came from.
+/// Tells whether the platform's store was changed, where it is a file.
+#[derive(Clone, Debug, PartialEq)]
+struct Platform(Option<(SystemTime, u64)>);
+
+impl Platform {
+    fn now() -> Self {
+        let metadata = openssl_probe::probe().cert_file.and_then(|file| fs::metadata(file).ok());
+        Self(metadata.and_then(|file| Some((file.modified().ok()?, file.len()))))
+    }
+}
+
+/// Holds one PEM bundle and where it came from.
+///
+/// It is bytes, not text: bundles carry comments in whatever encoding their authors used.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     origin: String,
-    pem: String,
+    file: Option<PathBuf>,
+    pem: Vec<u8>,
 }
 
 impl Roots {
     /// The platform's roots.
     pub fn system() -> Self {
-        Self { system: true, bundles: Vec::new() }
+        Self { system: true, ..Self::none() }
+    }
+
+    fn none() -> Self {
+        Self { system: false, platform: Platform::now(), bundles: Vec::new() }
     }
 
     /// Reads the value of `sslrootcert`: paths and `system`, separated by commas, or PEM text itself.
@@ -38,20 +57,15 @@ impl Roots {
     /// A configuration error if a file cannot be read or holds no certificate.
     pub fn read(setting: &str) -> Result<Self> {
         if setting.contains("-----BEGIN ") {
-            return Ok(Self { system: false, bundles: vec![Bundle::new("the given PEM text", setting)?] });
+            return Self::none().with_pem(setting);
         }
-        let mut roots = Self { system: false, bundles: Vec::new() };
+        let mut roots = Self::none();
         for entry in setting.split(',').map(str::trim) {
             if entry == SYSTEM {
                 roots.system = true;
                 continue;
             }
-            let pem = fs::read_to_string(entry).map_err(|error| {
-                let hint = if entry.eq_ignore_ascii_case(SYSTEM) { " (the word is `system`)" } else { "" };
-                configuration(format!("cannot read `{}` of `sslrootcert`{hint}", entry.escape_debug()))
-                    .with_source(error)
-            })?;
-            roots.bundles.push(Bundle::new(&format!("`{entry}`"), &pem)?);
+            roots.bundles.push(Bundle::read(PathBuf::from(entry))?);
         }
         Ok(roots)
     }
@@ -62,8 +76,27 @@ impl Roots {
     ///
     /// A configuration error if it holds no certificate.
     pub fn with_pem(mut self, pem: &str) -> Result<Self> {
-        self.bundles.push(Bundle::new("the given PEM text", pem)?);
+        self.bundles.push(Bundle::new("the given PEM text".to_owned(), None, pem.into())?);
         Ok(self)
+    }
+
+    /// Reads the files anew, the platform's too where it has one and it counts; `None` where they are what they were.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if a file cannot be read or holds no certificate.
+    pub fn reread(&self) -> Result<Option<Self>> {
+        let mut roots = self.clone();
+        roots.platform = Platform::now();
+        let mut differs = self.system && roots.platform != self.platform;
+        for bundle in &mut roots.bundles {
+            if let Some(file) = &bundle.file {
+                let fresh = Bundle::read(file.clone())?;
+                differs |= fresh.pem != bundle.pem;
+                *bundle = fresh;
+            }
+        }
+        Ok(differs.then_some(roots))
     }
 
     /// Says whether the platform's roots are trusted, whatever was said before.
@@ -85,15 +118,25 @@ impl Roots {
 }
 
 impl Bundle {
-    fn new(origin: &str, pem: &str) -> Result<Self> {
-        if !pem.contains(BEGIN) {
+    fn new(origin: String, file: Option<PathBuf>, pem: Vec<u8>) -> Result<Self> {
+        if count(&pem) == 0 {
             return Err(configuration(format!("{origin} in `sslrootcert` holds no PEM certificate")));
         }
-        Ok(Self { origin: origin.to_owned(), pem: pem.to_owned() })
+        Ok(Self { origin, file, pem })
     }
 
-    /// The PEM text; every certificate in it counts.
-    pub fn pem(&self) -> &str {
+    fn read(file: PathBuf) -> Result<Self> {
+        let name = file.display().to_string();
+        let pem = fs::read(&file).map_err(|error| {
+            let hint = if name.eq_ignore_ascii_case(SYSTEM) { " (the word is `system`)" } else { "" };
+            configuration(format!("cannot read `{}` of `sslrootcert`{hint}", name.escape_debug()))
+                .with_source(error)
+        })?;
+        Self::new(format!("`{name}`"), Some(file), pem)
+    }
+
+    /// The PEM text, which need not be UTF-8; every certificate in it counts.
+    pub fn pem(&self) -> &[u8] {
         &self.pem
     }
 
@@ -108,7 +151,7 @@ impl fmt::Display for Roots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names: Vec<String> = Vec::new();
         for bundle in &self.bundles {
-            let count = bundle.pem.matches(BEGIN).count();
+            let count = count(&bundle.pem);
             let plural = if count == 1 { "" } else { "s" };
             names.push(format!("{} ({count} certificate{plural})", bundle.origin));
         }
@@ -119,6 +162,10 @@ impl fmt::Display for Roots {
     }
 }
 
+fn count(pem: &[u8]) -> usize {
+    pem.windows(BEGIN.len()).filter(|window| *window == BEGIN).count()
+}
+
 fn configuration(message: String) -> Error {
     Error::new(ErrorKind::Configuration, message)
 }
@@ -126,6 +173,8 @@ fn configuration(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 
     #[test]
     fn system_is_the_platform_alone() {
@@ -147,6 +196,46 @@ mod tests {
 
         assert!(!roots.uses_system());
         assert_eq!(roots.to_string(), "the given PEM text (2 certificates)");
+    }
+
+    #[test]
+    fn file_with_a_comment_that_is_not_utf8_ok() {
+        let file = std::env::temp_dir().join(format!("roots-latin1-{}.pem", std::process::id()));
+        fs::write(&file, [b"# Z\xfcrich\n", BEGIN.as_bytes()].concat()).expect("can be written");
+
+        let roots = Roots::read(&file.display().to_string()).expect("reads");
+
+        fs::remove_file(&file).expect("can be removed");
+        assert!(roots.bundles()[0].pem().starts_with(b"# Z\xfcrich"));
+        assert!(roots.to_string().contains("(1 certificate)"), "{roots}");
+    }
+
+    #[test]
+    fn files_alone_are_read_anew_and_only_when_they_differ() {
+        let file = std::env::temp_dir().join(format!("roots-anew-{}.pem", std::process::id()));
+        fs::write(&file, BEGIN).expect("can be written");
+        let roots = Roots::read(&file.display().to_string()).expect("reads").with_pem(BEGIN).expect("reads");
+        assert!(roots.reread().expect("reads").is_none());
+
+        fs::write(&file, format!("{BEGIN}{BEGIN}")).expect("can be written");
+        let fresh = roots.reread().expect("reads").expect("differs");
+        assert!(fresh.to_string().contains("(2 certificates) and the given PEM text (1"), "{fresh}");
+
+        fs::write(&file, "half").expect("can be written");
+        let error = roots.reread().expect_err("no certificate");
+        assert!(error.to_string().contains("holds no PEM certificate"), "{error}");
+        fs::remove_file(&file).expect("can be removed");
+    }
+
+    #[test]
+    fn platform_counts_as_changed_only_where_its_file_is_another() {
+        let mut roots = Roots::system();
+        assert!(roots.reread().expect("reads").is_none());
+
+        roots.platform = Platform(Some((SystemTime::UNIX_EPOCH, 1)));
+
+        assert!(roots.reread().expect("reads").is_some());
+        assert!(roots.with_system(false).reread().expect("reads").is_none());
     }
 
     #[test]

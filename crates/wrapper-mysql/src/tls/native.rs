@@ -1,7 +1,8 @@
 //! TLS by the platform's library.
 
+use mysql_async::ClientIdentity;
 use native_tls::Certificate;
-use wrapper_core::{Result, Roots};
+use wrapper_core::{ClientCertificate, Result, Roots};
 
 /// Whether what the driver calls its built-in roots are the platform's.
 pub(super) const HAS_PLATFORM_ROOTS: bool = true;
@@ -11,10 +12,21 @@ pub(super) fn platform_roots() -> Vec<Vec<u8>> {
     Vec::new()
 }
 
-/// Makes sure that every bundle can be read: the driver takes one that it cannot read for an empty one.
-pub(super) fn check(roots: &Roots) -> Result<()> {
+/// Every certificate of the bundles, one by one: the driver takes a bundle that it cannot read for an empty one.
+pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
+    let mut certificates = Vec::new();
     for bundle in roots.bundles() {
-        Certificate::stack_from_pem(bundle.pem().as_bytes()).map_err(|error| bundle.bad(error))?;
+        let stack = Certificate::stack_from_pem(bundle.pem()).map_err(|error| bundle.bad(error))?;
+        for certificate in stack {
+            certificates.push(certificate.to_der().map_err(|error| bundle.bad(error))?);
+        }
     }
-    Ok(())
+    Ok(certificates)
+}
+
+/// The driver takes nothing but a PKCS#12 archive here.
+pub(super) fn identity(_: &ClientCertificate) -> Result<ClientIdentity> {
+    Err(ClientCertificate::bad(
+        "with the platform's TLS library the driver takes a PKCS#12 archive, which `client_identity` of the builder gives: use that, or the feature `rustls`",
+    ))
 }

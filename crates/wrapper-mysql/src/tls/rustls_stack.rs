@@ -1,10 +1,12 @@
 //! TLS by rustls.
 
+use mysql_async::ClientIdentity;
 use rustls::{
     RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use wrapper_core::{Result, Roots};
+use wrapper_core::{ClientCertificate, Result, Roots};
 
 /// Whether what the driver calls its built-in roots are the platform's: with rustls they are a list of Mozilla's, compiled in.
 pub(super) const HAS_PLATFORM_ROOTS: bool = false;
@@ -18,13 +20,31 @@ pub(super) fn platform_roots() -> Vec<Vec<u8>> {
     readable.map(|certificate| certificate.to_vec()).collect()
 }
 
-/// Makes sure that every bundle can be read, so that the error names it.
-pub(super) fn check(roots: &Roots) -> Result<()> {
+/// Every certificate of the bundles, one by one, each checked, so that an error names the bundle.
+pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
+    // The driver asks rustls for the provider of the process, which panics where two are linked in and none is chosen.
+    if CryptoProvider::get_default().is_none() {
+        drop(aws_lc_rs::default_provider().install_default());
+    }
+    let mut certificates = Vec::new();
     for bundle in roots.bundles() {
-        for certificate in CertificateDer::pem_slice_iter(bundle.pem().as_bytes()) {
+        for certificate in CertificateDer::pem_slice_iter(bundle.pem()) {
             let certificate = certificate.map_err(|error| bundle.bad(error))?;
-            RootCertStore::empty().add(certificate).map_err(|error| bundle.bad(error))?;
+            RootCertStore::empty().add(certificate.clone()).map_err(|error| bundle.bad(error))?;
+            certificates.push(certificate.to_vec());
         }
     }
-    Ok(())
+    Ok(certificates)
+}
+
+/// The errors of the parser are left out, for they may quote a piece of the key.
+pub(super) fn identity(certificate: &ClientCertificate) -> Result<ClientIdentity> {
+    let mut chain = CertificateDer::pem_slice_iter(certificate.chain());
+    if chain.any(|certificate| certificate.is_err()) {
+        return Err(ClientCertificate::bad("a certificate cannot be read"));
+    }
+    if PrivateKeyDer::from_pem_slice(certificate.key()).is_err() {
+        return Err(ClientCertificate::bad("the key cannot be read"));
+    }
+    Ok(ClientIdentity::new(certificate.chain().to_vec().into(), certificate.key().to_vec().into()))
 }

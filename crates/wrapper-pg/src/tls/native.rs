@@ -1,25 +1,34 @@
 //! TLS by the platform's library.
 
-use native_tls::{Certificate, TlsConnector};
+use native_tls::{Certificate, Identity, TlsConnector};
 use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
 use tokio_postgres::{
     Socket,
     tls::{MakeTlsConnect, TlsConnect},
 };
-use wrapper_core::{Error, ErrorKind, Result, Roots, TlsFailure, explain_tls_failure};
+use wrapper_core::{ClientCertificate, Error, ErrorKind, Result, Roots, TlsFailure};
 
-pub(super) fn connector(roots: &Roots, direct: bool) -> Result<MakeTlsConnector> {
+use super::{Failed, TlsPlan};
+
+pub(super) fn connector(roots: &Roots, plan: &TlsPlan) -> Result<MakeTlsConnector> {
     let mut builder = TlsConnector::builder();
     builder.disable_built_in_roots(!roots.uses_system());
     for bundle in roots.bundles() {
         // `Certificate::from_pem` would read the first one only.
-        for certificate in
-            Certificate::stack_from_pem(bundle.pem().as_bytes()).map_err(|error| bundle.bad(error))?
-        {
+        for certificate in Certificate::stack_from_pem(bundle.pem()).map_err(|error| bundle.bad(error))? {
             builder.add_root_certificate(certificate);
         }
     }
-    if direct {
+    if let Some(certificate) = &plan.certificate {
+        // The library's error may quote what it could not read.
+        let identity = Identity::from_pkcs8(certificate.chain(), certificate.key()).map_err(|_| {
+            ClientCertificate::bad(
+                "the platform's TLS library wants a key in PKCS#8 (`BEGIN PRIVATE KEY`) that belongs to the certificate",
+            )
+        })?;
+        builder.identity(identity);
+    }
+    if plan.direct {
         set_postgresql_alpn(&mut builder);
     }
     let connector = builder.build().map_err(|error| {
@@ -32,11 +41,9 @@ pub(super) async fn handshake(
     connector: &MakeTlsConnector,
     server_name: &str,
     socket: Socket,
-    roots: &Roots,
-) -> Result<postgres_native_tls::TlsStream<Socket>> {
+) -> std::result::Result<postgres_native_tls::TlsStream<Socket>, Failed> {
     let failed = |error: native_tls::Error| {
-        let failure = TlsFailure::from_text(&format!("{error} {error:?}"));
-        explain_tls_failure(failure, server_name, roots).with_source(error)
+        (TlsFailure::from_text(&format!("{error} {error:?}")), Box::new(error).into())
     };
     let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut connector.clone(), server_name);
     connect.map_err(failed)?.connect(socket).await.map_err(failed)

@@ -1,0 +1,143 @@
+//! What happened, for a program's histograms and alarms.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{Error, Phase};
+
+/// Tells a program what happened, without a secret in it.
+///
+/// More kinds will come: match with a wildcard.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// One connect to one host came to its end.
+    ConnectFinished(ConnectFinished),
+    /// Credentials were loaded.
+    CredentialsLoaded(CredentialsLoaded),
+}
+
+/// Describes one connect to one host, whatever plugins did meanwhile.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectFinished {
+    /// The host that was asked for.
+    pub host: Arc<str>,
+    /// The port that was asked for.
+    pub port: u16,
+    /// The database user.
+    pub user: Arc<str>,
+    /// The codes of the plugins, separated by commas.
+    pub plugins: Arc<str>,
+    /// The address that was dialled last, where one was.
+    pub address: Option<SocketAddr>,
+    /// Where it stood when it ended.
+    pub phase: Phase,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Tells how a connect ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The caller gave it up, as a pool does whose own time limit is over.
+    Abandoned,
+    /// With a connection.
+    Connected,
+    /// With this error, which the caller gets too.
+    Failed(Error),
+}
+
+/// Describes credentials that a source gave.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CredentialsLoaded {
+    /// The end of the access key id, enough to tell which one it is.
+    pub access_key: String,
+    /// Whether it is another key than before.
+    pub is_new_key: bool,
+    /// The name of the source.
+    pub provider: String,
+    /// When they end, where they do.
+    pub expires_at: Option<SystemTime>,
+}
+
+impl CredentialsLoaded {
+    /// Describes credentials by the end of their access key id and the name of their source.
+    pub fn new(access_key: impl Into<String>, provider: impl Into<String>) -> Self {
+        Self { access_key: access_key.into(), is_new_key: false, provider: provider.into(), expires_at: None }
+    }
+}
+
+/// Hands events to whoever asked for them by `on_event`; clones share them.
+///
+/// A callback runs where the event happens and should be short. One that panics is told so once on the panic hook each time and
+/// disturbs nobody else.
+#[derive(Clone, Default)]
+pub struct Events(Arc<[Callback]>);
+
+type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
+
+impl Events {
+    /// Nobody listens.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds a callback.
+    #[must_use]
+    pub fn with(self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        let callback: Callback = Arc::new(callback);
+        Self(self.0.iter().cloned().chain([callback]).collect())
+    }
+
+    /// Whether nobody listens, so that an event need not be made.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells all who listen.
+    pub fn emit(&self, event: &Event) {
+        for callback in &*self.0 {
+            // A callback cannot leave anything of ours half done: it gets a shared reference.
+            drop(catch_unwind(AssertUnwindSafe(|| callback(event))));
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("listeners", &self.0.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn callback_that_panics_disturbs_nobody() {
+        let heard = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&heard);
+        let events = Events::none().with(|_| panic!("a callback of a test panics")).with(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+
+        let event = Event::CredentialsLoaded(CredentialsLoaded::new("…ABCD", "a test"));
+        events.emit(&event);
+        events.emit(&event);
+
+        assert_eq!(heard.load(Ordering::SeqCst), 2);
+        assert!(Events::none().is_empty() && !events.is_empty());
+    }
+}

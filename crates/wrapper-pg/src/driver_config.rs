@@ -1,0 +1,59 @@
+//! The driver's own configuration, for programs that connect by themselves.
+
+use std::{fmt, time::SystemTime};
+
+use tokio_postgres::Config;
+
+use crate::Tls;
+
+/// Holds a configuration of tokio-postgres with a password in it, the TLS that has to go with it, and until when it is good.
+///
+/// For programs that insist on making their own connection: migration tools, or a pool without a hook. After
+/// [`good_until`](Self::good_until) new connections need a new one; open connections live on.
+///
+/// # Security
+///
+/// The password in it is a token. The driver's `Debug` of a configuration leaves it out, and so does this one's. Always connect with
+/// [`tls`](Self::tls), which verifies the server; the driver sends nothing without TLS.
+#[derive(Clone)]
+pub struct DriverConfig {
+    config: Config,
+    tls: Tls,
+    good_until: Option<SystemTime>,
+}
+
+impl DriverConfig {
+    pub(crate) fn new(config: Config, tls: Tls, good_until: Option<SystemTime>) -> Self {
+        Self { config, tls, good_until }
+    }
+
+    /// The configuration: `config.config().connect(config.tls())`.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The TLS connector to connect with.
+    pub fn tls(&self) -> Tls {
+        self.tls.clone()
+    }
+
+    /// When the token in it ends; `None` where the password is not one.
+    pub fn good_until(&self) -> Option<SystemTime> {
+        self.good_until
+    }
+
+    /// Both parts.
+    pub fn into_parts(self) -> (Config, Tls) {
+        (self.config, self.tls)
+    }
+}
+
+impl fmt::Debug for DriverConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DriverConfig")
+            .field("hosts", &self.config.get_hosts())
+            .field("user", &self.config.get_user())
+            .field("good_until", &self.good_until)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,127 @@
+//! What a program is told, and at which level what is said.
+
+use std::sync::{Arc, Mutex};
+
+use e2e::{HOST, Rig, USER, log_in};
+use rds_testkit::Fault;
+use rds_wrapper::{ErrorKind, Event, Outcome};
+use tracing::{Level, Metadata, subscriber::DefaultGuard};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// Keeps what was heard.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<String>>>);
+
+impl Ear {
+    fn hear(&self, text: String) {
+        self.0.lock().expect("nobody panics").push(text);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().expect("nobody panics"))
+    }
+
+    fn callback(&self) -> impl Fn(&Event) + Send + Sync + 'static {
+        let ear = self.clone();
+        move |event| {
+            assert!(!format!("{event:?}").contains("X-Amz"), "{event:?}");
+            if let Event::ConnectFinished(finished) = event {
+                let outcome = match &finished.outcome {
+                    Outcome::Connected => "connected".to_owned(),
+                    Outcome::Failed(error) => format!("{:?} {:?}", error.kind(), finished.phase),
+                    other => format!("{other:?}"),
+                };
+                ear.hear(format!("{} {} {}: {outcome}", finished.host, finished.user, finished.plugins));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn postgres_tells_how_connects_end() {
+    let (rig, ear) = (Rig::start().await, Ear::default());
+    let connector = rig.builder(rig.url()).on_event(ear.callback()).build().expect("builds");
+    log_in(&connector).await.expect("is let in");
+    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    log_in(&connector).await.expect_err("is refused");
+
+    let expected = ["connected", "Login Login"].map(|outcome| format!("{HOST} {USER} iam: {outcome}"));
+    assert_eq!(ear.take(), expected);
+}
+
+#[tokio::test]
+async fn mysql_tells_how_connects_end() {
+    let (rig, ear) = (e2e::mysql::Rig::start().await, Ear::default());
+    let connector = rig.builder(rig.url()).on_event(ear.callback()).build().expect("builds");
+    e2e::mysql::log_in(&connector).await.expect("is let in");
+    rig.server.inject(Fault::NoTls);
+    e2e::mysql::log_in(&connector).await.expect_err("no tls");
+
+    let heard = ear.take();
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard[0].ends_with("connected") && heard[1].contains("Tls"), "{heard:?}");
+}
+
+#[tokio::test]
+async fn callback_that_panics_disturbs_no_connect() {
+    let (rig, ear) = (Rig::start().await, Ear::default());
+    let builder = rig.builder(rig.url()).on_event(|_| panic!("a callback of a test panics"));
+    let connector = builder.on_event(ear.callback()).build().expect("builds");
+
+    assert_eq!(log_in(&connector).await.expect("is let in"), USER);
+    assert_eq!(log_in(&connector).await.expect("is let in"), USER);
+
+    assert_eq!(ear.take().len(), 2);
+}
+
+/// Hears what our crates say, by level.
+struct Levels(Ear);
+
+impl<S: tracing::Subscriber> Layer<S> for Levels {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let metadata: &Metadata<'_> = event.metadata();
+        let is_ours = ["wrapper_", "rds_wrapper", "token_cache", "iam_token"];
+        if is_ours.iter().any(|ours| metadata.target().starts_with(ours)) && *metadata.level() <= Level::INFO
+        {
+            struct Text(String);
+            impl tracing::field::Visit for Text {
+                fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                    if matches!(field.name(), "message" | "refused") {
+                        self.0.push_str(&format!(" {}={value:?}", field.name()));
+                    }
+                }
+            }
+            let mut text = Text(metadata.level().to_string());
+            event.record(&mut text);
+            self.0.hear(text.0);
+        }
+    }
+}
+
+fn listen() -> (Ear, DefaultGuard) {
+    let ear = Ear::default();
+    let subscriber = tracing_subscriber::registry().with(Levels(ear.clone()));
+    (ear, tracing::subscriber::set_default(subscriber))
+}
+
+#[tokio::test]
+async fn connects_say_nothing_above_debug_but_the_first_refusal_of_a_target() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    // The first key of a process may be said; connects are not.
+    log_in(&connector).await.expect("is let in");
+    let (ear, _guard) = listen();
+
+    log_in(&connector).await.expect("is let in");
+    rig.server.inject(Fault::NoTls);
+    let error = log_in(&connector).await.expect_err("no tls: the caller has it, nobody else");
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    assert_eq!(ear.take(), [""; 0]);
+
+    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    for _ in 0..3 {
+        log_in(&connector).await.expect_err("is refused");
+    }
+    let heard: Vec<_> = ear.take().into_iter().filter(|said| said.starts_with("WARN")).collect();
+    assert_eq!(heard, ["WARN refused=1 message=connect refused"]);
+}
