@@ -123,5 +123,5 @@ async fn connects_say_nothing_above_debug_but_the_first_refusal_of_a_target() {
         log_in(&connector).await.expect_err("is refused");
     }
     let heard: Vec<_> = ear.take().into_iter().filter(|said| said.starts_with("WARN")).collect();
-    assert_eq!(heard, ["WARN refused=1 message=connect refused"]);
+    assert_eq!(heard, ["WARN message=connect refused refused=1"]);
 }
