@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use sqlx::pool::PoolOptions;
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Needs, Parameters, Plugin, Registry, Result, ServerName, Settings,
-    TlsMode, Value, read_roots,
+    ClientCertificate, ConnectRequest, Error, ErrorKind, Needs, Parameters, Plugin, Registry, Result,
+    ServerName, Settings, TlsMode, Value, read_roots,
 };
 use wrapper_iam::{IamFactory, IamPlugin, IamTokens, TokenTarget};
 
@@ -134,7 +134,9 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let target = target(&settings, &place)?;
         check(&settings, &place, &target, &plugins)?;
         let roots = roots::pem(&read_roots(&settings, &self.pem)?)?;
-        let template = D::template((self.adjust)(options::<D>(&query)?), &place, roots)?;
+        let certificate = ClientCertificate::read(&settings)?;
+        let options = (self.adjust)(options::<D>(&query)?);
+        let template = D::template(options, &place, roots, certificate.as_ref())?;
 
         let tokens = match self.tokens {
             Some(tokens) => tokens,

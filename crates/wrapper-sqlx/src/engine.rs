@@ -17,7 +17,7 @@ impl<D: sealed::Driver> Engine for D {}
 
 pub(crate) mod sealed {
     use sqlx::Database;
-    use wrapper_core::Result;
+    use wrapper_core::{ClientCertificate, Result};
 
     use super::Options;
     use crate::place::Place;
@@ -40,7 +40,12 @@ pub(crate) mod sealed {
         const RESET: &'static str;
 
         /// Sets everything but the password, over options that hold what the configuration says beyond it.
-        fn template(options: Options<Self>, place: &Place, roots: Vec<u8>) -> Result<Options<Self>>;
+        fn template(
+            options: Options<Self>,
+            place: &Place,
+            roots: Vec<u8>,
+            certificate: Option<&ClientCertificate>,
+        ) -> Result<Options<Self>>;
 
         /// Sets the password.
         fn with_password(options: Options<Self>, password: &str) -> Options<Self>;

@@ -4,7 +4,7 @@ use sqlx::{
     MySql,
     mysql::{MySqlConnectOptions, MySqlSslMode},
 };
-use wrapper_core::Result;
+use wrapper_core::{ClientCertificate, Result};
 
 use super::{sealed::Driver, socket};
 use crate::place::Place;
@@ -12,21 +12,17 @@ use crate::place::Place;
 impl Driver for MySql {
     const SCHEMES: &'static [&'static str] = &["mysql", "mariadb"];
     const DEFAULT_PORT: u16 = 3306;
-    const NAMES: &'static [&'static str] = &[
-        "charset",
-        "collation",
-        "ssl-cert",
-        "ssl-key",
-        "sslcert",
-        "sslkey",
-        "statement-cache-capacity",
-        "time-zone",
-        "timezone",
-    ];
+    const NAMES: &'static [&'static str] =
+        &["charset", "collation", "ssl-cert", "ssl-key", "statement-cache-capacity", "time-zone", "timezone"];
     const TAKES_OPTIONS: bool = false;
     const RESET: &'static str = "";
 
-    fn template(options: MySqlConnectOptions, place: &Place, roots: Vec<u8>) -> Result<MySqlConnectOptions> {
+    fn template(
+        options: MySqlConnectOptions,
+        place: &Place,
+        roots: Vec<u8>,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<MySqlConnectOptions> {
         if options.get_socket().is_some() {
             return Err(socket());
         }
@@ -38,6 +34,10 @@ impl Driver for MySql {
             .ssl_ca_from_pem(roots)
             // A token travels as it is: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html
             .enable_cleartext_plugin(true);
+        let options = match certificate {
+            Some(own) => options.ssl_client_cert_from_pem(own.chain()).ssl_client_key_from_pem(own.key()),
+            None => options,
+        };
         Ok(match &place.database {
             Some(database) => options.database(database),
             None => options,

@@ -6,7 +6,7 @@ use sqlx::{
     Postgres,
     postgres::{PgConnectOptions, PgSslMode},
 };
-use wrapper_core::{Error, ErrorKind, Result};
+use wrapper_core::{ClientCertificate, Error, ErrorKind, Result};
 
 use super::{sealed::Driver, socket};
 use crate::place::Place;
@@ -17,20 +17,18 @@ const STICKY: &[&str] = &["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
 impl Driver for Postgres {
     const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
     const DEFAULT_PORT: u16 = 5432;
-    const NAMES: &'static [&'static str] = &[
-        "application_name",
-        "options",
-        "ssl-cert",
-        "ssl-key",
-        "sslcert",
-        "sslkey",
-        "statement-cache-capacity",
-    ];
+    const NAMES: &'static [&'static str] =
+        &["application_name", "options", "ssl-cert", "ssl-key", "statement-cache-capacity"];
     const TAKES_OPTIONS: bool = true;
     // sqlx prefills every field from PG* variables; an empty name is the server's default.
     const RESET: &'static str = "application_name=&";
 
-    fn template(options: PgConnectOptions, place: &Place, roots: Vec<u8>) -> Result<PgConnectOptions> {
+    fn template(
+        options: PgConnectOptions,
+        place: &Place,
+        roots: Vec<u8>,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<PgConnectOptions> {
         if let Some(name) = STICKY.iter().find(|name| env::var_os(name).is_some()) {
             return Err(Error::new(
                 ErrorKind::Configuration,
@@ -40,6 +38,10 @@ impl Driver for Postgres {
         if options.get_socket().is_some() {
             return Err(socket());
         }
+        let options = match certificate {
+            Some(own) => options.ssl_client_cert_from_pem(own.chain()).ssl_client_key_from_pem(own.key()),
+            None => options,
+        };
         Ok(options
             .host(&place.host)
             .port(place.port)
