@@ -61,6 +61,11 @@ impl Journal {
     /// Numbers a new session; `key` must come with a request to cancel it.
     pub(crate) fn open(self: &Arc<Self>, key: i32) -> Cancellable {
         let session = self.last_session.fetch_add(1, Ordering::Relaxed).wrapping_add(1) & 0x7fff_ffff;
+        self.adopt(session, key)
+    }
+
+    /// Takes in a session that another server numbered.
+    pub(crate) fn adopt(self: &Arc<Self>, session: u32, key: i32) -> Cancellable {
         let cancelled = Arc::new(Notify::new());
         self.entries().sessions.insert(session, (key, cancelled.clone()));
         Cancellable { journal: self.clone(), session, cancelled }

@@ -8,6 +8,7 @@ mod clock;
 mod cluster;
 mod error;
 mod fault;
+mod forward;
 mod gate;
 mod hash;
 mod journal;

@@ -3,6 +3,7 @@
 mod answer;
 mod builder;
 mod connection;
+mod forward;
 mod login;
 mod rows;
 mod scramble;

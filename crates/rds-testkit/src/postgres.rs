@@ -2,6 +2,7 @@
 
 mod builder;
 mod connection;
+mod forward;
 mod login;
 mod query;
 mod rows;

@@ -22,6 +22,7 @@ use crate::clock::{self, Clock};
 use crate::cluster::{self, NodeView};
 use crate::error::{Error, Result};
 use crate::fault::{Fault, Faults};
+use crate::forward::Target;
 use crate::journal::Journal;
 use crate::record::Record;
 use crate::rows::Rows;
@@ -46,6 +47,8 @@ pub(crate) enum Engine {
 pub(crate) struct Description {
     pub(crate) engine: Engine,
     pub(crate) hosts: Vec<String>,
+    /// What the certificate carries beside the hosts.
+    pub(crate) names: Vec<String>,
     pub(crate) region: Option<String>,
     pub(crate) signed_port: Option<u16>,
     pub(crate) users: Vec<String>,
@@ -58,6 +61,7 @@ pub(crate) struct Description {
     pub(crate) port: u16,
     pub(crate) answers: Answers,
     pub(crate) node: Option<Membership>,
+    pub(crate) forward: Option<Target>,
 }
 
 /// What makes a server a node of a cluster.
@@ -80,7 +84,9 @@ pub(crate) struct Shared {
     pub(crate) answers: Answers,
     pub(crate) faults: Faults,
     pub(crate) ca: Ca,
+    pub(crate) forward: Option<Target>,
     node: Option<NodeView>,
+    names: Vec<String>,
     tls: Arc<ServerConfig>,
 }
 
@@ -111,7 +117,8 @@ impl Description {
         }
         let access_key = self.access_keys[0].clone();
         let ca = self.ca.map_or_else(Ca::generate, Ok)?;
-        let tls = ca.server_config(&self.hosts, Validity::Current)?;
+        let names = [&self.hosts[..], &self.names].concat();
+        let tls = ca.server_config(&names, Validity::Current)?;
         let ca_file =
             CaFile::write(ca.pem()).map_err(|error| Error::io("no file for the certificate", error))?;
         let no_port = |error| Error::io(format!("port {} of 127.0.0.1 cannot be taken", self.port), error);
@@ -138,7 +145,9 @@ impl Description {
             answers: self.answers,
             faults: Faults::default(),
             ca,
+            forward: self.forward,
             node,
+            names,
             tls,
         };
         Ok(Opened { addr, shared, listener, user, access_key, ca_file })
@@ -232,10 +241,10 @@ impl Shared {
             );
             is_certificate.then(|| fault.clone())
         });
-        let hosts = &self.endpoint.hosts;
+        let names = &self.names;
         match fault {
-            Some(Fault::CertificateExpired) => self.ca.server_config(hosts, Validity::Expired),
-            Some(Fault::CertificateFrom(ca)) => ca.server_config(hosts, Validity::Current),
+            Some(Fault::CertificateExpired) => self.ca.server_config(names, Validity::Expired),
+            Some(Fault::CertificateFrom(ca)) => ca.server_config(names, Validity::Current),
             Some(Fault::CertificateFor(name)) => self.ca.server_config(&[name], Validity::Current),
             _ => Ok(self.tls.clone()),
         }

@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// How long certificates are good unless a program says otherwise.
+const LIFE: Duration = Duration::from_secs(30 * 86_400);
+
 /// What a client that begins TLS without asking must name, since PostgreSQL 17.
 pub(crate) const POSTGRESQL_ALPN: &[u8] = b"postgresql";
 
@@ -29,6 +32,7 @@ pub struct Ca(Arc<Authority>);
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     pem: String,
+    life: Duration,
 }
 
 impl Ca {
@@ -38,7 +42,16 @@ impl Ca {
     ///
     /// [`ErrorKind::Certificate`](crate::ErrorKind::Certificate) if the key or certificate cannot be made.
     pub fn generate() -> Result<Self> {
-        Self::try_generate()
+        Self::generate_for(LIFE)
+    }
+
+    /// Makes an authority with a new key, whose certificate and all that it issues are good for so long from now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Certificate`](crate::ErrorKind::Certificate) if the key or certificate cannot be made.
+    pub fn generate_for(life: Duration) -> Result<Self> {
+        Self::try_generate(life)
             .map_err(|error| Error::certificate("no certificate authority could be made", error))
     }
 
@@ -48,13 +61,13 @@ impl Ca {
         &self.0.pem
     }
 
-    fn try_generate() -> std::result::Result<Self, rcgen::Error> {
-        let mut params = params(Vec::new(), "rds-testkit CA", Validity::Current)?;
+    fn try_generate(life: Duration) -> std::result::Result<Self, rcgen::Error> {
+        let mut params = params(Vec::new(), "rds-testkit CA", Validity::Current, life)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let pem = issuer.pem();
-        Ok(Self(Arc::new(Authority { issuer, pem })))
+        Ok(Self(Arc::new(Authority { issuer, pem, life })))
     }
 
     /// Makes a TLS configuration with a new certificate for `names`.
@@ -70,7 +83,7 @@ impl Ca {
         validity: Validity,
     ) -> std::result::Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
         let key = KeyPair::generate()?;
-        let mut params = params(names.to_vec(), "rds-testkit", validity)?;
+        let mut params = params(names.to_vec(), "rds-testkit", validity, self.0.life)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.0.issuer)?;
@@ -103,6 +116,7 @@ fn params(
     names: Vec<String>,
     common_name: &str,
     validity: Validity,
+    life: Duration,
 ) -> std::result::Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name = DistinguishedName::new();
@@ -111,7 +125,7 @@ fn params(
     let now = date_time_ymd(1970, 1, 1) + since;
     params.not_before = now - 2 * DAY;
     params.not_after = match validity {
-        Validity::Current => now + 30 * DAY,
+        Validity::Current => now + life,
         Validity::Expired => now - DAY,
     };
     Ok(params)

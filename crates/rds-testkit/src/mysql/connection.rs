@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
-use super::login::ASK_FOR_CLEAR_TEXT;
+use super::forward::{Greeting, NOT_FORWARDED, Upstream};
+use super::login::{ASK_FOR_CLEAR_TEXT, OK};
 use super::session::Session;
 use super::wire::{Reader, Wire};
-use super::{State, Trick, login, session};
+use super::{State, Trick, answer, login, session};
 use crate::fault::Phase;
 use crate::random;
 use crate::record::{Outcome, Visit};
+use crate::server_error::ServerError;
 
 pub(super) const VERSION: &str = "8.0.39";
 
@@ -40,19 +42,50 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     // A NUL would end it early.
     let nonce = random::bytes::<20>()?.map(|byte| byte & 0x7f | 0x40);
     let cancellable = state.journal.open(0);
-    greet(&mut wire, state, &nonce, cancellable.session).await?;
+    let upstream = match &state.forward {
+        None => None,
+        Some(target) => match Upstream::open(target).await {
+            Ok(Ok(upstream)) => Some(upstream),
+            Ok(Err(packet)) => return wire.send(&packet).await,
+            Err(error) => return wire.send(&answer::packet(&unreachable(&error))).await,
+        },
+    };
+    let greeting = upstream.as_ref().map(|upstream| &upstream.greeting);
+    greet(&mut wire, state, &nonce, cancellable.session, greeting).await?;
     let mut packet = wire.read(state).await?;
     if packet.len() == TLS_REQUEST && Reader(&packet).number()? & capability::SSL != 0 {
         wire = encrypt(wire, state, &mut visit).await?;
         packet = wire.read(state).await?;
     }
-    if let Some(login) = login::login(&mut wire, state, &mut visit, &packet, &nonce).await? {
-        session::serve(&mut wire, state, Session::new(login, cancellable)).await?;
+    let Some(login) = login::login(&mut wire, state, &mut visit, &packet, &nonce).await? else {
+        return wire.close().await;
+    };
+    if let (Some(target), Some(upstream)) = (&state.forward, upstream) {
+        return match upstream.log_in(target, &login).await {
+            Ok((stream, answer)) => {
+                wire.send(&answer).await?;
+                wire.splice(stream).await
+            }
+            Err(error) => wire.send(&answer::packet(&unreachable(&error))).await,
+        };
     }
+    wire.send(OK).await?;
+    session::serve(&mut wire, state, Session::new(login, cancellable)).await?;
     wire.close().await
 }
 
-async fn greet(wire: &mut Wire, state: &State, nonce: &[u8; 20], thread: u32) -> io::Result<()> {
+/// Tells a client what kept its session from the database behind.
+fn unreachable(error: &io::Error) -> ServerError {
+    ServerError::new("1105", format!("rds-testkit: no session at the database behind: {error}"))
+}
+
+async fn greet(
+    wire: &mut Wire,
+    state: &State,
+    nonce: &[u8; 20],
+    thread: u32,
+    upstream: Option<&Greeting>,
+) -> io::Result<()> {
     if state.plays(&Trick::AskAtOnce) {
         return wire.send(ASK_FOR_CLEAR_TEXT).await;
     }
@@ -67,18 +100,24 @@ async fn greet(wire: &mut Wire, state: &State, nonce: &[u8; 20], thread: u32) ->
         | capability::PLUGIN_AUTH
         | capability::DEPRECATE_EOF
         | ssl;
+    // A database behind says what it can; TLS and the login are this server's.
+    let offered = match upstream {
+        Some(upstream) => upstream.capabilities & !NOT_FORWARDED | capability::PLUGIN_AUTH | ssl,
+        None => offered,
+    };
     let mut packet = vec![10];
-    packet.extend(VERSION.as_bytes());
+    packet.extend(upstream.map_or(VERSION.as_bytes(), |upstream| &upstream.version));
     packet.push(0);
-    packet.extend(thread.to_le_bytes());
+    packet.extend(upstream.map_or(thread, |upstream| upstream.thread).to_le_bytes());
     packet.extend(&nonce[..8]);
     packet.push(0);
     packet.extend(&offered.to_le_bytes()[..2]);
     // utf8mb4, and the status "autocommit".
-    packet.extend([45, 2, 0]);
+    packet.push(upstream.map_or(45, |upstream| upstream.charset));
+    packet.extend(upstream.map_or([2, 0], |upstream| upstream.status));
     packet.extend(&offered.to_le_bytes()[2..]);
     packet.push(nonce.len() as u8 + 1);
-    packet.extend([0; 10]);
+    packet.extend(upstream.map_or([0; 10], |upstream| upstream.reserved));
     packet.extend(&nonce[8..]);
     packet.push(0);
     packet.extend(state.plugin.name().as_bytes());

@@ -26,10 +26,14 @@ struct Rejection {
 /// What a client sends in answer to the greeting.
 pub(super) struct Login {
     pub(super) capabilities: u32,
+    /// The longest packet, the character set, and what fills up to the user.
+    pub(super) head: Vec<u8>,
     pub(super) user: String,
     proof: Vec<u8>,
     pub(super) database: String,
     plugin: String,
+    /// What follows the plugin: attributes and the level of compression.
+    pub(super) rest: Vec<u8>,
 }
 
 /// Logs a client in; `None` if it was refused.
@@ -48,7 +52,6 @@ pub(super) async fn login(
         Ok(()) => {
             state.faults.pass(Phase::Ready).await?;
             visit.end(Outcome::Accepted, "");
-            wire.send(OK).await?;
             Ok(Some(login))
         }
         Err(rejection) => {
@@ -64,15 +67,16 @@ impl Login {
     fn read(packet: &[u8]) -> io::Result<Self> {
         let mut reader = Reader(packet);
         let capabilities = reader.number()?;
-        // The longest packet, the character set, and 23 bytes that are unused.
-        reader.bytes(4 + 1 + 23)?;
+        // The longest packet, the character set, and 23 bytes that are unused but by MariaDB.
+        let head = reader.bytes(4 + 1 + 23)?.to_vec();
         let user = reader.text()?;
         let length = reader.bytes(1)?[0];
         let proof = reader.bytes(length.into())?.to_vec();
         let has = |capability| capabilities & capability != 0;
         let database = if has(capability::CONNECT_WITH_DB) { reader.text()? } else { String::new() };
         let plugin = if has(capability::PLUGIN_AUTH) { reader.text()? } else { String::new() };
-        Ok(Self { capabilities, user, proof, database, plugin })
+        let rest = reader.0.to_vec();
+        Ok(Self { capabilities, head, user, proof, database, plugin, rest })
     }
 }
 

@@ -6,10 +6,18 @@ use super::AuthPlugin;
 use crate::hash;
 
 /// Checks a client's proof of `password` for `nonce`.
-///
+pub(super) fn is_proof(plugin: AuthPlugin, password: &str, nonce: &[u8], given: &[u8]) -> bool {
+    hash::equal(&mask(plugin, password, nonce), given)
+}
+
+/// Proves `password` for `nonce`, as a client does; an empty one is proved by nothing.
+pub(super) fn prove(plugin: AuthPlugin, password: &str, nonce: &[u8]) -> Vec<u8> {
+    if password.is_empty() { Vec::new() } else { mask(plugin, password, nonce) }
+}
+
 /// Native: `SHA1(p) ^ SHA1(nonce + SHA1(SHA1(p)))`, caching_sha2: `SHA256(p) ^ SHA256(SHA256(SHA256(p)) + nonce)`;
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods.html>.
-pub(super) fn is_proof(plugin: AuthPlugin, password: &str, nonce: &[u8], proof: &[u8]) -> bool {
+fn mask(plugin: AuthPlugin, password: &str, nonce: &[u8]) -> Vec<u8> {
     let (algorithm, nonce_first): (&'static Algorithm, _) = match plugin {
         AuthPlugin::CachingSha2 => (&SHA256, false),
         AuthPlugin::Native => (&SHA1_FOR_LEGACY_USE_ONLY, true),
@@ -18,6 +26,5 @@ pub(super) fn is_proof(plugin: AuthPlugin, password: &str, nonce: &[u8], proof: 
     let twice = digest(algorithm, once.as_ref());
     let bound = if nonce_first { [nonce, twice.as_ref()].concat() } else { [twice.as_ref(), nonce].concat() };
     let mask = digest(algorithm, &bound);
-    let expected: Vec<u8> = once.as_ref().iter().zip(mask.as_ref()).map(|(a, b)| a ^ b).collect();
-    hash::equal(&expected, proof)
+    once.as_ref().iter().zip(mask.as_ref()).map(|(a, b)| a ^ b).collect()
 }

@@ -36,6 +36,10 @@ pub enum Trick {
 }
 
 impl AuthPlugin {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::CachingSha2, Self::Native].into_iter().find(|plugin| plugin.name() == name)
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::CachingSha2 => "caching_sha2_password",

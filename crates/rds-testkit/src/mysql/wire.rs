@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -89,6 +90,11 @@ impl Wire {
     pub(super) async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
+    }
+
+    /// Moves bytes between the client and another server until both are done.
+    pub(super) async fn splice(&mut self, mut other: TcpStream) -> io::Result<()> {
+        copy_bidirectional(&mut self.stream, &mut other).await.map(drop)
     }
 
     /// Says goodbye, in TLS too.

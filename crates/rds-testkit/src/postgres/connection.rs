@@ -7,6 +7,7 @@ use pgwire::messages::response::{GssEncResponse, SslResponse};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, SslNegotiationMetaMessage};
 use tokio::net::TcpStream;
 
+use super::login::Welcome;
 use super::wire::Wire;
 use super::{State, login, query};
 use crate::fault::Phase;
@@ -23,8 +24,10 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     state.faults.swallow().await;
     state.faults.pass(Phase::Accept).await?;
     let mut wire = negotiate(stream, state, &mut visit).await?;
-    if let Some(session) = login::login(&mut wire, state, &mut visit).await? {
-        query::serve(&mut wire, state, session).await?;
+    match login::login(&mut wire, state, &mut visit).await? {
+        Some(Welcome::Here(session)) => query::serve(&mut wire, state, session).await?,
+        Some(Welcome::Behind(stream, _cancellable)) => wire.splice(stream).await?,
+        None => {}
     }
     wire.close().await
 }

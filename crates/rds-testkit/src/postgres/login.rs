@@ -8,13 +8,16 @@ use pgwire::messages::startup::{
     SecretKey, Startup,
 };
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use tokio::net::TcpStream;
 
 use super::query::Session;
 use super::wire::Wire;
-use super::{State, scram};
+use super::{State, forward, scram};
 use crate::authority::Account;
 use crate::fault::{Fault, PasswordMethod, Phase};
+use crate::forward::Target;
 use crate::hash;
+use crate::journal::Cancellable;
 use crate::random;
 use crate::record::{Outcome, Visit};
 use crate::refusal::{Denied, Refusal};
@@ -33,8 +36,16 @@ enum Proof {
     Checked(bool),
 }
 
+/// Who answers a client that was let in.
+pub(super) enum Welcome {
+    /// This server.
+    Here(Session),
+    /// A database behind it; the session can be cancelled for as long as the second part lives.
+    Behind(TcpStream, Option<Cancellable>),
+}
+
 /// Logs a client in; `None` if it was refused or only wanted to cancel a query.
-pub(super) async fn login(wire: &mut Wire, state: &State, visit: &mut Visit) -> io::Result<Option<Session>> {
+pub(super) async fn login(wire: &mut Wire, state: &State, visit: &mut Visit) -> io::Result<Option<Welcome>> {
     let startup = match wire.read().await? {
         Some(PgWireFrontendMessage::Startup(startup)) => startup,
         Some(PgWireFrontendMessage::CancelRequest(request)) => {
@@ -44,7 +55,12 @@ pub(super) async fn login(wire: &mut Wire, state: &State, visit: &mut Visit) -> 
                 SecretKey::Bytes(_) => None,
             };
             // A key of another form is none that this server gave out.
-            state.journal.cancel(request.pid.cast_unsigned(), Some(key.unwrap_or_default()));
+            let (session, key) = (request.pid.cast_unsigned(), key.unwrap_or_default());
+            if state.journal.cancel(session, Some(key))
+                && let Some(target) = &state.forward
+            {
+                forward::cancel(target, session, key).await?;
+            }
             return Ok(None);
         }
         _ => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -58,7 +74,12 @@ pub(super) async fn login(wire: &mut Wire, state: &State, visit: &mut Visit) -> 
     match judge(wire, state, visit).await? {
         Ok(()) => {
             visit.end(Outcome::Accepted, "");
-            welcome(wire, state, visit).await.map(Some)
+            wire.send(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
+            state.faults.pass(Phase::Ready).await?;
+            match &state.forward {
+                Some(target) => hand_over(wire, state, target, &startup, &visit.attempt.database).await,
+                None => welcome(wire, state, visit).await.map(|session| Some(Welcome::Here(session))),
+            }
         }
         Err(rejection) => {
             let Rejection { denied, error } = *rejection;
@@ -216,9 +237,33 @@ fn echo(state: &State, mut rejection: Box<Rejection>, proof: &Proof) -> Box<Reje
     rejection
 }
 
+/// Opens the session at the database behind and tells the client what that says.
+async fn hand_over(
+    wire: &mut Wire,
+    state: &State,
+    target: &Target,
+    startup: &Startup,
+    database: &str,
+) -> io::Result<Option<Welcome>> {
+    match forward::open(target, &startup.parameters, database).await {
+        Ok(Ok(upstream)) => {
+            let cancellable = upstream.key.map(|(session, key)| state.journal.adopt(session, key));
+            wire.feed_bytes(&upstream.greeting);
+            Ok(Some(Welcome::Behind(upstream.stream, cancellable)))
+        }
+        Ok(Err(message)) => {
+            wire.feed_bytes(&message);
+            Ok(None)
+        }
+        Err(error) => {
+            let message = format!("rds-testkit: no session at the database behind: {error}");
+            wire.send(error_response("FATAL", &ServerError::new("08006", message))).await?;
+            Ok(None)
+        }
+    }
+}
+
 async fn welcome(wire: &mut Wire, state: &State, visit: &Visit) -> io::Result<Session> {
-    wire.send(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
-    state.faults.pass(Phase::Ready).await?;
     // Never 0, which stands for a key that is none.
     let key = i32::from_be_bytes(random::bytes()?) | 1;
     let cancellable = state.journal.open(key);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -99,6 +100,19 @@ impl Wire {
     pub(super) async fn send(&mut self, message: PgWireBackendMessage) -> io::Result<()> {
         self.feed(message)?;
         self.flush().await
+    }
+
+    /// Adds messages as they are, from another server.
+    pub(super) fn feed_bytes(&mut self, messages: &[u8]) {
+        self.output.extend_from_slice(messages);
+    }
+
+    /// Moves bytes between the client and another server until both are done.
+    pub(super) async fn splice(&mut self, mut other: TcpStream) -> io::Result<()> {
+        self.flush().await?;
+        // A client may have sent its first statement ahead.
+        other.write_all(&self.input.split()).await?;
+        copy_bidirectional(&mut self.stream, &mut other).await.map(drop)
     }
 
     /// Sends what is left and says goodbye, in TLS too.

@@ -11,6 +11,12 @@ macro_rules! builder_methods {
             self
         }
 
+        /// Adds a name or an address to the certificate alone, for clients that check what they dial, such as `localhost`.
+        pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
+            self.description.names.push(name.into());
+            self
+        }
+
         /// Sets the region that tokens must be signed for; default `us-east-2`, whatever the host is named.
         pub fn region(mut self, region: impl Into<String>) -> Self {
             self.description.region = Some(region.into());
@@ -48,6 +54,21 @@ macro_rules! builder_methods {
         /// Repeatable; a later answer to the same statement replaces the earlier.
         pub fn answer(self, statement: &str, rows: $crate::Rows) -> Self {
             self.description.answers.set(statement, rows);
+            self
+        }
+
+        /// Lets a real database answer those who are let in, as this user of it; default nobody.
+        ///
+        /// The login is checked here, then a session is opened there, without TLS, with the client's database and options, and
+        /// bytes are moved. Answers, faults at statements and `queries()` are out of the way then.
+        pub fn forward_to(
+            mut self,
+            address: std::net::SocketAddr,
+            user: impl Into<String>,
+            password: impl Into<String>,
+        ) -> Self {
+            let (user, password) = (user.into(), password.into());
+            self.description.forward = Some($crate::forward::Target { addr: address, user, password });
             self
         }
 

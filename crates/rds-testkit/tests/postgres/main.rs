@@ -6,6 +6,7 @@ mod answer;
 mod certificate;
 mod client;
 mod fault;
+mod forward;
 mod login;
 mod query;
 mod refusal;
