@@ -41,7 +41,7 @@ async fn not_offered(stack: TlsStack) {
     let rig = Rig::start().await;
     rig.server.inject_always(Fault::NoTls);
 
-    nothing_was_sent(&rig, &refused(&rig, stack).await, &["offers no tls", "no token was sent"]);
+    nothing_was_sent(&rig, &refused(&rig, stack).await, &["offers no tls", "nothing secret was sent"]);
 }
 
 async fn other_authority(stack: TlsStack) {

@@ -57,6 +57,23 @@ async fn log_in<D: Engine>(pool: &FreshPool<D>, connections: usize) {
     }
 }
 
+#[test]
+fn runtime_that_lacks_a_driver_is_named() {
+    let rig_runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("starts");
+    let rig = rig_runtime.block_on(postgres());
+    for (enabled, says) in [(false, "`enable_time`"), (true, "`enable_io`")] {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = if enabled { runtime.enable_time() } else { &mut runtime }.build().expect("starts");
+        let builder: FreshPoolBuilder<sqlx::Postgres> =
+            builder(&rig, "postgres", rig.server.port(), rig.server.ca_pem());
+
+        let error = runtime.block_on(builder.build()).map(drop).expect_err("cannot work");
+
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
 /// Lets the tasks run until something holds.
 async fn until(holds: impl Fn() -> bool) {
     for _ in 0..1_000_000 {

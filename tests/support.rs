@@ -111,6 +111,29 @@ impl Rig {
     }
 }
 
+/// What other services than databases say, and what they are to be called.
+pub const STRANGERS: &[(&[u8], &str)] = &[
+    (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an SSH server"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP server"),
+    (b"\x15\x03\x03\0\x02\x02\x28", "a TLS server"),
+    (b"220 mail.example ESMTP\r\n", "220 mail.example ESMTP"),
+    (b"-ERR unknown command\r\n", "-ERR unknown command"),
+];
+
+/// A service that says something to everybody at once and keeps the connections open; its port.
+pub async fn service_that_says(words: &'static [u8]) -> u16 {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let port = listener.local_addr().expect("is bound").port();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, words).await;
+            open.push(stream);
+        }
+    });
+    port
+}
+
 /// Opens a connection, asks who it is logged in as, and closes it.
 ///
 /// # Errors

@@ -225,6 +225,15 @@ pub(crate) enum Engine {
     Mysql,
 }
 
+impl From<Engine> for wrapper_core::Engine {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Mysql => Self::Mysql,
+            Engine::Postgres => Self::Postgres,
+        }
+    }
+}
+
 impl Engine {
     /// The name as its makers write it.
     pub(crate) fn name(self) -> &'static str {

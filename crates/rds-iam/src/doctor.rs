@@ -9,7 +9,6 @@ mod host;
 mod identity;
 mod login;
 mod proof;
-mod refusal;
 mod report;
 mod server;
 mod subject;

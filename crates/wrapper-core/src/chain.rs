@@ -10,7 +10,9 @@ use tracing::Instrument;
 
 use crate::{
     BoxFuture, ConnectRequest, Connected, Driver, Error, ErrorKind, Events, Needs, Opening, Phase, Plugin,
-    Result, dial::timed_out, report::Reporter,
+    Registry, Result,
+    dial::{LEAST_SHARE, timed_out},
+    report::Reporter,
 };
 
 /// The rest of the chain, as a plugin sees it; copy it to run it more than once.
@@ -65,6 +67,7 @@ pub struct Wrapper<D: Driver> {
     driver: Arc<D>,
     chain: Arc<[Arc<dyn Plugin<D::Connection>>]>,
     reporter: Arc<Reporter>,
+    registry: Registry<D::Connection>,
 }
 
 impl<D: Driver> Wrapper<D> {
@@ -72,7 +75,15 @@ impl<D: Driver> Wrapper<D> {
     pub fn new(driver: D, chain: Vec<Arc<dyn Plugin<D::Connection>>>) -> Self {
         let codes = chain.iter().map(|plugin| plugin.code()).collect::<Vec<_>>().join(",");
         let reporter = Arc::new(Reporter::new(codes.into(), Events::none()));
-        Self { driver: Arc::new(driver), chain: chain.into(), reporter }
+        let (driver, registry) = (Arc::new(driver), Registry::new());
+        Self { driver, chain: chain.into(), reporter, registry }
+    }
+
+    /// Lets every factory of a registry explain the errors, whether its plugin is in the chain or not.
+    #[must_use]
+    pub fn explained_by(mut self, registry: Registry<D::Connection>) -> Self {
+        self.registry = registry;
+        self
     }
 
     /// Tells these listeners how every connect ends.
@@ -120,17 +131,26 @@ impl<D: Driver> Wrapper<D> {
             user = request.user(),
             plugins = &**self.reporter.plugins()
         );
+        let request = request.enter(self.driver.engine(), self.reporter.plugins());
         async {
             let attempt = self.reporter.begin(&request);
+            // Lent, so that what it was doing is still there to be told when the time is over.
             let mut run = Next { rest: &self.chain, driver: &*self.driver }.run(request.clone());
             let outcome = match request.deadline() {
                 None => run.await,
-                // Lent, so that what it was doing is still there to be told when the time is over.
-                Some(deadline) => match timeout_at(deadline, &mut run).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => Err(timed_out(&request, attempt.elapsed())),
+                Some(mut deadline) => loop {
+                    if let Ok(outcome) = timeout_at(deadline, &mut run).await {
+                        break outcome;
+                    }
+                    // Waiting for credentials costs no host its share: they are the same for all.
+                    let last = request.last_deadline().filter(|last| *last > deadline);
+                    match last.filter(|_| request.progress().phase() == Phase::Credentials) {
+                        Some(last) => deadline = last.min(deadline + LEAST_SHARE),
+                        None => break Err(timed_out(&request, attempt.elapsed())),
+                    }
                 },
             };
+            let outcome = outcome.map_err(|error| self.registry.explain(&request, error));
             attempt.finish(&outcome);
             outcome
         }
@@ -185,6 +205,7 @@ impl<D: Driver> Clone for Wrapper<D> {
             driver: Arc::clone(&self.driver),
             chain: Arc::clone(&self.chain),
             reporter: Arc::clone(&self.reporter),
+            registry: self.registry.clone(),
         }
     }
 }
@@ -313,6 +334,10 @@ mod tests {
 
         fn default_port(&self) -> u16 {
             5432
+        }
+
+        fn engine(&self) -> crate::Engine {
+            crate::Engine::Postgres
         }
 
         fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<()>> {

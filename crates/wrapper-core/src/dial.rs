@@ -11,7 +11,8 @@ use std::{
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    BoxFuture, ConnectRequest, Error, ErrorKind, Failures, Phase, Resolver, Result, progress::Position,
+    BoxFuture, ConnectRequest, CredentialsFailure, Error, ErrorKind, Failures, Phase, Resolver, Result,
+    progress::Position,
 };
 
 /// Bounds one whole connect where `wrapperConnectTimeout` is not given.
@@ -36,7 +37,7 @@ impl Dialer {
     /// Opens a connection to the first address of the request's host that lets us in.
     ///
     /// Each address gets its share of the time that is left. A server that answers no ends the attempt on this host: its
-    /// other addresses would only repeat it.
+    /// other addresses would only repeat it. So does an error of the credentials.
     ///
     /// # Errors
     ///
@@ -54,7 +55,7 @@ impl Dialer {
             let share = share(request, addresses.len() - index);
             match timeout(share, open(address)).await {
                 Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(error)) if error.server().is_some() => return Err(error),
+                Ok(Err(error)) if error.server().is_some() || error.is_of_credentials() => return Err(error),
                 Ok(Err(error)) => failures.add(address.to_string(), error),
                 Err(_) => failures.add(address.to_string(), timed_out(request, share)),
             }
@@ -126,12 +127,17 @@ pub(crate) fn timed_out(request: &ConnectRequest, after: Duration) -> Error {
     };
     let hint = match phase {
         Phase::Dial => ": a firewall or a security group may drop the packets",
-        Phase::Plugins => ": a source of credentials may be slow or out of reach",
+        Phase::Credentials | Phase::Plugins => ": a source of credentials may be slow or out of reach",
+        Phase::Open | Phase::Tls => ": check that the port is the database's own",
         _ => "",
     };
     let message =
         format!("no connection to `{host}:{port}`{at} within {after:.1?}, still {phase}{there}{hint}");
-    Error::new(ErrorKind::Timeout, message)
+    let kind = match phase {
+        Phase::Credentials => ErrorKind::Credentials(CredentialsFailure::TimedOut),
+        _ => ErrorKind::Timeout,
+    };
+    Error::new(kind, message)
 }
 
 fn no_address(request: &ConnectRequest) -> Error {

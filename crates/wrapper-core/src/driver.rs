@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use crate::{ConnectRequest, Result};
+use crate::{ConnectRequest, Engine, Result};
 
 /// A future on the heap: what makes the traits here usable as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,6 +26,9 @@ pub trait Driver: Send + Sync + 'static {
     /// The port of the database engine, where none is given.
     fn default_port(&self) -> u16;
 
+    /// Returns the database engine.
+    fn engine(&self) -> Engine;
+
     /// Opens one connection.
     ///
     /// # Errors
@@ -39,6 +42,10 @@ impl<D: Driver> Driver for Arc<D> {
 
     fn default_port(&self) -> u16 {
         (**self).default_port()
+    }
+
+    fn engine(&self) -> Engine {
+        (**self).engine()
     }
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Self::Connection>> {

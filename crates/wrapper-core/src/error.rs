@@ -2,16 +2,23 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use crate::{ConnectRequest, text::printable};
+use crate::{
+    Cause, ConnectRequest, LoginAnswer,
+    text::{legible, printable},
+};
+
+/// As many causes as people read.
+const SHOWN_CAUSES: usize = 3;
 
 /// The result of everything that can fail here.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Describes why a connector could not be built or a connection not be opened.
 ///
-/// It clones cheaply, so that all tasks that waited for one attempt get the same error. Its text is one
-/// lower-case clause that names the offending value (never a secret one) and hints the remedy; the cause
-/// is only in [`source`](StdError::source).
+/// It clones cheaply, so that all tasks that waited for one attempt get the same error. `{}` is one lower-case
+/// clause that names the offending value (never a secret one) and ends with the likeliest cause, where causes are
+/// known; what the server or the driver said is only in [`source`](StdError::source). `{:#}` and `{:?}` show that
+/// too, and the first three causes with their remedies, a line each.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -21,6 +28,7 @@ struct Inner {
     message: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
     stale_password: bool,
+    diagnosis: Vec<Cause>,
 }
 
 /// Tells the kinds of failure apart.
@@ -74,18 +82,23 @@ impl Error {
     ///
     /// The message should be one lower-case clause without a period and must not repeat the cause's text.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, message: message.into(), source: None, stale_password: false }))
+        let message = message.into();
+        Self(Arc::new(Inner { kind, message, source: None, stale_password: false, diagnosis: Vec::new() }))
     }
 
-    /// An error for a server that did not let a user in, with what it said as the cause and a remedy, which is empty or begins with
-    /// `: `.
-    pub fn refused(kind: ErrorKind, answer: ServerError, request: &ConnectRequest, remedy: &str) -> Self {
-        let (place, user) = (request.place(), request.user());
-        let message = match kind {
-            ErrorKind::Login => format!("{place} refused the login of user `{user}`{remedy}"),
-            _ => format!("{place} did not let user `{user}` in{remedy}"),
+    /// Creates the error for a server that did not let a user in: the answer as the engine's table reads it, and what
+    /// the server said, made safe, as the source.
+    pub fn refused(answer: &LoginAnswer<'_>, said: ServerError, request: &ConnectRequest) -> Self {
+        let (place, user, database) = (request.place(), request.user(), request.database());
+        let row = answer.classify(&[user, database.unwrap_or_default()]);
+        let shown = legible(user);
+        let message = match row.kind() {
+            ErrorKind::Login => format!("{place} refused the login of user `{shown}`"),
+            _ => format!("{place} did not let user `{shown}` in"),
         };
-        Self::new(kind, message).with_source(answer)
+        let causes = row.cause(answer.engine(), user, database);
+        let error = Self::new(row.kind(), message).with_source(said).with_diagnosis(causes);
+        if row.is_retried() { error.with_stale_password() } else { error }
     }
 
     /// Adds the cause.
@@ -102,11 +115,28 @@ impl Error {
         self
     }
 
-    /// Replaces the message and keeps kind, cause and marks.
+    /// Replaces the likely causes, the likeliest first.
+    #[must_use]
+    pub fn with_diagnosis(mut self, causes: impl IntoIterator<Item = Cause>) -> Self {
+        Arc::make_mut(&mut self.0).diagnosis = causes.into_iter().collect();
+        self
+    }
+
+    /// Replaces the message and keeps kind, causes and marks.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.0).message = message.into();
         self
+    }
+
+    /// Returns the message without the likeliest cause, to build another on.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Returns the likely causes with their remedies, the likeliest first; empty where the message says it all.
+    pub fn diagnosis(&self) -> &[Cause] {
+        &self.0.diagnosis
     }
 
     /// The kind of the failure.
@@ -122,6 +152,11 @@ impl Error {
     /// Whether the server limits logins for now.
     pub fn is_throttled(&self) -> bool {
         self.0.kind == ErrorKind::Throttled
+    }
+
+    /// Whether there are no credentials, which no other host or address would change.
+    pub(crate) fn is_of_credentials(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Credentials(_))
     }
 
     /// Whether the same call may succeed later without any change.
@@ -163,16 +198,45 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Shows the message, what lies behind it and the first causes, a line each.
+    fn fmt_in_full(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let mut said = vec![self.0.message.clone()];
+        let mut next = self.source();
+        while let Some(error) = next {
+            // Drivers tend to repeat their cause's text in their own.
+            let text = error.to_string();
+            if !said.iter().any(|before| before.contains(&text)) {
+                write!(f, "\n  {text}")?;
+                said.push(text);
+            }
+            next = error.source();
+        }
+        for (index, cause) in self.0.diagnosis.iter().take(SHOWN_CAUSES).enumerate() {
+            write!(f, "\n  {}. {cause}", index + 1)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        if f.alternate() {
+            return self.fmt_in_full(f);
+        }
+        f.write_str(&self.0.message)?;
+        match self.0.diagnosis.first() {
+            Some(cause) => write!(f, "; check first: {cause}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, source, .. } = &*self.0;
-        f.debug_struct("Error").field("kind", kind).field("message", message).field("source", source).finish()
+        write!(f, "{:?}: ", self.0.kind)?;
+        self.fmt_in_full(f)
     }
 }
 
@@ -255,6 +319,25 @@ mod tests {
         assert!(error.may_be_stale_password());
         assert_eq!(error.to_string(), "b");
         assert_eq!(error.source().expect("kept").to_string(), "why");
+    }
+
+    #[test]
+    fn text_ends_with_the_likeliest_cause_and_in_full_shows_three() {
+        let causes = ["one", "two", "three", "four"].map(|code| Cause::new(code, code, "mend\nit"));
+        let server = ServerError::new("28000", "no", None);
+        let error = Error::new(ErrorKind::Login, "refused").with_source(server).with_diagnosis(causes);
+
+        assert_eq!(error.to_string(), "refused; check first: one: mend\\nit");
+        let full = "refused\n  the server answered 28000: no\n  1. one: mend\\nit\n  2. two: mend\\nit\n  3. three: mend\\nit";
+        assert_eq!(format!("{error:#}"), full);
+        assert_eq!(format!("{error:?}"), format!("Login: {full}"));
+        assert_eq!(error.clone().diagnosis().len(), 4);
+    }
+
+    #[test]
+    fn source_that_repeats_its_own_source_is_shown_once() {
+        let error = Error::new(ErrorKind::Connect, "closed").with_source(io::Error::other("reset"));
+        assert_eq!(format!("{error:#}"), "closed\n  reset");
     }
 
     #[test]

@@ -12,8 +12,8 @@ impl Failures {
         self.0.push((place.into(), error));
     }
 
-    /// Makes one error: of the first refused login, else of the first configuration or TLS failure, else of the last; its text lists each
-    /// place with its reason. `None` without failures.
+    /// Makes one error: of the first refused login, else of the first configuration or TLS failure, else of the last;
+    /// its text lists each place with its reason, and its causes are those of the chosen one. `None` without failures.
     pub fn into_error(self, what: &str) -> Option<Error> {
         let find = |wanted: fn(ErrorKind) -> bool| self.0.iter().find(|(_, error)| wanted(error.kind()));
         let chosen = find(|kind| kind == ErrorKind::Login)
@@ -23,7 +23,8 @@ impl Failures {
         if self.0.len() == 1 {
             return Some(chosen);
         }
-        let list: Vec<_> = self.0.iter().map(|(place, error)| format!("{place}: {error}")).collect();
+        let list: Vec<_> =
+            self.0.iter().map(|(place, error)| format!("{place}: {}", error.message())).collect();
         Some(chosen.with_message(format!("none of {} {what} let us in: {}", self.0.len(), list.join("; "))))
     }
 }
@@ -56,5 +57,17 @@ mod tests {
         let error = combined(&[ErrorKind::Connect, ErrorKind::Login]).expect("two failures");
 
         assert_eq!(error.to_string(), "none of 2 hosts let us in: h0: Connect; h1: Login");
+    }
+
+    #[test]
+    fn causes_are_those_of_the_chosen_failure() {
+        let mut failures = Failures::default();
+        for (kind, code) in [(ErrorKind::Tls, "a"), (ErrorKind::Login, "b"), (ErrorKind::Tls, "c")] {
+            let causes = [crate::Cause::new(code, code, "")];
+            failures.add(code, Error::new(kind, "no").with_diagnosis(causes));
+        }
+        let error = failures.into_error("hosts").expect("three failures");
+
+        assert_eq!(error.to_string(), "none of 3 hosts let us in: a: no; b: no; c: no; check first: b");
     }
 }

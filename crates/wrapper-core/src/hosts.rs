@@ -9,6 +9,7 @@ use crate::{
     ConnectRequest, Connected, Driver, Error, ErrorKind, Failures, Result, Roots, ServerName, Settings,
     Wrapper,
     dial::{DEFAULT_TIMEOUT, LEAST_SHARE, shuffle, timed_out},
+    runtime::in_runtime,
 };
 
 /// Opens connections to the first configured host that lets us in; clones share everything.
@@ -72,12 +73,17 @@ impl<D: Driver> Hosts<D> {
     ///
     /// # Errors
     ///
-    /// With one host its error; with several what [`Failures`] makes of theirs.
+    /// With one host its error; with several what [`Failures`] makes of theirs. An error of the credentials ends the
+    /// attempt: another host would not change it.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes what was being opened; nothing is left behind.
     pub async fn connect(&self) -> Result<Connected<D::Connection>> {
+        in_runtime(self.connect_in_turn()).await
+    }
+
+    async fn connect_in_turn(&self) -> Result<Connected<D::Connection>> {
         let deadline = Instant::now() + self.plan.timeout;
         let mut requests: Vec<_> = self.plan.requests.iter().collect();
         if self.plan.shuffles {
@@ -89,10 +95,11 @@ impl<D: Driver> Hosts<D> {
             let hosts_left = u32::try_from(requests.len() - index).unwrap_or(u32::MAX);
             let share = (deadline.saturating_duration_since(now) / hosts_left).max(LEAST_SHARE);
             let until = deadline.min(now + share);
-            let request = (*request).clone().begin(until);
+            let request = (*request).clone().begin(until).ends_at(deadline);
             let place = place(&request);
             match self.wrapper.connect(request).await {
                 Ok(connected) => return Ok(connected),
+                Err(error) if error.is_of_credentials() => return Err(error),
                 Err(error) => failures.add(place, error),
             }
         }
@@ -117,10 +124,13 @@ impl<D: Driver> Hosts<D> {
         };
         let start = Instant::now();
         let request = request.clone().begin(start + self.plan.timeout);
-        match timeout_at(start + self.plan.timeout, self.wrapper.prepare(request.clone())).await {
-            Ok(prepared) => prepared,
-            Err(_) => Err(timed_out(&request, self.plan.timeout)),
-        }
+        let prepare = async {
+            match timeout_at(start + self.plan.timeout, self.wrapper.prepare(request.clone())).await {
+                Ok(prepared) => prepared,
+                Err(_) => Err(timed_out(&request, self.plan.timeout)),
+            }
+        };
+        in_runtime(prepare).await
     }
 
     /// The same for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the first configured host.

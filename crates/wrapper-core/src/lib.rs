@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod abort;
+mod answers;
 mod chain;
 mod connected;
+mod diagnosis;
 mod dial;
 mod driver;
+mod engine;
 mod error;
 mod event;
 mod failures;
@@ -18,15 +21,20 @@ mod registry;
 mod report;
 mod request;
 mod resolver;
+mod runtime;
 mod secret;
+mod stranger;
 mod text;
 mod tls;
 
 pub use abort::{AbortHandle, AbortRegistration};
+pub use answers::{AnswerRow, LoginAnswer, MYSQL_ANSWERS, POSTGRES_ANSWERS};
 pub use chain::{Next, Wrapper, needs};
 pub use connected::{Connected, Established, Role};
+pub use diagnosis::{Cause, PASSWORD_IN_CLEAR, PASSWORD_MISSING, PASSWORD_REFUSED};
 pub use dial::{Dialer, shuffle};
 pub use driver::{BoxFuture, Driver};
+pub use engine::Engine;
 pub use error::{CredentialsFailure, Error, ErrorKind, Result, ServerError};
 pub use event::{ConnectFinished, CredentialsLoaded, Event, Events, Outcome};
 pub use failures::Failures;
@@ -41,6 +49,8 @@ pub use progress::{Phase, Progress};
 pub use registry::{BuildContext, Factory, Registry};
 pub use request::{ConnectRequest, ServerName};
 pub use resolver::{Resolver, ResolverFn, SystemResolver, resolver_fn};
+pub use runtime::{in_runtime, lacking_runtime};
 pub use secret::{Password, Transport};
+pub use stranger::stranger;
 pub use text::{legible, nearest, percent_decoded, percent_encoded, printable};
 pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trusted, explain_tls_failure};

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{BoxFuture, ConnectRequest, Driver, Password, Result};
+use crate::{BoxFuture, ConnectRequest, Driver, Engine, Password, Result};
 
 /// Answers connects as told and keeps the requests that it got; clones share both.
 ///
@@ -51,6 +51,10 @@ impl Driver for MockDriver {
 
     fn default_port(&self) -> u16 {
         5432
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
     }
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<ConnectRequest>> {

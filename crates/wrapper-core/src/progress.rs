@@ -10,6 +10,8 @@ use std::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Waiting for credentials, which are no matter of the host.
+    Credentials,
     /// Waiting for the TCP connection.
     Dial,
     /// Waiting for the server's answer to the login.
@@ -28,6 +30,7 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Phase::Credentials => "waiting for credentials",
             Phase::Dial => "opening the tcp connection",
             Phase::Login => "logging in",
             Phase::Open => "opening the connection",

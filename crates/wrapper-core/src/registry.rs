@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Error, ErrorKind, Events, Parameter, Parameters, Plugin, Result, Settings, WRAPPER_PARAMETERS,
-    text::nearest,
+    ConnectRequest, Error, ErrorKind, Events, Parameter, Parameters, Plugin, Result, Settings,
+    WRAPPER_PARAMETERS, text::nearest,
 };
 
 /// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not yet.
@@ -62,6 +62,15 @@ pub trait Factory<C>: Send + Sync {
     ///
     /// A configuration error that names the parameter.
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>>;
+
+    /// Adds the causes that the plugin knows of to an error of a connect; by default none.
+    ///
+    /// Every registered factory is asked, so that one whose plugin is not enabled can say that it should be:
+    /// [`ConnectRequest::has_plugin`] tells.
+    fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
+        let _ = request;
+        error
+    }
 }
 
 /// Tells a factory what the connector is built for.
@@ -190,6 +199,11 @@ impl<C> Registry<C> {
         let context = BuildContext::new(&settings, hosts).with_events(events.clone());
         let plugins = chosen.iter().map(|factory| factory.build(&context)).collect::<Result<_>>()?;
         Ok((plugins, settings))
+    }
+
+    /// Lets every factory explain an error.
+    pub(crate) fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
+        self.0.iter().fold(error, |error, factory| factory.explain(request, error))
     }
 
     fn factory(&self, code: &str) -> Result<&Arc<dyn Factory<C>>> {

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use tokio::time::Instant;
 
 use crate::{
-    AbortHandle, AbortRegistration, Error, ErrorKind, Established, Password, Progress, Result, Role,
+    AbortHandle, AbortRegistration, Engine, Error, ErrorKind, Established, Password, Progress, Result, Role,
 };
 
 /// Describes one connect to one host, handed by value from plugin to plugin to the driver.
@@ -26,8 +26,11 @@ pub struct ConnectRequest {
     password: Option<Password>,
     server_name: Option<ServerName>,
     deadline: Option<Instant>,
+    last_deadline: Option<Instant>,
     progress: Progress,
     abort: AbortRegistration,
+    engine: Option<Engine>,
+    plugins: Option<Arc<str>>,
 }
 
 /// Names the certificate that a server must present.
@@ -82,8 +85,11 @@ impl ConnectRequest {
             password: None,
             server_name: None,
             deadline: None,
+            last_deadline: None,
             progress: Progress::default(),
             abort: AbortRegistration::default(),
+            engine: None,
+            plugins: None,
         }
     }
 
@@ -234,6 +240,35 @@ impl ConnectRequest {
             Some(address) if address.ip().to_string() != **host => format!("`{host}` ({address})"),
             _ => format!("`{host}:{port}`"),
         }
+    }
+
+    /// When the connect to all hosts has to be over, of which this one has a share.
+    pub(crate) fn last_deadline(&self) -> Option<Instant> {
+        self.last_deadline
+    }
+
+    /// Sets when the connect to all hosts has to be over.
+    #[must_use]
+    pub(crate) fn ends_at(mut self, last_deadline: Instant) -> Self {
+        self.last_deadline = Some(last_deadline);
+        self
+    }
+
+    /// Returns the engine of the driver; none before the request has entered a chain.
+    pub fn engine(&self) -> Option<Engine> {
+        self.engine
+    }
+
+    /// Returns whether the chain that the request goes through has a plugin with this code.
+    pub fn has_plugin(&self, code: &str) -> bool {
+        self.plugins.as_deref().is_some_and(|codes| codes.split(',').any(|known| known == code))
+    }
+
+    /// Notes the chain that the request enters, by the codes of its plugins.
+    #[must_use]
+    pub(crate) fn enter(mut self, engine: Engine, plugins: &Arc<str>) -> Self {
+        (self.engine, self.plugins) = (Some(engine), Some(Arc::clone(plugins)));
+        self
     }
 
     /// When this connect has to be over, so that an adapter can share the time out among addresses.

@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use host_pattern::Region;
 use wrapper_core::{
-    BuildContext, Error, ErrorKind, Factory, Parameter, ParameterKind, Plugin, Result, Settings,
+    BuildContext, Cause, ConnectRequest, Engine, Error, ErrorKind, Factory, PASSWORD_IN_CLEAR,
+    PASSWORD_MISSING, PASSWORD_REFUSED, Parameter, ParameterKind, Plugin, Result, Settings,
 };
 
-use crate::{IamPlugin, IamSettings, IamTokens, target};
+use crate::{IamPlugin, IamSettings, IamTokens, diagnosis::plugin_missing, target};
 
 /// The parameters of the plugin `iam`.
 pub const IAM_PARAMETERS: &[Parameter] = &[
@@ -92,6 +93,24 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
         let settings = context.settings();
         let plugin = IamPlugin::new(self.tokens(settings)?, read(settings, context.hosts())?);
         Ok(Arc::new(plugin))
+    }
+
+    fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
+        if request.has_plugin(IamPlugin::CODE) {
+            return error;
+        }
+        let code = error.diagnosis().first().map(Cause::code);
+        let is_refused = code == Some(PASSWORD_REFUSED);
+        let is_meant = match code {
+            Some(PASSWORD_IN_CLEAR) => true,
+            Some(PASSWORD_MISSING | PASSWORD_REFUSED) => target::endpoint(request.host()).is_ok(),
+            _ => false,
+        };
+        if !is_meant {
+            return error;
+        }
+        let engine = request.engine().unwrap_or(Engine::Postgres);
+        error.with_diagnosis([plugin_missing(request.host(), request.user(), engine, is_refused)])
     }
 }
 

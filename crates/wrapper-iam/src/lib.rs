@@ -2,9 +2,10 @@
 
 mod clock;
 mod credentials;
-mod explain;
+pub mod diagnosis;
 mod factory;
 mod plugin;
+mod refusal;
 mod stats;
 mod target;
 mod tokens;

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use host_pattern::{Endpoint, Region};
 use wrapper_core::{
-    ConnectRequest, Connected, Error, ErrorKind, Needs, Next, Opening, Password, Plugin, Result, ServerName,
+    ConnectRequest, Connected, Error, ErrorKind, Needs, Next, Opening, Password, Phase, Plugin, Result,
+    ServerName,
 };
 
 use crate::{
     IamTokens, TokenTarget,
-    explain::{Refusal, Retry},
+    refusal::{Refusal, Retry},
     target,
     tokens::{TOKEN_LIFE, TokenLease},
 };
@@ -148,6 +149,7 @@ impl IamPlugin {
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
         let target = self.target(&request)?;
+        request.progress().enter(Phase::Credentials);
         let first = self.tokens.lease(&target, self.settings.max_age).await?;
         let refused = match self.attempt(&request, &target, &first, next).await {
             Err(error) if error.is_login() => error,
@@ -220,16 +222,7 @@ impl IamPlugin {
         token: &'a TokenLease,
         retry: Retry,
     ) -> Refusal<'a> {
-        Refusal {
-            request,
-            target,
-            token,
-            retry,
-            now: self.tokens.clock().now(),
-            named_region: Endpoint::parse(target.host())
-                .ok()
-                .and_then(|endpoint| endpoint.region().map(str::to_owned)),
-        }
+        Refusal { request, target, token, retry, now: self.tokens.clock().now() }
     }
 }
 

@@ -181,7 +181,7 @@ impl ConnectorBuilder {
         let transport = tls.transport;
         let base = trust(base(&opts, transport, needs)?, tls)?;
         let driver = MysqlDriver::new(base, transport, Dialer::new(self.resolver, false));
-        let wrapper = Wrapper::new(driver, chain).with_events(self.events);
+        let wrapper = Wrapper::new(driver, chain).with_events(self.events).explained_by(self.registry);
         let hosts = Hosts::new(wrapper, vec![request], false, &settings)?;
         Ok(Connector::new(hosts))
     }

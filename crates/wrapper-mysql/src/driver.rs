@@ -6,11 +6,14 @@ use std::{
 };
 
 use mysql_async::{Conn, Opts, OptsBuilder};
-use wrapper_core::{BoxFuture, ConnectRequest, Dialer, Driver, Password, Phase, Result, Transport, Trust};
+use wrapper_core::{
+    BoxFuture, ConnectRequest, Dialer, Driver, Engine, Password, Phase, Result, Transport, Trust,
+    lacking_runtime, stranger,
+};
 
 use crate::{
     DriverConfig,
-    error::{connect_error, is_unknown_issuer, panicked},
+    error::{connect_error, is_no_packet, is_unknown_issuer, panicked},
     opening,
     source::DEFAULT_PORT,
 };
@@ -83,18 +86,23 @@ impl MysqlDriver {
             request.progress().enter(Phase::Open);
             let opts = self.opts(&trusted.made, request, addresses)?;
             let error = match opening::open(opts).await {
-                Some(Ok(connection)) => return Ok(connection),
-                Some(Err(error)) => error,
-                None => return Err(panicked(request)),
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => error,
+                Err(panic) => return Err(lacking_runtime(&*panic).unwrap_or_else(|| panicked(request))),
             };
             // Nothing was sent to a server whose issuer is unknown; its authority may have been replaced meanwhile.
-            match is_unknown_issuer(&error) {
-                true => match self.base.renewed(&trusted).await {
-                    Some(newer) => trusted = newer,
-                    None => return Err(connect_error(error, request, &trusted.roots)),
-                },
-                false => return Err(connect_error(error, request, &trusted.roots)),
+            if is_unknown_issuer(&error)
+                && let Some(newer) = self.base.renewed(&trusted).await
+            {
+                trusted = newer;
+                continue;
             }
+            let is_no_packet = is_no_packet(&error);
+            let error = connect_error(error, request, &trusted.roots);
+            return match is_no_packet {
+                true => Err(stranger(Engine::Mysql, request).await.unwrap_or(error)),
+                false => Err(error),
+            };
         }
     }
 }
@@ -111,6 +119,10 @@ impl Driver for MysqlDriver {
 
     fn default_port(&self) -> u16 {
         DEFAULT_PORT
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::Mysql
     }
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Conn>> {

@@ -6,10 +6,17 @@ use std::io;
 use mysql_async::TlsError;
 use mysql_async::{DriverError, Error as MysqlError, IoError};
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Roots, ServerError, TlsFailure, explain_tls_failure, printable,
+    Cause, ConnectRequest, Engine, Error, ErrorKind, LoginAnswer, PASSWORD_IN_CLEAR, Roots, ServerError,
+    TlsFailure, explain_tls_failure, printable,
 };
 
-use crate::login::{classify, remedy};
+/// What the driver calls the SQLSTATE of an answer that has none: servers send one as soon as the client has said that it
+/// reads them, in its login.
+const NO_SQLSTATE: &str = "HY000";
+
+/// What the driver says of bytes that are no packet, and of one that does not end.
+const NO_PACKET: &[&str] =
+    &["Packet is larger than max_allowed_packet", "Packets out of sync", "bytes remaining on stream"];
 
 /// Whether no trusted root stands behind the server's certificate.
 pub(crate) fn is_unknown_issuer(error: &MysqlError) -> bool {
@@ -45,18 +52,32 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
             explain_tls_failure(TlsFailure::from_text(&error.to_string()), request.tls_name(), roots)
                 .with_source(error)
         }
+        MysqlError::Io(IoError::Io(ref io)) if is_no_packet(&error) => {
+            let message = format!("{} is no MySQL server: check host and port", request.place());
+            Error::new(ErrorKind::Configuration, message).with_source(io.to_string())
+        }
         MysqlError::Io(IoError::Io(error)) => io_error(error, request),
         MysqlError::Driver(DriverError::NoClientSslFlagFromServer) => {
             explain_tls_failure(TlsFailure::NotOffered, request.tls_name(), roots)
         }
-        MysqlError::Driver(DriverError::CleartextPluginDisabled) => Error::new(
-            ErrorKind::Configuration,
-            format!(
-                "{} asks for the password as it is, which nothing but a token over verified tls is given for: add plugins=iam",
-                request.place()
-            ),
-        ),
+        MysqlError::Driver(DriverError::CleartextPluginDisabled) => {
+            let message = format!("{} asks for the password as it is, so nothing was sent", request.place());
+            let cause = Cause::new(
+                PASSWORD_IN_CLEAR,
+                "the user is identified with a plugin that needs the password in clear text",
+                "add enable_cleartext_plugin=true and sslmode=verify-full, if that is meant",
+            );
+            Error::new(ErrorKind::Configuration, message).with_diagnosis([cause])
+        }
         error => driver_error(&error.to_string(), request),
+    }
+}
+
+/// Whether what the server sent is no packet of MySQL's: the driver takes any four bytes for a packet's length and number.
+pub(crate) fn is_no_packet(error: &MysqlError) -> bool {
+    match error {
+        MysqlError::Io(IoError::Io(error)) => NO_PACKET.contains(&error.to_string().as_str()),
+        _ => false,
     }
 }
 
@@ -68,10 +89,11 @@ pub(crate) fn panicked(request: &ConnectRequest) -> Error {
 
 fn refused(answer: &mysql_async::ServerError, request: &ConnectRequest) -> Error {
     let password = request.password().map(|password| password.as_secret());
-    let source = ServerError::new(answer.code, &answer.message, password);
-    let (kind, stale) = classify(answer.code, &answer.message);
-    let error = Error::refused(kind, source, request, remedy(kind, answer.code));
-    if stale { error.with_stale_password() } else { error }
+    let said = ServerError::new(answer.code, &answer.message, password);
+    let code = answer.code.to_string();
+    let read = LoginAnswer::new(Engine::Mysql, &code, &answer.message);
+    let read = if answer.state == NO_SQLSTATE { read.before_login() } else { read };
+    Error::refused(&read, said, request)
 }
 
 /// Whether a handshake failed: rustls packs its errors into those of the stream.

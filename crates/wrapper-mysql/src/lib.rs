@@ -5,7 +5,6 @@ mod connector;
 mod driver;
 mod driver_config;
 mod error;
-mod login;
 mod opening;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 mod pool;

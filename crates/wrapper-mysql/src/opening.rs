@@ -11,17 +11,20 @@ use tracing::Instrument;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What the driver makes of a connect: its result, or the panic that a server's answer brought about.
-type Opened = Result<mysql_async::Result<Conn>, Box<dyn Any + Send>>;
+type Opened = Result<mysql_async::Result<Conn>, Panic>;
 
-/// Opens a connection; `None` if the driver panicked.
+type Panic = Box<dyn Any + Send>;
+
+/// Opens a connection; an error if the driver panicked.
 ///
 /// The connect runs in a task of its own, because two things depend on how it is given up. A server counts the handshakes that break off
 /// and blocks the address of the client after a hundred (`max_connect_errors`), so one that was given up is brought to its end and closed,
 /// within [`GRACE`]. And a connection of the driver that is dropped drains what it was reading in a task that nothing bounds.
-pub(crate) async fn open(opts: Opts) -> Option<mysql_async::Result<Conn>> {
+pub(crate) async fn open(opts: Opts) -> Opened {
     let (answer, opened) = oneshot::channel();
     tokio::spawn(run(opts, answer).in_current_span());
-    opened.await.ok()?.ok()
+    // Without an answer the runtime is shutting down.
+    opened.await.unwrap_or_else(|_| Err(Box::new("the runtime ended")))
 }
 
 async fn run(opts: Opts, mut answer: oneshot::Sender<Opened>) {

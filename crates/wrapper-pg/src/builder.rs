@@ -232,7 +232,7 @@ impl ConnectorBuilder {
         let shuffles = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
         let requests = targets.iter().map(|target| request(target, &config)).collect();
         let driver = PgDriver::new(base, without_password, tls, Dialer::new(self.resolver, shuffles));
-        let wrapper = Wrapper::new(driver, chain).with_events(self.events);
+        let wrapper = Wrapper::new(driver, chain).with_events(self.events).explained_by(self.registry);
         let hosts = Hosts::new(wrapper, requests, shuffles, &settings)?;
         Ok(Connector::new(hosts))
     }

@@ -1,12 +1,14 @@
 //! The driver's end of the chain.
 
 use tokio_postgres::{Client, Config, Connection, Socket, config::SslMode};
-use wrapper_core::{BoxFuture, ConnectRequest, Dialer, Driver, Password, Phase, Result, Transport};
+use wrapper_core::{
+    BoxFuture, ConnectRequest, Dialer, Driver, Engine, Password, Phase, Result, Transport, stranger,
+};
 
 use crate::{
     DriverConfig, TlsStream,
     config::DEFAULT_PORT,
-    error::connect_error,
+    error::{connect_error, may_be_stranger},
     tls::{Stranger, Tls},
 };
 
@@ -91,14 +93,24 @@ impl PgDriver {
     }
 
     async fn open(&self, config: Config, request: &ConnectRequest) -> Result<PgConnection> {
-        let stranger = Stranger::default();
-        let mut connected = config.connect(self.tls.tracked(request.progress(), &stranger)).await;
+        let unknown = Stranger::default();
+        let track = |unknown| self.tls.tracked(request.progress(), config.get_ssl_mode(), unknown);
+        let mut connected = config.connect(track(&unknown)).await;
         // Nothing was sent to a server whose issuer is unknown; its authority may have been replaced meanwhile.
-        if connected.is_err() && self.tls.may_know(&stranger).await {
+        if connected.is_err() && self.tls.may_know(&unknown).await {
             request.progress().enter(Phase::Dial);
-            connected = config.connect(self.tls.tracked(request.progress(), &Stranger::default())).await;
+            connected = config.connect(track(&Stranger::default())).await;
         }
-        connected.map_err(|error| connect_error(error, request, &self.tls.roots()))
+        let error = match connected {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        let asks = may_be_stranger(&error);
+        let error = connect_error(error, request, &self.tls.roots());
+        match asks {
+            true => Err(stranger(Engine::Postgres, request).await.unwrap_or(error)),
+            false => Err(error),
+        }
     }
 }
 
@@ -107,6 +119,10 @@ impl Driver for PgDriver {
 
     fn default_port(&self) -> u16 {
         DEFAULT_PORT
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
     }
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<PgConnection>> {

@@ -4,10 +4,15 @@ use std::{error::Error as _, io};
 
 use tokio_postgres::error::DbError;
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Phase, Roots, ServerError, TlsFailure, explain_tls_failure,
+    Cause, ConnectRequest, Engine, Error, ErrorKind, LoginAnswer, PASSWORD_MISSING, Phase, Roots,
+    ServerError, TlsFailure, explain_tls_failure,
 };
 
-use crate::login::{classify, remedy};
+/// What the driver says of every answer to its request for TLS that is not yes.
+const NO_TLS: &str = "server does not support TLS";
+
+/// What OpenSSL and rustls say of bytes that are no TLS.
+const NOT_TLS: &[&str] = &["wrong version number", "packet length too long", "corrupt message"];
 
 /// Turns an error of the driver's connect into ours.
 ///
@@ -21,10 +26,15 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
         return refused(answer, request);
     }
     let source = error.source().map(ToString::to_string).unwrap_or_default();
-    if source == "server does not support TLS" {
+    if source == NO_TLS {
         return explain_tls_failure(TlsFailure::NotOffered, request.tls_name(), roots);
     }
     let place = request.place();
+    if source == "password missing" {
+        let message = format!("{place} asks for a password and there is none");
+        let cause = Cause::new(PASSWORD_MISSING, "no password is configured", "add one");
+        return Error::new(ErrorKind::Configuration, message).with_diagnosis([cause]);
+    }
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
     let (kind, message) = match (io, request.progress().phase()) {
         (Some(io::ErrorKind::PermissionDenied), Phase::Login) => {
@@ -46,15 +56,26 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
     Error::new(kind, message).with_source(error)
 }
 
+/// Whether the server may be none of PostgreSQL: it does not agree to TLS, or what follows is no TLS, as behind the `S` of
+/// an SSH server.
+pub(crate) fn may_be_stranger(error: &tokio_postgres::Error) -> bool {
+    if let Some(ours) = Error::find(error) {
+        let why = ours.source().map(|source| source.to_string().to_lowercase()).unwrap_or_default();
+        return ours.kind() == ErrorKind::Tls && NOT_TLS.iter().any(|words| why.contains(words));
+    }
+    error.source().is_some_and(|source| source.to_string() == NO_TLS)
+}
+
 fn refused(answer: &DbError, request: &ConnectRequest) -> Error {
     let code = answer.code().code();
-    let (kind, stale) = classify(code, answer.message(), answer.hint());
     let text = match answer.hint() {
         Some(hint) => format!("{} ({hint})", answer.message()),
         None => answer.message().to_owned(),
     };
     let password = request.password().map(|password| password.as_secret());
-    let source = ServerError::new(code, &text, password);
-    let error = Error::refused(kind, source, request, remedy(kind, code));
-    if stale { error.with_stale_password() } else { error }
+    let said = ServerError::new(code, &text, password);
+    let answer = LoginAnswer::new(Engine::Postgres, code, answer.message())
+        .with_hint(answer.hint())
+        .with_routine(answer.routine());
+    Error::refused(&answer, said, request)
 }

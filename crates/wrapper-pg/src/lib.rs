@@ -7,7 +7,6 @@ mod driver;
 mod driver_config;
 mod error;
 mod keepalive;
-mod login;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 mod pool;
 mod source;

@@ -10,6 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::{
     Socket,
+    config::SslMode,
     tls::{ChannelBinding, MakeTlsConnect, TlsConnect},
 };
 use wrapper_core::{
@@ -112,8 +113,14 @@ impl Tls {
     }
 
     /// The same, noting on an attempt's progress when handshake and login begin, and which roots knew no issuer.
-    pub(crate) fn tracked(&self, progress: &Progress, stranger: &Stranger) -> Tracked {
-        Tracked { tls: self.clone(), progress: progress.clone(), stranger: stranger.clone() }
+    pub(crate) fn tracked(&self, progress: &Progress, mode: SslMode, stranger: &Stranger) -> Tracked {
+        let dialled = match mode {
+            SslMode::Disable => Phase::Login,
+            SslMode::Require => Phase::Tls,
+            // The driver does not tell when the server declines TLS and the login begins without.
+            _ => Phase::Open,
+        };
+        Tracked { tls: self.clone(), progress: progress.clone(), dialled, stranger: stranger.clone() }
     }
 
     /// The roots that count now.
@@ -197,6 +204,8 @@ impl MakeTlsConnect<Socket> for Tls {
 pub(crate) struct Tracked {
     tls: Tls,
     progress: Progress,
+    /// What comes as soon as the TCP connection stands.
+    dialled: Phase,
     stranger: Stranger,
 }
 
@@ -207,7 +216,7 @@ impl MakeTlsConnect<Socket> for Tracked {
 
     fn make_tls_connect(&mut self, server_name: &str) -> Result<Handshake> {
         // The driver asks as soon as the TCP connection stands.
-        self.progress.enter(Phase::Tls);
+        self.progress.enter(self.dialled);
         Ok(Handshake {
             tls: self.tls.clone(),
             server_name: server_name.to_owned(),
@@ -238,6 +247,7 @@ impl TlsConnect<Socket> for Handshake {
 
     fn connect(self, socket: Socket) -> Self::Future {
         Box::pin(async move {
+            self.progress.enter(Phase::Tls);
             let stream = self.tls.handshake(self.server_name, socket, self.stranger).await?;
             self.progress.enter(Phase::Login);
             Ok(stream)

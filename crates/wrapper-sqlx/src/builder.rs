@@ -1,11 +1,16 @@
 //! Building a pool.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{Ipv4Addr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::pool::PoolOptions;
 use wrapper_core::{
     ClientCertificate, ConnectRequest, Error, ErrorKind, Needs, Parameters, Plugin, Registry, Result,
-    ServerName, Settings, TlsMode, Value, read_roots,
+    ServerName, Settings, TlsMode, Value, in_runtime, read_roots,
 };
 use wrapper_iam::{IamFactory, IamPlugin, IamTokens, TokenTarget};
 
@@ -114,6 +119,11 @@ impl<D: Engine> FreshPoolBuilder<D> {
     ///
     /// A configuration error that names the parameter and the remedy; a credentials error if there is no token.
     pub async fn build(self) -> Result<FreshPool<D>> {
+        in_runtime(self.build_pool()).await
+    }
+
+    async fn build_pool(self) -> Result<FreshPool<D>> {
+        touch_drivers();
         let registry: Registry<()> = Registry::new().with(match &self.tokens {
             Some(tokens) => IamFactory::new(tokens.clone()),
             None => IamFactory::default(),
@@ -148,6 +158,17 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let first = D::with_password(template.clone(), token.expose());
         let pool = self.pool.connect_lazy_with(first);
         Ok(FreshPool::new(Refresher::start(pool, template, supply, token)))
+    }
+}
+
+/// Panics, as `in_runtime` expects of Tokio, where the runtime has no timer or does no I/O: the pool would find that out in
+/// tasks of its own.
+fn touch_drivers() {
+    drop(tokio::time::sleep(Duration::ZERO));
+    if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        && socket.set_nonblocking(true).is_ok()
+    {
+        drop(tokio::net::UdpSocket::from_std(socket));
     }
 }
 

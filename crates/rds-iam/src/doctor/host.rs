@@ -99,7 +99,7 @@ pub(super) async fn resolve(
             let list = list.join(", ");
             let fact =
                 subject.aliases.as_ref().map_or(list.clone(), |aliases| drawn(subject, aliases, &list));
-            match subject.leads_elsewhere() {
+            match subject.alias_remedy() {
                 Some(remedy) => report.warning(StepName::Dns, fact, remedy),
                 None => report.ok(StepName::Dns, fact),
             }

@@ -52,35 +52,25 @@ enum Status {
 /// One reason with its remedy; the code stays the same from release to release.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Cause {
-    code: Code,
+    code: String,
     text: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// What the doctor itself finds; causes of a refused login have the codes of the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
-    AccountLocked,
     CertificateExpired,
-    ClockOff,
     ConnectionClosed,
     CredentialsExpired,
     CredentialsFailed,
     CredentialsMissing,
     CredentialsRefused,
-    GrantMissing,
     HostName,
-    IamDisabled,
-    NoAccessRule,
-    NoDatabase,
-    NoSuchUser,
     NotReady,
     Other,
     Parameters,
-    Policy,
     PortClosed,
     Region,
-    SignedPort,
-    Throttled,
     TlsNotOffered,
     Unreachable,
     Unresolved,
@@ -90,11 +80,37 @@ pub(super) enum Code {
 
 impl Cause {
     pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: legible(&text.into()) }
+        Self { code: code.name().to_owned(), text: legible(&text.into()) }
     }
+}
 
-    pub(super) fn code(&self) -> Code {
-        self.code
+impl From<&wrapper_core::Cause> for Cause {
+    fn from(cause: &wrapper_core::Cause) -> Self {
+        Self { code: cause.code().to_owned(), text: cause.to_string() }
+    }
+}
+
+impl Code {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CertificateExpired => "certificate-expired",
+            Self::ConnectionClosed => "connection-closed",
+            Self::CredentialsExpired => "credentials-expired",
+            Self::CredentialsFailed => "credentials-failed",
+            Self::CredentialsMissing => "credentials-missing",
+            Self::CredentialsRefused => "credentials-refused",
+            Self::HostName => "host-name",
+            Self::NotReady => "not-ready",
+            Self::Other => "other",
+            Self::Parameters => "parameters",
+            Self::PortClosed => "port-closed",
+            Self::Region => "region",
+            Self::TlsNotOffered => "tls-not-offered",
+            Self::Unreachable => "unreachable",
+            Self::Unresolved => "unresolved",
+            Self::UnknownIssuer => "unknown-issuer",
+            Self::WrongName => "wrong-name",
+        }
     }
 }
 

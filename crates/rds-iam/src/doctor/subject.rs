@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_core::{Result, Roots};
-use wrapper_iam::TokenTarget;
+use wrapper_iam::{TokenTarget, diagnosis::Facts};
 
 use super::{
     connector::{configuration, cut},
@@ -94,20 +94,25 @@ impl Subject {
         !matches!(kind, Ok(EndpointKind::Custom | EndpointKind::Ip) | Err(_))
     }
 
-    /// What to do if DNS leads to another endpoint than the token is signed for.
-    pub(super) fn leads_elsewhere(&self) -> Option<String> {
+    /// The endpoint that DNS leads to, if that is another one than the token is signed for.
+    pub(super) fn leads_elsewhere(&self) -> Option<Endpoint> {
         let aliases = self.aliases.as_ref()?;
-        let behind = aliases.endpoint()?;
-        let signed = self.endpoint()?;
-        if let Some(region) = behind.region().filter(|_| signed.kind() == EndpointKind::GlobalWriter) {
-            let given = self.target().ok()?;
-            let remedy = format!("the writer is in {region} and the token is signed for {}", given.region());
-            return (given.region() != region).then(|| format!("{remedy}: set iamRegion={region}"));
-        }
-        let host = &self.host;
-        let remedy = format!("the token is signed for `{signed}` and `{host}` leads to `{behind}`");
-        let is_reached = aliases.hold(self.signed_host());
-        (!is_reached).then(|| format!("{remedy}: set iamHost={behind}, or mend the alias"))
+        let (behind, signed) = (aliases.endpoint()?, self.endpoint()?);
+        let is_elsewhere = match behind.region().filter(|_| signed.kind() == EndpointKind::GlobalWriter) {
+            Some(region) => self.target().ok()?.region() != region,
+            None => !aliases.hold(self.signed_host()),
+        };
+        is_elsewhere.then_some(behind)
+    }
+
+    /// What to do if DNS leads to another endpoint than the token is signed for.
+    pub(super) fn alias_remedy(&self) -> Option<String> {
+        let target = self.target().ok()?;
+        let mut facts = Facts::new(&target, (&self.host, self.port), self.engine.into());
+        facts.leads_to = Some(self.leads_elsewhere()?);
+        let is_global = self.endpoint()?.kind() == EndpointKind::GlobalWriter;
+        let code = if is_global { "region" } else { "host-name" };
+        facts.causes().iter().find(|cause| cause.code() == code).map(ToString::to_string)
     }
 
     pub(super) fn report(&self, report: &mut Report) {

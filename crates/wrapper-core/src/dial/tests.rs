@@ -84,3 +84,22 @@ fn shuffled_items_are_all_there() {
     items.sort_unstable();
     assert_eq!(items, (0..50).collect::<Vec<_>>());
 }
+
+#[tokio::test(start_paused = true)]
+async fn failed_credentials_end_the_loop_over_addresses() {
+    let dialled = Mutex::new(0);
+
+    let error = dialer(3)
+        .dial(&request(), |_| {
+            *dialled.lock().expect("not poisoned") += 1;
+            let failed = ErrorKind::Credentials(CredentialsFailure::Failed);
+            Box::pin(async move { Err::<(), _>(Error::new(failed, "the source is down")) })
+        })
+        .await
+        .expect_err("no credentials");
+
+    assert_eq!(
+        (error.to_string().as_str(), dialled.into_inner().expect("not poisoned")),
+        ("the source is down", 1)
+    );
+}

@@ -1,5 +1,7 @@
 use super::*;
-use crate::{BoxFuture, MockDriver, Next, Parameters, Phase, WRAPPER_PARAMETERS, plugin_fn};
+use crate::{
+    BoxFuture, CredentialsFailure, Engine, MockDriver, Next, Parameters, Phase, WRAPPER_PARAMETERS, plugin_fn,
+};
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
     let mut given = Parameters::new();
@@ -26,6 +28,10 @@ impl Driver for BlackHole {
 
     fn default_port(&self) -> u16 {
         5432
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
     }
 
     fn connect(&self, _: ConnectRequest) -> BoxFuture<'_, Result<ConnectRequest>> {
@@ -69,6 +75,10 @@ impl Driver for Moves {
 
     fn default_port(&self) -> u16 {
         5432
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
     }
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<ConnectRequest>> {
@@ -135,4 +145,60 @@ fn parameters_wrong() {
         message("clusterInstanceHostPattern", "db.example")
             .contains("`clusterInstanceHostPattern` does not fit")
     );
+}
+
+/// Hosts behind a plugin that waits for credentials, none of which come before `after`.
+fn hosts_behind_credentials(after: Option<Duration>) -> (MockDriver, Hosts<MockDriver>) {
+    let slow = plugin_fn("slow", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move {
+            request.progress().enter(Phase::Credentials);
+            match after {
+                Some(after) => tokio::time::sleep(after).await,
+                None => std::future::pending().await,
+            }
+            next.run(request).await
+        })
+    });
+    let driver = MockDriver::new();
+    let requests =
+        ["a.example", "b.example", "c.example"].map(|name| ConnectRequest::new(name, 5432, "jane"));
+    let wrapper = Wrapper::new(driver.clone(), vec![Arc::new(slow)]);
+    let settings = settings(&[("wrapperConnectTimeout", "6000")]);
+    let hosts = Hosts::new(wrapper, requests.to_vec(), false, &settings).expect("fits");
+    (driver, hosts)
+}
+
+#[tokio::test(start_paused = true)]
+async fn hanging_credentials_cost_the_time_once() {
+    let (driver, hosts) = hosts_behind_credentials(None);
+    let start = Instant::now();
+
+    let error = hosts.connect().await.expect_err("no credentials");
+
+    assert_eq!(start.elapsed(), Duration::from_secs(6));
+    assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::TimedOut));
+    assert!(error.to_string().contains("still waiting for credentials"), "{error}");
+    assert!(driver.requests().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_credentials_do_not_cost_a_host_its_share() {
+    let (driver, hosts) = hosts_behind_credentials(Some(Duration::from_secs(5)));
+
+    let connection = hosts.connect().await.expect("they came in time");
+
+    assert_eq!(connection.established.host(), "a.example");
+    assert_eq!(driver.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_credentials_end_the_loop_over_hosts() {
+    let driver = MockDriver::new();
+    driver.fail(Error::new(ErrorKind::Credentials(CredentialsFailure::Failed), "the source is down"));
+    let hosts = hosts(driver.clone(), &["a.example", "b.example"], &[]).expect("fits");
+
+    let error = hosts.connect().await.expect_err("no credentials");
+
+    assert_eq!(error.to_string(), "the source is down");
+    assert_eq!(driver.requests().len(), 1);
 }

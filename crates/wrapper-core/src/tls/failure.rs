@@ -66,7 +66,7 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
     let kind = endpoint.as_ref().map(Endpoint::kind);
     let message = match failure {
         TlsFailure::NotOffered => {
-            "the server offers no tls, so no token was sent: check that host and port lead to the database itself"
+            "the server offers no tls, so nothing secret was sent: check that host and port lead to the database itself"
                 .to_owned()
         }
         TlsFailure::Expired => format!(

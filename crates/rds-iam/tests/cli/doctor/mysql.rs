@@ -40,7 +40,10 @@ async fn plugin_missing() {
 
         report.first_cause_is(16, "grant-missing");
         let text = report.json.to_string();
-        assert!(text.contains("ALTER USER 'bob' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'"), "{text}");
+        assert!(
+            text.contains("ALTER USER 'bob'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'"),
+            "{text}"
+        );
         no_token_was_sent(&server);
     }
 }
@@ -55,7 +58,7 @@ async fn refusal_is_explained_without_another_look_too() {
 
     let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
 
-    assert_eq!(report.causes()[..2], ["policy", "grant-missing"], "{:#}", report.json);
+    assert_eq!(report.causes()[..2], ["grant-missing", "policy"], "{:#}", report.json);
 }
 
 #[tokio::test]
@@ -95,8 +98,14 @@ macro_rules! refusal {
 }
 
 refusal!(account_locked, "3118", "Access denied for user 'jane'@'%'. Account is locked.", "account-locked");
-refusal!(database_forbidden, "1044", "Access denied for user 'jane'@'%' to database 'app'", "no-access-rule");
+refusal!(
+    database_forbidden,
+    "1044",
+    "Access denied for user 'jane'@'%' to database 'app'",
+    "database-forbidden"
+);
 refusal!(proxy_without_database, "9501", "Timed-out waiting to acquire database connection", "not-ready");
+refusal!(plugin_not_loaded, "1524", "Plugin 'AWSAuthenticationPlugin' is not loaded", "login-plugin-missing");
 refusal!(shutdown, "1053", "Server shutdown in progress", "not-ready");
 
 /// A server that says something at once, to everybody.
@@ -120,6 +129,17 @@ async fn refusal_in_place_of_a_greeting() {
 
     report.says("tls", "skipped", "the server answered 1040: Too many connections, before tls");
     report.first_cause_is(16, "throttled");
+}
+
+#[tokio::test]
+async fn denial_in_place_of_a_greeting_is_no_matter_of_the_token() {
+    let port = server_that_says(b"\x10\0\0\0\xff\x15\x04Access denied").await;
+    let key = crate::support::session_key();
+
+    let report = examine(program_with(&key), &format!("mysql://jane@{HOST}:{port}/app"), RIGHT).await;
+
+    report.first_cause_is(16, "refused-before-login");
+    assert_eq!(report.causes().len(), 1);
 }
 
 #[tokio::test]

@@ -61,6 +61,61 @@ async fn server_throttles() {
     report.first_cause_is(16, "throttled");
 }
 
+macro_rules! refusal {
+    ($name:ident, $code:expr, $text:expr, $cause:expr, $says:expr) => {
+        #[tokio::test]
+        async fn $name() {
+            let server = start(|builder| builder).await;
+            server.inject_always(Fault::Refuse(ServerError::new($code, $text)));
+
+            let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
+
+            report.first_cause_is(16, $cause);
+            report.says("login", "failed", $says);
+            assert_eq!(report.causes().len(), 1);
+        }
+    };
+}
+
+refusal!(
+    login_forbidden,
+    "28000",
+    "role \"jane\" is not permitted to log in",
+    "login-forbidden",
+    r#"ALTER ROLE \"jane\" LOGIN"#
+);
+refusal!(
+    database_forbidden,
+    "42501",
+    "permission denied for database \"app\"",
+    "database-forbidden",
+    r#"GRANT CONNECT ON DATABASE \"app\" TO \"jane\""#
+);
+refusal!(
+    proxy_without_credentials,
+    "28000",
+    "This RDS proxy has no credentials for the role jane.",
+    "proxy-secret",
+    "authentication settings"
+);
+
+#[tokio::test]
+async fn dsql_has_words_of_its_own() {
+    let host = "abcdefghijklmnopqrst123456.dsql.us-east-2.on.aws";
+    let server = start(|builder| builder.host(host)).await;
+    server.inject_always(Fault::Refuse(ServerError::dsql_refused()));
+    let url = url_of(host, &server, "");
+
+    let dns = DnsServer::start(&[(host, "127.0.0.1")]).await;
+
+    let report = examine_by(&dns, program_with(server.access_key()), &url, RIGHT).await;
+
+    assert_eq!(report.causes()[..2], ["grant-missing", "policy"], "{:#}", report.json);
+    let text = report.json.to_string();
+    assert!(text.contains("AWS IAM GRANT") && text.contains("dsql:DbConnect on"), "{text}");
+    assert!(!text.contains("rds_iam") && !text.contains("rds-db"), "{text}");
+}
+
 #[tokio::test]
 async fn custom_domain_without_its_endpoint_is_read_from_the_certificate() {
     let server = start(|builder| builder).await;

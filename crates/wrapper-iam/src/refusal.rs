@@ -1,0 +1,92 @@
+//! The error of a login that was refused with a token.
+
+use std::time::{Duration, SystemTime};
+
+use wrapper_core::{ConnectRequest, Engine, Error, PASSWORD_REFUSED};
+
+use crate::{
+    TokenTarget,
+    credentials::last_four,
+    diagnosis::{Asked, Facts},
+    tokens::TokenLease,
+};
+
+/// A refused login and what is known of it.
+pub(crate) struct Refusal<'a> {
+    pub(crate) request: &'a ConnectRequest,
+    pub(crate) target: &'a TokenTarget,
+    pub(crate) token: &'a TokenLease,
+    pub(crate) retry: Retry,
+    pub(crate) now: SystemTime,
+}
+
+/// Says why a refused login was not tried once more, or what came of it.
+#[derive(Debug)]
+pub(crate) enum Retry {
+    /// A server accepted the token a moment ago, so it is not stale.
+    AcceptedLately,
+    /// No other token could be had.
+    Impossible(Error),
+    /// The new token was refused too.
+    Refused,
+    /// The token was new, or the server asked for something else than a token.
+    Useless,
+}
+
+impl Refusal<'_> {
+    /// Adds what is known of the token to the error's text, and ranks the causes.
+    pub(crate) fn explain(&self, error: &Error) -> Error {
+        let message = format!("{}; {}", error.message(), self.told());
+        let error = error.clone().with_message(message);
+        // A locked account has one cause, which the server told.
+        match error.diagnosis() {
+            [] => {}
+            [cause, ..] if cause.code() == PASSWORD_REFUSED => {}
+            _ => return error,
+        }
+        let causes = self.facts(&error).causes();
+        error.with_diagnosis(causes)
+    }
+
+    fn facts(&self, error: &Error) -> Facts<'_> {
+        let token = self.token.value();
+        let dialled = (self.request.host(), self.request.port());
+        let mut facts = Facts::new(self.target, dialled, self.request.engine().unwrap_or(Engine::Postgres));
+        facts.asked = match facts.engine {
+            Engine::Postgres => Asked::of_postgres(self.target, error),
+            // MySQL refuses whoever it is in the same words.
+            _ => Asked::Unknown,
+        };
+        facts.answer = error.server().map(|answer| answer.text().to_owned()).unwrap_or_default();
+        facts.access_key_id = token.access_key_id();
+        facts.credentials_left = Some(token.expires_at().duration_since(self.now).unwrap_or_default());
+        facts.recently_accepted = match self.retry {
+            Retry::AcceptedLately => self.token.last_accepted().map(|at| self.since(at)),
+            _ => None,
+        };
+        facts
+    }
+
+    fn since(&self, at: SystemTime) -> Duration {
+        self.now.duration_since(at).unwrap_or_default()
+    }
+
+    fn told(&self) -> String {
+        let token = self.token.value();
+        let age = self.since(token.signed_at()).as_secs();
+        let accepted = match self.token.last_accepted() {
+            Some(at) => format!("last accepted {} s ago", self.since(at).as_secs()),
+            None => "never accepted before".to_owned(),
+        };
+        let retry = match &self.retry {
+            Retry::Refused => ", a second and new token as the one before it".to_owned(),
+            Retry::Impossible(error) => format!(", and no new one could be had: {}", error.message()),
+            Retry::AcceptedLately | Retry::Useless => String::new(),
+        };
+        format!(
+            "the token was signed {age} s ago for {} with access key {}, {accepted}{retry}",
+            self.target,
+            last_four(token.access_key_id())
+        )
+    }
+}

@@ -1,0 +1,201 @@
+//! What a MySQL server does, and what comes of it: kind, retry, message.
+
+use std::time::Duration;
+
+use e2e::{
+    HOST, USER,
+    mysql::{Rig, log_in},
+};
+use rds_testkit::{Fault, ServerError};
+use rds_wrapper::{
+    Cause, Error, ErrorKind,
+    mysql::{Connector, ConnectorBuilder},
+};
+
+const GUIDE: &str = include_str!("../crates/rds-wrapper/TROUBLESHOOTING.md");
+
+/// One row: a cached token meets the answer for as long as it lasts.
+struct Row {
+    answer: ServerError,
+    kind: ErrorKind,
+    retried: bool,
+    /// The code of the likeliest cause; empty where the message says it all.
+    cause: &'static str,
+    says: &'static [&'static str],
+}
+
+async fn check(row: Row) {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+    // Credentials and token are old enough to be stale.
+    rig.clock.advance(Duration::from_secs(120));
+    rig.server.inject_always(Fault::Refuse(row.answer));
+
+    let error = log_in(&connector).await.expect_err("the answer stays");
+
+    let text = format!("{error:#}");
+    assert_eq!(error.kind(), row.kind, "{text}");
+    assert_eq!(rig.tokens.stats().retries, u64::from(row.retried), "{text}");
+    assert_eq!(rig.server.refused(), 1 + usize::from(row.retried), "logins on the wire: {text}");
+    let causes = error.diagnosis();
+    assert_eq!(causes.first().map_or("", Cause::code), row.cause, "{text}");
+    assert_eq!(error.to_string().contains("; check first: "), !causes.is_empty(), "{error}");
+    for part in row.says {
+        assert!(text.contains(part), "{text} should say {part}");
+    }
+    assert!(row.says.iter().any(|part| GUIDE.contains(part)), "the guide should know {:?}", row.says);
+    assert!(!format!("{text}{error:?}").contains("X-Amz-"), "{text}");
+}
+
+macro_rules! rows {
+    ($($name:ident: $code:literal, $text:expr => $kind:ident, $retried:literal, $cause:literal, [$($says:expr),* $(,)?];)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let answer = ServerError::new($code, $text);
+                let (kind, retried, cause) = (ErrorKind::$kind, $retried, $cause);
+                check(Row { answer, kind, retried, cause, says: &[$($says),*] }).await;
+            }
+        )*
+    };
+}
+
+rows! {
+    denied_access_is_a_login: "1045", "Access denied for user 'jane'@'10.0.0.1' (using password: YES)"
+        => Login, true, "grant-missing", ["refused the login of user", "refused the login of user `jane`", "AWSAuthenticationPlugin", "ALTER USER 'jane'@'%'"];
+    translated_denial_is_a_login: "1045", "Benutzer 'jane'@'10.0.0.1' hat keine Zugriffsberechtigung"
+        => Login, true, "grant-missing", ["refused the login of user", "refused the login of user `jane`"];
+    denied_access_without_password_is_a_login: "1698", "Access denied for user 'jane'@'10.0.0.1'"
+        => Login, true, "grant-missing", ["refused the login of user", "refused the login of user `jane`"];
+    locked_account_is_a_login: "3118", "Access denied for user 'jane'@'%'. Account is locked."
+        => Login, false, "account-locked", ["the account is locked"];
+    expired_password_is_a_login: "1862", "Your password has expired." => Login, false, "password-expired", ["password has expired"];
+    full_server_is_throttled: "1040", "Too many connections" => Throttled, false, "throttled", ["limits new connections"];
+    full_user_is_throttled: "1203", "User jane already has more than 'max_user_connections' active connections"
+        => Throttled, false, "throttled", ["limits new connections"];
+    full_hour_is_throttled: "1226", "User 'jane' has exceeded the 'max_connections_per_hour' resource (current value: 1045)"
+        => Throttled, false, "throttled", ["limits new connections"];
+    proxy_limit_is_throttled: "1040", "IAM authentication rate limit exceeded" => Throttled, false, "throttled", ["limits new connections"];
+    proxy_without_tls_is_tls: "3159", "This RDS Proxy requires TLS connections" => Tls, false, "tls-required", ["asks for TLS", "sslmode=verify-full"];
+    proxy_that_waited_is_a_timeout: "9501", "Timed-out waiting to acquire database connection"
+        => Timeout, false, "not-ready", ["waited too long"];
+    threads_missing_is_transient: "1135", "Can't create a new thread (errno 11)" => Transient, false, "not-ready", ["short of memory"];
+    broken_read_is_transient: "1158", "Got an error reading communication packets" => Transient, false, "not-ready", ["not ready yet"];
+    timed_out_read_is_transient: "1159", "Got timeout reading communication packets" => Transient, false, "not-ready", ["not ready yet"];
+    read_only_mode_is_transient: "1836", "Running in read-only mode" => Transient, false, "not-ready", ["not ready yet"];
+    offline_mode_is_transient: "3032", "The server is currently in offline mode" => Transient, false, "not-ready", ["not ready yet"];
+    shutdown_is_transient: "1053", "Server shutdown in progress" => Transient, false, "not-ready", ["not ready yet"];
+    database_forbidden_is_configuration: "1044", "Access denied for user 'jane'@'%' to database 'app'"
+        => Configuration, false, "database-forbidden", ["has no privileges on database `app`", "no privileges on database"];
+    database_missing_is_configuration: "1049", "Unknown database 'app'" => Configuration, false, "no-database", ["there is no such database"];
+    blocked_machine_is_configuration: "1129", "Host '10.0.0.1' is blocked" => Configuration, false, "no-access-rule", ["takes no connections from this machine"];
+    plugin_not_loaded_is_configuration: "1524", "Plugin 'AWSAuthenticationPlugin' is not loaded"
+        => Configuration, false, "login-plugin-missing", ["has not loaded the plugin"];
+    unknown_answer_is_the_drivers: "1105", "internal error 1045 28000" => Driver, false, "", ["did not let user", "1105"];
+}
+
+/// A builder without plugins.
+fn without_plugins(rig: &Rig, login: &str, host: &str, query: &str) -> ConnectorBuilder {
+    rig.builder(format!("mysql://{login}@{host}:{}/app?{query}", rig.server.port()))
+}
+
+#[tokio::test]
+async fn plugin_missing_at_an_rds_host_is_named() {
+    // One user who logs in by token, and one who does not; without and with a password.
+    for login in [USER, "jane:hunter2", "bob", "bob:hunter2"] {
+        let rig = Rig::start_with(|server| server.password_user("bob", "pw")).await;
+
+        let connector = without_plugins(&rig, login, HOST, "sslmode=verify-full").build().expect("builds");
+        let error = log_in(&connector).await.expect_err("no token");
+
+        let text = error.to_string();
+        assert!(text.contains("; check first: `plugins=iam` is missing"), "{text}");
+        for part in ["IDENTIFIED WITH AWSAuthenticationPlugin", "leave the password out", "rds-db:connect"] {
+            assert!(text.contains(part), "{text} should say {part}");
+        }
+        assert_eq!(error.diagnosis().iter().map(Cause::code).collect::<Vec<_>>(), ["plugin-missing"]);
+        assert!(!format!("{text}{error:#}{error:?}").contains("hunter2"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn password_wrong_elsewhere_says_nothing_of_tokens() {
+    let rig = Rig::start_with(|server| server.host("db.example").password_user("legacy", "pw")).await;
+
+    let connector =
+        without_plugins(&rig, "legacy:wp", "db.example", "sslmode=verify-full").build().expect("builds");
+    let error = log_in(&connector).await.expect_err("wrong");
+
+    let text = format!("{error:#}");
+    assert!(
+        text.contains("; check first: the user or the password is wrong") || text.contains("1. the user or"),
+        "{text}"
+    );
+    let lower = text.to_lowercase();
+    assert!(!["iam", "token", "aws"].iter().any(|word| lower.contains(word)), "{text}");
+}
+
+/// Connects with a token to a service that says something at once.
+async fn stranger(words: &'static [u8]) -> (Error, u64) {
+    let rig = Rig::start().await;
+    let port = e2e::service_that_says(words).await;
+    let url = rig.url().replace(&format!(":{}/", rig.server.port()), &format!(":{port}/"));
+    let connector = rig.builder(url).build().expect("builds");
+    let error = connector.connect().await.expect_err("no MySQL server");
+    (error, rig.tokens.stats().retries)
+}
+
+#[tokio::test]
+async fn refusal_in_place_of_a_greeting_is_before_any_login() {
+    for words in
+        [b"\x12\0\0\0\xff\x15\x04Access denied..".as_slice(), b"\x18\0\0\0\xff\x15\x04#28000Access denied.."]
+    {
+        let (error, retries) = stranger(words).await;
+
+        assert_eq!((error.kind(), retries), (ErrorKind::Login, 0), "{error:#}");
+        assert_eq!(error.diagnosis()[0].code(), "refused-before-login", "{error:#}");
+        assert!(error.to_string().contains("refused before any login"), "{error}");
+        assert!(!error.to_string().contains("AWSAuthenticationPlugin"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn other_service_is_no_mysql_server() {
+    // The driver takes the others for the begin of a packet, and waits for the rest of it.
+    let strangers = e2e::STRANGERS.iter().filter(|(words, _)| !words.starts_with(b"220") && words[0] != 0x15);
+    for (words, named) in strangers {
+        let (error, _) = stranger(words).await;
+        let text = error.to_string();
+        assert!(text.contains("is no MySQL server") && text.contains(named), "{text}");
+        assert!(!error.is_transient(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn port_that_greets_with_the_begin_of_a_packet_is_doubted() {
+    let rig = Rig::start().await;
+    let port = e2e::service_that_says(b"220 mail.example ESMTP\r\n").await;
+    let url = rig.url().replace(&format!(":{}/", rig.server.port()), &format!(":{port}/"));
+    let connector = rig.builder(url + "&wrapperConnectTimeout=300").build().expect("builds");
+
+    let error = connector.connect().await.expect_err("no MySQL server");
+
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("check that the port is the database's own"), "{error}");
+}
+
+#[test]
+fn runtime_that_lacks_a_driver_is_named() {
+    for (enabled, says) in [(false, "`enable_time`"), (true, "`enable_io`")] {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = if enabled { builder.enable_time() } else { &mut builder }.build().expect("starts");
+        let connector =
+            Connector::from_url("mysql://jane:pw@127.0.0.1:1/app", rds_wrapper::plugins()).expect("builds");
+
+        let error = runtime.block_on(connector.connect()).map(drop).expect_err("cannot connect");
+
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
