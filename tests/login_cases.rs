@@ -142,7 +142,7 @@ async fn stale_cached_token_is_retried_once() {
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     // The credentials are rotated and the old ones revoked; the token in the cache is stale.
-    let rotated = AccessKey::new("AKIAROTATED", "new secret").allow(USER);
+    let rotated = AccessKey::new("AKIAROTATED", "new-secret").allow(USER);
     rig.server.authority().add_key(rotated.clone());
     rig.server.authority().revoke_key(rig.server.access_key().access_key_id());
     rig.source.set(&rotated, None);

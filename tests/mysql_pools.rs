@@ -96,7 +96,7 @@ async fn rotated_credentials_cost_one_refusal_and_one_reload() {
     let rig = Rig::start().await;
     let pool = deadpool(rig.connector().pool_manager(), 8);
     use_deadpool(&pool, 1).await;
-    let rotated = AccessKey::new("AKIAROTATED", "new secret").allow(USER);
+    let rotated = AccessKey::new("AKIAROTATED", "new-secret").allow(USER);
     rig.server.authority().add_key(rotated.clone());
     rig.server.authority().revoke_key(rig.server.access_key().access_key_id());
     rig.source.set(&rotated, None);
