@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub(crate) use self::endpoint::Endpoint;
-pub(crate) use self::sigv4::encode as percent_encoded;
+pub(crate) use self::sigv4::{encode as percent_encoded, sign};
+pub(crate) use self::timestamp::parse as parse_timestamp;
 use self::token::Token;
 use crate::access_key::AccessKey;
 use crate::clock::Clock;

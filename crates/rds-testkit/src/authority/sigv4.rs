@@ -26,8 +26,12 @@ fn signature(token: &Token, secret: &str) -> String {
     );
     let scope = [token.day(), token.region(), token.service(), "aws4_request"];
     let date = token.value("X-Amz-Date").unwrap_or_default();
-    let to_sign =
-        format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", scope.join("/"), hex(&sha256(request.as_bytes())));
+    sign(secret, scope, date, request.as_bytes())
+}
+
+/// Signs a canonical request, in hexadecimal.
+pub(crate) fn sign(secret: &str, scope: [&str; 4], date: &str, request: &[u8]) -> String {
+    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", scope.join("/"), hex(&sha256(request)));
     let key = scope
         .iter()
         .fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac_sha256(&key, part.as_bytes()).to_vec());

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// Reads `YYYYMMDDTHHMMSSZ`, from 1970 on.
-pub(super) fn parse(text: &str) -> Option<SystemTime> {
+pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     let bytes = text.as_bytes();
     let shape = |(at, byte): (usize, &u8)| match at {
         8 => *byte == b'T',
