@@ -79,11 +79,12 @@ async fn nothing_secret_is_said_at_trace() {
         rig.url() + "&nonsense=1&pool_min=2",
         rig.url() + "&pool_min=2",
     ] {
-        let builder = rig.builder(url);
+        let builder = rig.builder(url).on_event(|event| tracing::info!(?event, "an event"));
         tracing::info!(?builder, "a builder");
         let connector = builder.build();
         tracing::info!(?connector, tokens = ?rig.tokens, "a connector");
         if let Ok(connector) = connector {
+            tracing::info!(config = ?connector.driver_config().await, "the driver's");
             attempt(&connector).await;
         }
     }
@@ -94,7 +95,8 @@ async fn nothing_secret_is_said_at_trace() {
     attempt(&rig.connector()).await;
 
     let said = String::from_utf8_lossy(&ear.0.lock().expect("no writer panics")).into_owned();
-    for speaker in ["mysql_async", "wrapper_core", "wrapper_iam", "…ACED", "[password]", "user=\"legacy\""]
+    for speaker in
+        ["mysql_async", "wrapper_core", "wrapper_iam", "…ACED", "[password]", "user=\"legacy\"", "an event"]
     {
         assert!(said.contains(speaker), "nothing was heard of {speaker}: {said}");
     }

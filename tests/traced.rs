@@ -26,9 +26,14 @@ async fn main() {
     let tokens = tokens.build().expect("builds");
     for url in urls {
         let value = Value::from(url.as_str());
-        let connector = Connector::from_url(&url, plugins().with(IamFactory::new(tokens.clone())));
+        let connector = Connector::builder(plugins().with(IamFactory::new(tokens.clone())))
+            .connection_string(&url)
+            .on_event(|event| tracing::info!(?event, "an event"))
+            .build();
         tracing::info!(?value, ?connector, ?tokens, "a connector");
         let Ok(connector) = connector else { continue };
+        let config = connector.driver_config().await;
+        tracing::info!(?config, driver = ?config.as_ref().map(|config| config.config()), "the driver's");
         match connector.connect().await {
             Ok((client, connection)) => {
                 tokio::spawn(connection);

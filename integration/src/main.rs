@@ -76,6 +76,7 @@ async fn suite(options: &Options, machine: &Machine) -> Result<()> {
         let server = postgres::Server::start(machine, &scratch).await?;
         run.at(server.site()).await?;
         cases::postgres::run(server.site(), &mut run.report).await?;
+        cases::postgres::copy_behind_a_lock(&server, &mut run.report).await?;
         cases::sources::run(server.site(), &run.sources, &mut run.report).await?;
         cases::rotation::run(server.site(), &run.sources, &mut run.report).await?;
         cases::doctor::postgres(&server, &run.sources, &run.programs, &mut run.report).await?;

@@ -115,7 +115,7 @@ impl Server {
     }
 
     /// Runs statements in a new connection of the administrator's and gives the last value.
-    async fn administer(&self, statements: &[&str]) -> Result<String> {
+    pub(crate) async fn administer(&self, statements: &[&str]) -> Result<String> {
         let (folder, port) = (self.folder.display(), self.site.port);
         let text = format!("host={folder} port={port} user=rdsadmin dbname=postgres");
         let (client, connection) = tokio_postgres::connect(&text, NoTls).await?;

@@ -59,6 +59,13 @@ impl Workspace {
         Ok(names)
     }
 
+    /// The same with these features and no others.
+    pub(crate) fn closure_with(&self, package: &str, features: &str) -> Result<BTreeSet<String>> {
+        let which =
+            ["--package", package, "--edges", "normal", "--no-default-features", "--features", features];
+        self.tree(&which)
+    }
+
     /// The names of the packages that any member needs for anything, with any feature, on any platform.
     ///
     /// Cargo's metadata list more: what a dependency could need with other features.

@@ -16,7 +16,7 @@ pub use wrapper_iam::{
 };
 
 /// The adapter for mysql_async.
-#[cfg(feature = "mysql")]
+#[cfg(any(feature = "mysql", feature = "mysql-rustls"))]
 pub use wrapper_mysql as mysql;
 
 /// The adapter for tokio-postgres.

@@ -1,12 +1,26 @@
 //! The cases of PostgreSQL alone.
 
+use std::{pin::pin, time::Duration};
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use rds_wrapper::pg;
+
 use super::{Table, key};
 use crate::{
     Result,
+    connector::Connector,
     login::{Login, Product},
+    postgres::Server,
     report::Report,
-    site::{HOST, Site},
+    site::{HOST, Seen, Site},
 };
+
+/// How long a row stays locked that a `COPY` waits for.
+const LOCKED: Duration = Duration::from_secs(60);
+
+/// Rows of a kilobyte each: more than the buffers between client and server take, so that the server's window is shut meanwhile.
+const ROWS: u32 = 65_536;
 
 /// Runs the cases.
 pub(crate) async fn run(site: &Site, report: &mut Report) -> Result<()> {
@@ -29,4 +43,49 @@ pub(crate) async fn run(site: &Site, report: &mut Report) -> Result<()> {
             Product::new(&key())?,
         )
         .await
+}
+
+/// A server that takes no data for a minute is not a dead one.
+pub(crate) async fn copy_behind_a_lock(server: &Server, report: &mut Report) -> Result<()> {
+    let site = server.site();
+    server.administer(&["CREATE TABLE copied (id int PRIMARY KEY, filler text)"]).await?;
+    server.administer(&["GRANT ALL ON copied TO jane"]).await?;
+    let product = Product::new(&key())?;
+    let Connector::Postgres(connector) = Login::by_token(site, "jane").connector(&product)? else {
+        return Err("the site is PostgreSQL's".into());
+    };
+    let copied = async {
+        match copy(&connector).await {
+            Ok(rows) => Seen { text: format!("{rows} rows"), details: Vec::new() },
+            Err(error) => Seen { text: "lost".to_owned(), details: vec![error.to_string()] },
+        }
+    };
+    let copied = site.observe(copied).await?;
+    let expected = format!("{ROWS} rows; accepted 2 times");
+    Table { site, report }.row("COPY behind a row locked for 60 s", &expected, &copied);
+    server.administer(&["DROP TABLE copied"]).await.map(drop)
+}
+
+async fn copy(connector: &pg::Connector) -> Result<u64> {
+    let (holder, connection) = connector.connect().await?;
+    tokio::spawn(connection);
+    // Whoever inserts the same key waits for what becomes of this one.
+    holder.batch_execute("BEGIN; INSERT INTO copied VALUES (0, 'first')").await?;
+    let (client, connection) = connector.connect().await?;
+    tokio::spawn(connection);
+    let copy = async {
+        let mut sink = pin!(client.copy_in::<_, Bytes>("COPY copied FROM STDIN").await?);
+        let filler = "x".repeat(1_000);
+        for id in 0..ROWS {
+            sink.send(Bytes::from(format!("{id}\t{filler}\n"))).await?;
+        }
+        sink.finish().await
+    };
+    let release = async {
+        tokio::time::sleep(LOCKED).await;
+        holder.batch_execute("ROLLBACK").await
+    };
+    let (rows, released) = tokio::join!(copy, release);
+    released?;
+    Ok(rows?)
 }

@@ -44,10 +44,11 @@ pub(super) fn are_exclusive(package: &Package) -> bool {
     !exclusive(package).is_empty()
 }
 
-/// The exclusive features of a package that its defaults leave out.
+/// The features of a package that exclude one of its defaults.
 pub(super) fn alternatives(package: &Package) -> Vec<String> {
     let on = enabled(package, &["default".to_owned()]);
-    exclusive(package).into_iter().flatten().filter(|name| !on.contains(name)).collect()
+    let groups = exclusive(package).into_iter().filter(|group| group.iter().any(|name| on.contains(name)));
+    groups.flatten().filter(|name| !on.contains(name)).collect()
 }
 
 #[derive(Debug, PartialEq)]

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use super::rooms::{Closure, Room, room};
 use crate::{Result, workspace::Workspace};
 
+/// The features by which the facade does all TLS with rustls.
+const ALL_RUSTLS: &str = "default-chain,mysql-rustls,postgres,rustls";
+
 /// Gives the packages that may not be in a crate's closure.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
@@ -12,6 +15,10 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
     if workspace.everything()?.contains("ring") {
         wrong
             .push("`ring` is in the tree beside aws-lc-rs: see `cargo tree --target all -i ring`".to_owned());
+    }
+    let rustls = workspace.closure_with("rds-wrapper", ALL_RUSTLS)?;
+    if let Some(native) = ["native-tls", "openssl-sys"].into_iter().find(|name| rustls.contains(*name)) {
+        wrong.push(format!("rds-wrapper: brings `{native}` with the features {ALL_RUSTLS}"));
     }
     for package in workspace.publishable() {
         let Some(room) = room(&package.name) else { continue };

@@ -43,3 +43,10 @@ fn clashing_features_are_left_out() {
     assert_eq!(combinations(&package), [Features::Default, only(&[]), only(&["a"]), only(&["b"])]);
     assert!(are_exclusive(&package));
 }
+
+#[test]
+fn alternative_is_what_excludes_a_default() {
+    let features = json!({ "default": ["a"], "a": [], "b": [], "c": [], "d": [] });
+    let package = package(features, json!({ "exclusive": [["a", "b"], ["c", "d"]] }));
+    assert_eq!(alternatives(&package), ["b"]);
+}
