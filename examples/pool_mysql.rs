@@ -4,11 +4,10 @@
 
 use std::process::ExitCode;
 
-use deadpool::managed::Pool;
 use examples::{Result, argument, embedded_mysql};
 use mysql_async::prelude::Queryable;
 use rds_wrapper::{
-    mysql::{Connector, MysqlManager},
+    mysql::{Connector, deadpool::Pool},
     plugins,
 };
 
@@ -31,11 +30,11 @@ async fn pool_mysql() -> Result {
 }
 
 async fn use_pool(connector: &Connector) -> Result {
-    // After a failover no connection keeps leading to the former writer.
-    let pool = Pool::<MysqlManager>::builder(connector.pool_manager().expect_writer()).max_size(4).build()?;
+    // After a failover no connection leads to the former writer.
+    let pool = Pool::builder(connector.pool_manager().expect_writer()).max_size(4).build()?;
     let mut held = Vec::new();
     for number in 1..=4 {
-        let mut connection = pool.get().await?;
+        let mut connection = pool.get().await.map_err(|error| connector.last_error().explain(error))?;
         let user: Option<String> = connection.query_first("SELECT CURRENT_USER()").await?;
         println!("connection {number} is logged in as `{}`", user.unwrap_or_default());
         held.push(connection);

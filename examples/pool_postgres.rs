@@ -4,12 +4,8 @@
 
 use std::process::ExitCode;
 
-use deadpool_postgres::Pool;
 use examples::{Result, argument, embedded, embedded_url, plugins_with};
-use rds_wrapper::{
-    pg::{Connector, expect_writer},
-    plugins,
-};
+use rds_wrapper::{pg::Connector, plugins};
 
 const USAGE: &str = "usage: pool_postgres [--url postgres://user@endpoint/database?plugins=iam]";
 
@@ -31,14 +27,11 @@ async fn pool_postgres() -> Result {
 }
 
 async fn use_pool(connector: &Connector) -> Result {
-    let pool = Pool::builder(connector.deadpool_manager())
-        .max_size(4)
-        // After a failover no connection keeps leading to the former writer.
-        .pre_recycle(expect_writer())
-        .build()?;
+    // After a failover no connection leads to the former writer.
+    let pool = connector.deadpool().expect_writer().builder().max_size(4).build()?;
     let mut held = Vec::new();
     for number in 1..=4 {
-        let client = pool.get().await?;
+        let client = pool.get().await.map_err(|error| connector.last_error().explain(error))?;
         let user: String = client.query_one("SELECT current_user", &[]).await?.get(0);
         println!("connection {number} is logged in as `{user}`");
         held.push(client);

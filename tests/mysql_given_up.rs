@@ -12,7 +12,10 @@ use rds_wrapper::mysql::{MysqlManager, Recycling};
 enum GivenUp {
     CheckOut,
     Rows,
+    /// A `SELECT`, whose connection goes on being used, one answer behind.
+    RowsAndOn,
     Statement,
+    StatementAndOn,
 }
 
 /// Polls a future until its command has arrived at the server, and drops it.
@@ -28,25 +31,30 @@ async fn check<C: DerefMut<Target = Conn>>(rig: &Rig, get: impl AsyncFn() -> C, 
     let mut connection = get().await;
     connection.query_drop("DO 0").await.expect("answers");
     let gate = Gate::new();
-    let hang = || rig.server.inject(Fault::Hang(Phase::Command, gate.clone()));
+    rig.server.inject(Fault::Hang(Phase::Command, gate.clone()));
     match given_up {
         GivenUp::CheckOut => {
             drop(connection);
-            hang();
             give_up(get(), &gate).await;
+            gate.open();
         }
-        GivenUp::Rows => {
-            hang();
+        GivenUp::Rows | GivenUp::RowsAndOn => {
             give_up(connection.query_first::<i64, _>("SELECT 1"), &gate).await;
+            gate.open();
+            if let GivenUp::RowsAndOn = given_up {
+                drop(connection.query_first::<i64, _>("SELECT 2").await);
+            }
             drop(connection);
         }
-        GivenUp::Statement => {
-            hang();
+        GivenUp::Statement | GivenUp::StatementAndOn => {
             give_up(connection.query_drop("DO 1"), &gate).await;
+            gate.open();
+            if let GivenUp::StatementAndOn = given_up {
+                drop(connection.query_drop("DO 2").await);
+            }
             drop(connection);
         }
     }
-    gate.open();
 
     for asked in [50, 51, 52] {
         let mut connection = get().await;
@@ -67,7 +75,7 @@ async fn bb8(recycling: Recycling, given_up: GivenUp) {
 
 async fn deadpool(recycling: Recycling, given_up: GivenUp) {
     let rig = Rig::start().await;
-    let pool = deadpool::managed::Pool::<MysqlManager>::builder(manager(&rig, recycling));
+    let pool = rds_wrapper::mysql::deadpool::Pool::builder(manager(&rig, recycling));
     let pool = pool.max_size(1).build().expect("builds");
     check(&rig, async || pool.get().await.expect("is served"), given_up).await;
 }
@@ -87,6 +95,14 @@ given_up! {
     bb8_with_ping_serves_no_answer_of_a_given_up_check_out: bb8, Ping, CheckOut;
     bb8_with_ping_serves_no_answer_of_a_given_up_select: bb8, Ping, Rows;
     bb8_with_ping_serves_no_answer_of_a_given_up_statement: bb8, Ping, Statement;
+    bb8_with_ping_serves_no_answer_after_going_on_from_a_given_up_select: bb8, Ping, RowsAndOn;
+    bb8_with_ping_serves_no_answer_after_going_on_from_a_given_up_statement: bb8, Ping, StatementAndOn;
+    bb8_with_reset_serves_no_answer_after_going_on_from_a_given_up_select: bb8, Reset, RowsAndOn;
+    bb8_with_reset_serves_no_answer_after_going_on_from_a_given_up_statement: bb8, Reset, StatementAndOn;
+    deadpool_with_ping_serves_no_answer_after_going_on_from_a_given_up_select: deadpool, Ping, RowsAndOn;
+    deadpool_with_ping_serves_no_answer_after_going_on_from_a_given_up_statement: deadpool, Ping, StatementAndOn;
+    deadpool_with_reset_serves_no_answer_after_going_on_from_a_given_up_select: deadpool, Reset, RowsAndOn;
+    deadpool_with_reset_serves_no_answer_after_going_on_from_a_given_up_statement: deadpool, Reset, StatementAndOn;
     bb8_with_reset_serves_no_answer_of_a_given_up_check_out: bb8, Reset, CheckOut;
     bb8_with_reset_serves_no_answer_of_a_given_up_select: bb8, Reset, Rows;
     bb8_with_reset_serves_no_answer_of_a_given_up_statement: bb8, Reset, Statement;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::{ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use e2e::{Rig, USER};
 use rds_testkit::{AccessKey, Fault, ServerError};
-use rds_wrapper::{Error, ErrorKind, pg::expect_writer};
+use rds_wrapper::{Error, ErrorKind, pg::bb8::Pool as Bb8};
 
 const QUARTER: Duration = Duration::from_secs(16 * 60);
 
@@ -13,8 +13,8 @@ fn deadpool(rig: &Rig, size: usize) -> Pool {
     Pool::builder(rig.connector().deadpool_manager()).max_size(size).build().expect("builds")
 }
 
-async fn bb8(rig: &Rig, size: u32) -> bb8::Pool<rds_wrapper::pg::Bb8Manager> {
-    let builder = bb8::Pool::builder().max_size(size).retry_connection(false);
+async fn bb8(rig: &Rig, size: u32) -> Bb8 {
+    let builder = Bb8::builder().max_size(size).retry_connection(false);
     builder.build(rig.connector().bb8_manager()).await.expect("builds")
 }
 
@@ -29,7 +29,7 @@ async fn use_deadpool(pool: &Pool, count: usize) {
     }
 }
 
-async fn use_bb8(pool: &bb8::Pool<rds_wrapper::pg::Bb8Manager>, count: usize) {
+async fn use_bb8(pool: &Bb8, count: usize) {
     let mut held = Vec::new();
     for _ in 0..count {
         let client = pool.get().await.expect("is let in");
@@ -140,54 +140,13 @@ async fn deadpool_error_gives_ours_back() {
 async fn bb8_error_is_ours() {
     let rig = Rig::start().await;
     rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
-    let pool = bb8::Pool::builder()
-        .max_size(1)
-        .retry_connection(false)
-        .build_unchecked(rig.connector().bb8_manager());
+    let pool =
+        Bb8::builder().max_size(1).retry_connection(false).build_unchecked(rig.connector().bb8_manager());
 
     // bb8 hands a connect's error to the one who dials, and times the others out.
     let error = pool.dedicated_connection().await.expect_err("refused");
 
     assert_eq!(error.kind(), ErrorKind::Login);
-}
-
-#[tokio::test]
-async fn deadpool_drops_a_connection_that_has_become_read_only() {
-    let rig = Rig::start().await;
-    let pool = Pool::builder(rig.connector().deadpool_manager())
-        .max_size(1)
-        .pre_recycle(expect_writer())
-        .build()
-        .expect("builds");
-    use_deadpool(&pool, 1).await;
-    use_deadpool(&pool, 1).await;
-    assert_eq!(rig.server.accepted(), 1, "a writer's connection is used again");
-
-    rig.server.set_read_only(true);
-    use_deadpool(&pool, 1).await;
-
-    assert_eq!(rig.server.accepted(), 2, "the former writer's is not");
-}
-
-#[tokio::test]
-async fn bb8_drops_a_connection_that_has_become_read_only() {
-    let rig = Rig::start().await;
-    let manager = rig.connector().bb8_manager().expect_writer();
-    let pool = bb8::Pool::builder()
-        .max_size(1)
-        .connection_timeout(Duration::from_millis(500))
-        .build(manager)
-        .await
-        .expect("builds");
-    drop(pool.get().await.expect("is let in"));
-    let before = rig.server.accepted();
-
-    rig.server.set_read_only(true);
-    // Whatever is opened now is read-only too, and dropped again when it is next taken out.
-    drop(pool.get().await);
-
-    rig.server.wait_for_attempts(before + 1).await;
-    assert!(rig.server.accepted() > before);
 }
 
 #[tokio::test]

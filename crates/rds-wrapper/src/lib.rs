@@ -6,9 +6,9 @@ pub use token_cache::Clock;
 pub use wrapper_core::{
     AbortHandle, BoxFuture, BuildContext, Cause, ClientCertificate, ConnectFinished, ConnectRequest,
     Connected, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error, ErrorKind, Established, Event,
-    Events, Factory, Needs, Next, Opening, Outcome, Parameter, ParameterKind, Parameters, Password, Phase,
-    Plugin, Registry, Resolver, Result, Role, ServerError, ServerName, Settings, SystemResolver, Value,
-    WRAPPER_PARAMETERS, Wrapper, plugin_fn, resolver_fn,
+    Events, Factory, LastError, Needs, Next, Opening, Outcome, Parameter, ParameterKind, Parameters,
+    Password, Phase, Plugin, Registry, Resolver, Result, Role, ServerError, ServerName, Settings,
+    SystemResolver, Value, WRAPPER_PARAMETERS, Wrapper, plugin_fn, resolver_fn,
 };
 pub use wrapper_iam::{
     IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamTokens, IamTokensBuilder, Stats, SystemClock,

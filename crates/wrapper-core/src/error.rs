@@ -61,6 +61,8 @@ pub enum ErrorKind {
     Token,
     /// The server is not ready for now; trying again later helps.
     Transient,
+    /// The connection leads to an instance of another role than the one that is expected, such as a reader after a failover.
+    WrongInstance,
 }
 
 /// Tells why there are no credentials.
@@ -169,6 +171,7 @@ impl Error {
                 | ErrorKind::Throttled
                 | ErrorKind::Timeout
                 | ErrorKind::Transient
+                | ErrorKind::WrongInstance
         )
     }
 

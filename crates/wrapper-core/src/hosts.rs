@@ -6,8 +6,8 @@ use host_pattern::{Endpoint, EndpointKind, InstancePattern};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    ConnectRequest, Connected, Driver, Error, ErrorKind, Failures, Result, Roots, ServerName, Settings,
-    Wrapper,
+    ConnectRequest, Connected, Driver, Error, ErrorKind, Failures, LastError, PoolRules, Result, Roots,
+    ServerName, Settings, Wrapper,
     dial::{DEFAULT_TIMEOUT, LEAST_SHARE, shuffle, timed_out},
     runtime::in_runtime,
 };
@@ -64,6 +64,17 @@ impl<D: Driver> Hosts<D> {
         self.wrapper.driver()
     }
 
+    /// How long one connect may take, over all hosts.
+    pub fn timeout(&self) -> Duration {
+        self.plan.timeout
+    }
+
+    /// The rules for pools of these connections.
+    pub fn pool_rules(&self) -> PoolRules {
+        let places: Vec<_> = self.plan.requests.iter().map(ConnectRequest::place).collect();
+        PoolRules::new(&places.join(", "))
+    }
+
     /// The requests, one for each configured host.
     pub fn requests(&self) -> &[ConnectRequest] {
         &self.plan.requests
@@ -80,10 +91,19 @@ impl<D: Driver> Hosts<D> {
     ///
     /// Dropping the future closes what was being opened; nothing is left behind.
     pub async fn connect(&self) -> Result<Connected<D::Connection>> {
-        in_runtime(self.connect_in_turn()).await
+        self.connect_noted(None).await
     }
 
-    async fn connect_in_turn(&self) -> Result<Connected<D::Connection>> {
+    /// The same, noting the attempts while they run.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_noted(&self, last_error: Option<&LastError>) -> Result<Connected<D::Connection>> {
+        in_runtime(self.connect_in_turn(last_error)).await
+    }
+
+    async fn connect_in_turn(&self, last_error: Option<&LastError>) -> Result<Connected<D::Connection>> {
         let deadline = Instant::now() + self.plan.timeout;
         let mut requests: Vec<_> = self.plan.requests.iter().collect();
         if self.plan.shuffles {
@@ -96,6 +116,7 @@ impl<D: Driver> Hosts<D> {
             let share = (deadline.saturating_duration_since(now) / hosts_left).max(LEAST_SHARE);
             let until = deadline.min(now + share);
             let request = (*request).clone().begin(until).ends_at(deadline);
+            let _running = last_error.map(|last_error| last_error.begin(Some(request.clone())));
             let place = place(&request);
             match self.wrapper.connect(request).await {
                 Ok(connected) => return Ok(connected),

@@ -12,10 +12,13 @@ mod error;
 mod event;
 mod failures;
 mod hosts;
+mod last_error;
 #[cfg(feature = "test-util")]
 mod mock;
+mod pace;
 mod parameters;
 mod plugin;
+mod pool_rules;
 mod progress;
 mod registry;
 mod report;
@@ -39,12 +42,14 @@ pub use error::{CredentialsFailure, Error, ErrorKind, Result, ServerError};
 pub use event::{ConnectFinished, CredentialsLoaded, Event, Events, Outcome};
 pub use failures::Failures;
 pub use hosts::{Hosts, read_roots};
+pub use last_error::LastError;
 #[cfg(feature = "test-util")]
 pub use mock::MockDriver;
 pub use parameters::{
     Cut, Parameter, ParameterKind, Parameters, Settings, Value, WRAPPER_PARAMETERS, cut_key_value, cut_url,
 };
 pub use plugin::{Needs, Opening, Plugin, PluginFn, plugin_fn};
+pub use pool_rules::PoolRules;
 pub use progress::{Phase, Progress};
 pub use registry::{BuildContext, Factory, Registry};
 pub use request::{ConnectRequest, ServerName};

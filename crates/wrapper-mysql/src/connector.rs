@@ -14,12 +14,18 @@ use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver};
 /// The driver's `Debug` of a connection and of its options prints the password, which is the token: log neither.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    hosts: Hosts<MysqlDriver>,
+    pub(crate) hosts: Hosts<MysqlDriver>,
+    #[cfg(any(feature = "bb8", feature = "deadpool"))]
+    pub(crate) rules: wrapper_core::PoolRules,
 }
 
 impl Connector {
     pub(crate) fn new(hosts: Hosts<MysqlDriver>) -> Self {
-        Self { hosts }
+        Self {
+            #[cfg(any(feature = "bb8", feature = "deadpool"))]
+            rules: hosts.pool_rules(),
+            hosts,
+        }
     }
 
     /// Starts to build a connector from the plugins that may be named.
@@ -101,6 +107,12 @@ impl Connector {
     pub async fn driver_config(&self) -> Result<DriverConfig> {
         let request = self.hosts.prepare().await?;
         self.hosts.driver().driver_config(&request).await
+    }
+
+    /// Why the pools of this connector have no connection to give, where the pools themselves do not say.
+    #[cfg(any(feature = "bb8", feature = "deadpool"))]
+    pub fn last_error(&self) -> wrapper_core::LastError {
+        self.rules.last_error().clone()
     }
 
     /// The configured host and port.

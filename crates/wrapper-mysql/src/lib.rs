@@ -17,3 +17,15 @@ pub use driver::MysqlDriver;
 pub use driver_config::DriverConfig;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 pub use pool::{MysqlManager, Recycling};
+
+/// The types of a bb8 pool of these connections, so that none has to be spelled out.
+#[cfg(feature = "bb8")]
+pub mod bb8 {
+    pub use crate::pool::bb8::{Pool, PooledConnection};
+}
+
+/// The types of a deadpool of these connections, so that none has to be spelled out.
+#[cfg(feature = "deadpool")]
+pub mod deadpool {
+    pub use crate::pool::deadpool::{Object, Pool, PoolBuilder, PoolError};
+}

@@ -3,16 +3,25 @@
 //! The driver's own pool keeps the password that it was built with, and is not used.
 
 #[cfg(feature = "bb8")]
-mod bb8;
+pub(crate) mod bb8;
 #[cfg(feature = "deadpool")]
-mod deadpool;
+pub(crate) mod deadpool;
 
-use mysql_async::{Conn, prelude::Queryable};
-use wrapper_core::{Error, ErrorKind, Result};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+use wrapper_core::{Error, ErrorKind, PoolRules, Result};
 
 use crate::Connector;
 
-/// What a server that takes writes answers with two zeros: an Aurora reader says 1 to the first, a replica of RDS to the second.
+/// What a server that takes writes answers with two words for "no": an Aurora reader says yes to the first, a replica of RDS to the second.
 const READ_ONLY: &str = "SELECT @@innodb_read_only, @@read_only";
 
 /// Says what is done to a connection before it is handed out again.
@@ -27,17 +36,23 @@ pub enum Recycling {
 }
 
 /// Manages pooled connections, for `deadpool::managed::Pool` and `bb8::Pool` alike.
+///
+/// A connection on which a statement or a check-out was given up is never handed out again, because the answer that is still on its way
+/// would pass for the next one's: each check ends with a question whose answer cannot be another's.
+///
+/// bb8 tells whoever waits "Timed out in bb8", whatever the reason is: [`Connector::last_error`] knows it.
 #[derive(Clone, Debug)]
 pub struct MysqlManager {
     connector: Connector,
     recycling: Recycling,
-    expects_writer: bool,
+    rules: PoolRules,
 }
 
 impl MysqlManager {
     /// A manager whose connections come from a connector.
     pub fn new(connector: Connector) -> Self {
-        Self { connector, recycling: Recycling::default(), expects_writer: false }
+        let rules = connector.rules.clone();
+        Self { connector, recycling: Recycling::default(), rules }
     }
 
     /// Sets what is done to a connection before it is handed out again; a reset by default.
@@ -47,35 +62,61 @@ impl MysqlManager {
         self
     }
 
-    /// Drops a connection that turns out to lead to a read-only server when it is taken out of the pool, as after a
-    /// failover; off by default, because it costs a round trip.
+    /// Takes connections to a writer only: each is asked for its role when it is opened and when it is taken out of the pool, as after
+    /// a failover; off by default.
+    ///
+    /// It costs a round trip at the connect. A read-only server is [`ErrorKind::WrongInstance`], and is logged in to ever more slowly.
     #[must_use]
     pub fn expect_writer(mut self) -> Self {
-        self.expects_writer = true;
+        self.rules = self.rules.with_writer();
         self
     }
 
+    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by default.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.rules = self.rules.with_deadline(deadline);
+        self
+    }
+
+    async fn open(&self) -> Result<Conn> {
+        let hosts = &self.connector.hosts;
+        let ask = |mut connection: Conn| async move {
+            let is_writer = is_writer(&mut connection).await?;
+            Ok((connection, is_writer))
+        };
+        let connect = async {
+            hosts.connect_noted(Some(self.rules.last_error())).await.map(|connected| connected.connection)
+        };
+        self.rules.open(hosts.timeout(), connect, ask).await
+    }
+
     async fn recycle_connection(&self, connection: &mut Conn) -> Result<()> {
+        self.rules.check(self.clean(connection)).await
+    }
+
+    /// Makes a connection ready for its next user, and says whether it leads to a writer where that matters.
+    async fn clean(&self, connection: &mut Conn) -> Result<bool> {
         // Whoever took it last gave a command up, whose answer would pass for the one to ours.
         if connection.is_disconnected() {
             return Err(Error::new(ErrorKind::Driver, "a statement was given up on the pooled connection"));
         }
         match self.recycling {
-            Recycling::Ping => connection.ping().await.map_err(broken)?,
-            Recycling::Reset => {
-                // A server too old for a reset would have the driver log in again, with a token that has ended.
-                if !connection.reset().await.map_err(broken)? {
-                    return Err(Error::new(ErrorKind::Driver, "the server cannot reset a connection"));
-                }
+            Recycling::Ping => prove_in_step(connection).await?,
+            // A server too old for a reset would have the driver log in again, with a token that has ended.
+            Recycling::Reset if !connection.reset().await.map_err(broken)? => {
+                return Err(Error::new(ErrorKind::Driver, "the server cannot reset a connection"));
             }
+            Recycling::Reset => {}
         }
-        if !self.expects_writer {
-            return Ok(());
+        if self.rules.expects_writer() {
+            // What was asked just before gives no rows, so that no late answer passes for this one.
+            return is_writer(connection).await;
         }
-        match connection.query_first::<(i64, i64), _>(READ_ONLY).await.map_err(broken)? {
-            Some((0, 0)) => Ok(()),
-            _ => Err(Error::new(ErrorKind::Transient, "the pooled connection leads to a read-only server")),
+        if self.recycling == Recycling::Reset {
+            prove_in_step(connection).await?;
         }
+        Ok(true)
     }
 }
 
@@ -86,6 +127,51 @@ impl Connector {
     }
 }
 
+/// Asks what has not been asked before: a late answer to something else, of a statement that was given up while its connection went on being
+/// used, is not the answer to this.
+async fn prove_in_step(connection: &mut Conn) -> Result<()> {
+    static LAST: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0) >> 2));
+
+    let asked = LAST.fetch_add(1, Ordering::Relaxed);
+    let answer: Option<Row> = connection.query_first(format!("SELECT {asked}")).await.map_err(broken)?;
+    match word(answer, 0) {
+        Some(answer) if answer == asked.to_string() => Ok(()),
+        _ => Err(Error::new(ErrorKind::Driver, "the pooled connection answers what was asked before")),
+    }
+}
+
+/// Whether the server that a connection leads to takes writes, as a former writer does not after a failover.
+async fn is_writer(connection: &mut Conn) -> Result<bool> {
+    let answer: Option<Row> = connection.query_first(READ_ONLY).await.map_err(broken)?;
+    let says_no = |column| word(answer.clone(), column).is_some_and(|word| is_no(&word));
+    Ok(says_no(0) && says_no(1))
+}
+
+/// Whether a variable is off: `0` or `1`, but since MariaDB 12 `@@read_only` is `OFF`, `ON` or a way of being on, such as `NO_LOCK`.
+fn is_no(word: &str) -> bool {
+    word == "0" || word.eq_ignore_ascii_case("off")
+}
+
+/// A column of a row as text; `None` without a row, a column or a value.
+fn word(row: Option<Row>, column: usize) -> Option<String> {
+    row?.take_opt(column)?.ok()
+}
+
 fn broken(error: mysql_async::Error) -> Error {
     Error::new(ErrorKind::Driver, "the pooled connection no longer works").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_zero_and_off_are_writable() {
+        for word in ["0", "OFF", "off"] {
+            assert!(is_no(word), "{word}");
+        }
+        for word in ["1", "ON", "NO_LOCK", "NO_LOCK_NO_ADMIN", "2", "", "NULL"] {
+            assert!(!is_no(word), "{word}");
+        }
+    }
 }

@@ -13,12 +13,18 @@ use crate::{
 /// What it gives is the driver's own pair: spawn the connection, use the client.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    hosts: Hosts<PgDriver>,
+    pub(crate) hosts: Hosts<PgDriver>,
+    #[cfg(any(feature = "bb8", feature = "deadpool"))]
+    pub(crate) rules: wrapper_core::PoolRules,
 }
 
 impl Connector {
     pub(crate) fn new(hosts: Hosts<PgDriver>) -> Self {
-        Self { hosts }
+        Self {
+            #[cfg(any(feature = "bb8", feature = "deadpool"))]
+            rules: hosts.pool_rules(),
+            hosts,
+        }
     }
 
     /// Starts to build a connector from the plugins that may be named.
@@ -108,6 +114,12 @@ impl Connector {
     pub async fn driver_config(&self) -> Result<DriverConfig> {
         let request = self.hosts.prepare().await?;
         self.hosts.driver().driver_config(&request).await
+    }
+
+    /// Why the pools of this connector have no connection to give, where the pools themselves do not say.
+    #[cfg(any(feature = "bb8", feature = "deadpool"))]
+    pub fn last_error(&self) -> wrapper_core::LastError {
+        self.rules.last_error().clone()
     }
 
     /// The configured hosts and ports.

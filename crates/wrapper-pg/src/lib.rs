@@ -17,7 +17,17 @@ pub use connector::Connector;
 pub use driver::{PgConnection, PgDriver};
 pub use driver_config::DriverConfig;
 #[cfg(feature = "bb8")]
-pub use pool::Bb8Manager;
-#[cfg(feature = "deadpool")]
-pub use pool::expect_writer;
+pub use pool::bb8::Bb8Manager;
 pub use tls::{Handshake, Tls, TlsStack, TlsStream};
+
+/// The types of a bb8 pool of these connections, so that none has to be spelled out.
+#[cfg(feature = "bb8")]
+pub mod bb8 {
+    pub use crate::pool::bb8::{Bb8Manager, Pool, PooledConnection};
+}
+
+/// The types of a deadpool of these connections, so that none has to be spelled out.
+#[cfg(feature = "deadpool")]
+pub mod deadpool {
+    pub use crate::pool::deadpool::{Client, Deadpool, Pool, PoolBuilder, PoolError, RecyclingMethod};
+}

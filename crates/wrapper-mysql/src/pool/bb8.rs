@@ -6,12 +6,18 @@ use wrapper_core::{Error, Result};
 
 use super::MysqlManager;
 
+/// A pool of bb8: `Pool::builder().build(connector.pool_manager())`.
+pub type Pool = bb8::Pool<MysqlManager>;
+
+/// A connection of a [`Pool`] that is taken out.
+pub type PooledConnection<'a> = bb8::PooledConnection<'a, MysqlManager>;
+
 impl ManageConnection for MysqlManager {
     type Connection = Conn;
     type Error = Error;
 
     async fn connect(&self) -> Result<Conn> {
-        self.connector.connect().await
+        self.open().await
     }
 
     async fn is_valid(&self, connection: &mut Conn) -> Result<()> {

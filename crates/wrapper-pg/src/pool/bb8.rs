@@ -1,30 +1,51 @@
 //! bb8.
 
+use std::time::Duration;
+
 use bb8::ManageConnection;
 use tokio_postgres::Client;
-use wrapper_core::{Error, ErrorKind, Result};
+use wrapper_core::{Error, PoolRules, Result};
 
-use super::{is_read_only, open};
+use super::{check, open};
 use crate::Connector;
 
+/// A pool of bb8: `Pool::builder().build(connector.bb8_manager())`.
+pub type Pool = bb8::Pool<Bb8Manager>;
+
+/// A connection of a [`Pool`] that is taken out.
+pub type PooledConnection<'a> = bb8::PooledConnection<'a, Bb8Manager>;
+
 /// Manages the connections of a [`bb8::Pool`].
+///
+/// bb8 tells whoever waits "Timed out in bb8", whatever the reason is: [`Connector::last_error`] knows it.
 #[derive(Clone, Debug)]
 pub struct Bb8Manager {
     connector: Connector,
-    expects_writer: bool,
+    rules: PoolRules,
 }
 
 impl Bb8Manager {
     /// A manager whose connections come from a connector.
     pub fn new(connector: Connector) -> Self {
-        Self { connector, expects_writer: false }
+        let rules = connector.rules.clone();
+        Self { connector, rules }
     }
 
-    /// Drops a connection that turns out to lead to a read-only server when it is taken out of the pool, as after a
-    /// failover; off by default, because it costs a round trip in place of the empty query.
+    /// Takes connections to a writer only: each is asked for its role when it is opened and when it is taken out of the pool, as after
+    /// a failover; off by default.
+    ///
+    /// It costs a round trip at the connect; at the check-out it takes the place of the empty query. A read-only server is
+    /// [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance), and is logged in to ever more slowly.
     #[must_use]
     pub fn expect_writer(mut self) -> Self {
-        self.expects_writer = true;
+        self.rules = self.rules.with_writer();
+        self
+    }
+
+    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by default.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.rules = self.rules.with_deadline(deadline);
         self
     }
 }
@@ -41,22 +62,11 @@ impl ManageConnection for Bb8Manager {
     type Error = Error;
 
     async fn connect(&self) -> Result<Client> {
-        open(&self.connector).await.map(|(client, _)| client)
+        open(&self.connector, &self.rules).await.map(|(client, _)| client)
     }
 
     async fn is_valid(&self, client: &mut Client) -> Result<()> {
-        let broken = |error: tokio_postgres::Error| {
-            Error::new(ErrorKind::Driver, "the pooled connection no longer works").with_source(error)
-        };
-        if !self.expects_writer {
-            return client.simple_query("").await.map(drop).map_err(broken);
-        }
-        match is_read_only(client).await.map_err(broken)? {
-            true => {
-                Err(Error::new(ErrorKind::Transient, "the pooled connection leads to a read-only server"))
-            }
-            false => Ok(()),
-        }
+        check(client, &self.rules).await
     }
 
     fn has_broken(&self, client: &mut Client) -> bool {

@@ -4,54 +4,135 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig};
+pub use deadpool_postgres::{Client, Pool, PoolBuilder, PoolError, RecyclingMethod};
+use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig, Runtime};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     task::JoinHandle,
 };
-use tokio_postgres::{Client, Config, NoTls, config::SslMode};
-use wrapper_core::{BoxFuture, Error};
+use tokio_postgres::{Config, NoTls, config::SslMode};
+use wrapper_core::{BoxFuture, Error, PoolRules};
 
-use super::{is_read_only, open};
+use super::{is_writer, open};
 use crate::Connector;
 
-impl Connector {
-    /// A manager for [`deadpool_postgres::Pool`], with a fresh token for every physical connection.
-    ///
-    /// An error of a connect arrives as the cause of deadpool's; [`Error::find`] gets it back.
-    pub fn deadpool_manager(&self) -> Manager {
-        self.deadpool_manager_with(ManagerConfig::default())
+/// Sets up a [`deadpool_postgres::Pool`] whose connections come from a connector.
+///
+/// ```
+/// # use std::time::Duration;
+/// # async fn set_up(connector: wrapper_pg::Connector) -> Result<(), Box<dyn std::error::Error>> {
+/// use wrapper_pg::deadpool::{Pool, RecyclingMethod};
+///
+/// let settings = connector.deadpool().expect_writer().recycling_method(RecyclingMethod::Verified);
+/// let pool: Pool = settings.builder().max_size(16).wait_timeout(Some(Duration::from_secs(10))).build()?;
+/// let client = pool.get().await.map_err(|error| connector.last_error().explain(error))?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings make no pool by themselves"]
+pub struct Deadpool {
+    connector: Connector,
+    recycling: ManagerConfig,
+    rules: PoolRules,
+}
+
+impl Deadpool {
+    /// Sets what is done to a connection before it is handed out again; by default nothing, so that one that was closed is replaced and one
+    /// whose server is frozen is handed out.
+    pub fn recycling_method(mut self, method: RecyclingMethod) -> Self {
+        self.recycling = ManagerConfig { recycling_method: method };
+        self
     }
 
-    /// The same with a recycling method of one's own.
-    pub fn deadpool_manager_with(&self, config: ManagerConfig) -> Manager {
-        Manager::from_connect(Config::new(), Opens(self.clone()), config)
+    /// Takes connections to a writer only: each is asked for its role when it is opened and when it is taken out of the pool, as after
+    /// a failover; off by default, because each time costs a round trip.
+    ///
+    /// A read-only server is [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance), and is logged in to ever more slowly.
+    pub fn expect_writer(mut self) -> Self {
+        self.rules = self.rules.with_writer();
+        self
+    }
+
+    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by default.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.rules = self.rules.with_deadline(deadline);
+        self
+    }
+
+    /// A pool's builder, with the runtime, the deadline of recycling and the hook that they need.
+    pub fn builder(self) -> PoolBuilder {
+        let rules = self.rules.clone();
+        let builder =
+            Pool::builder(self.manager()).runtime(Runtime::Tokio1).recycle_timeout(Some(rules.deadline()));
+        match rules.expects_writer() {
+            true => builder.pre_recycle(role_is_asked(rules)),
+            false => builder,
+        }
+    }
+
+    /// The manager alone, which asks for the role at the connect only and has no deadline.
+    fn manager(self) -> Manager {
+        let opens = Opens { connector: self.connector, rules: self.rules };
+        Manager::from_connect(Config::new(), opens, self.recycling)
     }
 }
 
-/// A hook for [`pre_recycle`](deadpool_postgres::PoolBuilder::pre_recycle) that drops a connection that turns out to lead to a
-/// read-only server, as after a failover. It costs a round trip each time a connection is taken out.
-pub fn expect_writer() -> Hook {
-    Hook::async_fn(|client, _| {
+impl Connector {
+    /// Settings for a [`deadpool_postgres::Pool`], with a fresh token for every physical connection.
+    pub fn deadpool(&self) -> Deadpool {
+        Deadpool { connector: self.clone(), recycling: ManagerConfig::default(), rules: self.rules.clone() }
+    }
+
+    /// A builder of a [`deadpool_postgres::Pool`] with a fresh token for every physical connection, a runtime, and five seconds as the limit
+    /// of recycling; [`deadpool`](Self::deadpool) has more settings.
+    ///
+    /// An error of a connect arrives as the cause of deadpool's; [`Error::find`] gets it back.
+    pub fn deadpool_builder(&self) -> PoolBuilder {
+        self.deadpool().builder()
+    }
+
+    /// A manager for a builder of one's own, for which `recycle_timeout` and `runtime` should be set as
+    /// [`deadpool_builder`](Self::deadpool_builder) does.
+    pub fn deadpool_manager(&self) -> Manager {
+        self.deadpool().manager()
+    }
+
+    /// The same with a recycling method of one's own, which without a `recycle_timeout` waits for a frozen server without limit.
+    pub fn deadpool_manager_with(&self, config: ManagerConfig) -> Manager {
+        Deadpool { recycling: config, ..self.deadpool() }.manager()
+    }
+}
+
+/// A hook that drops a connection that turns out to lead to a read-only server, or to none.
+fn role_is_asked(rules: PoolRules) -> Hook {
+    Hook::async_fn(move |client, _| {
+        let rules = rules.clone();
         Box::pin(async move {
-            match is_read_only(client).await {
-                Ok(false) => Ok(()),
-                Ok(true) => Err(HookError::message("the pooled connection leads to a read-only server")),
-                Err(error) => Err(HookError::Backend(error)),
+            match rules.check(is_writer(client)).await {
+                Ok(()) => Ok(()),
+                // The pool shows it to nobody.
+                Err(error) => Err(HookError::message(error.to_string())),
             }
         })
     })
 }
 
 /// Opens the connections of a pool.
-struct Opens(Connector);
+struct Opens {
+    connector: Connector,
+    rules: PoolRules,
+}
 
 impl Connect for Opens {
-    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+    fn connect(
+        &self,
+        _: &Config,
+    ) -> BoxFuture<'_, Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>> {
         Box::pin(async move {
-            match open(&self.0).await {
+            match open(&self.connector, &self.rules).await {
                 Ok(opened) => Ok(opened),
                 Err(error) => Err(carried(error).await),
             }
