@@ -6,7 +6,7 @@ use std::{future::Future, time::Duration};
 use bb8::ManageConnection;
 use deadpool::managed::{Manager, Object, Pool};
 use e2e::{Rig, mysql};
-use rds_testkit::{Fault, Gate, Phase, ServerError};
+use rds_testkit::{Fault, Gate, Phase, Rows, ServerError};
 use rds_wrapper::{Error, ErrorKind, LastError};
 use tokio::{
     task::JoinSet,
@@ -292,4 +292,34 @@ async fn pool_whose_connections_are_all_in_use_says_so() {
 
     let text = error.expect_err("none is left").to_string();
     assert!(text.contains("are all of them in use?"), "{text}");
+}
+
+#[tokio::test]
+async fn postgres_role_that_is_read_only_by_default_has_its_writer() {
+    let rig = Rig::start().await;
+    let on = Rows::new(["transaction_read_only"]).row(["on".into()]);
+    rig.server.answer("SHOW transaction_read_only", on);
+    let pool = rig.connector().deadpool().expect_writer().builder().build().expect("builds");
+
+    for _ in 0..2 {
+        drop(pool.get().await.expect("the server itself takes writes"));
+    }
+
+    assert_eq!(rig.server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn mysql_role_is_read_as_text() {
+    let rig = mysql::Rig::start().await;
+    let connector = rig.connector();
+    for (word, is_writer) in [("OFF", true), ("ON", false), ("NO_LOCK", false), ("NO_LOCK_NO_ADMIN", false)] {
+        let rows = Rows::new(["a", "b"]).row([0.into(), word.into()]);
+        rig.server.answer("SELECT @@innodb_read_only, @@read_only", rows);
+        let manager = rig.connector().pool_manager().expect_writer();
+        let pool = rds_wrapper::mysql::deadpool::Pool::builder(manager).build().expect("builds");
+
+        let taken = pool.get().await.map(drop).map_err(|error| connector.last_error().explain(error).kind());
+
+        assert_eq!(taken, if is_writer { Ok(()) } else { Err(ErrorKind::WrongInstance) }, "{word}");
+    }
 }

@@ -6,7 +6,7 @@
 use std::{process::Command, time::Duration};
 
 use e2e::{HOST, Rig, RigOf, USER, mysql};
-use rds_testkit::{Fault, ServerError};
+use rds_testkit::{Fault, Gate, Phase, ServerError};
 use rds_wrapper::{CredentialsFailure, ErrorKind};
 use sqlx::{
     Connection,
@@ -15,7 +15,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 use token_cache::ManualClock;
-use wrapper_sqlx::{Engine, FreshPool, FreshPoolBuilder, MySqlFreshPool, PgFreshPool};
+use wrapper_sqlx::{Engine, FreshPool, FreshPoolBuilder, MySqlFreshPool, PgFreshPool, check_within};
 
 const CHECK: Duration = Duration::from_secs(15);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -421,4 +421,110 @@ async fn pools_share_the_tokens_of_one_source() {
     log_in(&second, 1).await;
 
     assert_eq!((rig.source.calls(), rig.tokens.stats().signed), (1, 1));
+}
+
+#[tokio::test]
+async fn last_owner_closes_the_pool_and_plain_clones_do_not_count() {
+    let rig = postgres().await;
+    let fresh = pg_pool(&rig).await;
+    let (other, plain) = (fresh.clone(), fresh.pool().clone());
+
+    drop(fresh);
+    drop(plain.acquire().await.expect("another owner lives"));
+    drop(other);
+
+    assert!(matches!(plain.acquire().await, Err(sqlx::Error::PoolClosed)));
+}
+
+#[tokio::test]
+async fn detached_pool_is_kept_fresh_without_an_owner() {
+    let rig = postgres().await;
+    let fresh = pg_pool(&rig).await;
+    let other = fresh.clone();
+
+    let plain = fresh.detach();
+    drop(other);
+
+    rig.clock.advance(16 * MINUTE);
+    until(|| rig.tokens.stats().signed == 2).await;
+    drop(plain.acquire().await.expect("is let in"));
+    assert_eq!(rig.server.refused(), 0);
+    plain.close().await;
+}
+
+#[tokio::test]
+async fn pools_that_are_dropped_leave_no_socket_and_no_task() {
+    let (postgres, mysql) = (postgres().await, mysql().await);
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+
+    for _ in 0..20 {
+        let (postgres, mysql) = (pg_pool(&postgres).await, mysql_pool(&mysql).await);
+        drop(postgres.pool().acquire().await.expect("is let in"));
+        drop(mysql.pool().acquire().await.expect("is let in"));
+    }
+
+    // Each socket that a client holds is a task of a server.
+    settle(|| tasks() == before).await;
+}
+
+/// Waits for what depends on sockets, for ten seconds.
+async fn settle(holds: impl Fn() -> bool) {
+    let until = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(tokio::time::Instant::now() < until, "it never came to hold");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn pool_whose_runtime_has_ended_is_not_looked_after() {
+    let rig = postgres().await;
+    let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let elsewhere = elsewhere.expect("starts");
+    let building = builder::<sqlx::Postgres, _>(&rig, "postgres", rig.server.port(), rig.server.ca_pem());
+    let fresh = elsewhere.spawn(building.build()).await.expect("runs").expect("builds");
+    assert!(fresh.freshness().is_running);
+
+    elsewhere.shutdown_background();
+
+    settle(|| !fresh.freshness().is_running).await;
+}
+
+/// A connection whose server does not answer uses up one caller's patience at most.
+async fn frozen<D: Engine>(builder: FreshPoolBuilder<D>, hang: impl FnOnce(Fault)) {
+    let options = PoolOptions::new().acquire_timeout(Duration::from_secs(2));
+    let fresh = builder.pool_options(check_within(options, Duration::from_millis(300))).build().await;
+    let fresh = fresh.expect("builds");
+    drop(fresh.pool().acquire().await.expect("is let in"));
+    settle(|| fresh.pool().num_idle() == 1).await;
+    hang(Fault::Hang(Phase::Command, Gate::new()));
+    let begun = tokio::time::Instant::now();
+
+    let acquired = fresh.pool().acquire().await;
+
+    // Closing waits for the server too, with sqlx's rustls.
+    assert!(matches!(acquired, Err(sqlx::Error::PoolTimedOut)));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    drop(fresh.pool().acquire().await.expect("another one is opened"));
+}
+
+#[tokio::test]
+async fn frozen_postgres_holds_nobody() {
+    let rig = postgres().await;
+    let builder = builder::<sqlx::Postgres, _>(&rig, "postgres", rig.server.port(), rig.server.ca_pem());
+
+    frozen(builder, |fault| rig.server.inject(fault)).await;
+
+    assert_eq!(rig.server.accepted(), 2);
+}
+
+#[tokio::test]
+async fn frozen_mysql_holds_nobody() {
+    let rig = mysql().await;
+    let builder = builder::<sqlx::MySql, _>(&rig, "mysql", rig.server.port(), rig.server.ca_pem());
+
+    frozen(builder, |fault| rig.server.inject(fault)).await;
+
+    assert_eq!(rig.server.accepted(), 2);
 }

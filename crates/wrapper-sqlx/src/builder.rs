@@ -16,6 +16,7 @@ use wrapper_iam::{IamFactory, IamPlugin, IamTokens, TokenTarget};
 
 use crate::{
     Engine, FreshPool,
+    checks::{DEADLINE, check_within},
     engine::Options,
     place::{Place, Source, read_map, read_url},
     refresher::{Refresher, Supply},
@@ -48,7 +49,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
             parameters: Vec::new(),
             tokens: None,
             pem: Vec::new(),
-            pool: PoolOptions::new(),
+            pool: check_within(PoolOptions::new(), DEADLINE),
             adjust: Box::new(|options| options),
         }
     }
@@ -97,6 +98,9 @@ impl<D: Engine> FreshPoolBuilder<D> {
     }
 
     /// Sets the size, the timeouts and the callbacks of the pool.
+    ///
+    /// Without, a connection is checked for five seconds at most before it is handed out; [`check_within`] does the same for options of your
+    /// own.
     #[must_use]
     pub fn pool_options(mut self, options: PoolOptions<D>) -> Self {
         self.pool = options;

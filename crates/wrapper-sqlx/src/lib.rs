@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+mod checks;
 mod engine;
 mod freshness;
 mod place;
@@ -9,6 +10,7 @@ mod refresher;
 mod roots;
 
 pub use builder::FreshPoolBuilder;
+pub use checks::check_within;
 pub use engine::Engine;
 pub use freshness::Freshness;
 pub use pool::FreshPool;

@@ -1,6 +1,12 @@
 //! A pool with its refresher.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use sqlx::Pool;
 use wrapper_core::Result;
@@ -15,12 +21,27 @@ pub type PgFreshPool = FreshPool<sqlx::Postgres>;
 #[cfg(feature = "mysql")]
 pub type MySqlFreshPool = FreshPool<sqlx::MySql>;
 
-/// Holds a plain sqlx pool and gives it a new token before the one that it has grows old.
+/// Owns a plain sqlx pool and gives it a new token before the one that it has grows old.
 ///
 /// The token is looked at every 15 seconds of wall time by a task of the runtime that built the pool, until the pool is
-/// closed. The task keeps the pool alive: [`Pool::close`] ends both, dropping the handles does not. Clones are handles
-/// to the same pool.
-pub struct FreshPool<D: Engine>(Arc<Refresher<D>>);
+/// closed. Clones are owners of the same pool, and the last one that is dropped closes it, together with the task. Clones of
+/// the plain [`pool`](Self::pool) do not count: what they ask for then is `PoolClosed`. Where only they live on,
+/// [`detach`](Self::detach).
+pub struct FreshPool<D: Engine>(Arc<Owner<D>>);
+
+/// Closes the pool when the last owner goes.
+struct Owner<D: Engine> {
+    refresher: Arc<Refresher<D>>,
+    is_detached: AtomicBool,
+}
+
+impl<D: Engine> Drop for Owner<D> {
+    fn drop(&mut self) {
+        if !self.is_detached.load(Ordering::Relaxed) {
+            self.refresher.close();
+        }
+    }
+}
 
 impl<D: Engine> FreshPool<D> {
     /// Makes a pool from a URL, with tokens of the AWS default chain of credentials.
@@ -53,12 +74,19 @@ impl<D: Engine> FreshPool<D> {
     }
 
     pub(crate) fn new(refresher: Arc<Refresher<D>>) -> Self {
-        Self(refresher)
+        Self(Arc::new(Owner { refresher, is_detached: AtomicBool::new(false) }))
     }
 
-    /// The plain pool, for sqlx and for whatever stands on it; its clones are kept fresh too.
+    /// The plain pool, for sqlx and for whatever stands on it; its clones are kept fresh too, as long as an owner lives.
     pub fn pool(&self) -> &Pool<D> {
-        self.0.pool()
+        self.0.refresher.pool()
+    }
+
+    /// Gives up the ownership, that of all clones too: the pool is kept fresh until [`Pool::close`] ends it, and what dropping the handles
+    /// does not end is a task and the connections.
+    pub fn detach(self) -> Pool<D> {
+        self.0.is_detached.store(true, Ordering::Relaxed);
+        self.pool().clone()
     }
 
     /// Sees to it that the next physical connection finds a token that is good for a while.
@@ -74,12 +102,12 @@ impl<D: Engine> FreshPool<D> {
     ///
     /// Dropping the future loses nothing.
     pub async fn ensure_fresh(&self) -> Result<()> {
-        self.0.refresh().await
+        self.0.refresher.refresh().await
     }
 
     /// How fresh the pool's token is.
     pub fn freshness(&self) -> Freshness {
-        self.0.freshness()
+        self.0.refresher.freshness()
     }
 }
 
@@ -92,6 +120,6 @@ impl<D: Engine> Clone for FreshPool<D> {
 
 impl<D: Engine> fmt::Debug for FreshPool<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FreshPool").field(&self.0).finish()
+        f.debug_tuple("FreshPool").field(&self.0.refresher).finish()
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use iam_token::AuthToken;
 use sqlx::Pool;
+use tokio::runtime::Handle;
 use wrapper_core::{Error, Result};
 use wrapper_iam::{IamTokens, TokenTarget};
 
@@ -49,6 +50,7 @@ pub(crate) struct Refresher<D: Engine> {
     pool: Pool<D>,
     template: Options<D>,
     supply: Supply,
+    runtime: Handle,
     /// Held for the length of a check, so that an older token never replaces a newer one.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -75,12 +77,15 @@ impl<D: Engine> Refresher<D> {
             renewals: 0,
         };
         let turn = tokio::sync::Mutex::new(());
-        let refresher = Arc::new(Self { pool, template, supply, turn, state: Mutex::new(state) });
-        tokio::spawn(Arc::clone(&refresher).run());
+        let runtime = Handle::current();
+        let refresher = Arc::new(Self { pool, template, supply, runtime, turn, state: Mutex::new(state) });
+        // Made here, because a runtime that ends may drop a task that it never ran.
+        let running = Running(Arc::clone(&refresher));
+        tokio::spawn(async move { running.0.run().await });
         refresher
     }
 
-    async fn run(self: Arc<Self>) {
+    async fn run(&self) {
         let mut closed = self.pool.close_event();
         let clock = self.supply.tokens.clock();
         loop {
@@ -95,7 +100,6 @@ impl<D: Engine> Refresher<D> {
                 break;
             }
         }
-        self.state().is_running = false;
         tracing::debug!(host = self.supply.target.host(), "pool closed, its token is left as it is");
     }
 
@@ -141,12 +145,30 @@ impl<D: Engine> Refresher<D> {
         }
     }
 
+    /// Closes the pool, and with it the task, in the runtime that built it, or not at all if that has ended.
+    pub(crate) fn close(&self) {
+        // Nobody gets a connection any more from the call on, whether it is driven or not.
+        drop(self.pool.close());
+        let pool = self.pool.clone();
+        // Waits for what is in use.
+        self.runtime.spawn(async move { pool.close().await });
+    }
+
     pub(crate) fn pool(&self) -> &Pool<D> {
         &self.pool
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task of a refresher; it stops to run when it ends, and when its runtime does.
+struct Running<D: Engine>(Arc<Refresher<D>>);
+
+impl<D: Engine> Drop for Running<D> {
+    fn drop(&mut self) {
+        self.0.state().is_running = false;
     }
 }
 
