@@ -1,7 +1,21 @@
 //! What a plugin of an application can do: change the user, ask a connection, open one of its own, end one.
 
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
 use e2e::{HOST, Rig, USER, local, mysql};
-use rds_wrapper::{ConnectRequest, Next, Password, Registry, mysql as my, pg, plugin_fn};
+use rds_testkit::{Fault, Gate, Phase};
+use rds_wrapper::{
+    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Next, Opening, Password, Plugin,
+    Registry, Result, Role, Session, mysql as my, pg, plugin_fn,
+};
 
 /// The user that plugins turn to, with a password of its own.
 const OTHER: (&str, &str) = ("app", "own");
@@ -73,4 +87,274 @@ async fn connection_comes_with_the_address_that_was_dialled() {
     assert_eq!((established.host(), established.port()), (HOST, rig.server.port()));
     assert_eq!(established.address(), Some(([127, 0, 0, 1], rig.server.port()).into()));
     assert_eq!(established.role(), None, "nobody asked");
+}
+
+/// Asks whether a server takes writes.
+async fn role(session: &mut dyn Session) -> Result<Role> {
+    let (sql, writer) = match session.engine() {
+        Engine::Mysql => ("SELECT @@innodb_read_only", "0"),
+        _ => ("SELECT pg_is_in_recovery()", "f"),
+    };
+    let is_writer = session.query(sql).await?.value() == Some(writer);
+    Ok(if is_writer { Role::Writer } else { Role::Reader })
+}
+
+/// Notes the role of each new connection, and lets a pool keep those of writers.
+#[derive(Debug)]
+struct Roles;
+
+impl<C: Send + 'static> Plugin<C> for Roles {
+    fn code(&self) -> &str {
+        "roles"
+    }
+
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
+        Box::pin(async move {
+            let mut connected = next.run(request).await?;
+            let role = role(&mut next.session(&mut connected)).await?;
+            connected.established.set_role(role);
+            Ok(connected)
+        })
+    }
+
+    fn verify<'a>(
+        &'a self,
+        _: &'a ConnectRequest,
+        session: &'a mut dyn Session,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            match role(session).await? {
+                Role::Writer => Ok(()),
+                Role::Reader => Err(Error::new(ErrorKind::Transient, "a reader")),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn postgres_connection_tells_its_role_and_is_as_good_as_new() {
+    for (read_only, expected) in [(false, Role::Writer), (true, Role::Reader)] {
+        let rig = Rig::start_with(|server| server.read_only(read_only)).await;
+        let reported = plugin_fn("reported", |request: ConnectRequest, next: Next<'_, pg::PgConnection>| {
+            Box::pin(async move {
+                let mut connected = next.run(request).await?;
+                let standby = next.session(&mut connected).parameter("in_hot_standby");
+                assert!(["on", "off"].contains(&standby.as_deref().expect("is reported")), "{standby:?}");
+                Ok(connected)
+            })
+        });
+        let connector = rig.builder(rig.url()).plugin(reported).plugin(Roles).build().expect("builds");
+
+        let connected = connector.connect_established().await.expect("is let in");
+
+        assert_eq!(connected.established.role(), Some(expected));
+        assert_eq!(e2e::log_in(&connector).await.expect("is let in"), USER);
+    }
+}
+
+#[tokio::test]
+async fn mysql_connection_tells_its_role_and_is_as_good_as_new() {
+    for (read_only, expected) in [(false, Role::Writer), (true, Role::Reader)] {
+        let rig = mysql::Rig::start_with(|server| server.read_only(read_only)).await;
+        let connector = rig.builder(rig.url()).plugin(Roles).build().expect("builds");
+
+        let connected = connector.connect_established().await.expect("is let in");
+
+        assert_eq!(connected.established.role(), Some(expected));
+        assert!(!connected.established.abort_handle().is_held(), "the driver's stream is not ours");
+        assert_eq!(mysql::log_in(&connector).await.expect("is let in"), USER);
+    }
+}
+
+#[tokio::test]
+async fn plugin_reads_what_a_server_refuses() {
+    let (postgres, mysql) = (Rig::start().await, mysql::Rig::start().await);
+    let connector = postgres.connector();
+    let (client, connection) = connector.connect().await.expect("is let in");
+    let _task = tokio::spawn(connection);
+    let mut conn = mysql.connector().connect().await.expect("is let in");
+
+    let first = pg::session(&client).query("SELECT nothing FROM nowhere").await.expect_err("unknown");
+    let second = my::session(&mut conn).query("SELECT nothing FROM nowhere").await.expect_err("unknown");
+
+    assert_eq!(first.server().expect("is kept").code(), "0A000");
+    assert_eq!(second.server().expect("is kept").code(), "1064");
+    assert_eq!(role(&mut pg::session(&client)).await.expect("still answers"), Role::Writer);
+    assert_eq!(role(&mut my::session(&mut conn)).await.expect("still answers"), Role::Writer);
+}
+
+/// An answer of one row that exceeds what a plugin may be told.
+fn too_wide() -> String {
+    format!("SELECT 1{}", ", 1".repeat(3_000))
+}
+
+#[tokio::test]
+async fn answer_that_is_too_large_ends_the_connection() {
+    let (postgres, mysql) = (Rig::start().await, mysql::Rig::start().await);
+    let asks = plugin_fn("asks", |request: ConnectRequest, next: Next<'_, pg::PgConnection>| {
+        Box::pin(async move {
+            let mut connected = next.run(request).await?;
+            let answer = next.session(&mut connected).query(&too_wide()).await;
+            answer.map(drop).expect_err("is too large");
+            Ok(connected)
+        })
+    });
+    let connector = postgres.builder(postgres.url()).plugin(asks).build().expect("builds");
+    let (client, connection) = connector.connect().await.expect("is let in");
+    let mut conn = mysql.connector().connect().await.expect("is let in");
+
+    let error = connection.await.expect_err("was ended");
+    my::session(&mut conn).query(&too_wide()).await.expect_err("is too large");
+
+    assert!(Error::find(&error).expect("our reason").to_string().contains("too large"), "{error}");
+    assert!(client.is_closed());
+    assert!(conn.is_disconnected());
+    let again = my::session(&mut conn).query("SELECT 1").await.expect_err("was ended");
+    assert_eq!(again.kind(), ErrorKind::Connect);
+}
+
+#[tokio::test]
+async fn connection_that_ended_is_asked_again_without_harm() {
+    let rig = Rig::start().await;
+    let server = Arc::new(rig);
+    let drops = Arc::clone(&server);
+    let asks = plugin_fn("asks", move |request: ConnectRequest, next: Next<'_, pg::PgConnection>| {
+        let drops = Arc::clone(&drops);
+        Box::pin(async move {
+            let mut connected = next.run(request).await?;
+            drops.server.drop_connections();
+            let mut session = next.session(&mut connected);
+            session.query("SELECT 1").await.map(drop).expect_err("has ended");
+            Err(session.query("SELECT 1").await.expect_err("has ended as well"))
+        })
+    });
+    let connector = server.builder(server.url()).plugin(asks).build().expect("builds");
+
+    let error = connector.connect().await.map(drop).expect_err("has ended");
+
+    assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Driver), "{error:?}");
+}
+
+#[tokio::test]
+async fn pools_hand_out_no_connection_that_a_plugin_refuses() {
+    let rig = Rig::start().await;
+    let connector = rig.builder(rig.url()).plugin(Roles).build().expect("builds");
+    let bb8 = bb8::Pool::builder().max_size(1).build(connector.bb8_manager()).await.expect("builds");
+    let deadpool = connector.deadpool_builder().max_size(1).build().expect("builds");
+    for _ in 0..2 {
+        drop(bb8.get().await.expect("is served"));
+        drop(deadpool.get().await.expect("is served"));
+    }
+    assert_eq!(rig.server.accepted(), 2, "a writer is kept");
+
+    rig.server.set_read_only(true);
+    drop(deadpool.get().await.expect("is served"));
+
+    assert_eq!(rig.server.accepted(), 3, "a former writer is not");
+
+    let rig = mysql::Rig::start_with(|server| server.read_only(true)).await;
+    let connector = rig.builder(rig.url()).plugin(Roles).build().expect("builds");
+    let pool = deadpool::managed::Pool::<my::MysqlManager>::builder(connector.pool_manager());
+    let pool = pool.max_size(1).build().expect("builds");
+    for _ in 0..2 {
+        drop(pool.get().await.expect("is served"));
+    }
+    assert_eq!(rig.server.accepted(), 2, "a reader is not kept");
+}
+
+async fn postgres(rig: &Rig, stack: pg::TlsStack) -> Connected<pg::PgConnection> {
+    let connector = rig.builder(rig.url()).tls_stack(stack).build().expect("builds");
+    connector.connect_established().await.expect("is let in")
+}
+
+fn demoted() -> Error {
+    Error::new(ErrorKind::Transient, "the instance was demoted")
+}
+
+/// What a client is doing when its connection is ended.
+#[derive(Clone, Copy, Debug)]
+enum Doing {
+    Nothing,
+    Waiting,
+    NotFetching,
+}
+
+async fn ended(stack: pg::TlsStack, doing: Doing) {
+    let rig = Rig::start().await;
+    let Connected { connection: (client, connection), established, .. } = postgres(&rig, stack).await;
+    let (polls, mut connection) = (Arc::new(AtomicUsize::new(0)), connection);
+    let counter = Arc::clone(&polls);
+    let task = tokio::spawn(poll_fn(move |context| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut connection).poll(context)
+    }));
+    assert!(established.abort_handle().is_held());
+    client.simple_query("SELECT 1").await.expect("answers");
+    let client = Arc::new(client);
+    let (gate, mut waits, mut unfetched) = (Gate::new(), None, None);
+    match doing {
+        Doing::Nothing => {}
+        Doing::Waiting => {
+            rig.server.inject(Fault::Hang(Phase::Command, gate.clone()));
+            let asks = Arc::clone(&client);
+            waits = Some(tokio::spawn(async move { asks.simple_query("SELECT 1").await }));
+            gate.arrived(1).await;
+        }
+        Doing::NotFetching => {
+            // More than the buffers on the way take.
+            let many = "SELECT 1;".repeat(200_000);
+            unfetched = Some(client.simple_query_raw(&many).await.expect("is sent"));
+            // Until both sides wait for us: the driver reads no more.
+            let mut before = 0;
+            while before != polls.load(Ordering::SeqCst) {
+                before = polls.load(Ordering::SeqCst);
+                for _ in 0..10_000 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    assert!(established.abort_handle().abort(demoted()));
+
+    let task = tokio::time::timeout(Duration::from_secs(10), task).await.expect("ends at once");
+    let error = task.expect("does not panic").expect_err("was ended");
+    assert_eq!(Error::find(&error).expect("our reason").to_string(), "the instance was demoted");
+    assert!(client.is_closed() && !established.abort_handle().is_held());
+    if let Some(waits) = waits {
+        waits.await.expect("does not panic").expect_err("gets no answer");
+    }
+    drop(unfetched);
+}
+
+#[tokio::test]
+async fn idle_connection_is_ended() {
+    ended(pg::TlsStack::NativeTls, Doing::Nothing).await;
+    ended(pg::TlsStack::Rustls, Doing::Nothing).await;
+}
+
+#[tokio::test]
+async fn connection_with_a_query_in_flight_is_ended() {
+    ended(pg::TlsStack::NativeTls, Doing::Waiting).await;
+    ended(pg::TlsStack::Rustls, Doing::Waiting).await;
+}
+
+#[tokio::test]
+async fn connection_whose_answer_nobody_fetches_is_ended() {
+    ended(pg::TlsStack::NativeTls, Doing::NotFetching).await;
+    ended(pg::TlsStack::Rustls, Doing::NotFetching).await;
+}
+
+#[tokio::test]
+async fn warm_up_signs_without_connecting() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+
+    connector.warm_up().await.expect("signs");
+
+    let iam = connector.plugin::<rds_wrapper::IamPlugin>().expect("is enabled");
+    assert_eq!((iam.tokens().stats().signed, rig.server.attempts().len()), (1, 0));
+    e2e::log_in(&connector).await.expect("is let in");
+    assert_eq!(iam.tokens().stats().signed, 1);
+    assert!(connector.plugin::<Roles>().is_none());
 }

@@ -7,7 +7,7 @@ use std::{process::Command, time::Duration};
 
 use e2e::{HOST, Rig, RigOf, USER, mysql};
 use rds_testkit::{Fault, Gate, Phase, ServerError};
-use rds_wrapper::{CredentialsFailure, ErrorKind};
+use rds_wrapper::{CredentialsFailure, ErrorKind, Session};
 use sqlx::{
     Connection,
     mysql::MySqlPoolOptions,
@@ -144,6 +144,30 @@ async fn mysql_pool_is_a_plain_one() {
         sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&pool).await.expect("is answered");
 
     assert_eq!(user, format!("{USER}@%"));
+}
+
+#[tokio::test]
+async fn plugin_asks_a_connection_of_a_pool() {
+    let (postgres, mysql) = (postgres().await, mysql().await);
+    let (postgres, mysql) = (pg_pool(&postgres).await, mysql_pool(&mysql).await);
+    let mut first = postgres.pool().acquire().await.expect("is served");
+    let mut second = mysql.pool().acquire().await.expect("is served");
+    let mut first = wrapper_sqlx::session::<sqlx::Postgres>(&mut first);
+    let mut second = wrapper_sqlx::session::<sqlx::MySql>(&mut second);
+
+    let recovery = first.query("SELECT pg_is_in_recovery()").await.expect("is answered");
+    let read_only = second.query("SELECT @@innodb_read_only, CURRENT_USER()").await.expect("is answered");
+
+    assert_eq!((first.engine(), recovery.value()), (rds_wrapper::Engine::Postgres, Some("f")));
+    assert_eq!(second.engine(), rds_wrapper::Engine::Mysql);
+    let user = Some(format!("{USER}@%"));
+    assert_eq!(read_only.rows(), [[Some("0".to_owned()), user]]);
+    let refused = [
+        first.query("SELECT nothing FROM nowhere").await.expect_err("is unknown"),
+        second.query("SELECT nothing FROM nowhere").await.expect_err("is unknown"),
+    ];
+    let codes = refused.each_ref().map(|error| error.server().expect("is kept").code());
+    assert_eq!(codes, ["0A000", "1064"]);
 }
 
 #[tokio::test]

@@ -4,11 +4,12 @@ pub use host_pattern::{Endpoint, EndpointKind, InstancePattern, Partition, Regio
 pub use iam_token::AuthToken;
 pub use token_cache::Clock;
 pub use wrapper_core::{
-    AbortHandle, BoxFuture, BuildContext, Cause, ClientCertificate, ConnectFinished, ConnectRequest,
-    Connected, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error, ErrorKind, Established, Event,
-    Events, Factory, LastError, Needs, Next, Opening, Outcome, Parameter, ParameterKind, Parameters,
-    Password, Phase, Plugin, Registry, Resolver, Result, Role, ServerError, ServerName, Settings,
-    SystemResolver, Value, WRAPPER_PARAMETERS, Wrapper, plugin_fn, resolver_fn,
+    AbortHandle, Background, BoxFuture, BuildContext, Cause, ClientCertificate, ConnectFinished,
+    ConnectRequest, Connected, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error, ErrorKind,
+    Established, Event, Events, Factory, LastError, Needs, Next, Opener, Opening, Outcome, Parameter,
+    ParameterKind, Parameters, Password, Phase, Plugin, Registry, Resolver, Result, Role, Rows, ServerError,
+    ServerName, Session, Settings, SystemResolver, Value, WRAPPER_PARAMETERS, Wrapper, plugin_fn,
+    resolver_fn,
 };
 pub use wrapper_iam::{
     IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamTokens, IamTokensBuilder, Stats, SystemClock,

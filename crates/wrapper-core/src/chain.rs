@@ -1,24 +1,43 @@
 //! A driver behind its plugins.
 
 use std::{
+    any::Any,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::time::timeout_at;
+use tokio::{sync::watch, time::timeout_at};
 use tracing::Instrument;
 
 use crate::{
-    BoxFuture, ConnectRequest, Connected, Driver, Error, ErrorKind, Events, Needs, Opening, Phase, Plugin,
-    Registry, Result,
+    ConnectRequest, Connected, Driver, Error, ErrorKind, Events, Needs, Opener, Opening, Phase, Plugin,
+    Registry, Result, Session,
     dial::{LEAST_SHARE, timed_out},
     report::Reporter,
+    session::{Fresh, in_time},
 };
+
+/// What a connect runs through.
+pub(crate) struct Chain<C> {
+    plugins: Box<[Arc<dyn Plugin<C>>]>,
+    /// Without its type, so that a plugin depends on the connection alone.
+    driver: Arc<dyn Driver<Connection = C>>,
+    /// Fails once the last connector is gone: nothing is ever sent.
+    alive: watch::Receiver<()>,
+}
+
+impl<C: Send + 'static> Chain<C> {
+    pub(crate) fn session<'c>(&self, connected: &'c mut Connected<C>) -> Fresh<'c, C> {
+        Fresh { driver: Arc::clone(&self.driver), connected }
+    }
+}
 
 /// The rest of the chain, as a plugin sees it; copy it to run it more than once.
 pub struct Next<'a, C> {
-    rest: &'a [Arc<dyn Plugin<C>>],
-    driver: &'a dyn Connect<C>,
+    chain: &'a Arc<Chain<C>>,
+    at: usize,
+    /// Gets the request in place of the driver, for a chain that is run only to see what reaches that.
+    caught: Option<&'a Mutex<Option<ConnectRequest>>>,
 }
 
 impl<C> Clone for Next<'_, C> {
@@ -30,44 +49,60 @@ impl<C> Clone for Next<'_, C> {
 impl<C> Copy for Next<'_, C> {}
 
 impl<'a, C: Send + 'static> Next<'a, C> {
+    pub(crate) fn new(chain: &'a Arc<Chain<C>>, at: usize) -> Self {
+        Self { chain, at, caught: None }
+    }
+
     /// Runs the inner plugins and then the driver.
     ///
     /// # Errors
     ///
     /// Returns what one of them returns.
     pub fn run(self, request: ConnectRequest) -> Opening<'a, C> {
-        match self.rest.split_first() {
-            Some((plugin, rest)) => {
-                request.progress().enter(Phase::Plugins);
-                plugin.connect(request, Next { rest, ..self })
-            }
-            None => Box::pin(async move {
-                let request = request.attempt();
-                let handle = request.abort_registration().handle();
-                let connection = self.driver.connect(request.clone()).await?;
-                Ok(Connected::new(connection, request.established(handle)))
-            }),
+        if let Some(plugin) = self.chain.plugins.get(self.at) {
+            request.progress().enter(Phase::Plugins);
+            return plugin.connect(request, Next { at: self.at + 1, ..self });
         }
+        Box::pin(async move {
+            if let Some(caught) = self.caught {
+                *caught.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+                return Err(Error::new(ErrorKind::Driver, "the connect was prepared, not opened"));
+            }
+            let request = request.attempt();
+            let handle = request.abort_registration().handle();
+            let connection = self.chain.driver.connect(request.clone()).await?;
+            Ok(Connected::new(connection, request.established(handle)))
+        })
     }
-}
 
-/// A driver without its type, so that [`Next`] depends on the connection alone.
-trait Connect<C>: Send + Sync {
-    fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<C>>;
-}
+    /// Returns a way to ask a connection that [`run`](Self::run) gave.
+    pub fn session<'c>(self, connected: &'c mut Connected<C>) -> impl Session + use<'c, C> {
+        self.chain.session(connected)
+    }
 
-impl<D: Driver> Connect<D::Connection> for D {
-    fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<D::Connection>> {
-        Driver::connect(self, request)
+    /// Returns the same rest of the chain for a task that outlives this connect; it keeps nothing alive.
+    pub fn opener(self) -> Opener<C> {
+        Opener::new(self.chain, self.at)
+    }
+
+    /// Fails once the last connector is gone.
+    pub(crate) fn alive(self) -> &'a watch::Receiver<()> {
+        &self.chain.alive
     }
 }
 
 /// Opens a driver's connections through a chain of plugins; clones share both.
 pub struct Wrapper<D: Driver> {
     driver: Arc<D>,
-    chain: Arc<[Arc<dyn Plugin<D::Connection>>]>,
+    shared: Arc<Shared<D::Connection>>,
     reporter: Arc<Reporter>,
     registry: Registry<D::Connection>,
+}
+
+/// Goes with the last connector, though a background task may still hold the chain: the sender then ends that task.
+struct Shared<C> {
+    chain: Arc<Chain<C>>,
+    _alive: watch::Sender<()>,
 }
 
 impl<D: Driver> Wrapper<D> {
@@ -75,8 +110,11 @@ impl<D: Driver> Wrapper<D> {
     pub fn new(driver: D, chain: Vec<Arc<dyn Plugin<D::Connection>>>) -> Self {
         let codes = chain.iter().map(|plugin| plugin.code()).collect::<Vec<_>>().join(",");
         let reporter = Arc::new(Reporter::new(codes.into(), Events::none()));
+        let (_alive, alive) = watch::channel(());
         let (driver, registry) = (Arc::new(driver), Registry::new());
-        Self { driver, chain: chain.into(), reporter, registry }
+        let chain = Chain { plugins: chain.into(), driver: Arc::clone(&driver) as _, alive };
+        let shared = Arc::new(Shared { chain: Arc::new(chain), _alive });
+        Self { driver, shared, reporter, registry }
     }
 
     /// Lets every factory of a registry explain the errors, whether its plugin is in the chain or not.
@@ -100,7 +138,20 @@ impl<D: Driver> Wrapper<D> {
 
     /// What the plugins together need of every connection.
     pub fn needs(&self) -> Needs {
-        needs(&self.chain)
+        needs(self.plugins())
+    }
+
+    /// The plugin of a type, the outermost of several, for what it tells beside the connects.
+    pub fn plugin<P: Plugin<D::Connection>>(&self) -> Option<&P> {
+        self.plugins().iter().find_map(|plugin| {
+            let plugin: &dyn Any = &**plugin;
+            // One that an application holds as well was given as an `Arc` of it.
+            plugin.downcast_ref::<P>().or_else(|| plugin.downcast_ref::<Arc<P>>().map(|plugin| &**plugin))
+        })
+    }
+
+    fn plugins(&self) -> &[Arc<dyn Plugin<D::Connection>>] {
+        &self.shared.chain.plugins
     }
 
     /// Lets every plugin judge a host.
@@ -109,7 +160,34 @@ impl<D: Driver> Wrapper<D> {
     ///
     /// The first plugin's error.
     pub fn check(&self, request: &ConnectRequest) -> Result<()> {
-        self.chain.iter().try_for_each(|plugin| plugin.check(request))
+        self.plugins().iter().try_for_each(|plugin| plugin.check(request))
+    }
+
+    /// Lets every plugin prepare for connects to a host, the innermost first.
+    ///
+    /// # Errors
+    ///
+    /// The first plugin's error.
+    pub async fn warm_up(&self, request: &ConnectRequest) -> Result<()> {
+        for plugin in self.plugins().iter().rev() {
+            plugin.warm_up(request).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets every plugin judge a connection that was in use before, within five seconds.
+    ///
+    /// # Errors
+    ///
+    /// The first plugin's error; the connection must not be used then.
+    pub async fn verify(&self, request: &ConnectRequest, session: &mut dyn Session) -> Result<()> {
+        in_time(async {
+            for plugin in self.plugins() {
+                plugin.verify(request, &mut *session).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Opens one connection, by the request's deadline where it has one.
@@ -135,7 +213,7 @@ impl<D: Driver> Wrapper<D> {
         async {
             let attempt = self.reporter.begin(&request);
             // Lent, so that what it was doing is still there to be told when the time is over.
-            let mut run = Next { rest: &self.chain, driver: &*self.driver }.run(request.clone());
+            let mut run = Next::new(&self.shared.chain, 0).run(request.clone());
             let outcome = match request.deadline() {
                 None => run.await,
                 Some(mut deadline) => loop {
@@ -168,9 +246,10 @@ impl<D: Driver> Wrapper<D> {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn prepare(&self, request: ConnectRequest) -> Result<ConnectRequest> {
-        let end = Catch::default();
-        let outcome = Next { rest: &self.chain, driver: &end }.run(request).await;
-        let caught = end.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let caught = Mutex::new(None);
+        let next = Next { caught: Some(&caught), ..Next::new(&self.shared.chain, 0) };
+        let outcome = next.run(request).await;
+        let caught = caught.into_inner().unwrap_or_else(PoisonError::into_inner);
         match (caught, outcome) {
             (Some(request), _) => Ok(request),
             (None, Err(error)) => Err(error),
@@ -182,19 +261,8 @@ impl<D: Driver> Wrapper<D> {
     }
 }
 
-/// The end of a chain that is run only to see what reaches the driver.
-#[derive(Default)]
-struct Catch(Mutex<Option<ConnectRequest>>);
-
-impl<C: 'static> Connect<C> for Catch {
-    fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<C>> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
-        Box::pin(async { Err(Error::new(ErrorKind::Driver, "the connect was prepared, not opened")) })
-    }
-}
-
 /// What the plugins of a chain together need.
-pub fn needs<C>(chain: &[Arc<dyn Plugin<C>>]) -> Needs {
+pub fn needs<C: 'static>(chain: &[Arc<dyn Plugin<C>>]) -> Needs {
     chain.iter().fold(Needs::default(), |needs, plugin| needs.union(plugin.needs()))
 }
 
@@ -203,7 +271,7 @@ impl<D: Driver> Clone for Wrapper<D> {
     fn clone(&self) -> Self {
         Self {
             driver: Arc::clone(&self.driver),
-            chain: Arc::clone(&self.chain),
+            shared: Arc::clone(&self.shared),
             reporter: Arc::clone(&self.reporter),
             registry: self.registry.clone(),
         }
@@ -218,8 +286,15 @@ impl<D: Driver> fmt::Debug for Wrapper<D> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::{pending, ready},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
     use super::*;
-    use crate::{Event, MockDriver, Outcome, Password, Role, plugin_fn};
+    use crate::{
+        BoxFuture, Engine, Event, MockDriver, Outcome, Password, Role, Rows, ServerError, plugin_fn,
+    };
 
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts").block_on(future)
@@ -332,12 +407,12 @@ mod tests {
     impl Driver for Racing {
         type Connection = ();
 
-        fn default_port(&self) -> u16 {
-            5432
+        fn engine(&self) -> Engine {
+            Engine::Postgres
         }
 
-        fn engine(&self) -> crate::Engine {
-            crate::Engine::Postgres
+        fn query<'a>(&'a self, (): &'a mut (), _: &'a str) -> BoxFuture<'a, Result<Rows>> {
+            unreachable!("nothing is open")
         }
 
         fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<()>> {
@@ -414,6 +489,168 @@ mod tests {
         let established = &connected.established;
         assert_eq!((established.host(), established.port()), ("b.example", 2));
         assert_eq!((established.instance(), established.role()), (Some("b"), Some(Role::Writer)));
+    }
+
+    #[test]
+    fn plugin_asks_each_connection_its_role_and_moves_on() {
+        let driver = MockDriver::new();
+        driver.answer(|request, sql| {
+            assert_eq!(sql, "SELECT pg_is_in_recovery()");
+            let mut rows = Rows::new(["pg_is_in_recovery"]);
+            rows.push([Some(if request.host() == "b.example" { "f" } else { "t" })])?;
+            Ok(rows)
+        });
+        let writer = plugin_fn("writer", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+            Box::pin(async move {
+                for host in ["a.example", "b.example"] {
+                    let mut connected = next.run(request.clone().with_host(host)).await?;
+                    let answer = next.session(&mut connected).query("SELECT pg_is_in_recovery()").await?;
+                    if answer.value() == Some("f") {
+                        connected.established.set_role(Role::Writer);
+                        return Ok(connected);
+                    }
+                }
+                Err(Error::new(ErrorKind::Transient, "no writer"))
+            })
+        });
+        let wrapper = Wrapper::new(driver.clone(), vec![Arc::new(writer)]);
+
+        let connected = run(wrapper.connect(ConnectRequest::new("c.example", 1, "jane"))).expect("connects");
+
+        let established = &connected.established;
+        assert_eq!((established.host(), established.role()), ("b.example", Some(Role::Writer)));
+        assert_eq!(driver.requests().len(), 2);
+    }
+
+    #[test]
+    fn query_without_an_answer_ends_the_connection_and_a_refusal_does_not() {
+        let driver = MockDriver::new();
+        driver.answer(|_, sql| match sql {
+            "late" => Err(Error::new(ErrorKind::Driver, "too large")),
+            _ => {
+                Err(Error::new(ErrorKind::Driver, "refused")
+                    .with_source(ServerError::new("42501", "no", None)))
+            }
+        });
+        let ended = |sql: &'static str| {
+            let asks = plugin_fn("asks", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+                Box::pin(async move {
+                    let mut connected = next.run(request).await?;
+                    next.session(&mut connected).query(sql).await.map(drop).expect_err("fails");
+                    Ok(connected)
+                })
+            });
+            let wrapper = Wrapper::new(driver.clone(), vec![Arc::new(asks)]);
+            let request = ConnectRequest::new("a.example", 1, "jane");
+            let connected = run(wrapper.connect(request)).expect("connects");
+            connected.connection.abort_registration().check().is_err()
+        };
+
+        assert_eq!((ended("late"), ended("refused")), (true, false));
+    }
+
+    /// Refuses every pooled connection of a reader, and counts what it is asked.
+    #[derive(Debug, Default)]
+    struct Judges(AtomicUsize);
+
+    impl Plugin<ConnectRequest> for Judges {
+        fn code(&self) -> &str {
+            "judges"
+        }
+
+        fn connect<'a>(
+            &'a self,
+            request: ConnectRequest,
+            next: Next<'a, ConnectRequest>,
+        ) -> Opening<'a, ConnectRequest> {
+            next.run(request)
+        }
+
+        fn verify<'a>(
+            &'a self,
+            request: &'a ConnectRequest,
+            session: &'a mut dyn Session,
+        ) -> BoxFuture<'a, Result<()>> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            let refused = || Error::new(ErrorKind::Transient, format!("{} is a reader", request.host()));
+            let answer = session.parameter("in_hot_standby").filter(|value| value == "off");
+            Box::pin(ready(answer.map(drop).ok_or_else(refused)))
+        }
+
+        fn warm_up<'a>(&'a self, _: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {
+            self.0.fetch_add(10, Ordering::SeqCst);
+            Box::pin(ready(Ok(())))
+        }
+    }
+
+    /// What a pool holds.
+    struct Pooled(&'static str);
+
+    impl Session for Pooled {
+        fn engine(&self) -> Engine {
+            Engine::Postgres
+        }
+
+        fn parameter(&self, _: &str) -> Option<String> {
+            Some(self.0.to_owned())
+        }
+
+        fn query<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
+            Box::pin(pending())
+        }
+    }
+
+    #[test]
+    fn plugins_judge_pooled_connections_and_are_found_by_their_type() {
+        let judges = Arc::new(Judges::default());
+        // Given as an `Arc`, so that it lies in the chain behind two.
+        let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(Arc::clone(&judges)) as _]);
+        let request = ConnectRequest::new("a.example", 1, "jane");
+
+        run(wrapper.verify(&request, &mut Pooled("off"))).expect("a writer");
+        let error = run(wrapper.verify(&request, &mut Pooled("on"))).expect_err("a reader");
+        run(wrapper.warm_up(&request)).expect("prepares");
+
+        assert_eq!(error.to_string(), "a.example is a reader");
+        let found = wrapper.plugin::<Judges>().expect("is in the chain");
+        assert!(std::ptr::eq(found, &*judges));
+        assert_eq!(found.0.load(Ordering::SeqCst), 12);
+    }
+
+    #[test]
+    fn judging_a_pooled_connection_ends_in_time() {
+        #[derive(Debug)]
+        struct Asks;
+        impl Plugin<ConnectRequest> for Asks {
+            fn code(&self) -> &str {
+                "asks"
+            }
+            fn connect<'a>(
+                &'a self,
+                request: ConnectRequest,
+                next: Next<'a, ConnectRequest>,
+            ) -> Opening<'a, ConnectRequest> {
+                next.run(request)
+            }
+            fn verify<'a>(
+                &'a self,
+                _: &'a ConnectRequest,
+                session: &'a mut dyn Session,
+            ) -> BoxFuture<'a, Result<()>> {
+                Box::pin(async move { session.query("SELECT 1").await.map(drop) })
+            }
+        }
+        let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(Asks)]);
+        let request = ConnectRequest::new("a.example", 1, "jane");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("starts");
+
+        let error = runtime.block_on(wrapper.verify(&request, &mut Pooled(""))).expect_err("hangs");
+
+        assert_eq!(error.kind(), ErrorKind::Timeout);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use crate::{ConnectRequest, Engine, Result};
+use crate::{ConnectRequest, Engine, Result, Rows};
 
 /// A future on the heap: what makes the traits here usable as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -18,15 +18,14 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// - maps the driver's errors to [`ErrorKind`](crate::ErrorKind)s, and marks a refused login that a newer password may
 ///   mend by [`Error::with_stale_password`](crate::Error::with_stale_password);
 /// - notes on the request's [`Progress`](crate::Progress) what it is doing;
+/// - puts the request's [`AbortRegistration`](crate::AbortRegistration) into the connection's stream if it owns that, and drops it
+///   otherwise;
 /// - leaves nothing behind when its future is dropped.
 pub trait Driver: Send + Sync + 'static {
     /// What a connect gives: the driver's own type.
     type Connection: Send + 'static;
 
-    /// The port of the database engine, where none is given.
-    fn default_port(&self) -> u16;
-
-    /// Returns the database engine.
+    /// The engine that the servers are of: a plugin chooses its statements by it.
     fn engine(&self) -> Engine;
 
     /// Opens one connection.
@@ -35,14 +34,24 @@ pub trait Driver: Send + Sync + 'static {
     ///
     /// Whatever kept the connection from being opened, by kind.
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Self::Connection>>;
+
+    /// Asks a connection that nobody uses yet, which is as good as new afterwards.
+    ///
+    /// # Errors
+    ///
+    /// A server's refusal carries a [`ServerError`](crate::ServerError); after any other error the connection is ended.
+    fn query<'a>(&'a self, connection: &'a mut Self::Connection, sql: &'a str)
+    -> BoxFuture<'a, Result<Rows>>;
+
+    /// A value that the server reported by itself on a connection that nobody uses yet; `None` where the driver shows none.
+    fn parameter(&self, connection: &Self::Connection, name: &str) -> Option<String> {
+        let _ = (connection, name);
+        None
+    }
 }
 
-impl<D: Driver> Driver for Arc<D> {
+impl<D: Driver + ?Sized> Driver for Arc<D> {
     type Connection = D::Connection;
-
-    fn default_port(&self) -> u16 {
-        (**self).default_port()
-    }
 
     fn engine(&self) -> Engine {
         (**self).engine()
@@ -50,5 +59,17 @@ impl<D: Driver> Driver for Arc<D> {
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Self::Connection>> {
         (**self).connect(request)
+    }
+
+    fn query<'a>(
+        &'a self,
+        connection: &'a mut Self::Connection,
+        sql: &'a str,
+    ) -> BoxFuture<'a, Result<Rows>> {
+        (**self).query(connection, sql)
+    }
+
+    fn parameter(&self, connection: &Self::Connection, name: &str) -> Option<String> {
+        (**self).parameter(connection, name)
     }
 }

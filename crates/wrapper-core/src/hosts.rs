@@ -6,8 +6,8 @@ use host_pattern::{Endpoint, EndpointKind, InstancePattern};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    ConnectRequest, Connected, Driver, Error, ErrorKind, Failures, LastError, PoolRules, Result, Roots,
-    ServerName, Settings, Wrapper,
+    ConnectRequest, Connected, Driver, Error, ErrorKind, Failures, LastError, Plugin, PoolRules, Result,
+    Roots, ServerName, Session, Settings, Wrapper,
     dial::{DEFAULT_TIMEOUT, LEAST_SHARE, shuffle, timed_out},
     runtime::in_runtime,
 };
@@ -73,6 +73,32 @@ impl<D: Driver> Hosts<D> {
     pub fn pool_rules(&self) -> PoolRules {
         let places: Vec<_> = self.plan.requests.iter().map(ConnectRequest::place).collect();
         PoolRules::new(&places.join(", "))
+    }
+
+    /// The plugin of a type, for what it tells beside the connects.
+    pub fn plugin<P: Plugin<D::Connection>>(&self) -> Option<&P> {
+        self.wrapper.plugin()
+    }
+
+    /// Lets the plugins prepare for connects to every configured host.
+    ///
+    /// # Errors
+    ///
+    /// The first plugin's error.
+    pub async fn warm_up(&self) -> Result<()> {
+        for request in &self.plan.requests {
+            self.wrapper.warm_up(request).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the plugins judge a connection that was in use before.
+    ///
+    /// # Errors
+    ///
+    /// The first plugin's error; the connection must not be used then.
+    pub async fn check(&self, session: &mut dyn Session) -> Result<()> {
+        self.wrapper.verify(&self.plan.requests[0], session).await
     }
 
     /// The requests, one for each configured host.

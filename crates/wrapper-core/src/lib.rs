@@ -15,6 +15,7 @@ mod hosts;
 mod last_error;
 #[cfg(feature = "test-util")]
 mod mock;
+mod opener;
 mod pace;
 mod parameters;
 mod plugin;
@@ -26,6 +27,7 @@ mod request;
 mod resolver;
 mod runtime;
 mod secret;
+mod session;
 mod stranger;
 mod text;
 mod tls;
@@ -45,6 +47,7 @@ pub use hosts::{Hosts, read_roots};
 pub use last_error::LastError;
 #[cfg(feature = "test-util")]
 pub use mock::MockDriver;
+pub use opener::{Background, Opener};
 pub use parameters::{
     Cut, Parameter, ParameterKind, Parameters, Settings, Value, WRAPPER_PARAMETERS, cut_key_value, cut_url,
 };
@@ -56,6 +59,7 @@ pub use request::{ConnectRequest, ServerName};
 pub use resolver::{Resolver, ResolverFn, SystemResolver, resolver_fn};
 pub use runtime::{in_runtime, lacking_runtime};
 pub use secret::{Password, Transport};
+pub use session::{Rows, Session};
 pub use stranger::stranger;
 pub use text::{legible, nearest, percent_decoded, percent_encoded, printable};
 pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trusted, explain_tls_failure};

@@ -2,10 +2,11 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{BoxFuture, ConnectRequest, Driver, Engine, Password, Result};
+use crate::{BoxFuture, ConnectRequest, Driver, Engine, Password, Result, Rows};
 
 /// Answers connects as told and keeps the requests that it got; clones share both.
 ///
@@ -13,11 +14,15 @@ use crate::{BoxFuture, ConnectRequest, Driver, Engine, Password, Result};
 #[derive(Clone, Debug, Default)]
 pub struct MockDriver(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     answers: VecDeque<crate::Error>,
     requests: Vec<ConnectRequest>,
+    queries: Option<Arc<Answers>>,
 }
+
+/// What answers the queries of plugins.
+type Answers = dyn Fn(&ConnectRequest, &str) -> Result<Rows> + Send + Sync;
 
 impl MockDriver {
     /// A driver that connects every time.
@@ -28,6 +33,11 @@ impl MockDriver {
     /// Lets one of the next connects fail; several are used up in order.
     pub fn fail(&self, error: crate::Error) {
         self.lock().answers.push_back(error);
+    }
+
+    /// Answers the queries of plugins; without this every answer is empty.
+    pub fn answer(&self, answers: impl Fn(&ConnectRequest, &str) -> Result<Rows> + Send + Sync + 'static) {
+        self.lock().queries = Some(Arc::new(answers));
     }
 
     /// The requests that reached the driver.
@@ -49,10 +59,6 @@ impl MockDriver {
 impl Driver for MockDriver {
     type Connection = ConnectRequest;
 
-    fn default_port(&self) -> u16 {
-        5432
-    }
-
     fn engine(&self) -> Engine {
         Engine::Postgres
     }
@@ -63,5 +69,16 @@ impl Driver for MockDriver {
             state.requests.push(request.clone());
             state.answers.pop_front().map_or(Ok(request), Err)
         })
+    }
+
+    fn query<'a>(&'a self, connection: &'a mut ConnectRequest, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        let answers = self.lock().queries.clone();
+        Box::pin(async move { answers.map_or(Ok(Rows::default()), |answers| answers(connection, sql)) })
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("requests", &self.requests).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,8 @@
 //! What a plugin is, and plugins made of closures.
 
-use std::{fmt, fmt::Debug, sync::Arc};
+use std::{any::Any, fmt, fmt::Debug, future::ready, sync::Arc};
 
-use crate::{BoxFuture, ConnectRequest, Connected, Next, Result};
+use crate::{BoxFuture, ConnectRequest, Connected, Next, Result, Session};
 
 /// The future of a connect: the connection, with what is known of it.
 pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
@@ -36,7 +36,7 @@ pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
 ///     }
 /// }
 /// ```
-pub trait Plugin<C>: Debug + Send + Sync {
+pub trait Plugin<C>: Any + Debug + Send + Sync {
     /// The code that names the plugin in the parameter `plugins` and in events.
     fn code(&self) -> &str;
 
@@ -61,6 +61,30 @@ pub trait Plugin<C>: Debug + Send + Sync {
     ///
     /// Its own, or what came from further in.
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C>;
+
+    /// Judges a connection that a pool is about to hand out again; `request` is for the first configured host.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection must not be used any more.
+    fn verify<'a>(
+        &'a self,
+        request: &'a ConnectRequest,
+        session: &'a mut dyn Session,
+    ) -> BoxFuture<'a, Result<()>> {
+        let _ = (request, session);
+        Box::pin(ready(Ok(())))
+    }
+
+    /// Prepares for connects to a host, such as by loading credentials, without connecting.
+    ///
+    /// # Errors
+    ///
+    /// What would fail a connect as well.
+    fn warm_up<'a>(&'a self, request: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {
+        let _ = request;
+        Box::pin(ready(Ok(())))
+    }
 }
 
 /// Says what plugins need of every connection, known before any is opened.
@@ -103,6 +127,18 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         (**self).connect(request, next)
     }
+
+    fn verify<'a>(
+        &'a self,
+        request: &'a ConnectRequest,
+        session: &'a mut dyn Session,
+    ) -> BoxFuture<'a, Result<()>> {
+        (**self).verify(request, session)
+    }
+
+    fn warm_up<'a>(&'a self, request: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {
+        (**self).warm_up(request)
+    }
 }
 
 /// Makes a plugin of a closure, for a one-off that needs no type.
@@ -121,7 +157,7 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
 /// ```
 pub fn plugin_fn<C, F>(code: impl Into<Arc<str>>, connect: F) -> PluginFn<F>
 where
-    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> Opening<'a, C> + Send + Sync,
+    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> Opening<'a, C> + Send + Sync + 'static,
 {
     PluginFn { code: code.into(), connect }
 }
@@ -140,7 +176,7 @@ impl<F> Debug for PluginFn<F> {
 
 impl<C, F> Plugin<C> for PluginFn<F>
 where
-    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> Opening<'a, C> + Send + Sync,
+    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> Opening<'a, C> + Send + Sync + 'static,
 {
     fn code(&self) -> &str {
         &self.code

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use host_pattern::{Endpoint, Region};
 use wrapper_core::{
-    ConnectRequest, Connected, Error, ErrorKind, Needs, Next, Opening, Password, Phase, Plugin, Result,
-    ServerName,
+    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Needs, Next, Opening, Password, Phase, Plugin,
+    Result, ServerName,
 };
 
 use crate::{
@@ -80,6 +80,11 @@ impl IamPlugin {
     /// A plugin that takes its tokens from the given ones.
     pub fn new(tokens: IamTokens, settings: IamSettings) -> Self {
         Self { tokens, settings }
+    }
+
+    /// The tokens that the plugin gives, for [`IamTokens::stats`]; a connector's `plugin::<IamPlugin>()` finds the plugin.
+    pub fn tokens(&self) -> &IamTokens {
+        &self.tokens
     }
 
     /// Says what the token for a request is signed for.
@@ -250,6 +255,10 @@ impl<C: Send + 'static> Plugin<C> for IamPlugin {
 
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         Box::pin(IamPlugin::connect(self, request, next))
+    }
+
+    fn warm_up<'a>(&'a self, request: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.tokens.warm_up(&self.target(request)?).await.map(drop) })
     }
 }
 

@@ -7,15 +7,14 @@ use std::{
 
 use mysql_async::{Conn, Opts, OptsBuilder};
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Dialer, Driver, Engine, Password, Phase, Result, Transport, Trust,
+    BoxFuture, ConnectRequest, Dialer, Driver, Engine, Password, Phase, Result, Rows, Transport, Trust,
     lacking_runtime, stranger,
 };
 
 use crate::{
     DriverConfig,
     error::{connect_error, is_no_packet, is_unknown_issuer, panicked},
-    opening,
-    source::DEFAULT_PORT,
+    opening, session,
 };
 
 /// The most that MySQL allows: the server says no to what is over its own limit. The driver's default of 4 MiB would refuse what a server takes.
@@ -117,16 +116,16 @@ pub(crate) fn without_questions(base: Opts) -> Opts {
 impl Driver for MysqlDriver {
     type Connection = Conn;
 
-    fn default_port(&self) -> u16 {
-        DEFAULT_PORT
-    }
-
     fn engine(&self) -> Engine {
         Engine::Mysql
     }
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Conn>> {
         Box::pin(async move { self.connect_host(&request).await })
+    }
+
+    fn query<'a>(&'a self, connection: &'a mut Conn, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        Box::pin(session::query(connection, sql))
     }
 }
 

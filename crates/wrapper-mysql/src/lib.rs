@@ -8,6 +8,7 @@ mod error;
 mod opening;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 mod pool;
+mod session;
 mod source;
 mod tls;
 
@@ -17,6 +18,7 @@ pub use driver::MysqlDriver;
 pub use driver_config::DriverConfig;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 pub use pool::{MysqlManager, Recycling};
+pub use session::session;
 
 /// The types of a bb8 pool of these connections, so that none has to be spelled out.
 #[cfg(feature = "bb8")]

@@ -19,7 +19,7 @@ use std::{
 use mysql_async::{Conn, Row, prelude::Queryable};
 use wrapper_core::{Error, ErrorKind, PoolRules, Result};
 
-use crate::Connector;
+use crate::{Connector, session};
 
 /// What a server that takes writes answers with two words for "no": an Aurora reader says yes to the first, a replica of RDS to the second.
 const READ_ONLY: &str = "SELECT @@innodb_read_only, @@read_only";
@@ -109,14 +109,14 @@ impl MysqlManager {
             }
             Recycling::Reset => {}
         }
-        if self.rules.expects_writer() {
+        let is_writer = match (self.rules.expects_writer(), self.recycling) {
             // What was asked just before gives no rows, so that no late answer passes for this one.
-            return is_writer(connection).await;
-        }
-        if self.recycling == Recycling::Reset {
-            prove_in_step(connection).await?;
-        }
-        Ok(true)
+            (true, _) => is_writer(connection).await?,
+            (false, Recycling::Reset) => prove_in_step(connection).await.map(|()| true)?,
+            (false, Recycling::Ping) => true,
+        };
+        self.connector.hosts.check(&mut session(connection)).await?;
+        Ok(is_writer)
     }
 }
 

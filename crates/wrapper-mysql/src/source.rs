@@ -7,9 +7,6 @@ use wrapper_core::{Cut, Error, ErrorKind, Parameters, Registry, Result, Value, c
 
 use crate::tls::Switches;
 
-/// The port of MySQL and MariaDB.
-pub(crate) const DEFAULT_PORT: u16 = 3306;
-
 /// A connection that is silent for so long is asked whether its server lives. How often and how long is up to the operating
 /// system, for the driver takes no more than this: about 11 minutes by Linux's defaults.
 pub(crate) const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! Opening connections, host after host.
 
 use tokio_postgres::Config;
-use wrapper_core::{Connected, Hosts, Registry, Result, Value};
+use wrapper_core::{Connected, Hosts, Plugin, Registry, Result, Session, Value};
 
 use crate::{
     ConnectorBuilder, DriverConfig, Tls,
@@ -95,6 +95,30 @@ impl Connector {
     /// As [`connect`](Self::connect).
     pub async fn connect_established(&self) -> Result<Connected<PgConnection>> {
         self.hosts.connect().await
+    }
+
+    /// Lets the plugins prepare, such as by loading credentials and signing a token, without connecting: for start-up and
+    /// readiness checks.
+    ///
+    /// # Errors
+    ///
+    /// The first plugin's error.
+    pub async fn warm_up(&self) -> Result<()> {
+        self.hosts.warm_up().await
+    }
+
+    /// Lets the plugins judge a connection that was in use before, within five seconds; without a plugin that does so it costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first plugin's error; the connection must not be used then.
+    pub async fn check(&self, session: &mut dyn Session) -> Result<()> {
+        self.hosts.check(session).await
+    }
+
+    /// The plugin of a type, the outermost of several, for what it tells beside the connects.
+    pub fn plugin<P: Plugin<PgConnection>>(&self) -> Option<&P> {
+        self.hosts.plugin()
     }
 
     /// A connector for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the configured RDS host.

@@ -2,13 +2,13 @@
 
 use tokio_postgres::{Client, Config, Connection, Socket, config::SslMode};
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Dialer, Driver, Engine, Password, Phase, Result, Transport, stranger,
+    BoxFuture, ConnectRequest, Dialer, Driver, Engine, Password, Phase, Result, Rows, Transport, stranger,
 };
 
 use crate::{
     DriverConfig, TlsStream,
-    config::DEFAULT_PORT,
     error::{connect_error, may_be_stranger},
+    session,
     tls::{Stranger, Tls},
 };
 
@@ -94,7 +94,7 @@ impl PgDriver {
 
     async fn open(&self, config: Config, request: &ConnectRequest) -> Result<PgConnection> {
         let unknown = Stranger::default();
-        let track = |unknown| self.tls.tracked(request.progress(), config.get_ssl_mode(), unknown);
+        let track = |unknown| self.tls.tracked(request, config.get_ssl_mode(), unknown);
         let mut connected = config.connect(track(&unknown)).await;
         // Nothing was sent to a server whose issuer is unknown; its authority may have been replaced meanwhile.
         if connected.is_err() && self.tls.may_know(&unknown).await {
@@ -117,15 +117,19 @@ impl PgDriver {
 impl Driver for PgDriver {
     type Connection = PgConnection;
 
-    fn default_port(&self) -> u16 {
-        DEFAULT_PORT
-    }
-
     fn engine(&self) -> Engine {
         Engine::Postgres
     }
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<PgConnection>> {
         Box::pin(async move { self.connect_host(&request).await })
+    }
+
+    fn query<'a>(&'a self, connection: &'a mut PgConnection, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        Box::pin(session::query(connection, sql))
+    }
+
+    fn parameter(&self, (_, connection): &PgConnection, name: &str) -> Option<String> {
+        connection.parameter(name).map(str::to_owned)
     }
 }

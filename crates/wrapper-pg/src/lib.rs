@@ -9,6 +9,7 @@ mod error;
 mod keepalive;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 mod pool;
+mod session;
 mod source;
 mod tls;
 
@@ -18,6 +19,7 @@ pub use driver::{PgConnection, PgDriver};
 pub use driver_config::DriverConfig;
 #[cfg(feature = "bb8")]
 pub use pool::bb8::Bb8Manager;
+pub use session::session;
 pub use tls::{Handshake, Tls, TlsStack, TlsStream};
 
 /// The types of a bb8 pool of these connections, so that none has to be spelled out.

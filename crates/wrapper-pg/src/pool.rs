@@ -10,6 +10,8 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use wrapper_core::{Error, ErrorKind, PoolRules, Result};
 
 use crate::Connector;
+#[cfg(feature = "bb8")]
+use crate::session;
 
 /// What a server that takes writes answers `f`.
 ///
@@ -42,14 +44,17 @@ struct Opened {
     task: JoinHandle<()>,
 }
 
-/// Checks a connection that is taken out of a pool: by asking its role where a writer is expected, else by an empty query.
+/// Checks a connection that is taken out of a pool: by asking its role where a writer is expected, else by an empty query, and by the
+/// plugins.
 #[cfg(feature = "bb8")]
-async fn check(client: &Client, rules: &PoolRules) -> Result<()> {
+async fn check(client: &Client, connector: &Connector, rules: &PoolRules) -> Result<()> {
     let answers = async {
-        match rules.expects_writer() {
-            true => is_writer(client).await,
-            false => client.simple_query("").await.map(|_| true).map_err(broken),
-        }
+        let is_writer = match rules.expects_writer() {
+            true => is_writer(client).await?,
+            false => client.simple_query("").await.map(|_| true).map_err(broken)?,
+        };
+        connector.check(&mut session(client)).await?;
+        Ok(is_writer)
     };
     rules.check(answers).await
 }

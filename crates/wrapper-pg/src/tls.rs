@@ -14,8 +14,8 @@ use tokio_postgres::{
     tls::{ChannelBinding, MakeTlsConnect, TlsConnect},
 };
 use wrapper_core::{
-    BoxFuture, ClientCertificate, Error, ErrorKind, Phase, Progress, Result, Roots, TlsFailure, Trust,
-    Trusted, explain_tls_failure,
+    AbortRegistration, BoxFuture, ClientCertificate, ConnectRequest, Error, ErrorKind, Phase, Progress,
+    Result, Roots, TlsFailure, Trust, Trusted, explain_tls_failure,
 };
 
 #[cfg(feature = "native-tls")]
@@ -112,15 +112,22 @@ impl Tls {
         Self(Trust::fixed(Roots::system(), stack))
     }
 
-    /// The same, noting on an attempt's progress when handshake and login begin, and which roots knew no issuer.
-    pub(crate) fn tracked(&self, progress: &Progress, mode: SslMode, stranger: &Stranger) -> Tracked {
+    /// The same for one attempt: notes when handshake and login begin, and which roots knew no issuer, and makes streams that can be
+    /// ended from elsewhere.
+    pub(crate) fn tracked(&self, request: &ConnectRequest, mode: SslMode, stranger: &Stranger) -> Tracked {
         let dialled = match mode {
             SslMode::Disable => Phase::Login,
             SslMode::Require => Phase::Tls,
             // The driver does not tell when the server declines TLS and the login begins without.
             _ => Phase::Open,
         };
-        Tracked { tls: self.clone(), progress: progress.clone(), dialled, stranger: stranger.clone() }
+        Tracked {
+            tls: self.clone(),
+            progress: request.progress().clone(),
+            dialled,
+            stranger: stranger.clone(),
+            abort: request.abort_registration().clone(),
+        }
     }
 
     /// The roots that count now.
@@ -136,12 +143,12 @@ impl Tls {
         }
     }
 
-    async fn handshake(self, server_name: String, socket: Socket, stranger: Stranger) -> Result<TlsStream> {
+    async fn handshake(self, server_name: String, socket: Socket, stranger: Stranger) -> Result<Encrypted> {
         let trusted = self.0.current();
         let outcome = match &trusted.made {
             #[cfg(feature = "native-tls")]
             Stack::NativeTls(connector) => {
-                native::handshake(connector, &server_name, socket).await.map(TlsStream::NativeTls)
+                native::handshake(connector, &server_name, socket).await.map(Encrypted::NativeTls)
             }
             Stack::Off => {
                 return Err(Error::new(
@@ -152,7 +159,7 @@ impl Tls {
             #[cfg(feature = "rustls")]
             Stack::Rustls(connector) => rustls_stack::handshake(connector, &server_name, socket)
                 .await
-                .map(|stream| TlsStream::Rustls(Box::new(stream))),
+                .map(|stream| Encrypted::Rustls(Box::new(stream))),
         };
         outcome.map_err(|(failure, source)| {
             let error = explain_tls_failure(failure, &server_name, &trusted.roots).with_source(source);
@@ -196,6 +203,7 @@ impl MakeTlsConnect<Socket> for Tls {
             server_name: server_name.to_owned(),
             progress: Progress::default(),
             stranger: Stranger::default(),
+            abort: AbortRegistration::default(),
         })
     }
 }
@@ -207,6 +215,7 @@ pub(crate) struct Tracked {
     /// What comes as soon as the TCP connection stands.
     dialled: Phase,
     stranger: Stranger,
+    abort: AbortRegistration,
 }
 
 impl MakeTlsConnect<Socket> for Tracked {
@@ -222,6 +231,7 @@ impl MakeTlsConnect<Socket> for Tracked {
             server_name: server_name.to_owned(),
             progress: self.progress.clone(),
             stranger: self.stranger.clone(),
+            abort: self.abort.clone(),
         })
     }
 }
@@ -232,6 +242,7 @@ pub struct Handshake {
     server_name: String,
     progress: Progress,
     stranger: Stranger,
+    abort: AbortRegistration,
 }
 
 impl fmt::Debug for Handshake {
@@ -250,17 +261,21 @@ impl TlsConnect<Socket> for Handshake {
             self.progress.enter(Phase::Tls);
             let stream = self.tls.handshake(self.server_name, socket, self.stranger).await?;
             self.progress.enter(Phase::Login);
-            Ok(stream)
+            Ok(TlsStream { stream, abort: self.abort })
         })
     }
 }
 
-/// An encrypted connection of whichever TLS stack.
-pub enum TlsStream {
-    /// Of the platform's TLS library.
+/// An encrypted connection of whichever TLS stack, which fails as soon as its
+/// [`AbortHandle`](wrapper_core::AbortHandle) ends it.
+pub struct TlsStream {
+    stream: Encrypted,
+    abort: AbortRegistration,
+}
+
+enum Encrypted {
     #[cfg(feature = "native-tls")]
     NativeTls(postgres_native_tls::TlsStream<Socket>),
-    /// Of rustls.
     #[cfg(feature = "rustls")]
     Rustls(Box<rustls_stack::Stream>),
 }
@@ -269,9 +284,9 @@ macro_rules! each {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream {
             #[cfg(feature = "native-tls")]
-            TlsStream::NativeTls($inner) => $call,
+            Encrypted::NativeTls($inner) => $call,
             #[cfg(feature = "rustls")]
-            TlsStream::Rustls($inner) => $call,
+            Encrypted::Rustls($inner) => $call,
         }
     };
 }
@@ -288,26 +303,37 @@ impl AsyncRead for TlsStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), stream => Pin::new(stream).poll_read(cx, buffer))
+        let Self { stream, abort } = self.get_mut();
+        abort.check()?;
+        let read = each!(stream, stream => Pin::new(stream).poll_read(cx, buffer));
+        if read.is_pending() {
+            abort.register(cx)?;
+        }
+        read
     }
 }
 
 impl AsyncWrite for TlsStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self.get_mut(), stream => Pin::new(stream).poll_write(cx, bytes))
+        let Self { stream, abort } = self.get_mut();
+        abort.check()?;
+        each!(stream, stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), stream => Pin::new(stream).poll_flush(cx))
+        let Self { stream, abort } = self.get_mut();
+        // Here too: while nobody fetches an answer the driver does not read, but it flushes whenever it is woken.
+        abort.check()?;
+        each!(stream, stream => Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(cx))
+        each!(&mut self.get_mut().stream, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
 
 impl tokio_postgres::tls::TlsStream for TlsStream {
     fn channel_binding(&self) -> ChannelBinding {
-        each!(self, stream => stream.channel_binding())
+        each!(&self.stream, stream => stream.channel_binding())
     }
 }

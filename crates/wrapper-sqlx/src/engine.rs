@@ -17,13 +17,16 @@ impl<D: sealed::Driver> Engine for D {}
 
 pub(crate) mod sealed {
     use sqlx::Database;
-    use wrapper_core::{ClientCertificate, Result};
+    use wrapper_core::{BoxFuture, ClientCertificate, Result, Rows};
 
     use super::Options;
     use crate::place::Place;
 
     /// The part of an engine that only this crate calls and writes.
     pub trait Driver: Database {
+        /// The engine of the servers, as plugins know it.
+        const ENGINE: wrapper_core::Engine;
+
         /// The URL schemes, the usual one first.
         const SCHEMES: &'static [&'static str];
 
@@ -49,6 +52,9 @@ pub(crate) mod sealed {
 
         /// Sets the password.
         fn with_password(options: Options<Self>, password: &str) -> Options<Self>;
+
+        /// Runs one statement of a plugin.
+        fn query<'a>(connection: &'a mut Self::Connection, sql: &'a str) -> BoxFuture<'a, Result<Rows>>;
     }
 }
 

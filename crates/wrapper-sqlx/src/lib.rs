@@ -8,6 +8,7 @@ mod place;
 mod pool;
 mod refresher;
 mod roots;
+mod session;
 
 pub use builder::FreshPoolBuilder;
 pub use checks::check_within;
@@ -18,6 +19,7 @@ pub use pool::FreshPool;
 pub use pool::MySqlFreshPool;
 #[cfg(feature = "postgres")]
 pub use pool::PgFreshPool;
+pub use session::session;
 
 #[cfg(not(any(feature = "mysql", feature = "postgres")))]
 compile_error!("wrapper-sqlx needs a driver: enable the feature `postgres` or `mysql`");

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    BoxFuture, CredentialsFailure, Engine, MockDriver, Next, Parameters, Phase, WRAPPER_PARAMETERS, plugin_fn,
+    BoxFuture, CredentialsFailure, Engine, MockDriver, Next, Parameters, Phase, Rows, WRAPPER_PARAMETERS,
+    plugin_fn,
 };
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
@@ -26,12 +27,12 @@ struct BlackHole;
 impl Driver for BlackHole {
     type Connection = ConnectRequest;
 
-    fn default_port(&self) -> u16 {
-        5432
-    }
-
     fn engine(&self) -> Engine {
         Engine::Postgres
+    }
+
+    fn query<'a>(&'a self, _: &'a mut ConnectRequest, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        unreachable!("nothing is open")
     }
 
     fn connect(&self, _: ConnectRequest) -> BoxFuture<'_, Result<ConnectRequest>> {
@@ -73,12 +74,12 @@ struct Moves;
 impl Driver for Moves {
     type Connection = ConnectRequest;
 
-    fn default_port(&self) -> u16 {
-        5432
-    }
-
     fn engine(&self) -> Engine {
         Engine::Postgres
+    }
+
+    fn query<'a>(&'a self, _: &'a mut ConnectRequest, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        unreachable!("nothing is open")
     }
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<ConnectRequest>> {

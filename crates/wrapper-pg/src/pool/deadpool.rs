@@ -17,7 +17,7 @@ use tokio_postgres::{Config, NoTls, config::SslMode};
 use wrapper_core::{BoxFuture, Error, PoolRules};
 
 use super::{is_writer, open};
-use crate::Connector;
+use crate::{Connector, session};
 
 /// Sets up a [`deadpool_postgres::Pool`] whose connections come from a connector.
 ///
@@ -64,13 +64,14 @@ impl Deadpool {
 
     /// A pool's builder, with the runtime, the deadline of recycling and the hook that they need.
     pub fn builder(self) -> PoolBuilder {
-        let rules = self.rules.clone();
+        let (connector, rules) = (self.connector.clone(), self.rules.clone());
         let builder =
             Pool::builder(self.manager()).runtime(Runtime::Tokio1).recycle_timeout(Some(rules.deadline()));
-        match rules.expects_writer() {
-            true => builder.pre_recycle(role_is_asked(rules)),
+        let builder = match rules.expects_writer() {
+            true => builder.pre_recycle(role_is_asked(rules.clone())),
             false => builder,
-        }
+        };
+        builder.pre_recycle(plugins_are_asked(connector, rules))
     }
 
     /// The manager alone, which asks for the role at the connect only and has no deadline.
@@ -104,6 +105,18 @@ impl Connector {
     pub fn deadpool_manager_with(&self, config: ManagerConfig) -> Manager {
         Deadpool { recycling: config, ..self.deadpool() }.manager()
     }
+}
+
+/// A hook that drops a connection that a plugin refuses.
+fn plugins_are_asked(connector: Connector, rules: PoolRules) -> Hook {
+    Hook::async_fn(move |client, _| {
+        let (connector, rules) = (connector.clone(), rules.clone());
+        Box::pin(async move {
+            let mut session = session(client);
+            let answers = async { connector.check(&mut session).await.map(|()| true) };
+            rules.check(answers).await.map_err(|error| HookError::message(error.to_string()))
+        })
+    })
 }
 
 /// A hook that drops a connection that turns out to lead to a read-only server, or to none.

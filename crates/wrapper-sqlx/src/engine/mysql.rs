@@ -1,15 +1,16 @@
 //! MySQL and MariaDB.
 
 use sqlx::{
-    MySql,
+    MySql, MySqlConnection,
     mysql::{MySqlConnectOptions, MySqlSslMode},
 };
-use wrapper_core::{ClientCertificate, Result};
+use wrapper_core::{BoxFuture, ClientCertificate, Engine, Result, Rows};
 
 use super::{sealed::Driver, socket};
-use crate::place::Place;
+use crate::{place::Place, session};
 
 impl Driver for MySql {
+    const ENGINE: Engine = Engine::Mysql;
     const SCHEMES: &'static [&'static str] = &["mysql", "mariadb"];
     const DEFAULT_PORT: u16 = 3306;
     const NAMES: &'static [&'static str] =
@@ -46,5 +47,9 @@ impl Driver for MySql {
 
     fn with_password(options: MySqlConnectOptions, password: &str) -> MySqlConnectOptions {
         options.password(password)
+    }
+
+    fn query<'a>(connection: &'a mut MySqlConnection, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        Box::pin(session::rows::<Self>(connection, sql))
     }
 }

@@ -3,18 +3,19 @@
 use std::env;
 
 use sqlx::{
-    Postgres,
+    PgConnection, Postgres,
     postgres::{PgConnectOptions, PgSslMode},
 };
-use wrapper_core::{ClientCertificate, Error, ErrorKind, Result};
+use wrapper_core::{BoxFuture, ClientCertificate, Engine, Error, ErrorKind, Result, Rows};
 
 use super::{sealed::Driver, socket};
-use crate::place::Place;
+use crate::{place::Place, session};
 
 /// Variables that sqlx reads into options which it offers no way to take back.
 const STICKY: &[&str] = &["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
 
 impl Driver for Postgres {
+    const ENGINE: Engine = Engine::Postgres;
     const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
     const DEFAULT_PORT: u16 = 5432;
     const NAMES: &'static [&'static str] =
@@ -54,5 +55,9 @@ impl Driver for Postgres {
 
     fn with_password(options: PgConnectOptions, password: &str) -> PgConnectOptions {
         options.password(password)
+    }
+
+    fn query<'a>(connection: &'a mut PgConnection, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        Box::pin(session::rows::<Self>(connection, sql))
     }
 }

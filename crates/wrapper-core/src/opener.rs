@@ -1,0 +1,224 @@
+//! Opening connections outside of a connect: for tasks of a plugin that outlive it.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Next, Result, Session, chain::Chain, dial,
+};
+
+/// Opens connections through the inner plugins and the driver, for as long as there is a connector.
+///
+/// It keeps nothing alive; [`Next::opener`] gives it.
+pub struct Opener<C> {
+    chain: Weak<Chain<C>>,
+    at: usize,
+}
+
+impl<C: Send + 'static> Opener<C> {
+    pub(crate) fn new(chain: &Arc<Chain<C>>, at: usize) -> Self {
+        Self { chain: Arc::downgrade(chain), at }
+    }
+
+    /// Opens a connection within a time of its own, whenever the connect that the request comes from has to be over.
+    ///
+    /// # Errors
+    ///
+    /// Returns what an inner plugin or the driver returns, a timeout, or a configuration error once the last connector is gone.
+    pub async fn open(&self, request: ConnectRequest, within: Duration) -> Result<Connected<C>> {
+        let chain = self.chain()?;
+        let deadline = Instant::now() + within;
+        // Noted apart: nobody who waits for another connect should hear of this one.
+        let request = request.begin(deadline);
+        let mut run = Next::new(&chain, self.at).run(request.clone());
+        match timeout_at(deadline, &mut run).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(dial::timed_out(&request, within)),
+        }
+    }
+
+    /// Returns a way to ask a connection that [`open`](Self::open) gave.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error once the last connector is gone.
+    pub fn session<'c>(&self, connected: &'c mut Connected<C>) -> Result<impl Session + use<'c, C>> {
+        Ok(self.chain()?.session(connected))
+    }
+
+    fn chain(&self) -> Result<Arc<Chain<C>>> {
+        let gone = || Error::new(ErrorKind::Configuration, "the connector is gone");
+        self.chain.upgrade().ok_or_else(gone)
+    }
+}
+
+// A derive would ask for `C: Clone`.
+impl<C> Clone for Opener<C> {
+    fn clone(&self) -> Self {
+        Self { chain: Weak::clone(&self.chain), at: self.at }
+    }
+}
+
+impl<C> fmt::Debug for Opener<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").field("is_alive", &(self.chain.strong_count() > 0)).finish()
+    }
+}
+
+/// Runs one task beside the connects of a plugin, over whichever of its connectors is alive.
+///
+/// The task starts at the first connect and is dropped, wherever it waits, when the last connector goes. If the plugin serves
+/// several connectors, it is started anew over another one as soon as its own is gone. A task that ended, whose runtime
+/// was dropped, or whose runtime is not driven any more, is started anew at the next connect.
+#[derive(Debug, Default)]
+pub struct Background(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    running: Option<Running>,
+    /// How to start the task over the other connectors.
+    others: Vec<Candidate>,
+}
+
+impl State {
+    /// Gives the task whose connector is gone another one, unless there is none or the task was replaced for standing still.
+    fn move_on(&mut self, polled: &Arc<Mutex<Instant>>) -> Option<Candidate> {
+        let running = self.running.take_if(|running| Arc::ptr_eq(&running.polled, polled))?;
+        self.others.retain(Candidate::is_alive);
+        let next = self.others.pop()?;
+        self.running = Some(Running { alive: next.alive.clone(), ..running });
+        Some(next)
+    }
+}
+
+struct Running {
+    alive: watch::Receiver<()>,
+    task: JoinHandle<()>,
+    /// When the task was polled last; tells a runtime that nobody drives, which `is_finished` does not.
+    polled: Arc<Mutex<Instant>>,
+}
+
+impl Running {
+    fn is_over(&self, stale: Duration) -> bool {
+        self.task.is_finished() || lock(&self.polled).elapsed() >= stale
+    }
+}
+
+/// A connector over which the task can run.
+struct Candidate {
+    /// Fails once the connector's last clone is gone.
+    alive: watch::Receiver<()>,
+    start: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
+}
+
+impl Candidate {
+    fn is_alive(&self) -> bool {
+        self.alive.has_changed().is_ok()
+    }
+}
+
+impl Background {
+    /// Starts the task unless it runs; to be called at every connect.
+    ///
+    /// A task that has not been polled for `stale` counts as gone, so that this must exceed its longest pause.
+    /// The closure is called at once or, if the task runs over another connector, when that one is gone. The task must not hold a
+    /// connector: it would keep itself alive.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn ensure<C, F>(
+        &self,
+        next: Next<'_, C>,
+        stale: Duration,
+        task: impl FnOnce(Opener<C>) -> F + Send + 'static,
+    ) where
+        C: Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let alive = next.alive();
+        let mut state = lock(&self.0);
+        let is_running = match &state.running {
+            Some(running) if !running.is_over(stale) => {
+                if running.alive.same_channel(alive) {
+                    return;
+                }
+                true
+            }
+            _ => false,
+        };
+        state.others.retain(Candidate::is_alive);
+        if is_running && state.others.iter().any(|other| other.alive.same_channel(alive)) {
+            return;
+        }
+        let opener = next.opener();
+        if is_running {
+            let start = move || Box::pin(task(opener)) as BoxFuture<'static, ()>;
+            state.others.push(Candidate { alive: alive.clone(), start: Box::new(start) });
+            return;
+        }
+        // This connector's, if it is among the others, is the one that starts now.
+        state.others.retain(|other| !other.alive.same_channel(alive));
+        let polled = Arc::new(Mutex::new(Instant::now()));
+        let former = state.running.take();
+        let run = run(Arc::downgrade(&self.0), Arc::clone(&polled), alive.clone(), Box::pin(task(opener)));
+        let task = tokio::spawn(run);
+        state.running = Some(Running { alive: alive.clone(), task, polled });
+        drop(state);
+        if let Some(former) = former {
+            former.task.abort();
+        }
+    }
+}
+
+/// Runs the task over one connector after the other, until there is none left or it ends by itself.
+async fn run(
+    state: Weak<Mutex<State>>,
+    polled: Arc<Mutex<Instant>>,
+    mut alive: watch::Receiver<()>,
+    mut task: BoxFuture<'static, ()>,
+) {
+    loop {
+        {
+            let task = poll_fn(|context| {
+                *lock(&polled) = Instant::now();
+                task.as_mut().poll(context)
+            });
+            tokio::select! {
+                biased;
+                // Nothing is ever sent: this ends when the sender goes.
+                _ = alive.changed() => {}
+                () = task => return,
+            }
+        }
+        let Some(next) = state.upgrade().and_then(|state| lock(&state).move_on(&polled)) else { return };
+        alive = next.alive;
+        // What the former one held goes here.
+        task = (next.start)();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is under these locks is replaced whole: no panic can leave it half written.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_running = self.running.as_ref().is_some_and(|running| !running.task.is_finished());
+        f.debug_struct("State").field("is_running", &is_running).field("others", &self.others.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+use std::{sync::atomic::AtomicUsize, sync::atomic::Ordering, time::Duration};
+
+use tokio::{runtime::Runtime, sync::Notify};
+
+use super::*;
+use crate::{MockDriver, Opening, Plugin, Wrapper};
+
+/// Opens a connection of its own whenever it is told to.
+#[derive(Debug, Default)]
+struct Monitors {
+    background: Background,
+    shared: Arc<Shared>,
+}
+
+/// What the plugin and its task have in common.
+#[derive(Debug, Default)]
+struct Shared {
+    starts: AtomicUsize,
+    probe: Notify,
+    probed: Notify,
+    /// Held by the task: it is gone when this is.
+    alive: Arc<()>,
+    outcomes: Mutex<Vec<String>>,
+}
+
+const STALE: Duration = Duration::from_secs(60);
+
+impl Plugin<ConnectRequest> for Monitors {
+    fn code(&self) -> &str {
+        "monitors"
+    }
+
+    fn connect<'a>(
+        &'a self,
+        request: ConnectRequest,
+        next: Next<'a, ConnectRequest>,
+    ) -> Opening<'a, ConnectRequest> {
+        let (shared, probe) = (Arc::clone(&self.shared), request.clone().with_host("monitor.example"));
+        self.background.ensure(next, STALE, |opener| {
+            shared.starts.fetch_add(1, Ordering::SeqCst);
+            let alive = Arc::clone(&shared.alive);
+            async move {
+                let _alive = alive;
+                loop {
+                    shared.probe.notified().await;
+                    let outcome = opener.open(probe.clone(), STALE).await;
+                    let told = match &outcome {
+                        Ok(connected) => {
+                            format!("{} as {}", connected.established.host(), connected.connection.user())
+                        }
+                        Err(error) => error.to_string(),
+                    };
+                    lock(&shared.outcomes).push(told);
+                    shared.probed.notify_one();
+                }
+            }
+        });
+        next.run(request)
+    }
+}
+
+fn wrapper(monitors: &Arc<Monitors>, name: &'static str) -> Wrapper<MockDriver> {
+    let user = crate::plugin_fn("user", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move { next.run(request.with_user(name)?).await })
+    });
+    Wrapper::new(MockDriver::new(), vec![Arc::new(Arc::clone(monitors)) as _, Arc::new(user)])
+}
+
+fn request() -> ConnectRequest {
+    ConnectRequest::new("a.example", 1, "jane")
+}
+
+fn starts(monitors: &Monitors) -> usize {
+    monitors.shared.starts.load(Ordering::SeqCst)
+}
+
+async fn probe(monitors: &Monitors) -> String {
+    monitors.shared.probe.notify_one();
+    monitors.shared.probed.notified().await;
+    lock(&monitors.shared.outcomes).pop().expect("was told")
+}
+
+/// Waits until the task has dropped what it holds.
+async fn gone(monitors: &Monitors) {
+    while Arc::strong_count(&monitors.shared.alive) > 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn task_opens_through_the_inner_plugins_and_ends_with_the_last_connector() {
+    let monitors = Arc::new(Monitors::default());
+    let first = wrapper(&monitors, "inner");
+    let second = first.clone();
+    for _ in 0..3 {
+        first.connect(request()).await.expect("connects");
+    }
+    assert_eq!(starts(&monitors), 1);
+
+    assert_eq!(probe(&monitors).await, "monitor.example as inner");
+    drop(first);
+    assert_eq!(probe(&monitors).await, "monitor.example as inner", "a clone keeps it");
+
+    drop(second);
+    gone(&monitors).await;
+}
+
+#[tokio::test]
+async fn task_moves_to_a_sibling_at_once() {
+    let monitors = Arc::new(Monitors::default());
+    let (first, second) = (wrapper(&monitors, "first"), wrapper(&monitors, "second"));
+    let third = wrapper(&monitors, "third");
+    for wrapper in [&first, &second, &third, &third, &first] {
+        wrapper.connect(request()).await.expect("connects");
+    }
+    drop(third);
+    assert_eq!((probe(&monitors).await.as_str(), starts(&monitors)), ("monitor.example as first", 1));
+
+    drop(first);
+    assert_eq!((probe(&monitors).await.as_str(), starts(&monitors)), ("monitor.example as second", 2));
+
+    drop(second);
+    gone(&monitors).await;
+}
+
+#[tokio::test]
+async fn task_that_hangs_in_a_connect_ends_with_the_connector() {
+    let monitors = Arc::new(Monitors::default());
+    let hangs = crate::plugin_fn("hangs", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move {
+            if request.host() == "monitor.example" {
+                std::future::pending::<()>().await;
+            }
+            next.run(request).await
+        })
+    });
+    let plugins: Vec<Arc<dyn Plugin<ConnectRequest>>> =
+        vec![Arc::new(Arc::clone(&monitors)), Arc::new(hangs)];
+    let wrapper = Wrapper::new(MockDriver::new(), plugins);
+    wrapper.connect(request()).await.expect("connects");
+    monitors.shared.probe.notify_one();
+    tokio::task::yield_now().await;
+
+    drop(wrapper);
+
+    gone(&monitors).await;
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts")
+}
+
+#[test]
+fn task_of_a_dropped_runtime_starts_anew() {
+    let monitors = Arc::new(Monitors::default());
+    let wrapper = wrapper(&monitors, "inner");
+    let first = runtime();
+    first.block_on(wrapper.connect(request())).expect("connects");
+    drop(first);
+
+    let second = runtime();
+    second.block_on(wrapper.connect(request())).expect("connects");
+
+    assert_eq!(starts(&monitors), 2);
+    assert_eq!(second.block_on(probe(&monitors)), "monitor.example as inner");
+}
+
+#[test]
+fn task_of_a_runtime_that_nobody_drives_starts_anew() {
+    let monitors = Arc::new(Monitors::default());
+    let wrapper = wrapper(&monitors, "inner");
+    let first = runtime();
+    first.block_on(wrapper.connect(request())).expect("connects");
+    let second = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("starts");
+    second.block_on(wrapper.connect(request())).expect("connects");
+    assert_eq!(starts(&monitors), 1, "it may still be driven");
+
+    second.block_on(async {
+        tokio::time::advance(STALE).await;
+        wrapper.connect(request()).await.expect("connects");
+        assert_eq!(starts(&monitors), 2);
+        assert_eq!(probe(&monitors).await, "monitor.example as inner");
+    });
+
+    // The former one finds out that it was replaced.
+    first.block_on(async {
+        while Arc::strong_count(&monitors.shared.alive) > 2 {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[tokio::test]
+async fn opener_outlives_its_connector_and_says_so() {
+    let openers = Arc::new(Mutex::new(None));
+    let kept = Arc::clone(&openers);
+    let keeps = crate::plugin_fn("keeps", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        *lock(&kept) = Some(next.opener());
+        next.run(request)
+    });
+    let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(keeps)]);
+    let mut connected = wrapper.connect(request()).await.expect("connects");
+    let opener = lock(&openers).clone().expect("was kept");
+    opener.open(request(), STALE).await.expect("opens");
+    assert!(opener.session(&mut connected).is_ok());
+
+    drop(wrapper);
+
+    let error = opener.open(request(), STALE).await.expect_err("is gone");
+    assert_eq!(error.to_string(), "the connector is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn opener_ends_in_its_own_time_and_tells_where_it_was() {
+    let opened = Arc::new(Mutex::new(None));
+    let kept = Arc::clone(&opened);
+    let keeps = crate::plugin_fn("keeps", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        *lock(&kept) = Some(next.opener());
+        next.run(request)
+    });
+    let hangs = crate::plugin_fn("hangs", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move {
+            if request.user() == "monitor" {
+                let _noted = request.clone().with_host("b.example");
+                std::future::pending::<()>().await;
+            }
+            next.run(request).await
+        })
+    });
+    let plugins: Vec<Arc<dyn Plugin<ConnectRequest>>> = vec![Arc::new(keeps), Arc::new(hangs)];
+    let wrapper = Wrapper::new(MockDriver::new(), plugins);
+    let waited = request();
+    wrapper.connect(waited.clone()).await.expect("connects");
+    let opener = lock(&opened).clone().expect("was kept");
+
+    let probe = waited.clone().with_user("monitor").expect("fits");
+    let error = opener.open(probe, Duration::from_secs(3)).await.expect_err("hangs");
+
+    assert_eq!(
+        error.to_string(),
+        "no connection to `a.example:1` within 3.0s, still waiting for a plugin at `b.example`: \
+         a source of credentials may be slow or out of reach"
+    );
+}

@@ -1,0 +1,67 @@
+//! Asking a server over a connection of sqlx.
+
+use futures_util::TryStreamExt;
+use sqlx::{AssertSqlSafe, Column, ColumnIndex, Database, Decode, Executor, Row, Type, error::DatabaseError};
+use wrapper_core::{BoxFuture, Error, ErrorKind, Result, Rows, ServerError, Session};
+
+use crate::Engine;
+
+/// Returns a way for plugins to ask a connection of sqlx, such as one that a pool gave:
+/// `session::<sqlx::Postgres>(&mut connection)`.
+///
+/// An answer that comes too late or is too large does not end the connection: drop it then.
+pub fn session<D: Engine>(connection: &mut D::Connection) -> impl Session {
+    Asks::<D>(connection)
+}
+
+struct Asks<'c, D: Engine>(&'c mut D::Connection);
+
+impl<D: Engine> Session for Asks<'_, D> {
+    fn engine(&self) -> wrapper_core::Engine {
+        D::ENGINE
+    }
+
+    fn query<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        D::query(self.0, sql)
+    }
+}
+
+/// Collects an answer in the text form that a statement has which is not prepared.
+pub(crate) async fn rows<D>(connection: &mut D::Connection, sql: &str) -> Result<Rows>
+where
+    D: Database,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+    for<'r> String: Decode<'r, D> + Type<D>,
+    usize: ColumnIndex<D::Row>,
+{
+    let mut answer = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch(connection);
+    let mut rows = None;
+    while let Some(row) = answer.try_next().await.map_err(unanswered)? {
+        let rows = rows.get_or_insert_with(|| Rows::new(row.columns().iter().map(|column| column.name())));
+        // Unchecked: the text of whatever type is wanted.
+        let text = |at: usize| row.try_get_unchecked::<Option<String>, _>(at).map_err(unanswered);
+        rows.push((0..row.len()).map(text).collect::<Result<Vec<_>>>()?)?;
+    }
+    Ok(rows.unwrap_or_default())
+}
+
+fn unanswered(error: sqlx::Error) -> Error {
+    match error {
+        // The driver's error prints what the server said as it came.
+        sqlx::Error::Database(answer) => {
+            let answer = ServerError::new(code(&*answer), answer.message(), None);
+            Error::new(ErrorKind::Driver, "the server refused a plugin's query").with_source(answer)
+        }
+        error => {
+            Error::new(ErrorKind::Driver, "the server did not answer a plugin's query").with_source(error)
+        }
+    }
+}
+
+fn code(answer: &dyn DatabaseError) -> String {
+    #[cfg(feature = "mysql")]
+    if let Some(answer) = answer.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        return answer.number().to_string();
+    }
+    answer.code().unwrap_or_default().into_owned()
+}
