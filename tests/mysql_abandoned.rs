@@ -24,7 +24,8 @@ use tokio::{
 
 const CONNECTS: usize = 100;
 
-/// What stands between clients and a server: lets so many bytes of each answer through, and the rest once it is opened.
+/// What stands between clients and a server: lets so many bytes of each answer through, and the
+/// rest once it is opened.
 struct Valve {
     limits: Mutex<VecDeque<usize>>,
     passed: AtomicUsize,
@@ -109,7 +110,8 @@ impl Site {
         Self { valve, port, rig, elsewhere: Some(elsewhere) }
     }
 
-    /// A connector with a token over TLS, or with a password over nothing, where an answer can end anywhere: that of a statement too.
+    /// A connector with a token over TLS, or with a password over nothing, where an answer can end
+    /// anywhere: that of a statement too.
     fn connector(&self, plain: bool) -> Connector {
         let builder = if plain {
             let opts = OptsBuilder::default().ip_or_hostname(e2e::HOST).tcp_port(self.port);

@@ -1,4 +1,5 @@
-//! What callers of MySQL pools give up while the server is late: its answer must never reach the next borrower.
+//! What callers of MySQL pools give up while the server is late: its answer must never reach the
+//! next borrower.
 
 use std::ops::DerefMut;
 

@@ -1,5 +1,5 @@
-//! What the managers of both engines do to connections: they take writers only if told so, never wait without limit, and say why there is
-//! no connection.
+//! What the managers of both engines do to connections: they take writers only if told so, never
+//! wait without limit, and say why there is no connection.
 
 use std::{future::Future, time::Duration};
 

@@ -12,8 +12,9 @@ use crate::{ConnectRequest, Error, ErrorKind, Result, dial::timed_out};
 
 /// Remembers why the pools of a connector have no connection to give; clones share what they know.
 ///
-/// bb8 tells whoever waits for a connection "Timed out in bb8", and deadpool hides the reason behind two causes. The managers of
-/// both note here what happened to the last attempt, and the attempts that still run.
+/// bb8 tells whoever waits for a connection "Timed out in bb8", and deadpool hides the reason
+/// behind two causes. The managers of both note here what happened to the last attempt, and the
+/// attempts that still run.
 ///
 /// ```
 /// # use wrapper_core::LastError;
@@ -43,10 +44,11 @@ struct Running {
 }
 
 impl LastError {
-    /// Returns why the last attempt failed, if none has succeeded since, with what is going on now; else how far the oldest attempt
-    /// has come that still runs.
+    /// Returns why the last attempt failed, if none has succeeded since, with what is going on now;
+    /// else how far the oldest attempt has come that still runs.
     ///
-    /// `None` means that nothing is wrong: where a pool times out nevertheless, its connections are all in use.
+    /// `None` means that nothing is wrong: where a pool times out nevertheless, its connections are
+    /// all in use.
     pub fn get(&self) -> Option<Error> {
         let state = self.lock();
         let Some(running) = state.running.iter().min_by_key(|running| running.since) else {
@@ -65,7 +67,8 @@ impl LastError {
         }
     }
 
-    /// Turns the error of a pool into the one that says why: ours where the pool's holds one, else the [last](Self::get).
+    /// Turns the error of a pool into the one that says why: ours where the pool's holds one, else
+    /// the [last](Self::get).
     pub fn explain(&self, error: impl StdError + Send + Sync + 'static) -> Error {
         if let Some(ours) = Error::find(&error) {
             return ours.clone();
@@ -114,7 +117,8 @@ impl fmt::Debug for LastError {
     }
 }
 
-/// Takes the errors that bb8 hands to nobody: `bb8::Pool::builder().error_sink(Box::new(connector.last_error()))`.
+/// Takes the errors that bb8 hands to nobody:
+/// `bb8::Pool::builder().error_sink(Box::new(connector.last_error()))`.
 #[cfg(feature = "bb8")]
 impl bb8::ErrorSink<Error> for LastError {
     fn sink(&self, error: Error) {

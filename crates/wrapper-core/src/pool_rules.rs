@@ -9,7 +9,8 @@ use crate::{Error, ErrorKind, LastError, Result, last_error::unanswered, pace::P
 /// How long a check may take, unless a manager says otherwise.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Opens and checks the connections of a connector's pools: in time, on a writer where one is expected, and never in a storm.
+/// Opens and checks the connections of a connector's pools: in time, on a writer where one is
+/// expected, and never in a storm.
 ///
 /// Clones share the pace and the last error.
 #[derive(Clone)]
@@ -64,7 +65,8 @@ impl PoolRules {
 
     /// Opens a connection and, where a writer is expected, sees to it that it leads to one.
     ///
-    /// After a connection that did not, attempts wait for their turn, for `patience` at most: 100 ms, doubled up to 1.6 s.
+    /// After a connection that did not, attempts wait for their turn, for `patience` at most: 100
+    /// ms, doubled up to 1.6 s.
     ///
     /// # Errors
     ///
@@ -110,11 +112,13 @@ impl PoolRules {
         }
     }
 
-    /// Lets a connection be checked before it is handed out again; the check says whether it leads to a writer.
+    /// Lets a connection be checked before it is handed out again; the check says whether it leads
+    /// to a writer.
     ///
     /// # Errors
     ///
-    /// That of the check; [`ErrorKind::Timeout`] past the deadline, [`ErrorKind::WrongInstance`] for a read-only server.
+    /// That of the check; [`ErrorKind::Timeout`] past the deadline, [`ErrorKind::WrongInstance`]
+    /// for a read-only server.
     pub async fn check(&self, check: impl Future<Output = Result<bool>>) -> Result<()> {
         let checked = {
             let _running = self.last_error.begin(None);

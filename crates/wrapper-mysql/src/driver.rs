@@ -17,10 +17,12 @@ use crate::{
     opening, session,
 };
 
-/// The most that MySQL allows: the server says no to what is over its own limit. The driver's default of 4 MiB would refuse what a server takes.
+/// The most that MySQL allows: the server says no to what is over its own limit. The driver's
+/// default of 4 MiB would refuse what a server takes.
 const MAX_ALLOWED_PACKET: usize = 1 << 30;
 
-/// The default of MySQL and of the driver, in seconds; it counts for the driver's own pool only, which is not used.
+/// The default of MySQL and of the driver, in seconds; it counts for the driver's own pool only,
+/// which is not used.
 const WAIT_TIMEOUT: usize = 28_800;
 
 /// Opens MySQL connections for options without a host.
@@ -89,7 +91,8 @@ impl MysqlDriver {
                 Ok(Err(error)) => error,
                 Err(panic) => return Err(lacking_runtime(&*panic).unwrap_or_else(|| panicked(request))),
             };
-            // Nothing was sent to a server whose issuer is unknown; its authority may have been replaced meanwhile.
+            // Nothing was sent to a server whose issuer is unknown; its authority may have been
+            // replaced meanwhile.
             if is_unknown_issuer(&error)
                 && let Some(newer) = self.base.renewed(&trusted).await
             {
@@ -106,7 +109,8 @@ impl MysqlDriver {
     }
 }
 
-/// Answers what the driver would ask a server for after each login, where the options do not: a round trip less.
+/// Answers what the driver would ask a server for after each login, where the options do not: a
+/// round trip less.
 pub(crate) fn without_questions(base: Opts) -> Opts {
     let packet = base.max_allowed_packet().unwrap_or(MAX_ALLOWED_PACKET);
     let idle = base.wait_timeout().unwrap_or(WAIT_TIMEOUT);

@@ -17,9 +17,11 @@ type Panic = Box<dyn Any + Send>;
 
 /// Opens a connection; an error if the driver panicked.
 ///
-/// The connect runs in a task of its own, because two things depend on how it is given up. A server counts the handshakes that break off
-/// and blocks the address of the client after a hundred (`max_connect_errors`), so one that was given up is brought to its end and closed,
-/// within [`GRACE`]. And a connection of the driver that is dropped drains what it was reading in a task that nothing bounds.
+/// The connect runs in a task of its own, because two things depend on how it is given up. A server
+/// counts the handshakes that break off and blocks the address of the client after a hundred
+/// (`max_connect_errors`), so one that was given up is brought to its end and closed, within
+/// [`GRACE`]. And a connection of the driver that is dropped drains what it was reading in a task
+/// that nothing bounds.
 pub(crate) async fn open(opts: Opts) -> Opened {
     let (answer, opened) = oneshot::channel();
     tokio::spawn(run(opts, answer).in_current_span());
@@ -43,7 +45,8 @@ async fn run(opts: Opts, mut answer: oneshot::Sender<Opened>) {
     }
 }
 
-/// Drops what holds a connection where no runtime is, so that the driver cannot start the task that would drain it.
+/// Drops what holds a connection where no runtime is, so that the driver cannot start the task that
+/// would drain it.
 fn discard(connecting: impl Send + 'static) {
     // Without a thread to be had it is dropped here, which is what the driver would have done.
     drop(std::thread::Builder::new().spawn(move || drop(connecting)));

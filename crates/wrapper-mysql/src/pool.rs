@@ -21,7 +21,8 @@ use wrapper_core::{Error, ErrorKind, PoolRules, Result};
 
 use crate::{Connector, session};
 
-/// What a server that takes writes answers with two words for "no": an Aurora reader says yes to the first, a replica of RDS to the second.
+/// What a server that takes writes answers with two words for "no": an Aurora reader says yes to
+/// the first, a replica of RDS to the second.
 const READ_ONLY: &str = "SELECT @@innodb_read_only, @@read_only";
 
 /// Says what is done to a connection before it is handed out again.
@@ -37,8 +38,9 @@ pub enum Recycling {
 
 /// Manages pooled connections, for `deadpool::managed::Pool` and `bb8::Pool` alike.
 ///
-/// A connection on which a statement or a check-out was given up is never handed out again, because the answer that is still on its way
-/// would pass for the next one's: each check ends with a question whose answer cannot be another's.
+/// A connection on which a statement or a check-out was given up is never handed out again, because
+/// the answer that is still on its way would pass for the next one's: each check ends with a
+/// question whose answer cannot be another's.
 ///
 /// bb8 tells whoever waits "Timed out in bb8", whatever the reason is: [`Connector::last_error`] knows it.
 #[derive(Clone, Debug)]
@@ -62,10 +64,11 @@ impl MysqlManager {
         self
     }
 
-    /// Takes connections to a writer only: each is asked for its role when it is opened and when it is taken out of the pool, as after
-    /// a failover; off by default.
+    /// Takes connections to a writer only: each is asked for its role when it is opened and when it
+    /// is taken out of the pool, as after a failover; off by default.
     ///
-    /// It costs a round trip at the connect. A read-only server is [`ErrorKind::WrongInstance`], and is logged in to ever more slowly.
+    /// It costs a round trip at the connect. A read-only server is [`ErrorKind::WrongInstance`],
+    /// and is logged in to ever more slowly.
     #[must_use]
     pub fn expect_writer(mut self) -> Self {
         self.rules = self.rules.with_writer();
@@ -127,8 +130,8 @@ impl Connector {
     }
 }
 
-/// Asks what has not been asked before: a late answer to something else, of a statement that was given up while its connection went on being
-/// used, is not the answer to this.
+/// Asks what has not been asked before: a late answer to something else, of a statement that was
+/// given up while its connection went on being used, is not the answer to this.
 async fn prove_in_step(connection: &mut Conn) -> Result<()> {
     static LAST: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0) >> 2));
 
@@ -147,7 +150,8 @@ async fn is_writer(connection: &mut Conn) -> Result<bool> {
     Ok(says_no(0) && says_no(1))
 }
 
-/// Whether a variable is off: `0` or `1`, but since MariaDB 12 `@@read_only` is `OFF`, `ON` or a way of being on, such as `NO_LOCK`.
+/// Whether a variable is off: `0` or `1`, but since MariaDB 12 `@@read_only` is `OFF`, `ON` or a
+/// way of being on, such as `NO_LOCK`.
 fn is_no(word: &str) -> bool {
     word == "0" || word.eq_ignore_ascii_case("off")
 }

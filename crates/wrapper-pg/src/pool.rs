@@ -44,8 +44,8 @@ struct Opened {
     task: JoinHandle<()>,
 }
 
-/// Checks a connection that is taken out of a pool: by asking its role where a writer is expected, else by an empty query, and by the
-/// plugins.
+/// Checks a connection that is taken out of a pool: by asking its role where a writer is expected,
+/// else by an empty query, and by the plugins.
 #[cfg(feature = "bb8")]
 async fn check(client: &Client, connector: &Connector, rules: &PoolRules) -> Result<()> {
     let answers = async {

@@ -10,11 +10,13 @@ use crate::Engine;
 /// How long a connection may take to answer, where the program brings no options.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Adds a check to a pool's options: a connection that does not answer a ping within the deadline is closed and replaced.
+/// Adds a check to a pool's options: a connection that does not answer a ping within the deadline
+/// is closed and replaced.
 ///
-/// sqlx's own check has no limit but `acquire_timeout`. This one takes its place, and that of a `before_acquire` of the options. Over sqlx's
-/// rustls closing waits for the server as well, so that a frozen one still uses up one `acquire_timeout`: set one that a caller can
-/// bear; the next acquire opens another connection.
+/// sqlx's own check has no limit but `acquire_timeout`. This one takes its place, and that of a
+/// `before_acquire` of the options. Over sqlx's rustls closing waits for the server as well, so
+/// that a frozen one still uses up one `acquire_timeout`: set one that a caller can bear; the next
+/// acquire opens another connection.
 ///
 /// ```
 /// # use std::time::Duration;

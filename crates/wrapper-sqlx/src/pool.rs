@@ -23,9 +23,10 @@ pub type MySqlFreshPool = FreshPool<sqlx::MySql>;
 
 /// Owns a plain sqlx pool and gives it a new token before the one that it has grows old.
 ///
-/// The token is looked at every 15 seconds of wall time by a task of the runtime that built the pool, until the pool is
-/// closed. Clones are owners of the same pool, and the last one that is dropped closes it, together with the task. Clones of
-/// the plain [`pool`](Self::pool) do not count: what they ask for then is `PoolClosed`. Where only they live on,
+/// The token is looked at every 15 seconds of wall time by a task of the runtime that built the
+/// pool, until the pool is closed. Clones are owners of the same pool, and the last one that is
+/// dropped closes it, together with the task. Clones of the plain [`pool`](Self::pool) do not
+/// count: what they ask for then is `PoolClosed`. Where only they live on,
 /// [`detach`](Self::detach).
 pub struct FreshPool<D: Engine>(Arc<Owner<D>>);
 
@@ -54,7 +55,8 @@ impl<D: Engine> FreshPool<D> {
         Self::builder().url(url).build().await
     }
 
-    /// Makes a pool from a map, such as one read by serde, with tokens of the AWS default chain of credentials.
+    /// Makes a pool from a map, such as one read by serde, with tokens of the AWS default chain of
+    /// credentials.
     ///
     /// # Errors
     ///
@@ -77,13 +79,14 @@ impl<D: Engine> FreshPool<D> {
         Self(Arc::new(Owner { refresher, is_detached: AtomicBool::new(false) }))
     }
 
-    /// The plain pool, for sqlx and for whatever stands on it; its clones are kept fresh too, as long as an owner lives.
+    /// The plain pool, for sqlx and for whatever stands on it; its clones are kept fresh too, as
+    /// long as an owner lives.
     pub fn pool(&self) -> &Pool<D> {
         self.0.refresher.pool()
     }
 
-    /// Gives up the ownership, that of all clones too: the pool is kept fresh until [`Pool::close`] ends it, and what dropping the handles
-    /// does not end is a task and the connections.
+    /// Gives up the ownership, that of all clones too: the pool is kept fresh until [`Pool::close`]
+    /// ends it, and what dropping the handles does not end is a task and the connections.
     pub fn detach(self) -> Pool<D> {
         self.0.is_detached.store(true, Ordering::Relaxed);
         self.pool().clone()
@@ -91,8 +94,9 @@ impl<D: Engine> FreshPool<D> {
 
     /// Sees to it that the next physical connection finds a token that is good for a while.
     ///
-    /// Call it where a program wakes after it was frozen (a laptop's sleep, Lambda between two invocations): the timer has
-    /// slept as well and may be up to 15 seconds behind. It costs next to nothing while the token is fresh.
+    /// Call it where a program wakes after it was frozen (a laptop's sleep, Lambda between two
+    /// invocations): the timer has slept as well and may be up to 15 seconds behind. It costs next
+    /// to nothing while the token is fresh.
     ///
     /// # Errors
     ///

@@ -17,10 +17,12 @@ use crate::{
     engine::{Engine, Options},
 };
 
-/// How often the token is looked at. A token is at hand for a minute more at least, so that three checks may come to nothing.
+/// How often the token is looked at. A token is at hand for a minute more at least, so that three
+/// checks may come to nothing.
 const CHECK_EVERY: Duration = Duration::from_secs(15);
 
-/// The age at which a token is replaced: the ten minutes that it has left bridge an outage of the source of credentials.
+/// The age at which a token is replaced: the ten minutes that it has left bridge an outage of the
+/// source of credentials.
 const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// Where the tokens of a pool come from.

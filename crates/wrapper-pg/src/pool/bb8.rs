@@ -31,11 +31,13 @@ impl Bb8Manager {
         Self { connector, rules }
     }
 
-    /// Takes connections to a writer only: each is asked for its role when it is opened and when it is taken out of the pool, as after
-    /// a failover; off by default.
+    /// Takes connections to a writer only: each is asked for its role when it is opened and when it
+    /// is taken out of the pool, as after a failover; off by default.
     ///
-    /// It costs a round trip at the connect; at the check-out it takes the place of the empty query. A read-only server is
-    /// [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance), and is logged in to ever more slowly.
+    /// It costs a round trip at the connect; at the check-out it takes the place of the empty
+    /// query. A read-only server is
+    /// [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance), and is logged in to
+    /// ever more slowly.
     #[must_use]
     pub fn expect_writer(mut self) -> Self {
         self.rules = self.rules.with_writer();

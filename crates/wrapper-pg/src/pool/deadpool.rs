@@ -40,17 +40,19 @@ pub struct Deadpool {
 }
 
 impl Deadpool {
-    /// Sets what is done to a connection before it is handed out again; by default nothing, so that one that was closed is replaced and one
-    /// whose server is frozen is handed out.
+    /// Sets what is done to a connection before it is handed out again; by default nothing, so that
+    /// one that was closed is replaced and one whose server is frozen is handed out.
     pub fn recycling_method(mut self, method: RecyclingMethod) -> Self {
         self.recycling = ManagerConfig { recycling_method: method };
         self
     }
 
-    /// Takes connections to a writer only: each is asked for its role when it is opened and when it is taken out of the pool, as after
-    /// a failover; off by default, because each time costs a round trip.
+    /// Takes connections to a writer only: each is asked for its role when it is opened and when it
+    /// is taken out of the pool, as after a failover; off by default, because each time costs a
+    /// round trip.
     ///
-    /// A read-only server is [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance), and is logged in to ever more slowly.
+    /// A read-only server is [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance),
+    /// and is logged in to ever more slowly.
     pub fn expect_writer(mut self) -> Self {
         self.rules = self.rules.with_writer();
         self
@@ -87,8 +89,9 @@ impl Connector {
         Deadpool { connector: self.clone(), recycling: ManagerConfig::default(), rules: self.rules.clone() }
     }
 
-    /// A builder of a [`deadpool_postgres::Pool`] with a fresh token for every physical connection, a runtime, and five seconds as the limit
-    /// of recycling; [`deadpool`](Self::deadpool) has more settings.
+    /// A builder of a [`deadpool_postgres::Pool`] with a fresh token for every physical connection,
+    /// a runtime, and five seconds as the limit of recycling; [`deadpool`](Self::deadpool) has more
+    /// settings.
     ///
     /// An error of a connect arrives as the cause of deadpool's; [`Error::find`] gets it back.
     pub fn deadpool_builder(&self) -> PoolBuilder {
@@ -101,7 +104,8 @@ impl Connector {
         self.deadpool().manager()
     }
 
-    /// The same with a recycling method of one's own, which without a `recycle_timeout` waits for a frozen server without limit.
+    /// The same with a recycling method of one's own, which without a `recycle_timeout` waits for a
+    /// frozen server without limit.
     pub fn deadpool_manager_with(&self, config: ManagerConfig) -> Manager {
         Deadpool { recycling: config, ..self.deadpool() }.manager()
     }
@@ -153,7 +157,8 @@ impl Connect for Opens {
     }
 }
 
-/// Packs our error into one of the driver's, which nobody else can construct: a connect over a stream that fails with it.
+/// Packs our error into one of the driver's, which nobody else can construct: a connect over a
+/// stream that fails with it.
 async fn carried(error: Error) -> tokio_postgres::Error {
     let mut config = Config::new();
     config.user("nobody").ssl_mode(SslMode::Disable);
