@@ -29,9 +29,8 @@ impl Clock for Still {
     }
 }
 
-/// A look-up in dashmap as it comes and with the cache's hasher, a hit through the cache's map and a hit through a slot, in
-/// this order.
-pub(crate) fn run() -> [Figure; 4] {
+/// A look-up in dashmap as it comes and with the cache's hasher, and a hit, in this order.
+pub(crate) fn run() -> [Figure; 3] {
     let keys: Vec<String> = (0..KEYS)
         .map(|key| format!("db-{key}.cluster-abcdefghijkl.us-east-2.rds.amazonaws.com:5432/jane"))
         .collect();
@@ -42,15 +41,13 @@ pub(crate) fn run() -> [Figure; 4] {
     let bare: DashMap<String, Arc<str>> = keys.iter().map(|key| (key.clone(), token())).collect();
     let folded: DashMap<String, Arc<str>, RandomState> =
         keys.iter().map(|key| (key.clone(), token())).collect();
-    let cache: Cache<String, Arc<str>> =
-        Cache::builder().clock(Arc::new(Still(now))).build().expect("the clock is set");
-    let slots: Vec<_> = keys.iter().map(|key| cache.slot(key)).collect();
-    for slot in &slots {
-        let _ = slot.get_or_insert_with(MAX_AGE, sign);
+    let cache: Cache<String, Arc<str>> = Cache::new(Arc::new(Still(now)));
+    for key in &keys {
+        let _ = cache.get_or_insert_with(key, MAX_AGE, sign);
     }
 
     let turns = || (0..KEYS).cycle();
-    let (mut one, mut other, mut two, mut three) = (turns(), turns(), turns(), turns());
+    let (mut one, mut other, mut two) = (turns(), turns(), turns());
     let mut next = move || one.next().unwrap_or_default();
     let bare_lookup = Case::new("dashmap alone, borrowed key", || {
         bare.get(keys[next()].as_str()).map(|found| Arc::clone(&found))
@@ -60,13 +57,10 @@ pub(crate) fn run() -> [Figure; 4] {
         folded.get(keys[next()].as_str()).map(|found| Arc::clone(&found))
     });
     let mut next = move || two.next().unwrap_or_default();
-    let map_hit = Case::new("token-cache, through its map", || {
+    let map_hit = Case::new("token-cache", || {
         cache.get_or_insert_with(keys[next()].as_str(), MAX_AGE, sign)
     });
-    let mut next = move || three.next().unwrap_or_default();
-    let slot_hit =
-        Case::new("token-cache, through a slot", || slots[next()].get_or_insert_with(MAX_AGE, sign));
-    let figures = measure([bare_lookup, folded_lookup, map_hit, slot_hit]);
+    let figures = measure([bare_lookup, folded_lookup, map_hit]);
     assert_eq!(cache.stats().made, KEYS as u64, "what was timed must be hits");
     figures
 }

@@ -5,10 +5,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use token_cache::{BoxFuture, Cache, Clock, Expiring};
+use token_cache::{Expiring, Renewing, SystemClock};
 
 use crate::timing::stopwatch;
 
@@ -34,13 +34,12 @@ pub(crate) fn run() -> [Crowd; 2] {
 fn crowd(name: &'static str, patience: Option<Duration>) -> Crowd {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
     let runtime = runtime.expect("threads can be started");
-    let cache: Cache<String, u32, Down> =
-        Cache::builder().clock(Arc::new(SystemClock)).build().expect("the clock is set");
+    let cell: Renewing<u32, Down> = Renewing::new(Arc::new(SystemClock), Duration::from_secs(10));
     let fetches = Arc::new(AtomicU64::new(0));
     let mut told = 0;
     let took = stopwatch(|| {
         told = runtime.block_on(async {
-            let ask = |_| tokio::spawn(ask(cache.clone(), Arc::clone(&fetches), patience));
+            let ask = |_| tokio::spawn(ask(cell.clone(), Arc::clone(&fetches), patience));
             let tasks: Vec<_> = (0..TASKS).map(ask).collect();
             let mut told = 0;
             for task in tasks {
@@ -53,10 +52,10 @@ fn crowd(name: &'static str, patience: Option<Duration>) -> Crowd {
 }
 
 /// Asks until it gets an answer, and returns whether that is the error of the fetch.
-async fn ask(cache: Cache<String, u32, Down>, fetches: Arc<AtomicU64>, patience: Option<Duration>) -> bool {
+async fn ask(cell: Renewing<u32, Down>, fetches: Arc<AtomicU64>, patience: Option<Duration>) -> bool {
     loop {
         let fetches = Arc::clone(&fetches);
-        let answer = cache.get_or_fetch("key", move || async move {
+        let answer = cell.get(move || async move {
             fetches.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(50)).await;
             Err::<Expiring<u32>, _>(Down)
@@ -73,18 +72,3 @@ async fn ask(cache: Cache<String, u32, Down>, fetches: Arc<AtomicU64>, patience:
 /// The source's answer.
 #[derive(Clone, Debug)]
 struct Down;
-
-#[derive(Debug)]
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-
-    fn sleep_until(&self, deadline: SystemTime) -> BoxFuture<'static, ()> {
-        let left = deadline.duration_since(self.now()).unwrap_or_default();
-        Box::pin(tokio::time::sleep(left))
-    }
-}

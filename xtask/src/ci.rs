@@ -15,6 +15,15 @@ pub(crate) fn features() -> Result<()> {
     features::check(&Workspace::load()?)
 }
 
+/// Runs the cell of token-cache under chosen interleavings, as a part of [`run`].
+///
+/// # Errors
+///
+/// An interleaving that breaks a promise.
+pub(crate) fn model() -> Result<()> {
+    interleavings(&Workspace::load()?)
+}
+
 type Step = fn(&Workspace) -> Result<()>;
 
 /// Runs every step, also after one has failed.
@@ -37,6 +46,7 @@ pub(crate) fn run(with_tests: bool) -> Result<()> {
     ];
     if with_tests {
         steps.push(("tests", tests));
+        steps.push(("interleavings", interleavings));
     }
 
     let mut failed = Vec::new();
@@ -96,6 +106,21 @@ fn docs(workspace: &Workspace) -> Result<()> {
 
 fn tests(workspace: &Workspace) -> Result<()> {
     process::run(process::cargo(workspace.root()).args(["test", "--workspace"]))
+}
+
+/// In a target folder of its own, because other flags compile everything anew.
+fn interleavings(workspace: &Workspace) -> Result<()> {
+    let mut test = process::cargo(workspace.root());
+    test.args([
+        "test",
+        "--package",
+        "token-cache",
+        "--test",
+        "interleavings",
+        "--target-dir",
+        "target/shuttle",
+    ]);
+    process::run(test.env("RUSTFLAGS", "--cfg shuttle"))
 }
 
 /// Runs every example that needs no arguments: each brings its own server.

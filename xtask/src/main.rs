@@ -20,6 +20,7 @@ usage: cargo xtask <task>
   ci [--no-tests]      format, lints, features, docs, tests, tidy, licences: what a change must pass
   features             each publishable crate with each of its features alone, a part of ci
   integration --local  real servers that check tokens, started here; more with `cargo xtask integration`
+  model                the cell of token-cache under chosen interleavings, a part of ci
   tidy                 layout, dependency arrows, forbidden crates, file lengths, manifests";
 
 fn main() -> ExitCode {
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["ci", "--no-tests"] => ci::run(false),
         ["features"] => ci::features(),
         ["integration", more @ ..] => integration::run(more),
+        ["model"] => ci::model(),
         ["tidy"] => tidy::run(),
         _ => Err(USAGE.into()),
     };

@@ -17,7 +17,7 @@ use criterion::{
     BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
 use dashmap::DashMap;
-use token_cache::{BoxFuture, Cache, Clock, Expiring};
+use token_cache::{BoxFuture, Cache, Clock, Expiring, Renewing};
 
 const KEYS: usize = 64;
 const MAX_AGE: Duration = Duration::from_secs(600);
@@ -55,7 +55,7 @@ fn made() -> Result<Expiring<Arc<str>>, Infallible> {
 }
 
 fn cache() -> Cache<String, Arc<str>> {
-    let cache = Cache::builder().clock(Arc::new(Still(now()))).build().unwrap();
+    let cache = Cache::new(Arc::new(Still(now())));
     for key in keys() {
         cache.get_or_insert_with(&key, MAX_AGE, made).unwrap();
     }
@@ -96,8 +96,7 @@ fn measure(
 fn hits(criterion: &mut Criterion) {
     let (keys, cache) = (keys(), cache());
     let bare: DashMap<String, Arc<str>> =
-        keys.iter().map(|key| (key.clone(), token().into_value())).collect();
-    let slots: Vec<_> = keys.iter().map(|key| cache.slot(key)).collect();
+        keys.iter().map(|key| (key.clone(), "t".repeat(344).into())).collect();
     for contended in [false, true] {
         let mut group = criterion.benchmark_group(if contended { "contended hit" } else { "hit" });
         measure(&mut group, "bare dashmap", contended, |key| {
@@ -105,9 +104,6 @@ fn hits(criterion: &mut Criterion) {
         });
         measure(&mut group, "cache", contended, |key| {
             black_box(cache.get_or_insert_with(keys[key].as_str(), MAX_AGE, made).ok());
-        });
-        measure(&mut group, "slot", contended, |key| {
-            black_box(slots[key].get_or_insert_with(MAX_AGE, made).ok());
         });
         group.finish();
     }
@@ -117,18 +113,18 @@ fn misses(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     criterion.bench_function("miss with 64 waiters", |bencher| {
         bencher.iter_batched(
-            || Cache::<String, Arc<str>>::builder().clock(Arc::new(Still(now()))).build().unwrap(),
-            |cache| {
+            || Renewing::<Arc<str>, Infallible>::new(Arc::new(Still(now())), Duration::from_secs(10)),
+            |cell| {
                 runtime.block_on(async {
                     let tasks: Vec<_> = (0..64)
                         .map(|_| {
-                            let cache = cache.clone();
+                            let cell = cell.clone();
                             tokio::spawn(async move {
                                 let fetch = || async {
                                     tokio::task::yield_now().await;
                                     made()
                                 };
-                                cache.get_or_fetch("key", fetch).await.unwrap().0
+                                cell.get(fetch).await.unwrap().0
                             })
                         })
                         .collect();

@@ -1,131 +1,152 @@
-//! The map of slots.
+//! The map of values that are made in place.
 
-mod evict;
+mod shards;
+mod turns;
 
 use std::{
     borrow::Borrow,
-    convert::Infallible,
     fmt,
     hash::Hash,
-    sync::{Arc, Mutex, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use dashmap::DashMap;
-use foldhash::quality::RandomState;
-
+use self::{shards::Shards, turns::Turns};
 use crate::{
-    builder::CacheBuilder,
-    context::Context,
+    clock::Clock,
     expiring::Expiring,
-    fetch_error::FetchError,
-    lease::Lease,
-    slot::{Renewal, Slot, make_unstored},
-    stats::Stats,
+    lease::{Generation, Lease},
+    stats::{CacheStats, Counter},
 };
 
-/// A bounded cache of expiring values `V` under keys `K`, whose fetches fail with `E`.
+/// A bounded cache of expiring values `V` under keys `K`, for values that cost little, such as a signature.
 ///
-/// Clones are cheap and share everything. One cache may serve both kinds of calls, those that make a value in place
-/// and those that fetch it, also for the same key.
+/// Clones are cheap and share everything. It is synchronous: no runtime, no timers, no tasks.
 ///
 /// Keys can be looked up in borrowed form (a `&str` for a `String`), and a hit allocates nothing. They are hashed by
-/// [foldhash](https://docs.rs/foldhash), which is quicker than the standard library's hasher and holds out less well against
-/// someone who chooses keys so that they collide.
-pub struct Cache<K, V, E = Infallible> {
-    inner: Arc<Inner<K, V, E>>,
+/// [foldhash](https://docs.rs/foldhash), which is quicker than the standard library's hasher and holds out less well
+/// against someone who chooses keys so that they collide.
+///
+/// No lock is held while a value or a key is dropped. Only keys are compared under one.
+pub struct Cache<K, V> {
+    inner: Arc<Inner<K, V>>,
 }
 
-struct Inner<K, V, E> {
-    context: Arc<Context>,
-    slots: DashMap<K, Slot<V, E>, RandomState>,
-    evicting: Mutex<()>,
-    /// The number of slots above which the next pass of eviction runs.
-    full_above: AtomicUsize,
+struct Inner<K, V> {
+    clock: Arc<dyn Clock>,
+    capacity: usize,
+    shards: Shards<K, V>,
+    turns: Turns,
+    epoch: AtomicU64,
+    ids: AtomicU64,
+    counters: Counters,
 }
 
-impl<K: Eq + Hash, V, E> Cache<K, V, E> {
-    /// Returns a builder, which needs a clock and has defaults for the rest.
-    pub fn builder() -> CacheBuilder<K, V, E> {
-        CacheBuilder::new()
+#[derive(Default)]
+struct Counters {
+    evicted: Counter,
+    invalidated: Counter,
+    made: Counter,
+    misses: Counter,
+    waits: Counter,
+}
+
+/// A time between two calls of [`Cache::clear`]; see [`Cache::get_or_insert_in`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Epoch(u64);
+
+impl<K, V> Cache<K, V> {
+    /// Creates a cache that holds about 10,000 entries at most.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::with_capacity(clock, 10_000)
     }
 
-    pub(crate) fn new(context: Arc<Context>) -> Self {
-        let full_above = AtomicUsize::new(context.limits.capacity);
+    /// Creates a cache that holds about so many entries at most; without any it makes every value anew.
+    ///
+    /// When a new key finds the cache full, the expired entries go, then those that expire first, until a tenth is
+    /// free.
+    pub fn with_capacity(clock: Arc<dyn Clock>, capacity: usize) -> Self {
         Self {
             inner: Arc::new(Inner {
-                context,
-                slots: DashMap::default(),
-                evicting: Mutex::new(()),
-                full_above,
+                clock,
+                capacity,
+                shards: Shards::new(),
+                turns: Turns::default(),
+                epoch: AtomicU64::new(0),
+                ids: AtomicU64::new(0),
+                counters: Counters::default(),
             }),
         }
     }
 
-    /// Begins a new epoch: drops all values, and what is being made or fetched at this moment will not be stored.
-    ///
-    /// Callers that wait for such a fetch still get its outcome; a call that comes later starts another.
+    /// Begins a new epoch: drops all values, and what is being made at this moment will not be stored.
     pub fn clear(&self) {
-        let mut retired = Vec::new();
-        self.inner.slots.retain(|_, slot| {
-            retired.push(slot.clear());
-            slot.is_in_use()
-        });
+        self.inner.epoch.fetch_add(1, Ordering::SeqCst);
         // Values are dropped only here, because their `Drop` may look into the cache.
-        drop(retired);
+        drop(self.inner.shards.take());
     }
 
-    /// Returns how many values the cache holds, the expired ones included; counts them one by one.
+    /// Returns the epoch in which a call is, for [`get_or_insert_in`](Self::get_or_insert_in).
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.inner.epoch.load(Ordering::SeqCst))
+    }
+
+    /// Returns how many values the cache holds, the expired ones included.
     pub fn len(&self) -> usize {
-        self.inner.slots.iter().filter(|slot| slot.holds_value()).count()
+        self.inner.shards.len()
     }
 
     /// Returns whether the cache holds no value.
     pub fn is_empty(&self) -> bool {
-        !self.inner.slots.iter().any(|slot| slot.holds_value())
+        self.len() == 0
     }
 
-    /// Returns the counters; asks the entries one by one for their hits.
-    pub fn stats(&self) -> Stats {
-        // In this order no hit counts twice where an entry goes meanwhile.
-        let mut stats = self.inner.context.counters.snapshot();
-        stats.hits += self.inner.slots.iter().map(|slot| slot.hits()).sum::<u64>();
-        stats
+    /// Returns the counters.
+    pub fn stats(&self) -> CacheStats {
+        let counters = &self.inner.counters;
+        CacheStats {
+            evicted: counters.evicted.value(),
+            hits: self.inner.shards.hits(),
+            invalidated: counters.invalidated.value(),
+            made: counters.made.value(),
+            misses: counters.misses.value(),
+            waits: counters.waits.value(),
+        }
     }
 }
 
-impl<K, V, E> Cache<K, V, E>
-where
-    K: Eq + Hash,
-    V: Send + Sync + 'static,
-    E: Clone + Send + Sync + 'static,
-{
+impl<K: Eq + Hash, V> Cache<K, V> {
     /// Returns the value of `key` if it may be used, and counts a miss otherwise.
     ///
-    /// It may be used while it is younger than `max_age` and more than the margin away from its expiry. A value
-    /// issued more than a second from now was issued by a clock that has since been set back, and may not be used.
+    /// It may be used while it is younger than `max_age` and more than 60 s away from its expiry. A value issued more
+    /// than a second from now was issued by a clock that has since been set back, and may not be used.
     pub fn get<Q>(&self, key: &Q, max_age: Duration) -> Option<Lease<V>>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let now = self.inner.context.now();
-        let lease = self.inner.slots.get(key).and_then(|slot| slot.usable(now, max_age));
-        if lease.is_none() {
-            self.inner.context.counters.misses.one();
-        }
-        lease
+        let now = self.inner.clock.now();
+        let found = self.inner.shards.find(self.inner.shards.hash(key), key);
+        let Some((held, hits)) = found.filter(|(held, _)| held.is_usable(now, max_age)) else {
+            self.inner.counters.misses.one();
+            return None;
+        };
+        hits.one();
+        Some(Lease::cached(held))
     }
 
     /// Returns the value of `key` if it may be used, else makes one and stores it.
     ///
-    /// For values that cost little, such as a signature. When a value may be used is said at [`get`](Self::get);
-    /// `max_age` bounds what this call takes and is not stored. With a `max_age` of zero every call makes a value
-    /// and none is stored. A value made within the margin of its expiry is returned and not stored.
+    /// When a value may be used is said at [`get`](Self::get); `max_age` bounds what this call takes and is not
+    /// stored. With a `max_age` of zero every call makes a value and none is stored. A value made within 60 s of its
+    /// expiry is returned and not stored.
     ///
     /// At most one caller at a time makes a value for a key. The others block their threads until it is done and then
-    /// use it if they may, so `make` should neither wait nor do I/O. While it runs it may use the cache for other keys;
-    /// for its own key it would wait for itself for ever.
+    /// use it if they may, so `make` should neither wait nor do I/O. While it runs it may use the cache for other
+    /// keys; for its own key it would wait for itself for ever.
     ///
     /// # Errors
     ///
@@ -144,118 +165,112 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        if max_age.is_zero() {
-            return make_unstored(&self.inner.context, make);
-        }
-        let now = self.inner.context.now();
-        if let Some(lease) = self.inner.slots.get(key).and_then(|slot| slot.usable(now, max_age)) {
-            return Ok(lease);
-        }
-        self.slot(key).get_or_insert_with(max_age, make)
+        self.get_or_insert_in(self.epoch(), key, max_age, make)
     }
 
-    /// Returns the living value of `key`, or waits for the one fetch that all callers of that key share.
+    /// Does the same, and stores nothing if `epoch` has ended.
     ///
-    /// For values that cost much, such as credentials. What a caller gets depends on the life of the value:
-    ///
-    /// - Before its lead, which begins 15–25 % of its life before its expiry: the value, at once.
-    /// - Within the lead: the value, at once. One caller also gets a [`Renewal`] to run beside its own work.
-    /// - Within the margin, the last 60 s: the outcome of one reload that callers wait for; if that fails and the
-    ///   value is still valid, the value.
-    /// - Without a value, or with an expired one: the outcome of one fetch that callers wait for.
-    ///
-    /// While a value lives, a fetch that fails or does not extend the expiry starts a back-off of 1 s, doubled by each
-    /// further failure up to 30 s. During it the value is served at once and nothing is fetched.
-    ///
-    /// `fetch` is called, and its future polled, by whichever of the waiting callers is scheduled. It is given up after
-    /// the fetch timeout, and replaced by the next caller when it is older than 30 s. The clock's `sleep_until` is
-    /// called by the same caller.
+    /// For callers that got what `make` works with before this call: they ask for the [`epoch`](Self::epoch) first, so
+    /// that nothing made of what they got before a [`clear`](Self::clear) is stored after it.
     ///
     /// # Errors
     ///
-    /// Returns what the fetch failed with, the same to all that waited for it, if there is no living value. The next
-    /// call starts a new fetch.
+    /// Returns the error of `make`.
     ///
-    /// # Cancel safety
+    /// # Panics
     ///
-    /// Dropping the future loses nothing: the fetch stays in its place and another caller drives it on.
-    pub async fn get_or_fetch<Q, F, Fut>(
+    /// Passes a panic of `make` on to its caller, and leaves the key usable for the others.
+    pub fn get_or_insert_in<Q, F>(
         &self,
+        epoch: Epoch,
         key: &Q,
-        fetch: F,
-    ) -> Result<(Lease<V>, Option<Renewal<V, E>>), FetchError<E>>
+        max_age: Duration,
+        make: impl FnOnce() -> Result<Expiring<V>, F>,
+    ) -> Result<Lease<V>, F>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
     {
-        let now = self.inner.context.now();
-        if let Some(lease) = self.inner.slots.get(key).and_then(|slot| slot.served(now)) {
-            return Ok((lease, None));
+        let inner = &*self.inner;
+        let hash = inner.shards.hash(key);
+        let seen = inner.shards.find(hash, key);
+        if let Some((held, hits)) = &seen
+            && held.is_usable(inner.clock.now(), max_age)
+        {
+            hits.one();
+            return Ok(Lease::cached(Arc::clone(held)));
         }
-        let slot = self.slot(key);
-        slot.get_or_fetch(fetch).await
+        inner.counters.misses.one();
+        let make = || make().map(|made| inner.generation(made));
+        if max_age.is_zero() || inner.capacity == 0 {
+            return make().map(Lease::fresh);
+        }
+        let turn = inner.turns.join(hash);
+        let _turn = turn.wait(&inner.counters.waits);
+        if let Some((held, _)) = inner.shards.find(hash, key)
+            && held.is_usable(inner.clock.now(), max_age)
+        {
+            let is_known = seen.is_some_and(|(seen, _)| seen.id() == held.id());
+            return Ok(if is_known { Lease::cached(held) } else { Lease::fresh(held) });
+        }
+        let made = make()?;
+        if made.is_outside_buffer(inner.clock.now()) {
+            inner.store(epoch, hash, key, &made);
+        }
+        Ok(Lease::fresh(made))
     }
 
-    /// Returns a value of `key` of another generation than `than`, for callers to whom that one has been refused.
+    /// Drops the value of `key` if it is still the very one that was leased, and returns whether it was.
     ///
-    /// If the cache already holds a living value of another generation, that is it, so that any number of refused
-    /// callers cost one fetch. Else all wait for one fetch, whatever the back-off says, and what it brings is stored
-    /// even if it expires no later.
-    ///
-    /// # Errors
-    ///
-    /// Returns what the fetch failed with. The living value, if any, stays.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing: the fetch stays in its place and another caller drives it on.
-    pub async fn refetch<Q, F, Fut>(
-        &self,
-        key: &Q,
-        than: &Lease<V>,
-        fetch: F,
-    ) -> Result<Lease<V>, FetchError<E>>
+    /// When many callers are refused with the same value, the first call counts and the others change nothing, least
+    /// of all the value that has replaced it.
+    pub fn invalidate<Q>(&self, key: &Q, refused: &Lease<V>) -> bool
     where
         K: Borrow<Q>,
-        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
+        Q: Eq + Hash + ?Sized,
     {
-        let slot = self.slot(key);
-        slot.refetch(than, fetch).await
-    }
-
-    /// Returns the place of `key`, for callers that ask for the same key again and again.
-    pub fn slot<Q>(&self, key: &Q) -> Slot<V, E>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
-    {
-        if let Some(slot) = self.inner.slots.get(key) {
-            return slot.clone();
+        let hash = self.inner.shards.hash(key);
+        let removed = self.inner.shards.remove_if(hash, key, |held| held.id() == refused.generation());
+        if removed.is_some() {
+            self.inner.counters.invalidated.one();
         }
-        let new = || Slot::new(Arc::clone(&self.inner.context));
-        let slot = self.inner.slots.entry(key.to_owned()).or_insert_with(new).clone();
-        if self.inner.is_full() {
-            self.inner.make_room();
-        }
-        slot
+        removed.is_some()
     }
 }
 
-impl<K, V, E> Clone for Cache<K, V, E> {
+impl<K: Eq + Hash, V> Inner<K, V> {
+    fn generation(&self, made: Expiring<V>) -> Arc<Generation<V>> {
+        self.counters.made.one();
+        Arc::new(Generation::new(made, self.ids.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn store<Q>(&self, epoch: Epoch, hash: u64, key: &Q, made: &Arc<Generation<V>>)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        // Looked at under the shard's lock: a clear that comes later finds the value there and drops it.
+        let is_current = || self.epoch.load(Ordering::SeqCst) == epoch.0;
+        let replaced = self.shards.insert_if(is_current, hash, key.to_owned(), Arc::clone(made));
+        drop(replaced);
+        if self.shards.len() > self.capacity {
+            let evicted = self.shards.make_room(self.capacity, self.clock.now(), made.id());
+            self.counters.evicted.add(evicted as u64);
+        }
+    }
+}
+
+impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
     }
 }
 
-impl<K: Eq + Hash, V, E> fmt::Debug for Cache<K, V, E> {
+impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
             .field("len", &self.len())
-            .field("limits", &self.inner.context.limits)
+            .field("capacity", &self.inner.capacity)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }

@@ -1,6 +1,9 @@
 //! What a source of values returns.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 /// A value with the moment from which and the moment until which it holds.
 ///
@@ -8,7 +11,15 @@ use std::{fmt, time::SystemTime};
 pub struct Expiring<V> {
     pub(crate) value: V,
     pub(crate) issued_at: SystemTime,
-    pub(crate) expires_at: SystemTime,
+    pub(crate) end: End,
+}
+
+/// Until when a value holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    At(SystemTime),
+    /// Never, but it is asked for again when it is this old.
+    Never(Duration),
 }
 
 impl<V> Expiring<V> {
@@ -16,7 +27,15 @@ impl<V> Expiring<V> {
     ///
     /// A value that expires before it is issued has a life of zero.
     pub fn new(value: V, issued_at: SystemTime, expires_at: SystemTime) -> Self {
-        Self { value, issued_at, expires_at }
+        Self { value, issued_at, end: End::At(expires_at) }
+    }
+
+    /// Creates a value that never expires.
+    ///
+    /// [`Renewing`](crate::Renewing) asks for it again before it is `renew_after` old, and goes on serving it while
+    /// its source is down.
+    pub fn without_end(value: V, issued_at: SystemTime, renew_after: Duration) -> Self {
+        Self { value, issued_at, end: End::Never(renew_after) }
     }
 
     /// Returns the value.
@@ -24,19 +43,27 @@ impl<V> Expiring<V> {
         &self.value
     }
 
-    /// Takes the value out.
-    pub fn into_value(self) -> V {
-        self.value
-    }
-
     /// Returns the moment at which the value was issued.
     pub fn issued_at(&self) -> SystemTime {
         self.issued_at
     }
 
-    /// Returns the first moment at which the value no longer holds.
-    pub fn expires_at(&self) -> SystemTime {
-        self.expires_at
+    /// Returns the first moment at which the value no longer holds, if it has an end.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.end.moment()
+    }
+}
+
+impl End {
+    pub(crate) fn moment(self) -> Option<SystemTime> {
+        match self {
+            Self::At(moment) => Some(moment),
+            Self::Never(_) => None,
+        }
+    }
+
+    pub(crate) fn is_past(self, now: SystemTime) -> bool {
+        self.moment().is_some_and(|end| end <= now)
     }
 }
 
@@ -44,7 +71,7 @@ impl<V> fmt::Debug for Expiring<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Expiring")
             .field("issued_at", &self.issued_at)
-            .field("expires_at", &self.expires_at)
+            .field("expires_at", &self.expires_at())
             .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,9 @@ pub enum FetchError<E> {
     Expired(Duration),
     /// The source returned an error, which is also the [`source`](Error::source) where its type allows that.
     Failed(E),
-    /// The source returned a value that expires no later than the living one that it was to renew.
+    /// The clock panicked when it was asked to wait, as a runtime's timer does outside that runtime.
+    NoTimer,
+    /// The source returned a value that expires no later than the living one.
     NotExtended,
     /// The source panicked.
     Panicked,
@@ -25,6 +27,9 @@ impl<E> fmt::Display for FetchError<E> {
                 write!(f, "fetched value expired {ago:?} ago: check the clock and the source")
             }
             Self::Failed(_) => f.write_str("fetch failed"),
+            Self::NoTimer => {
+                f.write_str("the clock cannot wait here: call within a runtime that has its timer enabled")
+            }
             Self::NotExtended => f.write_str("fetched value expires no later than the one it was to renew"),
             Self::Panicked => f.write_str("fetch panicked"),
             Self::TimedOut(limit) => write!(f, "fetch timed out after {limit:?}"),

@@ -1,30 +1,30 @@
 #![doc = include_str!("../README.md")]
 
-mod builder;
 mod cache;
 mod clock;
-mod context;
-mod error;
 mod expiring;
 mod fetch_error;
 mod lease;
 #[cfg(feature = "test-util")]
 mod manual_clock;
-mod slot;
+mod renewing;
 mod stats;
+mod sync;
+#[cfg(feature = "tokio")]
+mod system_clock;
 mod time;
 
 pub use crate::{
-    builder::CacheBuilder,
-    cache::Cache,
+    cache::{Cache, Epoch},
     clock::{BoxFuture, Clock},
-    error::{Error, ErrorKind},
     expiring::Expiring,
     fetch_error::FetchError,
     lease::Lease,
-    slot::{Renewal, Slot},
-    stats::Stats,
+    renewing::{Renewal, Renewing, Served},
+    stats::{CacheStats, RenewingStats},
 };
 
 #[cfg(feature = "test-util")]
 pub use crate::manual_clock::ManualClock;
+#[cfg(feature = "tokio")]
+pub use crate::system_clock::SystemClock;

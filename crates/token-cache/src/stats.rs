@@ -2,32 +2,45 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a cache has done since it was built, as read by [`Cache::stats`](crate::Cache::stats).
+/// What a [`Cache`](crate::Cache) has done since it was built.
 ///
-/// The counters are read one after another while others go on counting, so sums across them are close, not exact; and the
-/// hits of entries that are being evicted may be missing for a moment.
+/// The counters are read one after another while others go on counting, so sums across them are close, not exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stats {
+pub struct CacheStats {
     /// Entries removed because the cache was full, the expired ones included.
     pub evicted: u64,
-    /// Attempts to fetch a value that were started.
-    pub fetches: u64,
-    /// Attempts that brought nothing while no living value was there; those that a `clear` overtook count nowhere.
-    pub fetches_failed: u64,
-    /// Calls answered at once from the cache.
+    /// Calls answered from the cache.
     pub hits: u64,
-    /// Values made by `get_or_insert_with`, the ones that were not stored included.
+    /// Values dropped because they were refused.
+    pub invalidated: u64,
+    /// Values made, the ones that were not stored included.
     pub made: u64,
     /// Calls that found no value they could use.
     pub misses: u64,
-    /// Values dropped because they were rejected.
-    pub rejected: u64,
-    /// Attempts that brought nothing better while the living value went on serving.
+    /// Calls that waited for a value that another call was making.
+    pub waits: u64,
+}
+
+/// What a [`Renewing`](crate::Renewing) has done since it was built.
+///
+/// The counters are read one after another while others go on counting, so sums across them are close, not exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RenewingStats {
+    /// Fetches that were started.
+    pub fetches: u64,
+    /// Fetches that brought nothing while there was no living value; those that a `clear` overtook count nowhere.
+    pub fetches_failed: u64,
+    /// Calls answered at once with the living value.
+    pub hits: u64,
+    /// Calls that had to wait for a fetch.
+    pub misses: u64,
+    /// Fetches that failed while the living value went on serving.
     pub renewals_failed: u64,
     /// Calls answered with the living value after they had waited in vain for a better one.
     pub stale_served: u64,
-    /// Calls that waited for what another call had begun.
+    /// Calls that waited for a fetch that another call had started.
     pub waits: u64,
 }
 
@@ -43,40 +56,7 @@ impl Counter {
         self.add(1);
     }
 
-    fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) evicted: Counter,
-    pub(crate) fetches: Counter,
-    pub(crate) fetches_failed: Counter,
-    /// Those of slots that are no more; each living one counts its own.
-    pub(crate) hits_of_the_gone: Counter,
-    pub(crate) made: Counter,
-    pub(crate) misses: Counter,
-    pub(crate) rejected: Counter,
-    pub(crate) renewals_failed: Counter,
-    pub(crate) stale_served: Counter,
-    pub(crate) waits: Counter,
-}
-
-impl Counters {
-    /// Reads the counters; the hits of the living slots are still to be added.
-    pub(crate) fn snapshot(&self) -> Stats {
-        Stats {
-            evicted: self.evicted.value(),
-            fetches: self.fetches.value(),
-            fetches_failed: self.fetches_failed.value(),
-            hits: self.hits_of_the_gone.value(),
-            made: self.made.value(),
-            misses: self.misses.value(),
-            rejected: self.rejected.value(),
-            renewals_failed: self.renewals_failed.value(),
-            stale_served: self.stale_served.value(),
-            waits: self.waits.value(),
-        }
     }
 }

@@ -111,7 +111,10 @@ impl Source {
             source = ?self,
             "credentials loaded"
         );
-        Ok(Expiring::new(signer, now, expiry.unwrap_or(now + LIFE_WITHOUT_EXPIRY)))
+        Ok(match expiry {
+            Some(expiry) => Expiring::new(signer, now, expiry),
+            None => Expiring::without_end(signer, now, LIFE_WITHOUT_EXPIRY),
+        })
     }
 
     fn error(&self, error: CredentialsError) -> Error {

@@ -191,7 +191,7 @@ impl IamPlugin {
             Err(error) => {
                 self.tokens.counters().failed(error);
                 if error.is_login() {
-                    token.reject();
+                    self.tokens.reject(target, token);
                 }
             }
         }

@@ -59,7 +59,11 @@ impl Counters {
         }
     }
 
-    pub(crate) fn snapshot(&self, tokens: token_cache::Stats, credentials: token_cache::Stats) -> Stats {
+    pub(crate) fn snapshot(
+        &self,
+        tokens: token_cache::CacheStats,
+        credentials: token_cache::RenewingStats,
+    ) -> Stats {
         Stats {
             credentials_calls: credentials.fetches,
             hits: tokens.hits,

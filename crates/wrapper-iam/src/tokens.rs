@@ -8,11 +8,11 @@ use std::{
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use iam_token::{AuthToken, Signer};
-use token_cache::{Cache, Clock, Expiring, FetchError, Lease};
+use token_cache::{Cache, Clock, Epoch, Expiring, FetchError, Lease, Renewing, SystemClock};
 use wrapper_core::{CredentialsFailure, Error, Result};
 
 use crate::{
-    SystemClock, TokenTarget,
+    TokenTarget,
     credentials::{Source, failed},
     stats::{Counters, Stats},
 };
@@ -20,6 +20,9 @@ use crate::{
 /// The life that RDS gives a token, and the default bound of its reuse:
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// How long a source of credentials may take.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Credentials younger than this are not loaded anew because of a refused login.
 const JUST_LOADED: Duration = Duration::from_secs(30);
@@ -35,8 +38,8 @@ pub struct IamTokens(Arc<Inner>);
 struct Inner {
     source: Source,
     clock: Arc<dyn Clock>,
-    credentials: Cache<(), Signer, Error>,
-    tokens: Cache<TokenTarget, AuthToken, Error>,
+    credentials: Renewing<Signer, Error>,
+    tokens: Cache<TokenTarget, AuthToken>,
     counters: Counters,
 }
 
@@ -101,8 +104,9 @@ impl IamTokens {
 
     /// Forgets all tokens and credentials; what is being loaded at this moment is not kept either.
     pub fn clear(&self) {
-        self.0.tokens.clear();
+        // In this order: what is signed with credentials of the old epoch belongs to an old epoch of tokens too.
         self.0.credentials.clear();
+        self.0.tokens.clear();
     }
 
     /// What has happened so far.
@@ -127,36 +131,38 @@ impl IamTokens {
             return Ok(lease);
         }
         self.0.counters.misses.fetch_add(1, Ordering::Relaxed);
+        let epoch = self.0.tokens.epoch();
         let credentials = self.credentials().await?;
-        self.sign(target, max_age, &credentials)
+        self.sign(epoch, target, max_age, &credentials)
     }
 
     /// A token signed with credentials that were loaded after the refused one was, or a moment before.
     ///
     /// All whose token was refused share one load and one signature.
     pub(crate) async fn lease_anew(&self, target: &TokenTarget, max_age: Duration) -> Result<TokenLease> {
+        let epoch = self.0.tokens.epoch();
         let mut credentials = self.credentials().await?;
         let age = self.0.clock.now().duration_since(credentials.issued_at()).unwrap_or_default();
         if age > JUST_LOADED {
             let load = self.load();
-            let refetched = self.0.credentials.refetch(&(), &credentials, load).await;
+            let refetched = self.0.credentials.refetch(&credentials, load).await;
             credentials = refetched.map_err(fetch_error)?;
         }
-        let lease = self.sign(target, max_age, &credentials)?;
+        let lease = self.sign(epoch, target, max_age, &credentials)?;
         if lease.value().access_key_id() == credentials.value().access_key_id() {
             return Ok(lease);
         }
         // Another task put a token there that it had signed with the former credentials.
-        lease.reject();
-        self.sign(target, max_age, &credentials)
+        self.reject(target, &lease);
+        self.sign(epoch, target, max_age, &credentials)
     }
 
     async fn credentials(&self) -> Result<Lease<Signer>> {
-        let fetched = self.0.credentials.get_or_fetch(&(), self.load()).await;
+        let fetched = self.0.credentials.get(self.load()).await;
         let (lease, renewal) = fetched.map_err(fetch_error)?;
         if let Some(renewal) = renewal {
             let renew = async move {
-                if let Err(error) = renewal.run().await {
+                if let Err(error) = renewal.run().await.map_err(fetch_error) {
                     tracing::warn!(%error, "credentials not renewed, the living ones go on serving");
                 }
             };
@@ -175,13 +181,19 @@ impl IamTokens {
         move || Box::pin(source.load(clock))
     }
 
+    /// Drops a refused token.
+    pub(crate) fn reject(&self, target: &TokenTarget, token: &TokenLease) {
+        self.0.tokens.invalidate(target, token);
+    }
+
     fn sign(
         &self,
+        epoch: Epoch,
         target: &TokenTarget,
         max_age: Duration,
         credentials: &Lease<Signer>,
     ) -> Result<TokenLease> {
-        let lease = self.0.tokens.get_or_insert_with(target, max_age, || {
+        let lease = self.0.tokens.get_or_insert_in(epoch, target, max_age, || {
             let token = target.sign(credentials.value(), self.0.clock.now())?;
             let (signed_at, expires_at) = (token.signed_at(), token.expires_at());
             Ok(Expiring::new(token, signed_at, expires_at))
@@ -212,6 +224,10 @@ fn fetch_error(error: FetchError<Error>) -> Error {
         FetchError::Panicked => failed(
             CredentialsFailure::Failed,
             "the source of aws credentials panicked, as the aws sdk does where a machine trusts no certificate authority: install ca-certificates",
+        ),
+        FetchError::NoTimer => failed(
+            CredentialsFailure::Failed,
+            "aws credentials need a tokio runtime with time enabled: build it with enable_all",
         ),
         error => {
             failed(CredentialsFailure::Failed, "the aws credentials could not be renewed").with_source(error)
@@ -272,17 +288,14 @@ impl IamTokensBuilder {
     pub fn build(self) -> Result<IamTokens> {
         let source = source(self.provider, self.profile)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let mut tokens = Cache::builder().clock(Arc::clone(&clock));
-        if let Some(capacity) = self.capacity {
-            tokens = tokens.capacity(capacity);
+        let capacity = self.capacity.unwrap_or(10_000);
+        if capacity == 0 {
+            return Err(configuration("a cache of 0 tokens holds nothing: give at least 1"));
         }
-        let refused = |error: token_cache::Error| {
-            configuration("the cache of tokens cannot be set up so").with_source(error)
-        };
         Ok(IamTokens(Arc::new(Inner {
             source,
-            credentials: Cache::builder().clock(Arc::clone(&clock)).build().map_err(refused)?,
-            tokens: tokens.build().map_err(refused)?,
+            credentials: Renewing::new(Arc::clone(&clock), FETCH_TIMEOUT),
+            tokens: Cache::with_capacity(Arc::clone(&clock), capacity),
             clock,
             counters: Counters::default(),
         })))

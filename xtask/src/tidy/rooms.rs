@@ -34,7 +34,7 @@ pub(super) const ROOMS: &[Room] = &[
         uses: &[],
         closure: Closure::Small(58, &["aws-config", "hyper", "native-tls", "openssl", "rustls"]),
     },
-    Room { name: "token-cache", uses: &[], closure: Closure::NoneOf(&["tokio"]) },
+    Room { name: "token-cache", uses: &[], closure: Closure::Only(&["foldhash", "hashbrown"]) },
     Room { name: "wrapper-core", uses: &["host-pattern"], closure: Closure::NoAws },
     Room {
         name: "wrapper-iam",

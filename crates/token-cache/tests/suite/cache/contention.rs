@@ -2,12 +2,11 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
-        mpsc,
     },
     thread,
 };
 
-use token_cache::{Cache, Expiring, FetchError, Lease, Renewal};
+use token_cache::{Cache, Expiring};
 
 use crate::support::*;
 
@@ -69,7 +68,7 @@ fn refused_threads_cost_one_new_value() {
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
-                stale.reject();
+                cache.invalidate(KEY, &stale);
                 assert_eq!(*ask().value(), 1);
             });
         }
@@ -81,8 +80,7 @@ fn refused_threads_cost_one_new_value() {
 #[test]
 fn mixed_use_under_eviction_keeps_values_with_their_keys() {
     let clock = clock();
-    let cache: Cache<u32, u32, Failure> =
-        Cache::builder().clock(Arc::new(clock.clone())).capacity(20).build().unwrap();
+    let cache: Cache<u32, u32> = Cache::with_capacity(Arc::new(clock.clone()), 20);
     thread::scope(|scope| {
         for thread in 0..4_u32 {
             let (cache, clock) = (&cache, &clock);
@@ -92,17 +90,11 @@ fn mixed_use_under_eviction_keeps_values_with_their_keys() {
                     random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let key = (random >> 8) % 50;
                     let fetched = living(clock, key, 1000);
-                    let lease = match (random >> 20) % 8 {
-                        0 => finish_spinning(cache.get_or_fetch(&key, move || async { Ok(fetched) })),
-                        1 => cache.slot(&key).get_or_insert_with(ANY_AGE, || Ok::<_, ()>(fetched)).unwrap(),
-                        2 => {
-                            let lease =
-                                cache.get_or_insert_with(&key, ANY_AGE, || Ok::<_, ()>(fetched)).unwrap();
-                            lease.reject();
-                            lease
-                        }
-                        _ => cache.get_or_insert_with(&key, ANY_AGE, || Ok::<_, ()>(fetched)).unwrap(),
-                    };
+                    let make = || Ok::<_, ()>(fetched);
+                    let lease = cache.get_or_insert_with(&key, ANY_AGE, make).unwrap();
+                    if (random >> 20) % 8 == 0 {
+                        cache.invalidate(&key, &lease);
+                    }
                     assert_eq!(*lease.value(), key);
                     if round % 500 == 0 {
                         cache.clear();
@@ -114,36 +106,22 @@ fn mixed_use_under_eviction_keeps_values_with_their_keys() {
     assert!(cache.len() <= 20 + 4, "{}", cache.len());
 }
 
-type Fetched = Result<(Lease<u32>, Option<Renewal<u32, Failure>>), FetchError<Failure>>;
-
-/// Another thread may be the one that drives the fetch, for an instant.
-fn finish_spinning(future: impl Future<Output = Fetched>) -> Lease<u32> {
-    let mut future = Box::pin(future);
-    loop {
-        if let std::task::Poll::Ready(fetched) = poll_once(&mut future) {
-            return fetched.unwrap().0;
-        }
-        thread::yield_now();
-    }
-}
-
 /// A value whose `Drop` looks into the cache that held it.
-struct Curious(Cache<u32, Curious, Failure>);
+struct Curious(Cache<u32, Curious>);
 
 impl Drop for Curious {
     fn drop(&mut self) {
         for key in 0..4 {
             self.0.get(&key, ANY_AGE);
         }
-        self.0.slot(&0);
+        self.0.len();
     }
 }
 
 #[test]
 fn values_may_use_the_cache_while_they_are_dropped() {
     let clock = clock();
-    let cache: Cache<u32, Curious, Failure> =
-        Cache::builder().clock(Arc::new(clock.clone())).capacity(2).build().unwrap();
+    let cache: Cache<u32, Curious> = Cache::with_capacity(Arc::new(clock.clone()), 2);
     let put = |key: u32| {
         let expires_at = clock.now() + secs(900);
         let make = || Ok::<_, ()>(Expiring::new(Curious(cache.clone()), clock.now(), expires_at));
@@ -154,58 +132,50 @@ fn values_may_use_the_cache_while_they_are_dropped() {
     clock.advance(secs(10));
     drop(put(3));
     let rejected = put(3);
-    assert!(rejected.reject());
+    assert!(cache.invalidate(&3, &rejected));
     drop(rejected);
     drop(put(3));
     cache.clear();
     assert!(cache.is_empty());
 }
 
-/// What a fetch owns that looks into the cache when it is dropped.
-struct Nosy(TestCache);
+/// A key whose `Drop` looks into the cache that holds it.
+#[derive(Clone)]
+struct CuriousKey(u32, Cache<CuriousKey, u32>);
 
-impl Drop for Nosy {
+impl PartialEq for CuriousKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for CuriousKey {}
+
+impl std::hash::Hash for CuriousKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Drop for CuriousKey {
     fn drop(&mut self) {
-        self.0.get(KEY, ANY_AGE);
-        self.0.stats();
+        self.1.stats();
+        self.1.clear();
     }
 }
 
 #[test]
-fn fetches_that_are_not_needed_may_use_the_cache_while_they_are_dropped() {
-    let (done, ended) = mpsc::channel();
-    let test = thread::spawn(move || {
-        let (clock, source) = (clock(), Source::default());
-        let cache = cache(&clock);
-        let fetch = || {
-            let (nosy, fetch) = (Nosy(cache.clone()), source.fetch());
-            move || {
-                let _nosy = nosy;
-                fetch()
-            }
-        };
-        let mut one = Box::pin(cache.get_or_fetch(KEY, fetch()));
-        let mut other = Box::pin(cache.get_or_fetch(KEY, fetch()));
-        assert!(poll_once(&mut one).is_pending() && poll_once(&mut other).is_pending());
-        source.succeed(0, living(&clock, 1, 1000));
-        let (lease, _) = finish(one).unwrap();
-        finish(other).unwrap();
-
-        let mut one = Box::pin(cache.refetch(KEY, &lease, fetch()));
-        let mut other = Box::pin(cache.refetch(KEY, &lease, fetch()));
-        assert!(poll_once(&mut one).is_pending() && poll_once(&mut other).is_pending());
-        source.succeed(1, living(&clock, 2, 1000));
-        finish(one).unwrap();
-        finish(other).unwrap();
-
+fn keys_may_use_the_cache_while_they_are_dropped() {
+    let clock = clock();
+    let cache: Cache<CuriousKey, u32> = Cache::with_capacity(Arc::new(clock.clone()), 2);
+    for number in 0..8 {
+        // Kept for ever, so that only the copies in the cache are dropped, and those by the cache.
+        let key = std::mem::ManuallyDrop::new(CuriousKey(number % 4, cache.clone()));
+        let lease =
+            cache.get_or_insert_with(&*key, ANY_AGE, || Ok::<_, ()>(living(&clock, number, 900))).unwrap();
         clock.advance(secs(900));
-        let renewal = finish(cache.get_or_fetch(KEY, fetch())).unwrap().1;
-        drop(renewal.expect("a renewal is due"));
-        assert!(finish(cache.get_or_fetch(KEY, fetch())).unwrap().1.is_some());
-        done.send(()).unwrap();
-    });
-    // A thread that waits for its own lock never ends.
-    let ended = ended.recv_timeout(secs(20));
-    assert_ne!(ended, Err(mpsc::RecvTimeoutError::Timeout), "the cache waits for itself");
-    test.join().unwrap();
+        cache.invalidate(&*key, &lease);
+    }
+    cache.clear();
+    assert!(cache.is_empty());
 }

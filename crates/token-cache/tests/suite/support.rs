@@ -9,11 +9,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use token_cache::{BoxFuture, Cache, CacheBuilder, Expiring, ManualClock};
+use token_cache::{BoxFuture, Cache, Expiring, Lease, ManualClock, Renewing};
 
 /// Errors are compared by address: "the same error" means one and the same.
 pub(crate) type Failure = Arc<str>;
-pub(crate) type TestCache = Cache<String, u32, Failure>;
+pub(crate) type TestCache = Cache<String, u32>;
+pub(crate) type TestCell = Renewing<u32, Failure>;
 
 pub(crate) const KEY: &str = "db.example:5432/jane";
 /// The bound on the age of a value in tests that are not about it.
@@ -27,13 +28,17 @@ pub(crate) fn clock() -> ManualClock {
     ManualClock::at(SystemTime::UNIX_EPOCH + secs(1_700_000_000))
 }
 
-/// With a lead of exactly 20 %, where the default draws one.
-pub(crate) fn builder(clock: &ManualClock) -> CacheBuilder<String, u32, Failure> {
-    Cache::builder().clock(Arc::new(clock.clone())).renew_ahead(20..=20)
+pub(crate) fn cache(clock: &ManualClock) -> TestCache {
+    Cache::new(Arc::new(clock.clone()))
 }
 
-pub(crate) fn cache(clock: &ManualClock) -> TestCache {
-    builder(clock).build().unwrap()
+pub(crate) fn cache_of(clock: &ManualClock, capacity: usize) -> TestCache {
+    Cache::with_capacity(Arc::new(clock.clone()), capacity)
+}
+
+/// With a lead of exactly 20 %, where the product draws one.
+pub(crate) fn cell(clock: &ManualClock) -> TestCell {
+    Renewing::without_jitter(Arc::new(clock.clone()), secs(10))
 }
 
 pub(crate) fn living(clock: &ManualClock, value: u32, life: u64) -> Expiring<u32> {
@@ -41,10 +46,17 @@ pub(crate) fn living(clock: &ManualClock, value: u32, life: u64) -> Expiring<u32
 }
 
 /// Stores a value by way of a fetch that succeeds at once.
-pub(crate) fn fill(cache: &TestCache, clock: &ManualClock, value: u32, life: u64) {
+pub(crate) fn fill(cell: &TestCell, clock: &ManualClock, value: u32, life: u64) {
     let fetched = living(clock, value, life);
-    let (lease, _) = finish(cache.get_or_fetch(KEY, move || async { Ok(fetched) })).unwrap();
+    let (lease, _) = finish(cell.get(move || async { Ok(fetched) })).unwrap();
     assert_eq!(*lease.value(), value);
+}
+
+/// The living value, where nothing is due.
+pub(crate) fn held(cell: &TestCell) -> Option<Lease<u32>> {
+    let (lease, renewal) = cell.try_get(std::future::pending)?;
+    assert!(renewal.is_none());
+    Some(lease)
 }
 
 pub(crate) fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
@@ -113,11 +125,6 @@ impl Source {
 
     pub(crate) fn asked(&self) -> usize {
         self.0.lock().unwrap().asked
-    }
-
-    /// How many futures and closures still own this source, the test's own handle included.
-    pub(crate) fn handles(&self) -> usize {
-        Arc::strong_count(&self.0)
     }
 
     pub(crate) fn answer(&self, number: usize, answer: Answer) {

@@ -44,41 +44,41 @@ fn complete<F: Future>(future: F) -> F::Output {
 fn fetch_cut_at_every_poll_is_driven_on_by_the_next() {
     for polls in 0..=PENDINGS {
         let clock = clock();
-        let cache = cache(&clock);
-        assert!(cut(Box::pin(cache.get_or_fetch(KEY, slow(&clock, 1))), polls).is_none());
-        let mut next = Box::pin(cache.get_or_fetch(KEY, slow(&clock, 2)));
+        let cell = cell(&clock);
+        assert!(cut(Box::pin(cell.get(slow(&clock, 1))), polls).is_none());
+        let mut next = Box::pin(cell.get(slow(&clock, 2)));
         let left = PENDINGS - polls;
         assert!(cut(Box::pin(poll_fn(|cx| next.as_mut().poll(cx))), left).is_none(), "restarted or skipped");
         let expected = if polls == 0 { 2 } else { 1 };
         assert_eq!(*finish(next).unwrap().0.value(), expected);
-        assert_eq!(cache.stats().fetches, 1);
+        assert_eq!(cell.stats().fetches, 1);
     }
 }
 
 #[test]
 fn fetch_cut_by_every_waiter_in_turn_is_one_fetch() {
     let clock = clock();
-    let cache = cache(&clock);
+    let cell = cell(&clock);
     for _ in 0..PENDINGS {
-        assert!(cut(Box::pin(cache.get_or_fetch(KEY, slow(&clock, 1))), 1).is_none());
+        assert!(cut(Box::pin(cell.get(slow(&clock, 1))), 1).is_none());
     }
-    assert_eq!(*finish(cache.get_or_fetch(KEY, slow(&clock, 2))).unwrap().0.value(), 1);
-    assert_eq!(cache.stats().fetches, 1);
+    assert_eq!(*finish(cell.get(slow(&clock, 2))).unwrap().0.value(), 1);
+    assert_eq!(cell.stats().fetches, 1);
 }
 
 #[test]
 fn renewal_cut_at_every_poll_is_driven_on_by_the_next() {
     for polls in 0..=PENDINGS {
         let clock = clock();
-        let cache = cache(&clock);
-        fill(&cache, &clock, 1, 1000);
+        let cell = cell(&clock);
+        fill(&cell, &clock, 1, 1000);
         clock.advance(secs(800));
-        let renewal = finish(cache.get_or_fetch(KEY, slow(&clock, 2))).unwrap().1.unwrap();
+        let renewal = finish(cell.get(slow(&clock, 2))).unwrap().1.unwrap();
         assert!(cut(Box::pin(renewal.run()), polls).is_none());
-        let (lease, renewal) = finish(cache.get_or_fetch(KEY, slow(&clock, 3))).unwrap();
+        let (lease, renewal) = finish(cell.get(slow(&clock, 3))).unwrap();
         assert_eq!(*lease.value(), 1);
         assert_eq!(*complete(renewal.unwrap().run()).unwrap().value(), 2);
-        assert_eq!(cache.stats().fetches, 2);
+        assert_eq!(cell.stats().fetches, 2);
     }
 }
 
@@ -86,20 +86,20 @@ fn renewal_cut_at_every_poll_is_driven_on_by_the_next() {
 fn refetch_cut_at_every_poll_is_driven_on_by_the_next() {
     for polls in 1..=PENDINGS {
         let clock = clock();
-        let cache = cache(&clock);
-        fill(&cache, &clock, 1, 1000);
-        let refused = cache.get(KEY, ANY_AGE).unwrap();
-        assert!(cut(Box::pin(cache.refetch(KEY, &refused, slow(&clock, 2))), polls).is_none());
-        assert_eq!(*cache.get(KEY, ANY_AGE).unwrap().value(), 1);
-        assert_eq!(*complete(cache.refetch(KEY, &refused, slow(&clock, 3))).unwrap().value(), 2);
-        assert_eq!(cache.stats().fetches, 2);
+        let cell = cell(&clock);
+        fill(&cell, &clock, 1, 1000);
+        let refused = held(&cell).unwrap();
+        assert!(cut(Box::pin(cell.refetch(&refused, slow(&clock, 2))), polls).is_none());
+        assert_eq!(*held(&cell).unwrap().value(), 1);
+        assert_eq!(*complete(cell.refetch(&refused, slow(&clock, 3))).unwrap().value(), 2);
+        assert_eq!(cell.stats().fetches, 2);
     }
 }
 
 #[test]
 fn call_dropped_before_its_first_poll_does_nothing() {
     let clock = clock();
-    let cache = cache(&clock);
-    drop(cache.get_or_fetch(KEY, slow(&clock, 1)));
-    assert_eq!(cache.stats(), Default::default());
+    let cell = cell(&clock);
+    drop(cell.get(slow(&clock, 1)));
+    assert_eq!(cell.stats(), Default::default());
 }

@@ -15,7 +15,7 @@ fn has(cache: &TestCache, key: u32) -> bool {
 #[test]
 fn full_cache_lets_the_tenth_go_that_expires_first() {
     let clock = clock();
-    let cache = builder(&clock).capacity(20).build().unwrap();
+    let cache = cache_of(&clock, 20);
     for key in 0..20 {
         // 7 and 13 expire first.
         put(&cache, &clock, key, if key % 6 == 1 && key > 1 && key < 19 { 500 } else { 900 });
@@ -29,7 +29,7 @@ fn full_cache_lets_the_tenth_go_that_expires_first() {
 #[test]
 fn expired_go_before_the_living() {
     let clock = clock();
-    let cache = builder(&clock).capacity(20).build().unwrap();
+    let cache = cache_of(&clock, 20);
     (0..5).for_each(|key| put(&cache, &clock, key, 100));
     (5..20).for_each(|key| put(&cache, &clock, key, 900));
     clock.advance(secs(100));
@@ -41,11 +41,9 @@ fn expired_go_before_the_living() {
 #[test]
 fn hits_outlive_their_entries() {
     let clock = clock();
-    let cache = builder(&clock).capacity(1).build().unwrap();
+    let cache = cache_of(&clock, 1);
     put(&cache, &clock, 1, 900);
-    let slot = cache.slot("1");
-    assert!(slot.get(ANY_AGE).is_some() && has(&cache, 1));
-    drop(slot);
+    assert!(has(&cache, 1) && has(&cache, 1));
     put(&cache, &clock, 2, 900);
     assert_eq!((has(&cache, 2), cache.stats().evicted, cache.stats().hits), (true, 1, 3));
     cache.clear();
@@ -55,7 +53,7 @@ fn hits_outlive_their_entries() {
 #[test]
 fn capacity_of_one_holds_the_latest() {
     let clock = clock();
-    let cache = builder(&clock).capacity(1).build().unwrap();
+    let cache = cache_of(&clock, 1);
     for key in 0..10 {
         put(&cache, &clock, key, 900);
         assert_eq!(cache.len(), 1);
@@ -80,7 +78,7 @@ fn ten_thousand_is_the_default() {
 #[test]
 fn failed_calls_leave_nothing_that_displaces_values() {
     let clock = clock();
-    let cache = builder(&clock).capacity(10).build().unwrap();
+    let cache = cache_of(&clock, 10);
     (0..5).for_each(|key| put(&cache, &clock, key, 900));
     for key in 100..1_000 {
         let result =
@@ -91,48 +89,21 @@ fn failed_calls_leave_nothing_that_displaces_values() {
 }
 
 #[test]
-fn fetch_that_someone_waits_for_is_not_evicted() {
+fn values_without_an_end_go_last() {
     let clock = clock();
-    let (cache, source) = (builder(&clock).capacity(5).build().unwrap(), Source::default());
-    let mut waiter = Box::pin(cache.get_or_fetch(KEY, source.fetch()));
-    assert!(poll_once(&mut waiter).is_pending());
-    (0..100).for_each(|key| put(&cache, &clock, key, 900));
-    let mut other = Box::pin(cache.get_or_fetch(KEY, source.fetch()));
-    assert!(poll_once(&mut other).is_pending());
-    assert_eq!(source.asked(), 1);
-}
-
-#[test]
-fn fetches_that_nobody_waits_for_are_bounded() {
-    let clock = clock();
-    let (cache, source) = (builder(&clock).capacity(5).build().unwrap(), Source::default());
-    for key in 0..100 {
-        let key = key.to_string();
-        let mut waiter = Box::pin(cache.get_or_fetch(key.as_str(), source.fetch()));
-        assert!(poll_once(&mut waiter).is_pending());
+    let cache = cache_of(&clock, 10);
+    for key in ["endless", "endless too"] {
+        let made = Expiring::without_end(0, clock.now(), secs(900));
+        cache.get_or_insert_with(key, ANY_AGE, || Ok::<_, ()>(made)).unwrap();
     }
-    // What a fetch owns goes with it, here its handle on the source.
-    assert!(source.handles() <= 1 + 5, "{}", source.handles());
-}
-
-#[test]
-fn held_slot_is_not_evicted() {
-    let clock = clock();
-    let cache = builder(&clock).capacity(5).build().unwrap();
-    let slot = cache.slot(KEY);
-    slot.get_or_insert_with(ANY_AGE, || Ok::<_, ()>(living(&clock, 1, 100))).unwrap();
     (0..100).for_each(|key| put(&cache, &clock, key, 900));
-    assert_eq!(*cache.get(KEY, ANY_AGE).unwrap().value(), 1);
+    assert!(cache.get("endless", ANY_AGE).is_some() && cache.get("endless too", ANY_AGE).is_some());
 }
 
 #[test]
-fn more_held_slots_than_capacity_are_all_served() {
+fn capacity_of_zero_stores_nothing() {
     let clock = clock();
-    let cache = builder(&clock).capacity(10).build().unwrap();
-    let slots: Vec<_> = (0..50).map(|key: u32| cache.slot(key.to_string().as_str())).collect();
-    (0..50).for_each(|key| put(&cache, &clock, key, 900));
-    assert!(slots.iter().all(|slot| slot.get(ANY_AGE).is_some()));
-    drop(slots);
-    (50..100).for_each(|key| put(&cache, &clock, key, 900));
-    assert!(cache.len() <= 10, "{}", cache.len());
+    let cache = cache_of(&clock, 0);
+    put(&cache, &clock, 1, 900);
+    assert!(cache.is_empty() && !has(&cache, 1));
 }

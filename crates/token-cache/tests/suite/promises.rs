@@ -10,14 +10,14 @@ fn shared<T: Send + Sync + 'static>() {}
 
 #[test]
 fn types_are_send_and_sync() {
-    shared::<Cache<String, u32, Failure>>();
-    shared::<CacheBuilder<String, u32, Failure>>();
+    shared::<Cache<String, u32>>();
     shared::<Expiring<u32>>();
     shared::<FetchError<Failure>>();
     shared::<Lease<u32>>();
     shared::<ManualClock>();
     shared::<Renewal<u32, Failure>>();
-    shared::<Slot<u32, Failure>>();
+    shared::<Renewing<u32, Failure>>();
+    shared::<SystemClock>();
 }
 
 #[test]
@@ -26,14 +26,13 @@ fn futures_are_send() {
         future
     }
     let clock = clock();
-    let cache = cache(&clock);
-    fill(&cache, &clock, 1, 900);
-    let lease = cache.get(KEY, ANY_AGE).unwrap();
-    drop(check(cache.get_or_fetch(KEY, || async { Err("".into()) })));
-    drop(check(cache.refetch(KEY, &lease, || async { Err("".into()) })));
-    drop(check(cache.slot(KEY).get_or_fetch(|| async { Err("".into()) })));
+    let cell = cell(&clock);
+    fill(&cell, &clock, 1, 900);
+    let lease = held(&cell).unwrap();
+    drop(check(cell.get(|| async { Err("".into()) })));
+    drop(check(cell.refetch(&lease, || async { Err("".into()) })));
     clock.advance(secs(730));
-    let renewal = finish(cache.get_or_fetch(KEY, || async { Err("".into()) })).unwrap().1.unwrap();
+    let renewal = finish(cell.get(|| async { Err("".into()) })).unwrap().1.unwrap();
     drop(check(renewal.run()));
 }
 
@@ -54,16 +53,17 @@ fn debug_prints_no_value() {
     let clock = clock();
     let (issued_at, expires_at) = (clock.now(), clock.now() + secs(1000));
     let secret = move || Expiring::new(SECRET.to_owned(), issued_at, expires_at);
-    let cache: Cache<String, String, Failure> =
-        Cache::builder().clock(std::sync::Arc::new(clock.clone())).build().unwrap();
-    check(&Cache::<String, String, Failure>::builder());
+    let cache: Cache<String, String> = Cache::new(std::sync::Arc::new(clock.clone()));
     check(&secret());
-    check(&finish(cache.get_or_fetch(KEY, move || async move { Ok(secret()) })).unwrap());
+    check(&cache.get_or_insert_with(KEY, ANY_AGE, || Ok::<_, ()>(secret())).unwrap());
     check(&cache);
-    check(&cache.slot(KEY));
     check(&cache.stats());
+    let cell: Renewing<String, Failure> = Renewing::new(std::sync::Arc::new(clock.clone()), secs(10));
+    check(&finish(cell.get(move || async move { Ok(secret()) })).unwrap());
+    check(&cell);
+    check(&cell.stats());
     clock.advance(secs(900));
-    let (lease, renewal) = finish(cache.get_or_fetch(KEY, move || async move { Ok(secret()) })).unwrap();
+    let (lease, renewal) = finish(cell.get(move || async move { Ok(secret()) })).unwrap();
     assert_eq!(lease.value(), SECRET);
     check(&lease);
     check(&renewal.unwrap());
@@ -80,6 +80,7 @@ fn failed_fetch_names_its_cause_only_as_the_source() {
 fn other_failures_stand_alone() {
     for (error, text) in [
         (FetchError::Expired(secs(3)), "fetched value expired 3s ago: check the clock and the source"),
+        (FetchError::NoTimer, "the clock cannot wait here: call within a runtime that has its timer enabled"),
         (FetchError::NotExtended, "fetched value expires no later than the one it was to renew"),
         (FetchError::Panicked, "fetch panicked"),
         (FetchError::TimedOut(secs(10)), "fetch timed out after 10s"),

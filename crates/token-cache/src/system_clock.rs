@@ -2,9 +2,12 @@
 
 use std::time::SystemTime;
 
-use token_cache::{BoxFuture, Clock};
+use crate::clock::{BoxFuture, Clock};
 
-/// Tells the machine's wall time and waits with tokio's timer.
+/// Tells the machine's wall time and waits with the timer of tokio.
+///
+/// Waiting panics outside a tokio runtime with time enabled, which [`Renewing`](crate::Renewing) reports as
+/// [`FetchError::NoTimer`](crate::FetchError::NoTimer). It waits only for fetches that do not answer at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

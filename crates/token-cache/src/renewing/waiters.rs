@@ -1,0 +1,97 @@
+//! Who waits for a fetch.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    task::{Wake, Waker},
+};
+
+use crate::sync::{Mutex, lock};
+
+/// The tasks that wait for one fetch; as a waker it wakes all of them.
+///
+/// All and not one: the one that is woken may belong to a runtime that sleeps or is gone, or may be dropped before it
+/// polls. `futures_util::Shared` loses wakes in the latter case (futures-rs#2706).
+#[derive(Default)]
+pub(super) struct Waiters(Mutex<List>);
+
+#[derive(Default)]
+struct List {
+    wakers: BTreeMap<u64, Waker>,
+    last_place: u64,
+    /// Somebody polls the fetch right now, ...
+    is_polled: bool,
+    /// ... and the fetch asked meanwhile to be polled again.
+    is_woken: bool,
+}
+
+impl Waiters {
+    /// Notes or renews the waker of one waiter.
+    pub(super) fn join(&self, place: &mut Option<u64>, waker: &Waker) {
+        // Wakers are the executor's code: cloned before the lock is taken, dropped after its release.
+        let waker = waker.clone();
+        let mut list = lock(&self.0);
+        let place = *place.get_or_insert_with(|| {
+            list.last_place += 1;
+            list.last_place
+        });
+        let former = list.wakers.insert(place, waker);
+        drop(list);
+        drop(former);
+    }
+
+    /// Takes one waiter out of the list; if it goes unfinished, another is woken in its place.
+    pub(super) fn leave(&self, place: u64, is_finished: bool) {
+        let mut list = lock(&self.0);
+        let own = list.wakers.remove(&place);
+        let other = if is_finished { None } else { list.wakers.values().next().cloned() };
+        drop(list);
+        drop(own);
+        other.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes the right to poll the fetch, unless another waiter has it.
+    pub(super) fn begin_poll(&self) -> bool {
+        let mut list = lock(&self.0);
+        let is_free = !list.is_polled;
+        if is_free {
+            list.is_polled = true;
+            list.is_woken = false;
+        }
+        is_free
+    }
+
+    /// Gives the right to poll back once the fetch is in its place again.
+    pub(super) fn end_poll(&self) {
+        let mut list = lock(&self.0);
+        list.is_polled = false;
+        let is_woken = list.is_woken;
+        drop(list);
+        // Those who were woken meanwhile found the fetch taken, and the poller's own task may be dropped before it
+        // polls again.
+        if is_woken {
+            self.wake_all();
+        }
+    }
+
+    pub(super) fn wake_all(&self) {
+        let wakers: Vec<Waker> = lock(&self.0).wakers.values().cloned().collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Wake for Waiters {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut list = lock(&self.0);
+        if list.is_polled {
+            list.is_woken = true;
+            return;
+        }
+        drop(list);
+        self.wake_all();
+    }
+}
