@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use examples::{Result, embedded, embedded_mysql, embedded_url, option_and_value, plugins_with};
 use mysql_async::prelude::Queryable;
-use rds_wrapper::{Clock, Endpoint, IamTokens, SystemClock, mysql, pg};
+use rds_wrapper::{Clock, Endpoint, IamTokenProvider, SystemClock, mysql, pg};
 
 const USAGE: &str =
     "usage: quickstart [--engine postgres|mysql] or [--url postgres://user@endpoint/database?plugins=iam]";
@@ -36,7 +36,7 @@ async fn quickstart() -> Result {
             connect_twice(Database::Mysql(connector), &tokens).await
         }
         Some(("--url", url)) => {
-            let tokens = IamTokens::builder().build()?;
+            let tokens = IamTokenProvider::builder().build()?;
             let database = match url.split_once("://") {
                 Some(("mysql", _)) => {
                     Database::Mysql(mysql::Connector::from_url(url, plugins_with(&tokens))?)
@@ -49,7 +49,7 @@ async fn quickstart() -> Result {
     }
 }
 
-async fn connect_twice(database: Database, tokens: &IamTokens) -> Result {
+async fn connect_twice(database: Database, tokens: &IamTokenProvider) -> Result {
     let (hosts, user) = database.describe();
     for (host, port) in hosts {
         describe(&host, port, &user, tokens).await?;
@@ -68,7 +68,7 @@ async fn connect_twice(database: Database, tokens: &IamTokens) -> Result {
     Ok(())
 }
 
-async fn describe(host: &str, port: u16, user: &str, tokens: &IamTokens) -> Result {
+async fn describe(host: &str, port: u16, user: &str, tokens: &IamTokenProvider) -> Result {
     let endpoint = Endpoint::parse(host)?;
     let region = endpoint.region().unwrap_or("no region in the name");
     println!("endpoint   {endpoint}: {} ({region})", endpoint.kind());

@@ -5,7 +5,7 @@ use std::{error::Error, process::ExitCode, time::SystemTime};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use rds_testkit::{AccessKey, MysqlServer, PostgresServer};
 use rds_wrapper::{
-    AuthToken, Clock, IamFactory, IamTokens, Registry, SystemClock, mysql, plugins, resolver_fn,
+    AuthToken, Clock, IamFactory, IamTokenProvider, Registry, SystemClock, mysql, plugins, resolver_fn,
 };
 
 /// The result of an example.
@@ -22,7 +22,7 @@ pub const USER: &str = "jane";
 /// # Errors
 ///
 /// The reason why it did not start.
-pub async fn embedded() -> Result<(PostgresServer, IamTokens)> {
+pub async fn embedded() -> Result<(PostgresServer, IamTokenProvider)> {
     embedded_as(HOST, USER).await
 }
 
@@ -31,7 +31,7 @@ pub async fn embedded() -> Result<(PostgresServer, IamTokens)> {
 /// # Errors
 ///
 /// The reason why it did not start.
-pub async fn embedded_as(host: &str, user: &str) -> Result<(PostgresServer, IamTokens)> {
+pub async fn embedded_as(host: &str, user: &str) -> Result<(PostgresServer, IamTokenProvider)> {
     let server = PostgresServer::builder().host(host).region("us-east-2").user(user).start().await?;
     let tokens = tokens(server.access_key())?;
     Ok((server, tokens))
@@ -42,11 +42,11 @@ pub async fn embedded_as(host: &str, user: &str) -> Result<(PostgresServer, IamT
 /// # Errors
 ///
 /// The reason why there are none.
-pub fn tokens(key: &AccessKey) -> Result<IamTokens> {
+pub fn tokens(key: &AccessKey) -> Result<IamTokenProvider> {
     let (session, source) = (key.session_token().map(str::to_owned), "embedded");
     let credentials = Credentials::new(key.access_key_id(), key.secret_access_key(), session, None, source);
     let provider = SharedCredentialsProvider::new(credentials);
-    Ok(IamTokens::builder().credentials_provider(provider).build()?)
+    Ok(IamTokenProvider::builder().credentials_provider(provider).build()?)
 }
 
 /// A connection string for the embedded server under its RDS-like name, which no DNS knows: `hostaddr` says where it is.
@@ -60,7 +60,7 @@ pub fn embedded_url(server: &PostgresServer) -> String {
 /// # Errors
 ///
 /// The reason why it did not start.
-pub async fn embedded_mysql(parameters: &str) -> Result<(MysqlServer, IamTokens, mysql::Connector)> {
+pub async fn embedded_mysql(parameters: &str) -> Result<(MysqlServer, IamTokenProvider, mysql::Connector)> {
     let server = MysqlServer::builder().host(HOST).region("us-east-2").user(USER).start().await?;
     let (address, tokens) = (server.addr().ip(), tokens(server.access_key())?);
     // No DNS knows the embedded server's RDS-like name, and no platform its certificate authority.
@@ -73,7 +73,7 @@ pub async fn embedded_mysql(parameters: &str) -> Result<(MysqlServer, IamTokens,
 }
 
 /// The built-in plugins, `iam` with the given tokens.
-pub fn plugins_with<C: Send + 'static>(tokens: &IamTokens) -> Registry<C> {
+pub fn plugins_with<C: Send + 'static>(tokens: &IamTokenProvider) -> Registry<C> {
     plugins().with(IamFactory::new(tokens.clone()))
 }
 

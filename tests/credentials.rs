@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use e2e::{HOST, Rig, USER, log_in};
 use rds_testkit::{AccessKey, Fault, ServerError};
-use rds_wrapper::{Clock, ErrorKind, IamFactory, IamTokens, SystemClock, pg, plugins};
+use rds_wrapper::{Clock, ErrorKind, IamFactory, IamTokenProvider, SystemClock, pg, plugins};
 use token_cache::ManualClock;
 use tokio::process::Command;
 
@@ -76,7 +76,7 @@ async fn rotation_in_an_environment() {
     };
     let rig = rig().await;
     let clock = ManualClock::at(SystemClock.now() - Duration::from_secs(300));
-    let tokens = IamTokens::builder().clock(Arc::new(clock.clone())).build().expect("builds");
+    let tokens = IamTokenProvider::builder().clock(Arc::new(clock.clone())).build().expect("builds");
     let connector = pg::Connector::builder(plugins().with(IamFactory::new(tokens)))
         .connection_string(rig.url())
         .resolver(e2e::local())
@@ -124,7 +124,7 @@ async fn credentials_missing_are_explained() {
 
     let said = connect(&rig, &[], &[]).await;
 
-    assert!(said.contains("the aws default chain") && said.contains("AWS_PROFILE"), "{said}");
+    assert!(said.contains("the AWS default chain") && said.contains("AWS_PROFILE"), "{said}");
     assert!(rig.server.attempts().is_empty(), "nothing was sent");
 }
 

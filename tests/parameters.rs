@@ -73,6 +73,13 @@ wrong: [
     ("plugins=iam&iamExpirationSec=60", "did you mean `iamTokenExpiration`?"),
 ]);
 
+parameter!(iam_login_retry_timeout,
+ok: ["plugins=iam&iamLoginRetryTimeoutMs=0", "plugins=iam&iamLoginRetryTimeoutMs=20000"],
+wrong: [
+    ("plugins=iam&iamLoginRetryTimeoutMs=-1", "`iamLoginRetryTimeoutMs` must be a whole number from 0"),
+    ("plugins=iam&iamLoginRetryTimeout=1", "did you mean `iamLoginRetryTimeoutMs`?"),
+]);
+
 parameter!(aws_profile,
     ok: ["plugins=iam&awsProfile=dev"],
     wrong: [("awsProfile=dev", "add plugins=iam"), ("plugins=iam&aws_profile=dev", "did you mean `awsProfile`?")]);

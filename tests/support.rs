@@ -16,7 +16,7 @@ use aws_credential_types::{
 };
 use rds_testkit::{AccessKey, PostgresServer, PostgresServerBuilder};
 use rds_wrapper::{
-    Error, IamFactory, IamTokens, Registry, Resolver, Result,
+    Error, IamFactory, IamTokenProvider, Registry, Resolver, Result,
     pg::{Connector, ConnectorBuilder},
     plugins, resolver_fn,
 };
@@ -42,7 +42,7 @@ pub struct RigOf<S> {
     /// Where the credentials come from.
     pub source: CountingSource,
     /// The tokens signed with them.
-    pub tokens: IamTokens,
+    pub tokens: IamTokenProvider,
     /// The time of the server and of the tokens.
     pub clock: ManualClock,
 }
@@ -51,7 +51,7 @@ impl<S> RigOf<S> {
     /// A rig around a server that was started on the same clock.
     pub fn new(server: S, key: &AccessKey, clock: ManualClock) -> Self {
         let source = CountingSource::new(key);
-        let tokens = IamTokens::builder()
+        let tokens = IamTokenProvider::builder()
             .credentials_provider(SharedCredentialsProvider::new(source.clone()))
             .clock(Arc::new(clock.clone()))
             .build()

@@ -3,7 +3,7 @@
 //!
 //! A program of its own, because the default chain reads the environment of the process.
 
-use rds_wrapper::{IamFactory, IamTokens, Value, pg::Connector, plugins};
+use rds_wrapper::{IamFactory, IamTokenProvider, Value, pg::Connector, plugins};
 use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
 
 #[tokio::main]
@@ -18,7 +18,7 @@ async fn main() {
         .expect("the subscriber is set once");
 
     let mut urls: Vec<String> = std::env::args().skip(1).collect();
-    let mut tokens = IamTokens::builder();
+    let mut tokens = IamTokenProvider::builder();
     if urls.first().is_some_and(|first| first == "--profile") {
         tokens = tokens.profile(urls.remove(1));
         urls.remove(0);

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rds_wrapper::{Clock, IamFactory, IamTokens, SystemClock, pg, plugins, resolver_fn};
+use rds_wrapper::{Clock, IamFactory, IamTokenProvider, SystemClock, pg, plugins, resolver_fn};
 use serde_json::{Value, json};
 use token_cache::ManualClock;
 use tokio::{
@@ -91,7 +91,7 @@ pub(crate) async fn run(port: &str, authority: &str) -> Result<()> {
         ("sslrootcert", authority),
     ];
     let clock = ManualClock::at(SystemClock.now() - BEHIND);
-    let tokens = IamTokens::builder().clock(Arc::new(clock.clone())).build()?;
+    let tokens = IamTokenProvider::builder().clock(Arc::new(clock.clone())).build()?;
     let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
     let iam = IamFactory::new(tokens.clone());
     let built = pg::Connector::builder(plugins().with(iam)).map(parameters).resolver(here).build();

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use mysql_async::prelude::Queryable;
-use rds_wrapper::{Error, IamFactory, IamTokens, Resolver, mysql, pg, plugins};
+use rds_wrapper::{Error, IamFactory, IamTokenProvider, Resolver, mysql, pg, plugins};
 use tokio::sync::Barrier;
 
 use crate::{
@@ -24,7 +24,7 @@ impl Connector {
     pub(crate) fn build(
         engine: Engine,
         parameters: Vec<(String, String)>,
-        tokens: &IamTokens,
+        tokens: &IamTokenProvider,
         resolver: impl Resolver,
     ) -> rds_wrapper::Result<Self> {
         let iam = IamFactory::new(tokens.clone());

@@ -8,7 +8,7 @@ use std::{
 };
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use rds_wrapper::{Clock, IamTokens, Resolver, SystemClock, resolver_fn};
+use rds_wrapper::{Clock, IamTokenProvider, Resolver, SystemClock, resolver_fn};
 use token_cache::ManualClock;
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct Product {
     pub(crate) source: Source,
     pub(crate) clock: ManualClock,
-    pub(crate) tokens: IamTokens,
+    pub(crate) tokens: IamTokenProvider,
 }
 
 impl Product {
@@ -44,7 +44,7 @@ impl Product {
 
     fn at(key: &Key, now: SystemTime) -> Result<Self> {
         let (source, clock) = (Source::new(key.clone()), ManualClock::at(now));
-        let tokens = IamTokens::builder()
+        let tokens = IamTokenProvider::builder()
             .credentials_provider(SharedCredentialsProvider::new(source.clone()))
             .clock(Arc::new(clock.clone()))
             .build()?;
@@ -128,7 +128,7 @@ impl Login {
     /// Builds a connector.
     pub(crate) fn build(
         &self,
-        tokens: &IamTokens,
+        tokens: &IamTokenProvider,
         resolver: impl Resolver,
     ) -> rds_wrapper::Result<Connector> {
         Connector::build(self.engine, self.parameters.clone(), tokens, resolver)

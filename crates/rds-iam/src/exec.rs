@@ -14,7 +14,7 @@ use std::{
 
 use iam_token::AuthToken;
 use tokio::runtime::Runtime;
-use wrapper_iam::TokenTarget;
+use wrapper_iam::TokenRequest;
 
 use crate::{
     cli::{Engine, ExecArguments, Service},
@@ -78,7 +78,7 @@ fn readable(roots: &Path) -> Result<(), Failure> {
     })
 }
 
-fn set_environment(command: &mut Command, target: &TokenTarget, token: &AuthToken, roots: Option<&Path>) {
+fn set_environment(command: &mut Command, target: &TokenRequest, token: &AuthToken, roots: Option<&Path>) {
     let roots = roots.map(|path| path.as_os_str().to_owned());
     let roots = roots.or_else(|| env::var_os("PGSSLROOTCERT")).unwrap_or_else(|| OsString::from("system"));
     command

@@ -6,7 +6,7 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use host_pattern::{Endpoint, EndpointKind, Region};
 use iam_token::{AuthToken, Presign, eks, elasticache, elasticache_serverless, memorydb, msk};
 use token_cache::Clock;
-use wrapper_iam::{IamTokens, SystemClock, TokenTarget};
+use wrapper_iam::{IamTokenProvider, SystemClock, TokenRequest, connect_error, token_request};
 
 use crate::{
     cli::{Service, TokenArguments},
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What a token is for, checked before any credentials are asked for.
 #[derive(Debug)]
 pub(crate) enum Purpose {
-    Database(TokenTarget),
+    Database(TokenRequest),
     Cache(Presign),
     Bearer(Presign),
 }
@@ -86,7 +86,7 @@ pub(crate) fn database(
     port: u16,
     user: &str,
     region: Option<&str>,
-) -> Result<TokenTarget, Failure> {
+) -> Result<TokenRequest, Failure> {
     if let (Service::Dsql, Ok(endpoint)) = (service, Endpoint::parse(host))
         && endpoint.kind() != EndpointKind::Dsql
     {
@@ -95,11 +95,7 @@ pub(crate) fn database(
             endpoint.kind()
         )));
     }
-    let target = match region {
-        Some(region) => TokenTarget::with_region(host, port, user, region),
-        None => TokenTarget::new(host, port, user),
-    };
-    target.map_err(|error| {
+    token_request(host, port, user, region).map_err(|error| {
         let hint = match error.kind() {
             wrapper_core::ErrorKind::Region if region.is_none() => " (--region)",
             wrapper_core::ErrorKind::Host => "; pass the endpoint's own name as --host",
@@ -110,9 +106,12 @@ pub(crate) fn database(
     })
 }
 
-async fn database_token(target: &TokenTarget, credentials: Credentials) -> Result<AuthToken, Failure> {
+async fn database_token(target: &TokenRequest, credentials: Credentials) -> Result<AuthToken, Failure> {
     let provider = SharedCredentialsProvider::new(credentials);
-    Ok(IamTokens::builder().credentials_provider(provider).build()?.token(target).await?)
+    let sign =
+        async { IamTokenProvider::builder().credentials_provider(provider).build()?.token(target).await };
+    let token = sign.await.map_err(|error| connect_error(&error))?;
+    Ok((*token).clone())
 }
 
 fn superfluous(option: &str, is_given: bool, service: Service) -> Result<(), Failure> {

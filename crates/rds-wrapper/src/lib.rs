@@ -2,7 +2,6 @@
 
 pub use host_pattern::{Endpoint, EndpointKind, InstancePattern, Partition, Region};
 pub use iam_token::AuthToken;
-pub use token_cache::Clock;
 pub use wrapper_core::{
     AbortHandle, Background, BoxFuture, BuildContext, Cause, ClientCertificate, ConnectFinished,
     ConnectRequest, Connected, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error, ErrorKind,
@@ -12,8 +11,8 @@ pub use wrapper_core::{
     resolver_fn,
 };
 pub use wrapper_iam::{
-    IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamTokens, IamTokensBuilder, Stats, SystemClock,
-    TokenTarget,
+    AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,
+    IamTokenProvider, IamTokenProviderBuilder, Stats, SystemClock, TokenRequest,
 };
 
 /// The adapter for mysql_async.

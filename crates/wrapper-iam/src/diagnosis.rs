@@ -5,7 +5,7 @@ use std::time::Duration;
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_core::{Cause, Engine, Error, legible};
 
-use crate::{TokenTarget, credentials::last_four};
+use iam_token_provider::{TokenRequest, masked_key_id};
 
 mod rows;
 
@@ -31,7 +31,7 @@ pub enum Asked {
 
 impl Asked {
     /// Reads out of a refusal of PostgreSQL what the server had asked for.
-    pub fn of_postgres(target: &TokenTarget, refusal: &Error) -> Self {
+    pub fn of_postgres(target: &TokenRequest, refusal: &Error) -> Self {
         let is_dsql = Endpoint::parse(target.host()).is_ok_and(|host| host.kind() == EndpointKind::Dsql);
         // DSQL knows no passwords. Elsewhere a user with rds_iam is refused as one whose token may be stale.
         if is_dsql || refusal.may_be_stale_password() { Self::Token } else { Self::Password }
@@ -54,7 +54,7 @@ pub enum Likelihood {
 #[non_exhaustive]
 pub struct Facts<'a> {
     /// What the token was signed for.
-    pub target: &'a TokenTarget,
+    pub target: &'a TokenRequest,
     /// Where the connection goes.
     pub dialled: (&'a str, u16),
     /// The engine.
@@ -99,7 +99,7 @@ impl CauseRow {
 
 impl<'a> Facts<'a> {
     /// Creates the facts of a token that was refused where `dialled` leads.
-    pub fn new(target: &'a TokenTarget, dialled: (&'a str, u16), engine: Engine) -> Self {
+    pub fn new(target: &'a TokenRequest, dialled: (&'a str, u16), engine: Engine) -> Self {
         Self {
             target,
             dialled,
@@ -174,7 +174,7 @@ impl<'a> Facts<'a> {
     }
 
     fn key(&self) -> String {
-        last_four(self.access_key_id)
+        masked_key_id(self.access_key_id)
     }
 
     /// What the policy has to allow.

@@ -8,7 +8,9 @@ use wrapper_core::{
     PASSWORD_MISSING, PASSWORD_REFUSED, Parameter, ParameterKind, Plugin, Result, Settings,
 };
 
-use crate::{IamPlugin, IamSettings, IamTokens, diagnosis::plugin_missing, target};
+use iam_token_provider::{IamTokenProvider, IamTokenProviderBuilder};
+
+use crate::{IamPlugin, IamSettings, connect_error, diagnosis::plugin_missing, request};
 
 /// The parameters of the plugin `iam`.
 pub const IAM_PARAMETERS: &[Parameter] = &[
@@ -41,6 +43,13 @@ pub const IAM_PARAMETERS: &[Parameter] = &[
     )
     .known_elsewhere_as(&["iamExpiration", "iamExpirationSec", "iam_expiration"]),
     Parameter::new(
+        "iamLoginRetryTimeoutMs",
+        ParameterKind::Integer { min: 0, max: 600_000 },
+        "`0`",
+        "Milliseconds for which a refused login is repeated, every 0.2 to 2 s at random, where a new token may mend it; for deploys that run into the server's limit, which shows as a plain refusal.",
+    )
+    .known_elsewhere_as(&["iam_login_retry_timeout_ms", "iamLoginRetryTimeout"]),
+    Parameter::new(
         "awsProfile",
         ParameterKind::Text,
         "none",
@@ -55,23 +64,35 @@ pub const IAM_PARAMETERS: &[Parameter] = &[
 /// of your own all connectors share theirs.
 #[derive(Clone, Debug, Default)]
 pub struct IamFactory {
-    tokens: Option<IamTokens>,
+    tokens: Option<IamTokenProvider>,
+    trusted: Vec<(String, Region)>,
 }
 
 impl IamFactory {
     /// A factory whose plugins share the given tokens.
-    pub fn new(tokens: IamTokens) -> Self {
-        Self { tokens: Some(tokens) }
+    pub fn new(tokens: IamTokenProvider) -> Self {
+        Self { tokens: Some(tokens), ..Self::default() }
     }
 
-    fn tokens(&self, settings: &Settings) -> Result<IamTokens> {
+    /// Has connects to this host signed for in this region, though its name is no RDS endpoint, such as an emulator's.
+    ///
+    /// # Security
+    ///
+    /// Whoever answers at that host gets a token of your credentials: no connection string can name one.
+    #[must_use]
+    pub fn with_trusted_host(mut self, host: impl Into<String>, region: Region) -> Self {
+        self.trusted.push((host.into(), region));
+        self
+    }
+
+    fn tokens(&self, settings: &Settings) -> Result<IamTokenProvider> {
         match (&self.tokens, settings.text("awsProfile")) {
             (Some(_), Some(_)) => Err(configuration(
                 "`awsProfile` belongs to the aws default chain, and the program gives credentials of its own: leave it out",
             )),
             (Some(tokens), None) => Ok(tokens.clone()),
-            (None, Some(profile)) => IamTokens::builder().profile(profile).build(),
-            (None, None) => IamTokens::builder().build(),
+            (None, Some(profile)) => build(IamTokenProvider::builder().profile(profile)),
+            (None, None) => build(IamTokenProvider::builder()),
         }
     }
 }
@@ -91,8 +112,11 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>> {
         let settings = context.settings();
-        let plugin = IamPlugin::new(self.tokens(settings)?, read(settings, context.hosts())?);
-        Ok(Arc::new(plugin))
+        let mut iam = read(settings, context.hosts())?;
+        for (host, region) in &self.trusted {
+            iam = iam.with_trusted_host(host, region.clone());
+        }
+        Ok(Arc::new(IamPlugin::new(self.tokens(settings)?, iam)))
     }
 
     fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
@@ -103,7 +127,7 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
         let is_refused = code == Some(PASSWORD_REFUSED);
         let is_meant = match code {
             Some(PASSWORD_IN_CLEAR) => true,
-            Some(PASSWORD_MISSING | PASSWORD_REFUSED) => target::endpoint(request.host()).is_ok(),
+            Some(PASSWORD_MISSING | PASSWORD_REFUSED) => request::endpoint(request.host()).is_ok(),
             _ => false,
         };
         if !is_meant {
@@ -114,6 +138,10 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
     }
 }
 
+fn build(builder: IamTokenProviderBuilder) -> Result<IamTokenProvider> {
+    builder.build().map_err(|error| connect_error(&error))
+}
+
 fn read(settings: &Settings, hosts: usize) -> Result<IamSettings> {
     let mut iam = IamSettings::default();
     if let Some(host) = settings.text("iamHost") {
@@ -122,7 +150,7 @@ fn read(settings: &Settings, hosts: usize) -> Result<IamSettings> {
                 "`iamHost` is one name, and several hosts are configured: name the hosts by their own endpoints",
             ));
         }
-        let endpoint = target::endpoint(host).map_err(|error| {
+        let endpoint = request::endpoint(host).map_err(|error| {
             let message = format!("`iamHost` must be an RDS, Aurora or DSQL endpoint: {error}");
             error.with_message(message)
         })?;
@@ -139,6 +167,9 @@ fn read(settings: &Settings, hosts: usize) -> Result<IamSettings> {
     }
     if let Some(seconds) = settings.integer("iamTokenExpiration").and_then(|s| u64::try_from(s).ok()) {
         iam = iam.with_token_expiration(Duration::from_secs(seconds));
+    }
+    if let Some(millis) = settings.integer("iamLoginRetryTimeoutMs").and_then(|ms| u64::try_from(ms).ok()) {
+        iam = iam.with_login_retry_timeout(Duration::from_millis(millis));
     }
     Ok(iam)
 }

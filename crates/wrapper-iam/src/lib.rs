@@ -1,19 +1,20 @@
 #![doc = include_str!("../README.md")]
 
-mod credentials;
 pub mod diagnosis;
+mod error;
 mod factory;
 mod plugin;
 mod refusal;
-mod stats;
-mod target;
-mod tokens;
+mod request;
+mod retry;
 
-#[cfg(feature = "default-chain")]
-pub use credentials::default_chain;
+pub use error::connect_error;
 pub use factory::{IAM_PARAMETERS, IamFactory};
+#[cfg(feature = "default-chain")]
+pub use iam_token_provider::default_chain;
+pub use iam_token_provider::{
+    AfterRefusal, Clock, CredentialsSource, IamToken, IamTokenProvider, IamTokenProviderBuilder, Stats,
+    SystemClock, TokenRequest,
+};
 pub use plugin::{IamPlugin, IamSettings};
-pub use stats::Stats;
-pub use target::TokenTarget;
-pub use token_cache::SystemClock;
-pub use tokens::{IamTokens, IamTokensBuilder};
+pub use request::token_request;

@@ -3,17 +3,22 @@
 use std::time::Duration;
 
 use host_pattern::{Endpoint, Region};
+use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, TokenRequest};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Needs, Next, Opening, Password, Phase, Plugin,
     Result, ServerName,
 };
 
 use crate::{
-    IamTokens, TokenTarget,
+    connect_error,
     refusal::{Refusal, Retry},
-    target,
-    tokens::{TOKEN_LIFE, TokenLease},
+    request::{self, explained},
+    retry,
 };
+
+/// The life that RDS gives a token, and the default bound of its reuse:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
+const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// A token that a server accepted within this time is not stale when it is refused: RDS throttles by refusing, and a retry would
 /// double the storm.
@@ -26,11 +31,21 @@ pub struct IamSettings {
     port: Option<u16>,
     region: Option<Region>,
     max_age: Duration,
+    login_retry_timeout: Duration,
+    /// Hosts whose names are no RDS endpoints, with the regions to sign for.
+    trusted: Vec<(String, Region)>,
 }
 
 impl Default for IamSettings {
     fn default() -> Self {
-        Self { host: None, port: None, region: None, max_age: TOKEN_LIFE }
+        Self {
+            host: None,
+            port: None,
+            region: None,
+            max_age: TOKEN_LIFE,
+            login_retry_timeout: Duration::ZERO,
+            trusted: Vec::new(),
+        }
     }
 }
 
@@ -62,14 +77,38 @@ impl IamSettings {
         self.max_age = max_age;
         self
     }
+
+    /// Repeats a refused login that a new token may mend for so long (`iamLoginRetryTimeoutMs`); zero does not.
+    #[must_use]
+    pub fn with_login_retry_timeout(mut self, timeout: Duration) -> Self {
+        self.login_retry_timeout = timeout;
+        self
+    }
+
+    /// Signs for connects to this host in this region, though its name is no RDS endpoint, such as an emulator's.
+    ///
+    /// # Security
+    ///
+    /// Whoever answers at that host gets a token of your credentials: no connection string can name one.
+    #[must_use]
+    pub fn with_trusted_host(mut self, host: impl Into<String>, region: Region) -> Self {
+        self.trusted.push((host.into(), region));
+        self
+    }
+
+    fn trusted(&self, host: &str) -> Option<&Region> {
+        let is_it = |(trusted, _): &&(String, Region)| trusted.eq_ignore_ascii_case(host);
+        self.trusted.iter().find(is_it).map(|(_, region)| region)
+    }
 }
 
 /// Gives every connect a token as its password, over verified TLS only.
 ///
-/// A refused token that came from the cache is tried once more with a new one, unless a server accepted it within the last minute.
+/// Credentials older than half a minute are loaded anew when a token is refused. If they have another key, the login is tried once
+/// more; if not, only where the token came from the cache and no server accepted it within the last minute.
 #[derive(Debug)]
 pub struct IamPlugin {
-    tokens: IamTokens,
+    tokens: IamTokenProvider,
     settings: IamSettings,
 }
 
@@ -77,26 +116,31 @@ impl IamPlugin {
     /// The code that names the plugin.
     pub const CODE: &'static str = "iam";
 
-    /// A plugin that takes its tokens from the given ones.
-    pub fn new(tokens: IamTokens, settings: IamSettings) -> Self {
+    /// Creates a plugin that takes its tokens from the given provider.
+    pub fn new(tokens: IamTokenProvider, settings: IamSettings) -> Self {
         Self { tokens, settings }
     }
 
-    /// The tokens that the plugin gives, for [`IamTokens::stats`]; a connector's `plugin::<IamPlugin>()` finds the plugin.
-    pub fn tokens(&self) -> &IamTokens {
+    /// Returns the provider of its tokens, for [`IamTokenProvider::stats`]; a connector's `plugin::<IamPlugin>()` finds the plugin.
+    pub fn tokens(&self) -> &IamTokenProvider {
         &self.tokens
     }
 
     /// Says what the token for a request is signed for.
-    fn target(&self, request: &ConnectRequest) -> Result<TokenTarget> {
-        let endpoint = self.endpoint(request)?;
+    fn target(&self, request: &ConnectRequest) -> Result<TokenRequest> {
         let port = self.settings.port.unwrap_or(request.port());
-        let region = self.settings.region.as_ref().map(Region::as_str);
-        TokenTarget::of(&endpoint, port, request.user(), region)
+        if let Some(region) = self.settings.trusted(request.host()) {
+            let target = TokenRequest::rds_at_any_host(request.host(), port, request.user(), region.as_str());
+            return target.map_err(|error| connect_error(&error));
+        }
+        let endpoint = self.endpoint(request)?;
+        let region = self.settings.region.as_ref();
+        TokenRequest::endpoint(&endpoint, port, request.user(), region)
+            .map_err(|error| explained(&error, endpoint.as_str(), region.is_some()))
     }
 
     fn endpoint(&self, request: &ConnectRequest) -> Result<Endpoint> {
-        let own = target::endpoint(request.host());
+        let own = request::endpoint(request.host());
         match (&self.settings.host, request.instance()) {
             // The instance behind a custom domain has its real name in the domain of the configured one.
             (Some(host), Some(instance)) if own.is_err() => {
@@ -118,7 +162,7 @@ impl IamPlugin {
         }
     }
 
-    fn check_server_name(&self, request: &ConnectRequest, target: &TokenTarget) -> Result<()> {
+    fn check_server_name(&self, request: &ConnectRequest, target: &TokenRequest) -> Result<()> {
         let Some(name) = request.server_name().filter(|name| !name.is_chosen_in_code()) else {
             return Ok(());
         };
@@ -138,8 +182,7 @@ impl IamPlugin {
         ))
     }
 
-    fn request(&self, request: &ConnectRequest, target: &TokenTarget, token: &TokenLease) -> ConnectRequest {
-        let token = token.value();
+    fn request(&self, request: &ConnectRequest, target: &TokenRequest, token: &IamToken) -> ConnectRequest {
         let password = Password::verified_tls_only(token.expose()).with_good_until(token.expires_at());
         let request = request.clone().with_password(password);
         match request.server_name() {
@@ -154,67 +197,101 @@ impl IamPlugin {
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
         let target = self.target(&request)?;
+        let clock = self.tokens.clock();
+        let started_at = clock.now();
+        loop {
+            let refused = match self.log_in(&request, &target, next).await {
+                Err(error) if error.may_be_stale_password() => error,
+                done => return done,
+            };
+            match retry::next_at(started_at, clock.now(), self.settings.login_retry_timeout) {
+                Some(next_at) => clock.sleep_until(next_at).await,
+                None => return Err(refused),
+            }
+        }
+    }
+
+    /// Logs in with a token, and once more with another where that may mend a refusal.
+    async fn log_in<C: Send + 'static>(
+        &self,
+        request: &ConnectRequest,
+        target: &TokenRequest,
+        next: Next<'_, C>,
+    ) -> Result<Connected<C>> {
         request.progress().enter(Phase::Credentials);
-        let first = self.tokens.lease(&target, self.settings.max_age).await?;
-        let refused = match self.attempt(&request, &target, &first, next).await {
+        let first = self.token(target).await?;
+        let refused = match self.attempt(request, target, &first, next).await {
             Err(error) if error.is_login() => error,
             done => return done,
         };
-        let second = match self.second(&target, &first, &refused).await {
+        request.progress().enter(Phase::Credentials);
+        let second = match self.second(target, &first, &refused).await {
             Ok(second) => second,
-            Err(retry) => return Err(self.refusal(&request, &target, &first, retry).explain(&refused)),
+            Err(retry) => return Err(self.refusal(request, target, &first, retry).explain(&refused)),
         };
-        self.tokens.counters().retries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        tracing::info!(host = target.host(), "cached token refused, trying once more with a new one");
-        match self.attempt(&request, &target, &second, next).await {
+        self.tokens.report_retried();
+        tracing::info!(host = target.host(), "token refused, trying once more with a new one");
+        match self.attempt(request, target, &second, next).await {
             Err(error) if error.is_login() => {
-                Err(self.refusal(&request, &target, &second, Retry::Refused).explain(&error))
+                self.tokens.discard(&second);
+                Err(self.refusal(request, target, &second, Retry::Refused).explain(&error))
             }
             done => done,
         }
     }
 
+    async fn token(&self, target: &TokenRequest) -> Result<IamToken> {
+        let token = self.tokens.token_within(target, self.settings.max_age).await;
+        token.map_err(|error| connect_error(&error))
+    }
+
     async fn attempt<C: Send + 'static>(
         &self,
         request: &ConnectRequest,
-        target: &TokenTarget,
-        token: &TokenLease,
+        target: &TokenRequest,
+        token: &IamToken,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
         let outcome = next.run(self.request(request, target, token)).await;
         match &outcome {
-            Ok(_) => {
-                let now = self.tokens.clock().now();
-                token.accepted(now);
-                self.tokens.counters().accepted(now);
-            }
-            Err(error) => {
-                self.tokens.counters().failed(error);
-                if error.is_login() {
-                    self.tokens.reject(target, token);
-                }
-            }
+            Ok(_) => self.tokens.report_accepted(token),
+            Err(error) if error.is_throttled() => self.tokens.report_throttled(),
+            Err(_) => {}
         }
         outcome
     }
 
-    /// Decides whether a refused login is worth another token, and gets it.
+    /// Drops a refused token, decides whether another is worth a login, and gets it.
+    ///
+    /// The age of the credentials decides and not the token's: after a rotation every new token is signed by the dead key
+    /// and looks fresh.
     async fn second(
         &self,
-        target: &TokenTarget,
-        first: &TokenLease,
+        target: &TokenRequest,
+        first: &IamToken,
         refused: &Error,
-    ) -> std::result::Result<TokenLease, Retry> {
-        if !refused.may_be_stale_password() || first.is_fresh() {
+    ) -> std::result::Result<IamToken, Retry> {
+        if !refused.may_be_stale_password() {
+            self.tokens.discard(first);
+            return Err(Retry::Useless);
+        }
+        match self.tokens.after_refusal(first).await {
+            AfterRefusal::NewKey => return self.token(target).await.map_err(Retry::Impossible),
+            AfterRefusal::Failed(error) => return Err(Retry::Impossible(connect_error(&error))),
+            _ => {}
+        }
+        if first.is_fresh() {
             return Err(Retry::Useless);
         }
         let now = self.tokens.clock().now();
-        let since = first.last_accepted().map(|accepted| now.duration_since(accepted).unwrap_or_default());
-        if since.is_some_and(|since| since <= ACCEPTED_LATELY) {
+        // A clock that was set back makes no acceptance a recent one.
+        let since = |accepted| now.duration_since(accepted).unwrap_or_else(|error| error.duration());
+        if first.last_accepted().is_some_and(|accepted| since(accepted) <= ACCEPTED_LATELY) {
             return Err(Retry::AcceptedLately);
         }
-        match self.tokens.lease_anew(target, self.settings.max_age).await {
-            Ok(second) if second.value().expose() == first.value().expose() => Err(Retry::Useless),
+        match self.token(target).await {
+            // Signed in the same second, so it is the same text.
+            Ok(second) if second.expose() == first.expose() => Err(Retry::Useless),
             Ok(second) => Ok(second),
             Err(error) => Err(Retry::Impossible(error)),
         }
@@ -223,8 +300,8 @@ impl IamPlugin {
     fn refusal<'a>(
         &'a self,
         request: &'a ConnectRequest,
-        target: &'a TokenTarget,
-        token: &'a TokenLease,
+        target: &'a TokenRequest,
+        token: &'a IamToken,
         retry: Retry,
     ) -> Refusal<'a> {
         Refusal { request, target, token, retry, now: self.tokens.clock().now() }
@@ -242,6 +319,9 @@ impl<C: Send + 'static> Plugin<C> for IamPlugin {
 
     fn check(&self, request: &ConnectRequest) -> Result<()> {
         let target = self.target(request)?;
+        if self.settings.trusted(request.host()).is_some() {
+            return self.check_server_name(request, &target);
+        }
         let named = self.endpoint(request)?;
         if let Some(region) = named.region().filter(|region| *region != target.region()) {
             tracing::warn!(
@@ -258,7 +338,9 @@ impl<C: Send + 'static> Plugin<C> for IamPlugin {
     }
 
     fn warm_up<'a>(&'a self, request: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { self.tokens.warm_up(&self.target(request)?).await.map(drop) })
+        Box::pin(async move {
+            self.tokens.warm_up(&self.target(request)?).await.map_err(|error| connect_error(&error))
+        })
     }
 }
 

@@ -2,20 +2,16 @@
 
 use std::time::{Duration, SystemTime};
 
+use iam_token_provider::{IamToken, TokenRequest, masked_key_id};
 use wrapper_core::{ConnectRequest, Engine, Error, PASSWORD_REFUSED};
 
-use crate::{
-    TokenTarget,
-    credentials::last_four,
-    diagnosis::{Asked, Facts},
-    tokens::TokenLease,
-};
+use crate::diagnosis::{Asked, Facts};
 
 /// A refused login and what is known of it.
 pub(crate) struct Refusal<'a> {
     pub(crate) request: &'a ConnectRequest,
-    pub(crate) target: &'a TokenTarget,
-    pub(crate) token: &'a TokenLease,
+    pub(crate) target: &'a TokenRequest,
+    pub(crate) token: &'a IamToken,
     pub(crate) retry: Retry,
     pub(crate) now: SystemTime,
 }
@@ -49,7 +45,7 @@ impl Refusal<'_> {
     }
 
     fn facts(&self, error: &Error) -> Facts<'_> {
-        let token = self.token.value();
+        let token = self.token;
         let dialled = (self.request.host(), self.request.port());
         let mut facts = Facts::new(self.target, dialled, self.request.engine().unwrap_or(Engine::Postgres));
         facts.asked = match facts.engine {
@@ -72,7 +68,7 @@ impl Refusal<'_> {
     }
 
     fn told(&self) -> String {
-        let token = self.token.value();
+        let token = self.token;
         let age = self.since(token.signed_at()).as_secs();
         let accepted = match self.token.last_accepted() {
             Some(at) => format!("last accepted {} s ago", self.since(at).as_secs()),
@@ -86,7 +82,7 @@ impl Refusal<'_> {
         format!(
             "the token was signed {age} s ago for {} with access key {}, {accepted}{retry}",
             self.target,
-            last_four(token.access_key_id())
+            masked_key_id(token.access_key_id())
         )
     }
 }

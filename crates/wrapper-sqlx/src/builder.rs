@@ -12,7 +12,7 @@ use wrapper_core::{
     ClientCertificate, ConnectRequest, Error, ErrorKind, Needs, Parameters, Plugin, Registry, Result,
     ServerName, Settings, TlsMode, Value, in_runtime, read_roots,
 };
-use wrapper_iam::{IamFactory, IamPlugin, IamTokens, TokenTarget};
+use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, TokenRequest, connect_error, token_request};
 
 use crate::{
     Engine, FreshPool,
@@ -29,7 +29,7 @@ use crate::{
 pub struct FreshPoolBuilder<D: Engine> {
     source: Given,
     parameters: Vec<(String, Value)>,
-    tokens: Option<IamTokens>,
+    tokens: Option<IamTokenProvider>,
     pem: Vec<String>,
     pool: PoolOptions<D>,
     adjust: Adjust<D>,
@@ -85,7 +85,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
 
     /// Takes the tokens from here in place of the AWS default chain; pools and connectors may share them.
     #[must_use]
-    pub fn tokens(mut self, tokens: IamTokens) -> Self {
+    pub fn tokens(mut self, tokens: IamTokenProvider) -> Self {
         self.tokens = Some(tokens);
         self
     }
@@ -177,20 +177,17 @@ fn touch_drivers() {
 }
 
 /// What the token is signed for.
-fn target(settings: &Settings, place: &Place) -> Result<TokenTarget> {
+fn target(settings: &Settings, place: &Place) -> Result<TokenRequest> {
     let host = settings.text("iamHost").unwrap_or(&place.host);
     let port = settings.integer("iamDefaultPort").and_then(|port| u16::try_from(port).ok());
     let port = port.unwrap_or(place.port);
-    match settings.text("iamRegion") {
-        Some(region) => TokenTarget::with_region(host, port, &place.user, region),
-        None => TokenTarget::new(host, port, &place.user),
-    }
+    token_request(host, port, &place.user, settings.text("iamRegion"))
 }
 
 fn check(
     settings: &Settings,
     place: &Place,
-    target: &TokenTarget,
+    target: &TokenRequest,
     plugins: &[Arc<dyn Plugin<()>>],
 ) -> Result<()> {
     TlsMode::read(settings, Needs::TOKEN)?;
@@ -228,11 +225,12 @@ fn options<D: Engine>(query: &str) -> Result<Options<D>> {
     })
 }
 
-fn default_tokens(settings: &Settings) -> Result<IamTokens> {
-    match settings.text("awsProfile") {
-        Some(profile) => IamTokens::builder().profile(profile).build(),
-        None => IamTokens::builder().build(),
-    }
+fn default_tokens(settings: &Settings) -> Result<IamTokenProvider> {
+    let builder = match settings.text("awsProfile") {
+        Some(profile) => IamTokenProvider::builder().profile(profile),
+        None => IamTokenProvider::builder(),
+    };
+    builder.build().map_err(|error| connect_error(&error))
 }
 
 fn configuration(message: impl Into<String>) -> Error {

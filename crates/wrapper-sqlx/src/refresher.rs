@@ -6,11 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use iam_token::AuthToken;
 use sqlx::Pool;
 use tokio::runtime::Handle;
 use wrapper_core::{Error, Result};
-use wrapper_iam::{IamTokens, TokenTarget};
+use wrapper_iam::{IamToken, IamTokenProvider, TokenRequest, connect_error};
 
 use crate::{
     Freshness,
@@ -28,18 +27,19 @@ const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
 /// Where the tokens of a pool come from.
 #[derive(Debug)]
 pub(crate) struct Supply {
-    pub(crate) tokens: IamTokens,
-    pub(crate) target: TokenTarget,
+    pub(crate) tokens: IamTokenProvider,
+    pub(crate) target: TokenRequest,
     max_age: Duration,
 }
 
 impl Supply {
-    pub(crate) fn new(tokens: IamTokens, target: TokenTarget, max_age: Option<Duration>) -> Self {
+    pub(crate) fn new(tokens: IamTokenProvider, target: TokenRequest, max_age: Option<Duration>) -> Self {
         Self { tokens, target, max_age: max_age.map_or(RENEW_AFTER, |max_age| max_age.min(RENEW_AFTER)) }
     }
 
-    pub(crate) async fn token(&self) -> Result<AuthToken> {
-        self.tokens.token_within(&self.target, self.max_age).await
+    pub(crate) async fn token(&self) -> Result<IamToken> {
+        let token = self.tokens.token_within(&self.target, self.max_age).await;
+        token.map_err(|error| connect_error(&error))
     }
 
     fn now(&self) -> SystemTime {
@@ -59,7 +59,7 @@ pub(crate) struct Refresher<D: Engine> {
 }
 
 struct State {
-    token: AuthToken,
+    token: IamToken,
     checked_at: SystemTime,
     failures: u64,
     is_running: bool,
@@ -69,7 +69,7 @@ struct State {
 
 impl<D: Engine> Refresher<D> {
     /// Takes charge of a pool that was opened with `token`, until it is closed.
-    pub(crate) fn start(pool: Pool<D>, template: Options<D>, supply: Supply, token: AuthToken) -> Arc<Self> {
+    pub(crate) fn start(pool: Pool<D>, template: Options<D>, supply: Supply, token: IamToken) -> Arc<Self> {
         let state = State {
             token,
             checked_at: supply.now(),

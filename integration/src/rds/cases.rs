@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rds_wrapper::{Clock, IamTokens, SystemClock, SystemResolver};
+use rds_wrapper::{Clock, IamTokenProvider, SystemClock, SystemResolver};
 use token_cache::ManualClock;
 
 use super::database::Database;
@@ -13,7 +13,7 @@ const AT_ONCE: usize = 20;
 
 /// Runs the cases at a database.
 pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> {
-    let tokens = IamTokens::from_default_chain()?;
+    let tokens = IamTokenProvider::from_default_chain()?;
     let (engine, login) = (database.engine.name(), || database.login.clone());
     let inside = format!("in as {}", database.user);
     let elsewhere = format!("nobody-{}", database.signed_host());
@@ -39,7 +39,7 @@ pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> 
     let late = at(SystemClock.now() - Duration::from_secs(16 * 60))?;
     report.row(engine, "expired", "Login", &database.try_out(&login(), &late).await);
 
-    let tokens = IamTokens::from_default_chain()?;
+    let tokens = IamTokenProvider::from_default_chain()?;
     let seen = login().build(&tokens, SystemResolver)?.log_in_at_once(AT_ONCE).await;
     let seen = Seen { text: format!("{}, {} signed", seen.text, tokens.stats().signed), ..seen };
     let case = format!("{AT_ONCE} connections open at once");
@@ -48,6 +48,6 @@ pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> 
 }
 
 /// Tokens of the default chain by a clock of one's own.
-pub(super) fn at(time: std::time::SystemTime) -> Result<IamTokens> {
-    Ok(IamTokens::builder().clock(Arc::new(ManualClock::at(time))).build()?)
+pub(super) fn at(time: std::time::SystemTime) -> Result<IamTokenProvider> {
+    Ok(IamTokenProvider::builder().clock(Arc::new(ManualClock::at(time))).build()?)
 }

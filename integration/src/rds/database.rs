@@ -1,6 +1,6 @@
 //! A database as the environment names it.
 
-use rds_wrapper::{IamTokens, Resolver, SystemResolver, TokenTarget};
+use rds_wrapper::{IamTokenProvider, Resolver, SystemResolver, TokenRequest};
 
 use crate::{
     Result,
@@ -72,12 +72,12 @@ impl Database {
     }
 
     /// What tokens are signed for.
-    pub(super) fn target(&self) -> Result<TokenTarget> {
+    pub(super) fn target(&self) -> Result<TokenRequest> {
         let port = self.login.value("iamDefaultPort").map_or(Ok(self.port()), str::parse)?;
         let host = self.signed_host();
         Ok(match self.login.value("iamRegion") {
-            Some(region) => TokenTarget::with_region(host, port, &self.user, region)?,
-            None => TokenTarget::new(host, port, &self.user)?,
+            Some(region) => TokenRequest::database_in(host, port, &self.user, region)?,
+            None => TokenRequest::database(host, port, &self.user)?,
         })
     }
 
@@ -97,7 +97,7 @@ impl Database {
     }
 
     /// Logs in once.
-    pub(super) async fn try_out(&self, login: &Login, tokens: &IamTokens) -> Seen {
+    pub(super) async fn try_out(&self, login: &Login, tokens: &IamTokenProvider) -> Seen {
         match login.build(tokens, SystemResolver) {
             Ok(connector) => seen(connector.log_in().await),
             Err(error) => not_built(&error),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rds_wrapper::{Clock, IamTokens, SystemClock};
+use rds_wrapper::{Clock, IamTokenProvider, SystemClock};
 
 use super::{cases::at, certificate, database::Database};
 use crate::{Result, report::Report};
@@ -12,7 +12,7 @@ const AHEAD: [u64; 4] = [1, 4, 6, 14];
 
 /// Tries everything out at a database.
 pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> {
-    let (engine, tokens) = (database.engine.name(), IamTokens::from_default_chain()?);
+    let (engine, tokens) = (database.engine.name(), IamTokenProvider::from_default_chain()?);
     for (kind, endpoint) in &database.endpoints {
         match endpoint {
             Err(variable) => report.left_out(engine, &format!("{kind} endpoint"), variable),
@@ -43,7 +43,7 @@ pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> 
 }
 
 /// Whether a token that is signed for one endpoint opens another of the same database.
-async fn others(database: &Database, tokens: &IamTokens, report: &mut Report) -> Result<()> {
+async fn others(database: &Database, tokens: &IamTokenProvider, report: &mut Report) -> Result<()> {
     let named = database.host();
     for (kind, host) in &database.endpoints[1..] {
         let Ok(host) = host else { continue };

@@ -35,10 +35,15 @@ pub(super) const ROOMS: &[Room] = &[
         closure: Closure::Small(58, &["aws-config", "hyper", "native-tls", "openssl", "rustls"]),
     },
     Room { name: "token-cache", uses: &[], closure: Closure::Only(&["foldhash", "hashbrown"]) },
+    Room {
+        name: "iam-token-provider",
+        uses: &["host-pattern", "iam-token", "token-cache"],
+        closure: Closure::NoneOf(&["mysql_async", "tokio-postgres", "wrapper-core"]),
+    },
     Room { name: "wrapper-core", uses: &["host-pattern"], closure: Closure::NoAws },
     Room {
         name: "wrapper-iam",
-        uses: &["host-pattern", "iam-token", "token-cache", "wrapper-core"],
+        uses: &["host-pattern", "iam-token-provider", "wrapper-core"],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
     Room { name: "wrapper-pg", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },

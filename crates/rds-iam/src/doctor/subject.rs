@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_core::{Result, Roots};
-use wrapper_iam::{TokenTarget, diagnosis::Facts};
+use wrapper_iam::{TokenRequest, diagnosis::Facts, token_request};
 
 use super::{
     connector::{configuration, cut},
@@ -74,13 +74,8 @@ impl Subject {
     }
 
     /// What the token is signed for.
-    pub(super) fn target(&self) -> Result<TokenTarget> {
-        match self.parameter("iamRegion") {
-            Some(region) => {
-                TokenTarget::with_region(self.signed_host(), self.signed_port(), &self.user, region)
-            }
-            None => TokenTarget::new(self.signed_host(), self.signed_port(), &self.user),
-        }
+    pub(super) fn target(&self) -> Result<TokenRequest> {
+        token_request(self.signed_host(), self.signed_port(), &self.user, self.parameter("iamRegion"))
     }
 
     /// The name that the server's certificate has to carry.

@@ -11,7 +11,7 @@ use std::{
 
 use iam_token::AuthToken;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
-use wrapper_iam::TokenTarget;
+use wrapper_iam::TokenRequest;
 
 use crate::failure::Failure;
 
@@ -23,7 +23,7 @@ pub(super) struct DefaultsFile {
 
 impl DefaultsFile {
     /// Settings for a client, which is asked whether it is MySQL's or MariaDB's: they name TLS differently.
-    pub(super) fn new(client: &OsStr, target: &TokenTarget, roots: &Path) -> Result<Self, Failure> {
+    pub(super) fn new(client: &OsStr, target: &TokenRequest, roots: &Path) -> Result<Self, Failure> {
         let roots = roots.canonicalize().map_err(|error| {
             let shown = roots.display().to_string();
             Failure::new(format!("cannot read `{}` of --sslrootcert", shown.escape_debug())).because(error)

@@ -5,8 +5,8 @@ const PROXY: &str = "shop.proxy-abc123.us-east-2.rds.amazonaws.com";
 const GLOBAL: &str = "db.global-abc123.global.rds.amazonaws.com";
 const DSQL: &str = "abcdefghijklmnopqrst123456.dsql.us-east-1.on.aws";
 
-fn target(host: &str, user: &str) -> TokenTarget {
-    TokenTarget::with_region(
+fn target(host: &str, user: &str) -> TokenRequest {
+    TokenRequest::database_in(
         host,
         5432,
         user,
@@ -16,7 +16,7 @@ fn target(host: &str, user: &str) -> TokenTarget {
 }
 
 /// The facts of a token that PostgreSQL asked for and refused, with a clock that is right.
-fn refused<'a>(target: &'a TokenTarget, dialled: &'a str) -> Facts<'a> {
+fn refused<'a>(target: &'a TokenRequest, dialled: &'a str) -> Facts<'a> {
     let mut facts = Facts::new(target, (dialled, 5432), Engine::Postgres);
     (facts.asked, facts.access_key_id, facts.clock_ahead) = (Asked::Token, "AKIAIOSFODNN7EXAMPLE", Some(0));
     facts
@@ -119,7 +119,7 @@ fn throttling_goes_before_a_changed_policy() {
 
 #[test]
 fn region_that_differs_from_the_name_is_named() {
-    let target = TokenTarget::with_region(INSTANCE, 5432, "jane", "eu-west-1").expect("fits");
+    let target = TokenRequest::database_in(INSTANCE, 5432, "jane", "eu-west-1").expect("fits");
     let says = ["`iamRegion` is eu-west-1 but the name says us-east-2", "leave `iamRegion` out"];
     first(&refused(&target, INSTANCE), "region", &says);
 }

@@ -5,10 +5,10 @@ use std::sync::{
 
 use aws_credential_types::{
     Credentials,
-    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+    provider::{ProvideCredentials, SharedCredentialsProvider, future},
 };
 use token_cache::ManualClock;
-use wrapper_core::{CredentialsFailure, MockDriver, ServerError, Wrapper, plugin_fn};
+use wrapper_core::{MockDriver, ServerError, Wrapper, plugin_fn};
 
 use super::*;
 
@@ -36,14 +36,14 @@ impl ProvideCredentials for Source {
 
 struct Rig {
     clock: ManualClock,
-    tokens: IamTokens,
+    tokens: IamTokenProvider,
     driver: MockDriver,
     wrapper: Wrapper<MockDriver>,
 }
 
 fn rig_with(settings: IamSettings) -> Rig {
     let clock = ManualClock::at(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-    let tokens = IamTokens::builder()
+    let tokens = IamTokenProvider::builder()
         .credentials_provider(SharedCredentialsProvider::new(Source::default()))
         .clock(Arc::new(clock.clone()))
         .build()
@@ -113,7 +113,7 @@ async fn cached_token_is_retried_with_reloaded_credentials() {
 #[tokio::test]
 async fn cached_token_signed_anew_in_the_same_second_is_not_retried() {
     let rig = rig();
-    let target = TokenTarget::new(HOST, 5432, "jane").expect("fits");
+    let target = TokenRequest::database(HOST, 5432, "jane").expect("fits");
     rig.tokens.warm_up(&target).await.expect("signs");
     rig.driver.fail(refusal());
 
@@ -192,53 +192,4 @@ async fn dsql_endpoint_gets_a_dsql_token() {
 
     assert!(rig.token(0).starts_with(&format!("{host}/?Action=DbConnect&")));
     assert!(rig.token(1).starts_with(&format!("{host}/?Action=DbConnectAdmin&")));
-}
-
-#[tokio::test]
-async fn failed_source_is_a_credentials_error() {
-    #[derive(Debug)]
-    struct Down;
-    impl ProvideCredentials for Down {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            future::ProvideCredentials::ready(Err(CredentialsError::provider_timed_out(Duration::from_secs(
-                1,
-            ))))
-        }
-    }
-    let tokens = IamTokens::builder()
-        .credentials_provider(SharedCredentialsProvider::new(Down))
-        .build()
-        .expect("builds");
-
-    let error = tokens.rds(HOST, 5432, "jane").await.expect_err("nothing to sign with");
-
-    assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::TimedOut));
-    assert!(error.is_transient());
-}
-
-#[tokio::test]
-async fn hanging_source_times_out_by_the_clock() {
-    #[derive(Debug)]
-    struct Hangs(ManualClock);
-    impl ProvideCredentials for Hangs {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            self.0.advance(Duration::from_secs(10));
-            future::ProvideCredentials::new(std::future::pending())
-        }
-    }
-    let clock = ManualClock::at(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-    let provider = SharedCredentialsProvider::new(Hangs(clock.clone()));
-    let tokens =
-        IamTokens::builder().credentials_provider(provider).clock(Arc::new(clock)).build().expect("builds");
-
-    let error = tokens.rds(HOST, 5432, "jane").await.expect_err("hangs");
-
-    assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::TimedOut));
-    assert!(error.to_string().contains("no answer within 10s"), "{error}");
 }

@@ -8,7 +8,7 @@ const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
 fn builder<D: Engine>(url: &str) -> FreshPoolBuilder<D> {
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
     let provider = SharedCredentialsProvider::new(credentials);
-    let tokens = IamTokens::builder().credentials_provider(provider).build().expect("builds");
+    let tokens = IamTokenProvider::builder().credentials_provider(provider).build().expect("builds");
     FreshPoolBuilder::new().url(url.replace("HOST", HOST)).tokens(tokens)
 }
 

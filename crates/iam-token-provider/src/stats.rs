@@ -8,29 +8,31 @@ use std::{
     time::SystemTime,
 };
 
-use wrapper_core::Error;
+use token_cache::{CacheStats, RenewingStats};
 
-/// What one [`IamTokens`](crate::IamTokens) has done so far.
+/// What one [`IamTokenProvider`](crate::IamTokenProvider) has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Attempts to load credentials from their source.
     pub credentials_calls: u64,
+    /// Calls that had to wait for credentials to be loaded.
+    pub credentials_waits: u64,
     /// Tokens handed out of the cache.
     pub hits: u64,
-    /// When a server last accepted a token.
+    /// When a server last accepted a token, as reported.
     pub last_accepted: Option<SystemTime>,
-    /// Logins that a server refused.
+    /// Logins that a server refused, as reported.
     pub logins_refused: u64,
     /// Times that no usable token was in the cache.
     pub misses: u64,
     /// Renewals of living credentials that failed, so that these went on serving.
     pub renewals_failed: u64,
-    /// Logins tried once more with a new token.
+    /// Logins tried once more with a new token, as reported.
     pub retries: u64,
     /// Tokens signed.
     pub signed: u64,
-    /// Logins that a server put off because there were too many.
+    /// Logins that a server put off because there were too many, as reported.
     pub throttled: u64,
     /// Callers that waited for credentials that another had asked for.
     pub waits: u64,
@@ -39,33 +41,38 @@ pub struct Stats {
 /// What is counted here; the caches count the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) misses: AtomicU64,
-    pub(crate) retries: AtomicU64,
+    misses: AtomicU64,
+    retries: AtomicU64,
     refused: AtomicU64,
     throttled: AtomicU64,
     last_accepted: Mutex<Option<SystemTime>>,
 }
 
 impl Counters {
+    pub(crate) fn missed(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn throttled(&self) {
+        self.throttled.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn accepted(&self, now: SystemTime) {
         *self.last_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
-    pub(crate) fn failed(&self, error: &Error) {
-        if error.is_login() {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        } else if error.is_throttled() {
-            self.throttled.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn snapshot(
-        &self,
-        tokens: token_cache::CacheStats,
-        credentials: token_cache::RenewingStats,
-    ) -> Stats {
+    pub(crate) fn snapshot(&self, tokens: CacheStats, credentials: RenewingStats) -> Stats {
         Stats {
             credentials_calls: credentials.fetches,
+            credentials_waits: credentials.misses,
             hits: tokens.hits,
             last_accepted: *self.last_accepted.lock().unwrap_or_else(PoisonError::into_inner),
             logins_refused: self.refused.load(Ordering::Relaxed),

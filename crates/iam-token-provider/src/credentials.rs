@@ -1,0 +1,192 @@
+//! The credentials of one source, kept fresh.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
+use iam_token::Signer;
+use token_cache::{BoxFuture, Clock, Expiring, FetchError, Lease, Renewal, Renewing, RenewingStats};
+
+use crate::{
+    AfterRefusal,
+    error::{CredentialsFailure, Error, ErrorKind, Result},
+    refusals::Refusals,
+    source::{Source, expired, needs_runtime},
+    token::masked_key_id,
+};
+
+/// The credentials of one source: loaded once for all who wait, renewed ahead, and served while their source is down.
+///
+/// It gives them to AWS SDK clients too, so that these load none of their own. Clones share everything.
+#[derive(Clone)]
+pub struct CredentialsSource(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    clock: Arc<dyn Clock>,
+    cell: Renewing<Signer, Error>,
+    refusals: Refusals,
+    /// The key that was loaded last.
+    last_key: Mutex<Option<Box<str>>>,
+}
+
+impl CredentialsSource {
+    pub(crate) fn new(source: Source, clock: Arc<dyn Clock>, limit: Duration) -> Self {
+        Self(Arc::new(Inner {
+            source,
+            cell: Renewing::new(Arc::clone(&clock), limit),
+            clock,
+            refusals: Refusals::default(),
+            last_key: Mutex::new(None),
+        }))
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    pub(crate) fn stats(&self) -> RenewingStats {
+        self.0.cell.stats()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.cell.clear();
+        self.0.refusals.clear();
+    }
+
+    /// Returns the living credentials without waiting, and starts a renewal that is due.
+    pub(crate) fn living(&self) -> Option<Lease<Signer>> {
+        let (lease, renewal) = self.0.cell.try_get(self.load())?;
+        self.renew(renewal);
+        Some(lease)
+    }
+
+    pub(crate) async fn get(&self) -> Result<Lease<Signer>> {
+        let served = self.0.cell.get(self.load()).await;
+        let (lease, renewal) = served.map_err(|error| self.fetch_error(error))?;
+        self.renew(renewal);
+        Ok(lease)
+    }
+
+    /// Sees to it that credentials with which a server refused a token are loaded anew where that is due, once for all.
+    pub(crate) async fn after_refusal(&self, refused_key: &str) -> AfterRefusal {
+        let living = match self.living() {
+            Some(living) => living,
+            None => match self.get().await {
+                Ok(loaded) => loaded,
+                Err(error) => return AfterRefusal::Failed(error),
+            },
+        };
+        if living.value().access_key_id() != refused_key {
+            return AfterRefusal::NewKey;
+        }
+        if !self.0.refusals.may_load(self.0.clock.now(), living.issued_at()) {
+            return AfterRefusal::SameKey;
+        }
+        match self.0.cell.refetch(&living, self.load()).await {
+            Ok(loaded) if loaded.value().access_key_id() == refused_key => {
+                self.0.refusals.brought_the_same(&loaded);
+                AfterRefusal::SameKey
+            }
+            Ok(_) => {
+                self.0.refusals.reset();
+                AfterRefusal::NewKey
+            }
+            Err(error) => {
+                self.0.refusals.failed(self.0.clock.now());
+                AfterRefusal::Failed(self.fetch_error(error))
+            }
+        }
+    }
+
+    /// Runs a renewal beside the caller.
+    fn renew(&self, renewal: Option<Renewal<Signer, Error>>) {
+        let Some(renewal) = renewal else { return };
+        let source = self.clone();
+        let renew = async move {
+            match renewal.run().await {
+                Ok(_) => {}
+                // Some sources give new keys only minutes before the end of the old ones.
+                Err(FetchError::NotExtended) => {
+                    tracing::debug!(source = %source.0.source, "the source has no later credentials yet");
+                }
+                Err(error) => {
+                    let error = source.fetch_error(error);
+                    tracing::warn!(%error, "credentials not renewed, the living ones go on serving");
+                }
+            }
+        };
+        // Without a runtime nothing runs beside; the credentials are then reloaded when their end is near.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(renew);
+        }
+    }
+
+    fn load(&self) -> impl FnOnce() -> BoxFuture<'static, Result<Expiring<Signer>>> + Send + use<> {
+        let this = self.clone();
+        move || {
+            Box::pin(async move {
+                let loaded = this.0.source.load(&*this.0.clock).await?;
+                this.0.loaded(&loaded);
+                Ok(loaded)
+            })
+        }
+    }
+
+    fn fetch_error(&self, error: FetchError<Error>) -> Error {
+        let failed = |message: &str| Error::credentials(CredentialsFailure::Failed, message);
+        match error {
+            FetchError::Failed(error) => error,
+            FetchError::TimedOut(limit) => Error::credentials(
+                CredentialsFailure::TimedOut,
+                format!("{} gave no answer within {limit:?}: check that it can be reached", self.0.source),
+            ),
+            FetchError::Expired(_) => expired(),
+            FetchError::NoTimer => failed(needs_runtime()),
+            FetchError::Panicked => failed("the clock panicked while AWS credentials were loaded"),
+            error => Error::caused(
+                ErrorKind::Credentials(CredentialsFailure::Failed),
+                "the AWS credentials could not be renewed",
+                error,
+            ),
+        }
+    }
+}
+
+impl Inner {
+    fn loaded(&self, loaded: &Expiring<Signer>) {
+        let key = loaded.value().access_key_id();
+        let former = self.last_key.lock().unwrap_or_else(PoisonError::into_inner).replace(key.into());
+        let left = loaded.expires_at().and_then(|end| end.duration_since(loaded.issued_at()).ok());
+        let expires_in_s = left.map(|left| left.as_secs());
+        let access_key = masked_key_id(key);
+        let source = &self.source;
+        match former {
+            Some(former) if *former != *key => {
+                tracing::info!(%access_key, expires_in_s, %source, "credentials loaded, with a new access key");
+            }
+            _ => tracing::debug!(%access_key, expires_in_s, %source, "credentials loaded"),
+        }
+    }
+}
+
+impl ProvideCredentials for CredentialsSource {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let lease = self.get().await.map_err(CredentialsError::provider_error)?;
+            Ok(lease.value().credentials().clone())
+        })
+    }
+}
+
+impl fmt::Debug for CredentialsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialsSource").field("source", &self.0.source).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "default-chain")]
+mod chain;
+mod credentials;
+mod error;
+mod provider;
+mod refusals;
+mod request;
+mod source;
+mod stats;
+mod token;
+
+#[cfg(feature = "default-chain")]
+pub use crate::chain::default_chain;
+pub use crate::{
+    credentials::CredentialsSource,
+    error::{CredentialsFailure, Error, ErrorKind},
+    provider::{IamTokenProvider, IamTokenProviderBuilder},
+    refusals::AfterRefusal,
+    request::TokenRequest,
+    stats::Stats,
+    token::{IamToken, masked_key_id},
+};
+pub use token_cache::{Clock, SystemClock};

@@ -1,0 +1,242 @@
+//! Tokens on demand, from one source of credentials.
+
+mod builder;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use iam_token::{AuthToken, Signer};
+use token_cache::{Cache, Clock, Epoch, Expiring, Lease};
+
+pub use self::builder::IamTokenProviderBuilder;
+use crate::{
+    AfterRefusal, CredentialsSource, IamToken, TokenRequest,
+    error::Result,
+    stats::{Counters, Stats},
+};
+
+/// The longest that a token is reused: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
+const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// Gives fresh tokens of one source of credentials; clones share the source and the cache.
+///
+/// A token is signed when it is first asked for and handed out again until a minute before its end, which is 15 minutes
+/// after its signature or the end of the credentials, whatever comes first. The credentials are loaded once for all who wait,
+/// and renewed ahead beside those who use them, also by calls that find a token in the cache. Two sources never share a
+/// token: they are two providers.
+#[derive(Clone)]
+pub struct IamTokenProvider(Arc<Inner>);
+
+struct Inner {
+    credentials: CredentialsSource,
+    clock: Arc<dyn Clock>,
+    tokens: Cache<TokenRequest, AuthToken>,
+    counters: Counters,
+}
+
+impl IamTokenProvider {
+    /// Creates a provider on the AWS default chain, which is built at the first use.
+    ///
+    /// # Errors
+    ///
+    /// None today; building is fallible like every builder's.
+    #[cfg(feature = "default-chain")]
+    pub fn from_default_chain() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// Starts to build a provider.
+    pub fn builder() -> IamTokenProviderBuilder {
+        IamTokenProviderBuilder::default()
+    }
+
+    /// Returns a token for an RDS, Aurora or DSQL endpoint whose name tells its region.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenRequest::database`] and [`token`](Self::token).
+    pub async fn rds(&self, host: &str, port: u16, user: &str) -> Result<IamToken> {
+        self.token(&TokenRequest::database(host, port, user)?).await
+    }
+
+    /// Returns a token, good for a minute at least where the credentials are.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if there are none,
+    /// [`ErrorKind::Token`](crate::ErrorKind::Token) if they cannot sign.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: others who wait for the same credentials drive the one call on.
+    pub async fn token(&self, request: &TokenRequest) -> Result<IamToken> {
+        self.token_within(request, TOKEN_LIFE).await
+    }
+
+    /// Returns a token signed within the last `max_age`; zero signs anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`token`](Self::token).
+    pub async fn token_within(&self, request: &TokenRequest, max_age: Duration) -> Result<IamToken> {
+        let inner = &*self.0;
+        let max_age = if request.is_signed_each_time() { Duration::ZERO } else { max_age };
+        // Also where a token is at hand: somebody has to ask for the renewal of the credentials.
+        let living = inner.credentials.living();
+        if let Some(token) = self.cached(request, max_age, living.as_ref()) {
+            return Ok(token);
+        }
+        inner.counters.missed();
+        // Before the credentials: what is signed with some from before a `clear` is not stored after it.
+        let epoch = inner.tokens.epoch();
+        if let Some(refused_key) = inner.credentials.refusals().take(request) {
+            // Whatever comes of it, the living ones sign.
+            drop(inner.credentials.after_refusal(&refused_key).await);
+        }
+        let credentials = inner.credentials.get().await?;
+        self.sign(epoch, request, max_age, &credentials)
+    }
+
+    /// Loads credentials and signs a token without connecting, at start-up or in a readiness check.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token).
+    pub async fn warm_up(&self, request: &TokenRequest) -> Result<()> {
+        self.token(request).await.map(drop)
+    }
+
+    /// Forgets all tokens and credentials; what is being loaded or signed at this moment is not kept either.
+    pub fn clear(&self) {
+        // In this order: tokens of the new epoch are signed with credentials of the new epoch.
+        self.0.credentials.clear();
+        self.0.tokens.clear();
+    }
+
+    /// Notes that a server accepted a token.
+    pub fn report_accepted(&self, token: &IamToken) {
+        let now = self.0.clock.now();
+        token.lease.accepted(now);
+        self.0.counters.accepted(now);
+        self.0.credentials.refusals().reset();
+    }
+
+    /// Drops a token that a server refused, and has the credentials looked after at the next call for its request.
+    ///
+    /// That call loads them anew if they are older than 30 s, since they may have been rotated or revoked; a minute for as
+    /// long as the same key comes back. Nobody else waits for it.
+    pub fn report_refused(&self, token: &IamToken) {
+        self.discard(token);
+        self.0.credentials.refusals().note(token.request(), token.access_key_id());
+    }
+
+    /// Drops a token that a server refused for a reason that no other token mends.
+    pub fn discard(&self, token: &IamToken) {
+        self.0.counters.refused();
+        self.0.tokens.invalidate(token.request(), &token.lease);
+    }
+
+    /// Drops a token that a server refused, and says whether another login is worth it.
+    ///
+    /// Credentials older than 30 s are loaded anew, once for all that are refused; a minute for as long as the same key
+    /// comes back, and five minutes where a load may ask a person for a code.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`token`](Self::token).
+    pub async fn after_refusal(&self, token: &IamToken) -> AfterRefusal {
+        self.discard(token);
+        self.0.credentials.after_refusal(token.access_key_id()).await
+    }
+
+    /// Notes that a server put a login off because there were too many.
+    pub fn report_throttled(&self) {
+        self.0.counters.throttled();
+    }
+
+    /// Notes that a login was tried once more with a new token.
+    pub fn report_retried(&self) {
+        self.0.counters.retried();
+    }
+
+    /// Returns what has happened so far.
+    pub fn stats(&self) -> Stats {
+        self.0.counters.snapshot(self.0.tokens.stats(), self.0.credentials.stats())
+    }
+
+    /// Returns the clock by which tokens and credentials age.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    /// Returns the credentials, for an AWS SDK client that is to share them.
+    pub fn credentials(&self) -> CredentialsSource {
+        self.0.credentials.clone()
+    }
+
+    /// Returns a usable token of the cache; one signed with another key than the credentials now have is none.
+    fn cached(
+        &self,
+        request: &TokenRequest,
+        max_age: Duration,
+        living: Option<&Lease<Signer>>,
+    ) -> Option<IamToken> {
+        if max_age.is_zero() {
+            return None;
+        }
+        let lease = self.0.tokens.get(request, max_age)?;
+        if living.is_some_and(|living| !is_signed_with(&lease, living)) {
+            self.0.tokens.invalidate(request, &lease);
+            return None;
+        }
+        self.handed_out(request, lease, "cached").into()
+    }
+
+    fn sign(
+        &self,
+        epoch: Epoch,
+        request: &TokenRequest,
+        max_age: Duration,
+        credentials: &Lease<Signer>,
+    ) -> Result<IamToken> {
+        let sign = || {
+            self.0.tokens.get_or_insert_in(epoch, request, max_age, || {
+                let token = request.sign(credentials.value(), self.0.clock.now())?;
+                let (signed_at, expires_at) = (token.signed_at(), token.expires_at());
+                Ok(Expiring::new(token, signed_at, expires_at))
+            })
+        };
+        let mut lease = sign()?;
+        if !is_signed_with(&lease, credentials) {
+            // Another task put a token there that it had signed with the former credentials.
+            self.0.tokens.invalidate(request, &lease);
+            lease = sign()?;
+        }
+        Ok(self.handed_out(request, lease, "signed"))
+    }
+
+    fn handed_out(&self, request: &TokenRequest, lease: Lease<AuthToken>, how: &'static str) -> IamToken {
+        let age_s = self.0.clock.now().duration_since(lease.issued_at()).unwrap_or_default().as_secs();
+        tracing::debug!(
+            token = how,
+            age_s,
+            host = request.host(),
+            region = request.region(),
+            "token at hand"
+        );
+        IamToken { request: request.clone(), lease }
+    }
+}
+
+fn is_signed_with(token: &Lease<AuthToken>, credentials: &Lease<Signer>) -> bool {
+    token.value().access_key_id() == credentials.value().access_key_id()
+}
+
+impl fmt::Debug for IamTokenProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IamTokenProvider").field("credentials", &self.0.credentials).finish_non_exhaustive()
+    }
+}

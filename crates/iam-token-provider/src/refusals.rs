@@ -1,0 +1,135 @@
+//! When a refused login is worth another load of the credentials.
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use aws_credential_types::credential_feature::AwsCredentialFeature;
+use iam_token::Signer;
+use token_cache::Lease;
+
+use crate::{Error, TokenRequest};
+
+/// Credentials younger than this are not loaded anew because of a refused login.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
+/// Nor are those younger than this, once a load has brought the same key.
+const LONG_WAIT: Duration = Duration::from_secs(60);
+/// The same where a load may ask a person for a code.
+const LONG_WAIT_FOR_PEOPLE: Duration = Duration::from_secs(5 * 60);
+/// As many requests remember that they were refused.
+const MOST_PENDING: usize = 1_000;
+
+/// What became of the credentials after a refusal.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AfterRefusal {
+    /// They were due to be loaded anew, and that failed; the ones that are held go on serving.
+    Failed(Error),
+    /// They have another key than the refused token was signed with, so another login is worth it.
+    NewKey,
+    /// They have the same key, loaded anew or too lately to be loaded again.
+    SameKey,
+}
+
+/// Damps the loads: the first after 30 s, then once in a minute for as long as the same key comes back.
+///
+/// A load is no login, so it worsens no throttling; but a user that is always refused would load without end.
+#[derive(Default)]
+pub(crate) struct Refusals {
+    jitter: RandomState,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Longer than the first wait since a load brought the same key.
+    wait: Option<Duration>,
+    /// The generation that `wait` was drawn for.
+    generation: u64,
+    /// When a load last failed.
+    failed_at: Option<SystemTime>,
+    /// Requests whose tokens were reported as refused, with the key that had signed them.
+    pending: HashMap<TokenRequest, Arc<str>>,
+}
+
+impl Refusals {
+    /// Whether credentials that were loaded at `loaded_at` may be loaded anew.
+    ///
+    /// Ages are distances: a clock that was set back does not make credentials young.
+    pub(crate) fn may_load(&self, now: SystemTime, loaded_at: SystemTime) -> bool {
+        let state = self.state();
+        let wait = state.wait.unwrap_or(FIRST_WAIT);
+        let is_past = |moment| distance(moment, now) > wait;
+        is_past(loaded_at) && state.failed_at.is_none_or(is_past)
+    }
+
+    pub(crate) fn failed(&self, now: SystemTime) {
+        self.state().failed_at = Some(now);
+    }
+
+    /// Notes that a load brought the same key again.
+    pub(crate) fn brought_the_same(&self, loaded: &Lease<Signer>) {
+        let generation = loaded.generation();
+        let mut state = self.state();
+        state.failed_at = None;
+        if state.wait.is_some() && state.generation == generation {
+            // Another of those who were refused together has drawn.
+            return;
+        }
+        let longest = if may_ask_a_person(loaded.value()) { LONG_WAIT_FOR_PEOPLE } else { LONG_WAIT };
+        // From three quarters on, so that many processes do not load together.
+        let draw = (self.jitter.hash_one(generation) >> 32) as u32;
+        let share = 0.75 + 0.25 * f64::from(draw) / f64::from(u32::MAX);
+        (state.wait, state.generation) = (Some(longest.mul_f64(share)), generation);
+    }
+
+    /// Begins anew: a server accepted a token, or there is a new key.
+    pub(crate) fn reset(&self) {
+        let mut state = self.state();
+        (state.wait, state.failed_at) = (None, None);
+    }
+
+    /// Notes that the next call for a request is to look after the credentials.
+    pub(crate) fn note(&self, request: &TokenRequest, access_key_id: &str) {
+        let mut state = self.state();
+        if state.pending.len() < MOST_PENDING {
+            state.pending.insert(request.clone(), access_key_id.into());
+        }
+    }
+
+    pub(crate) fn take(&self, request: &TokenRequest) -> Option<Arc<str>> {
+        self.state().pending.remove(request)
+    }
+
+    pub(crate) fn clear(&self) {
+        let former = std::mem::take(&mut *self.state());
+        drop(former);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn may_ask_a_person(signer: &Signer) -> bool {
+    use AwsCredentialFeature as Feature;
+    let features = signer.credentials().get_property::<Vec<Feature>>();
+    features.is_some_and(|features| {
+        features.iter().any(|feature| {
+            matches!(
+                feature,
+                Feature::CredentialsProcess
+                    | Feature::CredentialsProfileProcess
+                    | Feature::CredentialsProfileSso
+                    | Feature::CredentialsSso
+            )
+        })
+    })
+}
+
+fn distance(one: SystemTime, other: SystemTime) -> Duration {
+    one.duration_since(other).unwrap_or_else(|error| error.duration())
+}

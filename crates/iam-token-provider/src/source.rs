@@ -1,0 +1,157 @@
+//! Where credentials come from, and one load of them.
+
+use std::{
+    any::Any,
+    fmt,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use aws_credential_types::provider::{
+    ProvideCredentials, SharedCredentialsProvider, error::CredentialsError,
+};
+use aws_smithy_runtime_api::{box_error::BoxError, client::identity::Identity};
+use iam_token::Signer;
+use token_cache::{BoxFuture, Clock, Expiring};
+
+use crate::error::{CredentialsFailure, Error, Result};
+
+/// How long credentials without an expiry are kept before they are asked for again.
+const LIFE_WITHOUT_EXPIRY: Duration = Duration::from_secs(15 * 60);
+
+/// Gives an identity that an SDK resolved.
+pub(crate) type Identify =
+    dyn Fn() -> BoxFuture<'static, std::result::Result<Identity, BoxError>> + Send + Sync;
+
+/// A source of credentials: one that the program gives, or the AWS default chain.
+#[derive(Clone)]
+pub(crate) enum Source {
+    #[cfg(feature = "default-chain")]
+    DefaultChain(Arc<crate::chain::DefaultChain>),
+    Identity(Arc<Identify>),
+    Provider(SharedCredentialsProvider),
+}
+
+impl Source {
+    /// Loads credentials and makes a signer of them; the time they live counts from now.
+    pub(crate) async fn load(&self, clock: &dyn Clock) -> Result<Expiring<Signer>> {
+        let signer = self.guarded(self.signer()).await?;
+        let now = clock.now();
+        let Some(expiry) = signer.expiry() else {
+            return Ok(Expiring::without_end(signer, now, LIFE_WITHOUT_EXPIRY));
+        };
+        if expiry <= now {
+            return Err(expired());
+        }
+        Ok(Expiring::new(signer, now, expiry))
+    }
+
+    async fn signer(&self) -> Result<Signer> {
+        let credentials = match self {
+            #[cfg(feature = "default-chain")]
+            Self::DefaultChain(chain) => chain.load().await?,
+            Self::Identity(identify) => {
+                let identity = identify().await.map_err(|error| self.failed(error))?;
+                return Signer::from_identity(&identity).map_err(|error| self.failed(error.into()));
+            }
+            Self::Provider(provider) => provider.provide_credentials().await,
+        };
+        credentials.map(Signer::new).map_err(|error| self.error(error))
+    }
+
+    /// Turns a panic of the source into an error that says what it needs.
+    async fn guarded<T>(&self, load: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut load = pin!(load);
+        let polled = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| load.as_mut().poll(cx))) {
+            Ok(polled) => polled,
+            Err(panic) => Poll::Ready(Err(self.panicked(&*panic))),
+        });
+        polled.await
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) -> Error {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+        // The text itself is a stranger's and may hold anything, so it is not shown.
+        let is_tokio = text.contains("Tokio 1.x");
+        let message = if is_tokio && text.contains("shutdown") {
+            "the tokio runtime in which AWS credentials were loaded is gone".to_owned()
+        } else if is_tokio {
+            needs_runtime().to_owned()
+        } else if text.to_ascii_lowercase().contains("certificate") {
+            "the source of AWS credentials panicked, as the AWS SDK does where a machine trusts no certificate authority: install ca-certificates".to_owned()
+        } else {
+            format!("{self} panicked while it loaded AWS credentials")
+        };
+        Error::credentials(CredentialsFailure::Failed, message)
+    }
+
+    fn failed(&self, error: BoxError) -> Error {
+        let kind = crate::ErrorKind::Credentials(CredentialsFailure::Failed);
+        Error::caused(kind, format!("{self} failed to give AWS credentials"), error)
+    }
+
+    fn error(&self, error: CredentialsError) -> Error {
+        let (failure, message) = match &error {
+            CredentialsError::CredentialsNotLoaded(_) => (
+                CredentialsFailure::NotConfigured,
+                format!(
+                    "no AWS credentials found in {self}: set AWS_PROFILE or `awsProfile`, log in, or give the machine a role"
+                ),
+            ),
+            CredentialsError::ProviderTimedOut(_) => {
+                (CredentialsFailure::TimedOut, format!("{self} gave no AWS credentials in time"))
+            }
+            CredentialsError::InvalidConfiguration(_) => {
+                (CredentialsFailure::Failed, format!("{self} is not configured right for AWS credentials"))
+            }
+            _ => (
+                CredentialsFailure::Failed,
+                format!("{self} failed to give AWS credentials{}", self.remedy()),
+            ),
+        };
+        Error::caused(crate::ErrorKind::Credentials(failure), message, error)
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "default-chain")]
+            Self::DefaultChain(_) => {
+                ": set AWS_PROFILE or `awsProfile` or AWS_ACCESS_KEY_ID, log in, or give the machine a role"
+            }
+            Self::Identity(_) | Self::Provider(_) => "",
+        }
+    }
+}
+
+pub(crate) fn expired() -> Error {
+    Error::credentials(
+        CredentialsFailure::Expired,
+        "the AWS credentials that the source gave have already expired: renew the session, and check the clock",
+    )
+}
+
+pub(crate) fn needs_runtime() -> &'static str {
+    "AWS credentials need a tokio runtime with time and I/O enabled: build it with enable_all"
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "default-chain")]
+            Self::DefaultChain(chain) => chain.fmt(f),
+            Self::Identity(_) | Self::Provider(_) => f.write_str("the given provider"),
+        }
+    }
+}
+
+// The provider's own `Debug` is a stranger's.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
