@@ -116,6 +116,12 @@ impl Authority {
         self.clock.rewind(by);
     }
 
+    /// Tells of each move of the clock.
+    #[cfg(feature = "iam-token-provider")]
+    pub(crate) fn moves(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.clock.moves()
+    }
+
     pub(crate) fn account(&self, user: &str) -> Option<Account> {
         self.rules().users.get(user).cloned()
     }

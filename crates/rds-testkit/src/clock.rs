@@ -4,9 +4,13 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::watch;
+
 pub(crate) struct Clock {
     source: Box<dyn Fn() -> SystemTime + Send + Sync>,
     moved: Mutex<Moved>,
+    /// Raised by each move, for those who wait for a time.
+    moves: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -17,7 +21,7 @@ struct Moved {
 
 impl Clock {
     pub(crate) fn new(source: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self { source: Box::new(source), moved: Mutex::default() }
+        Self { source: Box::new(source), moved: Mutex::default(), moves: watch::Sender::new(0) }
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -27,10 +31,19 @@ impl Clock {
 
     pub(crate) fn advance(&self, by: Duration) {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner).ahead += by;
+        self.moves.send_modify(|moves| *moves += 1);
     }
 
     pub(crate) fn rewind(&self, by: Duration) {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner).back += by;
+        self.moves.send_modify(|moves| *moves += 1);
+    }
+}
+
+#[cfg(feature = "iam-token-provider")]
+impl Clock {
+    pub(crate) fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.subscribe()
     }
 }
 

@@ -193,6 +193,16 @@ impl Cluster {
         self.nodes[0].authority()
     }
 
+    /// Returns a token provider with the first access key and the cluster's clock, for every name of the cluster.
+    ///
+    /// # Errors
+    ///
+    /// None today; building is fallible like every builder's.
+    #[cfg(feature = "iam-token-provider")]
+    pub fn token_provider(&self) -> crate::Result<iam_token_provider::IamTokenProvider> {
+        crate::provider::provider(self.access_key(), self.authority())
+    }
+
     /// Moves the cluster's clock ahead.
     pub fn advance(&self, by: Duration) {
         self.authority().advance(by);

@@ -14,6 +14,8 @@ mod hash;
 mod journal;
 mod mysql;
 mod postgres;
+#[cfg(feature = "iam-token-provider")]
+mod provider;
 mod random;
 mod record;
 mod refusal;

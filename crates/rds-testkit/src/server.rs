@@ -203,10 +203,14 @@ impl Shared {
         };
         let database = self.databases.first().map_or("app", String::as_str);
         let host = &self.endpoint.hosts[0];
+        // Some clients verify what they dial, and no other name.
+        let dialled = match self.names.iter().any(|name| name == "localhost") {
+            true => format!("localhost:{}", running.addr.port()),
+            false => running.addr.to_string(),
+        };
         let mut url = format!(
-            "{scheme}://{}@{}/{}?plugins=iam&iamHost={host}&sslrootcert={}",
+            "{scheme}://{}@{dialled}/{}?plugins=iam&iamHost={host}&sslrootcert={}",
             percent_encoded(&running.user),
-            running.addr,
             percent_encoded(database),
             percent_encoded(&running.ca_file.path().to_string_lossy()),
         );

@@ -35,6 +35,9 @@ fn judge(room: &Room, default: &BTreeSet<String>, full: &BTreeSet<String>) -> Ve
         Closure::NoneOf(names) | Closure::Small(_, names) => {
             full.iter().filter(|name| names.contains(&name.as_str())).collect()
         }
+        Closure::NoneByDefault(names) => {
+            default.iter().filter(|name| names.contains(&name.as_str())).collect()
+        }
         Closure::NoAws => full.iter().filter(|name| is_aws(name)).collect(),
         Closure::Only(names) => default.iter().filter(|name| !names.contains(&name.as_str())).collect(),
     };
@@ -76,6 +79,12 @@ mod tests {
     #[test]
     fn adapter_may_use_rustls_with_its_cryptography() {
         assert_eq!(check("wrapper-pg", &[], &["aws-lc-rs", "aws-lc-sys", "rustls"]), 0);
+    }
+
+    #[test]
+    fn testkit_may_bring_a_signer_by_a_feature_only() {
+        assert_eq!(check("rds-testkit", &[], &["aws-sigv4", "iam-token"]), 0);
+        assert_eq!(check("rds-testkit", &["iam-token"], &["iam-token"]), 1);
     }
 
     #[test]

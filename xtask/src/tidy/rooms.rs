@@ -6,6 +6,8 @@ pub(super) enum Closure {
     Free,
     /// Nothing of these.
     NoneOf(&'static [&'static str]),
+    /// With default features nothing of these.
+    NoneByDefault(&'static [&'static str]),
     /// Nothing of the AWS SDK.
     NoAws,
     /// With default features only these.
@@ -79,8 +81,12 @@ pub(super) const ROOMS: &[Room] = &[
         ],
         closure: Closure::Free,
     },
-    // It judges tokens by code of its own, so that a mistake in iam-token cannot hide itself.
-    Room { name: "rds-testkit", uses: &[], closure: Closure::NoneOf(&["aws-config", "aws-sigv4"]) },
+    // It judges tokens by code of its own, so that a mistake in iam-token cannot hide itself: the provider is a feature, for clients.
+    Room {
+        name: "rds-testkit",
+        uses: &["iam-token-provider"],
+        closure: Closure::NoneByDefault(&["aws-config", "aws-sigv4", "iam-token"]),
+    },
 ];
 
 /// The rules of a crate.

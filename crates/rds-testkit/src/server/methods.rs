@@ -149,6 +149,16 @@ macro_rules! server_methods {
             &self.shared().authority
         }
 
+        /// Returns a token provider with the first access key and the server's clock: what [`advance`](Self::advance) ages, ages there too.
+        ///
+        /// # Errors
+        ///
+        /// None today; building is fallible like every builder's.
+        #[cfg(feature = "iam-token-provider")]
+        pub fn token_provider(&self) -> $crate::Result<iam_token_provider::IamTokenProvider> {
+            $crate::provider::provider(self.access_key(), self.authority())
+        }
+
         /// Moves the server's clock ahead; back goes [`Authority::rewind`](crate::Authority::rewind).
         pub fn advance(&self, by: std::time::Duration) {
             self.shared().authority.advance(by);
@@ -206,6 +216,8 @@ macro_rules! server_methods {
         }
 
         /// Returns a URL for an `rds-wrapper` application: dialled by address, signed and verified for the name.
+        ///
+        /// Where the certificate has the name `localhost` too, that is dialled.
         #[must_use]
         pub fn url(&self) -> String {
             self.shared().url(self.running())

@@ -1,0 +1,55 @@
+//! A ready token provider, with the server's key and the server's time.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use iam_token_provider::{Clock, IamTokenProvider};
+
+use crate::access_key::AccessKey;
+use crate::authority::Authority;
+use crate::error::{Error, Result};
+
+/// The time of a server, for the code under test too.
+#[derive(Debug)]
+struct ServerClock(Authority);
+
+impl Clock for ServerClock {
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+
+    fn sleep_until(
+        &self,
+        deadline: SystemTime,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        let authority = self.0.clone();
+        Box::pin(async move {
+            let mut moves = authority.moves();
+            loop {
+                let left = deadline.duration_since(authority.now()).unwrap_or_default();
+                if left.is_zero() {
+                    return;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(left) => {}
+                    // The sender lives in `authority`.
+                    _ = moves.changed() => {}
+                }
+            }
+        })
+    }
+}
+
+/// Makes a provider that signs with `key`, by the clock of `authority`.
+pub(crate) fn provider(key: &AccessKey, authority: &Authority) -> Result<IamTokenProvider> {
+    let session_token = key.session_token().map(str::to_owned);
+    let (id, secret) = (key.access_key_id(), key.secret_access_key());
+    let credentials = Credentials::new(id, secret, session_token, None, "rds-testkit");
+    IamTokenProvider::builder()
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .clock(Arc::new(ServerClock(authority.clone())))
+        .build()
+        .map_err(|error| Error::configuration(format!("no token provider: {error}")))
+}
