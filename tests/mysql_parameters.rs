@@ -119,8 +119,8 @@ async fn user_and_database_wrong() {
 
 #[tokio::test]
 async fn host_missing() {
-    wrong(Connector::from_url("", registry()), &["the URL cannot be read"]);
-    wrong(Connector::from_url("mysql:///app", registry()), &["the URL cannot be read"]);
+    wrong(Connector::from_url("", registry()), &["the connection string is empty"]);
+    wrong(Connector::from_url("mysql:///app", registry()), &["no host"]);
     wrong(Connector::from_map([("user", "jane")], registry()), &["no host"]);
 }
 
@@ -129,7 +129,7 @@ async fn host_wrong() {
     let build = |host: &str| Connector::from_url(&format!("mysql://jane@{host}/app?plugins=iam"), registry());
 
     wrong(build("10.0.0.1"), &["`10.0.0.1` is no endpoint", "set `iamHost`"]);
-    wrong(build("[::1]"), &["`::1` is no endpoint", "set `iamHost`"]);
+    wrong(build("[::1]"), &["`[::1]` is no endpoint", "set `iamHost`"]);
     wrong(build("db.example"), &["`db.example` is no endpoint", "set `iamHost`"]);
 }
 
@@ -145,7 +145,7 @@ async fn scheme_wrong() {
 async fn password_with_a_question_mark_is_never_said() {
     for password in ["hunter2?x", "1?hunter2", "?hunter2=", "x?y=hunter2"] {
         let url = format!("mysql://jane:{password}@h/app?plugins=iam");
-        wrong(Connector::from_url(&url, registry()), &["write them %3F and %40"]);
+        wrong(Connector::from_url(&url, registry()), &["write %40, %2F, %3F and %23"]);
     }
 }
 
@@ -190,6 +190,24 @@ async fn pem_in_a_map_ok() {
     let map = [("host", HOST), ("user", "jane"), ("plugins", "iam"), ("ssl.ca", rig.server.ca_pem())];
 
     Connector::from_map(map, registry()).expect("fits");
+}
+
+#[tokio::test]
+async fn map_of_the_nodejs_wrapper_is_understood() {
+    let rig = Rig::start().await;
+    let build = |ssl: serde_json::Value| {
+        let json = serde_json::json!({
+            "host": HOST, "port": 3306.0, "user": "jane", "password": null, "plugins": ["iam"], "ssl": ssl,
+        });
+        let map: std::collections::BTreeMap<String, Value> = serde_json::from_value(json).expect("is read");
+        Connector::from_map(map, registry())
+    };
+
+    let connector = build(serde_json::json!({"ca": [rig.server.ca_pem()]})).expect("fits");
+
+    assert_eq!(connector.hosts().collect::<Vec<_>>(), [(HOST, 3306)]);
+    wrong(build(serde_json::json!({"rejectUnauthorized": false})), &["`ssl.rejectUnauthorized`"]);
+    wrong(build(serde_json::json!(false)), &["sslmode `disable` is less than a token may travel over"]);
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ parameter!(wrapper_connect_timeout,
 parameter!(tls_server_name,
 ok: ["tlsServerName=db.example", "plugins=iam&tlsServerName=other.abc123.us-east-2.rds.amazonaws.com"],
 wrong: [
-    ("tlsServerName=10.0.0.1", "`tlsServerName` must be a dns name"),
+    ("tlsServerName=10.0.0.1", "`tlsServerName` must be a DNS name"),
     ("plugins=iam&tlsServerName=db.evil.example", "lies outside the domain"),
 ]);
 
@@ -201,6 +201,58 @@ async fn map_takes_strings_integers_and_booleans() {
 }
 
 #[tokio::test]
+async fn map_of_the_nodejs_wrapper_is_understood() {
+    let rig = Rig::start().await;
+    let json = serde_json::json!({
+        "host": HOST,
+        "port": 5432.0,
+        "user": "jane",
+        "password": null,
+        "plugins": ["iam"],
+        "ssl": {"ca": rig.server.ca_pem()},
+    });
+    let map = |json: serde_json::Value| -> std::collections::BTreeMap<String, rds_wrapper::Value> {
+        serde_json::from_value(json).expect("every value is read")
+    };
+
+    let connector = Connector::from_map(map(json), registry()).expect("fits");
+
+    assert_eq!(connector.hosts().collect::<Vec<_>>(), [(HOST, 5432)]);
+    let build = |more: serde_json::Value| {
+        let mut json = serde_json::json!({"host": HOST, "user": "jane", "plugins": ["iam"]});
+        json.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+        Connector::from_map(map(json), registry())
+    };
+    build(serde_json::json!({"port": null})).expect("null is no entry");
+    build(serde_json::json!({"host": ["a.abc123.us-east-2.rds.amazonaws.com", HOST]}))
+        .expect("several hosts");
+    wrong(build(serde_json::json!({"ssl": {"rejectUnauthorized": false}})), &["`ssl.rejectUnauthorized`"]);
+    wrong(build(serde_json::json!({"ssl": {"key": "hunter2"}})), &["`sslkey` needs its certificate"]);
+    wrong(
+        build(serde_json::json!({"ssl": false})),
+        &["sslmode `disable` is less than a token may travel over"],
+    );
+    wrong(build(serde_json::json!({"port": 5432.5})), &["`port`"]);
+    wrong(build(serde_json::json!({"user": ["hunter2"]})), &["`user` must be a single value, not a list"]);
+    wrong(build(serde_json::json!({"iamHost": {"x": "hunter2"}})), &["`iamHost` is a map"]);
+}
+
+#[tokio::test]
+async fn map_chooses_the_server_name_as_code_does() {
+    let map = [("host", HOST), ("user", "jane"), ("plugins", "iam"), ("tlsServerName", "db.other.example")];
+
+    Connector::from_map(map, registry()).expect("a map is as trusted as code");
+}
+
+#[tokio::test]
+async fn host_of_the_drivers_own_type_is_never_shown_unless_it_is_one() {
+    let config: tokio_postgres::Config =
+        "postgres://jane:hun@ter2hunter2@db.example/app".parse().expect("the driver takes it");
+
+    wrong(Connector::from_config(config, registry()), &["found user info"]);
+}
+
+#[tokio::test]
 async fn code_locks_a_parameter_against_the_string() {
     let rig = Rig::start().await;
     let build = |query: &str| rig.builder(rig.url() + query).parameter("iamRegion", "us-east-2").build();
@@ -239,6 +291,10 @@ async fn guide_knows_the_messages() {
         build("plugins=iam&sslmode=prefer"),
         build("plugins=iam&tlsServerName=db.evil.example"),
         build("plugins=iam&channel_binding=require"),
+        Connector::from_url(&format!("'postgres://jane@{HOST}/app'"), registry()),
+        Connector::from_url(&format!("postgres://jane@corp.com@{HOST}/app"), registry()),
+        Connector::from_map([("host", "db.example:5432"), ("user", "jane")], registry()),
+        build("plugins=iam,efm2"),
     ];
     let said: Vec<_> = errors.into_iter().map(|error| error.expect_err("wrong").to_string()).collect();
 

@@ -52,7 +52,8 @@ pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure
         .map(DnsServer::new)
         .transpose()
         .map_err(|error| Failure::new("the server of --dns-server cannot be asked").because(error))?;
-    let report = examine(url.trim(), arguments, server.as_ref()).await;
+    let url = url.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let report = examine(url, arguments, server.as_ref()).await;
     let text = match arguments.json {
         true => report.json()?,
         false => report.text(terminal::colours(&io::stdout())),

@@ -55,10 +55,11 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
         io::ErrorKind::NotFound => ("was not found: check its name and PATH", 127),
         _ => ("cannot be run", 126),
     };
+    // A whole command line in quotes may hold a password.
     let client = client.to_string_lossy();
-    Err(Failure::new(format!("client `{}` {message}", client.escape_debug()))
-        .because(error)
-        .with_exit_code(code))
+    let is_path = client.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c));
+    let client = if is_path { format!("`{client}`") } else { "with blanks or signs in its name".to_owned() };
+    Err(Failure::new(format!("client {client} {message}")).because(error).with_exit_code(code))
 }
 
 fn engine(client: &OsStr) -> Engine {

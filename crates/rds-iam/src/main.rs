@@ -11,6 +11,7 @@ mod inspect;
 mod signing;
 mod terminal;
 mod token;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -23,7 +24,8 @@ use crate::{
 
 fn main() -> ExitCode {
     // Usage errors end the program here, with exit code 2.
-    let outcome = run(Cli::parse().command);
+    let cli = Cli::try_parse().unwrap_or_else(|error| usage::refuse(&error));
+    let outcome = run(cli.command);
     outcome.unwrap_or_else(|failure| {
         terminal::complain(&failure);
         failure.exit_code()

@@ -117,7 +117,7 @@ fn share(request: &ConnectRequest, addresses_left: usize) -> Duration {
 
 /// The error of an attempt whose time is over: the phase, the host and the address that it was at.
 pub(crate) fn timed_out(request: &ConnectRequest, after: Duration) -> Error {
-    let (host, port) = (request.host(), request.port());
+    let (host, place) = (request.host(), request.host_and_port());
     let Position { host: moved, phase, address } = request.progress().position();
     let address = address.map(|address| format!(" ({address})")).unwrap_or_default();
     // A plugin may have led the attempt to another host than the one that was asked for.
@@ -131,8 +131,7 @@ pub(crate) fn timed_out(request: &ConnectRequest, after: Duration) -> Error {
         Phase::Open | Phase::Tls => ": check that the port is the database's own",
         _ => "",
     };
-    let message =
-        format!("no connection to `{host}:{port}`{at} within {after:.1?}, still {phase}{there}{hint}");
+    let message = format!("no connection to `{place}`{at} within {after:.1?}, still {phase}{there}{hint}");
     let kind = match phase {
         Phase::Credentials => ErrorKind::Credentials(CredentialsFailure::TimedOut),
         _ => ErrorKind::Timeout,

@@ -262,8 +262,12 @@ pub struct ServerError {
 
 impl ServerError {
     /// Keeps a server's code (an SQLSTATE, or MySQL's error number) and text, made safe to print.
-    pub fn new(code: impl fmt::Display, text: &str, password: Option<&str>) -> Self {
-        Self { code: printable(&code.to_string(), None), text: printable(text, password) }
+    ///
+    /// What may be repeated in it are the request's [`secrets`](ConnectRequest::secrets).
+    pub fn new<'a>(code: impl fmt::Display, text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let secrets: Vec<_> = secrets.into_iter().collect();
+        let code = printable(&code.to_string(), secrets.iter().copied());
+        Self { code, text: printable(text, secrets) }
     }
 
     /// The SQLSTATE, or MySQL's error number.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use host_pattern::{Endpoint, EndpointKind, InstancePattern};
+use host_pattern::{Endpoint, InstancePattern};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -43,6 +43,12 @@ impl<D: Driver> Hosts<D> {
             return Err(configuration("no host is configured".to_owned()));
         }
         let server_name = server_name(settings)?;
+        if server_name.is_some() && requests.len() > 1 {
+            return Err(configuration(
+                "`tlsServerName` is one name, and several hosts are configured: name the hosts as their certificates do"
+                    .to_owned(),
+            ));
+        }
         let named = |request: ConnectRequest| match &server_name {
             Some(name) => request.with_server_name(name.clone()),
             None => request,
@@ -194,9 +200,9 @@ impl<D: Driver> Hosts<D> {
                 configured.host()
             ))
         })?;
-        let host = pattern.host(id).map_err(|error| {
-            Error::new(ErrorKind::Host, format!("no instance can be named so: {error}")).with_source(error)
-        })?;
+        let host = pattern
+            .host(id)
+            .map_err(|error| Error::new(ErrorKind::Host, format!("invalid instance name: {error}")))?;
         let port = pattern.port().unwrap_or(configured.port());
         let request = configured.clone().with_host(&host).with_port(port).with_instance(id);
         self.wrapper.check(&request)?;
@@ -221,24 +227,44 @@ pub fn read_roots(settings: &Settings, pem: &[String]) -> Result<Roots> {
 }
 
 fn server_name(settings: &Settings) -> Result<Option<ServerName>> {
-    let Some(name) = settings.text("tlsServerName") else {
-        return Ok(None);
+    let name = settings.text("tlsServerName");
+    let is_trusted = settings.is_trusted("tlsServerName");
+    name.map(
+        |name| if is_trusted { ServerName::from_code(name) } else { ServerName::from_configuration(name) },
+    )
+    .transpose()
+}
+
+/// Checks that a configured host is a DNS name or an address; the text of one that is neither is not shown.
+///
+/// # Errors
+///
+/// A host error that says what was found and where it belongs.
+pub fn check_host(host: &str) -> Result<()> {
+    let wrong = match Endpoint::parse(host) {
+        Ok(_) => return Ok(()),
+        // Systems know zones.
+        Err(error) if error.kind() == host_pattern::ErrorKind::ZoneId => return Ok(()),
+        Err(error) => error,
     };
-    match Endpoint::parse(name) {
-        Ok(endpoint) if endpoint.kind() == EndpointKind::Ip => {
-            Err(configuration(format!("`tlsServerName` must be a dns name, not `{endpoint}`")))
-        }
-        Ok(_) if settings.is_set_in_code("tlsServerName") => Ok(Some(ServerName::from_code(name))),
-        Ok(_) => Ok(Some(ServerName::from_configuration(name))),
-        Err(error) => {
-            Err(configuration(format!("`tlsServerName` must be a dns name: {error}")).with_source(error))
-        }
-    }
+    let socket = match wrong.kind() {
+        host_pattern::ErrorKind::Path => "; the folder of a unix socket begins with `/`",
+        _ => "",
+    };
+    Err(Error::new(ErrorKind::Host, format!("`host` must be a host name or an address: {wrong}{socket}")))
+}
+
+/// An error for a user with a colon, which is more likely to be user and password than a name.
+pub fn user_with_colon() -> Error {
+    configuration(
+        "`user` holds a `:`: give the password as `password`, or in a URL behind a `:` that is not percent-coded"
+            .to_owned(),
+    )
 }
 
 fn instance_pattern(text: &str) -> Result<InstancePattern> {
     text.parse().map_err(|error: host_pattern::Error| {
-        configuration(format!("`clusterInstanceHostPattern` does not fit: {error}")).with_source(error)
+        configuration(format!("`clusterInstanceHostPattern` does not fit: {error}"))
     })
 }
 
@@ -247,7 +273,7 @@ fn configuration(message: String) -> Error {
 }
 
 fn place(request: &ConnectRequest) -> String {
-    format!("{}:{}", request.host(), request.port())
+    request.host_and_port()
 }
 
 // A derive would ask for `D: Clone`.

@@ -43,23 +43,24 @@ pub use engine::Engine;
 pub use error::{CredentialsFailure, Error, ErrorKind, Result, ServerError};
 pub use event::{ConnectFinished, CredentialsLoaded, Event, Events, Outcome};
 pub use failures::Failures;
-pub use hosts::{Hosts, read_roots};
+pub use hosts::{Hosts, check_host, read_roots, user_with_colon};
 pub use last_error::LastError;
 #[cfg(feature = "test-util")]
 pub use mock::MockDriver;
 pub use opener::{Background, Opener};
 pub use parameters::{
-    Cut, Parameter, ParameterKind, Parameters, Settings, Value, WRAPPER_PARAMETERS, cut_key_value, cut_url,
+    ConnectionText, Cut, Parameter, ParameterKind, Parameters, Settings, StringForm, UrlParts, UserInfoEnd,
+    Value, WRAPPER_PARAMETERS, cut_key_value, cut_url, flat_entries,
 };
 pub use plugin::{Needs, Opening, Plugin, PluginFn, plugin_fn};
 pub use pool_rules::PoolRules;
 pub use progress::{Phase, Progress};
-pub use registry::{BuildContext, Factory, Registry};
-pub use request::{ConnectRequest, ServerName};
+pub use registry::{BuildContext, DriverNames, Factory, Registry};
+pub use request::{ConnectRequest, ServerName, bracketed};
 pub use resolver::{Resolver, ResolverFn, SystemResolver, resolver_fn};
 pub use runtime::{in_runtime, lacking_runtime};
 pub use secret::{Password, Transport};
 pub use session::{Rows, Session};
 pub use stranger::stranger;
-pub use text::{legible, nearest, percent_decoded, percent_encoded, printable};
+pub use text::{is_name, legible, nearest, percent_decoded, percent_encoded, printable};
 pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trusted, explain_tls_failure};

@@ -2,101 +2,48 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::Deserialize;
-
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, text::is_name};
 
 mod connection_string;
+mod entries;
+mod form;
 mod settings;
 mod spec;
+mod url;
+mod value;
 
 pub use connection_string::{Cut, cut_key_value, cut_url};
+pub use entries::flat_entries;
+pub use form::{ConnectionText, StringForm};
 pub use settings::Settings;
 pub use spec::{Parameter, ParameterKind, WRAPPER_PARAMETERS};
-
-/// A parameter's value as it stands in a map: text, an integer or a boolean.
-///
-/// `Debug` shows only its type, because the map form holds the password too.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Value {
-    /// `true` or `false`.
-    Boolean(bool),
-    /// A whole number.
-    Integer(i64),
-    /// Text.
-    Text(String),
-}
-
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Value::Boolean(_) => "Boolean(..)",
-            Value::Integer(_) => "Integer(..)",
-            Value::Text(_) => "Text(..)",
-        })
-    }
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Boolean(value) => value.fmt(f),
-            Value::Integer(value) => value.fmt(f),
-            Value::Text(value) => value.fmt(f),
-        }
-    }
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::Boolean(value)
-    }
-}
-
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self::Integer(value)
-    }
-}
-
-impl From<i32> for Value {
-    fn from(value: i32) -> Self {
-        Self::Integer(value.into())
-    }
-}
-
-impl From<u16> for Value {
-    fn from(value: u16) -> Self {
-        Self::Integer(value.into())
-    }
-}
-
-impl From<&str> for Value {
-    fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
-    }
-}
-
-impl From<String> for Value {
-    fn from(value: String) -> Self {
-        Self::Text(value)
-    }
-}
+pub use url::{UrlParts, UserInfoEnd};
+pub use value::Value;
 
 /// Collects the parameters that were given, from code and from configuration, before they are judged.
 ///
 /// A value that the program set holds: configuration that says otherwise is an error, so that a string from outside cannot
 /// undo what the code decided.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Parameters {
     given: BTreeMap<String, Given>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Given {
     value: Value,
-    in_code: bool,
+    origin: Origin,
+}
+
+/// Where a value comes from; a later one is trusted more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Origin {
+    /// A connection string.
+    Text,
+    /// A map, which is as trusted as code but locks nothing.
+    Map,
+    /// The program.
+    Code,
 }
 
 impl Parameters {
@@ -111,34 +58,49 @@ impl Parameters {
     ///
     /// A configuration error if a configuration that was read before says otherwise.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) -> Result<()> {
-        self.insert(name, value.into(), true)
+        self.insert(name, value.into(), Origin::Code)
     }
 
-    /// Adds a value that a connection string or a map gives.
+    /// Adds a value that a connection string gives.
     ///
     /// # Errors
     ///
     /// A configuration error if the name was given before, the code has set another value, or name or value hold
     /// control characters.
     pub fn configure(&mut self, name: &str, value: impl Into<Value>) -> Result<()> {
-        self.insert(name, value.into(), false)
+        self.insert(name, value.into(), Origin::Text)
     }
 
-    fn insert(&mut self, name: &str, value: Value, in_code: bool) -> Result<()> {
+    /// Adds a value that a map gives, which is as trusted as code: it may bring a CA and choose the server's name.
+    ///
+    /// # Errors
+    ///
+    /// As [`configure`](Self::configure).
+    pub fn configure_from_map(&mut self, name: &str, value: impl Into<Value>) -> Result<()> {
+        self.insert(name, value.into(), Origin::Map)
+    }
+
+    fn insert(&mut self, name: &str, value: Value, origin: Origin) -> Result<()> {
+        if value == Value::Null {
+            return Ok(());
+        }
         check_text(name, &value)?;
         match self.given.get(name) {
-            Some(before) if !before.in_code && !in_code => return Err(repeated(name)),
-            Some(before) if before.in_code != in_code && before.value.to_string() != value.to_string() => {
+            Some(before) if before.origin < Origin::Code && origin < Origin::Code => {
+                return Err(repeated(name));
+            }
+            Some(before) if before.origin != origin && before.value.joined() != value.joined() => {
                 return Err(Error::new(
                     ErrorKind::Configuration,
                     format!(
-                        "`{name}` is set in code, and the configuration says otherwise: leave it out there"
+                        "{} is set in code, and the configuration says otherwise: leave it out there",
+                        quoted(name)
                     ),
                 ));
             }
-            Some(before) if before.in_code && !in_code => {}
+            Some(before) if before.origin > origin => {}
             _ => {
-                self.given.insert(name.to_owned(), Given { value, in_code });
+                self.given.insert(name.to_owned(), Given { value, origin });
             }
         }
         Ok(())
@@ -156,7 +118,11 @@ impl Parameters {
 
     /// Whether the value of a name was set in code.
     pub fn is_set_in_code(&self, name: &str) -> bool {
-        self.given.get(name).is_some_and(|given| given.in_code)
+        self.origin(name) == Some(Origin::Code)
+    }
+
+    pub(crate) fn origin(&self, name: &str) -> Option<Origin> {
+        self.given.get(name).map(|given| given.origin)
     }
 
     /// Takes a value out, for names that are not parameters of the wrapper.
@@ -170,24 +136,36 @@ impl Parameters {
     }
 }
 
+// A name may be a piece of a password that was cut in the wrong place.
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parameters").field("given", &self.given.len()).finish_non_exhaustive()
+    }
+}
+
+/// A name in quotes if it looks like one, else words for it.
+pub(crate) fn quoted(name: &str) -> String {
+    if is_name(name) { format!("`{name}`") } else { "a parameter".to_owned() }
+}
+
 fn check_text(name: &str, value: &Value) -> Result<()> {
     // PEM text comes in lines; nothing else does.
     let is_pem = |text: &str| text.contains("-----BEGIN ");
     let is_bad = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    match value {
-        Value::Text(text) if is_pem(text) && !text.contains(is_bad) => Ok(()),
-        Value::Text(text) if text.contains(char::is_control) => Err(control_characters(name)),
+    match value.joined() {
+        Some(text) if is_pem(&text) && !text.contains(is_bad) => Ok(()),
+        Some(text) if text.contains(char::is_control) => Err(control_characters(name)),
         _ if name.contains(char::is_control) => Err(control_characters(name)),
         _ => Ok(()),
     }
 }
 
-fn control_characters(name: &str) -> Error {
-    let name = name.escape_default();
-    Error::new(ErrorKind::Configuration, format!("parameter `{name}` holds a control character"))
+pub(crate) fn control_characters(name: &str) -> Error {
+    let name = if is_name(name) { format!("parameter `{name}`") } else { "a parameter".to_owned() };
+    Error::new(ErrorKind::Configuration, format!("{name} holds a control character"))
 }
 
 fn repeated(name: &str) -> Error {
-    let name = name.escape_default();
-    Error::new(ErrorKind::Configuration, format!("parameter `{name}` is given more than once"))
+    let name = if is_name(name) { format!("parameter `{name}`") } else { "a parameter".to_owned() };
+    Error::new(ErrorKind::Configuration, format!("{name} is given more than once"))
 }

@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     ConnectRequest, Error, ErrorKind, Events, Parameter, Parameters, Plugin, Result, Settings,
-    WRAPPER_PARAMETERS, text::nearest,
+    WRAPPER_PARAMETERS,
+    text::{is_name, nearest},
 };
 
 /// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not yet.
@@ -12,31 +13,86 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "auroraConnectionTracker",
     "auroraInitialConnectionStrategy",
     "auroraStaleDns",
+    "autoReadWriteSplitting",
+    "autoSimpleReadWriteSplitting",
     "awsSecretsManager",
+    "awsSecretsManager2",
     "bg",
+    "blueGreen",
     "connectTime",
     "connectionTracker",
     "customEndpoint",
+    "dataCache",
     "dev",
     "driverMetaData",
     "efm",
     "efm2",
     "executeTime",
+    "executionTime",
     "failover",
     "failover2",
+    "failoverV2",
     "fastestResponseStrategy",
     "federatedAuth",
+    "gdbAutoReadWriteSplitting",
+    "gdbAutoSimpleReadWriteSplitting",
     "gdbFailover",
     "gdbReadWriteSplitting",
+    "gdbSimpleReadWriteSplitting",
+    "hostMonitoring",
+    "hostMonitoringV2",
     "initialConnection",
+    "kmsEncryption",
     "limitless",
     "logQuery",
     "okta",
     "readWriteSplitting",
+    "remoteQueryCache",
     "secretsManager",
+    "simpleReadWriteSplitting",
+    "sqlParser",
     "srw",
     "staleDns",
 ];
+
+/// How other tools call what belongs to every driver, and what is written here.
+const COMMON_ALIASES: &[(&str, &str)] = &[
+    ("address", "host"),
+    ("connectTimeout", "wrapperConnectTimeout"),
+    ("connectionTimeout", "wrapperConnectTimeout"),
+    ("connectionTimeoutMillis", "wrapperConnectTimeout"),
+    ("endpoint", "host"),
+    ("hostname", "host"),
+    ("login", "user"),
+    ("loginTimeout", "wrapperConnectTimeout"),
+    ("pass", "password"),
+    ("passwd", "password"),
+    ("pwd", "password"),
+    ("requireSSL", "sslmode=verify-full"),
+    ("server", "host"),
+    ("ssl", "sslmode=verify-full"),
+    ("sslEnabled", "sslmode=verify-full"),
+    ("tls", "sslmode=verify-full"),
+    ("uid", "user"),
+    ("useSSL", "sslmode=verify-full"),
+    ("useTLS", "sslmode=verify-full"),
+    ("username", "user"),
+    ("usr", "user"),
+];
+
+/// What a driver calls its own parameters; only for hints, the driver itself decides.
+#[derive(Clone, Copy, Debug)]
+pub struct DriverNames<'a> {
+    /// The names.
+    pub names: &'a [&'a str],
+    /// Names that people may know from elsewhere, each with what is written here.
+    pub known_elsewhere: &'a [(&'a str, &'a str)],
+}
+
+impl DriverNames<'_> {
+    /// For names that only the wrapper may know.
+    pub const NONE: Self = Self { names: &[], known_elsewhere: &[] };
+}
 
 /// Plugins, the outermost first.
 type Plugins<C> = Vec<Arc<dyn Plugin<C>>>;
@@ -140,24 +196,41 @@ impl<C> Registry<C> {
         self.parameters().any(|(_, parameter)| parameter.name == name)
     }
 
-    /// The parameter declared here, or the one of the driver's names, that a name that nobody knows was most likely meant to be.
-    pub fn nearest<'a>(&'a self, name: &str, driver_names: &'a [&'a str]) -> Option<&'a str> {
+    /// Suggests the known parameter closest to an unknown name, or what is written in its place.
+    pub fn nearest<'a>(&'a self, name: &str, driver: &'a DriverNames<'_>) -> Option<&'a str> {
+        let same = |known: &str| folded(known) == folded(name);
         let aliased = self.parameters().find_map(|(_, parameter)| {
-            let mut aliases = parameter.aliases.iter();
-            aliases.any(|alias| alias.eq_ignore_ascii_case(name)).then_some(parameter.name)
+            parameter.aliases.iter().any(|alias| same(alias)).then_some(parameter.name)
         });
-        let known = self.parameters().map(|(_, parameter)| parameter.name);
-        aliased.or_else(|| nearest(name, known.chain(driver_names.iter().copied())))
+        let mut elsewhere = driver.known_elsewhere.iter().chain(COMMON_ALIASES);
+        let declared = self.parameters().map(|(_, parameter)| parameter.name);
+        let known: Vec<_> =
+            declared.chain(driver.names.iter().copied()).filter(|known| *known != name).collect();
+        let exact = known.iter().copied().find(|known| same(known));
+        exact
+            .or(aliased)
+            .or_else(|| elsewhere.find(|(alias, _)| same(alias)).map(|(_, meant)| *meant))
+            .or_else(|| nearest(name, known))
     }
 
     /// An error for a name that neither the wrapper nor the driver knows; it never shows the value.
-    pub fn unknown_parameter(&self, name: &str, driver_names: &[&str]) -> Error {
-        let hint = match self.nearest(name, driver_names) {
-            Some(nearest) => format!(": did you mean `{nearest}`?"),
-            None => String::new(),
-        };
-        let name = name.escape_default();
-        Error::new(ErrorKind::Configuration, format!("unknown parameter `{name}`{hint}"))
+    pub fn unknown_parameter(&self, name: &str, driver: &DriverNames<'_>) -> Error {
+        self.unknown(name, driver, is_name(name))
+    }
+
+    /// The same for a name that may be a piece of a password: it is shown only if it is near to a known one.
+    pub fn unknown_parameter_in_doubt(&self, name: &str, driver: &DriverNames<'_>) -> Error {
+        self.unknown(name, driver, false)
+    }
+
+    fn unknown(&self, name: &str, driver: &DriverNames<'_>, is_shown: bool) -> Error {
+        let meant = self.nearest(name, driver).filter(|_| is_name(name));
+        configuration(match meant {
+            Some(meant) => format!("unknown parameter `{name}`: did you mean `{meant}`?"),
+            None if is_shown => format!("unknown parameter `{name}`"),
+            None => "unknown parameter, whose name is not shown as it may be a piece of a password: write `&` as %26 in a URL, and put values with blanks into single quotes in pairs"
+                .to_owned(),
+        })
     }
 
     /// Builds the plugins that the parameter `plugins` names, the outermost first, and the settings they were built from.
@@ -210,19 +283,22 @@ impl<C> Registry<C> {
         if let Some(factory) = self.0.iter().find(|factory| factory.code() == code) {
             return Ok(factory);
         }
-        if KNOWN_ELSEWHERE.contains(&code) {
+        if let Some(known) = KNOWN_ELSEWHERE.iter().find(|known| folded(known) == folded(code)) {
             return Err(configuration(format!(
-                "plugin `{code}` is known from other wrappers of the family and not available yet: take it out of `plugins`"
+                "plugin `{known}` is known, not available yet: take it out of `plugins`"
             )));
         }
-        let code = code.escape_default().to_string();
+        if code == "none" {
+            return Err(configuration("`plugins=none` names no plugin: leave `plugins` out".to_owned()));
+        }
         let codes: Vec<_> = self.0.iter().map(|factory| format!("`{}`", factory.code())).collect();
-        let hint = match nearest(&code, self.0.iter().map(|factory| factory.code())) {
+        let hint = match nearest(code, self.0.iter().map(|factory| factory.code())) {
             Some(nearest) => format!(": did you mean `{nearest}`?"),
             None if codes.is_empty() => ": no plugin is registered".to_owned(),
             None => format!(": there is {}", codes.join(", ")),
         };
-        Err(configuration(format!("unknown plugin `{code}` in `plugins`{hint}")))
+        let code = if is_name(code) { format!(" `{code}`") } else { String::new() };
+        Err(configuration(format!("unknown plugin{code} in `plugins`{hint}")))
     }
 
     fn check_owners(&self, given: &Parameters, chosen: &[&Arc<dyn Factory<C>>]) -> Result<()> {
@@ -238,6 +314,11 @@ impl<C> Registry<C> {
         }
         Ok(())
     }
+}
+
+/// A name as it is compared: `iam_region`, `iam-region` and `IAMREGION` are one.
+fn folded(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 fn configuration(message: String) -> Error {

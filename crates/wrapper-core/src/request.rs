@@ -1,7 +1,13 @@
 //! One connect to one host.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
+use host_pattern::{Endpoint, EndpointKind};
 use tokio::time::Instant;
 
 use crate::{
@@ -24,6 +30,8 @@ pub struct ConnectRequest {
     configured_user: Arc<str>,
     database: Option<Arc<str>>,
     password: Option<Password>,
+    /// What was or could be the password besides, to be blanked in a server's text.
+    further_secrets: Arc<[Password]>,
     server_name: Option<ServerName>,
     deadline: Option<Instant>,
     last_deadline: Option<Instant>,
@@ -42,13 +50,35 @@ pub struct ServerName {
 
 impl ServerName {
     /// A name that came from a configuration string, which a plugin may refuse.
-    pub fn from_configuration(name: &str) -> Self {
-        Self { name: name.into(), chosen_in_code: false }
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if it is no DNS name.
+    pub fn from_configuration(name: &str) -> Result<Self> {
+        Self::new(name, false)
     }
 
     /// A name that the program itself chose.
-    pub fn from_code(name: &str) -> Self {
-        Self { name: name.into(), chosen_in_code: true }
+    ///
+    /// # Errors
+    ///
+    /// As [`from_configuration`](Self::from_configuration).
+    pub fn from_code(name: &str) -> Result<Self> {
+        Self::new(name, true)
+    }
+
+    /// Checked here because the TLS libraries do not: native-tls takes `.evil.example` for a wildcard.
+    fn new(name: &str, chosen_in_code: bool) -> Result<Self> {
+        let wrong = |reason: &str| {
+            let message =
+                format!("`tlsServerName` must be a DNS name, as on the server's certificate: {reason}");
+            Error::new(ErrorKind::Configuration, message)
+        };
+        let endpoint = Endpoint::parse(name).map_err(|error| wrong(&error.to_string()))?;
+        if endpoint.kind() == EndpointKind::Ip {
+            return Err(wrong("this is an IP address"));
+        }
+        Ok(Self { name: endpoint.as_str().into(), chosen_in_code })
     }
 
     /// The name.
@@ -83,6 +113,7 @@ impl ConnectRequest {
             user,
             database: None,
             password: None,
+            further_secrets: Arc::new([]),
             server_name: None,
             deadline: None,
             last_deadline: None,
@@ -103,9 +134,13 @@ impl ConnectRequest {
         self.host == self.configured_host
     }
 
-    /// Turns to another host, whose progress is noted apart; the addresses and the instance of the former one go.
+    /// Turns to another host, whose progress is noted apart; the addresses, the instance and the server name of the
+    /// former one go.
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
+        if !self.host.eq_ignore_ascii_case(host) {
+            self.server_name = None;
+        }
         self.host = host.into();
         self.progress = self.progress.moved_to(&self.host);
         self.addresses = Arc::new([]);
@@ -188,8 +223,10 @@ impl ConnectRequest {
             return Err(Error::new(ErrorKind::Configuration, message));
         }
         self.user = user.into();
-        self.password = None;
-        Ok(self)
+        Ok(match self.password.take() {
+            Some(former) => self.with_secret(former),
+            None => self,
+        })
     }
 
     /// The database, where one is named.
@@ -212,8 +249,23 @@ impl ConnectRequest {
     /// Sets the password.
     #[must_use]
     pub fn with_password(mut self, password: Password) -> Self {
-        self.password = Some(password);
+        match self.password.replace(password) {
+            Some(former) => self.with_secret(former),
+            None => self,
+        }
+    }
+
+    /// Adds what a server may know and repeat, such as the driver's own password, so that it is blanked in what is shown.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Password) -> Self {
+        self.further_secrets = self.further_secrets.iter().cloned().chain([secret]).collect();
         self
+    }
+
+    /// Every password that a server may repeat, for [`ServerError::new`](crate::ServerError::new) and
+    /// [`printable`](crate::printable).
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.password.iter().chain(self.further_secrets.iter()).map(Password::as_secret)
     }
 
     /// The name to verify the server's certificate against; none: the host.
@@ -235,10 +287,9 @@ impl ConnectRequest {
 
     /// The host with the address that is dialled, or the port, for messages.
     pub fn place(&self) -> String {
-        let (host, port) = (&self.host, self.port);
         match self.progress.address() {
-            Some(address) if address.ip().to_string() != **host => format!("`{host}` ({address})"),
-            _ => format!("`{host}:{port}`"),
+            Some(address) if address.ip().to_string() != *self.host => format!("`{}` ({address})", self.host),
+            _ => format!("`{}`", self.host_and_port()),
         }
     }
 
@@ -269,6 +320,11 @@ impl ConnectRequest {
     pub(crate) fn enter(mut self, engine: Engine, plugins: &Arc<str>) -> Self {
         (self.engine, self.plugins) = (Some(engine), Some(Arc::clone(plugins)));
         self
+    }
+
+    /// The host and the port as a URL has them.
+    pub(crate) fn host_and_port(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
     }
 
     /// When this connect has to be over, so that an adapter can share the time out among addresses.
@@ -316,6 +372,14 @@ impl ConnectRequest {
     }
 }
 
+/// A host as a URL has it: an IPv6 address in brackets.
+pub fn bracketed(host: &str) -> Cow<'_, str> {
+    match host.parse::<Ipv6Addr>() {
+        Ok(_) => Cow::Owned(format!("[{host}]")),
+        Err(_) => Cow::Borrowed(host),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -341,7 +405,9 @@ mod tests {
         let request = ConnectRequest::new("10.0.0.1", 3306, "jane");
         assert_eq!((request.tls_name(), request.place().as_str()), ("10.0.0.1", "`10.0.0.1:3306`"));
 
-        let request = request.with_host("a.example").with_server_name(ServerName::from_code("b.example"));
+        let request = request
+            .with_host("a.example")
+            .with_server_name(ServerName::from_code("b.example").expect("a name"));
         request.progress().dial(([10, 0, 0, 1], 3306).into());
 
         assert_eq!(
@@ -372,6 +438,45 @@ mod tests {
         assert_eq!(message(""), "the database user that a plugin gave is empty");
         assert_eq!(message("a\nb"), "user `a\\nb` holds a control character");
         assert_eq!(message("a\0"), "user `a\\0` holds a control character");
+    }
+
+    #[test]
+    fn server_name_stays_with_its_host() {
+        let name = ServerName::from_code("cert.example").expect("a name");
+        let request = ConnectRequest::new("a.example", 1, "jane").with_server_name(name);
+
+        assert_eq!(request.clone().with_host("A.example").tls_name(), "cert.example");
+        assert_eq!(request.with_host("b.example").tls_name(), "b.example");
+    }
+
+    #[test]
+    fn server_name_is_a_dns_name() {
+        assert_eq!(ServerName::from_code("DB.example.").expect("a name").as_str(), "db.example");
+        for name in
+            [".evil.example", "*.example", "a..b", "10.0.0.1", "[::1]", "a b", "jane:hunter2@h", "h:5432", ""]
+        {
+            let error = ServerName::from_code(name).expect_err("no name").to_string();
+            assert!(
+                error.contains("`tlsServerName` must be a DNS name") && !error.contains("hunter2"),
+                "{error}"
+            );
+            assert!(ServerName::from_configuration(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn all_passwords_are_secrets() {
+        let request = ConnectRequest::new("a.example", 1, "jane")
+            .with_secret(Password::new("configured"))
+            .with_password(Password::new("first"))
+            .with_password(Password::new("second"));
+
+        assert_eq!(request.secrets().collect::<Vec<_>>(), ["second", "configured", "first"]);
+    }
+
+    #[test]
+    fn address_with_colons_stands_in_brackets() {
+        assert_eq!(ConnectRequest::new("::1", 5432, "jane").place(), "`[::1]:5432`");
     }
 
     #[test]

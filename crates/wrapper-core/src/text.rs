@@ -1,9 +1,13 @@
 //! Text that crosses a trust boundary, and names that a person may have meant.
 
+mod secret_forms;
+
+use secret_forms::Secret;
+
 /// The most of a server's text that is shown, in bytes.
 const SERVER_TEXT_LIMIT: usize = 512;
 
-/// What stands where a server repeated the password.
+/// Replaces a password in a server's text.
 const BLANK: &str = "[password]";
 
 /// Escapes what could make a terminal show something else than the text: control characters, the ends of lines and
@@ -26,18 +30,30 @@ fn push_legible(out: &mut String, character: char) {
     }
 }
 
-/// Makes a server's text safe to print: the password blanked out, the rest [`legible`], at most 512 bytes.
-pub fn printable(text: &str, password: Option<&str>) -> String {
-    let blanked = match password {
-        Some(password) if !password.is_empty() => {
-            text.replace(password, BLANK).replace(&percent_encoded(password), BLANK)
-        }
-        _ => text.to_owned(),
-    };
+/// Makes a server's text safe to print: secrets blanked out, the rest [`legible`], at most 512 bytes.
+///
+/// A secret is found as it is, with any of its characters escaped for a URL, JSON, HTML or a debugger, in
+/// hexadecimal, in base64, and cut off by the end of the text.
+pub fn printable<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    let secrets: Vec<_> = secrets.into_iter().filter(|secret| !secret.is_empty()).map(Secret::new).collect();
     let mut out = String::new();
-    for character in blanked.chars() {
+    let mut rest = text;
+    let mut before = None;
+    while let Some(character) = rest.chars().next() {
         let start = out.len();
-        push_legible(&mut out, character);
+        let found = secrets.iter().filter_map(|secret| secret.length_at(rest, before)).max();
+        match found {
+            Some(length) => {
+                out.push_str(BLANK);
+                before = rest[..length].chars().next_back();
+                rest = &rest[length..];
+            }
+            None => {
+                push_legible(&mut out, character);
+                before = Some(character);
+                rest = &rest[character.len_utf8()..];
+            }
+        }
         if out.len() > SERVER_TEXT_LIMIT {
             out.truncate(start);
             out.push('…');
@@ -45,6 +61,30 @@ pub fn printable(text: &str, password: Option<&str>) -> String {
         }
     }
     out
+}
+
+/// Whether text looks like the name of a parameter, host or plugin, so that it may stand in a message: what failed to
+/// parse may be a password.
+pub fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+/// A value for a message, in quotes if it looks like a name; else its length alone.
+pub(crate) fn shown(value: &str) -> String {
+    match value.chars().count() {
+        0 => "empty text".to_owned(),
+        _ if is_name(value) => format!("`{value}`"),
+        count => format!("the given text of {count} characters"),
+    }
+}
+
+/// A path, if the text looks like one: text that was meant for another place may hold a password.
+pub(crate) fn shown_path(path: &str) -> String {
+    let is_path = path.chars().all(|c| c.is_alphanumeric() || "/\\._-~ ".contains(c) || c == ':');
+    let is_short = path.len() <= 256 && path.split(['/', '\\']).all(|piece| piece.len() <= 64);
+    let is_drive = path.match_indices(':').all(|(at, _)| at == 1);
+    if is_path && is_short && is_drive { format!("`{path}`") } else { "a file".to_owned() }
 }
 
 /// Encodes every byte but RFC 3986's unreserved characters, for a value in a URL.
@@ -138,6 +178,18 @@ mod tests {
         assert_eq!(legible("a\u{202e}b\u{2028}c"), r"a\u{202e}b\u{2028}c");
         assert_eq!(legible("名前 ü `x`"), "名前 ü `x`");
         assert_eq!(printable("\u{202e}x", None), r"\u{202e}x");
+    }
+
+    #[test]
+    fn only_names_are_shown() {
+        for name in ["iamHost", "a.b-c_1"] {
+            assert!(is_name(name), "{name}");
+        }
+        for text in ["", "a b", "jane:pw", "pw@host", "/run", "é", "{x}", &"x".repeat(65)] {
+            assert!(!is_name(text), "{text}");
+        }
+        assert_eq!(shown("no"), "`no`");
+        assert_eq!(shown("jane:pw"), "the given text of 7 characters");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use host_pattern::{Endpoint, Region};
 use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, TokenRequest};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Needs, Next, Opening, Password, Phase, Plugin,
-    Result, ServerName,
+    Result, ServerName, bracketed,
 };
 
 use crate::{
@@ -155,7 +155,7 @@ impl IamPlugin {
             _ => own.map_err(|error| {
                 let message = format!(
                     "{error}; set `iamHost` to the endpoint's own name to connect through `{}`",
-                    request.host()
+                    bracketed(request.host())
                 );
                 error.with_message(message)
             }),
@@ -182,13 +182,18 @@ impl IamPlugin {
         ))
     }
 
-    fn request(&self, request: &ConnectRequest, target: &TokenRequest, token: &IamToken) -> ConnectRequest {
+    fn request(
+        &self,
+        request: &ConnectRequest,
+        target: &TokenRequest,
+        token: &IamToken,
+    ) -> Result<ConnectRequest> {
         let password = Password::verified_tls_only(token.expose()).with_good_until(token.expires_at());
         let request = request.clone().with_password(password);
-        match request.server_name() {
+        Ok(match request.server_name() {
             Some(_) => request,
-            None => request.with_server_name(ServerName::from_code(target.host())),
-        }
+            None => request.with_server_name(ServerName::from_code(target.host())?),
+        })
     }
 
     async fn connect<C: Send + 'static>(
@@ -252,7 +257,7 @@ impl IamPlugin {
         token: &IamToken,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
-        let outcome = next.run(self.request(request, target, token)).await;
+        let outcome = next.run(self.request(request, target, token)?).await;
         match &outcome {
             Ok(_) => self.tokens.report_accepted(token),
             Err(error) if error.is_throttled() => self.tokens.report_throttled(),

@@ -34,13 +34,14 @@ pub(crate) fn explained(error: &iam_token_provider::Error, host: &str, has_regio
 /// Reads a name that a token can be signed for.
 pub(crate) fn endpoint(host: &str) -> Result<Endpoint> {
     let endpoint = Endpoint::parse(host).map_err(|error| {
-        Error::new(wrapper_core::ErrorKind::Host, "no token can be signed for this host").with_source(error)
+        Error::new(wrapper_core::ErrorKind::Host, format!("no token can be signed for this host: {error}"))
     })?;
     match endpoint.kind() {
         EndpointKind::Ip | EndpointKind::Custom => Err(Error::new(
             wrapper_core::ErrorKind::Host,
             format!(
-                "`{endpoint}` is no endpoint that a token can be signed for: such a name looks like db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com"
+                "`{}` is no endpoint that a token can be signed for: such a name looks like db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com",
+                wrapper_core::bracketed(endpoint.as_str())
             ),
         )),
         _ => Ok(endpoint),

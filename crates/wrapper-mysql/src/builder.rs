@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
 use wrapper_core::{
-    ConnectRequest, Dialer, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters, Plugin, Registry,
-    Resolver, Result, SystemResolver, Transport, Trust, Value, Wrapper, needs,
+    ConnectRequest, Dialer, DriverNames, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters, Password,
+    Plugin, Registry, Resolver, Result, SystemResolver, Transport, Trust, Value, Wrapper, check_host, needs,
 };
 
 use crate::{
@@ -148,7 +148,7 @@ impl ConnectorBuilder {
         let mut given = Parameters::new();
         for (name, value) in self.parameters {
             if !self.registry.declares(&name) {
-                return Err(self.registry.unknown_parameter(&name, &[]));
+                return Err(self.registry.unknown_parameter(&name, &DriverNames::NONE));
             }
             given.set(&name, value)?;
         }
@@ -192,6 +192,9 @@ fn request(opts: &Opts) -> Result<ConnectRequest> {
     if host.trim().is_empty() {
         return Err(configuration("no host: name one, as in mysql://user@host/database"));
     }
+    if opts.socket().is_none() {
+        check_host(host)?;
+    }
     if opts.tcp_port() == 0 {
         return Err(configuration("`port` must be a whole number from 1 to 65535, not `0`"));
     }
@@ -210,10 +213,17 @@ fn request(opts: &Opts) -> Result<ConnectRequest> {
     if let Some(database) = opts.db_name() {
         request = request.with_database(database);
     }
+    if let Some(password) = opts.pass() {
+        // The driver sends it unless a plugin gives another, and a server may repeat it.
+        request = request.with_secret(Password::new(password));
+    }
     Ok(request)
 }
 
 fn check_needs(opts: &Opts, needs: Needs) -> Result<()> {
+    if opts.socket().is_some_and(|socket| !socket.starts_with('/')) {
+        return Err(configuration("`socket` must be the whole path of a unix socket, which begins with `/`"));
+    }
     if needs.verified_tls && opts.socket().is_some() {
         return Err(configuration(
             "`socket` is a unix socket, over which there is no tls and no login by token: leave it out",

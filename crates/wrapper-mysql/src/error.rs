@@ -88,8 +88,7 @@ pub(crate) fn panicked(request: &ConnectRequest) -> Error {
 }
 
 fn refused(answer: &mysql_async::ServerError, request: &ConnectRequest) -> Error {
-    let password = request.password().map(|password| password.as_secret());
-    let said = ServerError::new(answer.code, &answer.message, password);
+    let said = ServerError::new(answer.code, &answer.message, request.secrets());
     let code = answer.code.to_string();
     let read = LoginAnswer::new(Engine::Mysql, &code, &answer.message);
     let read = if answer.state == NO_SQLSTATE { read.before_login() } else { read };
@@ -123,7 +122,6 @@ fn io_error(error: io::Error, request: &ConnectRequest) -> Error {
 }
 
 fn driver_error(text: &str, request: &ConnectRequest) -> Error {
-    let password = request.password().map(|password| password.as_secret());
     let message = format!("the driver could not connect to {}", request.place());
-    Error::new(ErrorKind::Driver, message).with_source(printable(text, password))
+    Error::new(ErrorKind::Driver, message).with_source(printable(text, request.secrets()))
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder, UrlError};
-use wrapper_core::{Cut, Error, ErrorKind, Parameters, Registry, Result, Value, cut_url, percent_encoded};
+use wrapper_core::{
+    ConnectionText, Cut, DriverNames, Error, ErrorKind, Parameters, Registry, Result, StringForm, UrlParts,
+    UserInfoEnd, Value, check_host, cut_url, flat_entries, is_name, percent_encoded, user_with_colon,
+};
 
 use crate::tls::Switches;
 
@@ -11,37 +14,55 @@ use crate::tls::Switches;
 /// system, for the driver takes no more than this: about 11 minutes by Linux's defaults.
 pub(crate) const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 
-/// The names that the driver understands, for the hint in an error; the driver itself decides.
-const DRIVER_NAMES: &[&str] = &[
-    "abs_conn_ttl",
-    "abs_conn_ttl_jitter",
-    "built_in_roots",
-    "client_found_rows",
-    "compression",
-    "conn_ttl",
-    "database",
-    "enable_cleartext_plugin",
-    "host",
-    "inactive_connection_ttl",
-    "max_allowed_packet",
-    "password",
-    "pool_max",
-    "pool_min",
-    "port",
-    "prefer_socket",
-    "require_ssl",
-    "reset_connection",
-    "secure_auth",
-    "socket",
-    "stmt_cache_size",
-    "tcp_keepalive",
-    "tcp_nodelay",
-    "ttl_check_interval",
-    "user",
-    "verify_ca",
-    "verify_identity",
-    "wait_timeout",
-];
+/// The strings that the driver reads.
+const FORM: StringForm = StringForm::new("MySQL", &["mysql"], false);
+
+/// The keys of a map that stand before the query in a URL.
+const KEYS: &[&str] = &["host", "port", "user", "database", "password"];
+
+/// The names that the driver understands, the keys of a map among them.
+const DRIVER: DriverNames<'_> = DriverNames {
+    names: &[
+        "abs_conn_ttl",
+        "abs_conn_ttl_jitter",
+        "built_in_roots",
+        "client_found_rows",
+        "compression",
+        "conn_ttl",
+        "database",
+        "enable_cleartext_plugin",
+        "host",
+        "inactive_connection_ttl",
+        "max_allowed_packet",
+        "password",
+        "pool_max",
+        "pool_min",
+        "port",
+        "prefer_socket",
+        "require_ssl",
+        "reset_connection",
+        "secure_auth",
+        "socket",
+        "stmt_cache_size",
+        "tcp_keepalive",
+        "tcp_nodelay",
+        "ttl_check_interval",
+        "user",
+        "verify_ca",
+        "verify_identity",
+        "wait_timeout",
+    ],
+    known_elsewhere: &[
+        ("allowCleartextPasswords", "enable_cleartext_plugin"),
+        ("compress", "compression"),
+        ("databaseName", "database"),
+        ("db", "database"),
+        ("dbname", "database"),
+        ("keepAlive", "tcp_keepalive"),
+        ("schema", "database"),
+        ("unixSocket", "socket"),
+    ],
+};
 
 /// Reads a URL; our parameters go to `given`.
 pub(crate) fn read_url<C>(
@@ -49,20 +70,70 @@ pub(crate) fn read_url<C>(
     registry: &Registry<C>,
     given: &mut Parameters,
 ) -> Result<(Opts, Switches)> {
-    // Where a query begins before the user ends, a piece of the password would pass for a parameter's name.
-    if url.find('@').is_some_and(|at| url[..at].contains('?')) {
-        return Err(configuration(
-            "the URL's user, password or values hold `?` or `@`: write them %3F and %40",
-        ));
-    }
+    // Pairs are refused by the form.
+    let (ConnectionText::Url(url) | ConnectionText::Pairs(url)) = FORM.read(url)?;
+    let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
+    check_parts(&parts)?;
     let is_ours = |name: &str| registry.declares(name) || Switches::NAMES.contains(&name);
-    let Cut { rest, pairs } = cut_url(url, is_ours)?;
+    let Cut { rest, pairs, others } = cut_url(url, is_ours)?;
+    if let Some(key) = others.iter().find_map(|name| misplaced(name, registry)) {
+        return Err(configuration(format!(
+            "`{key}` stands before the query of a URL: write mysql://user:password@host:port/database"
+        )));
+    }
     let mut switches = Switches::default();
     for (name, value) in pairs {
-        take(&name, value.into(), given, &mut switches)?;
+        given_or_switch(&name, value.into(), &mut switches, |name, value| given.configure(name, value))?;
     }
-    let opts = Opts::from_url(&rest).map_err(|error| url_error(error, registry))?;
+    let opts = Opts::from_url(&rest).map_err(|error| url_error(error, registry, Some(&parts)))?;
+    check_names(opts.user(), opts.db_name(), opts.pass())?;
     Ok((opts, switches))
+}
+
+/// The key that a name in a query means and that belongs elsewhere in a URL.
+fn misplaced<C>(name: &str, registry: &Registry<C>) -> Option<&'static str> {
+    let meant = |key: &&&str| **key == name || registry.nearest(name, &DRIVER) == Some(**key);
+    let is_exact = !DRIVER.names.contains(&name) || KEYS.contains(&name);
+    // A typo of `password` is named as what it is.
+    let is_alias = |key: &&&str| **key == name || **key != "password";
+    KEYS.iter().filter(|_| is_exact).filter(is_alias).find(meant).copied()
+}
+
+fn check_parts(parts: &UrlParts<'_>) -> Result<()> {
+    if parts.hosts.is_empty() {
+        return Err(configuration("no host: name one, as in mysql://user@host/database"));
+    }
+    if parts.hosts.contains(',') {
+        return Err(configuration("several hosts are named, and the driver connects to one"));
+    }
+    let user = parts.user_info.map_or("", |info| info.split(':').next().unwrap_or_default());
+    if user.is_empty() {
+        return Err(configuration("no user: name the database user, as in mysql://user@host/database"));
+    }
+    let host = match parts.hosts.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        Some((address, _)) => address,
+        None => parts.hosts.split(':').next().unwrap_or_default(),
+    };
+    check_host(&String::from_utf8_lossy(&wrapper_core::percent_decoded(host)))
+}
+
+/// Checks what the driver takes as it is: the protocol ends names with a NUL.
+fn check_names(user: Option<&str>, database: Option<&str>, password: Option<&str>) -> Result<()> {
+    for (name, value) in [("user", user), ("database", database), ("password", password)] {
+        let Some(value) = value else { continue };
+        if value.contains(char::is_control) {
+            return Err(configuration(format!("`{name}` holds a control character")));
+        }
+        if name != "password" && value.contains("://") {
+            return Err(configuration(format!(
+                "`{name}` holds a URL: write the URL alone, as the connection string"
+            )));
+        }
+    }
+    match user.is_some_and(|user| user.contains(':')) {
+        true => Err(user_with_colon()),
+        false => Ok(()),
+    }
 }
 
 /// Reads a map; our parameters go to `given`.
@@ -76,61 +147,82 @@ pub(crate) fn read_map<C>(
     let mut keys = Vec::new();
     // Options go through the driver's own reading of them, and nothing that is secret does.
     let mut options = Vec::new();
-    for (name, value) in pairs {
-        let name = if name == "ssl.ca" { "sslrootcert" } else { name.as_str() };
+    for (name, value) in flat_entries(pairs, given)? {
+        let name = name.as_str();
         if registry.declares(name) || Switches::NAMES.contains(&name) {
-            take(name, value, given, &mut switches)?;
+            given_or_switch(name, value, &mut switches, |name, value| given.configure_from_map(name, value))?;
             continue;
         }
+        let text = value.single(name)?;
         // Keeps an eye on repeated names and control characters.
-        seen.configure(name, value.clone())?;
+        seen.configure(name, value)?;
         match name {
-            "host" | "port" | "user" | "database" | "password" => keys.push((name.to_owned(), value)),
-            _ => options.push(format!("{}={}", percent_encoded(name), percent_encoded(&value.to_string()))),
+            _ if KEYS.contains(&name) => keys.push((name.to_owned(), text)),
+            _ => options.push(format!("{}={}", percent_encoded(name), percent_encoded(&text))),
         }
     }
     let url = format!("mysql://host/?{}", options.join("&"));
     let url = url.trim_end_matches(['/', '?']);
-    let opts = Opts::from_url(url).map_err(|error| url_error(error, registry))?;
+    let opts = Opts::from_url(url).map_err(|error| url_error(error, registry, None))?;
     let mut builder = OptsBuilder::from_opts(opts).ip_or_hostname("");
     for (name, value) in keys {
-        let value = value.to_string();
         builder = match name.as_str() {
-            "host" => builder.ip_or_hostname(value),
+            "host" if value.trim().is_empty() => builder,
+            "host" => {
+                check_host(&value)?;
+                builder.ip_or_hostname(value)
+            }
             "port" => builder.tcp_port(port(&value)?),
             "user" => builder.user(Some(value)),
             "database" => builder.db_name(Some(value)),
             _ => builder.pass(Some(value)),
         };
     }
-    Ok((builder.into(), switches))
+    let opts = Opts::from(builder);
+    check_names(opts.user(), opts.db_name(), opts.pass())?;
+    Ok((opts, switches))
 }
 
-fn take(name: &str, value: Value, given: &mut Parameters, switches: &mut Switches) -> Result<()> {
+fn given_or_switch(
+    name: &str,
+    value: Value,
+    switches: &mut Switches,
+    give: impl FnOnce(&str, Value) -> Result<()>,
+) -> Result<()> {
     if Switches::NAMES.contains(&name) {
         return switches.set(name, &value);
     }
-    given.configure(name, value)
+    give(name, value)
 }
 
 fn port(text: &str) -> Result<u16> {
     text.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-        configuration(format!("`port` must be a whole number from 1 to 65535, not `{}`", text.escape_debug()))
+        let shown = if text.parse::<i32>().is_ok() { format!(", not `{text}`") } else { String::new() };
+        configuration(format!("`port` must be a whole number from 1 to 65535{shown}"))
     })
 }
 
-fn url_error<C>(error: UrlError, registry: &Registry<C>) -> Error {
+fn url_error<C>(error: UrlError, registry: &Registry<C>, parts: Option<&UrlParts<'_>>) -> Error {
     match error {
-        UrlError::UnknownParameter { param } => registry.unknown_parameter(&param, DRIVER_NAMES),
+        UrlError::UnknownParameter { param } => match parts.is_some_and(|parts| parts.is_doubtful(&param)) {
+            true => registry.unknown_parameter_in_doubt(&param, &DRIVER),
+            false => registry.unknown_parameter(&param, &DRIVER),
+        },
         // The driver's error prints the value.
-        UrlError::InvalidParamValue { param, .. } => {
+        UrlError::InvalidParamValue { param, .. } if is_name(&param) => {
             configuration(format!("the value of `{param}` is not one that the driver takes"))
         }
-        UrlError::UnsupportedScheme { scheme } => {
-            configuration(format!("scheme `{scheme}` is not MySQL's: it is `mysql://`"))
+        error => {
+            let error = match error {
+                UrlError::InvalidPoolConstraints { .. } | UrlError::Parse(_) => Some(error),
+                _ => None,
+            };
+            let ours = configuration("the URL cannot be read: it is mysql://user@host/database?name=value");
+            match error {
+                Some(error) => ours.with_source(error),
+                None => ours,
+            }
         }
-        error => configuration("the URL cannot be read: it is mysql://user@host/database?name=value")
-            .with_source(error),
     }
 }
 

@@ -45,7 +45,7 @@ impl Switches {
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &Value) -> Result<()> {
-        let parsed = value.to_string().parse().map_err(|_| {
+        let parsed = value.single(name)?.parse().map_err(|_| {
             configuration(format!(
                 "the value of `{name}` is not one that the driver takes: `true` or `false`"
             ))

@@ -7,8 +7,9 @@ use tokio_postgres::{
     config::{ChannelBinding, LoadBalanceHosts, SslMode, SslNegotiation},
 };
 use wrapper_core::{
-    ClientCertificate, ConnectRequest, Dialer, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters,
-    Plugin, Registry, Resolver, Result, Settings, SystemResolver, TlsMode, Value, Wrapper, needs, read_roots,
+    ClientCertificate, ConnectRequest, Dialer, DriverNames, Error, ErrorKind, Event, Events, Hosts, Needs,
+    Parameters, Password, Plugin, Registry, Resolver, Result, Settings, SystemResolver, TlsMode, Value,
+    Wrapper, needs, read_roots,
 };
 use zeroize::Zeroizing;
 
@@ -190,7 +191,7 @@ impl ConnectorBuilder {
         let mut given = Parameters::new();
         for (name, value) in self.parameters {
             if !self.registry.declares(&name) {
-                return Err(self.registry.unknown_parameter(&name, &[]));
+                return Err(self.registry.unknown_parameter(&name, &DriverNames::NONE));
             }
             given.set(&name, value)?;
         }
@@ -265,10 +266,9 @@ fn check_needs(config: &Config, targets: &[Target], needs: Needs) -> Result<()> 
         ));
     }
     match targets.iter().find(|target| target.is_unix()) {
-        Some(target) if needs.verified_tls => Err(configuration(format!(
-            "host `{}` is a unix socket, over which there is no tls and no login by token",
-            target.host.escape_debug()
-        ))),
+        Some(_) if needs.verified_tls => Err(configuration(
+            "`host` is the folder of a unix socket, over which there is no TLS and no login by token",
+        )),
         _ => Ok(()),
     }
 }
@@ -284,6 +284,10 @@ fn request(target: &Target, config: &Config) -> ConnectRequest {
     let mut request = ConnectRequest::new(&target.host, target.port, config.get_user().unwrap_or_default());
     if let Some(address) = target.address {
         request = request.with_addresses([address]);
+    }
+    if let Some(password) = config.get_password() {
+        // The driver sends it unless a plugin gives another, and a server may repeat it.
+        request = request.with_secret(Password::new(String::from_utf8_lossy(password)));
     }
     match config.get_dbname() {
         Some(database) => request.with_database(database),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use tokio_postgres::{Config, config::Host};
-use wrapper_core::{Error, ErrorKind, Result};
+use wrapper_core::{Error, ErrorKind, Result, check_host};
 
 /// The port of PostgreSQL.
 pub(crate) const DEFAULT_PORT: u16 = 5432;
@@ -58,6 +58,9 @@ pub(crate) fn targets(config: &Config) -> Result<Vec<Target>> {
     if targets.iter().any(|target| target.host.trim().is_empty()) {
         return Err(configuration("a host is empty: name it, as in postgres://user@host/database"));
     }
+    // No folder begins so, but a URL that lost its scheme does.
+    let is_folder = |target: &&Target| target.is_unix() && !target.host.starts_with("//");
+    targets.iter().filter(|target| !is_folder(target)).try_for_each(|target| check_host(&target.host))?;
     Ok(targets)
 }
 

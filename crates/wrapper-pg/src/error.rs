@@ -5,7 +5,7 @@ use std::{error::Error as _, io};
 use tokio_postgres::error::DbError;
 use wrapper_core::{
     Cause, ConnectRequest, Engine, Error, ErrorKind, LoginAnswer, PASSWORD_MISSING, Phase, Roots,
-    ServerError, TlsFailure, explain_tls_failure,
+    ServerError, TlsFailure, explain_tls_failure, printable,
 };
 
 /// What the driver says of every answer to its request for TLS that is not yes.
@@ -51,7 +51,12 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
         (None, phase) if error.is_closed() => {
             (ErrorKind::Connect, format!("{place} closed the connection while {phase}"))
         }
-        (None, _) => (ErrorKind::Driver, format!("the driver could not connect to {place}")),
+        // In the driver's words may be what the server said, as in the last message of SCRAM.
+        (None, _) => {
+            let text = printable(&format!("{error}: {source}"), request.secrets());
+            let message = format!("the driver could not connect to {place}");
+            return Error::new(ErrorKind::Driver, message).with_source(text);
+        }
     };
     Error::new(kind, message).with_source(error)
 }
@@ -72,8 +77,7 @@ fn refused(answer: &DbError, request: &ConnectRequest) -> Error {
         Some(hint) => format!("{} ({hint})", answer.message()),
         None => answer.message().to_owned(),
     };
-    let password = request.password().map(|password| password.as_secret());
-    let said = ServerError::new(code, &text, password);
+    let said = ServerError::new(code, &text, request.secrets());
     let answer = LoginAnswer::new(Engine::Postgres, code, answer.message())
         .with_hint(answer.hint())
         .with_routine(answer.routine());

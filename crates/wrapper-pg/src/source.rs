@@ -1,51 +1,87 @@
 //! Where a configuration comes from: a string, a map, or the driver's own type.
 
 use tokio_postgres::Config;
-use wrapper_core::{Cut, Error, ErrorKind, Parameters, Registry, Result, Value, cut_key_value, cut_url};
+use wrapper_core::{
+    ConnectionText, Cut, DriverNames, Error, ErrorKind, Parameters, Registry, Result, StringForm, UrlParts,
+    UserInfoEnd, Value, cut_key_value, cut_url, flat_entries,
+};
 
-/// The names that the driver understands, for the hint in an error; the driver itself decides.
-const DRIVER_NAMES: &[&str] = &[
-    "application_name",
-    "channel_binding",
-    "connect_timeout",
-    "dbname",
-    "host",
-    "hostaddr",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_retries",
-    "load_balance_hosts",
-    "options",
-    "password",
-    "port",
-    "sslnegotiation",
-    "target_session_attrs",
-    "tcp_user_timeout",
-    "user",
-];
+/// The strings that the driver reads.
+const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true);
+
+/// The names that the driver understands.
+const DRIVER: DriverNames<'_> = DriverNames {
+    names: &[
+        "application_name",
+        "channel_binding",
+        "connect_timeout",
+        "dbname",
+        "host",
+        "hostaddr",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_retries",
+        "load_balance_hosts",
+        "options",
+        "password",
+        "port",
+        "sslnegotiation",
+        "target_session_attrs",
+        "tcp_user_timeout",
+        "user",
+    ],
+    known_elsewhere: &[
+        ("ApplicationName", "application_name"),
+        ("catalog", "dbname"),
+        ("currentSchema", "options"),
+        ("database", "dbname"),
+        ("databaseName", "dbname"),
+        ("db", "dbname"),
+        ("schema", "options"),
+        ("search_path", "options"),
+        ("targetServerType", "target_session_attrs"),
+    ],
+};
 
 /// Reads a connection string of either form; our parameters go to `given`.
 pub(crate) fn read_string<C>(text: &str, registry: &Registry<C>, given: &mut Parameters) -> Result<Config> {
     let is_ours = |name: &str| registry.declares(name);
-    let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
-    if is_url && has_stray_at_sign(text) {
-        return Err(configuration(
-            "an `@` in the URL's query would be read as the end of user and password: write it %40",
-        ));
-    }
-    let Cut { rest, pairs } = match text.split_once("://") {
-        _ if is_url => cut_url(text, is_ours)?,
-        Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
-            return Err(configuration(format!("scheme `{scheme}` is not PostgreSQL's: it is `postgres://`")));
+    let text = FORM.read(text)?;
+    let cut = match text {
+        ConnectionText::Url(url) => {
+            let parts = UrlParts::of(url, UserInfoEnd::FirstAt)?;
+            let cut = cut_url(url, is_ours)?;
+            check_twice(&parts, &cut.others)?;
+            cut
         }
-        _ => cut_key_value(text, is_ours)?,
+        ConnectionText::Pairs(pairs) => cut_key_value(pairs, is_ours)?,
     };
+    let Cut { rest, pairs, others } = cut;
     for (name, value) in pairs {
         given.configure(&name, value)?;
     }
-    let config: Config = rest.parse().map_err(|error| driver_error(error, registry))?;
+    let unknown = |name: &str| unknown(text, name, &others, registry);
+    let config: Config = rest.parse().map_err(|error| driver_error(error, unknown))?;
+    check(&config)?;
     Ok(config)
+}
+
+/// An error for a name that the driver does not know, which is shown only if it cannot be a piece of a password.
+fn unknown<C>(text: ConnectionText<'_>, name: &str, others: &[String], registry: &Registry<C>) -> Error {
+    let is_doubtful = match text {
+        ConnectionText::Url(url) => {
+            UrlParts::of(url, UserInfoEnd::FirstAt).is_ok_and(|parts| parts.is_doubtful(name))
+        }
+        ConnectionText::Pairs(_) if !others.iter().any(|name| DRIVER.names.contains(&name.as_str())) => {
+            return configuration(format!("this is no connection string: write {}", FORM.example()));
+        }
+        ConnectionText::Pairs(pairs) => is_after_password(pairs, name),
+    };
+    match is_doubtful {
+        true => registry.unknown_parameter_in_doubt(name, &DRIVER),
+        false => registry.unknown_parameter(name, &DRIVER),
+    }
 }
 
 /// Reads a map; our parameters go to `given`.
@@ -56,45 +92,84 @@ pub(crate) fn read_map<C>(
 ) -> Result<Config> {
     let mut driver = String::new();
     let mut seen = Parameters::new();
-    for (name, value) in pairs {
-        let name = match name.as_str() {
-            "database" => "dbname",
-            "ssl.ca" => "sslrootcert",
-            name => name,
-        };
+    for (name, value) in flat_entries(pairs, given)? {
+        let name = if name == "database" { "dbname" } else { name.as_str() };
         if registry.declares(name) {
-            given.configure(name, value)?;
+            given.configure_from_map(name, value)?;
             continue;
         }
         if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '=') {
-            return Err(registry.unknown_parameter(name, DRIVER_NAMES));
+            return Err(registry.unknown_parameter(name, &DRIVER));
         }
+        let text = match name {
+            // The driver takes lists of these.
+            "host" | "hostaddr" | "port" => value.several(name)?,
+            _ => value.single(name)?,
+        };
         // Keeps an eye on repeated names and control characters.
-        seen.configure(name, value.clone())?;
-        let value = value.to_string().replace('\\', "\\\\").replace('\'', "\\'");
-        driver.push_str(&format!("{name}='{value}' "));
+        seen.configure(name, value)?;
+        let text = text.replace('\\', "\\\\").replace('\'', "\\'");
+        driver.push_str(&format!("{name}='{text}' "));
     }
-    driver.parse().map_err(|error| driver_error(error, registry))
+    let config: Config = driver
+        .parse()
+        .map_err(|error| driver_error(error, |name| registry.unknown_parameter(name, &DRIVER)))?;
+    check(&config)?;
+    Ok(config)
 }
 
-/// Whether the driver, to which all before the first `@` is user and password, would take a piece of the path or the query for them.
-fn has_stray_at_sign(url: &str) -> bool {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let Some((user_info, _)) = after_scheme.split_once('@') else {
-        return false;
-    };
-    // A password may hold an unescaped `?`, and libpq lets it; a user's name or a host with one is a query.
-    match user_info.split_once('?') {
-        Some((before, _)) => before.contains('/') || !before.contains(':'),
-        None => false,
+/// What the driver takes from two places of a URL, of which the last wins without a word.
+fn check_twice(parts: &UrlParts<'_>, names: &[String]) -> Result<()> {
+    let has_password = parts.user_info.is_some_and(|info| info.contains(':'));
+    let places = [
+        ("user", parts.user_info.is_some_and(|info| !info.is_empty()), "before `@`"),
+        ("password", has_password, "before `@`"),
+        ("host", !parts.hosts.is_empty(), "behind `@`"),
+        ("port", !parts.hosts.is_empty(), "behind the host"),
+        ("dbname", !parts.path.is_empty(), "as its path"),
+    ];
+    match places.iter().find(|(name, is_given, _)| *is_given && names.iter().any(|given| given == name)) {
+        Some((name, _, place)) => Err(configuration(format!(
+            "`{name}` belongs {place} in a URL that names {}, and the query names it too: leave it out there",
+            if *name == "port" { "a host" } else { "one" }
+        ))),
+        None => Ok(()),
     }
 }
 
-fn driver_error<C>(error: tokio_postgres::Error, registry: &Registry<C>) -> Error {
+/// Whether a name follows a password that may hold an unquoted blank.
+fn is_after_password(text: &str, name: &str) -> bool {
+    let before = text.find(name).map_or(text, |at| &text[..at]).to_ascii_lowercase();
+    ["pass", "pwd"].iter().any(|word| before.contains(word))
+}
+
+/// Checks what the driver takes as it is: it sends names with an end at the first NUL.
+fn check(config: &Config) -> Result<()> {
+    for (name, value) in [("user", config.get_user()), ("dbname", config.get_dbname())] {
+        let Some(value) = value else { continue };
+        if value.contains(char::is_control) {
+            return Err(configuration(format!("`{name}` holds a control character")));
+        }
+        if value.contains("://") {
+            return Err(configuration(format!(
+                "`{name}` holds a URL: write the URL alone, as the connection string"
+            )));
+        }
+    }
+    if config.get_user().is_some_and(|user| user.contains(':')) {
+        return Err(wrapper_core::user_with_colon());
+    }
+    if config.get_password().is_some_and(|password| password.iter().any(u8::is_ascii_control)) {
+        return Err(configuration("`password` holds a control character"));
+    }
+    Ok(())
+}
+
+fn driver_error(error: tokio_postgres::Error, unknown: impl Fn(&str) -> Error) -> Error {
     let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-    let quoted = source.split('`').nth(1).unwrap_or_default();
+    let quoted = source.split_once('`').and_then(|(_, rest)| rest.strip_suffix('`')).unwrap_or_default();
     if source.starts_with("unknown option") {
-        return registry.unknown_parameter(quoted, DRIVER_NAMES);
+        return unknown(quoted);
     }
     if source.starts_with("invalid value") {
         return configuration(format!("the value of `{quoted}` is not one that the driver takes"));

@@ -9,8 +9,8 @@ use std::{
 
 use sqlx::pool::PoolOptions;
 use wrapper_core::{
-    ClientCertificate, ConnectRequest, Error, ErrorKind, Needs, Parameters, Plugin, Registry, Result,
-    ServerName, Settings, TlsMode, Value, in_runtime, read_roots,
+    ClientCertificate, ConnectRequest, DriverNames, Error, ErrorKind, Needs, Parameters, Plugin, Registry,
+    Result, ServerName, Settings, TlsMode, Value, bracketed, in_runtime, read_roots,
 };
 use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, TokenRequest, connect_error, token_request};
 
@@ -135,7 +135,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let mut given = Parameters::new();
         for (name, value) in self.parameters {
             if !registry.declares(&name) {
-                return Err(registry.unknown_parameter(&name, &[]));
+                return Err(registry.unknown_parameter(&name, &DriverNames::NONE));
             }
             given.set(&name, value)?;
         }
@@ -201,9 +201,9 @@ fn check(
     let mut request = ConnectRequest::new(&place.host, place.port, &place.user);
     let verified = settings.text("tlsServerName").unwrap_or(target.host());
     if let Some(name) = settings.text("tlsServerName") {
-        request = request.with_server_name(match settings.is_set_in_code("tlsServerName") {
-            true => ServerName::from_code(name),
-            false => ServerName::from_configuration(name),
+        request = request.with_server_name(match settings.is_trusted("tlsServerName") {
+            true => ServerName::from_code(name)?,
+            false => ServerName::from_configuration(name)?,
         });
     }
     plugins.iter().try_for_each(|plugin| plugin.check(&request))?;
@@ -211,7 +211,7 @@ fn check(
     if bare(verified) != bare(&place.host) {
         return Err(configuration(format!(
             "`{}` is dialled and the certificate must carry `{verified}`, but sqlx verifies the name that it dials: use `{verified}` as the host, or take wrapper-pg or wrapper-mysql, which keep the two apart",
-            place.host.escape_debug()
+            bracketed(&place.host)
         )));
     }
     Ok(())
@@ -219,9 +219,9 @@ fn check(
 
 /// The driver's own reading of its options. The user and the password keep it from looking for a password file.
 fn options<D: Engine>(query: &str) -> Result<Options<D>> {
-    format!("{}://x:x@x/?{}{query}", D::SCHEMES[0], D::RESET).parse().map_err(|error: sqlx::Error| {
+    format!("{}://x:x@x/?{}{query}", D::SCHEMES[0], D::RESET).parse().map_err(|_: sqlx::Error| {
+        // The driver's error may show the value.
         configuration("an option of the driver in the configuration has a value that it does not take")
-            .with_source(error)
     })
 }
 

@@ -1,7 +1,8 @@
 //! Where a pool connects to, read from a URL or a map.
 
 use wrapper_core::{
-    Cut, Error, ErrorKind, Parameters, Registry, Result, Value, cut_url, percent_decoded, percent_encoded,
+    ConnectionText, Cut, DriverNames, Error, ErrorKind, Parameters, Registry, Result, StringForm, UrlParts,
+    UserInfoEnd, Value, check_host, cut_url, flat_entries, percent_decoded, percent_encoded, user_with_colon,
 };
 
 use crate::engine::sealed::Driver;
@@ -24,22 +25,31 @@ pub(crate) struct Source {
 /// Keys of the map form, and names that sqlx would take from a URL's query as well.
 const KEYS: &[&str] = &["host", "port", "user", "database", "password"];
 
+/// How other tools call what stands before the query.
+const ELSEWHERE: &[(&str, &str)] =
+    &[("databaseName", "database"), ("db", "database"), ("dbname", "database"), ("schema", "database")];
+
 /// Reads a URL; our parameters go to `given`.
 pub(crate) fn read_url<D: Driver>(
     url: &str,
     registry: &Registry<()>,
     given: &mut Parameters,
 ) -> Result<Source> {
-    let Cut { rest, pairs } = cut_url(url, |name| registry.declares(name))?;
+    let engine = if D::SCHEMES[0] == "mysql" { "MySQL" } else { "PostgreSQL" };
+    // Pairs are refused by the form.
+    let (ConnectionText::Url(url) | ConnectionText::Pairs(url)) =
+        StringForm::new(engine, D::SCHEMES, false).read(url)?;
+    let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
+    let place = place::<D>(keys(&parts)?)?;
+    let Cut { rest, pairs, others } = cut_url(url, |name| registry.declares(name))?;
+    others.iter().try_for_each(|name| check_name::<D>(name, registry, Some(&parts)))?;
     for (name, value) in pairs {
         given.configure(&name, value)?;
     }
-    let own = cut_url(&rest, |_| true)?;
-    own.pairs.iter().try_for_each(|(name, _)| check_name::<D>(name, registry))?;
-    // What stands between the place and the end is the driver's, byte for byte.
-    let query = rest[own.rest.len()..].trim_start_matches('?').to_owned();
-    let keys = keys::<D>(&own.rest)?;
-    Ok(Source { place: place::<D>(keys)?, query })
+    // What stands behind the place is the driver's, byte for byte.
+    let query =
+        rest.split_once('@').and_then(|(_, rest)| rest.split_once('?')).map_or("", |(_, query)| query);
+    Ok(Source { place, query: query.to_owned() })
 }
 
 /// Reads a map; our parameters go to `given`.
@@ -51,75 +61,71 @@ pub(crate) fn read_map<D: Driver>(
     let mut keys = Parameters::new();
     let mut seen = Parameters::new();
     let mut query = Vec::new();
-    for (name, value) in pairs {
-        let name = if name == "ssl.ca" { "sslrootcert" } else { name.as_str() };
+    for (name, value) in flat_entries(pairs, given)? {
+        let name = name.as_str();
         if registry.declares(name) {
-            given.configure(name, value)?;
-        } else if KEYS.contains(&name) {
+            given.configure_from_map(name, value)?;
+            continue;
+        }
+        let text = value.single(name)?;
+        if KEYS.contains(&name) {
             keys.configure(name, value)?;
         } else {
-            check_name::<D>(name, registry)?;
+            check_name::<D>(name, registry, None)?;
             // Keeps an eye on repeated names and control characters.
-            seen.configure(name, value.clone())?;
-            query.push(format!("{}={}", percent_encoded(name), percent_encoded(&value.to_string())));
+            seen.configure(name, value)?;
+            query.push(format!("{}={}", percent_encoded(name), percent_encoded(&text)));
         }
     }
     Ok(Source { place: place::<D>(keys)?, query: query.join("&") })
 }
 
-fn check_name<D: Driver>(name: &str, registry: &Registry<()>) -> Result<()> {
+/// Checks a name that is not ours; `url` is given where it stands in a query.
+fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlParts<'_>>) -> Result<()> {
     let is_known =
         D::NAMES.contains(&name) || (D::TAKES_OPTIONS && name.starts_with("options[") && name.ends_with(']'));
-    match name {
-        "" => Ok(()),
-        "hostaddr" | "socket" => Err(configuration(format!(
-            "`{name}` would lead to another place than the certificate names, and sqlx verifies the name that it dials: leave it out, or take wrapper-pg or wrapper-mysql, which keep the two apart"
-        ))),
-        "host" | "port" | "user" | "password" | "dbname" | "database" => Err(configuration(format!(
-            "`{name}` stands in the URL before the query: {}://user@host:port/database",
-            D::SCHEMES[0]
-        ))),
-        _ if is_known => Ok(()),
-        _ => Err(registry.unknown_parameter(name, D::NAMES)),
+    if is_known {
+        return Ok(());
     }
+    if ["hostaddr", "socket"].contains(&name) {
+        return Err(configuration(format!(
+            "`{name}` would lead to another place than the certificate names, and sqlx verifies the name that it dials: leave it out, or take wrapper-pg or wrapper-mysql, which keep the two apart"
+        )));
+    }
+    let names: Vec<_> = D::NAMES.iter().chain(KEYS).copied().collect();
+    let driver = DriverNames { names: &names, known_elsewhere: ELSEWHERE };
+    let Some(parts) = url else { return Err(registry.unknown_parameter(name, &driver)) };
+    let meant = if KEYS.contains(&name) { Some(name) } else { registry.nearest(name, &driver) };
+    // A typo of `password` is named as what it is.
+    if let Some(key) = meant.filter(|key| KEYS.contains(key) && (*key == name || *key != "password")) {
+        return Err(configuration(format!(
+            "`{key}` stands in the URL before the query: {}://user@host:port/database",
+            D::SCHEMES[0]
+        )));
+    }
+    Err(match parts.is_doubtful(name) {
+        true => registry.unknown_parameter_in_doubt(name, &driver),
+        false => registry.unknown_parameter(name, &driver),
+    })
 }
 
-/// Takes apart `scheme://user:password@host:port/database`.
-fn keys<D: Driver>(url: &str) -> Result<Parameters> {
-    let form = || {
-        configuration(format!(
-            "the URL cannot be read: it is {}://user@host/database?name=value",
-            D::SCHEMES[0]
-        ))
-    };
-    let (scheme, rest) = url.split_once("://").ok_or_else(form)?;
-    if !D::SCHEMES.contains(&scheme) {
-        return Err(form());
-    }
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    if database.contains(['@', '?']) || authority.contains('?') {
+/// The keys of a map in the pieces of a URL.
+fn keys(parts: &UrlParts<'_>) -> Result<Parameters> {
+    if parts.hosts.contains(',') {
         return Err(configuration(
-            "a `/`, `?` or `@` stands where it ends a piece of the URL: write them %2F, %3F and %40 in user, password and values",
+            "several hosts are named, and sqlx connects to one: take wrapper-pg for several".to_owned(),
         ));
     }
-    let (user_info, host_port) = authority.rsplit_once('@').unwrap_or(("", authority));
-    if host_port.contains(',') {
-        return Err(configuration(
-            "several hosts are named, and sqlx connects to one: take wrapper-pg for several",
-        ));
-    }
+    let user_info = parts.user_info.unwrap_or_default();
     let (user, password) = match user_info.split_once(':') {
         Some((user, password)) => (user, Some(password)),
         None => (user_info, None),
     };
-    let (host, port) = match host_port.strip_prefix('[') {
-        Some(bracketed) => {
-            let (host, rest) = bracketed.split_once(']').ok_or_else(form)?;
-            (host, rest.strip_prefix(':'))
-        }
-        None => match host_port.rsplit_once(':') {
+    let (host, port) = match parts.hosts.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        Some((address, rest)) => (address, rest.strip_prefix(':')),
+        None => match parts.hosts.rsplit_once(':') {
             Some((host, port)) => (host, Some(port)),
-            None => (host_port, None),
+            None => (parts.hosts, None),
         },
     };
     let mut keys = Parameters::new();
@@ -128,7 +134,7 @@ fn keys<D: Driver>(url: &str) -> Result<Parameters> {
         ("port", port),
         ("user", Some(user)),
         ("password", password),
-        ("database", Some(database).filter(|database| !database.is_empty())),
+        ("database", Some(parts.path).filter(|database| !database.is_empty())),
     ];
     for (name, piece) in pieces {
         if let Some(piece) = piece {
@@ -142,27 +148,39 @@ fn keys<D: Driver>(url: &str) -> Result<Parameters> {
 }
 
 fn place<D: Driver>(mut keys: Parameters) -> Result<Place> {
-    let mut take = |name| keys.remove(name).map(|value| value.to_string());
+    let mut take = |name| keys.remove(name).and_then(|value| value.text());
     let form = |what: &str| configuration(format!("{what}, as in {}://user@host/database", D::SCHEMES[0]));
     let named = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let host = named(take("host")).ok_or_else(|| form("no host: name one"))?;
+    check_host(&host)?;
     let user = named(take("user")).ok_or_else(|| form("no user: name the database user"))?;
+    if user.contains("://") {
+        return Err(configuration(
+            "`user` holds a URL: write the URL alone, as the connection string".to_owned(),
+        ));
+    }
+    if user.contains(':') {
+        return Err(user_with_colon());
+    }
     let port = match take("port") {
         Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-            let port: String = port.chars().take(64).collect();
-            configuration(format!(
-                "`port` must be a whole number from 1 to 65535, not `{}`",
-                port.escape_debug()
-            ))
+            let shown = if port.parse::<i32>().is_ok() { format!(", not `{port}`") } else { String::new() };
+            configuration(format!("`port` must be a whole number from 1 to 65535{shown}"))
         })?,
         None => D::DEFAULT_PORT,
     };
     if take("password").is_some() {
         tracing::warn!("the configured password is ignored: the token takes its place");
     }
-    Ok(Place { host, port, user, database: named(take("database")) })
+    let database = named(take("database"));
+    if database.as_ref().is_some_and(|database| database.contains("://")) {
+        return Err(configuration(
+            "`database` holds a URL: write the URL alone, as the connection string".to_owned(),
+        ));
+    }
+    Ok(Place { host, port, user, database })
 }
 
-fn configuration(message: impl Into<String>) -> Error {
+fn configuration(message: String) -> Error {
     Error::new(ErrorKind::Configuration, message)
 }

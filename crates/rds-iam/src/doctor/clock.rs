@@ -36,7 +36,7 @@ pub(super) async fn report(report: &mut Report, subject: &Subject, url: Option<&
         report.skipped(StepName::Clock, "no region, so no server to ask for the time");
         return None;
     };
-    let shown = url.escape_debug();
+    let shown = origin(&url);
     let asked = match timeout(LIMIT, date(&url)).await {
         Ok(asked) => asked,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
@@ -68,6 +68,23 @@ pub(super) async fn report(report: &mut Report, subject: &Subject, url: Option<&
 fn sts(subject: &Subject) -> Option<String> {
     let region = Region::parse(subject.target().ok()?.region()).ok()?;
     Some(format!("https://sts.{region}.{}", region.partition().dns_suffix()))
+}
+
+/// A URL without user info, path and query, which may be secret.
+fn origin(url: &str) -> String {
+    let authority =
+        url.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    // A password may hold a `/` that is not percent-coded.
+    let host = authority.map(|authority| match url.matches('@').count() {
+        0 => authority,
+        _ => authority.rsplit_once('@').map_or("", |(_, host)| host),
+    });
+    let is_shown = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    let scheme = if url.starts_with("https://") { "https" } else { "http" };
+    match host {
+        Some(host) if !host.is_empty() && host.chars().all(is_shown) => format!("{scheme}://{host}"),
+        _ => "the server of --time-url".to_owned(),
+    }
 }
 
 /// The `Date` header of a server, in seconds since 1970.
@@ -125,6 +142,14 @@ mod tests {
     fn date_is_read_from_the_headers() {
         let answer = "HTTP/1.1 302 Found\r\ndate: Wed, 15 Jan 2025 12:34:56 GMT\r\n\r\n";
         assert_eq!(parse(answer), Some(1_736_944_496));
+    }
+
+    #[test]
+    fn user_info_and_query_of_the_server_are_not_shown() {
+        assert_eq!(origin("http://bob:s3cret@127.0.0.1:80/x?token=s3cret"), "http://127.0.0.1:80");
+        assert_eq!(origin("https://[::1]:443#s3cret"), "https://[::1]:443");
+        assert_eq!(origin("bob:s3cret@host"), "the server of --time-url");
+        assert_eq!(origin("http://bob:s3/cret@host"), "the server of --time-url");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The connector that a program would build of the same string.
 
-use host_pattern::Endpoint;
-use wrapper_core::{Error, ErrorKind, Registry, Result, cut_key_value, cut_url};
+use host_pattern::{Endpoint, EndpointKind};
+use wrapper_core::{Error, ErrorKind, Registry, Result, StringForm, cut_key_value, cut_url};
 use wrapper_iam::IamFactory;
 use wrapper_pg::TlsStack;
 
@@ -46,25 +46,26 @@ impl Connector {
 impl Engine {
     /// The engine that a connection string is for; without a scheme it is a `key=value` string of PostgreSQL.
     pub(super) fn of(text: &str) -> Result<Self> {
-        if text.starts_with("jdbc:") {
-            return Err(configuration(
-                "this is a URL for JDBC: leave out `jdbc:`, and write the user before the host, as in postgres://user@host/database",
-            ));
+        let lower = text.to_ascii_lowercase();
+        if lower.starts_with("mysql") || lower.starts_with("mariadb") {
+            // The connector says what is wrong with it.
+            return Ok(Self::Mysql);
         }
-        if Endpoint::parse(text).is_ok() {
+        // Any word parses as a custom domain, a password too.
+        if let Ok(endpoint) = Endpoint::parse(text)
+            && !matches!(endpoint.kind(), EndpointKind::Custom | EndpointKind::Ip)
+        {
             return Err(configuration(format!(
-                "this is a host name alone: write postgres://user@{text}/database, or mysql://…"
+                "this is a host name alone: write postgres://user@{endpoint}/database, or mysql://…"
             )));
         }
-        let is_scheme =
-            |scheme: &&str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-        match text.split_once("://").map(|(scheme, _)| scheme).filter(is_scheme) {
-            None | Some("postgres" | "postgresql") => Ok(Self::Postgres),
-            // The driver's error says what `mariadb` is to be.
-            Some("mysql" | "mariadb") => Ok(Self::Mysql),
-            Some(scheme) => Err(configuration(format!(
-                "scheme `{scheme}` is none that is known here: write postgres:// or mysql://"
-            ))),
+        const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true);
+        match FORM.read(text) {
+            Ok(_) => Ok(Self::Postgres),
+            Err(error) => {
+                let message = format!("{error}, or mysql://…");
+                Err(error.with_message(message))
+            }
         }
     }
 }

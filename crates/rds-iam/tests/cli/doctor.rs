@@ -112,14 +112,74 @@ async fn malformed_url_shows_no_part_of_a_password() {
         "jdbc:postgresql://db.example/app?user=jane&password=geheim",
         "jane:geheim@db.example",
         "host=db.example user=jane password='geheim",
+        "'postgres://jane:geheim@db.example/app'",
+        "\"postgres://jane:geheim@db.example/app\"",
+        "postgres:/jane:geheim@db.example/app",
+        "postgres//jane:geheim@db.example/app",
+        "geheim://jane@db.example/app",
+        "geheim",
+        "postgres://jane@db.example/app?geheim=1@x",
+        "postgres://jane@db.example/app?geheim",
     ] {
-        let ran = run(program(), ["doctor", "--time-url", &time, url]).await;
+        for json in [false, true] {
+            let more = if json { vec!["--json"] } else { vec![] };
+            let arguments = ["doctor", "--time-url", &time, url].into_iter().chain(more);
+            let ran = run(program(), arguments).await;
 
-        assert_eq!(ran.code, Some(10), "{url}: {}", ran.out);
-        for part in ["geheim", "gehe", "heim"] {
-            assert!(!ran.out.contains(part) && !ran.err.contains(part), "{url}: {}{}", ran.out, ran.err);
+            assert_eq!(ran.code, Some(10), "{url}: {}", ran.out);
+            for part in ["geheim", "gehe", "heim"] {
+                assert!(!ran.out.contains(part) && !ran.err.contains(part), "{url}: {}{}", ran.out, ran.err);
+            }
         }
     }
+}
+
+#[tokio::test]
+async fn arguments_in_the_wrong_place_are_not_shown() {
+    let url = "postgres://jane:geheim@db.example/app";
+    for arguments in [
+        vec!["token", url],
+        vec!["doctor", "a", url],
+        vec!["token", "--host", url, "--user", "jane"],
+        vec!["token", "--port", url],
+        vec!["token", "--pasword=ge/heim"],
+        vec!["inspect", url],
+        vec!["exec", "--host", HOST, "--user", "jane", "--region", url, "--", "psql"],
+        vec!["doctor", "--dns-server", url],
+    ] {
+        let ran = run(program(), arguments.clone()).await;
+
+        assert_ne!(ran.code, Some(0), "{arguments:?}");
+        for part in ["geheim", "ge/heim"] {
+            assert!(
+                !ran.out.contains(part) && !ran.err.contains(part),
+                "{arguments:?}: {}{}",
+                ran.out,
+                ran.err
+            );
+        }
+    }
+    let key = session_key();
+    let ran =
+        run(program_with(&key), ["exec", "--host", HOST, "--user", "jane", "--", &format!("psql {url}")])
+            .await;
+    assert!(ran.code == Some(127) && !ran.err.contains("geheim"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn user_info_of_the_time_server_is_not_shown() {
+    let ran = run(
+        program(),
+        [
+            "doctor",
+            "--time-url",
+            "http://bob:geheim@127.0.0.1:1/x?y=geheim",
+            &format!("postgres://jane@{HOST}/app"),
+        ],
+    )
+    .await;
+
+    assert!(!ran.out.contains("geheim") && ran.out.contains("127.0.0.1"), "{}", ran.out);
 }
 
 #[tokio::test]
@@ -200,7 +260,11 @@ macro_rules! no_url {
 
 no_url!(host_alone, HOST, "write postgres://user@db.abc123.us-east-2.rds.amazonaws.com/database");
 no_url!(url_of_jdbc, "jdbc:mysql://db.example/app", "leave out `jdbc:`");
-no_url!(scheme_misspelt, "postgress://jane@db.example/app", "write postgres:// or mysql://");
+no_url!(
+    scheme_misspelt,
+    "postgress://jane@db.example/app",
+    "write postgres://user@host/database, or mysql://"
+);
 #[cfg(not(feature = "mysql"))]
 no_url!(mysql_left_out, "mysql://jane@db.example/app", "--features mysql");
 

@@ -86,7 +86,7 @@ impl From<Output> for Ran {
     }
 }
 
-pub(crate) async fn run<const N: usize>(mut command: Command, arguments: [&str; N]) -> Ran {
+pub(crate) async fn run<'a>(mut command: Command, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
     command.args(arguments).output().await.expect("runs").into()
 }
 

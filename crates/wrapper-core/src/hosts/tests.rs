@@ -135,13 +135,49 @@ fn instance_missing_pattern_names_the_parameter() {
 }
 
 #[test]
+fn server_name_with_several_hosts_is_refused() {
+    let error = hosts(MockDriver::new(), &["a.example", "b.example"], &[("tlsServerName", "c.example")])
+        .expect_err("one name for two hosts");
+
+    assert!(error.to_string().contains("`tlsServerName` is one name, and several hosts"), "{error}");
+}
+
+#[tokio::test]
+async fn server_name_is_not_taken_to_an_instance() {
+    let pairs = [("tlsServerName", "cert.example"), ("clusterInstanceHostPattern", "?.internal.example")];
+    let hosts = hosts(MockDriver::new(), &["10.0.0.1"], &pairs).expect("fits");
+
+    assert_eq!(hosts.connect().await.expect("connects").connection.tls_name(), "cert.example");
+    let instance = hosts.instance("one").expect("is named").connect().await.expect("connects");
+    assert_eq!(instance.connection.tls_name(), "one.internal.example");
+}
+
+#[test]
+fn host_that_is_none_is_named_and_not_shown() {
+    for host in ["db.example", "10.0.0.1", "::1", "[::1]", "fe80::1%eth0", "db_1"] {
+        assert!(check_host(host).is_ok(), "{host}");
+    }
+    let check = |host: &str, says: &str| {
+        let error = check_host(host).expect_err("no host").to_string();
+        assert!(error.contains(says) && !error.contains("hunter2"), "{error}");
+    };
+    check("jane:hunter2@db.example", "found user info");
+    check("postgres://jane:hunter2@db.example/app", "`postgres://` URL where a host name is expected");
+    check("db.example:5432", "found port 5432 behind `db.example`");
+    check("db.example:hunter2", "a port is a number");
+    check("run/postgresql", "the folder of a unix socket begins with `/`");
+    check("db.example/hunter2", "found a path");
+    check("a hunter2", "whitespace");
+}
+
+#[test]
 fn parameters_wrong() {
     let message = |name, value| {
         hosts(MockDriver::new(), &["a.example"], &[(name, value)]).expect_err("does not fit").to_string()
     };
 
-    assert!(message("tlsServerName", "10.0.0.1").contains("must be a dns name"));
-    assert!(message("tlsServerName", "a b").contains("must be a dns name"));
+    assert!(message("tlsServerName", "10.0.0.1").contains("must be a DNS name"));
+    assert!(message("tlsServerName", "a b").contains("must be a DNS name"));
     assert!(
         message("clusterInstanceHostPattern", "db.example")
             .contains("`clusterInstanceHostPattern` does not fit")

@@ -2,6 +2,7 @@
 //!
 //! The rest of the string reaches the driver byte for byte: nothing is parsed and written anew.
 
+use super::quoted as named;
 use crate::{Error, ErrorKind, Result, text::percent_decoded};
 
 /// A connection string in two: the parameters asked for, and the string without them.
@@ -10,6 +11,8 @@ pub struct Cut {
     pub rest: String,
     /// The names and decoded values that were cut out, in their order.
     pub pairs: Vec<(String, String)>,
+    /// The names that are left in the string for the driver.
+    pub others: Vec<String>,
 }
 
 /// Cuts parameters out of a URL's query.
@@ -19,33 +22,60 @@ pub struct Cut {
 ///
 /// # Errors
 ///
-/// A configuration error for a name that stands twice, or a name or value with control characters or bytes that are
-/// not UTF-8; it names the parameter, never its value.
+/// A configuration error for a name that stands twice or without `=`, a value without a name, or a name or value with
+/// control characters or bytes that are not UTF-8; it names the parameter if that looks like a name, never its value.
 pub fn cut_url(url: &str, is_ours: impl Fn(&str) -> bool) -> Result<Cut> {
     let after_user = url.find('@').map_or(0, |at| at + 1);
     let Some(query) = url[after_user..].find('?').map(|mark| after_user + mark + 1) else {
-        return Ok(Cut { rest: url.to_owned(), pairs: Vec::new() });
+        return Ok(Cut { rest: url.to_owned(), pairs: Vec::new(), others: Vec::new() });
     };
     let mut names = Names::default();
     let mut pairs = Vec::new();
     let mut kept = Vec::new();
-    for pair in url[query..].split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decoded("", name)?;
+    let mut others = Vec::new();
+    for pair in url[query..].split('&').filter(|pair| !pair.is_empty()) {
+        let Some((name, value)) = pair.split_once('=') else {
+            return Err(configuration("a parameter in the URL's query has no `=`: write name=value"));
+        };
+        if name.is_empty() {
+            return Err(configuration("a value in the URL's query stands without a name: write name=value"));
+        }
+        let (name, raw) = (decoded("", name)?, value);
         let value = decoded(&name, value)?;
         names.add(&name)?;
         if is_ours(&name) {
+            check_separators(&name, raw)?;
             pairs.push((name, value));
         } else {
             kept.push(pair);
+            others.push(name);
         }
     }
     let mut rest = url[..query - 1].to_owned();
-    if kept.iter().any(|pair| !pair.is_empty()) {
+    if !kept.is_empty() {
         rest.push('?');
         rest.push_str(&kept.join("&"));
     }
-    Ok(Cut { rest, pairs })
+    Ok(Cut { rest, pairs, others })
+}
+
+/// No value of ours holds a pair, so that one in it has the wrong separator in front.
+fn check_separators(name: &str, raw: &str) -> Result<()> {
+    let Some((before, _)) = raw.split_once('=') else { return Ok(()) };
+    match before.rfind([';', '?']).map(|at| before.as_bytes()[at]) {
+        Some(b';') => {
+            Err(configuration(&format!("`;` follows {} where `&` separates parameters", named(name))))
+        }
+        Some(_) if !before.contains("://") => Err(configuration(&format!(
+            "a second `?` follows {} where `&` separates parameters",
+            named(name)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn configuration(message: &str) -> Error {
+    Error::new(ErrorKind::Configuration, message)
 }
 
 /// Cuts parameters out of a `key=value` string, as libpq writes them: `host=a user='b c'`.
@@ -57,6 +87,7 @@ pub fn cut_key_value(text: &str, is_ours: impl Fn(&str) -> bool) -> Result<Cut> 
     let mut names = Names::default();
     let mut pairs = Vec::new();
     let mut kept = String::new();
+    let mut others = Vec::new();
     let mut scanner = Scanner { text, at: 0 };
     while let Some(pair) = scanner.pair()? {
         checked(&pair.name, &pair.name)?;
@@ -69,9 +100,10 @@ pub fn cut_key_value(text: &str, is_ours: impl Fn(&str) -> bool) -> Result<Cut> 
                 kept.push(' ');
             }
             kept.push_str(pair.source);
+            others.push(pair.name);
         }
     }
-    Ok(Cut { rest: kept, pairs })
+    Ok(Cut { rest: kept, pairs, others })
 }
 
 /// The names seen so far; a string has a handful.
@@ -90,7 +122,7 @@ impl Names {
 
 fn decoded(name: &str, text: &str) -> Result<String> {
     let text = String::from_utf8(percent_decoded(text)).map_err(|_| {
-        Error::new(ErrorKind::Configuration, format!("parameter `{name}` is not UTF-8 once it is decoded"))
+        Error::new(ErrorKind::Configuration, format!("{} is not UTF-8 once it is decoded", named(name)))
     })?;
     checked(if name.is_empty() { &text } else { name }, &text)?;
     Ok(text)
@@ -125,9 +157,8 @@ impl<'a> Scanner<'a> {
         self.skip_blanks();
         if self.next() != Some('=') {
             // What stands here may be a piece of a password that was not quoted.
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                "this is neither a URL nor `name=value` pairs: a name has no `=` (values with blanks go into single quotes)",
+            return Err(configuration(
+                "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (values with blanks go into single quotes)",
             ));
         }
         self.skip_blanks();
@@ -144,10 +175,10 @@ impl<'a> Scanner<'a> {
         loop {
             match self.rest().chars().next() {
                 None if quoted => {
-                    return Err(Error::new(
-                        ErrorKind::Configuration,
-                        format!("the quoted value of `{name}` has no closing quote"),
-                    ));
+                    return Err(configuration(&format!(
+                        "the quoted value of {} has no closing quote",
+                        named(name)
+                    )));
                 }
                 None => return Ok(value),
                 Some(c) if !quoted && c.is_whitespace() => return Ok(value),
@@ -232,7 +263,24 @@ mod tests {
         check(cut_url("postgres://h?%69amHost=%61", ours), "postgres://h", &[("iamHost", "a")]);
         refused(cut_url("postgres://h?a=secret&%61=secret", ours), "parameter `a` is given more than once");
         refused(cut_url("postgres://h?a=s%00cret", ours), "parameter `a` holds a control character");
-        refused(cut_url("postgres://h?a=%ff", ours), "parameter `a` is not UTF-8 once it is decoded");
+        refused(cut_url("postgres://h?a=%ff", ours), "`a` is not UTF-8 once it is decoded");
+    }
+
+    #[test]
+    fn url_name_that_may_be_a_password_is_not_shown() {
+        refused(
+            cut_url("postgres://h?hunter2", ours),
+            "a parameter in the URL's query has no `=`: write name=value",
+        );
+        refused(
+            cut_url("postgres://h?=hunter2", ours),
+            "a value in the URL's query stands without a name: write name=value",
+        );
+        refused(cut_url("postgres://h?hunter!2=x&hunter!2=y", ours), "a parameter is given more than once");
+        refused(
+            cut_url("postgres://h?plugins=iam;password=hunter2", ours),
+            "`;` follows `plugins` where `&` separates parameters",
+        );
     }
 
     #[test]
@@ -252,7 +300,7 @@ mod tests {
         );
         refused(
             cut_key_value("password=hunter2 more host=h", ours),
-            "this is neither a URL nor `name=value` pairs: a name has no `=` (values with blanks go into single quotes)",
+            "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (values with blanks go into single quotes)",
         );
         refused(cut_key_value("a=1 a=2", ours), "parameter `a` is given more than once");
     }
@@ -264,7 +312,7 @@ mod tests {
                 prop_assert!(cut.pairs.is_empty());
             }
             if let Ok(cut) = cut_url(&text, |_| false) {
-                prop_assert!(text.starts_with(&cut.rest));
+                prop_assert!(cut.pairs.is_empty() && cut.rest.len() <= text.len());
             }
         }
 

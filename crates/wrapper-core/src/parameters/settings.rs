@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Parameter, ParameterKind, Parameters, Value};
-use crate::{Error, ErrorKind, Result};
+use super::{Origin, Parameter, ParameterKind, Parameters, Value};
+use crate::{Error, ErrorKind, Result, text::shown};
 
 /// Holds parameters whose values fit their declarations.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    values: BTreeMap<&'static str, (Value, bool)>,
+    values: BTreeMap<&'static str, (Value, Origin)>,
 }
 
 impl Settings {
@@ -21,8 +21,21 @@ impl Settings {
         let mut values = BTreeMap::new();
         for parameter in declared {
             if let Some(value) = given.value(parameter.name) {
+                let origin = given.origin(parameter.name).unwrap_or(Origin::Text);
                 let value = parameter.checked(value)?;
-                values.insert(parameter.name, (value, given.is_set_in_code(parameter.name)));
+                // A string is read by more hands than a map or code: it names files only.
+                let is_pem =
+                    |value: &Value| matches!(value, Value::Text(text) if text.contains("-----BEGIN "));
+                if origin == Origin::Text && is_pem(&value) {
+                    return Err(Error::new(
+                        ErrorKind::Configuration,
+                        format!(
+                            "`{}` holds PEM text, and in a connection string it names a file: give PEM text in a map or to the builder",
+                            parameter.name
+                        ),
+                    ));
+                }
+                values.insert(parameter.name, (value, origin));
             }
         }
         Ok(Self { values })
@@ -59,13 +72,21 @@ impl Settings {
 
     /// Whether the value was set in code, not by a configuration.
     pub fn is_set_in_code(&self, name: &str) -> bool {
-        self.values.get(name).is_some_and(|(_, in_code)| *in_code)
+        self.values.get(name).is_some_and(|(_, origin)| *origin == Origin::Code)
+    }
+
+    /// Whether the value comes from code or from a map, which is as trusted, and not from a connection string.
+    pub fn is_trusted(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|(_, origin)| *origin > Origin::Text)
     }
 }
 
 impl Parameter {
     fn checked(&self, value: &Value) -> Result<Value> {
-        let text = value.to_string();
+        let text = match self.kind {
+            ParameterKind::List => value.several(self.name)?,
+            _ => value.single(self.name)?,
+        };
         let text = text.trim();
         let fitting = match self.kind {
             ParameterKind::Boolean => text.parse().ok().map(Value::Boolean),
@@ -78,10 +99,9 @@ impl Parameter {
             ParameterKind::Text => Some(text).filter(|text| !text.is_empty()).map(Value::from),
         };
         fitting.ok_or_else(|| {
-            let shown: String = text.chars().take(64).collect();
             Error::new(
                 ErrorKind::Configuration,
-                format!("`{}` must be {}, not `{}`", self.name, self.kind.words(), shown.escape_debug()),
+                format!("`{}` must be {}, not {}", self.name, self.kind.words(), shown(text)),
             )
         })
     }
@@ -128,6 +148,8 @@ mod tests {
         assert_eq!(read("number", 900).unwrap().integer("number"), Some(900));
         assert_eq!(read("number", " 7 ").unwrap().integer("number"), Some(7));
         assert_eq!(read("list", " a , b ").unwrap().list("list"), ["a", "b"]);
+        assert_eq!(read("list", vec!["a", "b"]).unwrap().list("list"), ["a", "b"]);
+        assert_eq!(read("name", Value::Null).unwrap().text("name"), None);
         assert_eq!(read("name", "x").unwrap().text("name"), Some("x"));
     }
 
@@ -137,8 +159,18 @@ mod tests {
         refused("number", 901, "`number` must be a whole number from 0 to 900, not `901`");
         refused("number", "-1", "`number` must be a whole number from 0 to 900, not `-1`");
         refused("number", "many", "`number` must be a whole number from 0 to 900, not `many`");
-        refused("list", "a,,b", "`list` must be values separated by commas, not `a,,b`");
-        refused("name", " ", "`name` must be text that is not empty, not ``");
+        refused(
+            "list",
+            "a,,b",
+            "`list` must be values separated by commas, not the given text of 4 characters",
+        );
+        refused(
+            "number",
+            "jane:hunter2",
+            "`number` must be a whole number from 0 to 900, not the given text of 12 characters",
+        );
+        refused("number", vec![1], "`number` must be a single value, not a list");
+        refused("name", " ", "`name` must be text that is not empty, not empty text");
     }
 
     #[test]
@@ -162,6 +194,16 @@ mod tests {
         assert!(error.to_string().contains("`name` is set in code"), "{error}");
         assert!(!error.to_string().contains("staging"), "{error}");
         assert!(Settings::read(&given, DECLARED).unwrap().is_set_in_code("name"));
+    }
+
+    #[test]
+    fn pem_text_is_for_maps_and_code() {
+        let pem = "-----BEGIN CERTIFICATE-----";
+        assert!(read("name", pem).expect_err("a string").to_string().contains("it names a file"));
+
+        let mut given = Parameters::new();
+        given.configure_from_map("name", pem).unwrap();
+        assert!(Settings::read(&given, DECLARED).unwrap().is_trusted("name"));
     }
 
     #[test]

@@ -78,8 +78,13 @@ fn plugin_code_wrong() {
     refused(&[("plugins", "auth,auth")], "plugin `auth` is named twice in `plugins`");
     refused(
         &[("plugins", "auth,failover2")],
-        "plugin `failover2` is known from other wrappers of the family and not available yet: take it out of `plugins`",
+        "plugin `failover2` is known, not available yet: take it out of `plugins`",
     );
+    for code in ["awsSecretsManager2", "host_monitoring_v2", "EFM2", "gdbAutoSimpleReadWriteSplitting"] {
+        let error = build(&[("plugins", code)]).expect_err("refused").to_string();
+        assert!(error.contains("known, not available yet"), "{error}");
+    }
+    refused(&[("plugins", "jane:hunter2")], "unknown plugin in `plugins`: there is `auth`, `retry`");
 }
 
 #[test]
@@ -92,10 +97,24 @@ fn parameter_of_a_plugin_that_is_not_enabled_is_refused() {
 
 #[test]
 fn unknown_parameter_names_the_nearest_and_no_value() {
-    let message = |name| registry().unknown_parameter(name, &["password", "user"]).to_string();
+    let driver = DriverNames { names: &["password", "user"], known_elsewhere: &[("kennwort", "password")] };
+    let message = |name| registry().unknown_parameter(name, &driver).to_string();
 
     assert_eq!(message("passwrod"), "unknown parameter `passwrod`: did you mean `password`?");
     assert_eq!(message("auth_host"), "unknown parameter `auth_host`: did you mean `authHost`?");
     assert_eq!(message("loginDomain"), "unknown parameter `loginDomain`: did you mean `authHost`?");
     assert_eq!(message("colour"), "unknown parameter `colour`");
+    assert_eq!(message("Kennwort"), "unknown parameter `Kennwort`: did you mean `password`?");
+    assert_eq!(message("user_name"), "unknown parameter `user_name`: did you mean `user`?");
+    assert_eq!(message("useSSL"), "unknown parameter `useSSL`: did you mean `sslmode=verify-full`?");
+    assert!(message("jane:hunter2@h").starts_with("unknown parameter, whose name is not shown"));
+}
+
+#[test]
+fn name_in_doubt_is_shown_only_if_it_is_near() {
+    let driver = DriverNames { names: &["password", "user"], known_elsewhere: &[] };
+    let message = |name| registry().unknown_parameter_in_doubt(name, &driver).to_string();
+
+    assert_eq!(message("usr"), "unknown parameter `usr`: did you mean `user`?");
+    assert!(!message("hunter2").contains("hunter2"));
 }

@@ -4,7 +4,7 @@ use std::{fmt, fs, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use crate::{Error, ErrorKind, Result, Settings};
+use crate::{Error, ErrorKind, Result, Settings, text::shown_path};
 
 /// Holds a client's certificate chain and its private key, both PEM.
 ///
@@ -79,7 +79,7 @@ fn content(name: &str, setting: &str) -> Result<Vec<u8>> {
         return Ok(setting.into());
     }
     fs::read(setting).map_err(|error| {
-        configuration(&format!("cannot read `{}` of `{name}`", setting.escape_debug())).with_source(error)
+        configuration(&format!("cannot read {} of `{name}`", shown_path(setting))).with_source(error)
     })
 }
 

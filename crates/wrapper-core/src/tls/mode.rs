@@ -1,6 +1,6 @@
 //! How much TLS is asked for by `sslmode`.
 
-use crate::{Error, ErrorKind, Needs, Result, Settings};
+use crate::{Error, ErrorKind, Needs, Result, Settings, text::is_name};
 
 const FULL: &str = "`verify-full` or `require`, which both verify chain and name";
 
@@ -30,10 +30,12 @@ impl TlsMode {
             }
             Some("prefer") => Ok(Some(Self::Prefer)),
             Some("disable") => Ok(Some(Self::Disable)),
-            Some(mode) => Err(configuration(format!(
-                "sslmode `{}` is not supported: use {FULL}, or `prefer` or `disable`",
-                mode.escape_debug()
-            ))),
+            Some(mode) => Err(configuration(match suggestion(mode) {
+                Some(meant) => format!("sslmode `{mode}` is not supported: did you mean `{meant}`?"),
+                None => {
+                    format!("sslmode{} is not supported: use {FULL}, or `prefer` or `disable`", shown(mode))
+                }
+            })),
             None => Ok(None),
         }
     }
@@ -42,6 +44,26 @@ impl TlsMode {
     pub fn too_little(setting: &str) -> Error {
         configuration(format!("{setting} is less than a token may travel over: use sslmode {FULL}"))
     }
+}
+
+/// What is written here for the mode of another tool or in another spelling.
+fn suggestion(mode: &str) -> Option<&'static str> {
+    let folded: String =
+        mode.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    match folded.as_str() {
+        "verifyfull" | "verifyidentity" | "full" | "true" | "on" | "yes" | "1" | "enabled" => {
+            Some("verify-full")
+        }
+        "require" | "required" => Some("require"),
+        "prefer" | "preferred" if mode != "prefer" => Some("prefer"),
+        "disable" | "disabled" | "false" | "off" | "no" | "0" | "none" => Some("disable"),
+        _ => None,
+    }
+}
+
+/// The mode, if that looks like one.
+fn shown(mode: &str) -> String {
+    if is_name(mode) { format!(" `{mode}`") } else { String::new() }
 }
 
 fn configuration(message: String) -> Error {
@@ -84,5 +106,16 @@ mod tests {
     fn mode_wrong() {
         let error = read("verify-ca", Needs::default()).expect_err("half a verification");
         assert!(error.to_string().contains("sslmode `verify-ca` is not supported"), "{error}");
+        let error = read("jane:hunter2", Needs::default()).expect_err("no mode");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn mode_of_another_spelling_is_suggested() {
+        for (mode, meant) in [("VERIFY_IDENTITY", "verify-full"), ("REQUIRED", "require"), ("off", "disable")]
+        {
+            let error = read(mode, Needs::TOKEN).expect_err("another spelling").to_string();
+            assert!(error.contains(&format!("did you mean `{meant}`")), "{error}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, path::PathBuf, time::SystemTime};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, text::shown_path};
 
 /// The value of `sslrootcert` that means the platform's roots.
 const SYSTEM: &str = "system";
@@ -129,7 +129,7 @@ impl Bundle {
         let name = file.display().to_string();
         let pem = fs::read(&file).map_err(|error| {
             let hint = if name.eq_ignore_ascii_case(SYSTEM) { " (the word is `system`)" } else { "" };
-            configuration(format!("cannot read `{}` of `sslrootcert`{hint}", name.escape_debug()))
+            configuration(format!("cannot read {} of `sslrootcert`{hint}", shown_path(&name)))
                 .with_source(error)
         })?;
         Self::new(format!("`{name}`"), Some(file), pem)
@@ -242,6 +242,9 @@ mod tests {
     fn file_wrong() {
         let error = Roots::read("/no/such/file,system").expect_err("unreadable");
         assert_eq!(error.to_string(), "cannot read `/no/such/file` of `sslrootcert`");
+
+        let error = Roots::read("jane:hunter2@host").expect_err("no path");
+        assert_eq!(error.to_string(), "cannot read a file of `sslrootcert`");
 
         let error = Roots::system().with_pem("-----BEGIN PRIVATE KEY-----").expect_err("no certificate");
         assert_eq!(error.to_string(), "the given PEM text in `sslrootcert` holds no PEM certificate");

@@ -35,9 +35,9 @@ macro_rules! refused {
 }
 
 refused! {
-    scheme_of_another_engine_wrong: Postgres, "mysql://jane@HOST/app" => "postgres://user@host/database";
+    scheme_of_another_engine_wrong: Postgres, "mysql://jane@HOST/app" => "scheme `mysql` is not PostgreSQL's: it is `postgres://`";
     scheme_missing: MySql, "jane:hunter2@HOST/app" => "mysql://user@host/database";
-    url_missing: Postgres, "" => "the URL cannot be read";
+    url_missing: Postgres, "" => "the connection string is empty: write postgres://user@host/database";
     host_missing: Postgres, "postgres://jane@/app" => "no host";
     user_missing: Postgres, "postgres://HOST/app" => "no user";
     user_empty: MySql, "mysql://:hunter2@HOST/app" => "no user";
@@ -48,7 +48,7 @@ refused! {
     host_in_the_query_wrong: Postgres, "postgres://jane@HOST/app?host=elsewhere" => "`host` stands in the URL before the query";
     hostaddr_wrong: Postgres, "postgres://jane@HOST/app?hostaddr=10.0.0.7" => "`hostaddr` would lead to another place";
     socket_wrong: MySql, "mysql://jane@HOST/app?socket=/tmp/mysql.sock" => "`socket` would lead to another place";
-    unix_socket_wrong: Postgres, "postgres://jane@%2Fvar%2Frun/app" => "no token can be signed for this host";
+    unix_socket_wrong: Postgres, "postgres://jane@%2Fvar%2Frun/app" => "`host` must be a host name or an address: found a path";
     slash_in_the_password_wrong: Postgres, "postgres://jane:hunter2/x@HOST/app" => "%2F";
     at_sign_in_the_query_wrong: Postgres, "postgres://HOST/app?application_name=a@b" => "%40";
     host_without_a_token_wrong: Postgres, "postgres://jane@10.0.0.7/app" => "no endpoint that a token can be signed for";
