@@ -1,5 +1,7 @@
 //! What the examples share: an embedded server to run against, and errors told to the last cause.
 
+pub mod resp;
+
 use std::{error::Error, process::ExitCode, time::SystemTime};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};

@@ -118,6 +118,59 @@ async fn file_is_read_again_by_a_running_process() {
     std::fs::remove_file(file).expect("the file was written");
 }
 
+/// Answers one caller as STS does, and gives the text of the request.
+fn sts(listener: std::net::TcpListener) -> std::thread::JoinHandle<String> {
+    use std::io::{Read, Write};
+
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the program calls");
+        let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+        // The request's body ends with the version of the protocol or with a parameter that sorts behind it.
+        while !request.windows(15).any(|part| part == b"RoleSessionName") {
+            let read = stream.read(&mut buffer).expect("the program sends");
+            request.extend_from_slice(&buffer[..read]);
+        }
+        let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+                    <AccessKeyId>ASIAASSUMED</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken>\
+                    <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        stream.write_all((head + body).as_bytes()).expect("the program reads");
+        String::from_utf8_lossy(&request).into_owned()
+    })
+}
+
+#[tokio::test]
+async fn role_of_the_parameters_logs_in() {
+    let assumed = AccessKey::new("ASIAASSUMED", "secret").with_session_token("session").allow(USER);
+    let rig = Rig::start_with(|server| server.access_key(assumed).clock(|| SystemClock.now())).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let endpoint = format!("http://{}", listener.local_addr().expect("is bound"));
+    let asked = sts(listener);
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", "AKIAENV"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_ENDPOINT_URL_STS", &endpoint),
+    ];
+    let role = "&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleExternalId=tenant-7\
+                &assumeRoleSessionName=e2e&assumeRoleDurationSec=900";
+
+    let said = connect(&rig, &["--parameters", role], &environment).await;
+
+    assert_eq!(used(&rig, &said), "ASIAASSUMED");
+    let asked = asked.join().expect("was asked");
+    let parts = [
+        "/us-east-2/sts/",
+        "Credential=AKIAENV/",
+        "ExternalId=tenant-7",
+        "DurationSeconds=900",
+        "RoleSessionName=e2e",
+    ];
+    for part in parts {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+    assert!(said.contains("provider=\"assumed role\""), "{said}");
+}
+
 #[tokio::test]
 async fn credentials_missing_are_explained() {
     let rig = rig().await;

@@ -84,6 +84,25 @@ parameter!(aws_profile,
     ok: ["plugins=iam&awsProfile=dev"],
     wrong: [("awsProfile=dev", "add plugins=iam"), ("plugins=iam&aws_profile=dev", "did you mean `awsProfile`?")]);
 
+parameter!(assume_role,
+ok: [
+    "plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders",
+    "plugins=iam&awsProfile=dev&assumeRoleArn=arn:aws-cn:iam::123456789012:role/a/b&assumeRoleSessionName=app@1\
+     &assumeRoleExternalId=tenant:7&assumeRoleDurationSec=43200",
+],
+wrong: [
+    ("assumeRoleArn=arn:aws:iam::123456789012:role/orders", "`assumeRoleArn` belongs to plugin `iam`"),
+    ("plugins=iam&assumeRoleArn=orders", "`assumeRoleArn` must look like arn:aws:iam::123456789012:role/name"),
+    ("plugins=iam&assumeRoleArn=", "`assumeRoleArn` must be text that is not empty"),
+    ("plugins=iam&assumeRoleSessionName=app", "`assumeRoleSessionName` has no use without `assumeRoleArn`"),
+    ("plugins=iam&assumeRoleExternalId=tenant-7", "`assumeRoleExternalId` has no use without `assumeRoleArn`"),
+    ("plugins=iam&assumeRoleDurationSec=900", "`assumeRoleDurationSec` has no use without `assumeRoleArn`"),
+    ("plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleSessionName=a%20b", "`assumeRoleSessionName` must be"),
+    ("plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleExternalId=a%22b", "`assumeRoleExternalId` must be"),
+    ("plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleDurationSec=899", "from 900 to 43200, not `899`"),
+    ("plugins=iam&roleArn=x", "did you mean `assumeRoleArn`?"),
+]);
+
 parameter!(cluster_instance_host_pattern,
 ok: ["clusterInstanceHostPattern=?.abc123.us-east-2.rds.amazonaws.com", "clusterInstanceHostPattern=db-?.internal.example:6432"],
 wrong: [

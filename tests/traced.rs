@@ -1,4 +1,5 @@
-//! Connects to the URLs that it is given, with credentials of the default chain or of `--profile NAME`, and writes
+//! Connects to the URLs that it is given, with credentials of the default chain or of `--profile NAME`, or as
+//! `--parameters TEXT` at the end of each URL says, and writes
 //! everything that any crate has to say to standard error.
 //!
 //! A program of its own, because the default chain reads the environment of the process.
@@ -23,10 +24,20 @@ async fn main() {
         tokens = tokens.profile(urls.remove(1));
         urls.remove(0);
     }
+    let mut parameters = None;
+    if urls.first().is_some_and(|first| first == "--parameters") {
+        parameters = Some(urls.remove(1));
+        urls.remove(0);
+    }
     let tokens = tokens.build().expect("builds");
     for url in urls {
         let value = Value::from(url.as_str());
-        let connector = Connector::builder(plugins().with(IamFactory::new(tokens.clone())))
+        let registry = match &parameters {
+            Some(_) => plugins(),
+            None => plugins().with(IamFactory::new(tokens.clone())),
+        };
+        let url = url + parameters.as_deref().unwrap_or_default();
+        let connector = Connector::builder(registry)
             .connection_string(&url)
             .on_event(|event| tracing::info!(?event, "an event"))
             .build();

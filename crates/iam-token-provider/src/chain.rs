@@ -1,84 +1,207 @@
-//! The AWS default chain.
+//! Credentials of the machine: the AWS default chain or a profile, and a role assumed with them.
+
+mod diagnosis;
+mod known_end;
+mod role;
+mod sdk;
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
-use aws_config::{BehaviorVersion, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig};
-use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider};
+use aws_config::Region;
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, error::CredentialsError, future},
+};
 
-use crate::error::{CredentialsFailure, Error, Result};
+pub use self::role::AssumeRole;
+use self::sdk::SdkChain;
+use crate::error::{CredentialsFailure, Error, ErrorKind, Result};
 
-/// The AWS default chain, or one profile.
+/// Credentials of the AWS default chain or of one profile, or of a role assumed with these.
 ///
-/// What the SDK builds of it reads the files of a profile once and never again. So it is kept only as long as it gives keys
-/// that end, which come from elsewhere, and for the sake of those of a machine's role, which it gives again while their
-/// source is down. Keys in a file, or a file that is still to be written, are looked for anew at each load.
-#[derive(Default)]
-pub(crate) struct DefaultChain {
+/// Nothing is cached: each call goes to the source, as an [`IamTokenProvider`](crate::IamTokenProvider) does for its
+/// cell. Clones share what the SDK keeps of the chain.
+///
+/// Where neither the environment nor the profile names a region, STS and AWS sign-in are asked in the region that is
+/// given here. Ends that tools note beside static keys are honoured: `AWS_CREDENTIAL_EXPIRATION` in the environment,
+/// `aws_session_expiration` and `x_security_token_expires` in a profile.
+#[derive(Clone)]
+pub struct DefaultChain(Arc<Inner>);
+
+struct Inner {
     profile: Option<String>,
-    kept: Mutex<Option<SharedCredentialsProvider>>,
+    role: Option<AssumeRole>,
+    region: Mutex<Option<String>>,
+    kept: Mutex<Option<Arc<SdkChain>>>,
 }
 
 impl DefaultChain {
+    /// Returns the same chain with a role on top of it.
+    pub(crate) fn with_role(&self, role: AssumeRole) -> Result<Self> {
+        let builder =
+            DefaultChainBuilder { profile: self.0.profile.clone(), ..DefaultChainBuilder::default() };
+        builder.assume_role(role).build()
+    }
+
     pub(crate) fn new(profile: Option<String>) -> Self {
-        Self { profile, ..Self::default() }
+        Self::of(DefaultChainBuilder { profile, ..DefaultChainBuilder::default() })
     }
 
-    pub(crate) async fn load(&self) -> Result<provider::Result> {
+    /// Starts to build a chain.
+    pub fn builder() -> DefaultChainBuilder {
+        DefaultChainBuilder::default()
+    }
+
+    fn of(builder: DefaultChainBuilder) -> Self {
+        Self(Arc::new(Inner {
+            profile: builder.profile,
+            role: builder.role,
+            region: Mutex::new(builder.region),
+            kept: Mutex::default(),
+        }))
+    }
+
+    /// Uses `region` for STS and AWS sign-in unless a region was given before.
+    pub(crate) fn suggest_region(&self, region: &str) {
+        let mut known = self.0.region.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get_or_insert_with(|| region.to_owned());
+    }
+
+    /// Loads credentials.
+    ///
+    /// What the SDK builds of a chain reads the files of a profile once and never again. So it is kept only as long
+    /// as it gives keys that end by themselves, for the sake of a machine's role: that one it gives again while
+    /// its source is down. A kept one that fails is made anew once, as the profile may have been edited.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Credentials`], with what to do about it. As a `ProvideCredentials` it gives the same error as the
+    /// source of a `CredentialsError`.
+    pub async fn load(&self) -> Result<Credentials> {
         let kept = self.kept().clone();
-        let provider = match kept {
-            Some(provider) => provider,
-            None => default_chain(self.profile.as_deref()).await.ok_or_else(|| {
-                let message = "the AWS default chain has no source of credentials";
-                Error::credentials(CredentialsFailure::NotConfigured, message)
-            })?,
-        };
-        let credentials = provider.provide_credentials().await;
-        if let Ok(credentials) = &credentials {
-            let keep = credentials.expiry().map(|_| provider);
-            // Replaced under the lock, dropped after it.
-            let former = std::mem::replace(&mut *self.kept(), keep);
-            drop(former);
+        if let Some(chain) = kept
+            && let Ok(credentials) = chain.provide(now()).await
+        {
+            return Ok(credentials);
         }
-        Ok(credentials)
+        let chain = SdkChain::new(self.profile(), self.0.role.as_ref(), self.region()).await;
+        match chain.provide(now()).await {
+            Ok(credentials) => {
+                let chain = known_end::is_renewed(&credentials).then(|| Arc::new(chain));
+                let former = std::mem::replace(&mut *self.kept(), chain);
+                drop(former);
+                Ok(credentials)
+            }
+            Err(failure) => Err(diagnosis::of(failure, self.profile(), now()).await),
+        }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<SharedCredentialsProvider>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn profile(&self) -> Option<&str> {
+        self.0.profile.as_deref()
+    }
+
+    fn region(&self) -> Option<Region> {
+        self.0.region.lock().unwrap_or_else(PoisonError::into_inner).clone().map(Region::new)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<SdkChain>>> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ProvideCredentials for DefaultChain {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async { self.load().await.map_err(sdk_error) })
+    }
+}
+
+fn sdk_error(error: Error) -> CredentialsError {
+    match error.kind() {
+        ErrorKind::Credentials(CredentialsFailure::NotConfigured) => CredentialsError::not_loaded(error),
+        _ => CredentialsError::provider_error(error),
     }
 }
 
 impl fmt::Display for DefaultChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.profile {
+        if let Some(role) = &self.0.role {
+            write!(f, "role {role} over ")?;
+        }
+        match &self.0.profile {
             Some(profile) => write!(f, "profile `{}`", profile.escape_debug()),
             None => f.write_str("the AWS default chain"),
         }
     }
 }
 
-/// Returns the AWS default chain of credentials or, with a profile, that profile alone; not cached.
-///
-/// In the chain the environment's keys would win over a profile that somebody named on purpose. `None` where the SDK
-/// has no source at all.
-///
-/// # Panics
-///
-/// The SDK's HTTP client panics on a machine without any trusted roots; in an
-/// [`IamTokenProvider`](crate::IamTokenProvider) that is an error.
-pub async fn default_chain(profile: Option<&str>) -> Option<SharedCredentialsProvider> {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
-    if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+impl fmt::Debug for DefaultChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DefaultChain({self})")
     }
-    let config = loader.load().await;
-    let Some(profile) = profile else {
-        return config.credentials_provider();
-    };
-    let provider_config = ProviderConfig::without_region().with_region(config.region().cloned());
-    let provider =
-        ProfileFileCredentialsProvider::builder().configure(&provider_config).profile_name(profile);
-    Some(SharedCredentialsProvider::new(provider.build()))
+}
+
+/// Builds a [`DefaultChain`].
+#[derive(Default)]
+pub struct DefaultChainBuilder {
+    profile: Option<String>,
+    role: Option<AssumeRole>,
+    region: Option<String>,
+}
+
+impl DefaultChainBuilder {
+    /// Takes credentials from this profile, whatever keys the environment holds. Default: the AWS default chain.
+    #[must_use]
+    pub fn profile(mut self, profile: impl Into<String>) -> Self {
+        self.profile = Some(profile.into());
+        self
+    }
+
+    /// Assumes a role with the credentials of the chain or profile. Default: none.
+    #[must_use]
+    pub fn assume_role(mut self, role: AssumeRole) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    /// Asks STS and AWS sign-in in this region where no other is set, and STS for
+    /// [`assume_role`](Self::assume_role) in any case. Default: that of the first target a token is for.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// Builds the chain; nothing is loaded yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] for a role whose parts STS would refuse.
+    pub fn build(self) -> Result<DefaultChain> {
+        if let Some(role) = &self.role {
+            role.check()?;
+        }
+        Ok(DefaultChain::of(self))
+    }
+}
+
+impl fmt::Debug for DefaultChainBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DefaultChainBuilder")
+            .field("profile", &self.profile)
+            .field("role", &self.role)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the SDK goes by the machine's clock as well")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }

@@ -13,6 +13,7 @@ use token_cache::{BoxFuture, Clock, Expiring, FetchError, Lease, Renewal, Renewi
 use crate::{
     AfterRefusal,
     error::{CredentialsFailure, Error, ErrorKind, Result},
+    provider_name::provider_name,
     refusals::Refusals,
     source::{Source, expired, needs_runtime},
     token::masked_key_id,
@@ -42,6 +43,10 @@ impl CredentialsSource {
             refusals: Refusals::default(),
             last_key: Mutex::new(None),
         }))
+    }
+
+    pub(crate) fn suggest_region(&self, region: &str) {
+        self.0.source.suggest_region(region);
     }
 
     pub(crate) fn refusals(&self) -> &Refusals {
@@ -163,12 +168,12 @@ impl Inner {
         let left = loaded.expires_at().and_then(|end| end.duration_since(loaded.issued_at()).ok());
         let expires_in_s = left.map(|left| left.as_secs());
         let access_key = masked_key_id(key);
-        let source = &self.source;
+        let (source, provider) = (&self.source, provider_name(loaded.value().credentials()));
         match former {
             Some(former) if *former != *key => {
-                tracing::info!(%access_key, expires_in_s, %source, "credentials loaded, with a new access key");
+                tracing::info!(%access_key, expires_in_s, %source, provider, "credentials loaded, with a new access key");
             }
-            _ => tracing::debug!(%access_key, expires_in_s, %source, "credentials loaded"),
+            _ => tracing::debug!(%access_key, expires_in_s, %source, provider, "credentials loaded"),
         }
     }
 }

@@ -5,6 +5,7 @@ mod chain;
 mod credentials;
 mod error;
 mod provider;
+mod provider_name;
 mod refusals;
 mod request;
 mod source;
@@ -12,7 +13,7 @@ mod stats;
 mod token;
 
 #[cfg(feature = "default-chain")]
-pub use crate::chain::default_chain;
+pub use crate::chain::{AssumeRole, DefaultChain, DefaultChainBuilder};
 pub use crate::{
     credentials::CredentialsSource,
     error::{CredentialsFailure, Error, ErrorKind},

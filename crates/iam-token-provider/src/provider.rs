@@ -90,6 +90,7 @@ impl IamTokenProvider {
             return Ok(token);
         }
         inner.counters.missed();
+        inner.credentials.suggest_region(request.region());
         // Before the credentials: what is signed with some from before a `clear` is not stored after it.
         let epoch = inner.tokens.epoch();
         if let Some(refused_key) = inner.credentials.refusals().take(request) {

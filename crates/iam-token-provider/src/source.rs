@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    error::Error as _,
     fmt,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -31,12 +32,23 @@ pub(crate) type Identify =
 #[derive(Clone)]
 pub(crate) enum Source {
     #[cfg(feature = "default-chain")]
-    DefaultChain(Arc<crate::chain::DefaultChain>),
+    DefaultChain(crate::chain::DefaultChain),
     Identity(Arc<Identify>),
     Provider(SharedCredentialsProvider),
 }
 
 impl Source {
+    /// Tells the region of what the credentials are for, which serves where no other is set.
+    pub(crate) fn suggest_region(&self, region: &str) {
+        match self {
+            #[cfg(feature = "default-chain")]
+            Self::DefaultChain(chain) => chain.suggest_region(region),
+            Self::Identity(_) | Self::Provider(_) => {
+                let _ = region;
+            }
+        }
+    }
+
     /// Loads credentials and makes a signer of them; the time they live counts from now.
     pub(crate) async fn load(&self, clock: &dyn Clock) -> Result<Expiring<Signer>> {
         let signer = self.guarded(self.signer()).await?;
@@ -53,7 +65,7 @@ impl Source {
     async fn signer(&self) -> Result<Signer> {
         let credentials = match self {
             #[cfg(feature = "default-chain")]
-            Self::DefaultChain(chain) => chain.load().await?,
+            Self::DefaultChain(chain) => return chain.load().await.map(Signer::new),
             Self::Identity(identify) => {
                 let identity = identify().await.map_err(|error| self.failed(error))?;
                 return Signer::from_identity(&identity).map_err(|error| self.failed(error.into()));
@@ -96,6 +108,10 @@ impl Source {
     }
 
     fn error(&self, error: CredentialsError) -> Error {
+        // One of ours, given as a stranger's provider, has said already what to do.
+        if let Some(ours) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
+            return ours.clone();
+        }
         let (failure, message) = match &error {
             CredentialsError::CredentialsNotLoaded(_) => (
                 CredentialsFailure::NotConfigured,
@@ -109,22 +125,9 @@ impl Source {
             CredentialsError::InvalidConfiguration(_) => {
                 (CredentialsFailure::Failed, format!("{self} is not configured right for AWS credentials"))
             }
-            _ => (
-                CredentialsFailure::Failed,
-                format!("{self} failed to give AWS credentials{}", self.remedy()),
-            ),
+            _ => (CredentialsFailure::Failed, format!("{self} failed to give AWS credentials")),
         };
         Error::caused(crate::ErrorKind::Credentials(failure), message, error)
-    }
-
-    fn remedy(&self) -> &'static str {
-        match self {
-            #[cfg(feature = "default-chain")]
-            Self::DefaultChain(_) => {
-                ": set AWS_PROFILE or `awsProfile` or AWS_ACCESS_KEY_ID, log in, or give the machine a role"
-            }
-            Self::Identity(_) | Self::Provider(_) => "",
-        }
     }
 }
 

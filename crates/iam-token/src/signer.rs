@@ -114,8 +114,13 @@ impl Signer {
         &self.credentials
     }
 
-    /// Refuses credentials whose token no server would accept at `now`.
-    pub(crate) fn check(&self, now: SystemTime) -> Result<(), Error> {
+    /// Checks that the credentials can sign a token at `now` that a server may accept.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidCredentials`] for a part that is empty or holds blanks, quotes or control characters,
+    /// [`ErrorKind::ExpiredCredentials`] for credentials that have expired.
+    pub fn check(&self, now: SystemTime) -> Result<(), Error> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }

@@ -2,16 +2,15 @@
 
 use std::{
     env,
+    error::Error as _,
     time::{Duration, SystemTime},
 };
 
-use aws_credential_types::{
-    Credentials,
-    provider::{ProvideCredentials, error::CredentialsError},
-};
-
+use aws_credential_types::Credentials;
+use iam_token::Signer;
 use tokio::time::timeout;
-use wrapper_core::printable;
+use wrapper_core::{CredentialsFailure, Error, ErrorKind, printable};
+use wrapper_iam::{AssumeRole, DefaultChain, connect_error};
 
 use crate::failure::Failure;
 
@@ -31,9 +30,9 @@ pub(crate) enum Reason {
     Missing,
 }
 
-/// Loads credentials as a program with this profile would, and within this time.
+/// Loads credentials as a program with these settings would, and within this time.
 pub(crate) async fn load(
-    profile: Option<&str>,
+    settings: Settings<'_>,
     now: SystemTime,
     limit: Duration,
 ) -> Result<Credentials, NoCredentials> {
@@ -47,47 +46,54 @@ pub(crate) async fn load(
             cause: None,
         });
     }
-    let source = source(profile);
-    let loaded = async {
-        let provider = wrapper_iam::default_chain(profile).await?;
-        Some(provider.provide_credentials().await)
-    };
-    let Ok(loaded) = timeout(limit, loaded).await else {
+    let source = settings.source().map_err(|error| NoCredentials::of(&error))?;
+    let Ok(loaded) = timeout(limit, source.load()).await else {
         return Err(NoCredentials {
             reason: Reason::Failed,
-            fact: format!("{source} gave no credentials within {limit:?}"),
+            fact: format!("{} gave no credentials within {limit:?}", self::source(settings.profile)),
             remedy: "try `aws sts get-caller-identity`, which goes to the same source".to_owned(),
             cause: None,
         });
     };
-    let Some(loaded) = loaded else {
-        return Err(NoCredentials::missing(&source, None));
-    };
-    match loaded {
-        Ok(credentials) => match credentials.expiry() {
-            Some(expiry) if expiry <= now => Err(NoCredentials {
-                reason: Reason::Expired,
-                fact: format!("the credentials of {source} have expired"),
-                remedy: "renew the session (aws sso login, assume the role anew), and check the clock"
-                    .to_owned(),
-                cause: None,
-            }),
-            _ => Ok(credentials),
-        },
-        Err(error @ CredentialsError::CredentialsNotLoaded(_)) => {
-            Err(NoCredentials::missing(&source, Some(described(&error))))
-        }
-        Err(error) => Err(NoCredentials {
-            reason: Reason::Failed,
-            fact: format!("{source} failed to give credentials"),
-            remedy: "try `aws sts get-caller-identity`, and log in anew if the session has ended".to_owned(),
-            cause: Some(described(&error)),
+    let credentials = loaded.map_err(|error| NoCredentials::of(&connect_error(&error)))?;
+    match Signer::new(credentials.clone()).check(now) {
+        Ok(()) => Ok(credentials),
+        Err(error) if error.kind() == iam_token::ErrorKind::ExpiredCredentials => Err(NoCredentials {
+            reason: Reason::Expired,
+            fact: format!("the credentials of {} have expired", self::source(settings.profile)),
+            remedy: "renew the session (aws sso login, assume the role anew), and check the clock".to_owned(),
+            cause: None,
         }),
+        Err(error) => Err(NoCredentials::told(Reason::Failed, &error.to_string(), None)),
+    }
+}
+
+/// What decides about the credentials, beside the environment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings<'a> {
+    pub(crate) profile: Option<&'a str>,
+    pub(crate) region: Option<&'a str>,
+    pub(crate) role: Option<AssumeRole>,
+}
+
+impl Settings<'_> {
+    fn source(&self) -> Result<DefaultChain, Error> {
+        let mut builder = DefaultChain::builder();
+        if let Some(profile) = self.profile {
+            builder = builder.profile(profile);
+        }
+        if let Some(region) = self.region {
+            builder = builder.region(region);
+        }
+        if let Some(role) = &self.role {
+            builder = builder.assume_role(role.clone());
+        }
+        builder.build().map_err(|error| connect_error(&error))
     }
 }
 
 /// The SDK's own words on one line, in which a program that was run may have its say.
-fn described(error: &CredentialsError) -> String {
+fn described(error: &(dyn std::error::Error + 'static)) -> String {
     let text = crate::failure::chain(error);
     printable(&text.split_whitespace().collect::<Vec<_>>().join(" "), None)
 }
@@ -104,7 +110,7 @@ pub(crate) fn source(profile: Option<&str>) -> String {
             let profile = env::var("AWS_PROFILE").unwrap_or_default();
             format!("profile `{}` (AWS_PROFILE)", profile.escape_debug())
         }
-        None => "the aws default chain".to_owned(),
+        None => "the AWS default chain".to_owned(),
     }
 }
 
@@ -115,17 +121,20 @@ pub(crate) fn last_four(access_key_id: &str) -> String {
 }
 
 impl NoCredentials {
-    fn missing(source: &str, cause: Option<String>) -> Self {
-        Self {
-            reason: Reason::Missing,
-            fact: format!("{source} has no credentials"),
-            remedy: match source.starts_with("profile") {
-                true => "check its name (aws configure list-profiles), and log in where it asks for that (aws sso login)",
-                false => "set AWS_PROFILE or AWS_ACCESS_KEY_ID, log in (aws sso login), or give the machine a role",
-            }
-            .to_owned(),
-            cause,
-        }
+    fn of(error: &Error) -> Self {
+        let reason = match error.kind() {
+            ErrorKind::Credentials(CredentialsFailure::Expired) => Reason::Expired,
+            ErrorKind::Credentials(CredentialsFailure::NotConfigured) => Reason::Missing,
+            _ => Reason::Failed,
+        };
+        Self::told(reason, &error.to_string(), error.source().map(described))
+    }
+
+    /// Takes a message apart into what is wrong and what to do.
+    fn told(reason: Reason, message: &str, cause: Option<String>) -> Self {
+        let general = "try `aws sts get-caller-identity`, and log in anew if the session has ended";
+        let (fact, remedy) = message.split_once(": ").unwrap_or((message, general));
+        Self { reason, fact: fact.to_owned(), remedy: remedy.to_owned(), cause }
     }
 }
 

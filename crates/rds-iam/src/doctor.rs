@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     cli::DoctorArguments,
-    credentials::{self, Reason, last_four},
+    credentials::{self, Reason, Settings, last_four},
     failure::Failure,
     terminal,
     token::timestamp,
@@ -149,7 +149,10 @@ struct Session {
 
 async fn credentials(report: &mut Report, subject: &Subject, sts: bool) -> Option<Session> {
     let (profile, now) = (subject.parameter("awsProfile"), SystemClock.now());
-    match credentials::load(profile, now, CREDENTIALS_LIMIT).await {
+    let target = subject.target();
+    let region = target.as_ref().ok().map(|target| target.region().to_owned());
+    let settings = Settings { profile, region: region.as_deref(), role: subject.role() };
+    match credentials::load(settings, now, CREDENTIALS_LIMIT).await {
         Ok(credentials) => {
             let key = last_four(credentials.access_key_id());
             let is_temporary = credentials.session_token().is_some_and(|token| !token.is_empty());

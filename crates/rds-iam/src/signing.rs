@@ -10,7 +10,7 @@ use wrapper_iam::{IamTokenProvider, SystemClock, TokenRequest, connect_error, to
 
 use crate::{
     cli::{Service, TokenArguments},
-    credentials,
+    credentials::{self, Settings},
     failure::Failure,
 };
 
@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) enum Purpose {
     Database(TokenRequest),
-    Cache(Presign),
-    Bearer(Presign),
+    Cache(Presign, Region),
+    Bearer(Presign, Region),
 }
 
 impl Purpose {
@@ -49,32 +49,39 @@ impl Purpose {
         }
         let region = Region::parse(&given("--region", region)?)
             .map_err(|error| Failure::usage(format!("--region does not fit: {error}")))?;
-        let region = region.as_str();
         let recipe = match service {
             Service::Elasticache if *serverless => {
-                elasticache_serverless(&given("--name", name)?, &given("--user", user)?).region(region)
+                elasticache_serverless(&given("--name", name)?, &given("--user", user)?)
+                    .region(region.as_str())
             }
             Service::Elasticache => {
-                elasticache(&given("--name", name)?, &given("--user", user)?).region(region)
+                elasticache(&given("--name", name)?, &given("--user", user)?).region(region.as_str())
             }
-            Service::Memorydb => memorydb(&given("--name", name)?, &given("--user", user)?).region(region),
-            Service::Eks => eks(&given("--name", name)?, region),
-            Service::Msk | Service::Rds | Service::Dsql => msk(region),
+            Service::Memorydb => {
+                memorydb(&given("--name", name)?, &given("--user", user)?).region(region.as_str())
+            }
+            Service::Eks => eks(&given("--name", name)?, region.as_str()),
+            Service::Msk | Service::Rds | Service::Dsql => msk(region.as_str()),
         };
         let request = recipe.build()?;
         Ok(match service {
-            Service::Elasticache | Service::Memorydb => Self::Cache(request),
-            Service::Eks | Service::Msk | Service::Rds | Service::Dsql => Self::Bearer(request),
+            Service::Elasticache | Service::Memorydb => Self::Cache(request, region),
+            Service::Eks | Service::Msk | Service::Rds | Service::Dsql => Self::Bearer(request, region),
         })
     }
 
     /// Loads credentials and signs.
     pub(crate) async fn sign(&self, profile: Option<&str>) -> Result<AuthToken, Failure> {
         let now = SystemClock.now();
-        let credentials = credentials::load(profile, now, PATIENCE).await?;
+        let region = match self {
+            Self::Database(target) => target.region(),
+            Self::Cache(_, region) | Self::Bearer(_, region) => region.as_str(),
+        };
+        let settings = Settings { profile, region: Some(region), role: None };
+        let credentials = credentials::load(settings, now, PATIENCE).await?;
         Ok(match self {
             Self::Database(target) => database_token(target, credentials).await?,
-            Self::Cache(request) | Self::Bearer(request) => request.sign(&credentials, now)?,
+            Self::Cache(request, _) | Self::Bearer(request, _) => request.sign(&credentials, now)?,
         })
     }
 }

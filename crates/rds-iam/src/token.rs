@@ -78,8 +78,8 @@ fn environment(arguments: &TokenArguments, purpose: &Purpose, token: &AuthToken)
             variables.push(("PGSSLMODE", "verify-full".to_owned()));
             "PGPASSWORD"
         }
-        (Purpose::Cache(_), _) => "REDISCLI_AUTH",
-        (Purpose::Bearer(_), _) => "IAM_TOKEN",
+        (Purpose::Cache(..), _) => "REDISCLI_AUTH",
+        (Purpose::Bearer(..), _) => "IAM_TOKEN",
     };
     variables.push((password, token.expose().to_owned()));
     variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect()

@@ -14,6 +14,8 @@ pub use wrapper_iam::{
     AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,
     IamTokenProvider, IamTokenProviderBuilder, Stats, SystemClock, TokenRequest,
 };
+#[cfg(feature = "default-chain")]
+pub use wrapper_iam::{AssumeRole, DefaultChain, DefaultChainBuilder};
 
 /// The adapter for mysql_async.
 #[cfg(any(feature = "mysql", feature = "mysql-rustls"))]

@@ -56,6 +56,34 @@ pub const IAM_PARAMETERS: &[Parameter] = &[
         "The profile to take AWS credentials from, whatever keys the environment holds; without it the AWS default chain decides.",
     )
     .known_elsewhere_as(&["aws_profile", "profile"]),
+    Parameter::new(
+        "assumeRoleArn",
+        ParameterKind::Text,
+        "none",
+        "A role to assume with the credentials of the chain or the profile; STS is asked in the target's region.",
+    )
+    .known_elsewhere_as(&["assume_role_arn", "roleArn", "role_arn"]),
+    Parameter::new(
+        "assumeRoleSessionName",
+        ParameterKind::Text,
+        "the program's name",
+        "The name of the role's session, which audit logs show.",
+    )
+    .known_elsewhere_as(&["assume_role_session_name", "roleSessionName", "role_session_name"]),
+    Parameter::new(
+        "assumeRoleExternalId",
+        ParameterKind::Text,
+        "none",
+        "The external id that the role's trust policy asks for.",
+    )
+    .known_elsewhere_as(&["assume_role_external_id", "externalId", "external_id"]),
+    Parameter::new(
+        "assumeRoleDurationSec",
+        ParameterKind::Integer { min: 900, max: 43_200 },
+        "`3600`",
+        "Seconds that the role's credentials live.",
+    )
+    .known_elsewhere_as(&["assume_role_duration_sec", "assumeRoleDuration", "durationSeconds"]),
 ];
 
 /// Makes the plugin `iam`.
@@ -86,13 +114,12 @@ impl IamFactory {
     }
 
     fn tokens(&self, settings: &Settings) -> Result<IamTokenProvider> {
-        match (&self.tokens, settings.text("awsProfile")) {
-            (Some(_), Some(_)) => Err(configuration(
-                "`awsProfile` belongs to the aws default chain, and the program gives credentials of its own: leave it out",
-            )),
-            (Some(tokens), None) => Ok(tokens.clone()),
-            (None, Some(profile)) => build(IamTokenProvider::builder().profile(profile)),
-            (None, None) => build(IamTokenProvider::builder()),
+        let Some(tokens) = &self.tokens else { return machine_tokens(settings) };
+        match ["awsProfile"].into_iter().chain(ROLE_PARAMETERS).find(|name| is_given(settings, name)) {
+            Some(name) => Err(configuration(&format!(
+                "`{name}` belongs to the AWS default chain, and the program gives credentials of its own: leave it out",
+            ))),
+            None => Ok(tokens.clone()),
         }
     }
 }
@@ -136,6 +163,53 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
         let engine = request.engine().unwrap_or(Engine::Postgres);
         error.with_diagnosis([plugin_missing(request.host(), request.user(), engine, is_refused)])
     }
+}
+
+const ROLE_PARAMETERS: [&str; 4] =
+    ["assumeRoleArn", "assumeRoleSessionName", "assumeRoleExternalId", "assumeRoleDurationSec"];
+
+fn is_given(settings: &Settings, name: &str) -> bool {
+    settings.text(name).is_some() || settings.integer(name).is_some()
+}
+
+/// Reads where the machine's credentials come from.
+fn machine_tokens(settings: &Settings) -> Result<IamTokenProvider> {
+    let mut tokens = IamTokenProvider::builder();
+    if let Some(profile) = settings.text("awsProfile") {
+        tokens = tokens.profile(profile);
+    }
+    let role_parameter = ROLE_PARAMETERS.into_iter().find(|name| is_given(settings, name));
+    match (settings.text("assumeRoleArn"), role_parameter) {
+        (Some(arn), _) => build(with_role(tokens, arn, settings)?),
+        (None, Some(name)) => {
+            Err(configuration(&format!("`{name}` has no use without `assumeRoleArn`: add that")))
+        }
+        (None, None) => build(tokens),
+    }
+}
+
+#[cfg(feature = "default-chain")]
+fn with_role(
+    tokens: IamTokenProviderBuilder,
+    arn: &str,
+    settings: &Settings,
+) -> Result<IamTokenProviderBuilder> {
+    let mut role = crate::AssumeRole::new(arn);
+    if let Some(name) = settings.text("assumeRoleSessionName") {
+        role = role.with_session_name(name);
+    }
+    if let Some(external_id) = settings.text("assumeRoleExternalId") {
+        role = role.with_external_id(external_id);
+    }
+    if let Some(seconds) = settings.integer("assumeRoleDurationSec").and_then(|s| u64::try_from(s).ok()) {
+        role = role.with_duration(Duration::from_secs(seconds));
+    }
+    Ok(tokens.assume_role(role))
+}
+
+#[cfg(not(feature = "default-chain"))]
+fn with_role(_: IamTokenProviderBuilder, _: &str, _: &Settings) -> Result<IamTokenProviderBuilder> {
+    Err(configuration("`assumeRoleArn` needs the feature `default-chain`: enable it"))
 }
 
 fn build(builder: IamTokenProviderBuilder) -> Result<IamTokenProvider> {

@@ -10,11 +10,11 @@ mod retry;
 
 pub use error::connect_error;
 pub use factory::{IAM_PARAMETERS, IamFactory};
-#[cfg(feature = "default-chain")]
-pub use iam_token_provider::default_chain;
 pub use iam_token_provider::{
     AfterRefusal, Clock, CredentialsSource, IamToken, IamTokenProvider, IamTokenProviderBuilder, Stats,
     SystemClock, TokenRequest,
 };
+#[cfg(feature = "default-chain")]
+pub use iam_token_provider::{AssumeRole, DefaultChain, DefaultChainBuilder};
 pub use plugin::{IamPlugin, IamSettings};
 pub use request::token_request;

@@ -23,6 +23,8 @@ pub struct IamTokenProviderBuilder {
     provider: Option<SharedCredentialsProvider>,
     identity: Option<Arc<Identify>>,
     profile: Option<String>,
+    #[cfg(feature = "default-chain")]
+    role: Option<crate::AssumeRole>,
     clock: Option<Arc<dyn Clock>>,
     capacity: Option<usize>,
     load_timeout: Option<Duration>,
@@ -54,6 +56,14 @@ impl IamTokenProviderBuilder {
         self
     }
 
+    /// Assumes this role with the credentials of the default chain or of the profile.
+    #[cfg(feature = "default-chain")]
+    #[must_use]
+    pub fn assume_role(mut self, role: crate::AssumeRole) -> Self {
+        self.role = Some(role);
+        self
+    }
+
     /// Takes the time from elsewhere than the machine's wall clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -79,7 +89,8 @@ impl IamTokenProviderBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if more than one source is given, none can be used
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if more than one source is given, STS would refuse
+    /// the role's parts, none can be used
     /// without the feature `default-chain`, or the capacity or the load timeout is 0.
     pub fn build(self) -> Result<IamTokenProvider> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
@@ -94,6 +105,11 @@ impl IamTokenProviderBuilder {
             ));
         }
         let source = source(self.provider, self.identity, self.profile)?;
+        #[cfg(feature = "default-chain")]
+        let source = match self.role {
+            Some(role) => with_role(source, role)?,
+            None => source,
+        };
         Ok(IamTokenProvider(Arc::new(Inner {
             credentials: CredentialsSource::new(source, Arc::clone(&clock), limit),
             tokens: Cache::with_capacity(Arc::clone(&clock), capacity),
@@ -116,11 +132,21 @@ fn source(
         )),
         (_, _, Some(_)) if cfg!(not(feature = "default-chain")) => Err(no_chain()),
         #[cfg(feature = "default-chain")]
-        (None, None, profile) => Ok(Source::DefaultChain(Arc::new(crate::chain::DefaultChain::new(profile)))),
+        (None, None, profile) => Ok(Source::DefaultChain(crate::chain::DefaultChain::new(profile))),
         #[cfg(not(feature = "default-chain"))]
         (None, None, _) => Err(no_chain()),
         (_, _, Some(_)) => Err(Error::configuration(
             "a profile belongs to the AWS default chain, and credentials of your own are given: leave out one",
+        )),
+    }
+}
+
+#[cfg(feature = "default-chain")]
+fn with_role(source: Source, role: crate::AssumeRole) -> Result<Source> {
+    match source {
+        Source::DefaultChain(chain) => chain.with_role(role).map(Source::DefaultChain),
+        Source::Identity(_) | Source::Provider(_) => Err(Error::configuration(
+            "a role is assumed over the AWS default chain, and credentials of your own are given: leave out one",
         )),
     }
 }

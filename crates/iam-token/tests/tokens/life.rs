@@ -142,6 +142,15 @@ fn identity_of_an_sdk_signs() {
 }
 
 #[test]
+fn credentials_are_checked_without_signing() {
+    let signer = Signer::new(session_credentials(Some(now())));
+    assert_eq!(signer.check(now()).unwrap_err().kind(), ErrorKind::ExpiredCredentials);
+    signer.check(now() - Duration::from_secs(1)).unwrap();
+    let quoted = Signer::new(Credentials::new("\"AKIAEXAMPLE\"", SECRET, None, None, "tests"));
+    assert_eq!(quoted.check(now()).unwrap_err().kind(), ErrorKind::InvalidCredentials);
+}
+
+#[test]
 fn identity_without_credentials_is_refused() {
     let error = Signer::from_identity(&Identity::new("a bearer token", None)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidCredentials);

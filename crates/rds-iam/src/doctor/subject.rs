@@ -1,10 +1,10 @@
 //! What a connection string says.
 
-use std::ops::Deref;
+use std::{ops::Deref, time::Duration};
 
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_core::{Result, Roots};
-use wrapper_iam::{TokenRequest, diagnosis::Facts, token_request};
+use wrapper_iam::{AssumeRole, TokenRequest, diagnosis::Facts, token_request};
 
 use super::{
     connector::{configuration, cut},
@@ -76,6 +76,21 @@ impl Subject {
     /// What the token is signed for.
     pub(super) fn target(&self) -> Result<TokenRequest> {
         token_request(self.signed_host(), self.signed_port(), &self.user, self.parameter("iamRegion"))
+    }
+
+    /// The role that the credentials are to assume; its parts are checked where it is used.
+    pub(super) fn role(&self) -> Option<AssumeRole> {
+        let mut role = AssumeRole::new(self.parameter("assumeRoleArn")?);
+        if let Some(name) = self.parameter("assumeRoleSessionName") {
+            role = role.with_session_name(name);
+        }
+        if let Some(external_id) = self.parameter("assumeRoleExternalId") {
+            role = role.with_external_id(external_id);
+        }
+        if let Some(seconds) = self.parameter("assumeRoleDurationSec").and_then(|text| text.parse().ok()) {
+            role = role.with_duration(Duration::from_secs(seconds));
+        }
+        Some(role)
     }
 
     /// The name that the server's certificate has to carry.

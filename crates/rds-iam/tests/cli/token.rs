@@ -142,7 +142,7 @@ async fn credentials_missing() {
 
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
     assert!(
-        ran.err.starts_with("error: the aws default chain has no credentials: set AWS_PROFILE"),
+        ran.err.starts_with("error: no AWS credentials found in the AWS default chain: set AWS_PROFILE"),
         "{}",
         ran.err
     );
@@ -153,7 +153,30 @@ async fn profile_misspelt() {
     let ran = run(program(), ["token", "--host", HOST, "--user", USER, "--profile", "prodd"]).await;
 
     assert_eq!(ran.code, Some(1));
-    assert!(ran.err.starts_with("error: profile `prodd` has no credentials: check its name"), "{}", ran.err);
+    let expected = "error: no profile `prodd` in ~/.aws/config or ~/.aws/credentials: check its name";
+    assert!(ran.err.starts_with(expected), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn keys_expired() {
+    let mut command = program_with(&session_key());
+    command.env("AWS_CREDENTIAL_EXPIRATION", "2025-01-15T12:34:56Z");
+
+    let ran = run(command, ["token", "--host", HOST, "--user", USER]).await;
+
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.contains("as `AWS_CREDENTIAL_EXPIRATION` says: renew them"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn keys_quoted() {
+    let mut command = program();
+    command.env("AWS_ACCESS_KEY_ID", "\"AKIAIOSFODNN7EXAMPLE\"").env("AWS_SECRET_ACCESS_KEY", "secret");
+
+    let ran = run(command, ["token", "--host", HOST, "--user", USER]).await;
+
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.starts_with("error: access key id holds a quote: remove it"), "{}", ran.err);
 }
 
 #[tokio::test]

@@ -29,9 +29,20 @@ async fn reason_of_a_failing_source_is_told() {
     let report = examine(with_script("failing", script), &url(&server().await, ""), RIGHT).await;
 
     report.first_cause_is(13, "credentials-failed");
-    report.says("credentials", "failed", "profile `dev` (AWS_PROFILE) failed to give credentials");
+    report.says("credentials", "failed", "profile `dev` (AWS_PROFILE) failed to give AWS credentials");
     // Escaped once for the terminal and once by JSON.
     report.says("credentials", "failed", r"vault is sealed \\u{1b}[2J");
+}
+
+#[tokio::test]
+async fn key_with_a_line_break_is_no_good_key() {
+    let mut command = program();
+    command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE\n").env("AWS_SECRET_ACCESS_KEY", "secret");
+
+    let report = examine(command, &url(&server().await, ""), RIGHT).await;
+
+    report.first_cause_is(13, "credentials-failed");
+    report.says("credentials", "failed", "access key id holds a line break");
 }
 
 #[tokio::test]

@@ -1,0 +1,189 @@
+//! Why there are no credentials, in the words of the person who has to mend it.
+
+use std::{env, error::Error as _, time::SystemTime};
+
+use aws_config::profile::{Profile, ProfileSet};
+use aws_credential_types::provider::error::CredentialsError;
+
+use super::known_end::{KEYS, NotedEnd};
+use crate::error::{CredentialsFailure, Error, ErrorKind};
+
+/// Where loading failed.
+pub(super) enum Failure {
+    Base(CredentialsError),
+    Known(Error),
+    Role(String, CredentialsError),
+}
+
+type Explained = (CredentialsFailure, String);
+
+/// Explains a failure by what the profile files say.
+pub(super) async fn of(failure: Failure, profile: Option<&str>, now: SystemTime) -> Error {
+    let source = source(profile);
+    match failure {
+        Failure::Known(error) => error,
+        Failure::Role(role, error) => refused_role(&role, &source, error),
+        Failure::Base(error) => {
+            let profiles = Profiles::load(profile).await;
+            match profiles.and_then(|profiles| profiles.explain(profile, &error, now)) {
+                Some((failure, message)) => caused(failure, message, error),
+                None => general(&source, profile.is_some(), error),
+            }
+        }
+    }
+}
+
+fn caused(failure: CredentialsFailure, message: String, error: CredentialsError) -> Error {
+    Error::caused(ErrorKind::Credentials(failure), message, error)
+}
+
+/// Names what was asked first, as the chain does it.
+fn source(profile: Option<&str>) -> String {
+    match (profile, by_variable()) {
+        (Some(profile), _) => format!("profile `{}`", profile.escape_debug()),
+        (None, Some(profile)) => format!("profile `{}` (AWS_PROFILE)", profile.escape_debug()),
+        (None, None) => "the AWS default chain".to_owned(),
+    }
+}
+
+fn by_variable() -> Option<String> {
+    env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty())
+}
+
+fn refused_role(role: &str, source: &str, error: CredentialsError) -> Error {
+    // The SDK's words for an answer of the service, in contrast to its not being reached.
+    let message = if text_of(&error).contains("service error") {
+        format!(
+            "STS let the credentials of {source} not assume role {role}: check its name, its trust policy, \
+             and that they may call sts:AssumeRole"
+        )
+    } else {
+        format!("STS could not be asked for role {role}: check that it can be reached")
+    };
+    caused(CredentialsFailure::Failed, message, error)
+}
+
+fn general(source: &str, is_profile: bool, error: CredentialsError) -> Error {
+    let remedy = match is_profile {
+        true => "give it keys, a role, a `credential_process` or an SSO session",
+        false => "set AWS_PROFILE or `awsProfile` or AWS_ACCESS_KEY_ID, log in, or give the machine a role",
+    };
+    let (failure, message) = match &error {
+        CredentialsError::CredentialsNotLoaded(_) => {
+            (CredentialsFailure::NotConfigured, format!("no AWS credentials found in {source}: {remedy}"))
+        }
+        CredentialsError::ProviderTimedOut(_) => {
+            (CredentialsFailure::TimedOut, format!("{source} gave no AWS credentials in time"))
+        }
+        CredentialsError::InvalidConfiguration(_) => {
+            (CredentialsFailure::Failed, format!("{source} is not configured right for AWS credentials"))
+        }
+        _ if is_profile => (CredentialsFailure::Failed, format!("{source} failed to give AWS credentials")),
+        _ => (CredentialsFailure::Failed, format!("{source} failed to give AWS credentials: {remedy}")),
+    };
+    caused(failure, message, error)
+}
+
+/// The profiles of the files that the SDK reads.
+pub(super) struct Profiles(ProfileSet);
+
+impl Profiles {
+    /// Reads the files; none where they cannot be read, which the SDK says itself.
+    pub(super) async fn load(profile: Option<&str>) -> Option<Self> {
+        let selected = profile.map(|profile| profile.to_owned().into());
+        let loaded = aws_config::profile::load(
+            &Default::default(),
+            &Default::default(),
+            &Default::default(),
+            selected,
+        )
+        .await;
+        loaded.ok().map(Self)
+    }
+
+    pub(super) fn selected(&self) -> &str {
+        self.0.selected_profile()
+    }
+
+    /// Returns the earliest end that is noted beside the static keys of a profile.
+    pub(super) fn noted_end(&self, name: &str) -> Option<NotedEnd> {
+        let profile = self.0.get_profile(name)?;
+        profile.get("aws_access_key_id")?;
+        let keys_of = format!("profile `{}`", name.escape_debug());
+        let ends = KEYS.into_iter().filter_map(|key| NotedEnd::read(key, profile.get(key)?, keys_of.clone()));
+        ends.min_by_key(NotedEnd::end)
+    }
+
+    /// Says what is wrong with the selected profile, or with one that it takes its credentials from.
+    fn explain(&self, named: Option<&str>, error: &CredentialsError, now: SystemTime) -> Option<Explained> {
+        let is_named = named.is_some() || by_variable().is_some();
+        let mut visited: Vec<&str> = Vec::new();
+        let mut name = self.selected();
+        loop {
+            let shown = name.escape_debug();
+            let Some(profile) = self.0.get_profile(name) else {
+                return match visited.last() {
+                    None if !is_named => None,
+                    None if named.is_none() => Some(missing(&format!("`{shown}`, which AWS_PROFILE names,"))),
+                    None => Some(missing(&format!("`{shown}`"))),
+                    Some(by) => Some(missing(&format!("`{shown}`, the source of `{}`,", by.escape_debug()))),
+                };
+            };
+            if let Some(Err(message)) = self.noted_end(name).map(|noted| noted.check(now)) {
+                return Some((CredentialsFailure::Expired, message));
+            }
+            visited.push(name);
+            match profile.get("source_profile") {
+                Some(source) if !visited.contains(&source) => name = source,
+                _ => return log_in(name, profile, error),
+            }
+        }
+    }
+}
+
+fn missing(which: &str) -> Explained {
+    let file = |variable, default: &str| env::var(variable).unwrap_or_else(|_| default.to_owned());
+    let config = file("AWS_CONFIG_FILE", "~/.aws/config");
+    let credentials = file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
+    let message = format!(
+        "no profile {which} in {} or {}: check its name, `aws configure list-profiles` has them all",
+        config.escape_debug(),
+        credentials.escape_debug()
+    );
+    (CredentialsFailure::NotConfigured, message)
+}
+
+/// Asks for a login where the profile is one that people log in to, and nothing else seems to be wrong.
+fn log_in(name: &str, profile: &Profile, error: &CredentialsError) -> Option<Explained> {
+    let (text, shown) = (text_of(error), name.escape_debug());
+    let is_malformed = matches!(error, CredentialsError::InvalidConfiguration(_));
+    if profile.get("login_session").is_some() && is_malformed && !cfg!(feature = "login") {
+        let message =
+            format!("profile `{shown}` is one of `aws login`: enable the feature `login` of this library");
+        return Some((CredentialsFailure::Failed, message));
+    }
+    let elsewhere = ["dispatch failure", "timeout", "Forbidden", "TooManyRequests"];
+    if is_malformed || elsewhere.iter().any(|words| text.contains(words)) {
+        return None;
+    }
+    if profile.get("sso_session").or_else(|| profile.get("sso_start_url")).is_some() {
+        let message =
+            format!("profile `{shown}` is not logged in to SSO: run `aws sso login --profile {shown}`");
+        return Some((CredentialsFailure::Failed, message));
+    }
+    profile.get("login_session")?;
+    let message = format!("profile `{shown}` is not logged in: run `aws login --profile {shown}`");
+    Some((CredentialsFailure::Failed, message))
+}
+
+/// An error and its causes, as one text.
+fn text_of(error: &CredentialsError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,371 @@
+//! Sources of the machine, each in a process of its own: they read the environment and the home directory.
+
+#![expect(clippy::unwrap_used, reason = "a failing step fails its test")]
+
+mod sts;
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider},
+};
+use iam_token_provider::{AssumeRole, CredentialsFailure, DefaultChain, ErrorKind, IamTokenProvider};
+
+use crate::sts::Sts;
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/orders";
+const KEYS: &str = "aws_access_key_id = AKIAFILE\naws_secret_access_key = secret\n";
+const KEYS_IN_ENVIRONMENT: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", "AKIAENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+
+/// Run with an environment of its own by the tests below.
+#[tokio::test]
+#[ignore = "run by other tests, in a process of its own"]
+async fn load_in_an_environment() {
+    let variable = |name| std::env::var(name).ok();
+    let mut builder = DefaultChain::builder();
+    if let Some(profile) = variable("TEST_PROFILE") {
+        builder = builder.profile(profile);
+    }
+    if let Some(region) = variable("TEST_REGION") {
+        builder = builder.region(region);
+    }
+    if let Some(role) = variable("TEST_ROLE") {
+        let role =
+            AssumeRole::new(role).with_external_id("tenant-7").with_duration(Duration::from_secs(1800));
+        builder = builder.assume_role(role);
+    }
+    let source = builder.build().unwrap();
+    match source.provide_credentials().await {
+        Ok(credentials) => {
+            let end = credentials.expiry().map(|end| end.duration_since(UNIX_EPOCH).unwrap().as_secs());
+            println!(
+                "key={} end={}",
+                credentials.access_key_id(),
+                end.map_or("none".to_owned(), |end| end.to_string())
+            );
+        }
+        Err(error) => println!("error={}", text_of(&error)),
+    }
+}
+
+fn text_of(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(" | ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+/// A home directory with profile files.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str, config: &str) -> Self {
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sources-{name}-{}", std::process::id()));
+        fs::create_dir_all(path.join(".aws")).unwrap();
+        fs::write(path.join(".aws/config"), config).unwrap();
+        Self(path)
+    }
+
+    fn run(&self, test: &str, environment: &[(&str, &str)]) -> String {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", test])
+            .env_clear()
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("HOME", &self.0)
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        said.into_owned()
+    }
+
+    #[track_caller]
+    fn check(&self, environment: &[(&str, &str)], expected: &str) -> String {
+        let said = self.run("load_in_an_environment", environment);
+        assert!(said.contains(expected), "expected {expected:?}: {said}");
+        said
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn role_profile_without_a_region_asks_sts_in_the_one_given() {
+    let sts = Sts::start();
+    let config = format!("[profile dev]\nrole_arn = {ROLE}\nsource_profile = base\n[profile base]\n{KEYS}");
+    let home = Home::new("role-profile", &config);
+    let url = sts.url();
+    for chosen in ["TEST_PROFILE", "AWS_PROFILE"] {
+        home.check(
+            &[(chosen, "dev"), ("TEST_REGION", "eu-west-3"), ("AWS_ENDPOINT_URL_STS", &url)],
+            "key=ASIAASSUMED end=4102444800",
+        );
+    }
+    let requests = sts.requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests.iter().all(|request| request.authorization.contains("/eu-west-3/sts/")), "{requests:?}");
+}
+
+#[test]
+fn region_that_is_set_wins_over_the_one_given() {
+    let config = format!("[profile dev]\nrole_arn = {ROLE}\nsource_profile = base\n[profile base]\n{KEYS}");
+    let sts = Sts::start();
+    let url = sts.url();
+    let home = Home::new("region-set", &config);
+    let given = ("TEST_REGION", "eu-west-3");
+    home.check(
+        &[("TEST_PROFILE", "dev"), given, ("AWS_REGION", "us-west-2"), ("AWS_ENDPOINT_URL_STS", &url)],
+        "key=ASIAASSUMED",
+    );
+    let config = config.replacen("[profile dev]\n", "[profile dev]\nregion = ca-central-1\n", 1);
+    let home = Home::new("region-in-profile", &config);
+    home.check(&[("AWS_PROFILE", "dev"), given, ("AWS_ENDPOINT_URL_STS", &url)], "key=ASIAASSUMED");
+
+    let requests = sts.requests();
+    assert!(requests[0].authorization.contains("/us-west-2/sts/"), "{requests:?}");
+    assert!(requests[1].authorization.contains("/ca-central-1/sts/"), "{requests:?}");
+}
+
+#[test]
+fn web_identity_without_a_region_asks_sts_in_the_one_given() {
+    let sts = Sts::start();
+    let home = Home::new("web-identity", "");
+    let token = home.0.join("token");
+    fs::write(&token, "a web token").unwrap();
+    home.check(
+        &[
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+            ("AWS_ROLE_ARN", ROLE),
+            ("TEST_REGION", "eu-west-3"),
+            ("AWS_ENDPOINT_URL_STS", &sts.url()),
+        ],
+        "key=ASIAASSUMED",
+    );
+    assert!(sts.requests()[0].body.contains("Action=AssumeRoleWithWebIdentity"), "{:?}", sts.requests());
+}
+
+#[test]
+fn role_is_assumed_over_the_chain_in_the_region_given() {
+    let sts = Sts::start();
+    let url = sts.url();
+    let home = Home::new("role-over-chain", &format!("[profile dev]\n{KEYS}"));
+    let role = [
+        ("TEST_ROLE", ROLE),
+        ("TEST_REGION", "eu-west-3"),
+        ("AWS_ENDPOINT_URL_STS", &*url),
+        ("AWS_REGION", "us-west-2"),
+    ];
+    home.check(&[&role[..], &KEYS_IN_ENVIRONMENT].concat(), "key=ASIAASSUMED end=4102444800");
+    home.check(&[&role[..], &KEYS_IN_ENVIRONMENT, &[("TEST_PROFILE", "dev")]].concat(), "key=ASIAASSUMED");
+
+    let requests = sts.requests();
+    for (request, key) in requests.iter().zip(["AKIAENV", "AKIAFILE"]) {
+        assert!(request.authorization.contains(&format!("Credential={key}/")), "{request:?}");
+        assert!(request.authorization.contains("/eu-west-3/sts/"), "{request:?}");
+        for part in [
+            "RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Forders",
+            "RoleSessionName=sources-",
+            "ExternalId=tenant-7",
+            "DurationSeconds=1800",
+        ] {
+            assert!(request.body.contains(part), "{part}: {request:?}");
+        }
+    }
+    assert_eq!(requests.len(), 2);
+}
+
+#[test]
+fn refused_role_is_named_with_what_to_check() {
+    let sts = Sts::refusing();
+    let (home, url) = (Home::new("role-refused", ""), sts.url());
+    let environment = [("TEST_ROLE", ROLE), ("TEST_REGION", "eu-west-3"), ("AWS_ENDPOINT_URL_STS", &*url)];
+    let said = home.check(
+        &[&environment[..], &KEYS_IN_ENVIRONMENT].concat(),
+        &format!("not assume role `{ROLE}`: check its name, its trust policy"),
+    );
+    assert!(said.contains("the AWS default chain") && said.contains("AccessDenied"), "{said}");
+}
+
+#[test]
+fn end_in_the_environment_is_honoured() {
+    let home = Home::new("end-in-environment", "");
+    let with = |end| [&KEYS_IN_ENVIRONMENT[..], &[("AWS_CREDENTIAL_EXPIRATION", end)]].concat();
+    home.check(&with("2100-01-01T00:00:00Z"), "key=AKIAENV end=4102444800");
+    home.check(
+        &with("2025-01-15T12:34:56Z"),
+        "the AWS keys of the environment expired at 2025-01-15T12:34:56Z, as `AWS_CREDENTIAL_EXPIRATION` says: renew them",
+    );
+    home.check(&with("soon"), "key=AKIAENV end=none");
+    home.check(&with(""), "key=AKIAENV end=none");
+}
+
+#[test]
+fn end_in_a_profile_is_honoured() {
+    for key in ["aws_session_expiration", "x_security_token_expires"] {
+        for chosen in ["TEST_PROFILE", "AWS_PROFILE"] {
+            let home = Home::new(key, &format!("[profile dev]\n{KEYS}{key} = 2100-01-01T02:00:00+0200\n"));
+            home.check(&[(chosen, "dev")], "key=AKIAFILE end=4102444800");
+            let home = Home::new(key, &format!("[profile dev]\n{KEYS}{key} = 2025-01-15T12:34:56+00:00\n"));
+            home.check(
+                &[(chosen, "dev")],
+                &format!("the AWS keys of profile `dev` expired at 2025-01-15T12:34:56Z, as `{key}` says: renew them"),
+            );
+        }
+    }
+}
+
+#[test]
+fn expired_keys_assume_no_role() {
+    let sts = Sts::start();
+    let url = sts.url();
+    let environment = [("TEST_ROLE", ROLE), ("TEST_REGION", "eu-west-3"), ("AWS_ENDPOINT_URL_STS", &*url)];
+    let home = Home::new("expired-base", "");
+    home.check(
+        &[&environment[..], &KEYS_IN_ENVIRONMENT, &[("AWS_CREDENTIAL_EXPIRATION", "2025-01-15T12:34:56Z")]]
+            .concat(),
+        "`AWS_CREDENTIAL_EXPIRATION`",
+    );
+    assert!(sts.requests().is_empty());
+}
+
+#[test]
+fn expired_keys_of_a_source_profile_are_named() {
+    let sts = Sts::refusing();
+    let config = format!(
+        "[profile dev]\nrole_arn = {ROLE}\nsource_profile = base\n[profile base]\n{KEYS}x_security_token_expires = 2025-01-15T12:34:56Z\n"
+    );
+    let home = Home::new("expired-source", &config);
+    home.check(
+        &[("TEST_PROFILE", "dev"), ("TEST_REGION", "eu-west-3"), ("AWS_ENDPOINT_URL_STS", &sts.url())],
+        "the AWS keys of profile `base` expired at 2025-01-15T12:34:56Z, as `x_security_token_expires` says",
+    );
+}
+
+#[test]
+fn profile_that_does_not_exist_is_named_with_the_files() {
+    let home = Home::new("no-profile", &format!("[profile dev]\nrole_arn = {ROLE}\nsource_profile = gone\n"));
+    home.check(
+        &[("TEST_PROFILE", "nope")],
+        "no profile `nope` in ~/.aws/config or ~/.aws/credentials: check its name",
+    );
+    home.check(&[("AWS_PROFILE", "nope")], "no profile `nope`, which AWS_PROFILE names, in ~/.aws/config");
+    home.check(&[("TEST_PROFILE", "dev")], "no profile `gone`, the source of `dev`, in ~/.aws/config");
+    home.check(
+        &[("TEST_PROFILE", "nope"), ("AWS_CONFIG_FILE", "/dev/null")],
+        "no profile `nope` in /dev/null or ~/.aws/",
+    );
+}
+
+#[test]
+fn chain_without_any_source_says_what_to_set() {
+    let home = Home::new("nothing", "");
+    home.check(&[], "no AWS credentials found in the AWS default chain: set AWS_PROFILE or `awsProfile`");
+}
+
+#[test]
+fn profile_without_credentials_says_what_to_give_it() {
+    let home = Home::new("empty-profile", "[profile dev]\nregion = us-east-2\n");
+    home.check(&[("TEST_PROFILE", "dev")], "no AWS credentials found in profile `dev`: give it keys, a role");
+}
+
+#[test]
+fn sso_profile_that_is_not_logged_in_says_how_to() {
+    let of_session = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = r\n\
+                      [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example/start\n";
+    let legacy = "[profile dev]\nsso_region = us-east-1\nsso_start_url = https://corp.example/start\n\
+                  sso_account_id = 123456789012\nsso_role_name = r\n";
+    let source = format!("[profile app]\nrole_arn = {ROLE}\nsource_profile = dev\n");
+    for config in [of_session, legacy] {
+        let home = Home::new("sso", &format!("{config}{source}"));
+        for profile in ["dev", "app"] {
+            for chosen in ["TEST_PROFILE", "AWS_PROFILE"] {
+                home.check(
+                    &[(chosen, profile), ("TEST_REGION", "eu-west-3")],
+                    "profile `dev` is not logged in to SSO: run `aws sso login --profile dev`",
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn login_profile_says_how_to_log_in() {
+    let home = Home::new("login", "[profile dev]\nlogin_session = arn:aws:iam::123456789012:user/jane\n");
+    let expected = match cfg!(feature = "login") {
+        true => "profile `dev` is not logged in: run `aws login --profile dev`",
+        false => "enable the feature `login`",
+    };
+    home.check(&[("TEST_PROFILE", "dev"), ("TEST_REGION", "eu-west-3")], expected);
+}
+
+/// Run with an environment of its own by the test below.
+#[tokio::test]
+#[ignore = "run by another test, in a process of its own"]
+async fn edited_profile_in_an_environment() {
+    let config = PathBuf::from(std::env::var("HOME").unwrap()).join(".aws/config");
+    let answer =
+        r#"{"Version":1,"AccessKeyId":"ASIAPROC","SecretAccessKey":"s","Expiration":"2100-01-01T00:00:00Z"}"#;
+    let script = config.with_file_name("process");
+    fs::write(&script, answer).unwrap();
+    fs::write(&config, format!("[profile dev]\ncredential_process = cat {}\n", script.display())).unwrap();
+    let source = DefaultChain::builder().profile("dev").build().unwrap();
+    let key =
+        async || source.provide_credentials().await.map(|credentials| credentials.access_key_id().to_owned());
+    assert_eq!(key().await.unwrap(), "ASIAPROC");
+
+    fs::remove_file(&script).unwrap();
+    fs::write(&config, format!("[profile dev]\n{KEYS}")).unwrap();
+    assert_eq!(key().await.unwrap(), "AKIAFILE");
+    fs::write(&config, format!("[profile dev]\n{KEYS}").replace("AKIAFILE", "AKIANEXT")).unwrap();
+    assert_eq!(key().await.unwrap(), "AKIANEXT");
+}
+
+#[test]
+fn profile_that_is_edited_from_a_process_to_keys_is_read_anew() {
+    Home::new("edited", "").run("edited_profile_in_an_environment", &[]);
+}
+
+#[test]
+fn role_over_credentials_of_ones_own_is_refused() {
+    let own = Credentials::new("AKIAEXAMPLE", "secret", None, None, "tests");
+    let builder = IamTokenProvider::builder().credentials_provider(SharedCredentialsProvider::new(own));
+    let error = builder.assume_role(AssumeRole::new(ROLE)).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("leave out one"), "{error}");
+}
+
+#[test]
+fn malformed_role_is_refused_when_the_provider_is_built() {
+    let error = IamTokenProvider::builder().assume_role(AssumeRole::new("orders")).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().starts_with("`assumeRoleArn` must look like"), "{error}");
+}
+
+#[tokio::test]
+async fn chain_given_as_a_provider_keeps_its_own_words() {
+    let chain = DefaultChain::builder().profile("no-such-profile-anywhere").build().unwrap();
+    let provider =
+        IamTokenProvider::builder().credentials_provider(SharedCredentialsProvider::new(chain)).build();
+    let error =
+        provider.unwrap().rds("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::NotConfigured));
+    assert!(error.to_string().starts_with("no profile `no-such-profile-anywhere` in "), "{error}");
+}
