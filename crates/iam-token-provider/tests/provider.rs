@@ -1,5 +1,7 @@
 //! What users of the provider rely on.
 
+#![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
+
 use std::{
     sync::{
         Arc,
@@ -314,7 +316,7 @@ fn missing_runtime_is_named() {
     assert!(error.to_string().contains("tokio runtime with time"), "{error}");
 
     // Our own timer, with a source that needs none.
-    let pending = IamTokenProvider::builder().identity(|| std::future::pending()).build().expect("builds");
+    let pending = IamTokenProvider::builder().identity(std::future::pending).build().expect("builds");
     let timerless = tokio::runtime::Builder::new_current_thread().build().expect("builds");
     let error = timerless.block_on(pending.token(&request())).expect_err("cannot wait");
     assert!(error.to_string().contains("tokio runtime with time"), "{error}");

@@ -1,5 +1,7 @@
 //! Keys that are rotated under connects that go on: server, source and time are apart.
 
+#![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
+
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard},
