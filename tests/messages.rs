@@ -11,7 +11,7 @@ use std::{
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use e2e::{HOST, Rig};
 use proptest::prelude::*;
-use rds_wrapper::{Error, IamFactory, IamTokens, Registry, Value, mysql, pg, plugins};
+use rds_wrapper::{Error, IamFactory, IamTokenProvider, Registry, Value, mysql, pg, plugins};
 use sqlx::{MySql, Postgres};
 use tokio::runtime::Runtime;
 use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
@@ -79,10 +79,10 @@ static EAR: LazyLock<Ear> = LazyLock::new(|| {
     ear
 });
 
-static TOKENS: LazyLock<IamTokens> = LazyLock::new(|| {
+static TOKENS: LazyLock<IamTokenProvider> = LazyLock::new(|| {
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
     let provider = SharedCredentialsProvider::new(credentials);
-    IamTokens::builder().credentials_provider(provider).build().expect("builds")
+    IamTokenProvider::builder().credentials_provider(provider).build().expect("builds")
 });
 
 fn registry<C: Send + 'static>() -> Registry<C> {

@@ -235,3 +235,34 @@ async fn refusal_is_not_repeated_on_the_hosts_other_addresses() {
 
     refused(&rig, &error, Refusal::Policy);
 }
+
+/// A password that is configured beside no plugin, in the forms in which a server may repeat it.
+#[tokio::test]
+async fn configured_password_is_blanked_in_every_form() {
+    let secret = "hunter2 p@ss/w\"rd";
+    let said = format!(
+        "no: {secret}, {}, {}, {}",
+        "hunter2%20p%40ss%2Fw%22rd",
+        "hunter2+p%40ss%2fw%22rd",
+        secret.escape_debug(),
+    );
+    for (in_code, url) in [(false, "hunter2%20p%40ss%2Fw%22rd"), (true, "")] {
+        let rig = Rig::start_with(|server| server.password_user("legacy", "another")).await;
+        rig.server.inject_always(Fault::Refuse(ServerError::new("1045", &said)));
+        let place = format!("{HOST}:{}", rig.server.port());
+        let connector = match in_code {
+            false => rig.builder(format!("mysql://legacy:{url}@{place}/app?sslmode=verify-full")),
+            true => {
+                let opts = mysql_async::OptsBuilder::default().user(Some("legacy")).pass(Some(secret));
+                let opts = opts.ip_or_hostname(HOST).tcp_port(rig.server.port());
+                rig.builder("").opts(opts).parameter("sslmode", "verify-full")
+            }
+        };
+        let connector = connector.build().expect("fits");
+        let error = log_in(&connector).await.expect_err("is refused");
+
+        let text = format!("{error:#} {error:?} {}", chain(&error));
+        assert!(text.contains("no: [password], [password], [password], [password]"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Rig, USER, chain, log_in};
+use e2e::{HOST, Rig, USER, chain, log_in};
 use rds_testkit::{Fault, PasswordMethod, Phase, ServerError};
 use rds_wrapper::{Cause, ErrorKind, pg::ConnectorBuilder};
 
@@ -282,5 +282,36 @@ async fn dsql_endpoint_gets_dsql_tokens() {
         let url = format!("postgres://{user}@{host}:{}/postgres?plugins=iam", rig.server.port());
         let connector = rig.builder(url).build().expect("builds");
         assert_eq!(log_in(&connector).await.expect("is let in"), user);
+    }
+}
+
+/// A password that is configured beside no plugin, in the forms in which a server may repeat it.
+#[tokio::test]
+async fn configured_password_is_blanked_in_every_form() {
+    let secret = "hunter2 p@ss/w\"rd";
+    let said = format!(
+        "no: {secret}, {}, {}, {}",
+        "hunter2%20p%40ss%2Fw%22rd",
+        "hunter2+p%40ss%2fw%22rd",
+        secret.escape_debug(),
+    );
+    for (in_code, url) in [(false, "hunter2%20p%40ss%2Fw%22rd"), (true, "")] {
+        let rig = Rig::start_with(|server| server.password_user("legacy", "another")).await;
+        rig.server.inject_always(Fault::Refuse(ServerError::new("28P01", &said)));
+        let place = format!("{HOST}:{}", rig.server.port());
+        let connector = match in_code {
+            false => rig.builder(format!("postgres://legacy:{url}@{place}/app")),
+            true => {
+                let mut config = tokio_postgres::Config::new();
+                config.user("legacy").password(secret).host(HOST).port(rig.server.port());
+                rig.builder("").config(config)
+            }
+        };
+        let connector = connector.build().expect("fits");
+        let error = log_in(&connector).await.expect_err("is refused");
+
+        let text = format!("{error:#} {error:?} {}", chain(&error));
+        assert!(text.contains("no: [password], [password], [password], [password]"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
     }
 }
