@@ -1,16 +1,82 @@
-//! A plugin of one's own: it times connects, out of a closure.
+//! A plugin of one's own: it connects to the instance that says itself that it is the writer, and looks for a new one meanwhile.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
-use std::process::ExitCode;
-
-use examples::{Result, embedded, embedded_url, plugins_with};
-use rds_wrapper::{
-    ConnectRequest, Next,
-    pg::{Connector, PgConnection},
-    plugin_fn,
+use std::{
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
-use tokio::time::Instant;
+
+use examples::{Result, plugins_with, tokens};
+use rds_testkit::Cluster;
+use rds_wrapper::{
+    Background, ConnectRequest, Error, ErrorKind, Next, Opener, Opening, Plugin, Role, Session,
+    pg::Connector, resolver_fn,
+};
+use tokio::time::sleep;
+
+#[derive(Debug)]
+struct Writer {
+    known: Arc<Known>,
+    probe: Background,
+}
+
+/// What the plugin and its probe share: the instances, and which one was the writer last.
+#[derive(Debug)]
+struct Known {
+    instances: Vec<String>,
+    writer: AtomicUsize,
+}
+
+const INTERVAL: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+async fn is_writer(mut session: impl Session) -> rds_wrapper::Result<bool> {
+    Ok(session.query("SELECT pg_is_in_recovery()").await?.value() == Some("f"))
+}
+
+impl<C: Send + 'static> Plugin<C> for Writer {
+    fn code(&self) -> &str {
+        "writer"
+    }
+
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
+        Box::pin(async move {
+            let (known, probed) = (Arc::clone(&self.known), request.clone());
+            self.probe.ensure(next, PATIENCE * 2, |opener| probe(opener, known, probed));
+            let (count, first) = (self.known.instances.len(), self.known.writer.load(Relaxed));
+            for at in (first..first + count).map(|at| at % count) {
+                let request = request.clone().with_host(&self.known.instances[at]);
+                let Ok(mut connected) = next.run(request).await else { continue };
+                if is_writer(next.session(&mut connected)).await? {
+                    self.known.writer.store(at, Relaxed);
+                    connected.established.set_role(Role::Writer);
+                    return Ok(connected);
+                }
+            }
+            Err(Error::new(ErrorKind::Transient, "no instance is the writer"))
+        })
+    }
+}
+
+/// Asks all instances again and again, over connections of its own; ends with the last connector.
+async fn probe<C: Send + 'static>(opener: Opener<C>, known: Arc<Known>, request: ConnectRequest) {
+    loop {
+        for (at, host) in known.instances.iter().enumerate() {
+            let request = request.clone().with_host(host);
+            let Ok(mut connected) = opener.open(request, PATIENCE).await else { continue };
+            let Ok(session) = opener.session(&mut connected) else { return };
+            if is_writer(session).await.unwrap_or(false) {
+                known.writer.store(at, Relaxed);
+            }
+        }
+        sleep(INTERVAL).await;
+    }
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -18,28 +84,26 @@ async fn main() -> ExitCode {
 }
 
 async fn custom_plugin() -> Result {
-    let (server, tokens) = embedded().await?;
-    let timer = plugin_fn("timer", |request: ConnectRequest, next: Next<'_, PgConnection>| {
-        Box::pin(async move {
-            let (host, start) = (request.host().to_owned(), Instant::now());
-            let outcome = next.run(request).await;
-            println!(
-                "{host}: {} after {:.1?}",
-                if outcome.is_ok() { "open" } else { "failed" },
-                start.elapsed()
-            );
-            outcome
-        })
-    });
+    let cluster = Cluster::builder().writer("a").readers(["b", "c"]).start().await?;
+    let (dns, tokens) = (cluster.dns(), tokens(cluster.access_key())?);
+    let instances = ["a", "b", "c"].map(|id| cluster.node(id).host().to_owned()).to_vec();
+    let known = Arc::new(Known { instances, writer: AtomicUsize::new(0) });
     let connector = Connector::builder(plugins_with(&tokens))
-        .connection_string(embedded_url(&server))
-        .plugin(timer)
+        .connection_string(cluster.url())
+        .resolver(resolver_fn(move |host| dns.resolve(host)))
+        .plugin(Writer { known: Arc::clone(&known), probe: Background::default() })
         .build()?;
-    for _ in 0..3 {
-        let (client, connection) = connector.connect().await?;
-        let task = tokio::spawn(connection);
-        drop(client);
-        task.await??;
+    for writer in ["a", "b"] {
+        if cluster.writer().id() != writer {
+            cluster.fail_over(writer);
+        }
+        let connected = connector.connect_established().await?;
+        println!("{:?}: {}", connected.established.role(), connected.established.host());
     }
+    cluster.fail_over("c");
+    while known.writer.load(Relaxed) != 2 {
+        sleep(INTERVAL).await;
+    }
+    println!("the probe found {}", cluster.writer().id());
     Ok(())
 }
