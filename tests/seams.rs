@@ -4,17 +4,18 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use e2e::{HOST, Rig, USER, local, mysql};
+use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, Gate, Phase};
 use rds_wrapper::{
-    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Next, Opening, Password, Plugin,
-    Registry, Result, Role, Session, mysql as my, pg, plugin_fn,
+    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Needs, Next, Opening, Password, Plugin,
+    Registry, Result, Role, Session, Suspicion, mysql as my, pg, plugin_fn,
 };
 
 /// The user that plugins turn to, with a password of its own.
@@ -357,4 +358,70 @@ async fn warm_up_signs_without_connecting() {
     e2e::log_in(&connector).await.expect("is let in");
     assert_eq!(iam.tokens().stats().signed, 1);
     assert!(connector.plugin::<Roles>().is_none());
+}
+
+/// Brings the user along with the password, and hears what is suspected.
+#[derive(Debug, Default)]
+struct Brings(Mutex<Vec<Suspicion>>);
+
+impl<C: Send + 'static> Plugin<C> for Brings {
+    fn code(&self) -> &str {
+        "brings"
+    }
+
+    fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        needs.supplies_user = true;
+        needs
+    }
+
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
+        Box::pin(
+            async move { next.run(request.with_user(OTHER.0)?.with_password(Password::new(OTHER.1))).await },
+        )
+    }
+
+    fn suspect(&self, suspicion: Suspicion) {
+        self.0.lock().expect("nobody panics").push(suspicion);
+    }
+}
+
+#[tokio::test]
+async fn plugin_brings_the_user_and_hears_of_lost_connections_of_postgres() {
+    let rig = Rig::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
+    let url = format!("postgres://{HOST}:{}/app?sslmode=verify-full", rig.server.port());
+    let missing = rig.builder(&url).build().expect_err("names no user");
+    assert!(missing.to_string().starts_with("no user"), "{missing}");
+    let brings = Arc::new(Brings::default());
+    let connector = rig.builder(&url).plugin(Arc::clone(&brings)).build().expect("builds");
+    let (client, connection) = connector.connect().await.expect("is let in");
+    let task = tokio::spawn(connection);
+    let refused = client.simple_query("SELECT nothing FROM nowhere").await.expect_err("is unknown");
+    assert_eq!(connector.report(&refused), None);
+
+    rig.server.drop_connections();
+    drop(task.await.expect("does not panic"));
+    let lost = client.simple_query("SELECT 1").await.expect_err("is closed");
+
+    assert_eq!(connector.report(&lost), Some(Suspicion::ConnectionLost));
+    assert_eq!(*brings.0.lock().expect("nobody panics"), [Suspicion::ConnectionLost]);
+}
+
+#[tokio::test]
+async fn plugin_brings_the_user_and_hears_of_lost_connections_of_mysql() {
+    let rig = mysql::Rig::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
+    let url = format!("mysql://{HOST}:{}/app?sslmode=verify-full", rig.server.port());
+    let missing = rig.builder(&url).build().expect_err("names no user");
+    assert!(missing.to_string().starts_with("no user"), "{missing}");
+    let brings = Arc::new(Brings::default());
+    let connector = rig.builder(&url).plugin(Arc::clone(&brings)).build().expect("builds");
+    let mut connection = connector.connect().await.expect("is let in");
+    let refused = connection.query_drop("SELECT nothing FROM nowhere").await.expect_err("is unknown");
+    assert_eq!(connector.report(&refused), None);
+
+    rig.server.drop_connections();
+    let lost = connection.query_drop("SELECT 1").await.expect_err("is closed");
+
+    assert_eq!(connector.report(&lost), Some(Suspicion::ConnectionLost));
+    assert_eq!(*brings.0.lock().expect("nobody panics"), [Suspicion::ConnectionLost]);
 }

@@ -7,7 +7,7 @@ pub use wrapper_core::{
     ConnectRequest, Connected, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error, ErrorKind,
     Established, Event, Events, Factory, LastError, Needs, Next, Opener, Opening, Outcome, Parameter,
     ParameterKind, Parameters, Password, Phase, Plugin, Registry, Resolver, Result, Role, Rows, ServerError,
-    ServerName, Session, Settings, SystemResolver, Value, WRAPPER_PARAMETERS, Wrapper, plugin_fn,
+    ServerName, Session, Settings, Suspicion, SystemResolver, Value, WRAPPER_PARAMETERS, Wrapper, plugin_fn,
     resolver_fn,
 };
 pub use wrapper_iam::{

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::{
     ConnectRequest, Connected, Driver, Error, ErrorKind, Events, Needs, Opener, Opening, Phase, Plugin,
-    Registry, Result, Session,
+    Registry, Result, Session, Suspicion,
     dial::{LEAST_SHARE, timed_out},
     report::Reporter,
     session::{Fresh, in_time},
@@ -67,6 +67,10 @@ impl<'a, C: Send + 'static> Next<'a, C> {
             if let Some(caught) = self.caught {
                 *caught.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
                 return Err(Error::new(ErrorKind::Driver, "the connect was prepared, not opened"));
+            }
+            if request.user().is_empty() {
+                let message = "no user: none is configured, and no plugin gave one";
+                return Err(Error::new(ErrorKind::Configuration, message));
             }
             let request = request.attempt();
             let handle = request.abort_registration().handle();
@@ -173,6 +177,11 @@ impl<D: Driver> Wrapper<D> {
             plugin.warm_up(request).await?;
         }
         Ok(())
+    }
+
+    /// Tells every plugin what a connection in use made its user suspect.
+    pub fn suspect(&self, suspicion: Suspicion) {
+        self.plugins().iter().for_each(|plugin| plugin.suspect(suspicion));
     }
 
     /// Lets every plugin judge a connection that was in use before, within five seconds.
@@ -615,6 +624,21 @@ mod tests {
         let found = wrapper.plugin::<Judges>().expect("is in the chain");
         assert!(std::ptr::eq(found, &*judges));
         assert_eq!(found.0.load(Ordering::SeqCst), 12);
+    }
+
+    #[test]
+    fn connect_without_a_user_is_refused_unless_a_plugin_brings_one() {
+        let nobody = || ConnectRequest::new("a.example", 1, "");
+        let bare = Wrapper::new(MockDriver::new(), Vec::new());
+        let brings = plugin_fn("brings", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+            Box::pin(async move { next.run(request.with_user("app")?).await })
+        });
+
+        let error = run(bare.connect(nobody())).expect_err("has no user");
+        let connected = run(Wrapper::new(MockDriver::new(), vec![Arc::new(brings)]).connect(nobody()));
+
+        assert_eq!(error.to_string(), "no user: none is configured, and no plugin gave one");
+        assert_eq!(connected.expect("has one").connection.user(), "app");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     ConnectRequest, Connected, Driver, Error, ErrorKind, Failures, LastError, Plugin, PoolRules, Result,
-    Roots, ServerName, Session, Settings, Wrapper,
+    Roots, ServerName, Session, Settings, Suspicion, Wrapper,
     dial::{DEFAULT_TIMEOUT, LEAST_SHARE, shuffle, timed_out},
     runtime::in_runtime,
 };
@@ -96,6 +96,11 @@ impl<D: Driver> Hosts<D> {
             self.wrapper.warm_up(request).await?;
         }
         Ok(())
+    }
+
+    /// Tells the plugins what a connection in use made its user suspect.
+    pub fn suspect(&self, suspicion: Suspicion) {
+        self.wrapper.suspect(suspicion);
     }
 
     /// Lets the plugins judge a connection that was in use before.

@@ -29,6 +29,7 @@ mod runtime;
 mod secret;
 mod session;
 mod stranger;
+mod suspicion;
 mod text;
 mod tls;
 
@@ -62,5 +63,6 @@ pub use runtime::{in_runtime, lacking_runtime};
 pub use secret::{Password, Transport};
 pub use session::{Rows, Session};
 pub use stranger::stranger;
+pub use suspicion::Suspicion;
 pub use text::{is_name, legible, nearest, percent_decoded, percent_encoded, printable};
 pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trusted, explain_tls_failure};

@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, fmt::Debug, future::ready, sync::Arc};
 
-use crate::{BoxFuture, ConnectRequest, Connected, Next, Result, Session};
+use crate::{BoxFuture, ConnectRequest, Connected, Next, Result, Session, Suspicion};
 
 /// The future of a connect: the connection, with what is known of it.
 pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
@@ -76,6 +76,11 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
         Box::pin(ready(Ok(())))
     }
 
+    /// Hears what a connection in use made its user suspect of the server; it must not wait for anything.
+    fn suspect(&self, suspicion: Suspicion) {
+        let _ = suspicion;
+    }
+
     /// Prepares for connects to a host, such as by loading credentials, without connecting.
     ///
     /// # Errors
@@ -95,11 +100,13 @@ pub struct Needs {
     pub cleartext_password: bool,
     /// The connection has to be TLS with chain and name verified.
     pub verified_tls: bool,
+    /// The plugin brings the user along with the password, so that none has to be configured.
+    pub supplies_user: bool,
 }
 
 impl Needs {
     /// The needs of a plugin whose password is a token: sent in clear, over verified TLS.
-    pub const TOKEN: Self = Self { cleartext_password: true, verified_tls: true };
+    pub const TOKEN: Self = Self { cleartext_password: true, verified_tls: true, supplies_user: false };
 
     /// What either of two needs.
     #[must_use]
@@ -107,6 +114,7 @@ impl Needs {
         Self {
             cleartext_password: self.cleartext_password || other.cleartext_password,
             verified_tls: self.verified_tls || other.verified_tls,
+            supplies_user: self.supplies_user || other.supplies_user,
         }
     }
 }
@@ -134,6 +142,10 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
         session: &'a mut dyn Session,
     ) -> BoxFuture<'a, Result<()>> {
         (**self).verify(request, session)
+    }
+
+    fn suspect(&self, suspicion: Suspicion) {
+        (**self).suspect(suspicion);
     }
 
     fn warm_up<'a>(&'a self, request: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {

@@ -102,6 +102,16 @@ pub trait Factory<C>: Send + Sync {
     /// The code in the parameter `plugins`.
     fn code(&self) -> &str;
 
+    /// Other codes by which the plugin can be named.
+    fn aliases(&self) -> &[&str] {
+        &[]
+    }
+
+    /// The codes of plugins that cannot stand in one chain with this one.
+    fn conflicts(&self) -> &[&str] {
+        &[]
+    }
+
     /// The parameters that the plugin understands beside the connector's own.
     fn parameters(&self) -> &[Parameter] {
         &[]
@@ -133,14 +143,14 @@ pub trait Factory<C>: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct BuildContext<'a> {
     settings: &'a Settings,
-    hosts: usize,
+    requests: &'a [ConnectRequest],
     events: Events,
 }
 
 impl<'a> BuildContext<'a> {
-    /// A context for settings and a number of configured hosts.
-    pub fn new(settings: &'a Settings, hosts: usize) -> Self {
-        Self { settings, hosts, events: Events::none() }
+    /// A context for settings and the requests for the configured hosts.
+    pub fn new(settings: &'a Settings, requests: &'a [ConnectRequest]) -> Self {
+        Self { settings, requests, events: Events::none() }
     }
 
     /// The same, with listeners.
@@ -160,9 +170,9 @@ impl<'a> BuildContext<'a> {
         self.settings
     }
 
-    /// How many hosts are configured.
-    pub fn hosts(&self) -> usize {
-        self.hosts
+    /// The requests, one for each configured host.
+    pub fn requests(&self) -> &'a [ConnectRequest] {
+        self.requests
     }
 }
 
@@ -239,8 +249,8 @@ impl<C> Registry<C> {
     ///
     /// A configuration error for a code that is unknown or stands twice, a value that does not fit, a parameter of a
     /// plugin that is not enabled, and what a factory returns.
-    pub fn build(&self, given: &Parameters, hosts: usize) -> Result<(Plugins<C>, Settings)> {
-        self.build_with_events(given, hosts, &Events::none())
+    pub fn build(&self, given: &Parameters, requests: &[ConnectRequest]) -> Result<(Plugins<C>, Settings)> {
+        self.build_with_events(given, requests, &Events::none())
     }
 
     /// The same, with listeners for the plugins to tell.
@@ -251,25 +261,26 @@ impl<C> Registry<C> {
     pub fn build_with_events(
         &self,
         given: &Parameters,
-        hosts: usize,
+        requests: &[ConnectRequest],
         events: &Events,
     ) -> Result<(Plugins<C>, Settings)> {
         let wrapper = Settings::read(given, WRAPPER_PARAMETERS)?;
         let mut chosen: Vec<&Arc<dyn Factory<C>>> = Vec::new();
         for code in wrapper.list("plugins") {
             let factory = self.factory(code)?;
-            if chosen.iter().any(|known| known.code() == code) {
+            if chosen.iter().any(|known| known.code() == factory.code()) {
                 return Err(configuration(format!("plugin `{code}` is named twice in `plugins`")));
             }
             chosen.push(factory);
         }
+        check_conflicts(&chosen)?;
         self.check_owners(given, &chosen)?;
         if wrapper.boolean("autoSortWrapperPluginOrder").unwrap_or(true) {
             chosen.sort_by_key(|factory| factory.weight());
         }
         let declared = chosen.iter().flat_map(|factory| factory.parameters());
         let settings = Settings::read(given, WRAPPER_PARAMETERS.iter().chain(declared))?;
-        let context = BuildContext::new(&settings, hosts).with_events(events.clone());
+        let context = BuildContext::new(&settings, requests).with_events(events.clone());
         let plugins = chosen.iter().map(|factory| factory.build(&context)).collect::<Result<_>>()?;
         Ok((plugins, settings))
     }
@@ -280,7 +291,9 @@ impl<C> Registry<C> {
     }
 
     fn factory(&self, code: &str) -> Result<&Arc<dyn Factory<C>>> {
-        if let Some(factory) = self.0.iter().find(|factory| factory.code() == code) {
+        let answers =
+            |factory: &&Arc<dyn Factory<C>>| factory.code() == code || factory.aliases().contains(&code);
+        if let Some(factory) = self.0.iter().find(answers) {
             return Ok(factory);
         }
         if let Some(known) = KNOWN_ELSEWHERE.iter().find(|known| folded(known) == folded(code)) {
@@ -319,6 +332,18 @@ impl<C> Registry<C> {
 /// A name as it is compared: `iam_region`, `iam-region` and `IAMREGION` are one.
 fn folded(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn check_conflicts<C>(chosen: &[&Arc<dyn Factory<C>>]) -> Result<()> {
+    for factory in chosen {
+        if let Some(other) = chosen.iter().find(|other| factory.conflicts().contains(&other.code())) {
+            let (code, other) = (factory.code(), other.code());
+            return Err(configuration(format!(
+                "plugins `{code}` and `{other}` exclude each other: take one out of `plugins`"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn configuration(message: String) -> Error {

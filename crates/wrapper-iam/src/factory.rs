@@ -139,7 +139,7 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>> {
         let settings = context.settings();
-        let mut iam = read(settings, context.hosts())?;
+        let mut iam = read(settings, context.requests().len())?;
         for (host, region) in &self.trusted {
             iam = iam.with_trusted_host(host, region.clone());
         }

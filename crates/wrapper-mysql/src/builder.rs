@@ -161,9 +161,11 @@ impl ConnectorBuilder {
             Source::Url(url) => read_url(&url, &self.registry, &mut given)?,
         };
         let request = request(&opts)?;
-        let (named, settings) = self.registry.build_with_events(&given, 1, &self.events)?;
+        let (named, settings) =
+            self.registry.build_with_events(&given, std::slice::from_ref(&request), &self.events)?;
         let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
         let needs = needs(&chain);
+        check_user(&request, needs)?;
         check_needs(&opts, needs)?;
         warn_of_pool(&opts);
 
@@ -198,10 +200,7 @@ fn request(opts: &Opts) -> Result<ConnectRequest> {
     if opts.tcp_port() == 0 {
         return Err(configuration("`port` must be a whole number from 1 to 65535, not `0`"));
     }
-    let user = opts
-        .user()
-        .filter(|user| !user.is_empty())
-        .ok_or_else(|| configuration("no user: name the database user, as in mysql://user@host/database"))?;
+    let user = opts.user().unwrap_or_default();
     // The protocol ends both with a NUL.
     if user.contains(char::is_control) || opts.db_name().is_some_and(|name| name.contains(char::is_control)) {
         return Err(configuration("user or database holds a control character"));
@@ -218,6 +217,13 @@ fn request(opts: &Opts) -> Result<ConnectRequest> {
         request = request.with_secret(Password::new(password));
     }
     Ok(request)
+}
+
+fn check_user(request: &ConnectRequest, needs: Needs) -> Result<()> {
+    if request.user().is_empty() && !needs.supplies_user {
+        return Err(configuration("no user: name the database user, as in mysql://user@host/database"));
+    }
+    Ok(())
 }
 
 fn check_needs(opts: &Opts, needs: Needs) -> Result<()> {

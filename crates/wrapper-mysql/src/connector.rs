@@ -1,9 +1,9 @@
 //! Opening connections.
 
 use mysql_async::{Conn, Opts};
-use wrapper_core::{Connected, Hosts, Plugin, Registry, Result, Session, Value};
+use wrapper_core::{Connected, Hosts, Plugin, Registry, Result, Session, Suspicion, Value};
 
-use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver};
+use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver, suspicion::suspicion};
 
 /// Opens MySQL and MariaDB connections through a chain of plugins; clones share everything.
 ///
@@ -98,6 +98,13 @@ impl Connector {
     /// The first plugin's error.
     pub async fn warm_up(&self) -> Result<()> {
         self.hosts.warm_up().await
+    }
+
+    /// Tells the plugins of an error on a connection in use, so that they look after its server; returns what it made them suspect.
+    pub fn report(&self, error: &mysql_async::Error) -> Option<Suspicion> {
+        let suspicion = suspicion(error)?;
+        self.hosts.suspect(suspicion);
+        Some(suspicion)
     }
 
     /// Lets the plugins judge a connection that was in use before, within five seconds; without a plugin that does so it costs nothing.

@@ -10,6 +10,7 @@ mod opening;
 mod pool;
 mod session;
 mod source;
+mod suspicion;
 mod tls;
 
 pub use builder::ConnectorBuilder;

@@ -203,10 +203,11 @@ impl ConnectorBuilder {
         };
         keepalive::set_up(&mut config, &said);
         let targets = targets(&config)?;
-        let (named, settings) = self.registry.build_with_events(&given, targets.len(), &self.events)?;
+        let requests: Vec<_> = targets.iter().map(|target| request(target, &config)).collect();
+        let (named, settings) = self.registry.build_with_events(&given, &requests, &self.events)?;
         let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
         let needs = needs(&chain);
-        check_user(&config)?;
+        check_user(&config, needs)?;
         config.ssl_mode(ssl_mode(&config, &settings, needs)?);
         check_needs(&config, &targets, needs)?;
 
@@ -231,7 +232,6 @@ impl ConnectorBuilder {
         let without_password = base(&config, false)?;
         let base = base(&config, keeps_password(&config, needs))?;
         let shuffles = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
-        let requests = targets.iter().map(|target| request(target, &config)).collect();
         let driver = PgDriver::new(base, without_password, tls, Dialer::new(self.resolver, shuffles));
         let wrapper = Wrapper::new(driver, chain).with_events(self.events).explained_by(self.registry);
         let hosts = Hosts::new(wrapper, requests, shuffles, &settings)?;
@@ -239,9 +239,10 @@ impl ConnectorBuilder {
     }
 }
 
-fn check_user(config: &Config) -> Result<()> {
+fn check_user(config: &Config, needs: Needs) -> Result<()> {
     match config.get_user() {
         Some(user) if !user.is_empty() => Ok(()),
+        _ if needs.supplies_user => Ok(()),
         _ => Err(configuration("no user: name the database user, as in postgres://user@host/database")),
     }
 }

@@ -1,11 +1,12 @@
 //! Opening connections, host after host.
 
 use tokio_postgres::Config;
-use wrapper_core::{Connected, Hosts, Plugin, Registry, Result, Session, Value};
+use wrapper_core::{Connected, Hosts, Plugin, Registry, Result, Session, Suspicion, Value};
 
 use crate::{
     ConnectorBuilder, DriverConfig, Tls,
     driver::{PgConnection, PgDriver},
+    suspicion::suspicion,
 };
 
 /// Opens PostgreSQL connections through a chain of plugins; clones share everything.
@@ -105,6 +106,13 @@ impl Connector {
     /// The first plugin's error.
     pub async fn warm_up(&self) -> Result<()> {
         self.hosts.warm_up().await
+    }
+
+    /// Tells the plugins of an error on a connection in use, so that they look after its server; returns what it made them suspect.
+    pub fn report(&self, error: &tokio_postgres::Error) -> Option<Suspicion> {
+        let suspicion = suspicion(error)?;
+        self.hosts.suspect(suspicion);
+        Some(suspicion)
     }
 
     /// Lets the plugins judge a connection that was in use before, within five seconds; without a plugin that does so it costs nothing.

@@ -11,6 +11,7 @@ mod keepalive;
 mod pool;
 mod session;
 mod source;
+mod suspicion;
 mod tls;
 
 pub use builder::ConnectorBuilder;

@@ -144,7 +144,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
             Given::Map(pairs) => read_map::<D>(pairs, &registry, &mut given)?,
             Given::Url(url) => read_url::<D>(&url, &registry, &mut given)?,
         };
-        let (plugins, settings) = registry.build(&given, 1)?;
+        let request = ConnectRequest::new(&place.host, place.port, &place.user);
+        let (plugins, settings) = registry.build(&given, &[request])?;
         let target = target(&settings, &place)?;
         check(&settings, &place, &target, &plugins)?;
         let roots = roots::pem(&read_roots(&settings, &self.pem)?)?;

@@ -19,6 +19,14 @@ impl Factory<()> for Fake {
         self.parameters
     }
 
+    fn aliases(&self) -> &[&str] {
+        if self.code == "auth" { &["authentication"] } else { &[] }
+    }
+
+    fn conflicts(&self) -> &[&str] {
+        if self.code == "secret" { &["auth"] } else { &[] }
+    }
+
     fn weight(&self) -> i32 {
         self.weight
     }
@@ -42,11 +50,10 @@ const AUTH: &[Parameter] =
     &[Parameter::new("authHost", ParameterKind::Text, "", "").known_elsewhere_as(&["loginDomain"])];
 
 fn registry() -> Registry<()> {
-    Registry::new().with(Fake { code: "auth", weight: 1000, parameters: AUTH }).with(Fake {
-        code: "retry",
-        weight: 100,
-        parameters: &[],
-    })
+    Registry::new()
+        .with(Fake { code: "auth", weight: 1000, parameters: AUTH })
+        .with(Fake { code: "retry", weight: 100, parameters: &[] })
+        .with(Fake { code: "secret", weight: 1000, parameters: &[] })
 }
 
 fn build(pairs: &[(&str, &str)]) -> Result<Vec<String>> {
@@ -54,7 +61,7 @@ fn build(pairs: &[(&str, &str)]) -> Result<Vec<String>> {
     for (name, value) in pairs {
         given.configure(name, *value)?;
     }
-    let (plugins, _) = registry().build(&given, 1)?;
+    let (plugins, _) = registry().build(&given, &[ConnectRequest::new("a.example", 1, "jane")])?;
     Ok(plugins.iter().map(|plugin| plugin.code().to_owned()).collect())
 }
 
@@ -74,7 +81,7 @@ fn plugins_are_sorted_by_weight_unless_told_otherwise() {
 #[test]
 fn plugin_code_wrong() {
     refused(&[("plugins", "atuh")], "unknown plugin `atuh` in `plugins`: did you mean `auth`?");
-    refused(&[("plugins", "x")], "unknown plugin `x` in `plugins`: there is `auth`, `retry`");
+    refused(&[("plugins", "x")], "unknown plugin `x` in `plugins`: there is `auth`, `retry`, `secret`");
     refused(&[("plugins", "auth,auth")], "plugin `auth` is named twice in `plugins`");
     refused(
         &[("plugins", "auth,failover2")],
@@ -84,7 +91,26 @@ fn plugin_code_wrong() {
         let error = build(&[("plugins", code)]).expect_err("refused").to_string();
         assert!(error.contains("known, not available yet"), "{error}");
     }
-    refused(&[("plugins", "jane:hunter2")], "unknown plugin in `plugins`: there is `auth`, `retry`");
+    refused(
+        &[("plugins", "jane:hunter2")],
+        "unknown plugin in `plugins`: there is `auth`, `retry`, `secret`",
+    );
+}
+
+#[test]
+fn plugin_answers_to_its_aliases() {
+    assert_eq!(build(&[("plugins", "authentication, retry")]).unwrap(), ["retry", "auth"]);
+    refused(&[("plugins", "auth,authentication")], "plugin `authentication` is named twice in `plugins`");
+}
+
+#[test]
+fn plugins_that_exclude_each_other_are_refused_in_any_order() {
+    for plugins in ["auth,secret", "secret,authentication", "retry,secret,auth"] {
+        refused(
+            &[("plugins", plugins)],
+            "plugins `secret` and `auth` exclude each other: take one out of `plugins`",
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,14 @@
+//! What an error of a connection in use says about its server.
+
+use mysql_async::{DriverError, Error};
+use wrapper_core::{Engine, Suspicion};
+
+pub(crate) fn suspicion(error: &Error) -> Option<Suspicion> {
+    match error {
+        Error::Server(answer) => {
+            Suspicion::of_answer(Engine::Mysql, &answer.code.to_string(), &answer.message)
+        }
+        Error::Io(_) | Error::Driver(DriverError::ConnectionClosed) => Some(Suspicion::ConnectionLost),
+        _ => None,
+    }
+}
