@@ -41,7 +41,7 @@ def timestamp(time):
 
 def key(source):
     turn = state()["turn"]
-    return {"id": f"ASIA{source.upper()}{turn}", "secret": f"{source} secret {turn}", "token": f"{source} session {turn}"}
+    return {"id": f"ASIA{source.upper()}{turn}", "secret": f"{source}-secret-{turn}", "token": f"{source}-session-{turn}"}
 
 
 def document(source):

@@ -114,7 +114,7 @@ async fn refused(table: &mut Table<'_>) -> Result<()> {
     table
         .login("user not in the policy", "Login; policy", Login::by_token(site, "mallory"), product()?)
         .await?;
-    let secret = Key { secret: "another secret".to_owned(), ..key() };
+    let secret = Key { secret: "another-secret".to_owned(), ..key() };
     table.login("secret wrong", "Login; signature", jane.clone(), Product::new(&secret)?).await?;
     let unknown = Key { id: "AKIAUNKNOWN".to_owned(), ..key() };
     table.login("key unknown", "Login; key", jane.clone(), Product::new(&unknown)?).await?;

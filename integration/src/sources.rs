@@ -22,15 +22,15 @@ const SSO_TOKEN: &str = ".aws/sso/cache/06eff510132bf8ebef345e2ff7f06a5ea077d398
 const CONFIG: &str = "\
 [profile keys]
 aws_access_key_id = ASIAFILE<turn>
-aws_secret_access_key = file secret <turn>
-aws_session_token = file session <turn>
+aws_secret_access_key = file-secret-<turn>
+aws_session_token = file-session-<turn>
 
 [profile process]
 credential_process = <process>
 
 [profile base]
 aws_access_key_id = ASIABASE
-aws_secret_access_key = base secret
+aws_secret_access_key = base-secret
 
 [profile role]
 role_arn = arn:aws:iam::123456789012:role/role
@@ -90,8 +90,8 @@ impl Source {
         let word = self.word;
         Key {
             id: format!("ASIA{}{turn}", word.to_uppercase()),
-            secret: format!("{word} secret {turn}"),
-            session_token: Some(format!("{word} session {turn}")),
+            secret: format!("{word}-secret-{turn}"),
+            session_token: Some(format!("{word}-session-{turn}")),
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn over_time(table: &mut Table<'_>) -> Result<()> {
     let connector = jane.connector(&product)?;
     connector.log_in().await?;
     let rotated =
-        Key { id: "AKIAROTATED".to_owned(), secret: "a new secret".to_owned(), session_token: None };
+        Key { id: "AKIAROTATED".to_owned(), secret: "a-new-secret".to_owned(), session_token: None };
     site.know(&[&rotated])?;
     product.source.set(rotated);
     // Long enough after the last accepted login for the refusal not to mean throttling.

@@ -54,8 +54,8 @@ async fn log_in(
 fn environment() -> (Key, Variables) {
     let key = Key {
         id: "ASIAENV".to_owned(),
-        secret: "env secret".to_owned(),
-        session_token: Some("env session".to_owned()),
+        secret: "env-secret".to_owned(),
+        session_token: Some("env-session".to_owned()),
     };
     let variables = key.variables();
     (key, variables)
