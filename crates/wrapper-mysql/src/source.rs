@@ -106,10 +106,6 @@ fn check_parts(parts: &UrlParts<'_>) -> Result<()> {
     if parts.hosts.contains(',') {
         return Err(configuration("several hosts are named, and the driver connects to one"));
     }
-    let user = parts.user_info.map_or("", |info| info.split(':').next().unwrap_or_default());
-    if user.is_empty() {
-        return Err(configuration("no user: name the database user, as in mysql://user@host/database"));
-    }
     let host = match parts.hosts.strip_prefix('[').and_then(|host| host.split_once(']')) {
         Some((address, _)) => address,
         None => parts.hosts.split(':').next().unwrap_or_default(),
