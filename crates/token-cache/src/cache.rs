@@ -1,6 +1,6 @@
 //! The map of values that are made in place.
 
-mod shards;
+mod entries;
 mod turns;
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use self::{shards::Shards, turns::Turns};
+use self::{entries::Entries, turns::Turns};
 use crate::{
     clock::Clock,
     expiring::Expiring,
@@ -30,7 +30,7 @@ use crate::{
 /// [foldhash](https://docs.rs/foldhash), which is quicker than the standard library's hasher and holds out less well
 /// against someone who chooses keys so that they collide.
 ///
-/// No lock is held while a value or a key is dropped. Only keys are compared under one.
+/// No lock of the map is held while a value or a key is dropped. Keys are compared and hashed under one.
 pub struct Cache<K, V> {
     inner: Arc<Inner<K, V>>,
 }
@@ -38,7 +38,7 @@ pub struct Cache<K, V> {
 struct Inner<K, V> {
     clock: Arc<dyn Clock>,
     capacity: usize,
-    shards: Shards<K, V>,
+    entries: Entries<K, V>,
     turns: Turns,
     epoch: AtomicU64,
     ids: AtomicU64,
@@ -58,7 +58,7 @@ struct Counters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(u64);
 
-impl<K, V> Cache<K, V> {
+impl<K: Eq + Hash, V> Cache<K, V> {
     /// Creates a cache that holds about 10,000 entries at most.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self::with_capacity(clock, 10_000)
@@ -73,7 +73,7 @@ impl<K, V> Cache<K, V> {
             inner: Arc::new(Inner {
                 clock,
                 capacity,
-                shards: Shards::new(),
+                entries: Entries::new(),
                 turns: Turns::default(),
                 epoch: AtomicU64::new(0),
                 ids: AtomicU64::new(0),
@@ -85,8 +85,7 @@ impl<K, V> Cache<K, V> {
     /// Begins a new epoch: drops all values, and what is being made at this moment will not be stored.
     pub fn clear(&self) {
         self.inner.epoch.fetch_add(1, Ordering::SeqCst);
-        // Values are dropped only here, because their `Drop` may look into the cache.
-        drop(self.inner.shards.take());
+        self.inner.entries.clear();
     }
 
     /// Returns the epoch in which a call is, for [`get_or_insert_in`](Self::get_or_insert_in).
@@ -96,7 +95,7 @@ impl<K, V> Cache<K, V> {
 
     /// Returns how many values the cache holds, the expired ones included.
     pub fn len(&self) -> usize {
-        self.inner.shards.len()
+        self.inner.entries.len()
     }
 
     /// Returns whether the cache holds no value.
@@ -109,16 +108,14 @@ impl<K, V> Cache<K, V> {
         let counters = &self.inner.counters;
         CacheStats {
             evicted: counters.evicted.value(),
-            hits: self.inner.shards.hits(),
+            hits: self.inner.entries.hits(),
             invalidated: counters.invalidated.value(),
             made: counters.made.value(),
             misses: counters.misses.value(),
             waits: counters.waits.value(),
         }
     }
-}
 
-impl<K: Eq + Hash, V> Cache<K, V> {
     /// Returns the value of `key` if it may be used, and counts a miss otherwise.
     ///
     /// It may be used while it is younger than `max_age` and more than 60 s away from its expiry. A value issued more
@@ -129,12 +126,12 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Q: Eq + Hash + ?Sized,
     {
         let now = self.inner.clock.now();
-        let found = self.inner.shards.find(self.inner.shards.hash(key), key);
-        let Some((held, hits)) = found.filter(|(held, _)| held.is_usable(now, max_age)) else {
+        let found = self.inner.entries.find(key);
+        let Some(held) = found.filter(|held| held.is_usable(now, max_age)) else {
             self.inner.counters.misses.one();
             return None;
         };
-        hits.one();
+        self.inner.entries.count_hit(&held);
         Some(Lease::cached(held))
     }
 
@@ -192,12 +189,11 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let inner = &*self.inner;
-        let hash = inner.shards.hash(key);
-        let seen = inner.shards.find(hash, key);
-        if let Some((held, hits)) = &seen
+        let seen = inner.entries.find(key);
+        if let Some(held) = &seen
             && held.is_usable(inner.clock.now(), max_age)
         {
-            hits.one();
+            inner.entries.count_hit(held);
             return Ok(Lease::cached(Arc::clone(held)));
         }
         inner.counters.misses.one();
@@ -205,17 +201,17 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         if max_age.is_zero() || inner.capacity == 0 {
             return make().map(Lease::fresh);
         }
-        let turn = inner.turns.join(hash);
+        let turn = inner.turns.join(inner.entries.hash(key));
         let _turn = turn.wait(&inner.counters.waits);
-        if let Some((held, _)) = inner.shards.find(hash, key)
+        if let Some(held) = inner.entries.find(key)
             && held.is_usable(inner.clock.now(), max_age)
         {
-            let is_known = seen.is_some_and(|(seen, _)| seen.id() == held.id());
+            let is_known = seen.is_some_and(|seen| seen.id() == held.id());
             return Ok(if is_known { Lease::cached(held) } else { Lease::fresh(held) });
         }
         let made = make()?;
         if made.is_outside_buffer(inner.clock.now()) {
-            inner.store(epoch, hash, key, &made);
+            inner.store(epoch, key, &made);
         }
         Ok(Lease::fresh(made))
     }
@@ -229,12 +225,11 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let hash = self.inner.shards.hash(key);
-        let removed = self.inner.shards.remove_if(hash, key, |held| held.id() == refused.generation());
-        if removed.is_some() {
+        let is_removed = self.inner.entries.remove_if(key, |held| held.id() == refused.generation());
+        if is_removed {
             self.inner.counters.invalidated.one();
         }
-        removed.is_some()
+        is_removed
     }
 }
 
@@ -244,17 +239,16 @@ impl<K: Eq + Hash, V> Inner<K, V> {
         Arc::new(Generation::new(made, self.ids.fetch_add(1, Ordering::Relaxed)))
     }
 
-    fn store<Q>(&self, epoch: Epoch, hash: u64, key: &Q, made: &Arc<Generation<V>>)
+    fn store<Q>(&self, epoch: Epoch, key: &Q, made: &Arc<Generation<V>>)
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         // Looked at under the shard's lock: a clear that comes later finds the value there and drops it.
         let is_current = || self.epoch.load(Ordering::SeqCst) == epoch.0;
-        let replaced = self.shards.insert_if(is_current, hash, key.to_owned(), Arc::clone(made));
-        drop(replaced);
-        if self.shards.len() > self.capacity {
-            let evicted = self.shards.make_room(self.capacity, self.clock.now(), made.id());
+        self.entries.insert_if(is_current, key.to_owned(), Arc::clone(made));
+        if self.entries.len() > self.capacity {
+            let evicted = self.entries.make_room(self.capacity, self.clock.now(), made.id());
             self.counters.evicted.add(evicted as u64);
         }
     }
@@ -266,7 +260,7 @@ impl<K, V> Clone for Cache<K, V> {
     }
 }
 
-impl<K, V> fmt::Debug for Cache<K, V> {
+impl<K: Eq + Hash, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
             .field("len", &self.len())

@@ -36,7 +36,27 @@ pub(super) const ROOMS: &[Room] = &[
         uses: &[],
         closure: Closure::Small(58, &["aws-config", "hyper", "native-tls", "openssl", "rustls"]),
     },
-    Room { name: "token-cache", uses: &[], closure: Closure::Only(&["foldhash", "hashbrown"]) },
+    Room {
+        name: "token-cache",
+        uses: &[],
+        // dashmap, what it takes, and the hasher.
+        closure: Closure::Only(&[
+            "bitflags",
+            "cfg-if",
+            "crossbeam-utils",
+            "dashmap",
+            "foldhash",
+            "hashbrown",
+            "libc",
+            "lock_api",
+            "once_cell",
+            "parking_lot_core",
+            "redox_syscall",
+            "scopeguard",
+            "smallvec",
+            "windows-link",
+        ]),
+    },
     Room {
         name: "iam-token-provider",
         uses: &["host-pattern", "iam-token", "token-cache"],
