@@ -49,6 +49,55 @@ async fn postgres_tells_how_connects_end() {
     assert_eq!(ear.take(), expected);
 }
 
+/// Hears of credentials: the key, whether it is new, and the source.
+fn credentials(ear: &Ear) -> impl Fn(&Event) + Send + Sync + 'static {
+    let ear = ear.clone();
+    move |event| {
+        if let Event::CredentialsLoaded(loaded) = event {
+            ear.hear(format!("{} {} {}", loaded.access_key, loaded.is_new_key, loaded.provider));
+        }
+    }
+}
+
+#[tokio::test]
+async fn connector_tells_of_credentials_as_long_as_it_lives() {
+    let (rig, ear) = (Rig::start().await, Ear::default());
+    let builder = rig.builder(rig.url()).on_event(|_| panic!("a callback of a test panics"));
+    let connector = builder.on_event(credentials(&ear)).build().expect("builds");
+    log_in(&connector).await.expect("is let in");
+    log_in(&connector).await.expect("is let in");
+    let heard = ear.take();
+    let end = &rig.server.access_key().access_key_id()[16..];
+    assert!(heard.len() == 1 && heard[0].starts_with(&format!("…{end} true ")), "{heard:?}");
+
+    drop(connector);
+    rig.tokens.clear();
+    log_in(&rig.connector()).await.expect("is let in");
+    assert_eq!(ear.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn sqlx_pool_tells_of_credentials() {
+    let rig = Rig::start_with(|server| server.host("localhost")).await;
+    let ear = Ear::default();
+    let pool = wrapper_sqlx::PgFreshPool::builder()
+        .url(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", rig.server.port()))
+        .parameter("tlsServerName", "localhost")
+        .root_certificates(rig.server.ca_pem())
+        .tokens(rig.tokens.clone())
+        .on_event(credentials(&ear))
+        .build()
+        .await
+        .expect("builds");
+    assert_eq!(ear.take().len(), 1);
+
+    rig.tokens.clear();
+    pool.ensure_fresh().await.expect("a token is at hand");
+    let heard = ear.take();
+    assert!(heard.len() == 1 && heard[0].contains(" false "), "the same key once more: {heard:?}");
+    pool.pool().close().await;
+}
+
 #[tokio::test]
 async fn mysql_tells_how_connects_end() {
     let (rig, ear) = (e2e::mysql::Rig::start().await, Ear::default());

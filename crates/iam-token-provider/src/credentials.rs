@@ -13,6 +13,7 @@ use token_cache::{BoxFuture, Clock, Expiring, FetchError, Lease, Renewal, Renewi
 use crate::{
     AfterRefusal,
     error::{CredentialsFailure, Error, ErrorKind, Result},
+    listening::{Listeners, LoadedCredentials},
     provider_name::provider_name,
     refusals::Refusals,
     source::{Source, expired, needs_runtime},
@@ -32,6 +33,7 @@ struct Inner {
     refusals: Refusals,
     /// The key that was loaded last.
     last_key: Mutex<Option<Box<str>>>,
+    listeners: Listeners,
 }
 
 impl CredentialsSource {
@@ -42,11 +44,16 @@ impl CredentialsSource {
             clock,
             refusals: Refusals::default(),
             last_key: Mutex::new(None),
+            listeners: Listeners::default(),
         }))
     }
 
     pub(crate) fn suggest_region(&self, region: &str) {
         self.0.source.suggest_region(region);
+    }
+
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.0.listeners
     }
 
     pub(crate) fn refusals(&self) -> &Refusals {
@@ -169,12 +176,15 @@ impl Inner {
         let expires_in_s = left.map(|left| left.as_secs());
         let access_key = masked_key_id(key);
         let (source, provider) = (&self.source, provider_name(loaded.value().credentials()));
+        let is_new_key = former.as_deref() != Some(key);
         match former {
-            Some(former) if *former != *key => {
+            Some(_) if is_new_key => {
                 tracing::info!(%access_key, expires_in_s, %source, provider, "credentials loaded, with a new access key");
             }
             _ => tracing::debug!(%access_key, expires_in_s, %source, provider, "credentials loaded"),
         }
+        let (source, expires_at) = (source.to_string(), loaded.expires_at());
+        self.listeners.tell(&LoadedCredentials { access_key, is_new_key, source, expires_at });
     }
 }
 

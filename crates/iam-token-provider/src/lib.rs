@@ -4,6 +4,7 @@
 mod chain;
 mod credentials;
 mod error;
+mod listening;
 mod provider;
 mod provider_name;
 mod refusals;
@@ -17,6 +18,7 @@ pub use crate::chain::{AssumeRole, DefaultChain, DefaultChainBuilder};
 pub use crate::{
     credentials::CredentialsSource,
     error::{CredentialsFailure, Error, ErrorKind},
+    listening::{Listening, LoadedCredentials},
     provider::{IamTokenProvider, IamTokenProviderBuilder},
     refusals::AfterRefusal,
     request::TokenRequest,

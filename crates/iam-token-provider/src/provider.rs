@@ -9,7 +9,7 @@ use token_cache::{Cache, Clock, Epoch, Expiring, Lease};
 
 pub use self::builder::IamTokenProviderBuilder;
 use crate::{
-    AfterRefusal, CredentialsSource, IamToken, TokenRequest,
+    AfterRefusal, CredentialsSource, IamToken, Listening, LoadedCredentials, TokenRequest,
     error::Result,
     stats::{Counters, Stats},
 };
@@ -171,6 +171,11 @@ impl IamTokenProvider {
     /// Returns the clock by which tokens and credentials age.
     pub fn clock(&self) -> &dyn Clock {
         &*self.0.clock
+    }
+
+    /// Calls a function after each load of credentials, beside whatever waits for it, until what this gives is dropped.
+    pub fn on_load(&self, listener: impl Fn(&LoadedCredentials) + Send + Sync + 'static) -> Listening {
+        self.0.credentials.listeners().add(Arc::new(listener))
     }
 
     /// Returns the credentials, for an AWS SDK client that is to share them.

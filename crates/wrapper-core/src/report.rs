@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    ConnectRequest, Error, Event, Events, Result,
+    ConnectRequest, Error, Event, Events, Phase, Result,
     event::{ConnectFinished, Outcome},
     progress::Position,
 };
@@ -45,6 +45,11 @@ impl Reporter {
     fn report(&self, request: &ConnectRequest, start: Instant, outcome: Outcome) {
         let (host, port, user, plugins) = (request.host(), request.port(), request.user(), &*self.plugins);
         let Position { phase, address, .. } = request.progress().end();
+        let phase = match &outcome {
+            // A plugin may have looked for a better password since.
+            Outcome::Failed(error) if error.is_login() => Phase::Login,
+            _ => phase,
+        };
         let duration = start.elapsed();
         let duration_ms = duration.as_millis() as u64;
         match &outcome {

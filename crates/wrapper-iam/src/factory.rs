@@ -143,7 +143,7 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
         for (host, region) in &self.trusted {
             iam = iam.with_trusted_host(host, region.clone());
         }
-        Ok(Arc::new(IamPlugin::new(self.tokens(settings)?, iam)))
+        Ok(Arc::new(IamPlugin::new(self.tokens(settings)?, iam).with_events(context.events())))
     }
 
     fn explain(&self, request: &ConnectRequest, error: Error) -> Error {

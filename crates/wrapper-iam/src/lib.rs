@@ -2,6 +2,7 @@
 
 pub mod diagnosis;
 mod error;
+mod events;
 mod factory;
 mod plugin;
 mod refusal;
@@ -9,10 +10,11 @@ mod request;
 mod retry;
 
 pub use error::connect_error;
+pub use events::tell_of_credentials;
 pub use factory::{IAM_PARAMETERS, IamFactory};
 pub use iam_token_provider::{
-    AfterRefusal, Clock, CredentialsSource, IamToken, IamTokenProvider, IamTokenProviderBuilder, Stats,
-    SystemClock, TokenRequest,
+    AfterRefusal, Clock, CredentialsSource, IamToken, IamTokenProvider, IamTokenProviderBuilder, Listening,
+    LoadedCredentials, Stats, SystemClock, TokenRequest,
 };
 #[cfg(feature = "default-chain")]
 pub use iam_token_provider::{AssumeRole, DefaultChain, DefaultChainBuilder};

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use host_pattern::{Endpoint, Region};
-use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, TokenRequest};
+use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, TokenRequest};
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Needs, Next, Opening, Password, Phase, Plugin,
-    Result, ServerName, bracketed,
+    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Events, Needs, Next, Opening, Password, Phase,
+    Plugin, Result, ServerName, bracketed,
 };
 
 use crate::{
     connect_error,
     refusal::{Refusal, Retry},
     request::{self, explained},
-    retry,
+    retry, tell_of_credentials,
 };
 
 /// The life that RDS gives a token, and the default bound of its reuse:
@@ -110,6 +110,7 @@ impl IamSettings {
 pub struct IamPlugin {
     tokens: IamTokenProvider,
     settings: IamSettings,
+    _listening: Option<Listening>,
 }
 
 impl IamPlugin {
@@ -118,7 +119,14 @@ impl IamPlugin {
 
     /// Creates a plugin that takes its tokens from the given provider.
     pub fn new(tokens: IamTokenProvider, settings: IamSettings) -> Self {
-        Self { tokens, settings }
+        Self { tokens, settings, _listening: None }
+    }
+
+    /// Tells these listeners of credentials that are loaded, as long as the plugin lives.
+    #[must_use]
+    pub fn with_events(mut self, events: &Events) -> Self {
+        self._listening = tell_of_credentials(&self.tokens, events);
+        self
     }
 
     /// Returns the provider of its tokens, for [`IamTokenProvider::stats`]; a connector's `plugin::<IamPlugin>()` finds the plugin.

@@ -9,8 +9,8 @@ use std::{
 
 use sqlx::pool::PoolOptions;
 use wrapper_core::{
-    ClientCertificate, ConnectRequest, DriverNames, Error, ErrorKind, Needs, Parameters, Plugin, Registry,
-    Result, ServerName, Settings, TlsMode, Value, bracketed, in_runtime, read_roots,
+    ClientCertificate, ConnectRequest, DriverNames, Error, ErrorKind, Event, Events, Needs, Parameters,
+    Plugin, Registry, Result, ServerName, Settings, TlsMode, Value, bracketed, in_runtime, read_roots,
 };
 use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, TokenRequest, connect_error, token_request};
 
@@ -30,6 +30,7 @@ pub struct FreshPoolBuilder<D: Engine> {
     source: Given,
     parameters: Vec<(String, Value)>,
     tokens: Option<IamTokenProvider>,
+    events: Events,
     pem: Vec<String>,
     pool: PoolOptions<D>,
     adjust: Adjust<D>,
@@ -48,6 +49,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
             source: Given::Url(String::new()),
             parameters: Vec::new(),
             tokens: None,
+            events: Events::none(),
             pem: Vec::new(),
             pool: check_within(PoolOptions::new(), DEADLINE),
             adjust: Box::new(|options| options),
@@ -87,6 +89,15 @@ impl<D: Engine> FreshPoolBuilder<D> {
     #[must_use]
     pub fn tokens(mut self, tokens: IamTokenProvider) -> Self {
         self.tokens = Some(tokens);
+        self
+    }
+
+    /// Tells the callback of credentials that are loaded; how connects end is sqlx's to tell, which has no hook for it.
+    ///
+    /// It runs where the event happens, so it should be short; one that panics disturbs nothing. Several callbacks are all told.
+    #[must_use]
+    pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = self.events.with(callback);
         self
     }
 
@@ -158,7 +169,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
             None => default_tokens(&settings)?,
         };
         let max_age = settings.integer("iamTokenExpiration").and_then(|seconds| u64::try_from(seconds).ok());
-        let supply = Supply::new(tokens, target, max_age.map(Duration::from_secs));
+        let supply = Supply::new(tokens, target, max_age.map(Duration::from_secs)).with_events(&self.events);
         let token = supply.token().await?;
         let first = D::with_password(template.clone(), token.expose());
         let pool = self.pool.connect_lazy_with(first);

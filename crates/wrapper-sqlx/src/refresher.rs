@@ -8,8 +8,8 @@ use std::{
 
 use sqlx::Pool;
 use tokio::runtime::Handle;
-use wrapper_core::{Error, Result};
-use wrapper_iam::{IamToken, IamTokenProvider, TokenRequest, connect_error};
+use wrapper_core::{Error, Events, Result};
+use wrapper_iam::{IamToken, IamTokenProvider, Listening, TokenRequest, connect_error, tell_of_credentials};
 
 use crate::{
     Freshness,
@@ -30,11 +30,19 @@ pub(crate) struct Supply {
     pub(crate) tokens: IamTokenProvider,
     pub(crate) target: TokenRequest,
     max_age: Duration,
+    _listening: Option<Listening>,
 }
 
 impl Supply {
     pub(crate) fn new(tokens: IamTokenProvider, target: TokenRequest, max_age: Option<Duration>) -> Self {
-        Self { tokens, target, max_age: max_age.map_or(RENEW_AFTER, |max_age| max_age.min(RENEW_AFTER)) }
+        let max_age = max_age.map_or(RENEW_AFTER, |max_age| max_age.min(RENEW_AFTER));
+        Self { tokens, target, max_age, _listening: None }
+    }
+
+    /// Tells these listeners of credentials that are loaded.
+    pub(crate) fn with_events(mut self, events: &Events) -> Self {
+        self._listening = tell_of_credentials(&self.tokens, events);
+        self
     }
 
     pub(crate) async fn token(&self) -> Result<IamToken> {
