@@ -1,6 +1,6 @@
 //! The plugin `iam`: a token as the password.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use host_pattern::{Endpoint, Region};
 use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, TokenRequest};
@@ -11,7 +11,7 @@ use wrapper_core::{
 
 use crate::{
     connect_error,
-    refusal::{Refusal, Retry},
+    refusal::{Refusal, RefusedKeys, Retry},
     request::{self, explained},
     retry, tell_of_credentials,
 };
@@ -200,6 +200,8 @@ impl IamPlugin {
         let request = request.clone().with_password(password);
         Ok(match request.server_name() {
             Some(_) => request,
+            // A trusted host is dialled as it is signed for, and a certificate names an address by itself.
+            None if target.host().parse::<IpAddr>().is_ok() => request,
             None => request.with_server_name(ServerName::from_code(target.host())?),
         })
     }
@@ -212,8 +214,9 @@ impl IamPlugin {
         let target = self.target(&request)?;
         let clock = self.tokens.clock();
         let started_at = clock.now();
+        let mut keys = RefusedKeys::default();
         loop {
-            let refused = match self.log_in(&request, &target, next).await {
+            let refused = match self.log_in(&request, &target, &mut keys, next).await {
                 Err(error) if error.may_be_stale_password() => error,
                 done => return done,
             };
@@ -229,6 +232,7 @@ impl IamPlugin {
         &self,
         request: &ConnectRequest,
         target: &TokenRequest,
+        keys: &mut RefusedKeys,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
         request.progress().enter(Phase::Credentials);
@@ -237,17 +241,19 @@ impl IamPlugin {
             Err(error) if error.is_login() => error,
             done => return done,
         };
+        keys.note(&first);
         request.progress().enter(Phase::Credentials);
         let second = match self.second(target, &first, &refused).await {
             Ok(second) => second,
-            Err(retry) => return Err(self.refusal(request, target, &first, retry).explain(&refused)),
+            Err(retry) => return Err(self.refusal(request, target, &first, keys, retry).explain(&refused)),
         };
         self.tokens.report_retried();
         tracing::info!(host = target.host(), "token refused, trying once more with a new one");
         match self.attempt(request, target, &second, next).await {
             Err(error) if error.is_login() => {
                 self.tokens.discard(&second);
-                Err(self.refusal(request, target, &second, Retry::Refused).explain(&error))
+                keys.note(&second);
+                Err(self.refusal(request, target, &second, keys, Retry::Refused).explain(&error))
             }
             done => done,
         }
@@ -315,9 +321,10 @@ impl IamPlugin {
         request: &'a ConnectRequest,
         target: &'a TokenRequest,
         token: &'a IamToken,
+        keys: &'a RefusedKeys,
         retry: Retry,
     ) -> Refusal<'a> {
-        Refusal { request, target, token, retry, now: self.tokens.clock().now() }
+        Refusal { request, target, token, former_key: keys.former(), retry, now: self.tokens.clock().now() }
     }
 }
 

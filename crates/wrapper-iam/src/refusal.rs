@@ -12,8 +12,28 @@ pub(crate) struct Refusal<'a> {
     pub(crate) request: &'a ConnectRequest,
     pub(crate) target: &'a TokenRequest,
     pub(crate) token: &'a IamToken,
+    /// The access key that the token's key came in place of during this connect, refused before it.
+    pub(crate) former_key: Option<&'a str>,
     pub(crate) retry: Retry,
     pub(crate) now: SystemTime,
+}
+
+/// The access keys whose tokens were refused during one connect, each once as long as it stays.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedKeys(Vec<String>);
+
+impl RefusedKeys {
+    pub(crate) fn note(&mut self, token: &IamToken) {
+        let key = token.access_key_id();
+        if self.0.last().is_none_or(|last| last != key) {
+            self.0.push(key.to_owned());
+        }
+    }
+
+    /// Returns the key before the last one.
+    pub(crate) fn former(&self) -> Option<&str> {
+        self.0.iter().rev().nth(1).map(String::as_str)
+    }
 }
 
 /// Says why a refused login was not tried once more, or what came of it.
@@ -55,6 +75,7 @@ impl Refusal<'_> {
         };
         facts.answer = error.server().map(|answer| answer.text().to_owned()).unwrap_or_default();
         facts.access_key_id = token.access_key_id();
+        facts.key_was_replaced = self.former_key.is_some();
         facts.credentials_left = Some(token.expires_at().duration_since(self.now).unwrap_or_default());
         facts.recently_accepted = match self.retry {
             Retry::AcceptedLately => self.token.last_accepted().map(|at| self.since(at)),
@@ -79,8 +100,11 @@ impl Refusal<'_> {
             Retry::Impossible(error) => format!(", and no new one could be had: {}", error.message()),
             Retry::AcceptedLately | Retry::Useless => String::new(),
         };
+        let replaced = self.former_key.map_or_else(String::new, |former| {
+            format!(", with a key in place of {}, which was refused too", masked_key_id(former))
+        });
         format!(
-            "the token was signed {age} s ago for {} with access key {}, {accepted}{retry}",
+            "the token was signed {age} s ago for {} with access key {}, {accepted}{retry}{replaced}",
             self.target,
             masked_key_id(token.access_key_id())
         )

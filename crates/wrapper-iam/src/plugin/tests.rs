@@ -111,6 +111,59 @@ async fn cached_token_is_retried_with_reloaded_credentials() {
 }
 
 #[tokio::test]
+async fn key_that_was_replaced_and_refused_too_is_said() {
+    let rig = rig();
+    rig.wrapper.connect(request()).await.expect("connects");
+    rig.clock.advance(Duration::from_secs(61));
+    rig.driver.fail(refusal());
+    rig.driver.fail(refusal());
+
+    let error = rig.wrapper.connect(request()).await.expect_err("refused with both keys");
+
+    assert_eq!(error.diagnosis()[0].code(), "key-replaced");
+    let text = error.to_string();
+    assert!(text.contains("access key …0001") && text.contains("…0000, which was refused too"), "{text}");
+    assert!(text.contains("check first: the access key was replaced"), "{text}");
+}
+
+#[tokio::test]
+async fn key_that_was_replaced_is_still_said_when_the_login_is_repeated() {
+    let rig = rig_with(IamSettings::default().with_login_retry_timeout(Duration::from_secs(5)));
+    rig.wrapper.connect(request()).await.expect("connects");
+    rig.clock.advance(Duration::from_secs(61));
+    for _ in 0..100 {
+        rig.driver.fail(refusal());
+    }
+    let wrapper = rig.wrapper.clone();
+    let connect = tokio::spawn(async move { wrapper.connect(request()).await.map(drop) });
+    while !connect.is_finished() {
+        rig.clock.advance(Duration::from_millis(100));
+        tokio::task::yield_now().await;
+    }
+
+    let error = connect.await.expect("no panic").expect_err("refused to the end");
+
+    assert!(rig.driver.requests().len() > 3, "the login is repeated");
+    assert_eq!(error.diagnosis()[0].code(), "key-replaced", "{error}");
+}
+
+#[tokio::test]
+async fn key_that_stayed_is_not_called_replaced() {
+    let rig = rig();
+    let target = TokenRequest::database(HOST, 5432, "jane").expect("fits");
+    rig.tokens.warm_up(&target).await.expect("signs");
+    rig.clock.advance(Duration::from_secs(20));
+    rig.driver.fail(refusal());
+    rig.driver.fail(refusal());
+
+    let error = rig.wrapper.connect(request()).await.expect_err("refused twice");
+
+    assert_eq!(rig.driver.requests().len(), 2);
+    assert!(error.diagnosis().iter().all(|cause| cause.code() != "key-replaced"), "{error:#}");
+    assert!(!error.to_string().contains("replaced"), "{error}");
+}
+
+#[tokio::test]
 async fn cached_token_signed_anew_in_the_same_second_is_not_retried() {
     let rig = rig();
     let target = TokenRequest::database(HOST, 5432, "jane").expect("fits");
@@ -192,4 +245,51 @@ async fn dsql_endpoint_gets_a_dsql_token() {
 
     assert!(rig.token(0).starts_with(&format!("{host}/?Action=DbConnect&")));
     assert!(rig.token(1).starts_with(&format!("{host}/?Action=DbConnectAdmin&")));
+}
+
+fn region(name: &str) -> Region {
+    Region::parse(name).expect("fits")
+}
+
+#[tokio::test]
+async fn any_host_is_signed_for_where_code_trusts_it_with_a_region() {
+    for host in ["localhost", "127.0.0.1", "db.internal.example"] {
+        let rig = rig_with(IamSettings::default().with_trusted_host(host, region("eu-west-1")));
+
+        rig.wrapper.connect(ConnectRequest::new(host, 5432, "jane")).await.expect("connects");
+
+        assert!(rig.token(0).starts_with(&format!("{host}:5432/?Action=connect&DBUser=jane&")), "{host}");
+        assert!(rig.token(0).contains("%2Feu-west-1%2Frds-db%2Faws4_request"), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn trusted_host_lends_its_trust_to_no_other() {
+    let rig = rig_with(IamSettings::default().with_trusted_host("db.example", region("eu-west-1")));
+    for host in ["localhost", "a.db.example", "db.example.org"] {
+        let error = rig.wrapper.connect(ConnectRequest::new(host, 5432, "jane")).await.expect_err(host);
+        assert_eq!(error.kind(), ErrorKind::Host, "{error}");
+    }
+    assert_eq!(rig.driver.requests().len(), 0, "nothing was dialled");
+    assert_eq!(rig.tokens.stats().signed, 0);
+}
+
+#[test]
+fn string_names_no_host_to_trust() {
+    let rig = rig();
+    let registry = wrapper_core::Registry::<()>::new().with(crate::IamFactory::new(rig.tokens));
+    let check = |name: &str, value: &str| {
+        let mut given = wrapper_core::Parameters::new();
+        given.configure("plugins", "iam")?;
+        given.configure("iamRegion", "eu-west-1")?;
+        if !name.is_empty() {
+            given.configure(name, value)?;
+        }
+        let requests = [ConnectRequest::new("localhost", 5432, "jane")];
+        let (plugins, _) = registry.build(&given, &requests)?;
+        plugins.iter().try_for_each(|plugin| plugin.check(&requests[0]))
+    };
+    let kind = |name: &str, value: &str| check(name, value).expect_err("is refused").kind();
+    assert_eq!(kind("", ""), ErrorKind::Host, "a region alone is not enough");
+    assert_eq!(kind("iamHost", "localhost"), ErrorKind::Host);
 }
