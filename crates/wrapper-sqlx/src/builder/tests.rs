@@ -65,7 +65,7 @@ refused! {
     parameter_repeated: Postgres, "postgres://jane@HOST/app?charset=x&charset=y" => "given more than once";
     options_with_an_open_bracket_unknown: Postgres, "postgres://jane@HOST/app?options[geqo=off" => "unknown parameter";
     plugin_beside_iam_wrong: Postgres, "postgres://jane@HOST/app?plugins=iam,failover2" => "`plugins` is set in code";
-    profile_beside_tokens_wrong: Postgres, "postgres://jane@HOST/app?awsProfile=prod" => "`awsProfile` belongs to the aws default chain";
+    profile_beside_tokens_wrong: Postgres, "postgres://jane@HOST/app?awsProfile=prod" => "`awsProfile` belongs to the AWS default chain";
     timeout_of_the_wrapper_wrong: Postgres, "postgres://jane@HOST/app?wrapperConnectTimeout=5" => "`acquire_timeout`";
     instance_pattern_wrong: Postgres, "postgres://jane@HOST/app?clusterInstanceHostPattern=?.x" => "no effect";
     region_missing: Postgres, "postgres://jane@db.global-abc123.global.rds.amazonaws.com/app" => "set `iamRegion`";
