@@ -134,7 +134,7 @@ wrong: [
 parameter!(sslmode,
 ok: ["plugins=iam&sslmode=verify-full", "plugins=iam&sslmode=require", "sslmode=prefer", "sslmode=disable"],
 wrong: [
-    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` is less than a token may travel over"),
+    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` is less than a token or a managed password may travel over"),
     ("plugins=iam&sslmode=prefer", "`prefer`", "`verify-full`"),
     ("plugins=iam&sslmode=allow", "`allow`"),
     ("plugins=iam&sslmode=disable", "`disable`"),
@@ -249,7 +249,7 @@ async fn map_of_the_nodejs_wrapper_is_understood() {
     wrong(build(serde_json::json!({"ssl": {"key": "hunter2"}})), &["`sslkey` needs its certificate"]);
     wrong(
         build(serde_json::json!({"ssl": false})),
-        &["sslmode `disable` is less than a token may travel over"],
+        &["sslmode `disable` is less than a token or a managed password may travel over"],
     );
     wrong(build(serde_json::json!({"port": 5432.5})), &["`port`"]);
     wrong(build(serde_json::json!({"user": ["hunter2"]})), &["`user` must be a single value, not a list"]);

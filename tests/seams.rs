@@ -14,8 +14,8 @@ use e2e::{HOST, Rig, USER, local, mysql};
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, Gate, Phase};
 use rds_wrapper::{
-    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Needs, Next, Opening, Password, Plugin,
-    Registry, Result, Role, Session, Suspicion, mysql as my, pg, plugin_fn,
+    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Event, Needs, Next, Opening, Password,
+    Plugin, Registry, Result, Role, Session, Suspicion, mysql as my, pg, plugin_fn,
 };
 
 /// The user that plugins turn to, with a password of its own.
@@ -371,7 +371,7 @@ impl<C: Send + 'static> Plugin<C> for Brings {
 
     fn needs(&self) -> Needs {
         let mut needs = Needs::default();
-        needs.supplies_user = true;
+        (needs.supplies_password, needs.supplies_user) = (true, true);
         needs
     }
 
@@ -393,11 +393,19 @@ async fn plugin_brings_the_user_and_hears_of_lost_connections_of_postgres() {
     let missing = rig.builder(&url).build().expect_err("names no user");
     assert!(missing.to_string().starts_with("no user"), "{missing}");
     let brings = Arc::new(Brings::default());
-    let connector = rig.builder(&url).plugin(Arc::clone(&brings)).build().expect("builds");
+    let users = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&users);
+    let connector = rig.builder(&url).plugin(Arc::clone(&brings)).on_event(move |event| {
+        if let Event::ConnectFinished(finished) = event {
+            heard.lock().expect("nobody panics").push(finished.user.to_string());
+        }
+    });
+    let connector = connector.build().expect("builds");
     let (client, connection) = connector.connect().await.expect("is let in");
     let task = tokio::spawn(connection);
     let refused = client.simple_query("SELECT nothing FROM nowhere").await.expect_err("is unknown");
     assert_eq!(connector.report(&refused), None);
+    assert_eq!(*users.lock().expect("nobody panics"), [OTHER.0]);
 
     rig.server.drop_connections();
     drop(task.await.expect("does not panic"));

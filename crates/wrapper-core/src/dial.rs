@@ -118,7 +118,7 @@ fn share(request: &ConnectRequest, addresses_left: usize) -> Duration {
 /// The error of an attempt whose time is over: the phase, the host and the address that it was at.
 pub(crate) fn timed_out(request: &ConnectRequest, after: Duration) -> Error {
     let (host, place) = (request.host(), request.host_and_port());
-    let Position { host: moved, phase, address } = request.progress().position();
+    let Position { host: moved, phase, address, .. } = request.progress().position();
     let address = address.map(|address| format!(" ({address})")).unwrap_or_default();
     // A plugin may have led the attempt to another host than the one that was asked for.
     let (at, there) = match moved.filter(|moved| **moved != *host) {

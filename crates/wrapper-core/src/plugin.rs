@@ -100,13 +100,21 @@ pub struct Needs {
     pub cleartext_password: bool,
     /// The connection has to be TLS with chain and name verified.
     pub verified_tls: bool,
+    /// The plugin brings the password, so that a configured one is ignored.
+    pub supplies_password: bool,
     /// The plugin brings the user along with the password, so that none has to be configured.
     pub supplies_user: bool,
 }
 
 impl Needs {
     /// The needs of a plugin whose password is a token: sent in clear, over verified TLS.
-    pub const TOKEN: Self = Self { cleartext_password: true, verified_tls: true, supplies_user: false };
+    pub const TOKEN: Self =
+        Self { cleartext_password: true, verified_tls: true, supplies_password: true, supplies_user: false };
+
+    /// The needs of a plugin whose user and password come from a managed secret: by whatever proof the server asks for, over
+    /// verified TLS.
+    pub const SECRET: Self =
+        Self { cleartext_password: false, verified_tls: true, supplies_password: true, supplies_user: true };
 
     /// What either of two needs.
     #[must_use]
@@ -114,6 +122,7 @@ impl Needs {
         Self {
             cleartext_password: self.cleartext_password || other.cleartext_password,
             verified_tls: self.verified_tls || other.verified_tls,
+            supplies_password: self.supplies_password || other.supplies_password,
             supplies_user: self.supplies_user || other.supplies_user,
         }
     }

@@ -63,7 +63,12 @@ impl Drop for Node {
     fn drop(&mut self) {
         if let Some(parent) = &self.parent {
             let ended = self.ended.take().unwrap_or_else(|| std::mem::take(&mut self.own));
-            parent.lock().ended = Some(ended);
+            let mut parent = parent.lock();
+            // Stays when the parent goes on to another phase.
+            if ended.user.is_some() {
+                parent.own.user.clone_from(&ended.user);
+            }
+            parent.ended = Some(ended);
         }
     }
 }
@@ -75,6 +80,8 @@ pub(crate) struct Position {
     pub(crate) host: Option<Arc<str>>,
     pub(crate) phase: Phase,
     pub(crate) address: Option<SocketAddr>,
+    /// Who the driver was to log in, which a plugin may have learnt during the attempt.
+    pub(crate) user: Option<Arc<str>>,
 }
 
 impl Progress {
@@ -82,6 +89,11 @@ impl Progress {
     #[must_use]
     pub fn fork(&self) -> Self {
         self.fork_with(Position::default())
+    }
+
+    /// The same for a login of this user.
+    pub(crate) fn fork_for(&self, user: &Arc<str>) -> Self {
+        self.fork_with(Position { user: Some(Arc::clone(user)), ..Position::default() })
     }
 
     fn fork_with(&self, own: Position) -> Self {

@@ -15,7 +15,6 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "auroraStaleDns",
     "autoReadWriteSplitting",
     "autoSimpleReadWriteSplitting",
-    "awsSecretsManager",
     "awsSecretsManager2",
     "bg",
     "blueGreen",
@@ -48,12 +47,14 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "okta",
     "readWriteSplitting",
     "remoteQueryCache",
-    "secretsManager",
     "simpleReadWriteSplitting",
     "sqlParser",
     "srw",
     "staleDns",
 ];
+
+/// Codes of plugins that are crates of their own, which a program may leave out, with the features of the facade that bring them.
+const OPTIONAL: &[(&str, &str)] = &[("awsSecretsManager", "secrets"), ("secretsManager", "secrets")];
 
 /// How other tools call what belongs to every driver, and what is written here.
 const COMMON_ALIASES: &[(&str, &str)] = &[
@@ -296,6 +297,11 @@ impl<C> Registry<C> {
         if let Some(factory) = self.0.iter().find(answers) {
             return Ok(factory);
         }
+        if let Some((known, feature)) = OPTIONAL.iter().find(|(known, _)| folded(known) == folded(code)) {
+            return Err(configuration(format!(
+                "plugin `{known}` is not compiled in: enable the feature `{feature}` of rds-wrapper"
+            )));
+        }
         if let Some(known) = KNOWN_ELSEWHERE.iter().find(|known| folded(known) == folded(code)) {
             return Err(configuration(format!(
                 "plugin `{known}` is known, not available yet: take it out of `plugins`"
@@ -316,17 +322,36 @@ impl<C> Registry<C> {
 
     fn check_owners(&self, given: &Parameters, chosen: &[&Arc<dyn Factory<C>>]) -> Result<()> {
         for factory in &self.0 {
-            let is_chosen = chosen.iter().any(|chosen| chosen.code() == factory.code());
-            let stray = factory.parameters().iter().find(|parameter| given.contains(parameter.name));
-            if let (false, Some(parameter)) = (is_chosen, stray) {
-                let (name, code) = (parameter.name, factory.code());
-                return Err(configuration(format!(
-                    "`{name}` belongs to plugin `{code}`, which is not enabled: add plugins={code}"
-                )));
+            // Several plugins may declare one parameter, such as where credentials come from.
+            let has_owner = |name: &str| chosen.iter().any(|chosen| declares(&***chosen, name));
+            let is_stray =
+                |parameter: &&Parameter| given.contains(parameter.name) && !has_owner(parameter.name);
+            if let Some(Parameter { name, .. }) = factory.parameters().iter().find(is_stray) {
+                let owners = self.0.iter().filter(|owner| declares(&***owner, name));
+                let codes: Vec<_> = owners.map(|owner| owner.code()).collect();
+                return Err(configuration(match &codes[..] {
+                    [code] => {
+                        format!(
+                            "`{name}` belongs to plugin `{code}`, which is not enabled: add plugins={code}"
+                        )
+                    }
+                    codes => {
+                        let listed = codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>();
+                        format!(
+                            "`{name}` belongs to the plugins {}, none of which is enabled: add plugins={}",
+                            listed.join(" and "),
+                            codes[0]
+                        )
+                    }
+                }));
             }
         }
         Ok(())
     }
+}
+
+fn declares<C>(factory: &dyn Factory<C>, name: &str) -> bool {
+    factory.parameters().iter().any(|parameter| parameter.name == name)
 }
 
 /// A name as it is compared: `iam_region`, `iam-region` and `IAMREGION` are one.

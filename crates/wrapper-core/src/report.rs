@@ -43,8 +43,10 @@ impl Reporter {
     }
 
     fn report(&self, request: &ConnectRequest, start: Instant, outcome: Outcome) {
-        let (host, port, user, plugins) = (request.host(), request.port(), request.user(), &*self.plugins);
-        let Position { phase, address, .. } = request.progress().end();
+        let (host, port, plugins) = (request.host(), request.port(), &*self.plugins);
+        let Position { phase, address, user, .. } = request.progress().end();
+        // A plugin may have brought the user.
+        let user = user.as_deref().unwrap_or(request.user());
         let phase = match &outcome {
             // A plugin may have looked for a better password since.
             Outcome::Failed(error) if error.is_login() => Phase::Login,
@@ -76,7 +78,7 @@ impl Reporter {
                     %error,
                     "connect failed"
                 );
-                self.warn_of_refusal(request, error);
+                self.warn_of_refusal(request, user, error);
             }
             Outcome::Abandoned => {
                 tracing::debug!(
@@ -105,11 +107,11 @@ impl Reporter {
         }
     }
 
-    fn warn_of_refusal(&self, request: &ConnectRequest, error: &Error) {
+    fn warn_of_refusal(&self, request: &ConnectRequest, user: &str, error: &Error) {
         if error.server().is_none() && !error.is_login() {
             return;
         }
-        let (host, port, user) = (request.host(), request.port(), request.user());
+        let (host, port) = (request.host(), request.port());
         if let Some(refused) = self.refusals.note((host.into(), port, user.into()), Instant::now()) {
             tracing::warn!(
                 host,

@@ -343,7 +343,7 @@ impl ConnectRequest {
     /// Begins what belongs to one connect, for the end of the chain, so that attempts side by side share nothing. No plugin
     /// holds this registration, so that a handle tells the truth.
     pub(crate) fn attempt(mut self) -> Self {
-        self.progress = self.progress.fork();
+        self.progress = self.progress.fork_for(&self.user);
         self.abort = AbortRegistration::default();
         self
     }

@@ -32,7 +32,7 @@ impl Password {
         Self { text: Arc::new(Zeroizing::new(text.into())), verified_tls_only: false, good_until: None }
     }
 
-    /// A password that only goes over verified TLS: a token is one.
+    /// Creates a password that only goes over verified TLS, as tokens and managed secrets are.
     pub fn verified_tls_only(text: impl Into<String>) -> Self {
         Self { verified_tls_only: true, ..Self::new(text) }
     }
@@ -63,7 +63,7 @@ impl Password {
         if self.verified_tls_only && transport < Transport::VerifiedTls {
             return Err(Error::new(
                 ErrorKind::Configuration,
-                "the password is a token and goes over verified tls only, but the connection is set up without",
+                "the password is a token or a managed secret and goes over verified TLS only, but the connection is set up without",
             ));
         }
         Ok(&self.text)

@@ -232,12 +232,12 @@ fn check_needs(opts: &Opts, needs: Needs) -> Result<()> {
     }
     if needs.verified_tls && opts.socket().is_some() {
         return Err(configuration(
-            "`socket` is a unix socket, over which there is no tls and no login by token: leave it out",
+            "`socket` is a unix socket, over which there is no TLS, and so no login by a token or a managed password: leave it out",
         ));
     }
-    if needs.cleartext_password && !opts.secure_auth() {
+    if needs.supplies_password && !opts.secure_auth() {
         return Err(configuration(
-            "`secure_auth=false` allows a proof that gives the token away: leave it out",
+            "`secure_auth=false` allows a proof that gives the password away: leave it out",
         ));
     }
     Ok(())
@@ -267,9 +267,9 @@ fn base(opts: &Opts, transport: Transport, needs: Needs) -> Result<Opts> {
         .enable_cleartext_plugin(cleartext)
         // Else the driver moves to a local socket that the remote server names, where there is no TLS.
         .prefer_socket(false);
-    if needs.cleartext_password {
+    if needs.supplies_password {
         if opts.pass().is_some() {
-            tracing::warn!("the configured password is ignored: a plugin gives the token in its place");
+            tracing::warn!("the configured password is ignored: a plugin gives another in its place");
         }
         builder = builder.pass(None::<String>);
     }

@@ -268,17 +268,17 @@ fn check_needs(config: &Config, targets: &[Target], needs: Needs) -> Result<()> 
     }
     match targets.iter().find(|target| target.is_unix()) {
         Some(_) if needs.verified_tls => Err(configuration(
-            "`host` is the folder of a unix socket, over which there is no TLS and no login by token",
+            "`host` is the folder of a unix socket, over which there is no TLS, and so no login by a token or a managed password",
         )),
         _ => Ok(()),
     }
 }
 
 fn keeps_password(config: &Config, needs: Needs) -> bool {
-    if needs.cleartext_password && config.get_password().is_some() {
-        tracing::warn!("the configured password is ignored: a plugin gives the token in its place");
+    if needs.supplies_password && config.get_password().is_some() {
+        tracing::warn!("the configured password is ignored: a plugin gives another in its place");
     }
-    !needs.cleartext_password
+    !needs.supplies_password
 }
 
 fn request(target: &Target, config: &Config) -> ConnectRequest {

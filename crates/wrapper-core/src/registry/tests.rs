@@ -47,13 +47,17 @@ impl Plugin<()> for FakePlugin {
 }
 
 const AUTH: &[Parameter] =
-    &[Parameter::new("authHost", ParameterKind::Text, "", "").known_elsewhere_as(&["loginDomain"])];
+    &[Parameter::new("authHost", ParameterKind::Text, "", "").known_elsewhere_as(&["loginDomain"]), SHARED];
+
+const SHARED: Parameter = Parameter::new("cloudProfile", ParameterKind::Text, "", "");
+
+const SECRET: &[Parameter] = &[SHARED];
 
 fn registry() -> Registry<()> {
     Registry::new()
         .with(Fake { code: "auth", weight: 1000, parameters: AUTH })
         .with(Fake { code: "retry", weight: 100, parameters: &[] })
-        .with(Fake { code: "secret", weight: 1000, parameters: &[] })
+        .with(Fake { code: "secret", weight: 1000, parameters: SECRET })
 }
 
 fn build(pairs: &[(&str, &str)]) -> Result<Vec<String>> {
@@ -119,6 +123,25 @@ fn parameter_of_a_plugin_that_is_not_enabled_is_refused() {
         &[("plugins", "retry"), ("authHost", "h")],
         "`authHost` belongs to plugin `auth`, which is not enabled: add plugins=auth",
     );
+}
+
+#[test]
+fn parameter_of_several_plugins_needs_one_of_them() {
+    for code in ["auth", "secret"] {
+        assert_eq!(build(&[("plugins", code), ("cloudProfile", "p")]).unwrap(), [code]);
+    }
+    refused(
+        &[("plugins", "retry"), ("cloudProfile", "p")],
+        "`cloudProfile` belongs to the plugins `auth` and `secret`, none of which is enabled: add plugins=auth",
+    );
+}
+
+#[test]
+fn plugin_that_is_left_out_names_its_feature() {
+    for code in ["awsSecretsManager", "secretsManager", "aws_secrets_manager"] {
+        let error = build(&[("plugins", code)]).expect_err("refused").to_string();
+        assert!(error.contains("enable the feature `secrets` of rds-wrapper"), "{error}");
+    }
 }
 
 #[test]

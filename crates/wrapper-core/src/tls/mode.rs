@@ -40,9 +40,11 @@ impl TlsMode {
         }
     }
 
-    /// An error for a setting that is less than a token may travel over.
+    /// Creates the error for a setting that is less than a plugin's password may travel over.
     pub fn too_little(setting: &str) -> Error {
-        configuration(format!("{setting} is less than a token may travel over: use sslmode {FULL}"))
+        configuration(format!(
+            "{setting} is less than a token or a managed password may travel over: use sslmode {FULL}"
+        ))
     }
 }
 

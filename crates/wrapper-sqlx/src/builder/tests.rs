@@ -55,7 +55,7 @@ refused! {
     host_apart_from_iam_host_wrong: Postgres, &format!("postgres://jane@localhost/app?iamHost={HOST}") => "`localhost` is dialled and the certificate must carry `db.";
     server_name_apart_from_host_wrong: Postgres, "postgres://jane@HOST/app?tlsServerName=other.abc123.us-east-2.rds.amazonaws.com" => "sqlx verifies the name that it dials";
     server_name_of_a_string_wrong: Postgres, "postgres://jane@evil.example/app?iamHost=HOST&tlsServerName=evil.example" => "a configuration may not send the token elsewhere";
-    sslmode_disable_wrong: Postgres, "postgres://jane@HOST/app?sslmode=disable" => "less than a token may travel over";
+    sslmode_disable_wrong: Postgres, "postgres://jane@HOST/app?sslmode=disable" => "less than a token or a managed password may travel over";
     sslmode_of_the_driver_wrong: MySql, "mysql://jane@HOST/app?ssl-mode=DISABLED" => "did you mean `sslmode`?";
     root_certificate_of_the_driver_wrong: MySql, "mysql://jane@HOST/app?ssl-ca=a.pem" => "unknown parameter `ssl-ca`";
     bundle_missing: Postgres, "postgres://jane@HOST/app?sslrootcert=/no/such/file" => "cannot read `/no/such/file`";
