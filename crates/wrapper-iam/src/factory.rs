@@ -8,9 +8,12 @@ use wrapper_core::{
     PASSWORD_MISSING, PASSWORD_REFUSED, Parameter, ParameterKind, Plugin, Result, Settings,
 };
 
-use iam_token_provider::{IamTokenProvider, IamTokenProviderBuilder};
+use iam_token_provider::IamTokenProvider;
 
-use crate::{IamPlugin, IamSettings, connect_error, diagnosis::plugin_missing, request};
+use crate::{
+    ASSUME_ROLE_ARN, ASSUME_ROLE_DURATION_SEC, ASSUME_ROLE_EXTERNAL_ID, ASSUME_ROLE_SESSION_NAME,
+    AWS_PROFILE, IamPlugin, IamSettings, diagnosis::plugin_missing, request, token_provider,
+};
 
 /// The parameters of the plugin `iam`.
 pub const IAM_PARAMETERS: &[Parameter] = &[
@@ -49,41 +52,11 @@ pub const IAM_PARAMETERS: &[Parameter] = &[
         "Milliseconds for which a refused login is repeated, every 0.2 to 2 s at random, where a new token may mend it; for deploys that run into the server's limit, which shows as a plain refusal.",
     )
     .known_elsewhere_as(&["iam_login_retry_timeout_ms", "iamLoginRetryTimeout"]),
-    Parameter::new(
-        "awsProfile",
-        ParameterKind::Text,
-        "none",
-        "The profile to take AWS credentials from, whatever keys the environment holds; without it the AWS default chain decides.",
-    )
-    .known_elsewhere_as(&["aws_profile", "profile"]),
-    Parameter::new(
-        "assumeRoleArn",
-        ParameterKind::Text,
-        "none",
-        "A role to assume with the credentials of the chain or the profile; STS is asked in the target's region.",
-    )
-    .known_elsewhere_as(&["assume_role_arn", "roleArn", "role_arn"]),
-    Parameter::new(
-        "assumeRoleSessionName",
-        ParameterKind::Text,
-        "the program's name",
-        "The name of the role's session, which audit logs show.",
-    )
-    .known_elsewhere_as(&["assume_role_session_name", "roleSessionName", "role_session_name"]),
-    Parameter::new(
-        "assumeRoleExternalId",
-        ParameterKind::Text,
-        "none",
-        "The external id that the role's trust policy asks for.",
-    )
-    .known_elsewhere_as(&["assume_role_external_id", "externalId", "external_id"]),
-    Parameter::new(
-        "assumeRoleDurationSec",
-        ParameterKind::Integer { min: 900, max: 43_200 },
-        "`3600`",
-        "Seconds that the role's credentials live.",
-    )
-    .known_elsewhere_as(&["assume_role_duration_sec", "assumeRoleDuration", "durationSeconds"]),
+    AWS_PROFILE,
+    ASSUME_ROLE_ARN,
+    ASSUME_ROLE_SESSION_NAME,
+    ASSUME_ROLE_EXTERNAL_ID,
+    ASSUME_ROLE_DURATION_SEC,
 ];
 
 /// Makes the plugin `iam`.
@@ -112,16 +85,6 @@ impl IamFactory {
         self.trusted.push((host.into(), region));
         self
     }
-
-    fn tokens(&self, settings: &Settings) -> Result<IamTokenProvider> {
-        let Some(tokens) = &self.tokens else { return machine_tokens(settings) };
-        match ["awsProfile"].into_iter().chain(ROLE_PARAMETERS).find(|name| is_given(settings, name)) {
-            Some(name) => Err(configuration(&format!(
-                "`{name}` belongs to the AWS default chain, and the program gives credentials of its own: leave it out",
-            ))),
-            None => Ok(tokens.clone()),
-        }
-    }
 }
 
 impl<C: Send + 'static> Factory<C> for IamFactory {
@@ -143,7 +106,10 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
         for (host, region) in &self.trusted {
             iam = iam.with_trusted_host(host, region.clone());
         }
-        Ok(Arc::new(IamPlugin::new(self.tokens(settings)?, iam).with_events(context.events())))
+        Ok(Arc::new(
+            IamPlugin::new(token_provider(settings, self.tokens.as_ref())?, iam)
+                .with_events(context.events()),
+        ))
     }
 
     fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
@@ -163,57 +129,6 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
         let engine = request.engine().unwrap_or(Engine::Postgres);
         error.with_diagnosis([plugin_missing(request.host(), request.user(), engine, is_refused)])
     }
-}
-
-const ROLE_PARAMETERS: [&str; 4] =
-    ["assumeRoleArn", "assumeRoleSessionName", "assumeRoleExternalId", "assumeRoleDurationSec"];
-
-fn is_given(settings: &Settings, name: &str) -> bool {
-    settings.text(name).is_some() || settings.integer(name).is_some()
-}
-
-/// Reads where the machine's credentials come from.
-fn machine_tokens(settings: &Settings) -> Result<IamTokenProvider> {
-    let mut tokens = IamTokenProvider::builder();
-    if let Some(profile) = settings.text("awsProfile") {
-        tokens = tokens.profile(profile);
-    }
-    let role_parameter = ROLE_PARAMETERS.into_iter().find(|name| is_given(settings, name));
-    match (settings.text("assumeRoleArn"), role_parameter) {
-        (Some(arn), _) => build(with_role(tokens, arn, settings)?),
-        (None, Some(name)) => {
-            Err(configuration(&format!("`{name}` has no use without `assumeRoleArn`: add that")))
-        }
-        (None, None) => build(tokens),
-    }
-}
-
-#[cfg(feature = "default-chain")]
-fn with_role(
-    tokens: IamTokenProviderBuilder,
-    arn: &str,
-    settings: &Settings,
-) -> Result<IamTokenProviderBuilder> {
-    let mut role = crate::AssumeRole::new(arn);
-    if let Some(name) = settings.text("assumeRoleSessionName") {
-        role = role.with_session_name(name);
-    }
-    if let Some(external_id) = settings.text("assumeRoleExternalId") {
-        role = role.with_external_id(external_id);
-    }
-    if let Some(seconds) = settings.integer("assumeRoleDurationSec").and_then(|s| u64::try_from(s).ok()) {
-        role = role.with_duration(Duration::from_secs(seconds));
-    }
-    Ok(tokens.assume_role(role))
-}
-
-#[cfg(not(feature = "default-chain"))]
-fn with_role(_: IamTokenProviderBuilder, _: &str, _: &Settings) -> Result<IamTokenProviderBuilder> {
-    Err(configuration("`assumeRoleArn` needs the feature `default-chain`: enable it"))
-}
-
-fn build(builder: IamTokenProviderBuilder) -> Result<IamTokenProvider> {
-    builder.build().map_err(|error| connect_error(&error))
 }
 
 fn read(settings: &Settings, hosts: usize) -> Result<IamSettings> {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod aws_parameters;
 pub mod diagnosis;
 mod error;
 mod events;
@@ -9,6 +10,10 @@ mod refusal;
 mod request;
 mod retry;
 
+pub use aws_parameters::{
+    ASSUME_ROLE_ARN, ASSUME_ROLE_DURATION_SEC, ASSUME_ROLE_EXTERNAL_ID, ASSUME_ROLE_SESSION_NAME,
+    AWS_PROFILE, token_provider,
+};
 pub use error::connect_error;
 pub use events::tell_of_credentials;
 pub use factory::{IAM_PARAMETERS, IamFactory};
