@@ -1,12 +1,17 @@
 //! What a program is told, and at which level what is said.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use e2e::{HOST, Rig, USER, log_in};
-use rds_testkit::Fault;
-use rds_wrapper::{ErrorKind, Event, Outcome};
+use rds_testkit::{Fault, ServerError};
+use rds_wrapper::{ErrorKind, Event, Outcome, TokenRequest};
+use sqlx::Postgres;
 use tracing::{Level, Metadata, subscriber::DefaultGuard};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use wrapper_sqlx::{FreshPoolBuilder, PgFreshPool};
 
 /// Keeps what was heard.
 #[derive(Clone, Default)]
@@ -76,19 +81,20 @@ async fn connector_tells_of_credentials_as_long_as_it_lives() {
     assert_eq!(ear.take(), [""; 0]);
 }
 
-#[tokio::test]
-async fn sqlx_pool_tells_of_credentials() {
-    let rig = Rig::start_with(|server| server.host("localhost")).await;
-    let ear = Ear::default();
-    let pool = wrapper_sqlx::PgFreshPool::builder()
+/// A pool at a server that is called `localhost`.
+fn sqlx_pool(rig: &Rig) -> FreshPoolBuilder<Postgres> {
+    PgFreshPool::builder()
         .url(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", rig.server.port()))
         .parameter("tlsServerName", "localhost")
         .root_certificates(rig.server.ca_pem())
         .tokens(rig.tokens.clone())
-        .on_event(credentials(&ear))
-        .build()
-        .await
-        .expect("builds");
+}
+
+#[tokio::test]
+async fn sqlx_pool_tells_of_credentials() {
+    let rig = Rig::start_with(|server| server.host("localhost")).await;
+    let ear = Ear::default();
+    let pool = sqlx_pool(&rig).on_event(credentials(&ear)).build().await.expect("builds");
     assert_eq!(ear.take().len(), 1);
 
     rig.tokens.clear();
@@ -135,7 +141,7 @@ impl<S: tracing::Subscriber> Layer<S> for Levels {
             struct Text(String);
             impl tracing::field::Visit for Text {
                 fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                    if matches!(field.name(), "message" | "refused") {
+                    if matches!(field.name(), "message" | "refused" | "failures") {
                         self.0.push_str(&format!(" {}={value:?}", field.name()));
                     }
                 }
@@ -173,4 +179,86 @@ async fn connects_say_nothing_above_debug_but_the_first_refusal_of_a_target() {
     }
     let heard: Vec<_> = ear.take().into_iter().filter(|said| said.starts_with("WARN")).collect();
     assert_eq!(heard, ["WARN message=connect refused refused=1"]);
+}
+
+#[tokio::test]
+async fn login_that_is_tried_once_more_says_nothing_above_debug() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+    rig.clock.advance(Duration::from_secs(120));
+    rig.server.inject(Fault::Refuse(ServerError::new("28000", "PAM authentication failed")));
+    let (ear, _guard) = listen();
+
+    log_in(&connector).await.expect("is let in at the second time");
+
+    assert_eq!(rig.tokens.stats().retries, 1);
+    assert_eq!(ear.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn sqlx_pool_without_a_new_token_says_so_at_once_and_then_once_a_minute() {
+    let rig = Rig::start_with(|server| server.host("localhost")).await;
+    let pool = sqlx_pool(&rig).build().await.expect("builds");
+    rig.tokens.clear();
+    rig.source.fail();
+    let (ear, _guard) = listen();
+
+    for _ in 0..7 {
+        pool.ensure_fresh().await.expect("the former token is good for a while");
+        rig.clock.advance(Duration::from_secs(10));
+    }
+
+    assert!(pool.freshness().failures >= 7, "{:?}", pool.freshness());
+    let heard: Vec<_> = ear.take().into_iter().filter(|said| said.contains("the pool")).collect();
+    assert!(heard.len() == 2 && heard[0].ends_with("failures=1"), "{heard:?}");
+    pool.pool().close().await;
+}
+
+/// Hears of sources of credentials that fail: why, and how often.
+fn failures(ear: &Ear) -> impl Fn(&Event) + Send + Sync + 'static {
+    let ear = ear.clone();
+    move |event| {
+        if let Event::CredentialsFailed(failed) = event {
+            ear.hear(format!("{} {:?}", failed.failures, failed.error.kind()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn source_that_fails_is_told_at_once_and_then_once_a_minute() {
+    let (rig, told) = (Rig::start().await, Ear::default());
+    let connector = rig.builder(rig.url()).on_event(failures(&told)).build().expect("builds");
+    rig.source.fail();
+    let (ear, _guard) = listen();
+
+    for _ in 0..70 {
+        log_in(&connector).await.expect_err("no credentials");
+        rig.clock.advance(Duration::from_secs(1));
+    }
+
+    let kind = "Credentials(Failed)";
+    assert_eq!(told.take(), [format!("1 {kind}"), format!("60 {kind}")]);
+    assert_eq!(
+        ear.take(),
+        ["1", "60"].map(|count| format!("WARN message=no AWS credentials failures={count}"))
+    );
+}
+
+#[tokio::test]
+async fn load_that_fails_after_a_reported_refusal_is_told() {
+    let (rig, told) = (Rig::start().await, Ear::default());
+    let connector = rig.builder(rig.url()).on_event(failures(&told)).build().expect("builds");
+    let request = TokenRequest::database(HOST, rig.server.port(), USER).expect("fits");
+    let token = rig.tokens.token(&request).await.expect("is signed");
+    rig.clock.advance(Duration::from_secs(31));
+    rig.tokens.report_refused(&token);
+    rig.source.fail();
+    let (ear, _guard) = listen();
+
+    rig.tokens.token(&request).await.expect("the living ones sign");
+
+    assert_eq!(told.take(), ["1 Credentials(Failed)"]);
+    assert_eq!(ear.take(), ["WARN message=no AWS credentials failures=1"]);
+    drop(connector);
 }

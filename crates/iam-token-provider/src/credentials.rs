@@ -13,7 +13,7 @@ use token_cache::{BoxFuture, Clock, Expiring, FetchError, Lease, Renewal, Renewi
 use crate::{
     AfterRefusal,
     error::{CredentialsFailure, Error, ErrorKind, Result},
-    listening::{Listeners, LoadedCredentials},
+    listening::{FailedCredentials, Failures, Listeners, LoadedCredentials},
     provider_name::provider_name,
     refusals::Refusals,
     source::{Source, expired, needs_runtime},
@@ -33,7 +33,9 @@ struct Inner {
     refusals: Refusals,
     /// The key that was loaded last.
     last_key: Mutex<Option<Box<str>>>,
-    listeners: Listeners,
+    failures: Failures,
+    on_load: Listeners<LoadedCredentials>,
+    on_failure: Listeners<FailedCredentials>,
 }
 
 impl CredentialsSource {
@@ -44,7 +46,9 @@ impl CredentialsSource {
             clock,
             refusals: Refusals::default(),
             last_key: Mutex::new(None),
-            listeners: Listeners::default(),
+            failures: Failures::default(),
+            on_load: Listeners::default(),
+            on_failure: Listeners::default(),
         }))
     }
 
@@ -52,8 +56,12 @@ impl CredentialsSource {
         self.0.source.suggest_region(region);
     }
 
-    pub(crate) fn listeners(&self) -> &Listeners {
-        &self.0.listeners
+    pub(crate) fn on_load(&self) -> &Listeners<LoadedCredentials> {
+        &self.0.on_load
+    }
+
+    pub(crate) fn on_failure(&self) -> &Listeners<FailedCredentials> {
+        &self.0.on_failure
     }
 
     pub(crate) fn refusals(&self) -> &Refusals {
@@ -78,7 +86,7 @@ impl CredentialsSource {
 
     pub(crate) async fn get(&self) -> Result<Lease<Signer>> {
         let served = self.0.cell.get(self.load()).await;
-        let (lease, renewal) = served.map_err(|error| self.fetch_error(error))?;
+        let (lease, renewal) = served.map_err(|error| self.failed(error))?;
         self.renew(renewal);
         Ok(lease)
     }
@@ -109,7 +117,7 @@ impl CredentialsSource {
             }
             Err(error) => {
                 self.0.refusals.failed(self.0.clock.now());
-                AfterRefusal::Failed(self.fetch_error(error))
+                AfterRefusal::Failed(self.failed(error))
             }
         }
     }
@@ -125,10 +133,7 @@ impl CredentialsSource {
                 Err(FetchError::NotExtended) => {
                     tracing::debug!(source = %source.0.source, "the source has no later credentials yet");
                 }
-                Err(error) => {
-                    let error = source.fetch_error(error);
-                    tracing::warn!(%error, "credentials not renewed, the living ones go on serving");
-                }
+                Err(error) => drop(source.failed(error)),
             }
         };
         // Without a runtime nothing runs beside; the credentials are then reloaded when their end is near.
@@ -146,6 +151,17 @@ impl CredentialsSource {
                 Ok(loaded)
             })
         }
+    }
+
+    /// Tells of a source that fails, and returns why.
+    fn failed(&self, error: FetchError<Error>) -> Error {
+        let error = self.fetch_error(error);
+        if let Some(failures) = self.0.failures.note(self.0.clock.now()) {
+            tracing::warn!(failures, source = %self.0.source, %error, "no AWS credentials");
+            let (error, source) = (error.clone(), self.0.source.to_string());
+            self.0.on_failure.tell(&FailedCredentials { error, failures, source });
+        }
+        error
     }
 
     fn fetch_error(&self, error: FetchError<Error>) -> Error {
@@ -170,6 +186,7 @@ impl CredentialsSource {
 
 impl Inner {
     fn loaded(&self, loaded: &Expiring<Signer>) {
+        self.failures.reset();
         let key = loaded.value().access_key_id();
         let former = self.last_key.lock().unwrap_or_else(PoisonError::into_inner).replace(key.into());
         let left = loaded.expires_at().and_then(|end| end.duration_since(loaded.issued_at()).ok());
@@ -184,7 +201,7 @@ impl Inner {
             _ => tracing::debug!(%access_key, expires_in_s, %source, provider, "credentials loaded"),
         }
         let (source, expires_at) = (source.to_string(), loaded.expires_at());
-        self.listeners.tell(&LoadedCredentials { access_key, is_new_key, source, expires_at });
+        self.on_load.tell(&LoadedCredentials { access_key, is_new_key, source, expires_at });
     }
 }
 

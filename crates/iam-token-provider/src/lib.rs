@@ -18,7 +18,7 @@ pub use crate::chain::{AssumeRole, DefaultChain, DefaultChainBuilder};
 pub use crate::{
     credentials::CredentialsSource,
     error::{CredentialsFailure, Error, ErrorKind},
-    listening::{Listening, LoadedCredentials},
+    listening::{FailedCredentials, Listening, LoadedCredentials},
     provider::{IamTokenProvider, IamTokenProviderBuilder},
     refusals::AfterRefusal,
     request::TokenRequest,

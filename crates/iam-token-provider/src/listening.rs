@@ -1,11 +1,17 @@
-//! Telling of credentials that were loaded.
+//! Telling of credentials that were loaded, and of a source that fails.
 
 use std::{
+    any::Any,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
+
+use crate::{Error, refusals::distance};
+
+/// How often a source that keeps failing is told of.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Describes credentials that a source gave, without a secret.
 #[derive(Clone, Debug)]
@@ -21,11 +27,24 @@ pub struct LoadedCredentials {
     pub expires_at: Option<SystemTime>,
 }
 
-type Listener = dyn Fn(&LoadedCredentials) + Send + Sync;
+/// Describes calls for credentials that came to nothing, told at once and then once a minute.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FailedCredentials {
+    /// Why the last call brought none.
+    pub error: Error,
+    /// How many calls brought none since the source was last told of, this one included.
+    pub failures: u64,
+    /// The name of the source.
+    pub source: String,
+}
 
-/// Keeps a listener listening until it is dropped; made by [`IamTokenProvider::on_load`](crate::IamTokenProvider::on_load).
+type Listener<T> = dyn Fn(&T) + Send + Sync;
+
+/// Keeps a listener listening until it is dropped; made by [`IamTokenProvider::on_load`](crate::IamTokenProvider::on_load)
+/// and [`on_failure`](crate::IamTokenProvider::on_failure).
 #[must_use = "dropped, it ends the listening"]
-pub struct Listening(#[expect(dead_code, reason = "held, not read")] Arc<Listener>);
+pub struct Listening(#[expect(dead_code, reason = "held, not read")] Arc<dyn Any + Send + Sync>);
 
 impl fmt::Debug for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,23 +53,60 @@ impl fmt::Debug for Listening {
 }
 
 /// Who listens, held weakly: a provider outlives the connectors that share it.
-#[derive(Default)]
-pub(crate) struct Listeners(Mutex<Vec<Weak<Listener>>>);
+pub(crate) struct Listeners<T>(Mutex<Vec<Weak<Listener<T>>>>);
 
-impl Listeners {
-    pub(crate) fn add(&self, listener: Arc<Listener>) -> Listening {
+impl<T> Default for Listeners<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: 'static> Listeners<T> {
+    pub(crate) fn add(&self, listener: impl Fn(&T) + Send + Sync + 'static) -> Listening {
+        let listener = Arc::new(listener);
+        let heard: Arc<Listener<T>> = listener.clone();
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| listener.strong_count() > 0);
-        listeners.push(Arc::downgrade(&listener));
+        listeners.push(Arc::downgrade(&heard));
         Listening(listener)
     }
 
-    pub(crate) fn tell(&self, loaded: &LoadedCredentials) {
+    pub(crate) fn tell(&self, what: &T) {
         let listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for listener in listeners.iter().filter_map(Weak::upgrade) {
             // One that panics must not make a load fail that all wait for.
-            drop(catch_unwind(AssertUnwindSafe(|| listener(loaded))));
+            drop(catch_unwind(AssertUnwindSafe(|| listener(what))));
         }
+    }
+}
+
+/// Counts calls that bring nothing.
+#[derive(Default)]
+pub(crate) struct Failures(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    since: u64,
+    told_at: Option<SystemTime>,
+}
+
+impl Failures {
+    /// Notes one; how many there were since the last time, this one included, if they are to be told.
+    pub(crate) fn note(&self, now: SystemTime) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.since += 1;
+        // A distance: a clock that was set back does not silence it.
+        let is_past = |at| distance(at, now) >= TELL_EVERY;
+        if !state.told_at.is_none_or(is_past) {
+            return None;
+        }
+        state.told_at = Some(now);
+        Some(std::mem::take(&mut state.since))
+    }
+
+    /// Begins anew: the source works.
+    pub(crate) fn reset(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 }
 
@@ -64,10 +120,10 @@ mod tests {
     fn listener_hears_until_it_is_dropped_whoever_panics_beside() {
         let (listeners, heard) = (Listeners::default(), Arc::new(AtomicUsize::new(0)));
         let counter = Arc::clone(&heard);
-        let _panics = listeners.add(Arc::new(|_| panic!("a listener of a test panics")));
-        let listening = listeners.add(Arc::new(move |_| {
+        let _panics = listeners.add(|_| panic!("a listener of a test panics"));
+        let listening = listeners.add(move |_| {
             counter.fetch_add(1, Ordering::SeqCst);
-        }));
+        });
         let loaded = LoadedCredentials {
             access_key: "…ABCD".to_owned(),
             is_new_key: true,

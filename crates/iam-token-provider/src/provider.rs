@@ -9,7 +9,7 @@ use token_cache::{Cache, Clock, Epoch, Expiring, Lease};
 
 pub use self::builder::IamTokenProviderBuilder;
 use crate::{
-    AfterRefusal, CredentialsSource, IamToken, Listening, LoadedCredentials, TokenRequest,
+    AfterRefusal, CredentialsSource, FailedCredentials, IamToken, Listening, LoadedCredentials, TokenRequest,
     error::Result,
     stats::{Counters, Stats},
 };
@@ -94,7 +94,7 @@ impl IamTokenProvider {
         // Before the credentials: what is signed with some from before a `clear` is not stored after it.
         let epoch = inner.tokens.epoch();
         if let Some(refused_key) = inner.credentials.refusals().take(request) {
-            // Whatever comes of it, the living ones sign.
+            // Whatever comes of it, the living ones sign; a source that fails is told of there.
             drop(inner.credentials.after_refusal(&refused_key).await);
         }
         let credentials = inner.credentials.get().await?;
@@ -175,7 +175,15 @@ impl IamTokenProvider {
 
     /// Calls a function after each load of credentials, beside whatever waits for it, until what this gives is dropped.
     pub fn on_load(&self, listener: impl Fn(&LoadedCredentials) + Send + Sync + 'static) -> Listening {
-        self.0.credentials.listeners().add(Arc::new(listener))
+        self.0.credentials.on_load().add(listener)
+    }
+
+    /// Calls a function when the source gives no credentials, at once and then once a minute, until what this returns is
+    /// dropped.
+    ///
+    /// Where living credentials go on serving nobody else hears of it.
+    pub fn on_failure(&self, listener: impl Fn(&FailedCredentials) + Send + Sync + 'static) -> Listening {
+        self.0.credentials.on_failure().add(listener)
     }
 
     /// Returns the credentials, for an AWS SDK client that is to share them.

@@ -130,6 +130,7 @@ fn may_ask_a_person(signer: &Signer) -> bool {
     })
 }
 
-fn distance(one: SystemTime, other: SystemTime) -> Duration {
+/// The time between two moments, whichever is the later one.
+pub(crate) fn distance(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|error| error.duration())
 }

@@ -4,11 +4,11 @@ pub use host_pattern::{Endpoint, EndpointKind, InstancePattern, Partition, Regio
 pub use iam_token::AuthToken;
 pub use wrapper_core::{
     AbortHandle, Background, BoxFuture, BuildContext, Cause, ClientCertificate, ConnectFinished,
-    ConnectRequest, Connected, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error, ErrorKind,
-    Established, Event, Events, Factory, LastError, Needs, Next, Opener, Opening, Outcome, Parameter,
-    ParameterKind, Parameters, Password, Phase, Plugin, Registry, Resolver, Result, Role, Rows, ServerError,
-    ServerName, Session, Settings, Suspicion, SystemResolver, Value, WRAPPER_PARAMETERS, Wrapper, plugin_fn,
-    resolver_fn,
+    ConnectRequest, Connected, CredentialsFailed, CredentialsFailure, CredentialsLoaded, Driver, Engine,
+    Error, ErrorKind, Established, Event, Events, Factory, LastError, Needs, Next, Opener, Opening, Outcome,
+    Parameter, ParameterKind, Parameters, Password, Phase, Plugin, Registry, Resolver, Result, Role, Rows,
+    ServerError, ServerName, Session, Settings, Suspicion, SystemResolver, Value, WRAPPER_PARAMETERS,
+    Wrapper, plugin_fn, resolver_fn,
 };
 pub use wrapper_iam::{
     AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,

@@ -18,6 +18,8 @@ use crate::{Error, Phase};
 pub enum Event {
     /// One connect to one host came to its end.
     ConnectFinished(ConnectFinished),
+    /// A source of credentials gave none, told at once and then once a minute.
+    CredentialsFailed(CredentialsFailed),
     /// Credentials were loaded.
     CredentialsLoaded(CredentialsLoaded),
 }
@@ -54,6 +56,25 @@ pub enum Outcome {
     Connected,
     /// With this error, which the caller gets too.
     Failed(Error),
+}
+
+/// Describes calls for credentials that came to nothing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CredentialsFailed {
+    /// Why the last call brought none.
+    pub error: Error,
+    /// How many calls brought none since the last such event, this one included.
+    pub failures: u64,
+    /// The name of the source.
+    pub provider: String,
+}
+
+impl CredentialsFailed {
+    /// Describes so many calls by the error of the last one and the name of the source.
+    pub fn new(error: Error, failures: u64, provider: impl Into<String>) -> Self {
+        Self { error, failures, provider: provider.into() }
+    }
 }
 
 /// Describes credentials that a source gave.

@@ -42,7 +42,7 @@ pub use dial::{Dialer, shuffle};
 pub use driver::{BoxFuture, Driver};
 pub use engine::Engine;
 pub use error::{CredentialsFailure, Error, ErrorKind, Result, ServerError};
-pub use event::{ConnectFinished, CredentialsLoaded, Event, Events, Outcome};
+pub use event::{ConnectFinished, CredentialsFailed, CredentialsLoaded, Event, Events, Outcome};
 pub use failures::Failures;
 pub use hosts::{Hosts, check_host, read_roots, user_with_colon};
 pub use last_error::LastError;

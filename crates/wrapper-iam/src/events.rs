@@ -1,19 +1,28 @@
 //! Telling the listeners of a connector or a pool of credentials.
 
 use iam_token_provider::{IamTokenProvider, Listening};
-use wrapper_core::{CredentialsLoaded, Event, Events};
+use wrapper_core::{CredentialsFailed, CredentialsLoaded, Event, Events};
 
-/// Tells these listeners of credentials that the provider loads, as long as what it gives is held.
+use crate::connect_error;
+
+/// Tells these listeners of credentials that the provider loads, and of a source that gives none, as long as what it
+/// returns is held.
 ///
 /// `None` where nobody listens.
-pub fn tell_of_credentials(tokens: &IamTokenProvider, events: &Events) -> Option<Listening> {
+pub fn tell_of_credentials(tokens: &IamTokenProvider, events: &Events) -> Option<[Listening; 2]> {
     if events.is_empty() {
         return None;
     }
-    let events = events.clone();
-    Some(tokens.on_load(move |loaded| {
+    let (on_load, on_failure) = (events.clone(), events.clone());
+    let loads = tokens.on_load(move |loaded| {
         let mut event = CredentialsLoaded::new(&*loaded.access_key, &*loaded.source);
         (event.is_new_key, event.expires_at) = (loaded.is_new_key, loaded.expires_at);
-        events.emit(&Event::CredentialsLoaded(event));
-    }))
+        on_load.emit(&Event::CredentialsLoaded(event));
+    });
+    let failures = tokens.on_failure(move |failed| {
+        let error = connect_error(&failed.error);
+        let event = CredentialsFailed::new(error, failed.failures, &*failed.source);
+        on_failure.emit(&Event::CredentialsFailed(event));
+    });
+    Some([loads, failures])
 }

@@ -18,8 +18,8 @@ pub use error::connect_error;
 pub use events::tell_of_credentials;
 pub use factory::{IAM_PARAMETERS, IamFactory};
 pub use iam_token_provider::{
-    AfterRefusal, Clock, CredentialsSource, IamToken, IamTokenProvider, IamTokenProviderBuilder, Listening,
-    LoadedCredentials, Stats, SystemClock, TokenRequest,
+    AfterRefusal, Clock, CredentialsSource, FailedCredentials, IamToken, IamTokenProvider,
+    IamTokenProviderBuilder, Listening, LoadedCredentials, Stats, SystemClock, TokenRequest,
 };
 #[cfg(feature = "default-chain")]
 pub use iam_token_provider::{AssumeRole, DefaultChain, DefaultChainBuilder};

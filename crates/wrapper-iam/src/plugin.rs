@@ -110,7 +110,7 @@ impl IamSettings {
 pub struct IamPlugin {
     tokens: IamTokenProvider,
     settings: IamSettings,
-    _listening: Option<Listening>,
+    _listening: Option<[Listening; 2]>,
 }
 
 impl IamPlugin {
@@ -248,7 +248,7 @@ impl IamPlugin {
             Err(retry) => return Err(self.refusal(request, target, &first, keys, retry).explain(&refused)),
         };
         self.tokens.report_retried();
-        tracing::info!(host = target.host(), "token refused, trying once more with a new one");
+        tracing::debug!(host = target.host(), "token refused, trying once more with a new one");
         match self.attempt(request, target, &second, next).await {
             Err(error) if error.is_login() => {
                 self.tokens.discard(&second);

@@ -24,13 +24,16 @@ const CHECK_EVERY: Duration = Duration::from_secs(15);
 /// source of credentials.
 const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
 
+/// How often a pool that gets no new token is warned of.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
 /// Where the tokens of a pool come from.
 #[derive(Debug)]
 pub(crate) struct Supply {
     pub(crate) tokens: IamTokenProvider,
     pub(crate) target: TokenRequest,
     max_age: Duration,
-    _listening: Option<Listening>,
+    _listening: Option<[Listening; 2]>,
 }
 
 impl Supply {
@@ -73,6 +76,20 @@ struct State {
     is_running: bool,
     last_error: Option<Error>,
     renewals: u64,
+    warned_at: Option<SystemTime>,
+}
+
+impl State {
+    fn failed(&mut self, error: &Error, host: &str, now: SystemTime) {
+        self.failures += 1;
+        self.last_error = Some(error.clone());
+        // A distance: a clock that was set back does not silence it.
+        let since = |at| now.duration_since(at).unwrap_or_else(|error| error.duration());
+        if self.warned_at.is_none_or(|at| since(at) >= WARN_EVERY) {
+            self.warned_at = Some(now);
+            tracing::warn!(host, failures = self.failures, %error, "no new token for the pool");
+        }
+    }
 }
 
 impl<D: Engine> Refresher<D> {
@@ -85,6 +102,7 @@ impl<D: Engine> Refresher<D> {
             is_running: true,
             last_error: None,
             renewals: 0,
+            warned_at: None,
         };
         let turn = tokio::sync::Mutex::new(());
         let runtime = Handle::current();
@@ -124,6 +142,7 @@ impl<D: Engine> Refresher<D> {
             Ok(token) => {
                 state.failures = 0;
                 state.last_error = None;
+                state.warned_at = None;
                 if token.expose() != state.token.expose() {
                     self.pool.set_connect_options(D::with_password(self.template.clone(), token.expose()));
                     state.token = token;
@@ -133,10 +152,7 @@ impl<D: Engine> Refresher<D> {
                 Ok(())
             }
             Err(error) => {
-                state.failures += 1;
-                state.last_error = Some(error.clone());
-                let (host, failures) = (self.supply.target.host(), state.failures);
-                tracing::warn!(host, failures, %error, "no new token for the pool");
+                state.failed(&error, self.supply.target.host(), now);
                 if now < state.token.expires_at() { Ok(()) } else { Err(error) }
             }
         }
