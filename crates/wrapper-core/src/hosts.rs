@@ -153,9 +153,13 @@ impl<D: Driver> Hosts<D> {
             let share = (deadline.saturating_duration_since(now) / hosts_left).max(LEAST_SHARE);
             let until = deadline.min(now + share);
             let request = (*request).clone().begin(until).ends_at(deadline);
-            let _running = last_error.map(|last_error| last_error.begin(Some(request.clone())));
+            let running = last_error.map(|last_error| last_error.begin(Some(request.clone())));
             let place = place(&request);
-            match self.wrapper.connect(request).await {
+            let connected = self.wrapper.connect(request).await;
+            if let Some(running) = running {
+                running.end();
+            }
+            match connected {
                 Ok(connected) => return Ok(connected),
                 Err(error) if error.is_of_credentials() => return Err(error),
                 Err(error) => failures.add(place, error),

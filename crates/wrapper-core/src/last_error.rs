@@ -43,6 +43,16 @@ struct Running {
     request: Option<ConnectRequest>,
 }
 
+impl Running {
+    fn so_far(&self) -> Error {
+        let age = self.since.elapsed();
+        match &self.request {
+            Some(request) => timed_out(request, age),
+            None => unanswered(age),
+        }
+    }
+}
+
 impl LastError {
     /// Returns why the last attempt failed, if none has succeeded since, with what is going on now;
     /// else how far the oldest attempt has come that still runs.
@@ -54,14 +64,12 @@ impl LastError {
         let Some(running) = state.running.iter().min_by_key(|running| running.since) else {
             return state.failure.clone();
         };
-        let age = running.since.elapsed();
-        let now = match &running.request {
-            Some(request) => timed_out(request, age),
-            None => unanswered(age),
-        };
+        let now = running.so_far();
         match &state.failure {
             Some(failure) => {
-                Some(failure.clone().with_message(format!("{failure}; another attempt runs: {now}")))
+                // The message alone: the likeliest cause is shown behind the new one.
+                let message = format!("{}; another attempt runs: {now}", failure.message());
+                Some(failure.clone().with_message(message))
             }
             None => Some(now),
         }
@@ -75,7 +83,7 @@ impl LastError {
         }
         match self.get() {
             Some(last) => {
-                let message = format!("{error}: {last}");
+                let message = format!("{error}: {}", last.message());
                 last.with_message(message)
             }
             None => Error::new(
@@ -96,13 +104,14 @@ impl LastError {
         self.lock().failure = Some(error.clone());
     }
 
-    /// Notes that an attempt runs, until what is returned is dropped.
+    /// Notes that an attempt runs, until it [ends](Attempt::end); one that is dropped before was
+    /// given up, which is noted as its failure.
     pub(crate) fn begin(&self, request: Option<ConnectRequest>) -> Attempt<'_> {
         let mut state = self.lock();
         let id = state.next_id;
         state.next_id += 1;
         state.running.push(Running { id, since: Instant::now(), request });
-        Attempt { last_error: self, id }
+        Attempt { last_error: self, id, has_ended: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -134,11 +143,25 @@ impl bb8::ErrorSink<Error> for LastError {
 pub(crate) struct Attempt<'a> {
     last_error: &'a LastError,
     id: u64,
+    has_ended: bool,
+}
+
+impl Attempt<'_> {
+    /// Says that the attempt came to an end of its own, which is [noted](LastError::note) apart.
+    pub(crate) fn end(mut self) {
+        self.has_ended = true;
+    }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.last_error.lock().running.retain(|running| running.id != self.id);
+        let mut state = self.last_error.lock();
+        let Some(index) = state.running.iter().position(|running| running.id == self.id) else { return };
+        let running = state.running.swap_remove(index);
+        // A pool whose own time limit is the shorter one drops the attempt, and asks for the reason only then.
+        if !self.has_ended {
+            state.failure = Some(running.so_far());
+        }
     }
 }
 
@@ -152,7 +175,7 @@ mod tests {
     use std::{io, time::Duration};
 
     use super::*;
-    use crate::Phase;
+    use crate::{Cause, Phase};
 
     fn refused() -> Error {
         Error::new(ErrorKind::Login, "`h:1` refused")
@@ -170,8 +193,40 @@ mod tests {
 
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert_eq!(error.to_string(), "no connection to `h:1` within 4.0s, still logging in");
-        drop(attempt);
+        attempt.end();
         assert!(last_error.get().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempt_that_is_given_up_is_the_last_failure() {
+        let last_error = LastError::default();
+        let timed_out = || io::Error::other("Timed out in bb8");
+        let attempt = last_error.begin(None);
+        tokio::time::advance(Duration::from_secs(4)).await;
+        drop(attempt);
+        tokio::time::advance(Duration::from_secs(60)).await;
+
+        let error = last_error.explain(timed_out());
+
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(error.to_string(), "Timed out in bb8: the pooled connection did not answer within 4.0s");
+        last_error.note(&Ok(()));
+        assert!(last_error.get().is_none(), "a success makes it history");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn likeliest_cause_is_told_once() {
+        let last_error = LastError::default();
+        last_error.note_error(&refused().with_diagnosis([Cause::new("policy", "no policy", "allow it")]));
+        let _attempt = last_error.begin(None);
+
+        let error = last_error.explain(io::Error::other("Timed out in bb8"));
+
+        assert_eq!(
+            error.to_string(),
+            "Timed out in bb8: `h:1` refused; another attempt runs: the pooled connection did not answer within 0.0ns; check first: no policy: allow it"
+        );
+        assert_eq!(error.diagnosis().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

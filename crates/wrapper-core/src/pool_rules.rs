@@ -120,10 +120,9 @@ impl PoolRules {
     /// That of the check; [`ErrorKind::Timeout`] past the deadline, [`ErrorKind::WrongInstance`]
     /// for a read-only server.
     pub async fn check(&self, check: impl Future<Output = Result<bool>>) -> Result<()> {
-        let checked = {
-            let _running = self.last_error.begin(None);
-            self.within(check).await
-        };
+        let running = self.last_error.begin(None);
+        let checked = self.within(check).await;
+        running.end();
         let judged = checked.and_then(|is_writer| self.judge(is_writer));
         if let Err(error) = &judged {
             self.last_error.note_error(error);
