@@ -16,7 +16,7 @@ async fn multi_host() -> Result {
     let (reader, tokens) = embedded().await?;
     let (writer, _) = embedded().await?;
     reader.set_read_only(true);
-    writer.authority().add_key(reader.access_key().clone());
+    writer.token_policy().add_key(reader.access_key().clone());
 
     // Two authorities made for this run; a real cluster has one bundle for all its hosts.
     let roots = format!("{}{}", reader.ca_pem(), writer.ca_pem());

@@ -40,8 +40,8 @@ async fn refusals_of_one_stale_token_share_one_credentials_call_and_one_signatur
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     let rotated = AccessKey::new("AKIAROTATED", "new-secret").allow(USER);
-    rig.server.authority().add_key(rotated.clone());
-    rig.server.authority().revoke_key(rig.server.access_key().access_key_id());
+    rig.server.token_policy().add_key(rotated.clone());
+    rig.server.token_policy().revoke_key(rig.server.access_key().access_key_id());
     rig.source.set(&rotated, None);
     rig.clock.advance(Duration::from_secs(120));
     let (calls, signed) = (rig.source.calls(), rig.tokens.stats().signed);

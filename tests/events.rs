@@ -47,7 +47,7 @@ async fn postgres_tells_how_connects_end() {
     let (rig, ear) = (Rig::start().await, Ear::default());
     let connector = rig.builder(rig.url()).on_event(ear.callback()).build().expect("builds");
     log_in(&connector).await.expect("is let in");
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
     log_in(&connector).await.expect_err("is refused");
 
     let expected = ["connected", "Login Login"].map(|outcome| format!("{HOST} {USER} iam: {outcome}"));
@@ -173,7 +173,7 @@ async fn connects_say_nothing_above_debug_but_the_first_refusal_of_a_target() {
     assert_eq!(error.kind(), ErrorKind::Tls);
     assert_eq!(ear.take(), [""; 0]);
 
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
     for _ in 0..3 {
         log_in(&connector).await.expect_err("is refused");
     }

@@ -143,8 +143,8 @@ async fn stale_cached_token_is_retried_once() {
     log_in(&connector).await.expect("is let in");
     // The credentials are rotated and the old ones revoked; the token in the cache is stale.
     let rotated = AccessKey::new("AKIAROTATED", "new-secret").allow(USER);
-    rig.server.authority().add_key(rotated.clone());
-    rig.server.authority().revoke_key(rig.server.access_key().access_key_id());
+    rig.server.token_policy().add_key(rotated.clone());
+    rig.server.token_policy().revoke_key(rig.server.access_key().access_key_id());
     rig.source.set(&rotated, None);
     rig.clock.advance(Duration::from_secs(120));
 
@@ -160,7 +160,7 @@ async fn stale_cached_token_is_reported_when_the_new_one_is_refused_too() {
     let rig = Rig::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
     rig.clock.advance(Duration::from_secs(120));
 
     let error = log_in(&connector).await.expect_err("the policy has changed");
@@ -172,7 +172,7 @@ async fn stale_cached_token_is_reported_when_the_new_one_is_refused_too() {
 #[tokio::test]
 async fn fresh_token_is_never_retried() {
     let rig = Rig::start().await;
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
 
     log_in(&rig.connector()).await.expect_err("refused");
 
@@ -185,7 +185,7 @@ async fn token_accepted_a_moment_ago_is_not_retried() {
     let rig = Rig::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
     rig.clock.advance(Duration::from_secs(30));
 
     let error = log_in(&connector).await.expect_err("throttled, or the policy has changed");

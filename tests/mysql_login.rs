@@ -128,7 +128,7 @@ async fn refusal_without_a_password_is_retried_like_any_other() {
 #[tokio::test]
 async fn echoed_token_is_blanked_out() {
     let rig = Rig::start().await;
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
     rig.server.inject(Fault::EchoPassword);
 
     let error = log_in(&rig.connector()).await.expect_err("refused");
@@ -227,7 +227,7 @@ async fn cold_connects_share_one_credentials_call_and_one_signature() {
 #[tokio::test]
 async fn refusal_is_not_repeated_on_the_hosts_other_addresses() {
     let rig = Rig::start().await;
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
     let twice = rds_wrapper::resolver_fn(|_| Ok(vec![[127, 0, 0, 1].into(); 2]));
 
     let connector = rig.builder(rig.url()).resolver(twice).build().expect("builds");

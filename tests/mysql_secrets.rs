@@ -9,7 +9,7 @@ use e2e::{
     HOST, USER, forms,
     mysql::{Rig, log_in},
 };
-use rds_testkit::{AccessKey, Fault, Trick};
+use rds_testkit::{AccessKey, Fault, HostileBehavior};
 use rds_wrapper::mysql::Connector;
 use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
 
@@ -64,12 +64,12 @@ async fn nothing_secret_is_said_at_trace() {
     let ear = listen();
     let key = AccessKey::new("ASIATRACED", SECRET).with_session_token(SESSION).allow(USER);
     let rig = Rig::start_with(|server| server.access_key(key).password_user("legacy", URL_PASSWORD)).await;
-    rig.server.authority().deny("ASIATRACED", "stranger");
+    rig.server.token_policy().deny("ASIATRACED", "stranger");
     let url = |user: &str| rig.url().replace(USER, user);
     let (with_password, stranger) = (url(&format!("{USER}:{URL_PASSWORD}")), url("stranger"));
     let plain = format!("mysql://legacy:{URL_PASSWORD}@{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     rig.server.inject(Fault::EchoPassword);
-    rig.server.authority().add_user("stranger");
+    rig.server.token_policy().add_user("stranger");
 
     for url in [
         stranger,
@@ -88,7 +88,7 @@ async fn nothing_secret_is_said_at_trace() {
             attempt(&connector).await;
         }
     }
-    rig.server.play(Trick::Nonsense);
+    rig.server.misbehave(HostileBehavior::Nonsense);
     attempt(&rig.connector()).await;
     rig.server.clear_faults();
     rig.server.inject(Fault::NoTls);

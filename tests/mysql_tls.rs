@@ -11,7 +11,7 @@ use e2e::{
     mysql::{Rig, log_in},
 };
 use mysql_async::{OptsBuilder, SslOpts, prelude::Queryable};
-use rds_testkit::{Ca, Fault, Gate, MysqlServer, Outcome, Phase, Trick};
+use rds_testkit::{CertificateAuthority, Fault, Gate, HostileBehavior, MysqlServer, Outcome, Phase};
 use rds_wrapper::{
     Error, ErrorKind,
     mysql::{Connector, ConnectorBuilder},
@@ -65,7 +65,7 @@ async fn tls_missing() {
 #[tokio::test]
 async fn authority_wrong() {
     let rig = Rig::start().await;
-    rig.server.inject_always(Fault::CertificateFrom(Ca::generate().expect("generates")));
+    rig.server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
     let error = log_in(&rig.connector()).await.expect_err("another authority");
 
@@ -167,7 +167,7 @@ async fn server_name_in_a_url_may_not_leave_the_domain() {
 #[tokio::test]
 async fn server_that_asks_at_once_gets_nothing() {
     let rig = Rig::start().await;
-    rig.server.play(Trick::AskAtOnce);
+    rig.server.misbehave(HostileBehavior::AskAtOnce);
 
     let error = log_in(&rig.connector()).await.expect_err("no greeting");
 
@@ -179,7 +179,7 @@ async fn server_that_asks_at_once_gets_nothing() {
 async fn server_that_asks_without_tls_gets_nothing() {
     let rig = Rig::start().await;
     rig.server.inject_always(Fault::NoTls);
-    rig.server.play(Trick::AskWithoutTls);
+    rig.server.misbehave(HostileBehavior::AskWithoutTls);
 
     let error = log_in(&rig.connector()).await.expect_err("no tls on offer");
 
@@ -190,7 +190,7 @@ async fn server_that_asks_without_tls_gets_nothing() {
 #[tokio::test]
 async fn server_that_asks_in_place_of_tls_gets_nothing() {
     let rig = Rig::start().await;
-    rig.server.play(Trick::AskInsteadOfTls);
+    rig.server.misbehave(HostileBehavior::AskInsteadOfTls);
 
     let error = log_in(&rig.connector()).await.expect_err("no handshake");
 
@@ -202,8 +202,8 @@ async fn server_that_asks_in_place_of_tls_gets_nothing() {
 #[tokio::test]
 async fn question_that_was_slipped_in_before_tls_is_not_answered() {
     let rig = Rig::start().await;
-    rig.server.play(Trick::AskBehindGreeting);
-    rig.server.inject_always(Fault::CertificateFrom(Ca::generate().expect("generates")));
+    rig.server.misbehave(HostileBehavior::AskBehindGreeting);
+    rig.server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
     let error = log_in(&rig.connector()).await.expect_err("another authority");
 
@@ -213,7 +213,7 @@ async fn question_that_was_slipped_in_before_tls_is_not_answered() {
 #[tokio::test]
 async fn socket_of_the_remote_server_is_not_asked_for() {
     let rig = Rig::start().await;
-    rig.server.play(Trick::Socket(PathBuf::from("/tmp/hostile.sock")));
+    rig.server.misbehave(HostileBehavior::Socket(PathBuf::from("/tmp/hostile.sock")));
 
     log_in(&rig.builder(rig.url() + "&prefer_socket=true").build().expect("builds"))
         .await
@@ -226,7 +226,7 @@ async fn socket_of_the_remote_server_is_not_asked_for() {
 #[tokio::test]
 async fn file_is_not_given() {
     let rig = Rig::start().await;
-    rig.server.play(Trick::AskForFile(PathBuf::from("/etc/hostname")));
+    rig.server.misbehave(HostileBehavior::AskForFile(PathBuf::from("/etc/hostname")));
 
     let mut connection = rig.connector().connect().await.expect("is let in");
     let error = connection.query_drop("SELECT 1").await.expect_err("asks for a file");
@@ -238,7 +238,7 @@ async fn file_is_not_given() {
 #[tokio::test]
 async fn oversized_greeting_is_an_error() {
     let rig = Rig::start().await;
-    rig.server.play(Trick::Oversized);
+    rig.server.misbehave(HostileBehavior::Oversized);
 
     let error = log_in(&rig.connector()).await.expect_err("too large");
 
@@ -276,7 +276,7 @@ async fn replaced_authority_is_found_in_the_file() {
     let (file, connector) = bundled(&rig, "replaced-mysql.pem");
     log_in(&connector).await.expect("is let in");
 
-    let next = Ca::generate().expect("generates");
+    let next = CertificateAuthority::generate().expect("generates");
     fs::write(&file, next.pem()).expect("can be written");
     rig.server.inject_always(Fault::CertificateFrom(next));
 
@@ -299,7 +299,7 @@ async fn broken_bundle_leaves_the_former_roots() {
     let rig = Rig::start().await;
     let (file, connector) = bundled(&rig, "broken-mysql.pem");
     fs::write(&file, "-----BEGIN CERTIFICATE-----\nhalf").expect("can be written");
-    rig.server.inject(Fault::CertificateFrom(Ca::generate().expect("generates")));
+    rig.server.inject(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
     let error = log_in(&connector).await.expect_err("a stranger");
     nothing_was_sent(&rig, &error, &["no trusted issuer"]);

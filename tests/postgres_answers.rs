@@ -240,7 +240,7 @@ fn runtime_that_lacks_a_driver_is_named() {
 async fn echoed_token_is_blanked() {
     let rig = Rig::start().await;
     rig.server.inject_always(Fault::EchoPassword);
-    rig.server.authority().deny(rig.server.access_key().access_key_id(), USER);
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
 
     let error = log_in(&rig.connector()).await.expect_err("the policy denies it");
 

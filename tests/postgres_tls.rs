@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use e2e::{HOST, Rig, USER, chain, log_in};
-use rds_testkit::{Ca, Fault, Gate, Outcome, Phase};
+use rds_testkit::{CertificateAuthority, Fault, Gate, Outcome, Phase};
 use rds_wrapper::{
     Error, ErrorKind,
     pg::{ConnectorBuilder, TlsStack},
@@ -46,7 +46,7 @@ async fn not_offered(stack: TlsStack) {
 
 async fn other_authority(stack: TlsStack) {
     let rig = Rig::start().await;
-    rig.server.inject_always(Fault::CertificateFrom(Ca::generate().expect("generates")));
+    rig.server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
     let says = ["no trusted issuer", HOST, "1 certificate", "sslrootcert", "file,system"];
     nothing_was_sent(&rig, &refused(&rig, stack).await, &says);
@@ -141,7 +141,7 @@ async fn replaced_authority(stack: TlsStack) {
     let connector = trusting(&rig, stack, &file);
     log_in(&connector).await.expect("is let in");
 
-    let next = Ca::generate().expect("generates");
+    let next = CertificateAuthority::generate().expect("generates");
     fs::write(&file, next.pem()).expect("can be written");
     rig.server.inject_always(Fault::CertificateFrom(next));
 
@@ -170,7 +170,7 @@ async fn broken_bundle(stack: TlsStack) {
     let file = bundle(&rig, &format!("broken-{stack:?}.pem"));
     let connector = trusting(&rig, stack, &file);
     fs::write(&file, "-----BEGIN CERTIFICATE-----\nhalf").expect("can be written");
-    rig.server.inject(Fault::CertificateFrom(Ca::generate().expect("generates")));
+    rig.server.inject(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
     nothing_was_sent(&rig, &log_in(&connector).await.expect_err("a stranger"), &["no trusted issuer"]);
 

@@ -22,9 +22,9 @@ pub(crate) use self::state::NodeView;
 use self::state::State;
 pub use self::view::{Instance, Lie, View};
 use crate::access_key::AccessKey;
-use crate::authority::{Authority, percent_encoded};
 use crate::server::Engine;
-use crate::tls::Ca;
+use crate::tls::CertificateAuthority;
+use crate::token_policy::{TokenPolicy, percent_encoded};
 
 /// The kinds of database deployments that a [`Cluster`] can be.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -169,9 +169,9 @@ impl Cluster {
         self.nodes[0].region()
     }
 
-    /// Returns the authority that issued the certificates of all nodes.
+    /// Returns the certificate authority that issued the certificates of all nodes.
     #[must_use]
-    pub fn ca(&self) -> &Ca {
+    pub fn ca(&self) -> &CertificateAuthority {
         self.nodes[0].ca()
     }
 
@@ -189,8 +189,8 @@ impl Cluster {
 
     /// Returns the rules of all nodes, to be changed while the cluster runs.
     #[must_use]
-    pub fn authority(&self) -> &Authority {
-        self.nodes[0].authority()
+    pub fn token_policy(&self) -> &TokenPolicy {
+        self.nodes[0].token_policy()
     }
 
     /// Returns a token provider with the first access key and the cluster's clock, for every name of the cluster.
@@ -200,12 +200,12 @@ impl Cluster {
     /// None today; building is fallible like every builder's.
     #[cfg(feature = "iam-token-provider")]
     pub fn token_provider(&self) -> crate::Result<iam_token_provider::IamTokenProvider> {
-        crate::provider::provider(self.access_key(), self.authority())
+        crate::provider::provider(self.access_key(), self.token_policy())
     }
 
     /// Moves the cluster's clock ahead.
     pub fn advance(&self, by: Duration) {
-        self.authority().advance(by);
+        self.token_policy().advance(by);
     }
 
     /// Makes another node the writer, at once.
@@ -259,7 +259,7 @@ impl Cluster {
     pub async fn kill(&self, id: &str) {
         let at = self.position(id);
         self.nodes[at].running().stop().await;
-        let now = self.authority().now();
+        let now = self.token_policy().now();
         self.state.members().list[at].down_since.get_or_insert(now);
         self.state.publish();
     }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::gate::Gate;
 use crate::server_error::ServerError;
-use crate::tls::Ca;
+use crate::tls::CertificateAuthority;
 
 /// One way to go wrong; see [`PostgresServer::inject`](crate::PostgresServer::inject).
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub enum Fault {
     /// Presents a certificate that has run out.
     CertificateExpired,
     /// Presents a certificate of another authority, for the right names.
-    CertificateFrom(Ca),
+    CertificateFrom(CertificateAuthority),
     /// Presents a certificate for another name, of the server's own authority.
     CertificateFor(String),
     /// Closes the connection at a phase.

@@ -2,7 +2,6 @@
 
 mod access_key;
 mod answers;
-mod authority;
 mod ca_file;
 mod clock;
 mod cluster;
@@ -25,19 +24,20 @@ mod server;
 mod server_error;
 mod sql;
 mod tls;
+mod token_policy;
 
 pub use access_key::AccessKey;
-pub use authority::Authority;
 pub use cluster::{Cluster, ClusterBuilder, Deployment, Dns, Instance, Lie, Node, View};
 pub use error::{Error, ErrorKind, Result};
 pub use fault::{Fault, PasswordMethod, Phase};
 pub use gate::Gate;
 pub use journal::Cancel;
-pub use mysql::{AuthPlugin, MysqlServer, MysqlServerBuilder, Trick};
+pub use mysql::{AuthPlugin, HostileBehavior, MysqlServer, MysqlServerBuilder};
 pub use postgres::{PostgresServer, PostgresServerBuilder};
 pub use record::{Attempt, Outcome, PasswordDigest};
 pub use refusal::Refusal;
 pub use rows::{Rows, Value};
 pub use secrets::{SecretRequest, SecretsError, SecretsServer};
 pub use server_error::ServerError;
-pub use tls::Ca;
+pub use tls::CertificateAuthority;
+pub use token_policy::TokenPolicy;

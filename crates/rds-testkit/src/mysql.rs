@@ -1,23 +1,27 @@
 //! The MySQL server.
 
 mod answer;
+mod auth_plugin;
 mod builder;
 mod connection;
 mod forward;
+mod hostile;
 mod login;
+mod packet;
 mod rows;
 mod scramble;
 mod session;
 mod statement;
-mod trick;
 mod wire;
 
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use self::auth_plugin::AuthPlugin;
 pub use self::builder::MysqlServerBuilder;
-pub use self::trick::{AuthPlugin, Trick};
+pub use self::hostile::HostileBehavior;
+
 use crate::server::{Running, Shared, server_methods};
 
 /// A MySQL server on 127.0.0.1 that takes IAM tokens for passwords as RDS does.
@@ -53,7 +57,7 @@ struct State {
     plugin: AuthPlugin,
     switch_data: Vec<u8>,
     traffic: Mutex<Traffic>,
-    tricks: Mutex<Vec<Trick>>,
+    behaviors: Mutex<Vec<HostileBehavior>>,
 }
 
 /// State is what is shared, and what MySQL adds to it.
@@ -93,15 +97,15 @@ impl MysqlServer {
         self.state.read_only.store(read_only, Ordering::Relaxed);
     }
 
-    /// Takes all faults and tricks away; connections that hang at a gate stay there.
+    /// Removes all faults and hostile behaviors; connections that hang at a gate stay there.
     pub fn clear_faults(&self) {
         self.state.faults.clear();
-        self.state.tricks().clear();
+        self.state.behaviors().clear();
     }
 
-    /// Lets the server play a hostile one with this trick, on every connection.
-    pub fn play(&self, trick: Trick) {
-        self.state.tricks().push(trick);
+    /// Makes the server behave in this hostile way on every connection.
+    pub fn misbehave(&self, behavior: HostileBehavior) {
+        self.state.behaviors().push(behavior);
     }
 
     /// Returns every byte of packets that came before or without TLS, of all connections.
@@ -112,7 +116,7 @@ impl MysqlServer {
         self.state.traffic().clear_text.clone()
     }
 
-    /// Returns what clients sent when [`Trick::AskForFile`] asked them for a file.
+    /// Returns what clients sent when [`HostileBehavior::AskForFile`] asked them for a file.
     #[must_use]
     pub fn files(&self) -> Vec<Vec<u8>> {
         self.state.traffic().files.clone()
@@ -120,17 +124,17 @@ impl MysqlServer {
 }
 
 impl State {
-    fn tricks(&self) -> MutexGuard<'_, Vec<Trick>> {
-        self.tricks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn behaviors(&self) -> MutexGuard<'_, Vec<HostileBehavior>> {
+        self.behaviors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds the first trick that `pick` wants.
-    fn trick<T>(&self, pick: impl FnMut(&Trick) -> Option<T>) -> Option<T> {
-        self.tricks().iter().find_map(pick)
+    /// Finds the first behavior that `pick` wants.
+    fn behavior<T>(&self, pick: impl FnMut(&HostileBehavior) -> Option<T>) -> Option<T> {
+        self.behaviors().iter().find_map(pick)
     }
 
-    fn plays(&self, trick: &Trick) -> bool {
-        self.tricks().contains(trick)
+    fn misbehaves(&self, behavior: &HostileBehavior) -> bool {
+        self.behaviors().contains(behavior)
     }
 
     fn traffic(&self) -> MutexGuard<'_, Traffic> {

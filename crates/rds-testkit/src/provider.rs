@@ -8,12 +8,12 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use iam_token_provider::{Clock, IamTokenProvider};
 
 use crate::access_key::AccessKey;
-use crate::authority::Authority;
 use crate::error::{Error, Result};
+use crate::token_policy::TokenPolicy;
 
 /// The time of a server, for the code under test too.
 #[derive(Debug)]
-struct ServerClock(Authority);
+struct ServerClock(TokenPolicy);
 
 impl Clock for ServerClock {
     fn now(&self) -> SystemTime {
@@ -24,17 +24,17 @@ impl Clock for ServerClock {
         &self,
         deadline: SystemTime,
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        let authority = self.0.clone();
+        let token_policy = self.0.clone();
         Box::pin(async move {
-            let mut moves = authority.moves();
+            let mut moves = token_policy.moves();
             loop {
-                let left = deadline.duration_since(authority.now()).unwrap_or_default();
+                let left = deadline.duration_since(token_policy.now()).unwrap_or_default();
                 if left.is_zero() {
                     return;
                 }
                 tokio::select! {
                     () = tokio::time::sleep(left) => {}
-                    // The sender lives in `authority`.
+                    // The sender lives in `token_policy`.
                     _ = moves.changed() => {}
                 }
             }
@@ -42,14 +42,14 @@ impl Clock for ServerClock {
     }
 }
 
-/// Makes a provider that signs with `key`, by the clock of `authority`.
-pub(crate) fn provider(key: &AccessKey, authority: &Authority) -> Result<IamTokenProvider> {
+/// Makes a provider that signs with `key`, by the clock of `token_policy`.
+pub(crate) fn provider(key: &AccessKey, token_policy: &TokenPolicy) -> Result<IamTokenProvider> {
     let session_token = key.session_token().map(str::to_owned);
     let (id, secret) = (key.access_key_id(), key.secret_access_key());
     let credentials = Credentials::new(id, secret, session_token, None, "rds-testkit");
     IamTokenProvider::builder()
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .clock(Arc::new(ServerClock(authority.clone())))
+        .clock(Arc::new(ServerClock(token_policy.clone())))
         .build()
         .map_err(|error| Error::configuration(format!("no token provider: {error}")))
 }

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use crate::authority::{self, Authority};
 use crate::refusal::Refusal;
+use crate::token_policy::{self, TokenPolicy};
 use crate::{hash, random};
 
 /// One connection that a client opened, with what it asked for and how that ended.
@@ -119,16 +119,16 @@ impl Record {
 }
 
 /// An attempt under way. Dropped without an outcome, as when its connection is cut, it is recorded as abandoned.
-pub(crate) struct Visit {
+pub(crate) struct LoginAttempt {
     record: Arc<Record>,
-    authority: Authority,
-    pub(crate) attempt: Attempt,
+    token_policy: TokenPolicy,
+    pub(crate) entry: Attempt,
     open: bool,
 }
 
-impl Visit {
-    pub(crate) fn new(record: Arc<Record>, authority: Authority) -> Self {
-        let attempt = Attempt {
+impl LoginAttempt {
+    pub(crate) fn new(record: Arc<Record>, token_policy: TokenPolicy) -> Self {
+        let entry = Attempt {
             user: String::new(),
             database: String::new(),
             tls: false,
@@ -140,14 +140,14 @@ impl Visit {
             detail: String::new(),
             at: SystemTime::UNIX_EPOCH,
         };
-        Self { record, authority, attempt, open: true }
+        Self { record, token_policy, entry, open: true }
     }
 
     /// Keeps what tells this password from others.
     pub(crate) fn password(&mut self, password: &[u8]) {
-        self.attempt.password_len = password.len();
-        self.attempt.password_digest = Some(self.record.digest(password));
-        self.attempt.access_key_id = authority::access_key_id(password);
+        self.entry.password_len = password.len();
+        self.entry.password_digest = Some(self.record.digest(password));
+        self.entry.access_key_id = token_policy::access_key_id(password);
     }
 
     /// Records the outcome; to be called before the client is told, so that a test that saw the answer sees
@@ -156,11 +156,11 @@ impl Visit {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        let mut attempt = self.attempt.clone();
-        attempt.outcome = outcome;
-        attempt.detail = detail.into();
-        attempt.at = self.authority.now();
-        self.record.add(attempt);
+        let mut entry = self.entry.clone();
+        entry.outcome = outcome;
+        entry.detail = detail.into();
+        entry.at = self.token_policy.now();
+        self.record.add(entry);
     }
 
     /// Records nothing: the connection was no login, but a cancel request.
@@ -169,7 +169,7 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for LoginAttempt {
     fn drop(&mut self) {
         self.end(Outcome::Abandoned, "");
     }

@@ -71,12 +71,12 @@ impl fmt::Display for Refusal {
 
 /// A refusal with what exactly was found; never part of a secret.
 #[derive(Debug)]
-pub(crate) struct Denied {
+pub(crate) struct RefusalDetail {
     pub(crate) refusal: Refusal,
     pub(crate) detail: String,
 }
 
-impl Denied {
+impl RefusalDetail {
     pub(crate) fn new(refusal: Refusal, detail: impl Into<String>) -> Self {
         Self { refusal, detail: detail.into() }
     }

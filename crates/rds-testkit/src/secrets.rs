@@ -19,11 +19,11 @@ use self::http::Request;
 use self::sigv4::Signed;
 use self::store::Store;
 use crate::access_key::AccessKey;
-use crate::authority::parse_timestamp;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::hash;
+use crate::token_policy::parse_timestamp;
 
 /// How far a request's time may lie from the server's.
 const SKEW: Duration = Duration::from_secs(300);

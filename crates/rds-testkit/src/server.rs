@@ -16,7 +16,6 @@ pub(crate) use self::methods::{builder_methods, server_methods};
 pub(crate) use self::run::Running;
 use crate::access_key::AccessKey;
 use crate::answers::Answers;
-use crate::authority::{Account, Authority, Endpoint, Rules, percent_encoded};
 use crate::ca_file::CaFile;
 use crate::clock::{self, Clock};
 use crate::cluster::{self, NodeView};
@@ -28,7 +27,8 @@ use crate::record::Record;
 use crate::rows::Rows;
 use crate::server_error::ServerError;
 use crate::sql;
-use crate::tls::{Ca, Validity};
+use crate::tls::{CertificateAuthority, Validity};
+use crate::token_policy::{Account, Endpoint, Rules, TokenPolicy, percent_encoded};
 
 const DEFAULT_HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
 const DEFAULT_REGION: &str = "us-east-2";
@@ -55,7 +55,7 @@ pub(crate) struct Description {
     pub(crate) password_users: Vec<(String, String)>,
     pub(crate) databases: Vec<String>,
     pub(crate) access_keys: Vec<AccessKey>,
-    pub(crate) ca: Option<Ca>,
+    pub(crate) ca: Option<CertificateAuthority>,
     pub(crate) clock: Option<Box<dyn Fn() -> SystemTime + Send + Sync>>,
     pub(crate) read_only: bool,
     pub(crate) port: u16,
@@ -67,7 +67,7 @@ pub(crate) struct Description {
 /// What makes a server a node of a cluster.
 pub(crate) struct Membership {
     pub(crate) listener: TcpListener,
-    pub(crate) authority: Authority,
+    pub(crate) token_policy: TokenPolicy,
     pub(crate) view: NodeView,
 }
 
@@ -78,12 +78,12 @@ pub(crate) struct Shared {
     pub(crate) endpoint: Endpoint,
     pub(crate) databases: Vec<String>,
     pub(crate) read_only: AtomicBool,
-    pub(crate) authority: Authority,
+    pub(crate) token_policy: TokenPolicy,
     pub(crate) record: Arc<Record>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) answers: Answers,
     pub(crate) faults: Faults,
-    pub(crate) ca: Ca,
+    pub(crate) ca: CertificateAuthority,
     pub(crate) forward: Option<Target>,
     node: Option<NodeView>,
     names: Vec<String>,
@@ -116,20 +116,20 @@ impl Description {
             self.access_keys.push(key);
         }
         let access_key = self.access_keys[0].clone();
-        let ca = self.ca.map_or_else(Ca::generate, Ok)?;
+        let ca = self.ca.map_or_else(CertificateAuthority::generate, Ok)?;
         let names = [&self.hosts[..], &self.names].concat();
         let tls = ca.server_config(&names, Validity::Current)?;
         let ca_file =
             CaFile::write(ca.pem()).map_err(|error| Error::io("no file for the certificate", error))?;
         let no_port = |error| Error::io(format!("port {} of 127.0.0.1 cannot be taken", self.port), error);
         let user = self.users[0].clone();
-        let (listener, authority, node) = match self.node {
-            Some(Membership { listener, authority, view }) => (listener, authority, Some(view)),
+        let (listener, token_policy, node) = match self.node {
+            Some(Membership { listener, token_policy, view }) => (listener, token_policy, Some(view)),
             None => {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await.map_err(no_port)?;
                 let clock = self.clock.map_or_else(|| Clock::new(clock::system), Clock::new);
                 let rules = Rules::new(self.access_keys, self.users, self.password_users);
-                (listener, Authority::new(rules, clock), None)
+                (listener, TokenPolicy::new(rules, clock), None)
             }
         };
         let addr = listener.local_addr().map_err(no_port)?;
@@ -139,7 +139,7 @@ impl Description {
             endpoint: Endpoint { hosts: self.hosts, port: self.signed_port.unwrap_or(addr.port()), region },
             databases: self.databases,
             read_only: AtomicBool::new(self.read_only),
-            authority,
+            token_policy,
             record: Arc::new(record),
             journal: Arc::default(),
             answers: self.answers,

@@ -27,7 +27,7 @@ pub(crate) const POSTGRESQL_ALPN: &[u8] = b"postgresql";
 ///
 /// Clones are handles to the same authority.
 #[derive(Clone)]
-pub struct Ca(Arc<Authority>);
+pub struct CertificateAuthority(Arc<Authority>);
 
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -35,7 +35,7 @@ struct Authority {
     life: Duration,
 }
 
-impl Ca {
+impl CertificateAuthority {
     /// Makes an authority with a new key.
     ///
     /// # Errors
@@ -99,9 +99,9 @@ impl Ca {
     }
 }
 
-impl fmt::Debug for Ca {
+impl fmt::Debug for CertificateAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ca").finish_non_exhaustive()
+        f.debug_struct("CertificateAuthority").finish_non_exhaustive()
     }
 }
 

@@ -68,7 +68,7 @@ async fn revoked_key_is_refused_whatever_the_provider_says() {
     let rds = PostgresServer::builder().access_key(key).start().await.unwrap();
     let app = App::new(&rds);
     assert_eq!(app.orders().await.unwrap_err().code().unwrap().code(), "0A000");
-    rds.authority().revoke_key("ASIATEST");
+    rds.token_policy().revoke_key("ASIATEST");
     assert_eq!(app.orders().await.unwrap_err().code().unwrap().code(), "28000");
     assert_eq!(rds.attempts()[1].outcome, Outcome::Refused(Refusal::UnknownKey));
 }

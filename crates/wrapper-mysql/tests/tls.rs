@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "the helpers of tests are tests too")]
 
 use mysql_async::prelude::Queryable;
-use rds_testkit::{Ca, Fault, MysqlServer};
+use rds_testkit::{CertificateAuthority, Fault, MysqlServer};
 use wrapper_core::{Error, ErrorKind, Registry, resolver_fn};
 use wrapper_mysql::{Connector, ConnectorBuilder};
 
@@ -46,7 +46,7 @@ async fn certificate_ok() {
 #[tokio::test]
 async fn certificate_of_another_authority_wrong() {
     let server = server().await;
-    let other = Ca::generate().expect("generates");
+    let other = CertificateAuthority::generate().expect("generates");
 
     let error = refused(builder(&server).root_certificates(other.pem())).await;
 

@@ -271,7 +271,7 @@ no_url!(mysql_left_out, "mysql://jane@db.example/app", "--features mysql");
 #[tokio::test]
 async fn causes_are_numbered_for_people() {
     let (server, time) = (server().await, time_server(0).await);
-    server.authority().deny(server.access_key().access_key_id(), "jane");
+    server.token_policy().deny(server.access_key().access_key_id(), "jane");
 
     let ran =
         run(program_with(server.access_key()), ["doctor", "--time-url", &time, &url(&server, "")]).await;

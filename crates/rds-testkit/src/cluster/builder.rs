@@ -10,14 +10,14 @@ use super::state::{NodeView, State};
 use super::{Cluster, Deployment};
 use crate::access_key::AccessKey;
 use crate::answers::Answers;
-use crate::authority::{Authority, Rules};
 use crate::clock::{self, Clock};
 use crate::error::{Error, Result};
 use crate::mysql::{MysqlServer, MysqlServerBuilder};
 use crate::postgres::{PostgresServer, PostgresServerBuilder};
 use crate::rows::Rows;
 use crate::server::{Description, Engine, Membership};
-use crate::tls::Ca;
+use crate::tls::CertificateAuthority;
+use crate::token_policy::{Rules, TokenPolicy};
 
 /// More instances than any cluster of RDS has.
 const MOST_NODES: usize = 32;
@@ -35,7 +35,7 @@ pub struct ClusterBuilder {
     users: Vec<String>,
     password_users: Vec<(String, String)>,
     access_keys: Vec<AccessKey>,
-    ca: Option<Ca>,
+    ca: Option<CertificateAuthority>,
     clock: Option<Box<dyn Fn() -> SystemTime + Send + Sync>>,
     answers: Answers,
     one_address: bool,
@@ -96,8 +96,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// Lets this authority issue the certificates; default a new one.
-    pub fn ca(mut self, ca: &Ca) -> Self {
+    /// Lets this certificate authority issue the certificates; default a new one.
+    pub fn ca(mut self, ca: &CertificateAuthority) -> Self {
         self.ca = Some(ca.clone());
         self
     }
@@ -138,14 +138,14 @@ impl ClusterBuilder {
         if self.users.is_empty() {
             self.users.push("jane".to_owned());
         }
-        let ca = self.ca.take().map_or_else(Ca::generate, Ok)?;
+        let ca = self.ca.take().map_or_else(CertificateAuthority::generate, Ok)?;
         let clock = self.clock.take().map_or_else(|| Clock::new(clock::system), Clock::new);
         let rules = Rules::new(
             self.access_keys.clone(),
             self.users.clone(),
             std::mem::take(&mut self.password_users),
         );
-        let authority = Authority::new(rules, clock);
+        let token_policy = TokenPolicy::new(rules, clock);
 
         let no_port = |error| Error::io("no ports on the loopback addresses", error);
         let listeners = bind(ids.len(), self.one_address).await.map_err(no_port)?;
@@ -154,7 +154,7 @@ impl ClusterBuilder {
             members.push((id.clone(), listener.local_addr().map_err(no_port)?));
         }
         let name = self.name.take().unwrap_or_else(|| "app".to_owned());
-        let state = Arc::new(State::new(self.deployment, &name, domain, members, authority.clone()));
+        let state = Arc::new(State::new(self.deployment, &name, domain, members, token_policy.clone()));
 
         let mut nodes = Vec::with_capacity(ids.len());
         for (at, (id, listener)) in ids.into_iter().zip(listeners).enumerate() {
@@ -172,7 +172,7 @@ impl ClusterBuilder {
                 answers: self.answers.clone(),
                 node: Some(Membership {
                     listener,
-                    authority: authority.clone(),
+                    token_policy: token_policy.clone(),
                     view: NodeView::new(state.clone(), at),
                 }),
                 ..Description::default()

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use super::view::{Instance, Lie, View};
 use super::{Deployment, sql};
-use crate::authority::Authority;
 use crate::rows::Rows;
 use crate::server_error::ServerError;
+use crate::token_policy::TokenPolicy;
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -16,7 +16,7 @@ pub(crate) struct State {
     pub(super) domain: String,
     pub(super) endpoint: String,
     pub(super) reader_endpoint: Option<String>,
-    pub(super) authority: Authority,
+    pub(super) token_policy: TokenPolicy,
     members: Mutex<Members>,
 }
 
@@ -56,7 +56,7 @@ impl State {
         name: &str,
         domain: String,
         members: Vec<(String, SocketAddr)>,
-        authority: Authority,
+        token_policy: TokenPolicy,
     ) -> Self {
         let endpoint = |kind: &str| format!("{name}.{kind}-{domain}");
         let (writer, reader) = match deployment.has_endpoints() {
@@ -79,7 +79,7 @@ impl State {
             domain,
             endpoint: writer,
             reader_endpoint: reader,
-            authority,
+            token_policy,
             members: Mutex::new(members),
         }
     }
@@ -151,7 +151,7 @@ impl NodeView {
     /// Collects what this node says at this moment.
     fn topology(&self) -> sql::Topology {
         let members = self.state.members();
-        let (own, now) = (&members.list[self.at], self.state.authority.now());
+        let (own, now) = (&members.list[self.at], self.state.token_policy.now());
         let writer = if own.promoted { self.at } else { members.writer };
         let age = |since: SystemTime| now.duration_since(since).unwrap_or_default();
         let rows = members.list.iter().enumerate().map(|(at, member)| {

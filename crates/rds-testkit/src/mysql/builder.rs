@@ -71,7 +71,7 @@ impl MysqlServerBuilder {
             plugin: self.plugin,
             switch_data: self.switch_data,
             traffic: Mutex::default(),
-            tricks: Mutex::default(),
+            behaviors: Mutex::default(),
         };
         let (state, running) = Running::start(opened, state, connection::serve);
         Ok(MysqlServer { state, running })

@@ -6,28 +6,14 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::forward::{Greeting, NOT_FORWARDED, Upstream};
-use super::login::{ASK_FOR_CLEAR_TEXT, OK};
+use super::packet::{ASK_FOR_CLEAR_TEXT, OK, VERSION, capability};
 use super::session::Session;
 use super::wire::{Reader, Wire};
-use super::{State, Trick, answer, login, session};
+use super::{HostileBehavior, State, answer, login, session};
 use crate::fault::Phase;
 use crate::random;
-use crate::record::{Outcome, Visit};
+use crate::record::{LoginAttempt, Outcome};
 use crate::server_error::ServerError;
-
-pub(super) const VERSION: &str = "8.0.39";
-
-/// Bits of the capabilities that both sides exchange, by their names in MySQL's protocol.
-pub(super) mod capability {
-    pub(crate) const CONNECT_WITH_DB: u32 = 1 << 3;
-    pub(crate) const SSL: u32 = 1 << 11;
-    pub(crate) const PLUGIN_AUTH: u32 = 1 << 19;
-    pub(crate) const DEPRECATE_EOF: u32 = 1 << 24;
-    /// LONG_PASSWORD, LONG_FLAG, LOCAL_FILES, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION, MULTI_STATEMENTS, MULTI_RESULTS,
-    /// PS_MULTI_RESULTS, CONNECT_ATTRS, PLUGIN_AUTH_LENENC_CLIENT_DATA.
-    pub(crate) const OTHERS: u32 =
-        0x1 | 0x4 | 0x80 | 0x200 | 0x2000 | 0x8000 | 0x1_0000 | 0x2_0000 | 0x4_0000 | 0x10_0000 | 0x20_0000;
-}
 
 /// A request for TLS is the first 32 bytes of a login.
 const TLS_REQUEST: usize = 32;
@@ -35,7 +21,7 @@ const TLS_REQUEST: usize = 32;
 pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()> {
     let state = &*state;
     stream.set_nodelay(true)?;
-    let mut visit = Visit::new(state.record.clone(), state.authority.clone());
+    let mut attempt = LoginAttempt::new(state.record.clone(), state.token_policy.clone());
     state.faults.swallow().await;
     state.faults.pass(Phase::Accept).await?;
     let mut wire = Wire::new(stream);
@@ -54,10 +40,10 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     greet(&mut wire, state, &nonce, cancellable.session, greeting).await?;
     let mut packet = wire.read(state).await?;
     if packet.len() == TLS_REQUEST && Reader(&packet).number()? & capability::SSL != 0 {
-        wire = encrypt(wire, state, &mut visit).await?;
+        wire = encrypt(wire, state, &mut attempt).await?;
         packet = wire.read(state).await?;
     }
-    let Some(login) = login::login(&mut wire, state, &mut visit, &packet, &nonce).await? else {
+    let Some(login) = login::login(&mut wire, state, &mut attempt, &packet, &nonce).await? else {
         return wire.close().await;
     };
     if let (Some(target), Some(upstream)) = (&state.forward, upstream) {
@@ -86,10 +72,10 @@ async fn greet(
     thread: u32,
     upstream: Option<&Greeting>,
 ) -> io::Result<()> {
-    if state.plays(&Trick::AskAtOnce) {
+    if state.misbehaves(&HostileBehavior::AskAtOnce) {
         return wire.send(ASK_FOR_CLEAR_TEXT).await;
     }
-    if state.plays(&Trick::Oversized) {
+    if state.misbehaves(&HostileBehavior::Oversized) {
         let header = [0xff, 0xff, 0xff, 0];
         wire.send_bytes(&header).await?;
         return wire.send_bytes(&vec![0; 0xff_ffff]).await;
@@ -122,15 +108,15 @@ async fn greet(
     packet.push(0);
     packet.extend(state.plugin.name().as_bytes());
     packet.push(0);
-    match state.plays(&Trick::AskBehindGreeting) {
+    match state.misbehaves(&HostileBehavior::AskBehindGreeting) {
         true => wire.send_all(&[&packet[..], ASK_FOR_CLEAR_TEXT]).await,
         false => wire.send(&packet).await,
     }
 }
 
-async fn encrypt(mut wire: Wire, state: &State, visit: &mut Visit) -> io::Result<Wire> {
+async fn encrypt(mut wire: Wire, state: &State, attempt: &mut LoginAttempt) -> io::Result<Wire> {
     state.faults.pass(Phase::Tls).await?;
-    if state.plays(&Trick::AskInsteadOfTls) {
+    if state.misbehaves(&HostileBehavior::AskInsteadOfTls) {
         wire.send(ASK_FOR_CLEAR_TEXT).await?;
         // What comes now is kept as clear text, whatever it is.
         loop {
@@ -139,12 +125,12 @@ async fn encrypt(mut wire: Wire, state: &State, visit: &mut Visit) -> io::Result
     }
     match wire.encrypt(state.tls_config()?).await {
         Ok((wire, server_name)) => {
-            visit.attempt.tls = true;
-            visit.attempt.server_name = server_name;
+            attempt.entry.tls = true;
+            attempt.entry.server_name = server_name;
             Ok(wire)
         }
         Err(error) => {
-            visit.end(Outcome::TlsFailed, error.to_string());
+            attempt.end(Outcome::TlsFailed, error.to_string());
             Err(error)
         }
     }

@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::AuthPlugin;
-use super::connection::capability;
 use super::login::Login;
+use super::packet::capability;
 use super::scramble;
 use super::wire::Reader;
 use crate::forward::Target;

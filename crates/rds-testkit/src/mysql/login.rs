@@ -2,24 +2,18 @@
 
 use std::io;
 
-use super::connection::capability;
+use super::packet::{ASK_FOR_CLEAR_TEXT, capability};
 use super::wire::{Reader, Wire};
-use super::{AuthPlugin, State, Trick, answer, scramble};
-use crate::authority::Account;
+use super::{AuthPlugin, HostileBehavior, State, answer, scramble};
 use crate::fault::{Fault, PasswordMethod, Phase};
-use crate::record::{Outcome, Visit};
-use crate::refusal::{Denied, Refusal};
+use crate::record::{LoginAttempt, Outcome};
+use crate::refusal::{Refusal, RefusalDetail};
 use crate::server_error::ServerError;
-
-/// The request to prove the password by sending it as it is.
-pub(super) const ASK_FOR_CLEAR_TEXT: &[u8] = b"\xfemysql_clear_password\0";
-
-/// An OK packet: nothing changed, autocommit.
-pub(super) const OK: &[u8] = &[0, 0, 0, 2, 0, 0, 0];
+use crate::token_policy::Account;
 
 /// A refusal with what the client is told of it.
-struct Rejection {
-    denied: Denied,
+struct RefusalAnswer {
+    detail: RefusalDetail,
     error: ServerError,
 }
 
@@ -40,23 +34,23 @@ pub(super) struct Login {
 pub(super) async fn login(
     wire: &mut Wire,
     state: &State,
-    visit: &mut Visit,
+    attempt: &mut LoginAttempt,
     packet: &[u8],
     nonce: &[u8],
 ) -> io::Result<Option<Login>> {
     let login = Login::read(packet)?;
-    visit.attempt.user.clone_from(&login.user);
-    visit.attempt.database.clone_from(&login.database);
+    attempt.entry.user.clone_from(&login.user);
+    attempt.entry.database.clone_from(&login.database);
     state.faults.pass(Phase::Startup).await?;
-    match judge(wire, state, visit, &login, nonce).await? {
+    match judge(wire, state, attempt, &login, nonce).await? {
         Ok(()) => {
             state.faults.pass(Phase::Ready).await?;
-            visit.end(Outcome::Accepted, "");
+            attempt.end(Outcome::Accepted, "");
             Ok(Some(login))
         }
-        Err(rejection) => {
-            let Rejection { denied, error } = *rejection;
-            visit.end(Outcome::Refused(denied.refusal), denied.detail);
+        Err(refusal) => {
+            let RefusalAnswer { detail, error } = *refusal;
+            attempt.end(Outcome::Refused(detail.refusal), detail.detail);
             wire.send(&answer::packet(&error)).await?;
             Ok(None)
         }
@@ -83,12 +77,12 @@ impl Login {
 async fn judge(
     wire: &mut Wire,
     state: &State,
-    visit: &mut Visit,
+    attempt: &mut LoginAttempt,
     login: &Login,
     nonce: &[u8],
-) -> io::Result<Result<(), Box<Rejection>>> {
+) -> io::Result<Result<(), Box<RefusalAnswer>>> {
     let user = login.user.as_str();
-    let account = state.authority.account(user);
+    let account = state.token_policy.account(user);
     let asked = state.faults.take(|fault| match fault {
         Fault::Ask(method) => Some(*method),
         _ => None,
@@ -96,28 +90,28 @@ async fn judge(
     let verdict = match (asked, account) {
         (Some(PasswordMethod::Trust), _) => Ok(()),
         (Some(PasswordMethod::Cleartext) | None, Some(Account::Iam)) => {
-            if !visit.attempt.tls && !state.plays(&Trick::AskWithoutTls) {
+            if !attempt.entry.tls && !state.misbehaves(&HostileBehavior::AskWithoutTls) {
                 return Ok(refuse(Refusal::NoTls, "", user));
             }
             let token = ask(wire, state).await?;
-            visit.password(&token);
+            attempt.password(&token);
             state.faults.pass(Phase::Login).await?;
             let verdict = match injected(state) {
-                Some(error) => reject(Denied::new(Refusal::Injected, ""), error),
+                Some(error) => refuse_with(RefusalDetail::new(Refusal::Injected, ""), error),
                 None => state
-                    .authority
+                    .token_policy
                     .verify(&state.endpoint, user, &token)
-                    .or_else(|denied| reject(denied, ServerError::access_denied(user))),
+                    .or_else(|detail| refuse_with(detail, ServerError::access_denied(user))),
             };
-            verdict.map_err(|rejection| echo(state, rejection, &token))
+            verdict.map_err(|refusal| echo(state, refusal, &token))
         }
         (_, account) => prove(wire, state, login, account, nonce).await?,
     };
     let is_known = state.databases.is_empty() || state.databases.contains(&login.database);
     Ok(verdict.and_then(|()| match is_known || login.database.is_empty() {
         true => Ok(()),
-        false => reject(
-            Denied::new(Refusal::NoRule, format!("database {:?}", login.database)),
+        false => refuse_with(
+            RefusalDetail::new(Refusal::NoRule, format!("database {:?}", login.database)),
             ServerError::unknown_database(&login.database),
         ),
     }))
@@ -140,7 +134,7 @@ async fn prove(
     login: &Login,
     account: Option<Account>,
     nonce: &[u8],
-) -> io::Result<Result<(), Box<Rejection>>> {
+) -> io::Result<Result<(), Box<RefusalAnswer>>> {
     let mut proof = login.proof.clone();
     if login.plugin != state.plugin.name() {
         let request = [b"\xfe", state.plugin.name().as_bytes(), b"\0", nonce, b"\0"].concat();
@@ -149,7 +143,7 @@ async fn prove(
     }
     state.faults.pass(Phase::Login).await?;
     if let Some(error) = injected(state) {
-        return Ok(reject(Denied::new(Refusal::Injected, ""), error));
+        return Ok(refuse_with(RefusalDetail::new(Refusal::Injected, ""), error));
     }
     let detail = format!("asked by {}", state.plugin.name());
     match account {
@@ -172,18 +166,18 @@ fn injected(state: &State) -> Option<ServerError> {
     })
 }
 
-fn refuse(refusal: Refusal, detail: &str, user: &str) -> Result<(), Box<Rejection>> {
-    reject(Denied::new(refusal, detail), ServerError::access_denied(user))
+fn refuse(refusal: Refusal, detail: &str, user: &str) -> Result<(), Box<RefusalAnswer>> {
+    refuse_with(RefusalDetail::new(refusal, detail), ServerError::access_denied(user))
 }
 
-fn reject(denied: Denied, error: ServerError) -> Result<(), Box<Rejection>> {
-    Err(Box::new(Rejection { denied, error }))
+fn refuse_with(detail: RefusalDetail, error: ServerError) -> Result<(), Box<RefusalAnswer>> {
+    Err(Box::new(RefusalAnswer { detail, error }))
 }
 
-fn echo(state: &State, mut rejection: Box<Rejection>, token: &[u8]) -> Box<Rejection> {
+fn echo(state: &State, mut refusal: Box<RefusalAnswer>, token: &[u8]) -> Box<RefusalAnswer> {
     if state.faults.take(|fault| matches!(fault, Fault::EchoPassword).then_some(())).is_some() {
-        rejection.error.message.push_str(": ");
-        rejection.error.message.push_str(&String::from_utf8_lossy(token));
+        refusal.error.message.push_str(": ");
+        refusal.error.message.push_str(&String::from_utf8_lossy(token));
     }
-    rejection
+    refusal
 }

@@ -3,27 +3,16 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::connection::{VERSION, capability};
-use super::login::{Login, OK};
+use super::login::Login;
+use super::packet::{OK, VERSION, capability, command};
 use super::rows::Form;
 use super::statement::{Expression, Statement};
 use super::wire::{Reader, Wire};
-use super::{State, Trick, answer, rows};
+use super::{HostileBehavior, State, answer, rows};
 use crate::fault::Phase;
 use crate::journal::Cancellable;
 use crate::rows::{Rows, Value};
 use crate::server_error::ServerError;
-
-const COM_QUIT: u8 = 0x01;
-const COM_INIT_DB: u8 = 0x02;
-const COM_QUERY: u8 = 0x03;
-const COM_PROCESS_KILL: u8 = 0x0c;
-const COM_PING: u8 = 0x0e;
-const COM_STMT_PREPARE: u8 = 0x16;
-const COM_STMT_EXECUTE: u8 = 0x17;
-const COM_STMT_CLOSE: u8 = 0x19;
-const COM_STMT_RESET: u8 = 0x1a;
-const COM_RESET_CONNECTION: u8 = 0x1f;
 
 /// A logged-in client.
 pub(super) struct Session {
@@ -39,24 +28,24 @@ pub(super) struct Session {
 pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) -> io::Result<()> {
     loop {
         let packet = wire.read(state).await?;
-        let Some((&command, body)) = packet.split_first() else { return Ok(()) };
-        if !matches!(command, COM_QUIT | COM_STMT_CLOSE) {
+        let Some((&kind, body)) = packet.split_first() else { return Ok(()) };
+        if !matches!(kind, command::QUIT | command::STMT_CLOSE) {
             state.faults.pass(Phase::Command).await?;
         }
-        match command {
-            COM_QUIT => return Ok(()),
-            COM_STMT_CLOSE => {
+        match kind {
+            command::QUIT => return Ok(()),
+            command::STMT_CLOSE => {
                 session.prepared.remove(&Reader(body).number()?);
             }
-            COM_QUERY => session.query(wire, state, &String::from_utf8_lossy(body)).await?,
-            COM_PROCESS_KILL => {
+            command::QUERY => session.query(wire, state, &String::from_utf8_lossy(body)).await?,
+            command::PROCESS_KILL => {
                 state.journal.cancel(Reader(body).number()?, None);
                 wire.send(OK).await?;
             }
-            COM_STMT_PREPARE => session.prepare(wire, state, &String::from_utf8_lossy(body)).await?,
-            COM_STMT_EXECUTE => session.execute(wire, state, Reader(body).number()?).await?,
-            COM_INIT_DB | COM_PING | COM_STMT_RESET => wire.send(OK).await?,
-            COM_RESET_CONNECTION => {
+            command::STMT_PREPARE => session.prepare(wire, state, &String::from_utf8_lossy(body)).await?,
+            command::STMT_EXECUTE => session.execute(wire, state, Reader(body).number()?).await?,
+            command::INIT_DB | command::PING | command::STMT_RESET => wire.send(OK).await?,
+            command::RESET_CONNECTION => {
                 session.prepared.clear();
                 wire.send(OK).await?;
             }
@@ -78,8 +67,8 @@ impl Session {
     }
 
     async fn query(&mut self, wire: &mut Wire, state: &State, sql: &str) -> io::Result<()> {
-        let file = state.trick(|trick| match trick {
-            Trick::AskForFile(path) => Some(path.to_string_lossy().into_owned()),
+        let file = state.behavior(|behavior| match behavior {
+            HostileBehavior::AskForFile(path) => Some(path.to_string_lossy().into_owned()),
             _ => None,
         });
         if let Some(path) = file {
@@ -170,11 +159,11 @@ impl Session {
             Expression::Integer(number) => (*number).into(),
             Expression::ReadOnly => i64::from(state.reports_read_only()).into(),
             Expression::Session => i64::from(self.cancellable.session).into(),
-            Expression::Setting(_) if state.plays(&Trick::Nonsense) => "many".into(),
+            Expression::Setting(_) if state.misbehaves(&HostileBehavior::Nonsense) => "many".into(),
             Expression::Setting(number) => (*number).into(),
             Expression::Socket => state
-                .trick(|trick| match trick {
-                    Trick::Socket(path) => Some(path.to_string_lossy().into_owned()),
+                .behavior(|behavior| match behavior {
+                    HostileBehavior::Socket(path) => Some(path.to_string_lossy().into_owned()),
                     _ => None,
                 })
                 .unwrap_or_else(|| "/tmp/mysql.sock".to_owned())

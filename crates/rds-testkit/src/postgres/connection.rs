@@ -11,7 +11,7 @@ use super::login::Welcome;
 use super::wire::Wire;
 use super::{State, login, query};
 use crate::fault::Phase;
-use crate::record::{Outcome, Visit};
+use crate::record::{LoginAttempt, Outcome};
 use crate::tls::POSTGRESQL_ALPN;
 
 /// The first byte of a TLS handshake; an SSLRequest begins with the length 8.
@@ -20,11 +20,11 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()> {
     let state = &*state;
     stream.set_nodelay(true)?;
-    let mut visit = Visit::new(state.record.clone(), state.authority.clone());
+    let mut attempt = LoginAttempt::new(state.record.clone(), state.token_policy.clone());
     state.faults.swallow().await;
     state.faults.pass(Phase::Accept).await?;
-    let mut wire = negotiate(stream, state, &mut visit).await?;
-    match login::login(&mut wire, state, &mut visit).await? {
+    let mut wire = negotiate(stream, state, &mut attempt).await?;
+    match login::login(&mut wire, state, &mut attempt).await? {
         Some(Welcome::Here(session)) => query::serve(&mut wire, state, session).await?,
         Some(Welcome::Behind(stream, _cancellable)) => wire.splice(stream).await?,
         None => {}
@@ -33,7 +33,7 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
 }
 
 /// Answers requests for encryption until the client starts TLS or goes on without it.
-async fn negotiate(stream: TcpStream, state: &State, visit: &mut Visit) -> io::Result<Wire> {
+async fn negotiate(stream: TcpStream, state: &State, attempt: &mut LoginAttempt) -> io::Result<Wire> {
     let mut first = [0];
     let is_direct = stream.peek(&mut first).await? == 1 && first[0] == TLS_HANDSHAKE;
     let mut wire = Wire::new(stream);
@@ -41,7 +41,7 @@ async fn negotiate(stream: TcpStream, state: &State, visit: &mut Visit) -> io::R
         if state.refuses_tls() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        return encrypt(wire, state, visit, is_direct).await;
+        return encrypt(wire, state, attempt, is_direct).await;
     }
     loop {
         match wire.read().await? {
@@ -51,7 +51,7 @@ async fn negotiate(stream: TcpStream, state: &State, visit: &mut Visit) -> io::R
                 }
                 SslNegotiationMetaMessage::PostgresSsl(_) => {
                     wire.send(PgWireBackendMessage::SslResponse(SslResponse::Accept)).await?;
-                    return encrypt(wire, state, visit, is_direct).await;
+                    return encrypt(wire, state, attempt, is_direct).await;
                 }
                 SslNegotiationMetaMessage::PostgresGss(_) => {
                     wire.send(PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse)).await?;
@@ -66,20 +66,20 @@ async fn negotiate(stream: TcpStream, state: &State, visit: &mut Visit) -> io::R
     }
 }
 
-async fn encrypt(wire: Wire, state: &State, visit: &mut Visit, is_direct: bool) -> io::Result<Wire> {
+async fn encrypt(wire: Wire, state: &State, attempt: &mut LoginAttempt, is_direct: bool) -> io::Result<Wire> {
     state.faults.pass(Phase::Tls).await?;
     let (wire, handshake) = match wire.encrypt(state.tls_config()?).await {
         Ok(encrypted) => encrypted,
         Err(error) => {
-            visit.end(Outcome::TlsFailed, error.to_string());
+            attempt.end(Outcome::TlsFailed, error.to_string());
             return Err(error);
         }
     };
-    visit.attempt.tls = true;
-    visit.attempt.server_name = handshake.server_name;
+    attempt.entry.tls = true;
+    attempt.entry.server_name = handshake.server_name;
     // Without it another protocol's client could be made to speak to the server (ALPACA).
     if is_direct && handshake.protocol.as_deref() != Some(POSTGRESQL_ALPN) {
-        visit.end(Outcome::TlsFailed, "direct TLS without ALPN");
+        attempt.end(Outcome::TlsFailed, "direct TLS without ALPN");
         return Err(io::ErrorKind::InvalidData.into());
     }
     Ok(wire)

@@ -2,30 +2,29 @@
 
 use std::io;
 
-use pgwire::messages::response::{ErrorResponse, ReadyForQuery, TransactionStatus};
+use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
 use pgwire::messages::startup::{
-    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, PasswordMessageFamily,
-    SecretKey, Startup,
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey, Startup,
 };
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::net::TcpStream;
 
 use super::query::Session;
-use super::wire::Wire;
+use super::wire::{Wire, error_response};
 use super::{State, forward, scram};
-use crate::authority::Account;
 use crate::fault::{Fault, PasswordMethod, Phase};
 use crate::forward::Target;
 use crate::hash;
 use crate::journal::Cancellable;
 use crate::random;
-use crate::record::{Outcome, Visit};
-use crate::refusal::{Denied, Refusal};
+use crate::record::{LoginAttempt, Outcome};
+use crate::refusal::{Refusal, RefusalDetail};
 use crate::server_error::ServerError;
+use crate::token_policy::Account;
 
 /// A refusal with what the client is told of it.
-struct Rejection {
-    denied: Denied,
+struct RefusalAnswer {
+    detail: RefusalDetail,
     error: ServerError,
 }
 
@@ -45,11 +44,15 @@ pub(super) enum Welcome {
 }
 
 /// Logs a client in; `None` if it was refused or only wanted to cancel a query.
-pub(super) async fn login(wire: &mut Wire, state: &State, visit: &mut Visit) -> io::Result<Option<Welcome>> {
+pub(super) async fn login(
+    wire: &mut Wire,
+    state: &State,
+    attempt: &mut LoginAttempt,
+) -> io::Result<Option<Welcome>> {
     let startup = match wire.read().await? {
         Some(PgWireFrontendMessage::Startup(startup)) => startup,
         Some(PgWireFrontendMessage::CancelRequest(request)) => {
-            visit.forget();
+            attempt.forget();
             let key = match request.secret_key {
                 SecretKey::I32(key) => Some(key),
                 SecretKey::Bytes(_) => None,
@@ -67,40 +70,27 @@ pub(super) async fn login(wire: &mut Wire, state: &State, visit: &mut Visit) -> 
     };
     wire.expect_messages();
     let parameter = |name| startup.parameters.get(name).cloned();
-    visit.attempt.user = parameter("user").unwrap_or_default();
-    visit.attempt.database = parameter("database").unwrap_or_else(|| visit.attempt.user.clone());
+    attempt.entry.user = parameter("user").unwrap_or_default();
+    attempt.entry.database = parameter("database").unwrap_or_else(|| attempt.entry.user.clone());
     negotiate_version(wire, &startup)?;
     state.faults.pass(Phase::Startup).await?;
-    match judge(wire, state, visit).await? {
+    match judge(wire, state, attempt).await? {
         Ok(()) => {
-            visit.end(Outcome::Accepted, "");
+            attempt.end(Outcome::Accepted, "");
             wire.send(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
             state.faults.pass(Phase::Ready).await?;
             match &state.forward {
-                Some(target) => hand_over(wire, state, target, &startup, &visit.attempt.database).await,
-                None => welcome(wire, state, visit).await.map(|session| Some(Welcome::Here(session))),
+                Some(target) => hand_over(wire, state, target, &startup, &attempt.entry.database).await,
+                None => welcome(wire, state, attempt).await.map(|session| Some(Welcome::Here(session))),
             }
         }
-        Err(rejection) => {
-            let Rejection { denied, error } = *rejection;
-            visit.end(Outcome::Refused(denied.refusal), denied.detail);
+        Err(refusal) => {
+            let RefusalAnswer { detail, error } = *refusal;
+            attempt.end(Outcome::Refused(detail.refusal), detail.detail);
             wire.send(error_response("FATAL", &error)).await?;
             Ok(None)
         }
     }
-}
-
-/// Makes the message for an error of this severity.
-pub(super) fn error_response(severity: &str, error: &ServerError) -> PgWireBackendMessage {
-    let mut fields = vec![
-        (b'S', severity.to_owned()),
-        (b'V', severity.to_owned()),
-        (b'C', error.code.clone()),
-        (b'M', error.message.clone()),
-    ];
-    fields.extend(error.detail.clone().map(|detail| (b'D', detail)));
-    fields.extend(error.hint.clone().map(|hint| (b'H', hint)));
-    PgWireBackendMessage::ErrorResponse(ErrorResponse::new(fields))
 }
 
 /// Tells a client that asks for more than protocol 3.0 that it does not get it.
@@ -115,21 +105,25 @@ fn negotiate_version(wire: &mut Wire, startup: &Startup) -> io::Result<()> {
 }
 
 /// Goes through the rules in PostgreSQL's order: `pg_hba.conf`, then the proof that it asks for.
-async fn judge(wire: &mut Wire, state: &State, visit: &mut Visit) -> io::Result<Result<(), Box<Rejection>>> {
-    let (user, database) = (visit.attempt.user.clone(), visit.attempt.database.clone());
-    if !visit.attempt.tls {
-        let denied = Denied::new(Refusal::NoTls, "");
-        return Ok(reject(denied, ServerError::encryption_missing(&user, &database)));
+async fn judge(
+    wire: &mut Wire,
+    state: &State,
+    attempt: &mut LoginAttempt,
+) -> io::Result<Result<(), Box<RefusalAnswer>>> {
+    let (user, database) = (attempt.entry.user.clone(), attempt.entry.database.clone());
+    if !attempt.entry.tls {
+        let detail = RefusalDetail::new(Refusal::NoTls, "");
+        return Ok(refuse_with(detail, ServerError::encryption_missing(&user, &database)));
     }
     if !state.databases.is_empty() && !state.databases.contains(&database) {
-        let denied = Denied::new(Refusal::NoRule, format!("database {database:?}"));
-        return Ok(reject(denied, ServerError::rule_missing(&user, &database)));
+        let detail = RefusalDetail::new(Refusal::NoRule, format!("database {database:?}"));
+        return Ok(refuse_with(detail, ServerError::rule_missing(&user, &database)));
     }
-    let account = state.authority.account(&user);
+    let account = state.token_policy.account(&user);
     let method = method(state, account.as_ref());
     let proof = ask(wire, method, account.as_ref()).await?;
     if let Proof::Password(password) = &proof {
-        visit.password(password);
+        attempt.password(password);
     }
     state.faults.pass(Phase::Login).await?;
     let injected = state.faults.take(|fault| match fault {
@@ -137,10 +131,10 @@ async fn judge(wire: &mut Wire, state: &State, visit: &mut Visit) -> io::Result<
         _ => None,
     });
     let verdict = match injected {
-        Some(error) => reject(Denied::new(Refusal::Injected, ""), error),
+        Some(error) => refuse_with(RefusalDetail::new(Refusal::Injected, ""), error),
         None => check(state, &user, account, method, &proof),
     };
-    Ok(verdict.map_err(|rejection| echo(state, rejection, &proof)))
+    Ok(verdict.map_err(|refusal| echo(state, refusal, &proof)))
 }
 
 /// Decides how to ask; `rds_iam` means `pam`, for which the password comes in clear text.
@@ -159,7 +153,7 @@ async fn ask(wire: &mut Wire, method: PasswordMethod, account: Option<&Account>)
     match method {
         PasswordMethod::Cleartext => {
             wire.send(PgWireBackendMessage::Authentication(Authentication::CleartextPassword)).await?;
-            let mut password = answer(wire).await?;
+            let mut password = wire.read_password().await?;
             let end = password.iter().position(|byte| *byte == 0).unwrap_or(password.len());
             password.truncate(end);
             Ok(Proof::Password(password))
@@ -167,7 +161,7 @@ async fn ask(wire: &mut Wire, method: PasswordMethod, account: Option<&Account>)
         PasswordMethod::Md5 => {
             let salt = random::bytes::<4>()?.to_vec();
             wire.send(PgWireBackendMessage::Authentication(Authentication::MD5Password(salt))).await?;
-            answer(wire).await?;
+            wire.read_password().await?;
             Ok(Proof::Checked(false))
         }
         PasswordMethod::ScramSha256 => {
@@ -181,37 +175,30 @@ async fn ask(wire: &mut Wire, method: PasswordMethod, account: Option<&Account>)
     }
 }
 
-/// Reads the body of a password message.
-pub(super) async fn answer(wire: &mut Wire) -> io::Result<Vec<u8>> {
-    match wire.read().await? {
-        Some(PgWireFrontendMessage::PasswordMessageFamily(PasswordMessageFamily::Raw(body))) => {
-            Ok(body.to_vec())
-        }
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
-}
-
 fn check(
     state: &State,
     user: &str,
     account: Option<Account>,
     method: PasswordMethod,
     proof: &Proof,
-) -> Result<(), Box<Rejection>> {
+) -> Result<(), Box<RefusalAnswer>> {
     let password_refused = |refusal| {
-        reject(Denied::new(refusal, format!("asked by {method:?}")), ServerError::password_refused(user))
+        refuse_with(
+            RefusalDetail::new(refusal, format!("asked by {method:?}")),
+            ServerError::password_refused(user),
+        )
     };
     match (account, proof) {
         (None, _) => password_refused(Refusal::NoSuchUser),
         (Some(_), Proof::Nothing | Proof::Checked(true)) => Ok(()),
         (Some(Account::Iam), Proof::Password(token)) => {
-            state.authority.verify(&state.endpoint, user, token).or_else(|denied| {
-                let error = match denied.refusal {
+            state.token_policy.verify(&state.endpoint, user, token).or_else(|detail| {
+                let error = match detail.refusal {
                     Refusal::Expired if state.endpoint.is_dsql() => ServerError::dsql_expired(),
                     _ if state.endpoint.is_dsql() => ServerError::dsql_refused(),
                     _ => ServerError::pam_refused(user),
                 };
-                reject(denied, error)
+                refuse_with(detail, error)
             })
         }
         (Some(Account::Password(expected)), Proof::Password(given))
@@ -223,18 +210,18 @@ fn check(
     }
 }
 
-fn reject(denied: Denied, error: ServerError) -> Result<(), Box<Rejection>> {
-    Err(Box::new(Rejection { denied, error }))
+fn refuse_with(detail: RefusalDetail, error: ServerError) -> Result<(), Box<RefusalAnswer>> {
+    Err(Box::new(RefusalAnswer { detail, error }))
 }
 
-fn echo(state: &State, mut rejection: Box<Rejection>, proof: &Proof) -> Box<Rejection> {
+fn echo(state: &State, mut refusal: Box<RefusalAnswer>, proof: &Proof) -> Box<RefusalAnswer> {
     if let Proof::Password(password) = proof
         && state.faults.take(|fault| matches!(fault, Fault::EchoPassword).then_some(())).is_some()
     {
-        rejection.error.message.push_str(": ");
-        rejection.error.message.push_str(&String::from_utf8_lossy(password));
+        refusal.error.message.push_str(": ");
+        refusal.error.message.push_str(&String::from_utf8_lossy(password));
     }
-    rejection
+    refusal
 }
 
 /// Opens the session at the database behind and tells the client what that says.
@@ -263,13 +250,13 @@ async fn hand_over(
     }
 }
 
-async fn welcome(wire: &mut Wire, state: &State, visit: &Visit) -> io::Result<Session> {
+async fn welcome(wire: &mut Wire, state: &State, attempt: &LoginAttempt) -> io::Result<Session> {
     // Never 0, which stands for a key that is none.
     let key = i32::from_be_bytes(random::bytes()?) | 1;
     let cancellable = state.journal.open(key);
     // Numbers of sessions have 31 bits.
     let pid = cancellable.session as i32;
-    let session = Session::new(&visit.attempt.user, &visit.attempt.database, state, cancellable);
+    let session = Session::new(&attempt.entry.user, &attempt.entry.database, state, cancellable);
     for (name, value) in session.parameters(state) {
         let status = ParameterStatus::new(name.to_owned(), value);
         wire.feed(PgWireBackendMessage::ParameterStatus(status))?;

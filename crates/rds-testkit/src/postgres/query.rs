@@ -10,10 +10,9 @@ use pgwire::messages::startup::ParameterStatus;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::State;
-use super::login::error_response;
 use super::rows;
 use super::statement::{Expression, Statement};
-use super::wire::Wire;
+use super::wire::{Wire, error_response};
 use crate::fault::Phase;
 use crate::journal::Cancellable;
 use crate::rows::{Rows, Type, Value};

@@ -9,7 +9,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::startup::{Authentication, PasswordMessageFamily};
 
-use super::login::answer;
 use super::wire::Wire;
 use crate::hash::{equal, hmac_sha256, sha256};
 use crate::random;
@@ -22,7 +21,8 @@ const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 pub(super) async fn check(wire: &mut Wire, password: Option<&str>) -> io::Result<bool> {
     let mechanisms = vec!["SCRAM-SHA-256".to_owned()];
     wire.send(PgWireBackendMessage::Authentication(Authentication::SASL(mechanisms))).await?;
-    let first = PasswordMessageFamily::Raw(answer(wire).await?[..].into()).into_sasl_initial_response()?;
+    let first =
+        PasswordMessageFamily::Raw(wire.read_password().await?[..].into()).into_sasl_initial_response()?;
     let first = text(first.data.as_deref().unwrap_or_default())?;
     let (header, client_first) = split_header(first)?;
     let client_nonce = attribute(client_first, "r=")?;
@@ -32,7 +32,7 @@ pub(super) async fn check(wire: &mut Wire, password: Option<&str>) -> io::Result
     let message = Authentication::SASLContinue(server_first.clone().into());
     wire.send(PgWireBackendMessage::Authentication(message)).await?;
 
-    let last = answer(wire).await?;
+    let last = wire.read_password().await?;
     let last = text(&last)?;
     let (without_proof, _) = last.rsplit_once(",p=").ok_or_else(malformed)?;
     let proof = BASE64.decode(attribute(last, "p=")?).map_err(|_| malformed())?;

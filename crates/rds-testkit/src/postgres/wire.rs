@@ -4,11 +4,15 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use pgwire::messages::response::ErrorResponse;
+use pgwire::messages::startup::PasswordMessageFamily;
 use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+
+use crate::server_error::ServerError;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -77,6 +81,16 @@ impl Wire {
         }
     }
 
+    /// Reads the body of a password message.
+    pub(super) async fn read_password(&mut self) -> io::Result<Vec<u8>> {
+        match self.read().await? {
+            Some(PgWireFrontendMessage::PasswordMessageFamily(PasswordMessageFamily::Raw(body))) => {
+                Ok(body.to_vec())
+            }
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
     pub(super) fn feed(&mut self, message: PgWireBackendMessage) -> io::Result<()> {
         Ok(message.encode(&mut self.output)?)
     }
@@ -120,4 +134,17 @@ impl Wire {
         self.flush().await?;
         self.stream.shutdown().await
     }
+}
+
+/// Returns the message for an error of this severity.
+pub(super) fn error_response(severity: &str, error: &ServerError) -> PgWireBackendMessage {
+    let mut fields = vec![
+        (b'S', severity.to_owned()),
+        (b'V', severity.to_owned()),
+        (b'C', error.code.clone()),
+        (b'M', error.message.clone()),
+    ];
+    fields.extend(error.detail.clone().map(|detail| (b'D', detail)));
+    fields.extend(error.hint.clone().map(|hint| (b'H', hint)));
+    PgWireBackendMessage::ErrorResponse(ErrorResponse::new(fields))
 }

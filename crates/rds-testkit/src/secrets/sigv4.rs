@@ -3,8 +3,8 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use super::http::Request;
-use crate::authority::sign;
 use crate::hash::{equal, hex, sha256};
+use crate::token_policy::sign;
 
 /// The parts of an `Authorization` header, trusted or not.
 pub(super) struct Signed<'a> {

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::authority::sign;
+use crate::token_policy::sign;
 
 /// By botocore, with the key `AKIATEST`, the secret `secret` and the session token `session`.
 const BY_BOTOCORE: &str = "POST / HTTP/1.1\r\nX-Amz-Target: secretsmanager.GetSecretValue\r\n\

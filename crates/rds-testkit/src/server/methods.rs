@@ -37,8 +37,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Lets this authority issue the certificate, so that several servers share one; default a new one.
-        pub fn ca(mut self, ca: &$crate::Ca) -> Self {
+        /// Lets this certificate authority issue the certificate, so that several servers share one; default a new one.
+        pub fn ca(mut self, ca: &$crate::CertificateAuthority) -> Self {
             self.description.ca = Some(ca.clone());
             self
         }
@@ -119,9 +119,9 @@ macro_rules! server_methods {
             &self.running().user
         }
 
-        /// Returns the authority whose certificate clients must trust.
+        /// Returns the certificate authority whose certificate clients must trust.
         #[must_use]
-        pub fn ca(&self) -> &$crate::Ca {
+        pub fn ca(&self) -> &$crate::CertificateAuthority {
             &self.shared().ca
         }
 
@@ -145,8 +145,8 @@ macro_rules! server_methods {
 
         /// Returns the rules, to be changed while the server runs.
         #[must_use]
-        pub fn authority(&self) -> &$crate::Authority {
-            &self.shared().authority
+        pub fn token_policy(&self) -> &$crate::TokenPolicy {
+            &self.shared().token_policy
         }
 
         /// Returns a token provider with the first access key and the server's clock: what [`advance`](Self::advance) ages, ages there too.
@@ -156,12 +156,12 @@ macro_rules! server_methods {
         /// None today; building is fallible like every builder's.
         #[cfg(feature = "iam-token-provider")]
         pub fn token_provider(&self) -> $crate::Result<iam_token_provider::IamTokenProvider> {
-            $crate::provider::provider(self.access_key(), self.authority())
+            $crate::provider::provider(self.access_key(), self.token_policy())
         }
 
-        /// Moves the server's clock ahead; back goes [`Authority::rewind`](crate::Authority::rewind).
+        /// Moves the server's clock ahead; back goes [`TokenPolicy::rewind`](crate::TokenPolicy::rewind).
         pub fn advance(&self, by: std::time::Duration) {
-            self.shared().authority.advance(by);
+            self.shared().token_policy.advance(by);
         }
 
         /// Injects a fault that happens once, the next time a connection comes to its point.

@@ -21,7 +21,7 @@ pub(crate) fn token(cluster: &Cluster, host: &str, port: u16) -> String {
         access_key_id: key.access_key_id().to_owned(),
         secret: key.secret_access_key().to_owned(),
         session_token: None,
-        at: cluster.authority().now(),
+        at: cluster.token_policy().now(),
         expires: 900,
     }
     .sign()

@@ -1,4 +1,4 @@
-use rds_testkit::{Ca, ErrorKind, Fault, Outcome, PostgresServer};
+use rds_testkit::{CertificateAuthority, ErrorKind, Fault, Outcome, PostgresServer};
 
 use crate::client::{config, connect, login, tls};
 use crate::signer::Signer;
@@ -16,7 +16,7 @@ async fn check_untrusted(server: &PostgresServer) {
 #[tokio::test]
 async fn certificate_of_another_authority_wrong() {
     let server = PostgresServer::builder().start().await.unwrap();
-    server.inject(Fault::CertificateFrom(Ca::generate().unwrap()));
+    server.inject(Fault::CertificateFrom(CertificateAuthority::generate().unwrap()));
     check_untrusted(&server).await;
 }
 
@@ -37,7 +37,7 @@ async fn certificate_expired_wrong() {
 #[tokio::test]
 async fn client_that_trusts_another_authority_wrong() {
     let server = PostgresServer::builder().start().await.unwrap();
-    let other = Ca::generate().unwrap();
+    let other = CertificateAuthority::generate().unwrap();
     let config = config(&server, &Signer::new(&server).sign());
     assert!(config.connect(tls(other.pem())).await.is_err());
     assert_eq!(server.wait_for_attempts(1).await[0].outcome, Outcome::TlsFailed);
@@ -45,7 +45,7 @@ async fn client_that_trusts_another_authority_wrong() {
 
 #[tokio::test]
 async fn shared_authority_serves_two_servers() {
-    let ca = Ca::generate().unwrap();
+    let ca = CertificateAuthority::generate().unwrap();
     for host in ["one.example", "two.example"] {
         let server = PostgresServer::builder().host(host).ca(&ca).start().await.unwrap();
         assert_eq!(server.ca_pem(), ca.pem());

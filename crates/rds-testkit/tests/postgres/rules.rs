@@ -21,7 +21,7 @@ async fn token_ages_with_the_clock() {
     assert_eq!(outcome(&server, &token).await, Outcome::Accepted);
     server.advance(Duration::from_secs(20));
     assert_eq!(outcome(&server, &token).await, Outcome::Refused(Refusal::Expired));
-    server.authority().rewind(Duration::from_secs(910 + 360));
+    server.token_policy().rewind(Duration::from_secs(910 + 360));
     assert_eq!(outcome(&server, &token).await, Outcome::Refused(Refusal::NotYetValid));
     assert_eq!((server.accepted(), server.refused()), (1, 2));
 }
@@ -32,8 +32,8 @@ async fn revoked_key_is_refused_and_its_successor_accepted() {
     let old = Signer::new(&server);
     let new = Signer { access_key_id: "AKIANEW".into(), secret: "new".into(), ..old.clone() };
     assert_eq!(outcome(&server, &new.sign()).await, Outcome::Refused(Refusal::UnknownKey));
-    server.authority().add_key(AccessKey::new("AKIANEW", "new"));
-    assert!(server.authority().revoke_key(server.access_key().access_key_id()));
+    server.token_policy().add_key(AccessKey::new("AKIANEW", "new"));
+    assert!(server.token_policy().revoke_key(server.access_key().access_key_id()));
     assert_eq!(outcome(&server, &new.sign()).await, Outcome::Accepted);
     assert_eq!(outcome(&server, &old.sign()).await, Outcome::Refused(Refusal::UnknownKey));
     assert_eq!(server.attempts()[1].access_key_id.as_deref(), Some("AKIANEW"));
@@ -43,9 +43,9 @@ async fn revoked_key_is_refused_and_its_successor_accepted() {
 async fn denied_user_is_refused_until_allowed_again() {
     let server = PostgresServer::builder().start().await.unwrap();
     let (key, token) = (server.access_key().access_key_id(), Signer::new(&server).sign());
-    server.authority().deny(key, "jane");
+    server.token_policy().deny(key, "jane");
     assert_eq!(outcome(&server, &token).await, Outcome::Refused(Refusal::Policy));
-    server.authority().allow(key, "jane");
+    server.token_policy().allow(key, "jane");
     assert_eq!(outcome(&server, &token).await, Outcome::Accepted);
 }
 
@@ -53,11 +53,11 @@ async fn denied_user_is_refused_until_allowed_again() {
 async fn user_without_rds_iam_is_asked_for_a_password() {
     let server = PostgresServer::builder().start().await.unwrap();
     let token = Signer::new(&server).sign();
-    server.authority().add_password_user("jane", "secret");
+    server.token_policy().add_password_user("jane", "secret");
     assert_eq!(refusal(login(&server, &token).await).0, "28P01");
-    assert!(server.authority().remove_user("jane"));
+    assert!(server.token_policy().remove_user("jane"));
     assert_eq!(outcome(&server, &token).await, Outcome::Refused(Refusal::NoSuchUser));
-    server.authority().add_user("jane");
+    server.token_policy().add_user("jane");
     assert_eq!(outcome(&server, &token).await, Outcome::Accepted);
 }
 
@@ -69,7 +69,7 @@ async fn secrets_are_not_printed() {
     let server = builder.start().await.unwrap();
     let token = Signer::new(&server).sign();
     login(&server, &token).await.unwrap();
-    let printed = format!("{printed} {server:?} {:?} {:?}", server.attempts(), server.authority());
+    let printed = format!("{printed} {server:?} {:?} {:?}", server.attempts(), server.token_policy());
     let signature = token.rsplit_once('=').unwrap().1;
     for secret in ["SECRET", "SESSION", "PASSWORD", signature] {
         assert!(!printed.contains(secret), "{secret} in {printed}");
@@ -81,8 +81,8 @@ fn handles_go_between_threads() {
     fn check<T: Send + Sync + 'static>() {}
     check::<PostgresServer>();
     check::<rds_testkit::PostgresServerBuilder>();
-    check::<rds_testkit::Authority>();
-    check::<rds_testkit::Ca>();
+    check::<rds_testkit::TokenPolicy>();
+    check::<rds_testkit::CertificateAuthority>();
     check::<rds_testkit::Gate>();
     check::<rds_testkit::Fault>();
     check::<rds_testkit::Error>();

@@ -27,7 +27,7 @@ impl Signer {
             access_key_id: key.access_key_id().to_owned(),
             secret: key.secret_access_key().to_owned(),
             session_token: key.session_token().map(str::to_owned),
-            at: server.authority().now(),
+            at: server.token_policy().now(),
             expires: 900,
         }
     }

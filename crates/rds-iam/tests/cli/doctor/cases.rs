@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rds_testkit::{AccessKey, Ca, Fault};
+use rds_testkit::{AccessKey, CertificateAuthority, Fault};
 
 use super::{Builder, ENGINE, Server, builder, url, url_of};
 use crate::{
@@ -145,7 +145,7 @@ async fn tls_not_offered() {
 #[tokio::test]
 async fn authority_wrong() {
     let server = server().await;
-    server.inject_always(Fault::CertificateFrom(Ca::generate().expect("generates")));
+    server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
     let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
 
@@ -201,7 +201,7 @@ async fn policy_missing() {
 #[tokio::test]
 async fn clock_ahead() {
     let server = server().await;
-    server.authority().rewind(Duration::from_secs(360));
+    server.token_policy().rewind(Duration::from_secs(360));
 
     let report = examine(program_with(server.access_key()), &url(&server, ""), 360).await;
 
@@ -212,7 +212,7 @@ async fn clock_ahead() {
 #[tokio::test]
 async fn clock_ahead_and_nobody_to_ask() {
     let server = server().await;
-    server.authority().rewind(Duration::from_secs(360));
+    server.token_policy().rewind(Duration::from_secs(360));
     let time = format!("http://{}", closed_port().await);
     let dns = DnsServer::start(&[(HOST, "127.0.0.1")]).await.address().to_string();
     let arguments = ["doctor", "--json", "--dns-server", &dns, "--time-url", &time, &url(&server, "")];
@@ -237,7 +237,7 @@ async fn clock_a_little_behind_is_no_cause() {
 #[tokio::test]
 async fn key_revoked() {
     let server = session_server().await;
-    server.authority().revoke_key(session_key().access_key_id());
+    server.token_policy().revoke_key(session_key().access_key_id());
 
     let report = examine(program_with(&session_key()), &url(&server, ""), RIGHT).await;
 
@@ -248,7 +248,7 @@ async fn key_revoked() {
 #[tokio::test]
 async fn refusal_that_repeats_the_token_is_blanked() {
     let server = start(|builder| builder.access_key(session_key().allow("other"))).await;
-    server.authority().deny(session_key().access_key_id(), "jane");
+    server.token_policy().deny(session_key().access_key_id(), "jane");
     server.inject_always(Fault::EchoPassword);
 
     let report = examine(program_with(&session_key()), &url(&server, ""), RIGHT).await;

@@ -51,7 +51,7 @@ async fn plugin_missing() {
 #[tokio::test]
 async fn refusal_is_explained_without_another_look_too() {
     let server = start(|builder| builder).await;
-    server.authority().deny(server.access_key().access_key_id(), USER);
+    server.token_policy().deny(server.access_key().access_key_id(), USER);
     // The handshakes of the doctor and of the driver are spared.
     server.inject_times(2, Fault::CertificateFor(HOST.to_owned()));
     server.inject_always(Fault::CertificateFor("other.example".to_owned()));

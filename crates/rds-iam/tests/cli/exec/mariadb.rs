@@ -68,7 +68,7 @@ async fn exit_code_is_the_clients() {
     let server = server().await;
 
     let wrong_query = exec(&server, "mariadb", &["-h", "localhost", "-e", "SELEC"]).output().await;
-    server.authority().deny(server.access_key().access_key_id(), USER);
+    server.token_policy().deny(server.access_key().access_key_id(), USER);
     let refused = exec(&server, "mariadb", &["-h", "localhost", "-e", "SELECT 1"]).output().await;
 
     let (wrong_query, refused) = (Ran::from(wrong_query.expect("runs")), Ran::from(refused.expect("runs")));

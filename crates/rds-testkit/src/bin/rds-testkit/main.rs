@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Args, Engine, Forward, USAGE};
-use rds_testkit::{Ca, Error, MysqlServer, PostgresServer};
+use rds_testkit::{CertificateAuthority, Error, MysqlServer, PostgresServer};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -57,7 +57,7 @@ enum Server {
 
 impl Server {
     async fn start(args: Args) -> Result<Self, Error> {
-        let ca = Ca::generate_for(DAY)?;
+        let ca = CertificateAuthority::generate_for(DAY)?;
         /// Hands the arguments to a builder of either engine, whose methods have the same names.
         macro_rules! start {
             ($builder:expr) => {{

@@ -17,7 +17,7 @@ use self::token::Token;
 use crate::access_key::AccessKey;
 use crate::clock::Clock;
 use crate::hash;
-use crate::refusal::{Denied, Refusal};
+use crate::refusal::{Refusal, RefusalDetail};
 
 /// How far into the future a token may be signed. AWS documents no number; SigV4 elsewhere allows five minutes.
 const FUTURE_SKEW: Duration = Duration::from_secs(300);
@@ -30,15 +30,15 @@ const FUTURE_SKEW: Duration = Duration::from_secs(300);
 /// use rds_testkit::{AccessKey, PostgresServer};
 ///
 /// let server = PostgresServer::builder().start().await?;
-/// let authority = server.authority();
-/// authority.add_key(AccessKey::new("AKIAROTATED", "secret"));
-/// authority.revoke_key(server.access_key().access_key_id());
-/// authority.deny("AKIAROTATED", "jane");
+/// let token_policy = server.token_policy();
+/// token_policy.add_key(AccessKey::new("AKIAROTATED", "secret"));
+/// token_policy.revoke_key(server.access_key().access_key_id());
+/// token_policy.deny("AKIAROTATED", "jane");
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Authority {
+pub struct TokenPolicy {
     rules: Arc<Mutex<Rules>>,
     clock: Arc<Clock>,
 }
@@ -56,7 +56,7 @@ pub(crate) enum Account {
     Password(String),
 }
 
-impl Authority {
+impl TokenPolicy {
     pub(crate) fn new(rules: Rules, clock: Clock) -> Self {
         Self { rules: Arc::new(Mutex::new(rules)), clock: Arc::new(clock) }
     }
@@ -130,19 +130,27 @@ impl Authority {
     ///
     /// What the token says of itself is checked first, so that a test reads the reason that its author would
     /// give; the signature binds it all before the policy is asked.
-    pub(crate) fn verify(&self, endpoint: &Endpoint, user: &str, password: &[u8]) -> Result<(), Denied> {
+    pub(crate) fn verify(
+        &self,
+        endpoint: &Endpoint,
+        user: &str,
+        password: &[u8],
+    ) -> Result<(), RefusalDetail> {
         let token = Token::parse(password)?;
         endpoint.check(&token, user)?;
         check_time(&token, self.now())?;
         let rules = self.rules();
         let Some(key) = rules.keys.get(token.access_key_id()) else {
-            return Err(Denied::new(Refusal::UnknownKey, format!("access key {:?}", token.access_key_id())));
+            return Err(RefusalDetail::new(
+                Refusal::UnknownKey,
+                format!("access key {:?}", token.access_key_id()),
+            ));
         };
         check_session(&token, key)?;
         sigv4::check(&token, key.secret_access_key())?;
         if !key.permits(user) {
             let detail = format!("rds-db:connect not allowed for {user:?} with {}", key.access_key_id());
-            return Err(Denied::new(Refusal::Policy, detail));
+            return Err(RefusalDetail::new(Refusal::Policy, detail));
         }
         Ok(())
     }
@@ -152,10 +160,10 @@ impl Authority {
     }
 }
 
-impl fmt::Debug for Authority {
+impl fmt::Debug for TokenPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rules = self.rules();
-        f.debug_struct("Authority")
+        f.debug_struct("TokenPolicy")
             .field("keys", &rules.keys)
             .field("users", &rules.users)
             .finish_non_exhaustive()
@@ -176,26 +184,26 @@ pub(crate) fn access_key_id(password: &[u8]) -> Option<String> {
     Token::parse(password).ok().map(|token| token.access_key_id().to_owned())
 }
 
-fn check_time(token: &Token, now: SystemTime) -> Result<(), Denied> {
+fn check_time(token: &Token, now: SystemTime) -> Result<(), RefusalDetail> {
     if now >= token.expires_at() {
         let late = now.duration_since(token.expires_at()).unwrap_or_default();
-        return Err(Denied::new(Refusal::Expired, format!("{} s after its end", late.as_secs())));
+        return Err(RefusalDetail::new(Refusal::Expired, format!("{} s after its end", late.as_secs())));
     }
     if token.signed_at() > now + FUTURE_SKEW {
         let early = token.signed_at().duration_since(now).unwrap_or_default();
-        return Err(Denied::new(Refusal::NotYetValid, format!("signed {} s ahead", early.as_secs())));
+        return Err(RefusalDetail::new(Refusal::NotYetValid, format!("signed {} s ahead", early.as_secs())));
     }
     Ok(())
 }
 
-fn check_session(token: &Token, key: &AccessKey) -> Result<(), Denied> {
+fn check_session(token: &Token, key: &AccessKey) -> Result<(), RefusalDetail> {
     match (token.value("X-Amz-Security-Token"), key.session_token()) {
         (None, None) => Ok(()),
         (Some(given), Some(expected)) if hash::equal(given.as_bytes(), expected.as_bytes()) => Ok(()),
         (given, expected) => {
             let state = |token: Option<&str>| if token.is_some() { "present" } else { "absent" };
             let detail = format!("session token {}, expected {}", state(given), state(expected));
-            Err(Denied::new(Refusal::SessionToken, detail))
+            Err(RefusalDetail::new(Refusal::SessionToken, detail))
         }
     }
 }

@@ -10,7 +10,7 @@ fn text<'a>(vector: &'a Value, name: &str) -> &'a str {
     vector[name].as_str().unwrap_or_else(|| panic!("no {name} in {vector}"))
 }
 
-fn verify(vector: &Value, token: &str) -> Result<(), Denied> {
+fn verify(vector: &Value, token: &str) -> Result<(), RefusalDetail> {
     let mut key = AccessKey::new(text(vector, "access_key_id"), text(vector, "secret_access_key"));
     if let Some(session_token) = vector["session_token"].as_str() {
         key = key.with_session_token(session_token);
@@ -22,8 +22,8 @@ fn verify(vector: &Value, token: &str) -> Result<(), Denied> {
     };
     let now = timestamp::parse(&text(vector, "time").replace(['-', ':'], "")).unwrap();
     let keys = HashMap::from([(key.access_key_id().to_owned(), key)]);
-    let authority = Authority::new(Rules { keys, users: HashMap::new() }, Clock::new(move || now));
-    authority.verify(&endpoint, text(vector, "user"), token.as_bytes())
+    let token_policy = TokenPolicy::new(Rules { keys, users: HashMap::new() }, Clock::new(move || now));
+    token_policy.verify(&endpoint, text(vector, "user"), token.as_bytes())
 }
 
 /// Runs `check` over the vectors and their tokens and returns how many tokens there were.
@@ -43,8 +43,8 @@ fn for_each_token(check: impl Fn(&Value, &str, bool)) -> usize {
 fn token_of_another_signer_is_accepted_if_signed_for_the_lower_case_host_and_port() {
     let count = for_each_token(|vector, token, is_standard| match verify(vector, token) {
         Ok(()) => assert!(is_standard, "accepted {vector}"),
-        Err(denied) => {
-            assert!(!is_standard && denied.refusal == Refusal::Signature, "{denied:?} for {vector}");
+        Err(detail) => {
+            assert!(!is_standard && detail.refusal == Refusal::Signature, "{detail:?} for {vector}");
         }
     });
     assert_eq!(count, 48);

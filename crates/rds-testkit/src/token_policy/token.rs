@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::timestamp;
-use crate::refusal::{Denied, Refusal};
+use crate::refusal::{Refusal, RefusalDetail};
 
 const MAX_LIFETIME_SECONDS: u64 = 900;
 
@@ -22,7 +22,7 @@ pub(super) struct Token {
 
 impl Token {
     /// Takes a token apart: `HOST:PORT/?` and percent-encoded parameters, in any order, none twice.
-    pub(super) fn parse(password: &[u8]) -> Result<Self, Denied> {
+    pub(super) fn parse(password: &[u8]) -> Result<Self, RefusalDetail> {
         if password.is_empty() {
             return Err(malformed("empty"));
         }
@@ -30,11 +30,11 @@ impl Token {
             return Err(malformed("a blank, control or non-ASCII character"));
         }
         let text = std::str::from_utf8(password).map_err(|_| malformed("not text"))?;
-        let (authority, query) = text.split_once("/?").ok_or_else(|| malformed("no query"))?;
-        if authority.contains(['/', '@', '?', '#']) || query.contains('#') {
+        let (token_policy, query) = text.split_once("/?").ok_or_else(|| malformed("no query"))?;
+        if token_policy.contains(['/', '@', '?', '#']) || query.contains('#') {
             return Err(malformed("more than host, port and query, such as a scheme"));
         }
-        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+        let (host, port) = token_policy.rsplit_once(':').unwrap_or((token_policy, ""));
         let parameters = split(query)?;
         let required =
             |name| find(&parameters, name).ok_or_else(|| malformed(format!("no parameter {name:?}")));
@@ -105,7 +105,7 @@ impl Token {
     }
 }
 
-fn split(query: &str) -> Result<Vec<(String, String)>, Denied> {
+fn split(query: &str) -> Result<Vec<(String, String)>, RefusalDetail> {
     let mut parameters = Vec::<(String, String)>::new();
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -119,7 +119,7 @@ fn split(query: &str) -> Result<Vec<(String, String)>, Denied> {
 }
 
 /// Undoes percent-encoding. A raw `+` would be a blank in a form and a plus in a URI: AWS encodes both.
-fn decode(text: &str) -> Result<String, Denied> {
+fn decode(text: &str) -> Result<String, RefusalDetail> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
@@ -141,19 +141,19 @@ fn find<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
     parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
-fn exactly(found: &str, expected: &str) -> Result<(), Denied> {
+fn exactly(found: &str, expected: &str) -> Result<(), RefusalDetail> {
     if found == expected { Ok(()) } else { Err(malformed(format!("{found:?} in place of {expected:?}"))) }
 }
 
-fn lifetime(text: &str) -> Result<Duration, Denied> {
+fn lifetime(text: &str) -> Result<Duration, RefusalDetail> {
     let seconds = text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
     match seconds {
         Some(seconds @ 1..=MAX_LIFETIME_SECONDS) => Ok(Duration::from_secs(seconds)),
         None | Some(0) => Err(malformed(format!("lifetime {text:?}"))),
-        Some(seconds) => Err(Denied::new(Refusal::LifetimeTooLong, format!("{seconds} s"))),
+        Some(seconds) => Err(RefusalDetail::new(Refusal::LifetimeTooLong, format!("{seconds} s"))),
     }
 }
 
-fn malformed(detail: impl Into<String>) -> Denied {
-    Denied::new(Refusal::NotAToken, detail)
+fn malformed(detail: impl Into<String>) -> RefusalDetail {
+    RefusalDetail::new(Refusal::NotAToken, detail)
 }

@@ -1,7 +1,7 @@
 //! What a token must be signed for.
 
 use super::token::Token;
-use crate::refusal::{Denied, Refusal};
+use crate::refusal::{Refusal, RefusalDetail};
 
 /// The names, port and region of one server.
 #[derive(Debug)]
@@ -18,9 +18,9 @@ impl Endpoint {
     }
 
     /// Checks host, port, service, region, action and user, in this order.
-    pub(super) fn check(&self, token: &Token, user: &str) -> Result<(), Denied> {
-        let denied = |refusal, what: &str, found: &str, own: &str| {
-            Err(Denied::new(refusal, format!("{what} {found:?}, this server is {own:?}")))
+    pub(super) fn check(&self, token: &Token, user: &str) -> Result<(), RefusalDetail> {
+        let detail = |refusal, what: &str, found: &str, own: &str| {
+            Err(RefusalDetail::new(refusal, format!("{what} {found:?}, this server is {own:?}")))
         };
         let is_dsql = is_dsql(token.host());
         let (service, port) = match is_dsql {
@@ -28,18 +28,18 @@ impl Endpoint {
             false => ("rds-db", self.port.to_string()),
         };
         if !self.hosts.iter().any(|host| host.eq_ignore_ascii_case(token.host())) {
-            return denied(Refusal::WrongHost, "host", token.host(), &self.hosts.join(", "));
+            return detail(Refusal::WrongHost, "host", token.host(), &self.hosts.join(", "));
         }
         if token.port() != port {
-            return denied(Refusal::WrongPort, "port", token.port(), &port);
+            return detail(Refusal::WrongPort, "port", token.port(), &port);
         }
         if token.service() != service {
-            return denied(Refusal::WrongService, "service", token.service(), service);
+            return detail(Refusal::WrongService, "service", token.service(), service);
         }
         if token.region() != self.region {
-            return denied(Refusal::WrongRegion, "region", token.region(), &self.region);
+            return detail(Refusal::WrongRegion, "region", token.region(), &self.region);
         }
-        let wrong_user = |detail| Err(Denied::new(Refusal::WrongUser, detail));
+        let wrong_user = |detail| Err(RefusalDetail::new(Refusal::WrongUser, detail));
         match (token.value("Action"), token.value("DBUser"), is_dsql) {
             (Some("connect"), Some(signed), false) if signed == user => Ok(()),
             (Some("connect"), signed, false) => wrong_user(format!("DBUser {signed:?}, login {user:?}")),
@@ -48,7 +48,7 @@ impl Endpoint {
             (Some(action @ ("DbConnect" | "DbConnectAdmin")), None, true) => {
                 wrong_user(format!("action {action:?}, login {user:?}"))
             }
-            (action, _, _) => Err(Denied::new(Refusal::NotAToken, format!("action {action:?}"))),
+            (action, _, _) => Err(RefusalDetail::new(Refusal::NotAToken, format!("action {action:?}"))),
         }
     }
 }

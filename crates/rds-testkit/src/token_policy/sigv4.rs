@@ -4,16 +4,16 @@
 
 use super::token::Token;
 use crate::hash::{equal, hex, hmac_sha256, sha256};
-use crate::refusal::{Denied, Refusal};
+use crate::refusal::{Refusal, RefusalDetail};
 
 /// Checks the signature in constant time. The host is signed in lower case, with its port where the token names one.
-pub(super) fn check(token: &Token, secret: &str) -> Result<(), Denied> {
+pub(super) fn check(token: &Token, secret: &str) -> Result<(), RefusalDetail> {
     let expected = signature(token, secret);
     let given = token.value("X-Amz-Signature").unwrap_or_default();
     if equal(expected.as_bytes(), given.as_bytes()) {
         return Ok(());
     }
-    Err(Denied::new(Refusal::Signature, format!("{} characters", given.len())))
+    Err(RefusalDetail::new(Refusal::Signature, format!("{} characters", given.len())))
 }
 
 fn signature(token: &Token, secret: &str) -> String {
