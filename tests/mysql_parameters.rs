@@ -97,7 +97,8 @@ wrong: [
     ("tcp_keepalive=hunter2", "the value of `tcp_keepalive` is not one that the driver takes"),
     ("pool_mn=hunter2", "did you mean `pool_min`?"),
     ("iam_region=us-east-2", "did you mean `iamRegion`?"),
-    ("pool_min=9&pool_max=1", "the URL cannot be read", "pool_min (9) > pool_max (1)"),
+    ("pool_min=9&pool_max=1", "`pool_max` is less than `pool_min`", "pool_min (9) > pool_max (1)"),
+    ("pool_max=5", "leave both out", "pool_min (10) > pool_max (5)"),
 ]);
 
 #[tokio::test]

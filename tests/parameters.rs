@@ -280,6 +280,10 @@ async fn code_locks_a_parameter_against_the_string() {
     build("&iamRegion=us-east-2").expect("says the same");
     wrong(build("&iamRegion=eu-west-1"), &["`iamRegion` is set in code"]);
     wrong(rig.builder(rig.url()).parameter("iamRegon", 1).build(), &["did you mean `iamRegion`?"]);
+    for name in ["hostaddr", "application_name", "options", "user"] {
+        let named = format!("`{name}` is no parameter of the wrapper");
+        wrong(rig.builder(rig.url()).parameter(name, "x").build(), &[&named, "in the connection string"]);
+    }
     wrong(rig.builder(rig.url()).parameter("iamTokenExpiration", 901).build(), &["from 0 to 900"]);
 }
 

@@ -235,8 +235,9 @@ fn check_login(port: u16, user: &str) -> Result<()> {
 
 /// Reads a name that a token can be signed for.
 fn endpoint(host: &str) -> Result<Endpoint> {
-    let endpoint = Endpoint::parse(host)
-        .map_err(|error| Error::caused(ErrorKind::Host, "no token can be signed for this host", error))?;
+    let endpoint = Endpoint::parse(host).map_err(|error| {
+        Error::new(ErrorKind::Host, format!("no token can be signed for this host: {error}"))
+    })?;
     match endpoint.kind() {
         EndpointKind::Ip | EndpointKind::Custom => Err(Error::new(
             ErrorKind::Host,
@@ -249,7 +250,7 @@ fn endpoint(host: &str) -> Result<Endpoint> {
 }
 
 fn parse_region(region: &str) -> Result<Region> {
-    Region::parse(region).map_err(|error| Error::caused(ErrorKind::Region, "malformed region name", error))
+    Region::parse(region).map_err(|error| Error::new(ErrorKind::Region, error.to_string()))
 }
 
 impl PartialEq for TokenRequest {

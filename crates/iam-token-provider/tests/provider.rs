@@ -16,7 +16,7 @@ use aws_credential_types::{
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
 use iam_token_provider::{
-    CredentialsFailure, ErrorKind, IamTokenProvider, IamTokenProviderBuilder, TokenRequest,
+    CredentialsFailure, Error, ErrorKind, IamTokenProvider, IamTokenProviderBuilder, TokenRequest,
 };
 use token_cache::ManualClock;
 
@@ -341,4 +341,17 @@ async fn failures_have_their_kinds() {
     assert_eq!(kind(source.builder().capacity(0)), ErrorKind::Configuration);
     assert_eq!(kind(source.builder().load_timeout(Duration::ZERO)), ErrorKind::Configuration);
     assert_eq!(kind(source.builder().profile("dev")), ErrorKind::Configuration);
+}
+
+#[test]
+fn what_a_token_cannot_be_for_says_what_is_wrong_and_what_fits() {
+    let said = |request: Result<TokenRequest, Error>| request.expect_err("does not fit").to_string();
+
+    let region = said(TokenRequest::elasticache("orders", "app", "Ohio"));
+    assert!(region.contains("`Ohio` is no region, expected one such as `us-east-1`"), "{region}");
+    let region = said(TokenRequest::msk(""));
+    assert_eq!(region, "empty region, expected one such as `us-east-1`");
+    let with_port = said(TokenRequest::database(&format!("{HOST}:5432"), 5432, "jane"));
+    assert!(with_port.starts_with("no token can be signed for this host: "), "{with_port}");
+    assert!(with_port.contains("port"), "{with_port}");
 }

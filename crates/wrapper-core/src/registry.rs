@@ -234,6 +234,16 @@ impl<C> Registry<C> {
         self.unknown(name, driver, false)
     }
 
+    /// The same for a name that was set in code, where there are only the wrapper's.
+    pub fn unknown_parameter_in_code(&self, name: &str) -> Error {
+        match self.nearest(name, &DriverNames::NONE) {
+            None if is_name(name) => configuration(format!(
+                "`{name}` is no parameter of the wrapper: the driver's own stand in the connection string or the map"
+            )),
+            _ => self.unknown_parameter(name, &DriverNames::NONE),
+        }
+    }
+
     fn unknown(&self, name: &str, driver: &DriverNames<'_>, is_shown: bool) -> Error {
         let meant = self.nearest(name, driver).filter(|_| is_name(name));
         configuration(match meant {

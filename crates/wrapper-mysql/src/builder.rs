@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
 use wrapper_core::{
-    ConnectRequest, Dialer, DriverNames, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters, Password,
-    Plugin, Registry, Resolver, Result, SystemResolver, Transport, Trust, Value, Wrapper, check_host, needs,
+    ConnectRequest, Dialer, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters, Password, Plugin,
+    Registry, Resolver, Result, SystemResolver, Transport, Trust, Value, Wrapper, check_host, needs,
 };
 
 use crate::{
@@ -80,7 +80,7 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Sets one of the wrapper's parameters in code.
+    /// Sets one of the wrapper's parameters in code; the driver's own stand in the string or map.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.parameters.push((name.into(), value.into()));
@@ -148,7 +148,7 @@ impl ConnectorBuilder {
         let mut given = Parameters::new();
         for (name, value) in self.parameters {
             if !self.registry.declares(&name) {
-                return Err(self.registry.unknown_parameter(&name, &DriverNames::NONE));
+                return Err(self.registry.unknown_parameter_in_code(&name));
             }
             given.set(&name, value)?;
         }

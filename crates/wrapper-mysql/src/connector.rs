@@ -51,7 +51,7 @@ impl Connector {
         Self::builder(registry).opts(opts).build()
     }
 
-    /// Builds a connector from a map, such as one read by serde.
+    /// Builds a connector from a map, such as a `BTreeMap<String, Value>` that `serde_json` has read.
     ///
     /// # Errors
     ///

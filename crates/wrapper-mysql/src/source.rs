@@ -208,15 +208,16 @@ fn url_error<C>(error: UrlError, registry: &Registry<C>, parts: Option<&UrlParts
         UrlError::InvalidParamValue { param, .. } if is_name(&param) => {
             configuration(format!("the value of `{param}` is not one that the driver takes"))
         }
+        // The driver has a minimum of its own, so that `pool_max` alone can be too little.
+        UrlError::InvalidPoolConstraints { .. } => {
+            configuration("`pool_max` is less than `pool_min`: leave both out, for they have no effect here")
+                .with_source(error)
+        }
         error => {
-            let error = match error {
-                UrlError::InvalidPoolConstraints { .. } | UrlError::Parse(_) => Some(error),
-                _ => None,
-            };
             let ours = configuration("the URL cannot be read: it is mysql://user@host/database?name=value");
             match error {
-                Some(error) => ours.with_source(error),
-                None => ours,
+                UrlError::Parse(_) => ours.with_source(error),
+                _ => ours,
             }
         }
     }

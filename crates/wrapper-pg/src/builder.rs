@@ -7,9 +7,9 @@ use tokio_postgres::{
     config::{ChannelBinding, LoadBalanceHosts, SslMode, SslNegotiation},
 };
 use wrapper_core::{
-    ClientCertificate, ConnectRequest, Dialer, DriverNames, Error, ErrorKind, Event, Events, Hosts, Needs,
-    Parameters, Password, Plugin, Registry, Resolver, Result, Settings, SystemResolver, TlsMode, Value,
-    Wrapper, needs, read_roots,
+    ClientCertificate, ConnectRequest, Dialer, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters,
+    Password, Plugin, Registry, Resolver, Result, Settings, SystemResolver, TlsMode, Value, Wrapper, needs,
+    read_roots,
 };
 use zeroize::Zeroizing;
 
@@ -104,7 +104,7 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Sets one of the wrapper's parameters in code.
+    /// Sets one of the wrapper's parameters in code; the driver's own stand in the string or map.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.parameters.push((name.into(), value.into()));
@@ -191,7 +191,7 @@ impl ConnectorBuilder {
         let mut given = Parameters::new();
         for (name, value) in self.parameters {
             if !self.registry.declares(&name) {
-                return Err(self.registry.unknown_parameter(&name, &DriverNames::NONE));
+                return Err(self.registry.unknown_parameter_in_code(&name));
             }
             given.set(&name, value)?;
         }

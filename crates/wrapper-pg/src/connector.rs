@@ -55,7 +55,7 @@ impl Connector {
         Self::builder(registry).config(config).build()
     }
 
-    /// Builds a connector from a map, such as one read by serde.
+    /// Builds a connector from a map, such as a `BTreeMap<String, Value>` that `serde_json` has read.
     ///
     /// # Errors
     ///

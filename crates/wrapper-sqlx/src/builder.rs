@@ -9,8 +9,8 @@ use std::{
 
 use sqlx::pool::PoolOptions;
 use wrapper_core::{
-    ClientCertificate, ConnectRequest, DriverNames, Error, ErrorKind, Event, Events, Needs, Parameters,
-    Plugin, Registry, Result, ServerName, Settings, TlsMode, Value, bracketed, in_runtime, read_roots,
+    ClientCertificate, ConnectRequest, Error, ErrorKind, Event, Events, Needs, Parameters, Plugin, Registry,
+    Result, ServerName, Settings, TlsMode, Value, bracketed, in_runtime, read_roots,
 };
 use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, TokenRequest, connect_error, token_request};
 
@@ -78,7 +78,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Sets one of the wrapper's parameters in code.
+    /// Sets one of the wrapper's parameters in code; the driver's own stand in the string or map.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.parameters.push((name.into(), value.into()));
@@ -146,7 +146,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let mut given = Parameters::new();
         for (name, value) in self.parameters {
             if !registry.declares(&name) {
-                return Err(registry.unknown_parameter(&name, &DriverNames::NONE));
+                return Err(registry.unknown_parameter_in_code(&name));
             }
             given.set(&name, value)?;
         }
