@@ -310,6 +310,7 @@ async fn guide_knows_the_messages() {
             registry(),
         ),
         build("nonsense=1"),
+        Connector::builder(registry()).parameter("hostaddr", "10.0.0.7").build(),
         build("iamRegion=us-east-2"),
         build("plugins=iam&sslmode=prefer"),
         build("plugins=iam&tlsServerName=db.evil.example"),
