@@ -6,7 +6,7 @@ use e2e::{
     HOST, USER,
     mysql::{Rig, log_in},
 };
-use rds_testkit::{Fault, ServerError};
+use rds_testkit::{Fault, Gate, Phase, ServerError};
 use rds_wrapper::{
     Cause, Error, ErrorKind,
     mysql::{Connector, ConnectorBuilder},
@@ -160,29 +160,69 @@ async fn refusal_in_place_of_a_greeting_is_before_any_login() {
     }
 }
 
+/// Connects with a token to another port than the server's, with little time.
+async fn elsewhere(rig: &Rig, port: u16) -> Error {
+    let url = rig.url().replace(&format!(":{}/", rig.server.port()), &format!(":{port}/"));
+    let connector = rig.builder(url + "&wrapperConnectTimeout=4000").build().expect("builds");
+    connector.connect().await.expect_err("no MySQL server")
+}
+
 #[tokio::test]
 async fn other_service_is_no_mysql_server() {
-    // The driver takes the others for the begin of a packet, and waits for the rest of it.
-    let strangers = e2e::STRANGERS.iter().filter(|(words, _)| !words.starts_with(b"220") && words[0] != 0x15);
-    for (words, named) in strangers {
-        let (error, _) = stranger(words).await;
+    let rig = Rig::start().await;
+    // The driver takes some for the begin of a packet, and waits for the rest of it.
+    for (words, named) in e2e::STRANGERS.iter().chain(&[(b"220 (vsFTPd 3.0.3)\r\n".as_slice(), "vsFTPd")]) {
+        let error = elsewhere(&rig, e2e::service_that_says(words).await).await;
         let text = error.to_string();
-        assert!(text.contains("is no MySQL server") && text.contains(named), "{text}");
+        assert!(text.contains("is no MySQL server but") && text.contains(named), "{text}");
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{text}");
         assert!(!error.is_transient(), "{text}");
     }
 }
 
 #[tokio::test]
-async fn port_that_greets_with_the_begin_of_a_packet_is_doubted() {
+async fn service_that_waits_for_its_client_is_no_mysql_server() {
     let rig = Rig::start().await;
-    let port = e2e::service_that_says(b"220 mail.example ESMTP\r\n").await;
-    let url = rig.url().replace(&format!(":{}/", rig.server.port()), &format!(":{port}/"));
-    let connector = rig.builder(url + "&wrapperConnectTimeout=300").build().expect("builds");
+    let postgres = e2e::Rig::start().await;
+    let alert = e2e::service_that_answers(8, b"\x15\x03\x03\0\x02\x02\x28").await;
+    let http = e2e::service_that_answers(8, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    // One that reads lines.
+    let patient = e2e::service_that_answers(12, b"HTTP/1.0 400 Bad request syntax\r\n\r\n").await;
+    for (port, named) in [
+        (postgres.server.port(), "a PostgreSQL server"),
+        (alert, "a TLS server"),
+        (http, "an HTTP server"),
+        (patient, "an HTTP server"),
+    ] {
+        let text = elsewhere(&rig, port).await.to_string();
+        assert!(text.contains(&format!("is no MySQL server but {named}: check host and port")), "{text}");
+    }
+}
 
-    let error = connector.connect().await.expect_err("no MySQL server");
+#[tokio::test]
+async fn port_that_says_nothing_is_doubted() {
+    let rig = Rig::start().await;
+
+    let error = elsewhere(&rig, e2e::service_that_says(b"").await).await;
 
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("check that the port is the database's own"), "{error}");
+}
+
+#[tokio::test]
+async fn slow_server_is_asked_what_it_is_and_lets_in() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    let gate = Gate::new();
+    rig.server.inject_times(2, Fault::Hang(Phase::Accept, gate.clone()));
+
+    let opens = async {
+        gate.arrived(2).await;
+        gate.open();
+    };
+    let (user, ()) = tokio::join!(log_in(&connector), opens);
+
+    assert_eq!(user.expect("is let in"), USER);
 }
 
 #[test]

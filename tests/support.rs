@@ -21,6 +21,11 @@ use rds_wrapper::{
     plugins, resolver_fn,
 };
 use token_cache::ManualClock;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::JoinSet,
+};
 
 #[path = "mysql_rig.rs"]
 pub mod mysql;
@@ -122,13 +127,27 @@ pub const STRANGERS: &[(&[u8], &str)] = &[
 
 /// A service that says something to everybody at once and keeps the connections open; its port.
 pub async fn service_that_says(words: &'static [u8]) -> u16 {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    service(0, words).await
+}
+
+/// The same to whoever has sent so many bytes.
+pub async fn service_that_answers(asked: usize, words: &'static [u8]) -> u16 {
+    service(asked, words).await
+}
+
+async fn service(asked: usize, words: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let port = listener.local_addr().expect("is bound").port();
     tokio::spawn(async move {
-        let mut open = Vec::new();
+        let mut open = JoinSet::new();
         while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, words).await;
-            open.push(stream);
+            open.spawn(async move {
+                if stream.read_exact(&mut vec![0; asked]).await.is_ok() {
+                    let _ = stream.write_all(words).await;
+                }
+                // Kept open until the client leaves.
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            });
         }
     });
     port

@@ -13,6 +13,9 @@ use crate::{ConnectRequest, Engine, Error, ErrorKind, printable};
 /// How long a service may take to say what it is.
 const LIMIT: Duration = Duration::from_secs(1);
 
+/// How long a service that speaks first may take, and one that waits for its client to answer.
+const TURN: Duration = Duration::from_millis(300);
+
 /// As much as tells one service from another.
 const SHOWN: usize = 64;
 
@@ -23,7 +26,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// more; none: it does not say, or is such a server.
 ///
 /// For a failure that already tells that the server may be another: nothing secret is sent, but a MySQL server would
-/// count one more client that goes without a login.
+/// count one more client that goes without a login, and blocks its address after a hundred in a row.
 pub async fn stranger(engine: Engine, request: &ConnectRequest) -> Option<Error> {
     let words = timeout(LIMIT, ask(engine, request.progress().address()?)).await.ok()?.ok()?;
     let shown = describe(engine, &words)?;
@@ -36,9 +39,22 @@ pub async fn stranger(engine: Engine, request: &ConnectRequest) -> Option<Error>
 
 async fn ask(engine: Engine, address: SocketAddr) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
-    if engine == Engine::Postgres {
-        stream.write_all(&SSL_REQUEST).await?;
+    if engine == Engine::Mysql {
+        // A MySQL server speaks first, as others do. Who does not is asked what a PostgreSQL server answers, and others
+        // that want TLS or lines of text find fault with.
+        for question in [&[], &SSL_REQUEST[..], b"\r\n\r\n"] {
+            stream.write_all(question).await?;
+            if let Ok(words) = timeout(TURN, read(&mut stream)).await {
+                return words;
+            }
+        }
+        return Ok(Vec::new());
     }
+    stream.write_all(&SSL_REQUEST).await?;
+    read(&mut stream).await
+}
+
+async fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut words = vec![0; SHOWN];
     let length = stream.read(&mut words).await?;
     words.truncate(length);
@@ -55,6 +71,7 @@ fn describe(engine: Engine, words: &[u8]) -> Option<String> {
         [] => return None,
         _ if is_mysql && engine == Engine::Mysql || is_postgres && engine == Engine::Postgres => return None,
         _ if is_mysql => "a MySQL server",
+        _ if is_postgres => "a PostgreSQL server",
         [b'S', b'S', b'H', b'-', ..] => "an SSH server",
         [b'H', b'T', b'T', b'P', b'/', ..] => "an HTTP server",
         // An alert or a handshake.
@@ -81,6 +98,7 @@ mod tests {
         check(Engine::Postgres, b"\x15\x03\x01\0\x02", Some("a TLS server"));
         check(Engine::Postgres, b"\x4a\0\0\0\x0a8.4.0", Some("a MySQL server"));
         check(Engine::Mysql, b"-ERR\x1b\r\n", Some("a service that says `-ERR\\u{1b}`"));
+        check(Engine::Mysql, b"S", Some("a PostgreSQL server"));
         check(Engine::Mysql, b"\x4a\0\0\0\x0a8.4.0", None);
         check(Engine::Mysql, b"\x10\0\0\0\xff\x15\x04", None);
         for words in [b"".as_slice(), b"S", b"N", b"E\0\0\0\x20SFATAL"] {

@@ -13,6 +13,7 @@ use wrapper_core::{
 
 use crate::{
     DriverConfig,
+    doubt::Doubt,
     error::{connect_error, is_no_packet, is_unknown_issuer, panicked},
     opening, session,
 };
@@ -31,11 +32,12 @@ pub struct MysqlDriver {
     base: Trust<Opts>,
     transport: Transport,
     dialer: Dialer,
+    doubt: Doubt,
 }
 
 impl MysqlDriver {
     pub(crate) fn new(base: Trust<Opts>, transport: Transport, dialer: Dialer) -> Self {
-        Self { base, transport, dialer }
+        Self { base, transport, dialer, doubt: Doubt::default() }
     }
 
     async fn connect_host(&self, request: &ConnectRequest) -> Result<Conn> {
@@ -86,7 +88,11 @@ impl MysqlDriver {
         loop {
             request.progress().enter(Phase::Open);
             let opts = self.opts(&trusted.made, request, addresses)?;
-            let error = match opening::open(opts).await {
+            let opened = tokio::select! {
+                opened = opening::open(opts) => opened,
+                Some(stranger) = self.doubt.stranger(request) => return Err(stranger),
+            };
+            let error = match opened {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => error,
                 Err(panic) => return Err(lacking_runtime(&*panic).unwrap_or_else(|| panicked(request))),

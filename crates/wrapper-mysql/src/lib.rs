@@ -2,6 +2,7 @@
 
 mod builder;
 mod connector;
+mod doubt;
 mod driver;
 mod driver_config;
 mod error;
