@@ -55,7 +55,8 @@ impl Running {
 
 impl LastError {
     /// Returns why the last attempt failed, if none has succeeded since, with what is going on now;
-    /// else how far the oldest attempt has come that still runs.
+    /// else how far the oldest attempt has come that still runs. An attempt that a pool or a caller
+    /// gave up by a time limit of its own has failed.
     ///
     /// `None` means that nothing is wrong: where a pool times out nevertheless, its connections are
     /// all in use.
