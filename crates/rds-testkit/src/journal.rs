@@ -1,18 +1,14 @@
 //! What clients sent after their logins: statements and cancels, within bounds.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// How many statements and cancels are kept; the oldest go first.
-const MOST_ENTRIES: usize = 10_000;
+use crate::bounded::{Bounded, cut};
 
-/// How much of a statement is kept, in bytes.
-const MOST_TEXT: usize = 4_096;
-
-/// A request to cancel what another session runs.
+/// A request to cancel what a session runs, or to end the session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Cancel {
@@ -20,6 +16,15 @@ pub struct Cancel {
     pub session: u32,
     /// Whether there was such a session and the request held its key.
     pub matched: bool,
+    /// Whether the session itself was to end: `KILL` or `pg_terminate_backend`.
+    pub ends_session: bool,
+}
+
+/// What a request does to the session that it names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Interrupt {
+    Session,
+    Statement,
 }
 
 /// The statements and cancels of one server, and the sessions that can be cancelled.
@@ -31,9 +36,17 @@ pub(crate) struct Journal {
 
 #[derive(Debug, Default)]
 struct Entries {
-    queries: VecDeque<String>,
-    cancels: VecDeque<Cancel>,
-    sessions: HashMap<u32, (i32, Arc<Notify>)>,
+    queries: Bounded<String>,
+    cancels: Bounded<Cancel>,
+    sessions: HashMap<u32, Handle>,
+}
+
+/// How another session reaches one.
+#[derive(Debug)]
+struct Handle {
+    key: i32,
+    cancelled: Arc<Notify>,
+    terminated: Arc<Notify>,
 }
 
 /// A session that can be cancelled for as long as this lives.
@@ -42,20 +55,20 @@ pub(crate) struct Cancellable {
     journal: Arc<Journal>,
     pub(crate) session: u32,
     cancelled: Arc<Notify>,
+    terminated: Arc<Notify>,
 }
 
 impl Journal {
     pub(crate) fn query(&self, sql: &str) {
-        let sql = &sql[..sql.floor_char_boundary(MOST_TEXT)];
-        push(&mut self.entries().queries, sql.to_owned());
+        self.entries().queries.push(cut(sql).to_owned());
     }
 
     pub(crate) fn queries(&self) -> Vec<String> {
-        self.entries().queries.iter().cloned().collect()
+        self.entries().queries.to_vec()
     }
 
     pub(crate) fn cancels(&self) -> Vec<Cancel> {
-        self.entries().cancels.iter().copied().collect()
+        self.entries().cancels.to_vec()
     }
 
     /// Numbers a new session; `key` must come with a request to cancel it.
@@ -66,20 +79,24 @@ impl Journal {
 
     /// Takes in a session that another server numbered.
     pub(crate) fn adopt(self: &Arc<Self>, session: u32, key: i32) -> Cancellable {
-        let cancelled = Arc::new(Notify::new());
-        self.entries().sessions.insert(session, (key, cancelled.clone()));
-        Cancellable { journal: self.clone(), session, cancelled }
+        let (cancelled, terminated) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let handle = Handle { key, cancelled: cancelled.clone(), terminated: terminated.clone() };
+        self.entries().sessions.insert(session, handle);
+        Cancellable { journal: self.clone(), session, cancelled, terminated }
     }
 
-    /// Records a request to cancel and carries it out; MySQL's have no key.
-    pub(crate) fn cancel(&self, session: u32, key: Option<i32>) -> bool {
+    /// Records a request and carries it out; those of SQL have no key. Tells whether there was such a session.
+    pub(crate) fn interrupt(&self, session: u32, key: Option<i32>, interrupt: Interrupt) -> bool {
         let mut entries = self.entries();
-        let target = entries.sessions.get(&session).filter(|(own, _)| key.is_none_or(|key| key == *own));
-        let matched = target.is_some();
-        if let Some((_, cancelled)) = target {
-            cancelled.notify_waiters();
+        let target = entries.sessions.get(&session).filter(|handle| key.is_none_or(|key| key == handle.key));
+        match (target, interrupt) {
+            // The permit stays until the session looks, so that one that is about to begin ends too.
+            (Some(handle), Interrupt::Session) => handle.terminated.notify_one(),
+            (Some(handle), Interrupt::Statement) => handle.cancelled.notify_waiters(),
+            (None, _) => {}
         }
-        push(&mut entries.cancels, Cancel { session, matched });
+        let matched = target.is_some();
+        entries.cancels.push(Cancel { session, matched, ends_session: interrupt == Interrupt::Session });
         matched
     }
 
@@ -93,6 +110,12 @@ impl Cancellable {
     pub(crate) async fn cancelled(&self) {
         self.cancelled.notified().await;
     }
+
+    /// Waits for a request to end the session, for a task that does not hold it.
+    pub(crate) fn terminated(&self) -> impl Future<Output = ()> + use<> {
+        let terminated = self.terminated.clone();
+        async move { terminated.notified().await }
+    }
 }
 
 impl Drop for Cancellable {
@@ -101,16 +124,10 @@ impl Drop for Cancellable {
     }
 }
 
-fn push<T>(entries: &mut VecDeque<T>, entry: T) {
-    if entries.len() == MOST_ENTRIES {
-        entries.pop_front();
-    }
-    entries.push_back(entry);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounded::{MOST_ENTRIES, MOST_TEXT};
 
     #[test]
     fn only_the_last_statements_are_kept_and_long_ones_are_cut() {
@@ -130,9 +147,10 @@ mod tests {
         let journal = Arc::new(Journal::default());
         let session = journal.open(7);
         let id = session.session;
-        assert!(journal.cancel(id, Some(7)) && journal.cancel(id, None) && !journal.cancel(id, Some(8)));
+        let cancel = |key| journal.interrupt(id, key, Interrupt::Statement);
+        assert!(cancel(Some(7)) && cancel(None) && !cancel(Some(8)));
         drop(session);
-        assert!(!journal.cancel(id, Some(7)));
+        assert!(!cancel(Some(7)));
         let matched = journal.cancels().iter().map(|cancel| cancel.matched).collect::<Vec<_>>();
         assert_eq!(matched, [true, true, false, false]);
     }

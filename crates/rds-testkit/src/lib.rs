@@ -2,6 +2,7 @@
 
 mod access_key;
 mod answers;
+mod bounded;
 mod ca_file;
 mod clock;
 mod cluster;

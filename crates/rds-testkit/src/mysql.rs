@@ -6,12 +6,14 @@ mod builder;
 mod connection;
 mod forward;
 mod hostile;
+mod kill;
 mod login;
 mod packet;
 mod rows;
 mod scramble;
 mod session;
 mod statement;
+mod traffic;
 mod wire;
 
 use std::ops::Deref;
@@ -21,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use self::auth_plugin::AuthPlugin;
 pub use self::builder::MysqlServerBuilder;
 pub use self::hostile::HostileBehavior;
+use self::traffic::Traffic;
 
 use crate::server::{Running, Shared, server_methods};
 
@@ -69,13 +72,6 @@ impl Deref for State {
     }
 }
 
-/// What clients sent beside their logins.
-#[derive(Debug, Default)]
-struct Traffic {
-    clear_text: Vec<u8>,
-    files: Vec<Vec<u8>>,
-}
-
 impl MysqlServer {
     /// Starts to describe a server; every setting has a default.
     pub fn builder() -> MysqlServerBuilder {
@@ -108,18 +104,18 @@ impl MysqlServer {
         self.state.behaviors().push(behavior);
     }
 
-    /// Returns every byte of packets that came before or without TLS, of all connections.
+    /// Returns the bytes of packets that came before or without TLS, of all connections: the last 1 MiB.
     ///
     /// A client that takes care sends its request for TLS, 36 bytes, and nothing else.
     #[must_use]
     pub fn clear_text(&self) -> Vec<u8> {
-        self.state.traffic().clear_text.clone()
+        self.state.traffic().clear_text()
     }
 
-    /// Returns what clients sent when [`HostileBehavior::AskForFile`] asked them for a file.
+    /// Returns what clients sent when [`HostileBehavior::AskForFile`] asked them for a file: the last packets, up to 16 MiB in total.
     #[must_use]
     pub fn files(&self) -> Vec<Vec<u8>> {
-        self.state.traffic().files.clone()
+        self.state.traffic().files()
     }
 }
 

@@ -7,6 +7,7 @@ mod login;
 mod query;
 mod rows;
 mod scram;
+mod signal;
 mod statement;
 mod wire;
 

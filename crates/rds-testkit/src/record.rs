@@ -1,11 +1,13 @@
 //! What happened: one entry for each connection.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use crate::bounded::{Bounded, cut};
 use crate::refusal::Refusal;
 use crate::token_policy::{self, TokenPolicy};
 use crate::{hash, random};
@@ -65,15 +67,22 @@ impl fmt::Debug for PasswordDigest {
 /// The attempts of one server.
 #[derive(Debug)]
 pub(crate) struct Record {
-    attempts: Mutex<Vec<Attempt>>,
+    entries: Mutex<Entries>,
     count: watch::Sender<usize>,
     digest_key: [u8; 32],
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    attempts: Bounded<Attempt>,
+    /// How often each outcome was, those that are no longer kept included.
+    outcomes: HashMap<Outcome, usize>,
 }
 
 impl Record {
     pub(crate) fn new() -> std::io::Result<Self> {
         let count = watch::Sender::new(0);
-        Ok(Self { attempts: Mutex::default(), count, digest_key: random::bytes()? })
+        Ok(Self { entries: Mutex::default(), count, digest_key: random::bytes()? })
     }
 
     pub(crate) fn digest(&self, password: &[u8]) -> PasswordDigest {
@@ -83,11 +92,11 @@ impl Record {
     }
 
     pub(crate) fn attempts(&self) -> Vec<Attempt> {
-        self.entries().clone()
+        self.entries().attempts.to_vec()
     }
 
     pub(crate) fn count(&self, wanted: impl Fn(Outcome) -> bool) -> usize {
-        self.entries().iter().filter(|attempt| wanted(attempt.outcome)).count()
+        self.entries().outcomes.iter().filter(|(outcome, _)| wanted(**outcome)).map(|(_, count)| count).sum()
     }
 
     /// Waits until at least `count` attempts have ended.
@@ -109,12 +118,16 @@ impl Record {
             detail = attempt.detail,
             "login attempt"
         );
-        self.entries().push(attempt);
+        {
+            let mut entries = self.entries();
+            *entries.outcomes.entry(attempt.outcome).or_default() += 1;
+            entries.attempts.push(attempt);
+        }
         self.count.send_modify(|count| *count += 1);
     }
 
-    fn entries(&self) -> MutexGuard<'_, Vec<Attempt>> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,6 +172,9 @@ impl LoginAttempt {
         let mut entry = self.entry.clone();
         entry.outcome = outcome;
         entry.detail = detail.into();
+        for text in [&mut entry.user, &mut entry.database, &mut entry.detail] {
+            text.truncate(cut(text).len());
+        }
         entry.at = self.token_policy.now();
         self.record.add(entry);
     }
@@ -172,5 +188,31 @@ impl LoginAttempt {
 impl Drop for LoginAttempt {
     fn drop(&mut self) {
         self.end(Outcome::Abandoned, "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounded::{MOST_ENTRIES, MOST_TEXT};
+    use crate::clock::{self, Clock};
+    use crate::token_policy::Rules;
+
+    #[test]
+    fn only_the_last_attempts_are_kept_and_all_are_counted() {
+        let record = Arc::new(Record::new().unwrap());
+        let policy = TokenPolicy::new(Rules::default(), Clock::new(clock::system));
+        for number in 0..=MOST_ENTRIES {
+            let mut attempt = LoginAttempt::new(record.clone(), policy.clone());
+            attempt.entry.user = format!("{number}{}", "ü".repeat(MOST_TEXT));
+            attempt.end(Outcome::Accepted, "");
+        }
+        drop(LoginAttempt::new(record.clone(), policy));
+
+        let attempts = record.attempts();
+        assert_eq!((attempts.len(), attempts[0].user.len()), (MOST_ENTRIES, MOST_TEXT - 1));
+        assert!(attempts[0].user.starts_with("2ü"), "the first two are gone");
+        let count = |wanted| record.count(|outcome| outcome == wanted);
+        assert_eq!((count(Outcome::Accepted), count(Outcome::Abandoned)), (MOST_ENTRIES + 1, 1));
     }
 }

@@ -19,6 +19,7 @@ use self::http::Request;
 use self::sigv4::Signed;
 use self::store::Store;
 use crate::access_key::AccessKey;
+use crate::bounded::{Bounded, cut};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::gate::Gate;
@@ -61,7 +62,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     store: Store,
-    requests: Vec<SecretRequest>,
+    requests: Bounded<SecretRequest>,
     failures: Vec<(usize, SecretsError)>,
     gate: Option<Gate>,
 }
@@ -221,7 +222,7 @@ impl SecretsServer {
     /// Returns the requests that were answered, the oldest first, the last 10,000 of them.
     #[must_use]
     pub fn requests(&self) -> Vec<SecretRequest> {
-        self.state().requests.clone()
+        self.state().requests.to_vec()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -256,7 +257,7 @@ impl Shared {
         let Some(signed) = Signed::of(request) else {
             return refuse("MissingAuthenticationTokenException", "Missing Authentication Token");
         };
-        seen.access_key_id = signed.access_key_id.to_owned();
+        seen.access_key_id = cut(signed.access_key_id).to_owned();
         let is_session = request.header("x-amz-security-token") == self.key.session_token();
         if signed.access_key_id != self.key.access_key_id() || !is_session {
             return refuse(
@@ -283,7 +284,7 @@ impl Shared {
         let Some(id) = text("SecretId").filter(|id| !id.is_empty()) else {
             return refuse("InvalidParameterException", "SecretId is missing");
         };
-        seen.secret_id = id.to_owned();
+        seen.secret_id = cut(id).to_owned();
         let mut state = self.state();
         if let Some((left, error)) = state.failures.first_mut() {
             let error = error.clone();
@@ -340,8 +341,6 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>, mut gone: watch::Rec
 }
 
 async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
-    /// How many requests are kept.
-    const MOST_REQUESTS: usize = 10_000;
     let mut stream = BufReader::new(stream);
     while let Some(request) = Request::read(&mut stream).await? {
         let gate = shared.state().gate.clone();
@@ -349,13 +348,7 @@ async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             gate.pass().await;
         }
         let (seen, outcome) = shared.answer(&request, clock::system());
-        {
-            let requests = &mut shared.state().requests;
-            if requests.len() == MOST_REQUESTS {
-                requests.remove(0);
-            }
-            requests.push(seen);
-        }
+        shared.state().requests.push(seen);
         match outcome {
             Ok(body) => http::respond(&mut stream, 200, None, &body.to_string()).await?,
             Err(error) => {

@@ -154,4 +154,15 @@ impl ServerError {
             Engine::Mysql => Self::new("1317", "Query execution was interrupted"),
         }
     }
+
+    /// Ends a session as `pg_terminate_backend` does: 57P01.
+    #[must_use]
+    pub fn terminated() -> Self {
+        Self::new("57P01", "terminating connection due to administrator command")
+    }
+
+    /// Answers a `KILL` of a session that does not exist: 1094.
+    pub(crate) fn unknown_thread(id: u64) -> Self {
+        Self::new("1094", format!("Unknown thread id: {id}"))
+    }
 }

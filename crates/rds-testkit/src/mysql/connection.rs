@@ -56,7 +56,15 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
         };
     }
     wire.send(OK).await?;
-    session::serve(&mut wire, state, Session::new(login, cancellable)).await?;
+    let session = Session::new(login, cancellable);
+    let terminated = session.terminated();
+    tokio::select! {
+        // What is under way comes first, such as the answer to a session that ends itself.
+        biased;
+        served = session::serve(&mut wire, state, session) => served?,
+        // MySQL says nothing to a session that is killed.
+        () = terminated => {}
+    }
     wire.close().await
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
+use super::kill::{self, Kill, Target};
 use super::login::Login;
 use super::packet::{OK, VERSION, capability, command};
 use super::rows::Form;
@@ -10,7 +11,7 @@ use super::statement::{Expression, Statement};
 use super::wire::{Reader, Wire};
 use super::{HostileBehavior, State, answer, rows};
 use crate::fault::Phase;
-use crate::journal::Cancellable;
+use crate::journal::{Cancellable, Interrupt};
 use crate::rows::{Rows, Value};
 use crate::server_error::ServerError;
 
@@ -39,11 +40,15 @@ pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) 
             }
             command::QUERY => session.query(wire, state, &String::from_utf8_lossy(body)).await?,
             command::PROCESS_KILL => {
-                state.journal.cancel(Reader(body).number()?, None);
-                wire.send(OK).await?;
+                let target = Target::Id(Reader(body).number()?.into());
+                let kill = Kill { interrupt: Interrupt::Session, target };
+                match session.kill(state, kill, None) {
+                    Ok(()) => wire.send(OK).await?,
+                    Err(error) => wire.send(&answer::packet(&error)).await?,
+                }
             }
             command::STMT_PREPARE => session.prepare(wire, state, &String::from_utf8_lossy(body)).await?,
-            command::STMT_EXECUTE => session.execute(wire, state, Reader(body).number()?).await?,
+            command::STMT_EXECUTE => session.execute(wire, state, body).await?,
             command::INIT_DB | command::PING | command::STMT_RESET => wire.send(OK).await?,
             command::RESET_CONNECTION => {
                 session.prepared.clear();
@@ -55,6 +60,11 @@ pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) 
 }
 
 impl Session {
+    /// Waits for another session's `KILL`.
+    pub(super) fn terminated(&self) -> impl Future<Output = ()> + use<> {
+        self.cancellable.terminated()
+    }
+
     pub(super) fn new(login: Login, cancellable: Cancellable) -> Self {
         Self {
             deprecates_eof: login.capabilities & capability::DEPRECATE_EOF != 0,
@@ -76,7 +86,7 @@ impl Session {
             return ask_for_file(wire, state, &path).await;
         }
         match Statement::parse(sql, |sql| state.answer(sql).is_some()) {
-            Some(statement) => self.run(wire, state, sql, &statement, Form::Text).await,
+            Some(statement) => self.run(wire, state, sql, &statement, Form::Text, None).await,
             None => {
                 state.journal.query(sql);
                 wire.send(&answer::packet(&unsupported(sql))).await
@@ -96,9 +106,15 @@ impl Session {
         wire.send_all(&packets).await
     }
 
-    async fn execute(&mut self, wire: &mut Wire, state: &State, id: u32) -> io::Result<()> {
-        match self.prepared.get(&id).cloned() {
-            Some((sql, statement)) => self.run(wire, state, &sql, &statement, Form::Binary).await,
+    async fn execute(&mut self, wire: &mut Wire, state: &State, body: &[u8]) -> io::Result<()> {
+        match self.prepared.get(&Reader(body).number()?).cloned() {
+            Some((sql, statement)) => {
+                let parameter = match statement {
+                    Statement::Kill(Kill { target: Target::Parameter, .. }) => kill::parameter(body)?,
+                    _ => None,
+                };
+                self.run(wire, state, &sql, &statement, Form::Binary, parameter).await
+            }
             None => {
                 let error = ServerError::new("1243", "Unknown prepared statement handler");
                 wire.send(&answer::packet(&error)).await
@@ -114,6 +130,7 @@ impl Session {
         sql: &str,
         statement: &Statement,
         form: Form,
+        parameter: Option<u64>,
     ) -> io::Result<()> {
         state.journal.query(sql);
         let cut = tokio::select! {
@@ -123,10 +140,9 @@ impl Session {
                 return wire.send(&answer::packet(&ServerError::cancelled(state.engine))).await;
             }
         };
-        if let Statement::Kill(session) = statement
-            && !state.journal.cancel(*session, None)
+        if let Statement::Kill(kill) = statement
+            && let Err(error) = self.kill(state, *kill, parameter)
         {
-            let error = ServerError::new("1094", format!("Unknown thread id: {session}"));
             return wire.send(&answer::packet(&error)).await;
         }
         match self.evaluate(state, statement) {
@@ -136,6 +152,24 @@ impl Session {
             }
             Err(error) => wire.send(&answer::packet(&error)).await,
         }
+    }
+
+    /// Ends what a session runs or the session. One that names itself is interrupted first, as MySQL does.
+    fn kill(&self, state: &State, kill: Kill, parameter: Option<u64>) -> Result<(), ServerError> {
+        let id = match kill.target {
+            Target::Id(id) => id,
+            Target::Own => self.cancellable.session.into(),
+            Target::Parameter => parameter.unwrap_or_default(),
+        };
+        // Numbers of sessions have 31 bits: no session has a longer one.
+        let session = u32::try_from(id).unwrap_or(u32::MAX);
+        if !state.journal.interrupt(session, None, kill.interrupt) {
+            return Err(ServerError::unknown_thread(id));
+        }
+        if session == self.cancellable.session {
+            return Err(ServerError::cancelled(state.engine));
+        }
+        Ok(())
     }
 
     fn evaluate(&self, state: &State, statement: &Statement) -> Result<Rows, ServerError> {
@@ -196,7 +230,7 @@ async fn ask_for_file(wire: &mut Wire, state: &State, path: &str) -> io::Result<
         if packet.is_empty() {
             return wire.send(OK).await;
         }
-        state.traffic().files.push(packet);
+        state.traffic().add_file(packet);
     }
 }
 

@@ -1,14 +1,15 @@
 //! The few statements that the server understands.
 
+use super::kill::Kill;
 use crate::rows::Type;
+use crate::sql;
 
 /// A statement, taken apart; what it yields is known when it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Statement {
     /// Anything that yields no rows.
     Command,
-    /// A request to end what another session runs.
-    Kill(u32),
+    Kill(Kill),
     /// Answered by the test or the cluster.
     Known(String),
     Rows(Vec<Column>),
@@ -44,7 +45,7 @@ impl Statement {
         let (keyword, rest) = lower.split_once(' ').unwrap_or((&lower, ""));
         match keyword {
             "select" => Some(Self::Rows(rest.split(',').map(select).collect::<Option<_>>()?)),
-            "kill" => rest.rsplit(' ').next()?.parse().ok().map(Self::Kill),
+            "call" | "kill" => Kill::parse(&sql::canonical(&lower)).map(Self::Kill),
             "begin" | "commit" | "do" | "rollback" | "set" | "start" | "use" => Some(Self::Command),
             _ => None,
         }

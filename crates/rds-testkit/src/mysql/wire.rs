@@ -49,9 +49,9 @@ impl Wire {
         self.stream.read_exact(&mut packet).await?;
         self.next = number.wrapping_add(1);
         if !self.encrypted {
-            let clear_text = &mut state.traffic().clear_text;
-            clear_text.extend(header);
-            clear_text.extend(&packet);
+            let mut traffic = state.traffic();
+            traffic.add_clear_text(&header);
+            traffic.add_clear_text(&packet);
         }
         Ok(packet)
     }

@@ -8,10 +8,11 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, SslNegotiati
 use tokio::net::TcpStream;
 
 use super::login::Welcome;
-use super::wire::Wire;
+use super::wire::{Wire, error_response};
 use super::{State, login, query};
 use crate::fault::Phase;
 use crate::record::{LoginAttempt, Outcome};
+use crate::server_error::ServerError;
 use crate::tls::POSTGRESQL_ALPN;
 
 /// The first byte of a TLS handshake; an SSLRequest begins with the length 8.
@@ -25,7 +26,14 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     state.faults.pass(Phase::Accept).await?;
     let mut wire = negotiate(stream, state, &mut attempt).await?;
     match login::login(&mut wire, state, &mut attempt).await? {
-        Some(Welcome::Here(session)) => query::serve(&mut wire, state, session).await?,
+        Some(Welcome::Here(session)) => {
+            let terminated = session.terminated();
+            tokio::select! {
+                biased;
+                served = query::serve(&mut wire, state, session) => served?,
+                () = terminated => wire.send(error_response("FATAL", &ServerError::terminated())).await?,
+            }
+        }
         Some(Welcome::Behind(stream, _cancellable)) => wire.splice(stream).await?,
         None => {}
     }

@@ -15,7 +15,7 @@ use super::{State, forward, scram};
 use crate::fault::{Fault, PasswordMethod, Phase};
 use crate::forward::Target;
 use crate::hash;
-use crate::journal::Cancellable;
+use crate::journal::{Cancellable, Interrupt};
 use crate::random;
 use crate::record::{LoginAttempt, Outcome};
 use crate::refusal::{Refusal, RefusalDetail};
@@ -59,7 +59,7 @@ pub(super) async fn login(
             };
             // A key of another form is none that this server gave out.
             let (session, key) = (request.pid.cast_unsigned(), key.unwrap_or_default());
-            if state.journal.cancel(session, Some(key))
+            if state.journal.interrupt(session, Some(key), Interrupt::Statement)
                 && let Some(target) = &state.forward
             {
                 forward::cancel(target, session, key).await?;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
+use bytes::Bytes;
 use pgwire::messages::data::ParameterDescription;
 use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete};
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus};
@@ -11,6 +12,7 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::State;
 use super::rows;
+use super::signal::{Signal, Target};
 use super::statement::{Expression, Statement};
 use super::wire::{Wire, error_response};
 use crate::fault::Phase;
@@ -44,6 +46,8 @@ struct Prepared {
 
 struct Portal {
     prepared: Prepared,
+    values: Vec<Option<Bytes>>,
+    value_formats: Vec<i16>,
     formats: Vec<i16>,
 }
 
@@ -98,6 +102,11 @@ pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) 
 }
 
 impl Session {
+    /// Waits for another session to end this one.
+    pub(super) fn terminated(&self) -> impl Future<Output = ()> + use<> {
+        self.cancellable.terminated()
+    }
+
     pub(super) fn new(user: &str, database: &str, state: &State, cancellable: Cancellable) -> Self {
         Self {
             user: user.to_owned(),
@@ -158,7 +167,7 @@ impl Session {
             {
                 wire.feed(rows::description(&rows, &[]))?;
             }
-            self.run(wire, state, &statement, &[])?;
+            self.run(wire, state, &statement, &[], None).await?;
         }
         if cut { Err(wire.cut_after(start).await.into()) } else { Ok(()) }
     }
@@ -173,14 +182,22 @@ impl Session {
             PgWireFrontendMessage::Parse(parse) => {
                 let statement = Statement::parse(&parse.query, |sql| state.answer(sql).is_some())
                     .ok_or_else(|| unsupported(&parse.query))?;
-                let parameters = parameters(&parse.query, &parse.type_oids);
+                let mut parameters = parameters(&parse.query, &parse.type_oids);
+                if let Statement::Signal(Signal { target: Target::Parameter(at), .. }) = &statement
+                    && let Some(kind) = parameters.get_mut(*at)
+                    && *kind == Type::Text as u32
+                {
+                    *kind = Type::Int4 as u32;
+                }
                 let prepared = Prepared { sql: parse.query, statement, parameters };
                 self.statements.insert(parse.name.unwrap_or_default(), prepared);
                 PgWireBackendMessage::ParseComplete(ParseComplete::new())
             }
             PgWireFrontendMessage::Bind(bind) => {
                 let prepared = self.statement(bind.statement_name)?.clone();
-                let portal = Portal { prepared, formats: bind.result_column_format_codes };
+                let (values, value_formats) = (bind.parameters, bind.parameter_format_codes);
+                let formats = bind.result_column_format_codes;
+                let portal = Portal { prepared, values, value_formats, formats };
                 self.portals.insert(bind.portal_name.unwrap_or_default(), portal);
                 PgWireBackendMessage::BindComplete(BindComplete::new())
             }
@@ -200,7 +217,11 @@ impl Session {
                 let portal = portal.ok_or_else(|| unknown("34000", "portal"))?;
                 let cut = self.begin(state, &portal.prepared.sql).await?;
                 let start = wire.pending();
-                self.run(wire, state, &portal.prepared.statement, &portal.formats)?;
+                let parameter = match &portal.prepared.statement {
+                    Statement::Signal(signal) => signal.parameter(&portal.values, &portal.value_formats),
+                    _ => None,
+                };
+                self.run(wire, state, &portal.prepared.statement, &portal.formats, parameter).await?;
                 return if cut { Err(wire.cut_after(start).await.into()) } else { Ok(()) };
             }
             PgWireFrontendMessage::Close(close) => {
@@ -237,12 +258,14 @@ impl Session {
         rows::description(&rows, formats)
     }
 
-    fn run(
+    /// Runs a statement; `parameter` is the session that a prepared signal is for.
+    async fn run(
         &mut self,
         wire: &mut Wire,
         state: &State,
         statement: &Statement,
         formats: &[i16],
+        parameter: Option<i64>,
     ) -> Result<(), Failure> {
         let tag = match statement {
             Statement::Empty => {
@@ -258,6 +281,16 @@ impl Session {
                 (*tag).to_owned()
             }
             Statement::Command(tag) => (*tag).to_owned(),
+            Statement::Signal(signal) => {
+                let matched = signal.send(state, &self.cancellable, parameter).await?;
+                if !matched {
+                    wire.feed(signal.warning(parameter))?;
+                }
+                for row in rows::data(&signal.rows(matched), formats) {
+                    wire.feed(row)?;
+                }
+                "SELECT 1".to_owned()
+            }
             Statement::Known(_) | Statement::Rows { .. } => {
                 let rows = self.evaluate(state, statement)?.unwrap_or_default();
                 for row in rows::data(&rows, formats) {
@@ -282,6 +315,8 @@ impl Session {
                 let values = columns.iter().map(|column| self.value(state, &column.value));
                 Ok(Some(Rows::typed(kinds).row(values)))
             }
+            // Described without being sent.
+            Statement::Signal(signal) => Ok(Some(signal.rows(false))),
             _ => Ok(None),
         }
     }

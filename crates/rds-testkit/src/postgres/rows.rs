@@ -10,7 +10,7 @@ use crate::clock;
 use crate::rows::{Rows, Type, Value};
 
 const TEXT: i16 = 0;
-const BINARY: i16 = 1;
+pub(super) const BINARY: i16 = 1;
 
 /// The start of PostgreSQL's time, 2000-01-01, after that of Unix.
 const POSTGRES_EPOCH: Duration = Duration::from_secs(946_684_800);
@@ -76,7 +76,7 @@ fn encode(value: &Value, format: i16) -> Option<Vec<u8>> {
 }
 
 /// Finds a column's format: none given means text, one holds for all.
-fn format(formats: &[i16], at: usize) -> i16 {
+pub(super) fn format(formats: &[i16], at: usize) -> i16 {
     match formats {
         [] => TEXT,
         [all] => *all,

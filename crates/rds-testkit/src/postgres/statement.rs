@@ -1,5 +1,6 @@
 //! The few statements that the server understands.
 
+use super::signal::Signal;
 use crate::rows::Type;
 use crate::sql;
 
@@ -16,6 +17,7 @@ pub(super) enum Statement {
         tag: &'static str,
         columns: Vec<Column>,
     },
+    Signal(Signal),
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,6 +43,9 @@ impl Statement {
     pub(super) fn parse(sql: &str, is_known: impl Fn(&str) -> bool) -> Option<Self> {
         if is_known(sql) {
             return Some(Self::Known(sql.trim().trim_end_matches(';').to_owned()));
+        }
+        if let Some(signal) = Signal::parse(sql) {
+            return Some(Self::Signal(signal));
         }
         let sql = sql.trim().trim_end_matches(';').split_whitespace().collect::<Vec<_>>().join(" ");
         let lower = sql.to_ascii_lowercase();

@@ -209,7 +209,7 @@ macro_rules! server_methods {
             self.shared().journal.queries()
         }
 
-        /// Returns the last 10,000 requests to cancel, the oldest first.
+        /// Returns the last 10,000 requests to cancel a statement or to end a session, the oldest first.
         #[must_use]
         pub fn cancels(&self) -> Vec<$crate::Cancel> {
             self.shared().journal.cancels()
@@ -229,7 +229,7 @@ macro_rules! server_methods {
             self.shared().env(self.running())
         }
 
-        /// Returns the attempts that have ended, in the order in which they did.
+        /// Returns the last 10,000 attempts that have ended, in the order in which they did.
         ///
         /// An attempt is there before the client learns its outcome.
         #[must_use]
@@ -237,7 +237,7 @@ macro_rules! server_methods {
             self.shared().record.attempts()
         }
 
-        /// Waits until at least `count` attempts have ended and returns all of them.
+        /// Waits until at least `count` attempts have ended and returns [`attempts`](Self::attempts).
         ///
         /// Needed where the client knows first, as with a TLS handshake that the client broke off.
         ///
@@ -248,13 +248,13 @@ macro_rules! server_methods {
             self.shared().record.reached(count).await
         }
 
-        /// Counts the accepted logins.
+        /// Counts the accepted logins since the start.
         #[must_use]
         pub fn accepted(&self) -> usize {
             self.shared().record.count(|outcome| outcome == $crate::Outcome::Accepted)
         }
 
-        /// Counts the refused logins.
+        /// Counts the refused logins since the start.
         #[must_use]
         pub fn refused(&self) -> usize {
             self.shared().record.count(|outcome| matches!(outcome, $crate::Outcome::Refused(_)))

@@ -4,6 +4,7 @@
 
 mod client;
 mod failover;
+mod kill;
 mod mysql;
 mod names;
 #[expect(dead_code, reason = "shared with the tests of the PostgreSQL server")]

@@ -11,4 +11,5 @@ mod login;
 mod query;
 mod refusal;
 mod rules;
+mod signal;
 mod signer;

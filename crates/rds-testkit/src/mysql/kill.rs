@@ -1,0 +1,127 @@
+//! Statements that end what another session runs, or that session.
+
+use std::io;
+
+use super::wire::Reader;
+use crate::journal::Interrupt;
+
+/// A `KILL`, or a call of the procedures that RDS has in its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Kill {
+    pub(super) interrupt: Interrupt,
+    pub(super) target: Target,
+}
+
+/// The session that is meant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Target {
+    Id(u64),
+    /// The one that asks.
+    Own,
+    /// A prepared statement's parameter.
+    Parameter,
+}
+
+impl Kill {
+    /// Understands a canonical statement, or `None`.
+    pub(super) fn parse(canonical: &str) -> Option<Self> {
+        let words = canonical.split(' ').collect::<Vec<_>>();
+        let (interrupt, target) = match &words[..] {
+            ["call", "mysql", ".", "rds_kill", "(", target @ .., ")"] => (Interrupt::Session, target),
+            ["call", "mysql", ".", "rds_kill_query", "(", target @ .., ")"] => (Interrupt::Statement, target),
+            ["kill", rest @ ..] => {
+                // MariaDB's.
+                let rest = match rest {
+                    ["hard" | "soft", rest @ ..] => rest,
+                    rest => rest,
+                };
+                match rest {
+                    ["query", target @ ..] => (Interrupt::Statement, target),
+                    ["connection", target @ ..] | target => (Interrupt::Session, target),
+                }
+            }
+            _ => return None,
+        };
+        let target = match target {
+            ["connection_id", "(", ")"] => Target::Own,
+            ["?"] => Target::Parameter,
+            [id] => Target::Id(id.parse().ok()?),
+            _ => return None,
+        };
+        Some(Self { interrupt, target })
+    }
+}
+
+/// Reads the only parameter of a prepared statement, an integer or its text, behind the statement's id.
+pub(super) fn parameter(body: &[u8]) -> io::Result<Option<u64>> {
+    const NEW_TYPES: u8 = 1;
+    let mut reader = Reader(body);
+    // The id, flags, the number of runs, and a bitmap of one parameter that is not NULL.
+    reader.bytes(4 + 1 + 4)?;
+    if reader.bytes(1)? != [0] || reader.bytes(1)? != [NEW_TYPES] {
+        return Ok(None);
+    }
+    let kind = reader.bytes(2)?[0];
+    let mut number = [0; 8];
+    // TINY, SHORT, LONG, LONGLONG and the texts of less than 251 bytes, by their numbers in the protocol.
+    let size = match kind {
+        1 => 1,
+        2 => 2,
+        3 => 4,
+        8 => 8,
+        15 | 253 | 254 => {
+            let length = reader.bytes(1)?[0];
+            let text = String::from_utf8_lossy(reader.bytes(length.into())?);
+            return Ok(text.trim().parse().ok());
+        }
+        _ => return Ok(None),
+    };
+    number[..size].copy_from_slice(reader.bytes(size)?);
+    Ok(Some(u64::from_le_bytes(number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql;
+
+    fn check(statement: &str, expected: Option<(Interrupt, Target)>) {
+        let expected = expected.map(|(interrupt, target)| Kill { interrupt, target });
+        assert_eq!(Kill::parse(&sql::canonical(statement)), expected, "{statement}");
+    }
+
+    #[test]
+    fn kill_names_what_ends() {
+        use Interrupt::{Session, Statement};
+        check("KILL 7", Some((Session, Target::Id(7))));
+        check("kill  Connection 7 ;", Some((Session, Target::Id(7))));
+        check("KILL QUERY 7", Some((Statement, Target::Id(7))));
+        check("KILL SOFT 7", Some((Session, Target::Id(7))));
+        check("KILL HARD QUERY 7", Some((Statement, Target::Id(7))));
+        check("KILL CONNECTION_ID()", Some((Session, Target::Own)));
+        check("KILL QUERY ?", Some((Statement, Target::Parameter)));
+        check("CALL mysql.rds_kill(7)", Some((Session, Target::Id(7))));
+        check("call mysql.rds_kill_query( ? )", Some((Statement, Target::Parameter)));
+    }
+
+    #[test]
+    fn kill_without_a_session_is_not_understood() {
+        for statement in
+            ["KILL", "KILL QUERY", "KILL x", "KILL -1", "KILL 7 8", "KILL 7.5", "CALL rds_kill(7)"]
+        {
+            check(statement, None);
+        }
+    }
+
+    #[test]
+    fn parameter_is_an_integer_or_its_text() {
+        let packet =
+            |kind: u8, value: &[u8]| [&[1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, kind, 0][..], value].concat();
+        assert_eq!(parameter(&packet(8, &[7, 1, 0, 0, 0, 0, 0, 0])).unwrap(), Some(263));
+        assert_eq!(parameter(&packet(3, &[7, 0, 0, 0])).unwrap(), Some(7));
+        assert_eq!(parameter(&packet(1, &[7])).unwrap(), Some(7));
+        assert_eq!(parameter(&packet(253, b"\x0212")).unwrap(), Some(12));
+        assert_eq!(parameter(&packet(253, b"\x01x")).unwrap(), None);
+        assert!(parameter(&packet(8, &[7])).is_err());
+    }
+}
