@@ -12,7 +12,7 @@ fn table() -> String {
     for (plugin, parameter) in plugins::<()>().parameters() {
         let values = match parameter.kind() {
             ParameterKind::Integer { min, max } => format!("{min}–{max}"),
-            kind => kind.words(),
+            kind => kind.description(),
         };
         let owner = plugin.map(|code| format!(" (plugin `{code}`)")).unwrap_or_default();
         let (name, default, help) = (parameter.name(), parameter.default_text(), parameter.help());

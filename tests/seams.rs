@@ -14,8 +14,8 @@ use e2e::{HOST, Rig, USER, local, mysql};
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, Gate, Phase};
 use rds_wrapper::{
-    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Event, Needs, Next, Opening, Password,
-    Plugin, Registry, Result, Role, Session, Suspicion, mysql as my, pg, plugin_fn,
+    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Event, Next, Opening, Password, Plugin,
+    Registry, Requirements, Result, Role, Session, Suspicion, mysql as my, pg, plugin_fn,
 };
 
 /// The user that plugins turn to, with a password of its own.
@@ -369,8 +369,8 @@ impl<C: Send + 'static> Plugin<C> for Brings {
         "brings"
     }
 
-    fn needs(&self) -> Needs {
-        let mut needs = Needs::default();
+    fn requirements(&self) -> Requirements {
+        let mut needs = Requirements::default();
         (needs.supplies_password, needs.supplies_user) = (true, true);
         needs
     }

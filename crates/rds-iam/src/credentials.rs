@@ -9,7 +9,7 @@ use std::{
 use aws_credential_types::Credentials;
 use iam_token::Signer;
 use tokio::time::timeout;
-use wrapper_core::{CredentialsFailure, Error, ErrorKind, printable};
+use wrapper_core::{CredentialsFailure, Error, ErrorKind, sanitize_server_text};
 use wrapper_iam::{AssumeRole, DefaultChain, connect_error};
 
 use crate::failure::Failure;
@@ -95,7 +95,7 @@ impl Settings<'_> {
 /// The SDK's own words on one line, in which a program that was run may have its say.
 fn described(error: &(dyn std::error::Error + 'static)) -> String {
     let text = crate::failure::chain(error);
-    printable(&text.split_whitespace().collect::<Vec<_>>().join(" "), None)
+    sanitize_server_text(&text.split_whitespace().collect::<Vec<_>>().join(" "), None)
 }
 
 /// Where credentials are looked for first: a profile that is named, then the environment, as the default chain does.

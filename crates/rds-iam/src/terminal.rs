@@ -5,7 +5,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use wrapper_core::legible;
+use wrapper_core::escape_control;
 
 use crate::failure::{Failure, chain};
 
@@ -22,10 +22,10 @@ pub(crate) fn answer(text: &str) -> Result<(), Failure> {
 
 /// Tells a failure with its causes.
 pub(crate) fn complain(failure: &Failure) {
-    let message = legible(&failure.to_string());
+    let message = escape_control(&failure.to_string());
     note(&format!("{} {message}", Style::Bad.paint("error:", colours(&io::stderr()))));
     if let Some(cause) = failure.source() {
-        note(&format!("  because: {}", legible(&chain(cause))));
+        note(&format!("  because: {}", escape_control(&chain(cause))));
     }
 }
 

@@ -2,13 +2,13 @@
 
 pub use host_pattern::{Endpoint, EndpointKind, InstancePattern, Partition, Region};
 pub use iam_token::AuthToken;
+pub use wrapper_adapter::{ClientCertificate, LastError, Resolver, SystemResolver, resolver_fn};
 pub use wrapper_core::{
-    AbortHandle, Background, BoxFuture, BuildContext, Cause, ClientCertificate, ConnectFinished,
-    ConnectRequest, Connected, CredentialsFailed, CredentialsFailure, CredentialsLoaded, Driver, Engine,
-    Error, ErrorKind, Established, Event, Events, Factory, LastError, Needs, Next, Opener, Opening, Outcome,
-    Parameter, ParameterKind, Parameters, Password, Phase, Plugin, Registry, Resolver, Result, Role, Rows,
-    ServerError, ServerName, Session, Settings, Suspicion, SystemResolver, Value, WRAPPER_PARAMETERS,
-    Wrapper, plugin_fn, resolver_fn,
+    AbortHandle, Background, BoxFuture, BuildContext, Cause, ConnectFinished, ConnectRequest, Connected,
+    CredentialsFailed, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error, ErrorKind, Established,
+    Event, Events, Factory, Next, Opener, Opening, Options, Outcome, Parameter, ParameterKind, Password,
+    Phase, Plugin, RawParameters, Registry, Requirements, Result, Role, Rows, ServerError, ServerName,
+    Session, Suspicion, Value, WRAPPER_PARAMETERS, Wrapper, plugin_fn,
 };
 pub use wrapper_iam::{
     AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,

@@ -10,9 +10,8 @@ use tokio::{sync::watch, time::timeout_at};
 use tracing::Instrument;
 
 use crate::{
-    ConnectRequest, Connected, Driver, Error, ErrorKind, Events, Needs, Opener, Opening, Phase, Plugin,
-    Registry, Result, Session, Suspicion,
-    dial::{LEAST_SHARE, timed_out},
+    ConnectRequest, Connected, Driver, Error, ErrorKind, Events, Opener, Opening, Phase, Plugin, Registry,
+    Requirements, Result, Session, Suspicion,
     report::Reporter,
     session::{Fresh, in_time},
 };
@@ -141,8 +140,8 @@ impl<D: Driver> Wrapper<D> {
     }
 
     /// What the plugins together need of every connection.
-    pub fn needs(&self) -> Needs {
-        needs(self.plugins())
+    pub fn requirements(&self) -> Requirements {
+        Requirements::of(self.plugins())
     }
 
     /// The plugin of a type, the outermost of several, for what it tells beside the connects.
@@ -232,8 +231,8 @@ impl<D: Driver> Wrapper<D> {
                     // Waiting for credentials costs no host its share: they are the same for all.
                     let last = request.last_deadline().filter(|last| *last > deadline);
                     match last.filter(|_| request.progress().phase() == Phase::Credentials) {
-                        Some(last) => deadline = last.min(deadline + LEAST_SHARE),
-                        None => break Err(timed_out(&request, attempt.elapsed())),
+                        Some(last) => deadline = last.min(deadline + ConnectRequest::LEAST_SHARE),
+                        None => break Err(request.timed_out(attempt.elapsed())),
                     }
                 },
             };
@@ -268,11 +267,6 @@ impl<D: Driver> Wrapper<D> {
             )),
         }
     }
-}
-
-/// What the plugins of a chain together need.
-pub fn needs<C: 'static>(chain: &[Arc<dyn Plugin<C>>]) -> Needs {
-    chain.iter().fold(Needs::default(), |needs, plugin| needs.union(plugin.needs()))
 }
 
 // A derive would ask for `D: Clone`.

@@ -1,6 +1,6 @@
 //! The likely causes of a failure.
 
-use crate::text::legible;
+use crate::escape_control;
 
 /// The code of the cause where a server wants the password as it is, and the driver does not send it so.
 pub const PASSWORD_IN_CLEAR: &str = "password-in-clear";
@@ -25,7 +25,7 @@ impl Cause {
     /// The code is in kebab case and stays the same from release to release. Control characters in the texts are
     /// escaped, so that names of users and databases may stand in them as they are.
     pub fn new(code: &'static str, sentence: &str, remedy: &str) -> Self {
-        Self { code, sentence: legible(sentence), remedy: legible(remedy) }
+        Self { code, sentence: escape_control(sentence), remedy: escape_control(remedy) }
     }
 
     /// Returns the code, such as `no-database`.

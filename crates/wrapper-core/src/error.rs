@@ -2,10 +2,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use crate::{
-    Cause, ConnectRequest, LoginAnswer,
-    text::{legible, printable},
-};
+use crate::{Cause, sanitize_server_text};
 
 /// As many causes as people read.
 const SHOWN_CAUSES: usize = 3;
@@ -88,21 +85,6 @@ impl Error {
         Self(Arc::new(Inner { kind, message, source: None, stale_password: false, diagnosis: Vec::new() }))
     }
 
-    /// Creates the error for a server that did not let a user in: the answer as the engine's table reads it, and what
-    /// the server said, made safe, as the source.
-    pub fn refused(answer: &LoginAnswer<'_>, said: ServerError, request: &ConnectRequest) -> Self {
-        let (place, user, database) = (request.place(), request.user(), request.database());
-        let row = answer.classify(&[user, database.unwrap_or_default()]);
-        let shown = legible(user);
-        let message = match row.kind() {
-            ErrorKind::Login => format!("{place} refused the login of user `{shown}`"),
-            _ => format!("{place} did not let user `{shown}` in"),
-        };
-        let causes = row.cause(answer.engine(), user, database);
-        let error = Self::new(row.kind(), message).with_source(said).with_diagnosis(causes);
-        if row.is_retried() { error.with_stale_password() } else { error }
-    }
-
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -157,7 +139,7 @@ impl Error {
     }
 
     /// Whether there are no credentials, which no other host or address would change.
-    pub(crate) fn is_of_credentials(&self) -> bool {
+    pub fn is_of_credentials(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Credentials(_))
     }
 
@@ -263,11 +245,11 @@ pub struct ServerError {
 impl ServerError {
     /// Keeps a server's code (an SQLSTATE, or MySQL's error number) and text, made safe to print.
     ///
-    /// What may be repeated in it are the request's [`secrets`](ConnectRequest::secrets).
+    /// What may be repeated in it are the request's [`secrets`](crate::ConnectRequest::secrets).
     pub fn new<'a>(code: impl fmt::Display, text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let secrets: Vec<_> = secrets.into_iter().collect();
-        let code = printable(&code.to_string(), secrets.iter().copied());
-        Self { code, text: printable(text, secrets) }
+        let code = sanitize_server_text(&code.to_string(), secrets.iter().copied());
+        Self { code, text: sanitize_server_text(text, secrets) }
     }
 
     /// The SQLSTATE, or MySQL's error number.

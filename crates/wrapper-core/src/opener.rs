@@ -13,9 +13,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{
-    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Next, Result, Session, chain::Chain, dial,
-};
+use crate::{BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Next, Result, Session, chain::Chain};
 
 /// Opens connections through the inner plugins and the driver, for as long as there is a connector.
 ///
@@ -43,7 +41,7 @@ impl<C: Send + 'static> Opener<C> {
         let mut run = Next::new(&chain, self.at).run(request.clone());
         match timeout_at(deadline, &mut run).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(dial::timed_out(&request, within)),
+            Err(_) => Err(request.timed_out(within)),
         }
     }
 

@@ -1,23 +1,15 @@
-//! Parameters: declared once, read from strings, maps and code.
+//! RawParameters: declared once, read from strings, maps and code.
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{Error, ErrorKind, Result, text::is_name};
+use crate::{Error, ErrorKind, Result, is_name};
 
-mod connection_string;
-mod entries;
-mod form;
-mod settings;
+mod options;
 mod spec;
-mod url;
 mod value;
 
-pub use connection_string::{Cut, cut_key_value, cut_url};
-pub use entries::flat_entries;
-pub use form::{ConnectionText, StringForm};
-pub use settings::Settings;
+pub use options::Options;
 pub use spec::{Parameter, ParameterKind, WRAPPER_PARAMETERS};
-pub use url::{UrlParts, UserInfoEnd};
 pub use value::Value;
 
 /// Collects the parameters that were given, from code and from configuration, before they are judged.
@@ -25,7 +17,7 @@ pub use value::Value;
 /// A value that the program set holds: configuration that says otherwise is an error, so that a string from outside cannot
 /// undo what the code decided.
 #[derive(Clone, Default)]
-pub struct Parameters {
+pub struct RawParameters {
     given: BTreeMap<String, Given>,
 }
 
@@ -46,7 +38,7 @@ pub(crate) enum Origin {
     Code,
 }
 
-impl Parameters {
+impl RawParameters {
     /// Creates an empty collection.
     pub fn new() -> Self {
         Self::default()
@@ -94,7 +86,7 @@ impl Parameters {
                     ErrorKind::Configuration,
                     format!(
                         "{} is set in code, and the configuration says otherwise: leave it out there",
-                        quoted(name)
+                        quoted_name(name)
                     ),
                 ));
             }
@@ -137,14 +129,14 @@ impl Parameters {
 }
 
 // A name may be a piece of a password that was cut in the wrong place.
-impl fmt::Debug for Parameters {
+impl fmt::Debug for RawParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parameters").field("given", &self.given.len()).finish_non_exhaustive()
+        f.debug_struct("RawParameters").field("given", &self.given.len()).finish_non_exhaustive()
     }
 }
 
-/// A name in quotes if it looks like one, else words for it.
-pub(crate) fn quoted(name: &str) -> String {
+/// Quotes a name if it looks like one, else gives words for it.
+pub fn quoted_name(name: &str) -> String {
     if is_name(name) { format!("`{name}`") } else { "a parameter".to_owned() }
 }
 
@@ -160,7 +152,7 @@ fn check_text(name: &str, value: &Value) -> Result<()> {
     }
 }
 
-pub(crate) fn control_characters(name: &str) -> Error {
+fn control_characters(name: &str) -> Error {
     let name = if is_name(name) { format!("parameter `{name}`") } else { "a parameter".to_owned() };
     Error::new(ErrorKind::Configuration, format!("{name} holds a control character"))
 }

@@ -41,8 +41,8 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
     fn code(&self) -> &str;
 
     /// What the plugin needs of every connection; read when the connector is built.
-    fn needs(&self) -> Needs {
-        Needs::default()
+    fn requirements(&self) -> Requirements {
+        Requirements::default()
     }
 
     /// Judges a host when the connector is built, so that what cannot work is said before the first connect.
@@ -95,7 +95,7 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
 /// Says what plugins need of every connection, known before any is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Needs {
+pub struct Requirements {
     /// The password travels as it is, so that the server has to be allowed to ask for it in clear.
     pub cleartext_password: bool,
     /// The connection has to be TLS with chain and name verified.
@@ -106,7 +106,7 @@ pub struct Needs {
     pub supplies_user: bool,
 }
 
-impl Needs {
+impl Requirements {
     /// The needs of a plugin whose password is a token: sent in clear, over verified TLS.
     pub const TOKEN: Self =
         Self { cleartext_password: true, verified_tls: true, supplies_password: true, supplies_user: false };
@@ -115,6 +115,11 @@ impl Needs {
     /// verified TLS.
     pub const SECRET: Self =
         Self { cleartext_password: false, verified_tls: true, supplies_password: true, supplies_user: true };
+
+    /// Returns what the plugins of a chain together need.
+    pub fn of<C: 'static>(chain: &[Arc<dyn Plugin<C>>]) -> Self {
+        chain.iter().fold(Self::default(), |all, plugin| all.union(plugin.requirements()))
+    }
 
     /// What either of two needs.
     #[must_use]
@@ -133,8 +138,8 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
         (**self).code()
     }
 
-    fn needs(&self) -> Needs {
-        (**self).needs()
+    fn requirements(&self) -> Requirements {
+        (**self).requirements()
     }
 
     fn check(&self, request: &ConnectRequest) -> Result<()> {

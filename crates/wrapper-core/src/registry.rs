@@ -3,9 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    ConnectRequest, Error, ErrorKind, Events, Parameter, Parameters, Plugin, Result, Settings,
-    WRAPPER_PARAMETERS,
-    text::{is_name, nearest},
+    ConnectRequest, Error, ErrorKind, Events, Options, Parameter, Plugin, RawParameters, Result,
+    WRAPPER_PARAMETERS, is_name, suggest,
 };
 
 /// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not yet.
@@ -143,15 +142,15 @@ pub trait Factory<C>: Send + Sync {
 /// Tells a factory what the connector is built for.
 #[derive(Clone, Debug)]
 pub struct BuildContext<'a> {
-    settings: &'a Settings,
+    options: &'a Options,
     requests: &'a [ConnectRequest],
     events: Events,
 }
 
 impl<'a> BuildContext<'a> {
-    /// A context for settings and the requests for the configured hosts.
-    pub fn new(settings: &'a Settings, requests: &'a [ConnectRequest]) -> Self {
-        Self { settings, requests, events: Events::none() }
+    /// A context for options and the requests for the configured hosts.
+    pub fn new(options: &'a Options, requests: &'a [ConnectRequest]) -> Self {
+        Self { options, requests, events: Events::none() }
     }
 
     /// The same, with listeners.
@@ -167,8 +166,8 @@ impl<'a> BuildContext<'a> {
     }
 
     /// The parameters, checked.
-    pub fn settings(&self) -> &'a Settings {
-        self.settings
+    pub fn options(&self) -> &'a Options {
+        self.options
     }
 
     /// The requests, one for each configured host.
@@ -208,7 +207,7 @@ impl<C> Registry<C> {
     }
 
     /// Suggests the known parameter closest to an unknown name, or what is written in its place.
-    pub fn nearest<'a>(&'a self, name: &str, driver: &'a DriverNames<'_>) -> Option<&'a str> {
+    pub fn suggest<'a>(&'a self, name: &str, driver: &'a DriverNames<'_>) -> Option<&'a str> {
         let same = |known: &str| folded(known) == folded(name);
         let aliased = self.parameters().find_map(|(_, parameter)| {
             parameter.aliases.iter().any(|alias| same(alias)).then_some(parameter.name)
@@ -221,7 +220,7 @@ impl<C> Registry<C> {
         exact
             .or(aliased)
             .or_else(|| elsewhere.find(|(alias, _)| same(alias)).map(|(_, meant)| *meant))
-            .or_else(|| nearest(name, known))
+            .or_else(|| suggest(name, known))
     }
 
     /// An error for a name that neither the wrapper nor the driver knows; it never shows the value.
@@ -236,7 +235,7 @@ impl<C> Registry<C> {
 
     /// The same for a name that was set in code, where there are only the wrapper's.
     pub fn unknown_parameter_in_code(&self, name: &str) -> Error {
-        match self.nearest(name, &DriverNames::NONE) {
+        match self.suggest(name, &DriverNames::NONE) {
             None if is_name(name) => configuration(format!(
                 "`{name}` is no parameter of the wrapper: the driver's own stand in the connection string or the map"
             )),
@@ -245,7 +244,7 @@ impl<C> Registry<C> {
     }
 
     fn unknown(&self, name: &str, driver: &DriverNames<'_>, is_shown: bool) -> Error {
-        let meant = self.nearest(name, driver).filter(|_| is_name(name));
+        let meant = self.suggest(name, driver).filter(|_| is_name(name));
         configuration(match meant {
             Some(meant) => format!("unknown parameter `{name}`: did you mean `{meant}`?"),
             None if is_shown => format!("unknown parameter `{name}`"),
@@ -254,13 +253,13 @@ impl<C> Registry<C> {
         })
     }
 
-    /// Builds the plugins that the parameter `plugins` names, the outermost first, and the settings they were built from.
+    /// Builds the plugins that the parameter `plugins` names, the outermost first, and the options they were built from.
     ///
     /// # Errors
     ///
     /// A configuration error for a code that is unknown or stands twice, a value that does not fit, a parameter of a
     /// plugin that is not enabled, and what a factory returns.
-    pub fn build(&self, given: &Parameters, requests: &[ConnectRequest]) -> Result<(Plugins<C>, Settings)> {
+    pub fn build(&self, given: &RawParameters, requests: &[ConnectRequest]) -> Result<(Plugins<C>, Options)> {
         self.build_with_events(given, requests, &Events::none())
     }
 
@@ -271,11 +270,11 @@ impl<C> Registry<C> {
     /// As [`build`](Self::build).
     pub fn build_with_events(
         &self,
-        given: &Parameters,
+        given: &RawParameters,
         requests: &[ConnectRequest],
         events: &Events,
-    ) -> Result<(Plugins<C>, Settings)> {
-        let wrapper = Settings::read(given, WRAPPER_PARAMETERS)?;
+    ) -> Result<(Plugins<C>, Options)> {
+        let wrapper = Options::read(given, WRAPPER_PARAMETERS)?;
         let mut chosen: Vec<&Arc<dyn Factory<C>>> = Vec::new();
         for code in wrapper.list("plugins") {
             let factory = self.factory(code)?;
@@ -290,10 +289,10 @@ impl<C> Registry<C> {
             chosen.sort_by_key(|factory| factory.weight());
         }
         let declared = chosen.iter().flat_map(|factory| factory.parameters());
-        let settings = Settings::read(given, WRAPPER_PARAMETERS.iter().chain(declared))?;
-        let context = BuildContext::new(&settings, requests).with_events(events.clone());
+        let options = Options::read(given, WRAPPER_PARAMETERS.iter().chain(declared))?;
+        let context = BuildContext::new(&options, requests).with_events(events.clone());
         let plugins = chosen.iter().map(|factory| factory.build(&context)).collect::<Result<_>>()?;
-        Ok((plugins, settings))
+        Ok((plugins, options))
     }
 
     /// Lets every factory explain an error.
@@ -321,7 +320,7 @@ impl<C> Registry<C> {
             return Err(configuration("`plugins=none` names no plugin: leave `plugins` out".to_owned()));
         }
         let codes: Vec<_> = self.0.iter().map(|factory| format!("`{}`", factory.code())).collect();
-        let hint = match nearest(code, self.0.iter().map(|factory| factory.code())) {
+        let hint = match suggest(code, self.0.iter().map(|factory| factory.code())) {
             Some(nearest) => format!(": did you mean `{nearest}`?"),
             None if codes.is_empty() => ": no plugin is registered".to_owned(),
             None => format!(": there is {}", codes.join(", ")),
@@ -330,7 +329,7 @@ impl<C> Registry<C> {
         Err(configuration(format!("unknown plugin{code} in `plugins`{hint}")))
     }
 
-    fn check_owners(&self, given: &Parameters, chosen: &[&Arc<dyn Factory<C>>]) -> Result<()> {
+    fn check_owners(&self, given: &RawParameters, chosen: &[&Arc<dyn Factory<C>>]) -> Result<()> {
         for factory in &self.0 {
             // Several plugins may declare one parameter, such as where credentials come from.
             let has_owner = |name: &str| chosen.iter().any(|chosen| declares(&***chosen, name));

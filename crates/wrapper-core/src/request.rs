@@ -45,7 +45,7 @@ pub struct ConnectRequest {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ServerName {
     name: Arc<str>,
-    chosen_in_code: bool,
+    trusted: bool,
 }
 
 impl ServerName {
@@ -68,7 +68,7 @@ impl ServerName {
     }
 
     /// Checked here because the TLS libraries do not: native-tls takes `.evil.example` for a wildcard.
-    fn new(name: &str, chosen_in_code: bool) -> Result<Self> {
+    fn new(name: &str, trusted: bool) -> Result<Self> {
         let wrong = |reason: &str| {
             let message =
                 format!("`tlsServerName` must be a DNS name, as on the server's certificate: {reason}");
@@ -78,7 +78,7 @@ impl ServerName {
         if endpoint.kind() == EndpointKind::Ip {
             return Err(wrong("this is an IP address"));
         }
-        Ok(Self { name: endpoint.as_str().into(), chosen_in_code })
+        Ok(Self { name: endpoint.as_str().into(), trusted })
     }
 
     /// The name.
@@ -87,8 +87,8 @@ impl ServerName {
     }
 
     /// Whether the program itself chose it, not a configuration string.
-    pub fn is_chosen_in_code(&self) -> bool {
-        self.chosen_in_code
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
     }
 }
 
@@ -263,7 +263,7 @@ impl ConnectRequest {
     }
 
     /// Every password that a server may repeat, for [`ServerError::new`](crate::ServerError::new) and
-    /// [`printable`](crate::printable).
+    /// [`sanitize_server_text`](crate::sanitize_server_text).
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.password.iter().chain(self.further_secrets.iter()).map(Password::as_secret)
     }
@@ -286,7 +286,7 @@ impl ConnectRequest {
     }
 
     /// The host with the address that is dialled, or the port, for messages.
-    pub fn place(&self) -> String {
+    pub fn address_label(&self) -> String {
         match self.progress.address() {
             Some(address) if address.ip().to_string() != *self.host => format!("`{}` ({address})", self.host),
             _ => format!("`{}`", self.host_and_port()),
@@ -300,7 +300,7 @@ impl ConnectRequest {
 
     /// Sets when the connect to all hosts has to be over.
     #[must_use]
-    pub(crate) fn ends_at(mut self, last_deadline: Instant) -> Self {
+    pub fn ends_at(mut self, last_deadline: Instant) -> Self {
         self.last_deadline = Some(last_deadline);
         self
     }
@@ -323,7 +323,7 @@ impl ConnectRequest {
     }
 
     /// The host and the port as a URL has them.
-    pub(crate) fn host_and_port(&self) -> String {
+    pub fn host_and_port(&self) -> String {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
 
@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn certificate_is_for_the_server_name_and_place_is_where_the_socket_goes() {
         let request = ConnectRequest::new("10.0.0.1", 3306, "jane");
-        assert_eq!((request.tls_name(), request.place().as_str()), ("10.0.0.1", "`10.0.0.1:3306`"));
+        assert_eq!((request.tls_name(), request.address_label().as_str()), ("10.0.0.1", "`10.0.0.1:3306`"));
 
         let request = request
             .with_host("a.example")
@@ -411,7 +411,7 @@ mod tests {
         request.progress().dial(([10, 0, 0, 1], 3306).into());
 
         assert_eq!(
-            (request.tls_name(), request.place().as_str()),
+            (request.tls_name(), request.address_label().as_str()),
             ("b.example", "`a.example` (10.0.0.1:3306)")
         );
     }
@@ -476,7 +476,7 @@ mod tests {
 
     #[test]
     fn address_with_colons_stands_in_brackets() {
-        assert_eq!(ConnectRequest::new("::1", 5432, "jane").place(), "`[::1]:5432`");
+        assert_eq!(ConnectRequest::new("::1", 5432, "jane").address_label(), "`[::1]:5432`");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iam_token_provider::{IamTokenProvider, IamTokenProviderBuilder};
-use wrapper_core::{Error, ErrorKind, Parameter, ParameterKind, Result, Settings};
+use wrapper_core::{Error, ErrorKind, Options, Parameter, ParameterKind, Result};
 
 use crate::connect_error;
 
@@ -14,7 +14,7 @@ pub const AWS_PROFILE: Parameter = Parameter::new(
     "none",
     "The profile to take AWS credentials from, whatever keys the environment holds; without it the AWS default chain decides.",
 )
-.known_elsewhere_as(&["aws_profile", "profile"]);
+.aliases(&["aws_profile", "profile"]);
 
 /// Declares `assumeRoleArn`.
 pub const ASSUME_ROLE_ARN: Parameter = Parameter::new(
@@ -23,7 +23,7 @@ pub const ASSUME_ROLE_ARN: Parameter = Parameter::new(
     "none",
     "A role to assume with the credentials of the chain or the profile; STS is asked in the target's region.",
 )
-.known_elsewhere_as(&["assume_role_arn", "roleArn", "role_arn"]);
+.aliases(&["assume_role_arn", "roleArn", "role_arn"]);
 
 /// Declares `assumeRoleSessionName`.
 pub const ASSUME_ROLE_SESSION_NAME: Parameter = Parameter::new(
@@ -32,7 +32,7 @@ pub const ASSUME_ROLE_SESSION_NAME: Parameter = Parameter::new(
     "the program's name",
     "The name of the role's session, which audit logs show.",
 )
-.known_elsewhere_as(&["assume_role_session_name", "roleSessionName", "role_session_name"]);
+.aliases(&["assume_role_session_name", "roleSessionName", "role_session_name"]);
 
 /// Declares `assumeRoleExternalId`.
 pub const ASSUME_ROLE_EXTERNAL_ID: Parameter = Parameter::new(
@@ -41,7 +41,7 @@ pub const ASSUME_ROLE_EXTERNAL_ID: Parameter = Parameter::new(
     "none",
     "The external id that the role's trust policy asks for.",
 )
-.known_elsewhere_as(&["assume_role_external_id", "externalId", "external_id"]);
+.aliases(&["assume_role_external_id", "externalId", "external_id"]);
 
 /// Declares `assumeRoleDurationSec`.
 pub const ASSUME_ROLE_DURATION_SEC: Parameter = Parameter::new(
@@ -50,7 +50,7 @@ pub const ASSUME_ROLE_DURATION_SEC: Parameter = Parameter::new(
     "`3600`",
     "Seconds that the role's credentials live.",
 )
-.known_elsewhere_as(&["assume_role_duration_sec", "assumeRoleDuration", "durationSeconds"]);
+.aliases(&["assume_role_duration_sec", "assumeRoleDuration", "durationSeconds"]);
 
 const ROLE_PARAMETERS: [&str; 4] =
     ["assumeRoleArn", "assumeRoleSessionName", "assumeRoleExternalId", "assumeRoleDurationSec"];
@@ -61,7 +61,7 @@ const ROLE_PARAMETERS: [&str; 4] =
 /// # Errors
 ///
 /// A configuration error for a parameter of a role without the role, and for one of the default chain beside `given`.
-pub fn token_provider(settings: &Settings, given: Option<&IamTokenProvider>) -> Result<IamTokenProvider> {
+pub fn token_provider(settings: &Options, given: Option<&IamTokenProvider>) -> Result<IamTokenProvider> {
     let Some(given) = given else { return machine_tokens(settings) };
     match ["awsProfile"].into_iter().chain(ROLE_PARAMETERS).find(|name| is_given(settings, name)) {
         Some(name) => Err(configuration(&format!(
@@ -71,12 +71,12 @@ pub fn token_provider(settings: &Settings, given: Option<&IamTokenProvider>) -> 
     }
 }
 
-fn is_given(settings: &Settings, name: &str) -> bool {
+fn is_given(settings: &Options, name: &str) -> bool {
     settings.text(name).is_some() || settings.integer(name).is_some()
 }
 
 /// Reads where the machine's credentials come from.
-fn machine_tokens(settings: &Settings) -> Result<IamTokenProvider> {
+fn machine_tokens(settings: &Options) -> Result<IamTokenProvider> {
     let mut tokens = IamTokenProvider::builder();
     if let Some(profile) = settings.text("awsProfile") {
         tokens = tokens.profile(profile);
@@ -95,7 +95,7 @@ fn machine_tokens(settings: &Settings) -> Result<IamTokenProvider> {
 fn with_role(
     tokens: IamTokenProviderBuilder,
     arn: &str,
-    settings: &Settings,
+    settings: &Options,
 ) -> Result<IamTokenProviderBuilder> {
     let mut role = crate::AssumeRole::new(arn);
     if let Some(name) = settings.text("assumeRoleSessionName") {
@@ -111,7 +111,7 @@ fn with_role(
 }
 
 #[cfg(not(feature = "default-chain"))]
-fn with_role(_: IamTokenProviderBuilder, _: &str, _: &Settings) -> Result<IamTokenProviderBuilder> {
+fn with_role(_: IamTokenProviderBuilder, _: &str, _: &Options) -> Result<IamTokenProviderBuilder> {
     Err(configuration("`assumeRoleArn` needs the feature `default-chain`: enable it"))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use host_pattern::{Endpoint, EndpointKind};
-use wrapper_core::{Cause, Engine, Error, legible};
+use wrapper_core::{Cause, Engine, Error, escape_control};
 
 use iam_token_provider::{TokenRequest, masked_key_id};
 
@@ -180,7 +180,7 @@ impl<'a> Facts<'a> {
     /// What the policy has to allow.
     fn permission(&self) -> String {
         let endpoint = self.endpoint();
-        let (region, user) = (self.target.region(), legible(self.target.user()));
+        let (region, user) = (self.target.region(), escape_control(self.target.user()));
         let partition =
             endpoint.as_ref().and_then(Endpoint::partition).map_or("aws", |partition| partition.id());
         if self.is_dsql() {

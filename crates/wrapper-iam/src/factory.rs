@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use host_pattern::Region;
 use wrapper_core::{
-    BuildContext, Cause, ConnectRequest, Engine, Error, ErrorKind, Factory, PASSWORD_IN_CLEAR,
-    PASSWORD_MISSING, PASSWORD_REFUSED, Parameter, ParameterKind, Plugin, Result, Settings,
+    BuildContext, Cause, ConnectRequest, Engine, Error, ErrorKind, Factory, Options, PASSWORD_IN_CLEAR,
+    PASSWORD_MISSING, PASSWORD_REFUSED, Parameter, ParameterKind, Plugin, Result,
 };
 
 use iam_token_provider::IamTokenProvider;
@@ -23,35 +23,35 @@ pub const IAM_PARAMETERS: &[Parameter] = &[
         "the configured host",
         "The RDS, Aurora or DSQL endpoint that the token is signed for; needed when the host is an IP address, a custom domain or a tunnel.",
     )
-    .known_elsewhere_as(&["iam_host", "iamHostname"]),
+    .aliases(&["iam_host", "iamHostname"]),
     Parameter::new(
         "iamDefaultPort",
         ParameterKind::Integer { min: 1, max: 65_535 },
         "the port connected to",
         "The port that the token is signed for, where a tunnel listens on another one.",
     )
-    .known_elsewhere_as(&["iam_default_port", "iamPort"]),
+    .aliases(&["iam_default_port", "iamPort"]),
     Parameter::new(
         "iamRegion",
         ParameterKind::Text,
         "parsed from the name that is signed for",
         "The region that the token is signed for; needed for a global writer endpoint.",
     )
-    .known_elsewhere_as(&["iam_region", "region"]),
+    .aliases(&["iam_region", "region"]),
     Parameter::new(
         "iamTokenExpiration",
         ParameterKind::Integer { min: 0, max: 900 },
         "`900`",
         "Seconds that a token is reused at most; its real life may end sooner. `0` signs for every connect.",
     )
-    .known_elsewhere_as(&["iamExpiration", "iamExpirationSec", "iam_expiration"]),
+    .aliases(&["iamExpiration", "iamExpirationSec", "iam_expiration"]),
     Parameter::new(
         "iamLoginRetryTimeoutMs",
         ParameterKind::Integer { min: 0, max: 600_000 },
         "`0`",
         "Milliseconds for which a refused login is repeated, every 0.2 to 2 s at random, where a new token may mend it; for deploys that run into the server's limit, which shows as a plain refusal.",
     )
-    .known_elsewhere_as(&["iam_login_retry_timeout_ms", "iamLoginRetryTimeout"]),
+    .aliases(&["iam_login_retry_timeout_ms", "iamLoginRetryTimeout"]),
     AWS_PROFILE,
     ASSUME_ROLE_ARN,
     ASSUME_ROLE_SESSION_NAME,
@@ -101,7 +101,7 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
     }
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>> {
-        let settings = context.settings();
+        let settings = context.options();
         let mut iam = read(settings, context.requests().len())?;
         for (host, region) in &self.trusted {
             iam = iam.with_trusted_host(host, region.clone());
@@ -131,7 +131,7 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
     }
 }
 
-fn read(settings: &Settings, hosts: usize) -> Result<IamSettings> {
+fn read(settings: &Options, hosts: usize) -> Result<IamSettings> {
     let mut iam = IamSettings::default();
     if let Some(host) = settings.text("iamHost") {
         if hosts > 1 {

@@ -5,8 +5,8 @@ use std::{net::IpAddr, time::Duration};
 use host_pattern::{Endpoint, Region};
 use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, TokenRequest};
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Events, Needs, Next, Opening, Password, Phase,
-    Plugin, Result, ServerName, bracketed,
+    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Events, Next, Opening, Password, Phase, Plugin,
+    Requirements, Result, ServerName, bracketed,
 };
 
 use crate::{
@@ -171,7 +171,7 @@ impl IamPlugin {
     }
 
     fn check_server_name(&self, request: &ConnectRequest, target: &TokenRequest) -> Result<()> {
-        let Some(name) = request.server_name().filter(|name| !name.is_chosen_in_code()) else {
+        let Some(name) = request.server_name().filter(|name| !name.is_trusted()) else {
             return Ok(());
         };
         let domain = |name: &str| Endpoint::parse(name).ok()?.domain().map(str::to_owned);
@@ -333,8 +333,8 @@ impl<C: Send + 'static> Plugin<C> for IamPlugin {
         Self::CODE
     }
 
-    fn needs(&self) -> Needs {
-        Needs::TOKEN
+    fn requirements(&self) -> Requirements {
+        Requirements::TOKEN
     }
 
     fn check(&self, request: &ConnectRequest) -> Result<()> {

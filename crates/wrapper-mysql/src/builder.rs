@@ -3,9 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
+use wrapper_adapter::{Dialer, HostList, Resolver, SystemResolver, Trust, check_host};
 use wrapper_core::{
-    ConnectRequest, Dialer, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters, Password, Plugin,
-    Registry, Resolver, Result, SystemResolver, Transport, Trust, Value, Wrapper, check_host, needs,
+    ConnectRequest, Error, ErrorKind, Event, Events, Password, Plugin, RawParameters, Registry, Requirements,
+    Result, Transport, Value, Wrapper,
 };
 
 use crate::{
@@ -145,7 +146,7 @@ impl ConnectorBuilder {
     ///
     /// A configuration error that names the parameter and the remedy.
     pub fn build(self) -> Result<Connector> {
-        let mut given = Parameters::new();
+        let mut given = RawParameters::new();
         for (name, value) in self.parameters {
             if !self.registry.declares(&name) {
                 return Err(self.registry.unknown_parameter_in_code(&name));
@@ -164,7 +165,7 @@ impl ConnectorBuilder {
         let (named, settings) =
             self.registry.build_with_events(&given, std::slice::from_ref(&request), &self.events)?;
         let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
-        let needs = needs(&chain);
+        let needs = Requirements::of(&chain);
         check_user(&request, needs)?;
         check_needs(&opts, needs)?;
         warn_of_pool(&opts);
@@ -184,7 +185,7 @@ impl ConnectorBuilder {
         let base = trust(base(&opts, transport, needs)?, tls)?;
         let driver = MysqlDriver::new(base, transport, Dialer::new(self.resolver, false));
         let wrapper = Wrapper::new(driver, chain).with_events(self.events).explained_by(self.registry);
-        let hosts = Hosts::new(wrapper, vec![request], false, &settings)?;
+        let hosts = HostList::new(wrapper, vec![request], false, &settings)?;
         Ok(Connector::new(hosts))
     }
 }
@@ -219,14 +220,14 @@ fn request(opts: &Opts) -> Result<ConnectRequest> {
     Ok(request)
 }
 
-fn check_user(request: &ConnectRequest, needs: Needs) -> Result<()> {
+fn check_user(request: &ConnectRequest, needs: Requirements) -> Result<()> {
     if request.user().is_empty() && !needs.supplies_user {
         return Err(configuration("no user: name the database user, as in mysql://user@host/database"));
     }
     Ok(())
 }
 
-fn check_needs(opts: &Opts, needs: Needs) -> Result<()> {
+fn check_needs(opts: &Opts, needs: Requirements) -> Result<()> {
     if opts.socket().is_some_and(|socket| !socket.starts_with('/')) {
         return Err(configuration("`socket` must be the whole path of a unix socket, which begins with `/`"));
     }
@@ -255,7 +256,7 @@ fn trust(base: Opts, tls: Tls) -> Result<Trust<Opts>> {
 }
 
 /// The options for all connections, without TLS and without a password where a plugin gives one.
-fn base(opts: &Opts, transport: Transport, needs: Needs) -> Result<Opts> {
+fn base(opts: &Opts, transport: Transport, needs: Requirements) -> Result<Opts> {
     let cleartext = needs.cleartext_password || opts.enable_cleartext_plugin();
     if cleartext && transport < Transport::VerifiedTls {
         return Err(configuration(

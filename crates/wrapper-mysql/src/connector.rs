@@ -1,7 +1,8 @@
 //! Opening connections.
 
 use mysql_async::{Conn, Opts};
-use wrapper_core::{Connected, Hosts, Plugin, Registry, Result, Session, Suspicion, Value};
+use wrapper_adapter::HostList;
+use wrapper_core::{Connected, Plugin, Registry, Result, Session, Suspicion, Value};
 
 use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver, suspicion::suspicion};
 
@@ -14,13 +15,13 @@ use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver, suspicion::susp
 /// The driver's `Debug` of a connection and of its options prints the password, which is the token: log neither.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    pub(crate) hosts: Hosts<MysqlDriver>,
+    pub(crate) hosts: HostList<MysqlDriver>,
     #[cfg(any(feature = "bb8", feature = "deadpool"))]
-    pub(crate) rules: wrapper_core::PoolRules,
+    pub(crate) rules: wrapper_adapter::PoolRules,
 }
 
 impl Connector {
-    pub(crate) fn new(hosts: Hosts<MysqlDriver>) -> Self {
+    pub(crate) fn new(hosts: HostList<MysqlDriver>) -> Self {
         Self {
             #[cfg(any(feature = "bb8", feature = "deadpool"))]
             rules: hosts.pool_rules(),
@@ -142,7 +143,7 @@ impl Connector {
 
     /// Why the pools of this connector have no connection to give, where the pools themselves do not say.
     #[cfg(any(feature = "bb8", feature = "deadpool"))]
-    pub fn last_error(&self) -> wrapper_core::LastError {
+    pub fn last_error(&self) -> wrapper_adapter::LastError {
         self.rules.last_error().clone()
     }
 

@@ -6,7 +6,8 @@ use tokio::{
     sync::Mutex,
     time::{Instant, sleep},
 };
-use wrapper_core::{ConnectRequest, Engine, Error, stranger};
+use wrapper_adapter::stranger;
+use wrapper_core::{ConnectRequest, Engine, Error};
 
 /// How long a server may take without a doubt.
 const PATIENCE: Duration = Duration::from_secs(2);

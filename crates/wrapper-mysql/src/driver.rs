@@ -6,10 +6,8 @@ use std::{
 };
 
 use mysql_async::{Conn, Opts, OptsBuilder};
-use wrapper_core::{
-    BoxFuture, ConnectRequest, Dialer, Driver, Engine, Password, Phase, Result, Rows, Transport, Trust,
-    lacking_runtime, stranger,
-};
+use wrapper_adapter::{Dialer, Trust, lacking_runtime, stranger};
+use wrapper_core::{BoxFuture, ConnectRequest, Driver, Engine, Password, Phase, Result, Rows, Transport};
 
 use crate::{
     DriverConfig,

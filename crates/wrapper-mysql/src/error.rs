@@ -5,9 +5,9 @@ use std::io;
 #[cfg(feature = "native-tls")]
 use mysql_async::TlsError;
 use mysql_async::{DriverError, Error as MysqlError, IoError};
+use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
 use wrapper_core::{
-    Cause, ConnectRequest, Engine, Error, ErrorKind, LoginAnswer, PASSWORD_IN_CLEAR, Roots, ServerError,
-    TlsFailure, explain_tls_failure, printable,
+    Cause, ConnectRequest, Engine, Error, ErrorKind, PASSWORD_IN_CLEAR, ServerError, sanitize_server_text,
 };
 
 /// What the driver calls the SQLSTATE of an answer that has none: servers send one as soon as the client has said that it
@@ -53,7 +53,7 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
                 .with_source(error)
         }
         MysqlError::Io(IoError::Io(ref io)) if is_no_packet(&error) => {
-            let message = format!("{} is no MySQL server: check host and port", request.place());
+            let message = format!("{} is no MySQL server: check host and port", request.address_label());
             Error::new(ErrorKind::Configuration, message).with_source(io.to_string())
         }
         MysqlError::Io(IoError::Io(error)) => io_error(error, request),
@@ -61,7 +61,8 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
             explain_tls_failure(TlsFailure::NotOffered, request.tls_name(), roots)
         }
         MysqlError::Driver(DriverError::CleartextPluginDisabled) => {
-            let message = format!("{} asks for the password as it is, so nothing was sent", request.place());
+            let message =
+                format!("{} asks for the password as it is, so nothing was sent", request.address_label());
             let cause = Cause::new(
                 PASSWORD_IN_CLEAR,
                 "the user is identified with a plugin that needs the password in clear text",
@@ -83,7 +84,7 @@ pub(crate) fn is_no_packet(error: &MysqlError) -> bool {
 
 /// An error for a panic in the driver, which panics on some answers of a server.
 pub(crate) fn panicked(request: &ConnectRequest) -> Error {
-    let place = request.place();
+    let place = request.address_label();
     Error::new(ErrorKind::Driver, format!("the driver panicked on what {place} answered"))
 }
 
@@ -92,7 +93,7 @@ fn refused(answer: &mysql_async::ServerError, request: &ConnectRequest) -> Error
     let code = answer.code.to_string();
     let read = LoginAnswer::new(Engine::Mysql, &code, &answer.message);
     let read = if answer.state == NO_SQLSTATE { read.before_login() } else { read };
-    Error::refused(&read, said, request)
+    read.refused(said, request)
 }
 
 /// Whether a handshake failed: rustls packs its errors into those of the stream.
@@ -107,7 +108,7 @@ fn io_error(error: io::Error, request: &ConnectRequest) -> Error {
         NotConnected, TimedOut, UnexpectedEof,
     };
 
-    let place = request.place();
+    let place = request.address_label();
     let (kind, message) = match error.kind() {
         ConnectionRefused => (ErrorKind::Connect, format!("nothing listens on {place}: check host and port")),
         TimedOut => (ErrorKind::Timeout, format!("{place} did not answer in time")),
@@ -122,6 +123,6 @@ fn io_error(error: io::Error, request: &ConnectRequest) -> Error {
 }
 
 fn driver_error(text: &str, request: &ConnectRequest) -> Error {
-    let message = format!("the driver could not connect to {}", request.place());
-    Error::new(ErrorKind::Driver, message).with_source(printable(text, request.secrets()))
+    let message = format!("the driver could not connect to {}", request.address_label());
+    Error::new(ErrorKind::Driver, message).with_source(sanitize_server_text(text, request.secrets()))
 }

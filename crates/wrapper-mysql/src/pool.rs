@@ -17,7 +17,8 @@ use std::{
 };
 
 use mysql_async::{Conn, Row, prelude::Queryable};
-use wrapper_core::{Error, ErrorKind, PoolRules, Result};
+use wrapper_adapter::PoolRules;
+use wrapper_core::{Error, ErrorKind, Result};
 
 use crate::{Connector, session};
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder, UrlError};
-use wrapper_core::{
-    ConnectionText, Cut, DriverNames, Error, ErrorKind, Parameters, Registry, Result, StringForm, UrlParts,
-    UserInfoEnd, Value, check_host, cut_url, flat_entries, is_name, percent_encoded, user_with_colon,
+use wrapper_adapter::{
+    ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host, flat_entries,
+    percent_encoded, split_url, user_with_colon,
 };
+use wrapper_core::{DriverNames, Error, ErrorKind, RawParameters, Registry, Result, Value, is_name};
 
 use crate::tls::Switches;
 
@@ -68,14 +69,14 @@ const DRIVER: DriverNames<'_> = DriverNames {
 pub(crate) fn read_url<C>(
     url: &str,
     registry: &Registry<C>,
-    given: &mut Parameters,
+    given: &mut RawParameters,
 ) -> Result<(Opts, Switches)> {
     // Pairs are refused by the form.
     let (ConnectionText::Url(url) | ConnectionText::Pairs(url)) = FORM.read(url)?;
     let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
     check_parts(&parts)?;
     let is_ours = |name: &str| registry.declares(name) || Switches::NAMES.contains(&name);
-    let Cut { rest, pairs, others } = cut_url(url, is_ours)?;
+    let SplitParameters { rest, pairs, others } = split_url(url, is_ours)?;
     if let Some(key) = others.iter().find_map(|name| misplaced(name, registry)) {
         return Err(configuration(format!(
             "`{key}` stands before the query of a URL: write mysql://user:password@host:port/database"
@@ -92,7 +93,7 @@ pub(crate) fn read_url<C>(
 
 /// The key that a name in a query means and that belongs elsewhere in a URL.
 fn misplaced<C>(name: &str, registry: &Registry<C>) -> Option<&'static str> {
-    let meant = |key: &&&str| **key == name || registry.nearest(name, &DRIVER) == Some(**key);
+    let meant = |key: &&&str| **key == name || registry.suggest(name, &DRIVER) == Some(**key);
     let is_exact = !DRIVER.names.contains(&name) || KEYS.contains(&name);
     // A typo of `password` is named as what it is.
     let is_alias = |key: &&&str| **key == name || **key != "password";
@@ -110,7 +111,7 @@ fn check_parts(parts: &UrlParts<'_>) -> Result<()> {
         Some((address, _)) => address,
         None => parts.hosts.split(':').next().unwrap_or_default(),
     };
-    check_host(&String::from_utf8_lossy(&wrapper_core::percent_decoded(host)))
+    check_host(&String::from_utf8_lossy(&wrapper_adapter::percent_decoded(host)))
 }
 
 /// Checks what the driver takes as it is: the protocol ends names with a NUL.
@@ -136,10 +137,10 @@ fn check_names(user: Option<&str>, database: Option<&str>, password: Option<&str
 pub(crate) fn read_map<C>(
     pairs: Vec<(String, Value)>,
     registry: &Registry<C>,
-    given: &mut Parameters,
+    given: &mut RawParameters,
 ) -> Result<(Opts, Switches)> {
     let mut switches = Switches::default();
-    let mut seen = Parameters::new();
+    let mut seen = RawParameters::new();
     let mut keys = Vec::new();
     // Options go through the driver's own reading of them, and nothing that is secret does.
     let mut options = Vec::new();

@@ -1,10 +1,8 @@
 //! What a connection does about TLS.
 
 use mysql_async::{ClientIdentity, Opts, SslOpts};
-use wrapper_core::{
-    ClientCertificate, Error, ErrorKind, Needs, Result, Roots, Settings, TlsMode, Transport, Value,
-    read_roots,
-};
+use wrapper_adapter::{ClientCertificate, Roots, TlsMode, read_roots};
+use wrapper_core::{Error, ErrorKind, Options, Requirements, Result, Transport, Value};
 
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
 #[path = "tls/native.rs"]
@@ -97,16 +95,16 @@ impl Tls {
     pub(crate) fn set_up(
         opts: &Opts,
         switches: &Switches,
-        settings: &Settings,
+        settings: &Options,
         given: Given<'_>,
-        needs: Needs,
+        needs: Requirements,
     ) -> Result<Self> {
         let mode = TlsMode::read(settings, needs)?;
         let own = opts.ssl_opts();
         let overridden = own.and_then(SslOpts::tls_hostname_override);
         if needs.verified_tls || mode == Some(TlsMode::Verify) {
             if let Some(weak) = switches.weak() {
-                return Err(TlsMode::too_little(&format!("`{weak}`")));
+                return Err(TlsMode::insufficient_tls(&format!("`{weak}`")));
             }
             if overridden.is_some() {
                 return Err(configuration(
@@ -172,7 +170,7 @@ pub(crate) fn rooted(opts: &SslOpts, roots: &Roots) -> Result<SslOpts> {
 }
 
 /// Collects the roots of `sslrootcert` and of the builder; those in the driver's options stay with the driver.
-fn trusted(own: Option<&SslOpts>, switches: &Switches, settings: &Settings, pem: &[String]) -> Result<Roots> {
+fn trusted(own: Option<&SslOpts>, switches: &Switches, settings: &Options, pem: &[String]) -> Result<Roots> {
     let mut roots = read_roots(settings, pem)?;
     if let Some(built_in) = switches.built_in_roots {
         roots = roots.with_system(built_in);

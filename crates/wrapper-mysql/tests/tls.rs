@@ -4,7 +4,8 @@
 
 use mysql_async::prelude::Queryable;
 use rds_testkit::{CertificateAuthority, Fault, MysqlServer};
-use wrapper_core::{Error, ErrorKind, Registry, resolver_fn};
+use wrapper_adapter::resolver_fn;
+use wrapper_core::{Error, ErrorKind, Registry};
 use wrapper_mysql::{Connector, ConnectorBuilder};
 
 async fn server() -> MysqlServer {

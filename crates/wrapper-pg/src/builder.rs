@@ -6,10 +6,10 @@ use tokio_postgres::{
     Config,
     config::{ChannelBinding, LoadBalanceHosts, SslMode, SslNegotiation},
 };
+use wrapper_adapter::{ClientCertificate, Dialer, HostList, Resolver, SystemResolver, TlsMode, read_roots};
 use wrapper_core::{
-    ClientCertificate, ConnectRequest, Dialer, Error, ErrorKind, Event, Events, Hosts, Needs, Parameters,
-    Password, Plugin, Registry, Resolver, Result, Settings, SystemResolver, TlsMode, Value, Wrapper, needs,
-    read_roots,
+    ConnectRequest, Error, ErrorKind, Event, Events, Options, Password, Plugin, RawParameters, Registry,
+    Requirements, Result, Value, Wrapper,
 };
 use zeroize::Zeroizing;
 
@@ -188,7 +188,7 @@ impl ConnectorBuilder {
     ///
     /// A configuration error that names the parameter and the remedy.
     pub fn build(self) -> Result<Connector> {
-        let mut given = Parameters::new();
+        let mut given = RawParameters::new();
         for (name, value) in self.parameters {
             if !self.registry.declares(&name) {
                 return Err(self.registry.unknown_parameter_in_code(&name));
@@ -206,7 +206,7 @@ impl ConnectorBuilder {
         let requests: Vec<_> = targets.iter().map(|target| request(target, &config)).collect();
         let (named, settings) = self.registry.build_with_events(&given, &requests, &self.events)?;
         let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
-        let needs = needs(&chain);
+        let needs = Requirements::of(&chain);
         check_user(&config, needs)?;
         config.ssl_mode(ssl_mode(&config, &settings, needs)?);
         check_needs(&config, &targets, needs)?;
@@ -234,12 +234,12 @@ impl ConnectorBuilder {
         let shuffles = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
         let driver = PgDriver::new(base, without_password, tls, Dialer::new(self.resolver, shuffles));
         let wrapper = Wrapper::new(driver, chain).with_events(self.events).explained_by(self.registry);
-        let hosts = Hosts::new(wrapper, requests, shuffles, &settings)?;
+        let hosts = HostList::new(wrapper, requests, shuffles, &settings)?;
         Ok(Connector::new(hosts))
     }
 }
 
-fn check_user(config: &Config, needs: Needs) -> Result<()> {
+fn check_user(config: &Config, needs: Requirements) -> Result<()> {
     match config.get_user() {
         Some(user) if !user.is_empty() => Ok(()),
         _ if needs.supplies_user => Ok(()),
@@ -247,20 +247,20 @@ fn check_user(config: &Config, needs: Needs) -> Result<()> {
     }
 }
 
-fn ssl_mode(config: &Config, settings: &Settings, needs: Needs) -> Result<SslMode> {
+fn ssl_mode(config: &Config, settings: &Options, needs: Requirements) -> Result<SslMode> {
     match TlsMode::read(settings, needs)? {
         Some(TlsMode::Verify) => Ok(SslMode::Require),
         Some(TlsMode::Disable) => Ok(SslMode::Disable),
         Some(_) => Ok(SslMode::Prefer),
         None if needs.verified_tls && config.get_ssl_mode() == SslMode::Disable => {
-            Err(TlsMode::too_little("sslmode `disable`"))
+            Err(TlsMode::insufficient_tls("sslmode `disable`"))
         }
         None if needs.verified_tls => Ok(SslMode::Require),
         None => Ok(config.get_ssl_mode()),
     }
 }
 
-fn check_needs(config: &Config, targets: &[Target], needs: Needs) -> Result<()> {
+fn check_needs(config: &Config, targets: &[Target], needs: Requirements) -> Result<()> {
     if needs.cleartext_password && config.get_channel_binding() == ChannelBinding::Require {
         return Err(configuration(
             "channel_binding `require` cannot work with a token, for which the server asks as a cleartext password: leave it out",
@@ -274,7 +274,7 @@ fn check_needs(config: &Config, targets: &[Target], needs: Needs) -> Result<()> 
     }
 }
 
-fn keeps_password(config: &Config, needs: Needs) -> bool {
+fn keeps_password(config: &Config, needs: Requirements) -> bool {
     if needs.supplies_password && config.get_password().is_some() {
         tracing::warn!("the configured password is ignored: a plugin gives another in its place");
     }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use tokio_postgres::{Config, config::Host};
-use wrapper_core::{Error, ErrorKind, Result, check_host};
+use wrapper_adapter::check_host;
+use wrapper_core::{Error, ErrorKind, Result};
 
 /// The port of PostgreSQL.
 pub(crate) const DEFAULT_PORT: u16 = 5432;

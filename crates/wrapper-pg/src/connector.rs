@@ -1,7 +1,8 @@
 //! Opening connections, host after host.
 
 use tokio_postgres::Config;
-use wrapper_core::{Connected, Hosts, Plugin, Registry, Result, Session, Suspicion, Value};
+use wrapper_adapter::HostList;
+use wrapper_core::{Connected, Plugin, Registry, Result, Session, Suspicion, Value};
 
 use crate::{
     ConnectorBuilder, DriverConfig, Tls,
@@ -14,13 +15,13 @@ use crate::{
 /// What it gives is the driver's own pair: spawn the connection, use the client.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    pub(crate) hosts: Hosts<PgDriver>,
+    pub(crate) hosts: HostList<PgDriver>,
     #[cfg(any(feature = "bb8", feature = "deadpool"))]
-    pub(crate) rules: wrapper_core::PoolRules,
+    pub(crate) rules: wrapper_adapter::PoolRules,
 }
 
 impl Connector {
-    pub(crate) fn new(hosts: Hosts<PgDriver>) -> Self {
+    pub(crate) fn new(hosts: HostList<PgDriver>) -> Self {
         Self {
             #[cfg(any(feature = "bb8", feature = "deadpool"))]
             rules: hosts.pool_rules(),
@@ -150,7 +151,7 @@ impl Connector {
 
     /// Why the pools of this connector have no connection to give, where the pools themselves do not say.
     #[cfg(any(feature = "bb8", feature = "deadpool"))]
-    pub fn last_error(&self) -> wrapper_core::LastError {
+    pub fn last_error(&self) -> wrapper_adapter::LastError {
         self.rules.last_error().clone()
     }
 

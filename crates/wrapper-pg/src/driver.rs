@@ -1,9 +1,8 @@
 //! The driver's end of the chain.
 
 use tokio_postgres::{Client, Config, Connection, Socket, config::SslMode};
-use wrapper_core::{
-    BoxFuture, ConnectRequest, Dialer, Driver, Engine, Password, Phase, Result, Rows, Transport, stranger,
-};
+use wrapper_adapter::{Dialer, stranger};
+use wrapper_core::{BoxFuture, ConnectRequest, Driver, Engine, Password, Phase, Result, Rows, Transport};
 
 use crate::{
     DriverConfig, TlsStream,

@@ -3,9 +3,10 @@
 use std::{error::Error as _, io};
 
 use tokio_postgres::error::DbError;
+use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
 use wrapper_core::{
-    Cause, ConnectRequest, Engine, Error, ErrorKind, LoginAnswer, PASSWORD_MISSING, Phase, Roots,
-    ServerError, TlsFailure, explain_tls_failure, printable,
+    Cause, ConnectRequest, Engine, Error, ErrorKind, PASSWORD_MISSING, Phase, ServerError,
+    sanitize_server_text,
 };
 
 /// What the driver says of every answer to its request for TLS that is not yes.
@@ -29,7 +30,7 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
     if source == NO_TLS {
         return explain_tls_failure(TlsFailure::NotOffered, request.tls_name(), roots);
     }
-    let place = request.place();
+    let place = request.address_label();
     if source == "password missing" {
         let message = format!("{place} asks for a password and there is none");
         let cause = Cause::new(PASSWORD_MISSING, "no password is configured", "add one");
@@ -53,7 +54,7 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
         }
         // In the driver's words may be what the server said, as in the last message of SCRAM.
         (None, _) => {
-            let text = printable(&format!("{error}: {source}"), request.secrets());
+            let text = sanitize_server_text(&format!("{error}: {source}"), request.secrets());
             let message = format!("the driver could not connect to {place}");
             return Error::new(ErrorKind::Driver, message).with_source(text);
         }
@@ -81,5 +82,5 @@ fn refused(answer: &DbError, request: &ConnectRequest) -> Error {
     let answer = LoginAnswer::new(Engine::Postgres, code, answer.message())
         .with_hint(answer.hint())
         .with_routine(answer.routine());
-    Error::refused(&answer, said, request)
+    answer.refused(said, request)
 }

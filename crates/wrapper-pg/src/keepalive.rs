@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use wrapper_core::{cut_key_value, cut_url};
+use wrapper_adapter::{split_key_value, split_url};
 
 /// With the next two a dead server is found in 25 seconds, and a network that is away for 20 is survived.
 const IDLE: Duration = Duration::from_secs(10);
@@ -18,8 +18,8 @@ pub(crate) fn named_in(text: &str) -> Vec<String> {
     let is_asked_for = |name: &str| name.starts_with("keepalives");
     // What cannot be read is reported where the string is read for good.
     let cut = match text.contains("://") {
-        true => cut_url(text, is_asked_for),
-        false => cut_key_value(text, is_asked_for),
+        true => split_url(text, is_asked_for),
+        false => split_key_value(text, is_asked_for),
     };
     cut.map(|cut| cut.pairs.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
 }

@@ -7,7 +7,8 @@ pub(crate) mod deadpool;
 
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, SimpleQueryMessage};
-use wrapper_core::{Error, ErrorKind, PoolRules, Result};
+use wrapper_adapter::PoolRules;
+use wrapper_core::{Error, ErrorKind, Result};
 
 use crate::Connector;
 #[cfg(feature = "bb8")]

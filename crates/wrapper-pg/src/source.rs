@@ -1,10 +1,11 @@
 //! Where a configuration comes from: a string, a map, or the driver's own type.
 
 use tokio_postgres::Config;
-use wrapper_core::{
-    ConnectionText, Cut, DriverNames, Error, ErrorKind, Parameters, Registry, Result, StringForm, UrlParts,
-    UserInfoEnd, Value, cut_key_value, cut_url, flat_entries,
+use wrapper_adapter::{
+    ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, flat_entries, split_key_value,
+    split_url,
 };
+use wrapper_core::{DriverNames, Error, ErrorKind, RawParameters, Registry, Result, Value};
 
 /// The strings that the driver reads.
 const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true);
@@ -45,19 +46,23 @@ const DRIVER: DriverNames<'_> = DriverNames {
 };
 
 /// Reads a connection string of either form; our parameters go to `given`.
-pub(crate) fn read_string<C>(text: &str, registry: &Registry<C>, given: &mut Parameters) -> Result<Config> {
+pub(crate) fn read_string<C>(
+    text: &str,
+    registry: &Registry<C>,
+    given: &mut RawParameters,
+) -> Result<Config> {
     let is_ours = |name: &str| registry.declares(name);
     let text = FORM.read(text)?;
     let cut = match text {
         ConnectionText::Url(url) => {
             let parts = UrlParts::of(url, UserInfoEnd::FirstAt)?;
-            let cut = cut_url(url, is_ours)?;
+            let cut = split_url(url, is_ours)?;
             check_twice(&parts, &cut.others)?;
             cut
         }
-        ConnectionText::Pairs(pairs) => cut_key_value(pairs, is_ours)?,
+        ConnectionText::Pairs(pairs) => split_key_value(pairs, is_ours)?,
     };
-    let Cut { rest, pairs, others } = cut;
+    let SplitParameters { rest, pairs, others } = cut;
     for (name, value) in pairs {
         given.configure(&name, value)?;
     }
@@ -88,10 +93,10 @@ fn unknown<C>(text: ConnectionText<'_>, name: &str, others: &[String], registry:
 pub(crate) fn read_map<C>(
     pairs: Vec<(String, Value)>,
     registry: &Registry<C>,
-    given: &mut Parameters,
+    given: &mut RawParameters,
 ) -> Result<Config> {
     let mut driver = String::new();
-    let mut seen = Parameters::new();
+    let mut seen = RawParameters::new();
     for (name, value) in flat_entries(pairs, given)? {
         let name = if name == "database" { "dbname" } else { name.as_str() };
         if registry.declares(name) {
@@ -157,7 +162,7 @@ fn check(config: &Config) -> Result<()> {
         }
     }
     if config.get_user().is_some_and(|user| user.contains(':')) {
-        return Err(wrapper_core::user_with_colon());
+        return Err(wrapper_adapter::user_with_colon());
     }
     if config.get_password().is_some_and(|password| password.iter().any(u8::is_ascii_control)) {
         return Err(configuration("`password` holds a control character"));

@@ -13,10 +13,8 @@ use tokio_postgres::{
     config::SslMode,
     tls::{ChannelBinding, MakeTlsConnect, TlsConnect},
 };
-use wrapper_core::{
-    AbortRegistration, BoxFuture, ClientCertificate, ConnectRequest, Error, ErrorKind, Phase, Progress,
-    Result, Roots, TlsFailure, Trust, Trusted, explain_tls_failure,
-};
+use wrapper_adapter::{ClientCertificate, Roots, TlsFailure, Trust, Trusted, explain_tls_failure};
+use wrapper_core::{AbortRegistration, BoxFuture, ConnectRequest, Error, ErrorKind, Phase, Progress, Result};
 
 #[cfg(feature = "native-tls")]
 mod native;

@@ -8,16 +8,17 @@ use std::{
 };
 
 use sqlx::pool::PoolOptions;
+use wrapper_adapter::{ClientCertificate, TlsMode, in_runtime, read_roots};
 use wrapper_core::{
-    ClientCertificate, ConnectRequest, Error, ErrorKind, Event, Events, Needs, Parameters, Plugin, Registry,
-    Result, ServerName, Settings, TlsMode, Value, bracketed, in_runtime, read_roots,
+    ConnectRequest, Error, ErrorKind, Event, Events, Options, Plugin, RawParameters, Registry, Requirements,
+    Result, ServerName, Value, bracketed,
 };
 use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, TokenRequest, connect_error, token_request};
 
 use crate::{
     Engine, FreshPool,
     checks::{DEADLINE, check_within},
-    engine::Options,
+    engine::DriverOptions,
     place::{Place, Source, read_map, read_url},
     refresher::{Refresher, Supply},
     roots,
@@ -41,7 +42,7 @@ enum Given {
     Url(String),
 }
 
-type Adjust<D> = Box<dyn FnOnce(Options<D>) -> Options<D> + Send>;
+type Adjust<D> = Box<dyn FnOnce(DriverOptions<D>) -> DriverOptions<D> + Send>;
 
 impl<D: Engine> FreshPoolBuilder<D> {
     pub(crate) fn new() -> Self {
@@ -122,7 +123,10 @@ impl<D: Engine> FreshPoolBuilder<D> {
     ///
     /// Host, port, user, database, password and TLS are set afterwards, whatever is said of them here.
     #[must_use]
-    pub fn connect_options(mut self, adjust: impl FnOnce(Options<D>) -> Options<D> + Send + 'static) -> Self {
+    pub fn connect_options(
+        mut self,
+        adjust: impl FnOnce(DriverOptions<D>) -> DriverOptions<D> + Send + 'static,
+    ) -> Self {
         self.adjust = Box::new(adjust);
         self
     }
@@ -143,7 +147,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
             Some(tokens) => IamFactory::new(tokens.clone()),
             None => IamFactory::default(),
         });
-        let mut given = Parameters::new();
+        let mut given = RawParameters::new();
         for (name, value) in self.parameters {
             if !registry.declares(&name) {
                 return Err(registry.unknown_parameter_in_code(&name));
@@ -189,7 +193,7 @@ fn touch_drivers() {
 }
 
 /// What the token is signed for.
-fn target(settings: &Settings, place: &Place) -> Result<TokenRequest> {
+fn target(settings: &Options, place: &Place) -> Result<TokenRequest> {
     let host = settings.text("iamHost").unwrap_or(&place.host);
     let port = settings.integer("iamDefaultPort").and_then(|port| u16::try_from(port).ok());
     let port = port.unwrap_or(place.port);
@@ -197,12 +201,12 @@ fn target(settings: &Settings, place: &Place) -> Result<TokenRequest> {
 }
 
 fn check(
-    settings: &Settings,
+    settings: &Options,
     place: &Place,
     target: &TokenRequest,
     plugins: &[Arc<dyn Plugin<()>>],
 ) -> Result<()> {
-    TlsMode::read(settings, Needs::TOKEN)?;
+    TlsMode::read(settings, Requirements::TOKEN)?;
     for name in ["clusterInstanceHostPattern", "wrapperConnectTimeout"] {
         if settings.text(name).is_some() || settings.integer(name).is_some() {
             return Err(configuration(format!(
@@ -230,14 +234,14 @@ fn check(
 }
 
 /// The driver's own reading of its options. The user and the password keep it from looking for a password file.
-fn options<D: Engine>(query: &str) -> Result<Options<D>> {
+fn options<D: Engine>(query: &str) -> Result<DriverOptions<D>> {
     format!("{}://x:x@x/?{}{query}", D::SCHEMES[0], D::RESET).parse().map_err(|_: sqlx::Error| {
         // The driver's error may show the value.
         configuration("an option of the driver in the configuration has a value that it does not take")
     })
 }
 
-fn default_tokens(settings: &Settings) -> Result<IamTokenProvider> {
+fn default_tokens(settings: &Options) -> Result<IamTokenProvider> {
     let builder = match settings.text("awsProfile") {
         Some(profile) => IamTokenProvider::builder().profile(profile),
         None => IamTokenProvider::builder(),

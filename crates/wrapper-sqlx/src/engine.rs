@@ -8,7 +8,7 @@ mod mysql;
 mod postgres;
 
 /// A driver's connect options.
-pub(crate) type Options<D> = <<D as Database>::Connection as Connection>::Options;
+pub(crate) type DriverOptions<D> = <<D as Database>::Connection as Connection>::Options;
 
 /// A driver whose pools can be kept fresh: `sqlx::Postgres` or `sqlx::MySql`, by feature.
 pub trait Engine: sealed::Driver {}
@@ -17,9 +17,10 @@ impl<D: sealed::Driver> Engine for D {}
 
 pub(crate) mod sealed {
     use sqlx::Database;
-    use wrapper_core::{BoxFuture, ClientCertificate, Result, Rows};
+    use wrapper_adapter::ClientCertificate;
+    use wrapper_core::{BoxFuture, Result, Rows};
 
-    use super::Options;
+    use super::DriverOptions;
     use crate::place::Place;
 
     /// The part of an engine that only this crate calls and writes.
@@ -44,14 +45,14 @@ pub(crate) mod sealed {
 
         /// Sets everything but the password, over options that hold what the configuration says beyond it.
         fn template(
-            options: Options<Self>,
+            options: DriverOptions<Self>,
             place: &Place,
             roots: Vec<u8>,
             certificate: Option<&ClientCertificate>,
-        ) -> Result<Options<Self>>;
+        ) -> Result<DriverOptions<Self>>;
 
         /// Sets the password.
-        fn with_password(options: Options<Self>, password: &str) -> Options<Self>;
+        fn with_password(options: DriverOptions<Self>, password: &str) -> DriverOptions<Self>;
 
         /// Runs one statement of a plugin.
         fn query<'a>(connection: &'a mut Self::Connection, sql: &'a str) -> BoxFuture<'a, Result<Rows>>;

@@ -1,9 +1,10 @@
 //! Where a pool connects to, read from a URL or a map.
 
-use wrapper_core::{
-    ConnectionText, Cut, DriverNames, Error, ErrorKind, Parameters, Registry, Result, StringForm, UrlParts,
-    UserInfoEnd, Value, check_host, cut_url, flat_entries, percent_decoded, percent_encoded, user_with_colon,
+use wrapper_adapter::{
+    ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host, flat_entries,
+    percent_decoded, percent_encoded, split_url, user_with_colon,
 };
+use wrapper_core::{DriverNames, Error, ErrorKind, RawParameters, Registry, Result, Value};
 
 use crate::engine::sealed::Driver;
 
@@ -33,7 +34,7 @@ const ELSEWHERE: &[(&str, &str)] =
 pub(crate) fn read_url<D: Driver>(
     url: &str,
     registry: &Registry<()>,
-    given: &mut Parameters,
+    given: &mut RawParameters,
 ) -> Result<Source> {
     let engine = if D::SCHEMES[0] == "mysql" { "MySQL" } else { "PostgreSQL" };
     // Pairs are refused by the form.
@@ -41,7 +42,7 @@ pub(crate) fn read_url<D: Driver>(
         StringForm::new(engine, D::SCHEMES, false).read(url)?;
     let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
     let place = place::<D>(keys(&parts)?)?;
-    let Cut { rest, pairs, others } = cut_url(url, |name| registry.declares(name))?;
+    let SplitParameters { rest, pairs, others } = split_url(url, |name| registry.declares(name))?;
     others.iter().try_for_each(|name| check_name::<D>(name, registry, Some(&parts)))?;
     for (name, value) in pairs {
         given.configure(&name, value)?;
@@ -56,10 +57,10 @@ pub(crate) fn read_url<D: Driver>(
 pub(crate) fn read_map<D: Driver>(
     pairs: Vec<(String, Value)>,
     registry: &Registry<()>,
-    given: &mut Parameters,
+    given: &mut RawParameters,
 ) -> Result<Source> {
-    let mut keys = Parameters::new();
-    let mut seen = Parameters::new();
+    let mut keys = RawParameters::new();
+    let mut seen = RawParameters::new();
     let mut query = Vec::new();
     for (name, value) in flat_entries(pairs, given)? {
         let name = name.as_str();
@@ -95,7 +96,7 @@ fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlPa
     let names: Vec<_> = D::NAMES.iter().chain(KEYS).copied().collect();
     let driver = DriverNames { names: &names, known_elsewhere: ELSEWHERE };
     let Some(parts) = url else { return Err(registry.unknown_parameter(name, &driver)) };
-    let meant = if KEYS.contains(&name) { Some(name) } else { registry.nearest(name, &driver) };
+    let meant = if KEYS.contains(&name) { Some(name) } else { registry.suggest(name, &driver) };
     // A typo of `password` is named as what it is.
     if let Some(key) = meant.filter(|key| KEYS.contains(key) && (*key == name || *key != "password")) {
         return Err(configuration(format!(
@@ -110,7 +111,7 @@ fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlPa
 }
 
 /// The keys of a map in the pieces of a URL.
-fn keys(parts: &UrlParts<'_>) -> Result<Parameters> {
+fn keys(parts: &UrlParts<'_>) -> Result<RawParameters> {
     if parts.hosts.contains(',') {
         return Err(configuration(
             "several hosts are named, and sqlx connects to one: take wrapper-pg for several".to_owned(),
@@ -128,7 +129,7 @@ fn keys(parts: &UrlParts<'_>) -> Result<Parameters> {
             None => (parts.hosts, None),
         },
     };
-    let mut keys = Parameters::new();
+    let mut keys = RawParameters::new();
     let pieces = [
         ("host", Some(host)),
         ("port", port),
@@ -147,7 +148,7 @@ fn keys(parts: &UrlParts<'_>) -> Result<Parameters> {
     Ok(keys)
 }
 
-fn place<D: Driver>(mut keys: Parameters) -> Result<Place> {
+fn place<D: Driver>(mut keys: RawParameters) -> Result<Place> {
     let mut take = |name| keys.remove(name).and_then(|value| value.text());
     let form = |what: &str| configuration(format!("{what}, as in {}://user@host/database", D::SCHEMES[0]));
     let named = |text: Option<String>| text.filter(|text| !text.trim().is_empty());

@@ -13,7 +13,7 @@ use wrapper_iam::{IamToken, IamTokenProvider, Listening, TokenRequest, connect_e
 
 use crate::{
     Freshness,
-    engine::{Engine, Options},
+    engine::{DriverOptions, Engine},
 };
 
 /// How often the token is looked at. A token is at hand for a minute more at least, so that three
@@ -61,7 +61,7 @@ impl Supply {
 /// Keeps the connect options of one pool fresh.
 pub(crate) struct Refresher<D: Engine> {
     pool: Pool<D>,
-    template: Options<D>,
+    template: DriverOptions<D>,
     supply: Supply,
     runtime: Handle,
     /// Held for the length of a check, so that an older token never replaces a newer one.
@@ -94,7 +94,12 @@ impl State {
 
 impl<D: Engine> Refresher<D> {
     /// Takes charge of a pool that was opened with `token`, until it is closed.
-    pub(crate) fn start(pool: Pool<D>, template: Options<D>, supply: Supply, token: IamToken) -> Arc<Self> {
+    pub(crate) fn start(
+        pool: Pool<D>,
+        template: DriverOptions<D>,
+        supply: Supply,
+        token: IamToken,
+    ) -> Arc<Self> {
         let state = State {
             token,
             checked_at: supply.now(),

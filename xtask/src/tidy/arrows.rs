@@ -36,7 +36,13 @@ mod tests {
 
     #[test]
     fn adapter_may_use_the_core() {
-        assert_eq!(check("wrapper-pg", &["host-pattern", "wrapper-core"]), 0);
+        assert_eq!(check("wrapper-pg", &["host-pattern", "wrapper-adapter", "wrapper-core"]), 0);
+    }
+
+    #[test]
+    fn core_that_uses_what_adapters_share_is_refused() {
+        assert_eq!(check("wrapper-core", &["host-pattern", "wrapper-adapter"]), 1);
+        assert_eq!(check("wrapper-iam", &["wrapper-adapter", "wrapper-core"]), 1);
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn dns_name(name: &GeneralName) -> Option<String> {
 
 /// The server is not trusted yet, so its text is not either.
 fn printable(text: &str) -> String {
-    wrapper_core::printable(text, None)
+    wrapper_core::sanitize_server_text(text, None)
 }
 
 #[cfg(test)]

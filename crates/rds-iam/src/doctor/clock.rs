@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use wrapper_core::Roots;
+use wrapper_adapter::Roots;
 use wrapper_iam::SystemClock;
 
 use super::{

@@ -1,7 +1,8 @@
 //! The connector that a program would build of the same string.
 
 use host_pattern::{Endpoint, EndpointKind};
-use wrapper_core::{Error, ErrorKind, Registry, Result, StringForm, cut_key_value, cut_url};
+use wrapper_adapter::{StringForm, split_key_value, split_url};
+use wrapper_core::{Error, ErrorKind, Registry, Result};
 use wrapper_iam::IamFactory;
 use wrapper_pg::TlsStack;
 
@@ -114,7 +115,7 @@ pub(super) fn cut(text: &str) -> Result<(String, Vec<(String, String)>)> {
     let registry = Registry::<()>::new().with(IamFactory::default());
     let is_ours = |name: &str| registry.declares(name);
     let is_url = ["postgres://", "postgresql://", "mysql://"].iter().any(|scheme| text.starts_with(scheme));
-    let cut = if is_url { cut_url(text, is_ours)? } else { cut_key_value(text, is_ours)? };
+    let cut = if is_url { split_url(text, is_ours)? } else { split_key_value(text, is_ours)? };
     Ok((cut.rest, cut.pairs))
 }
 

@@ -10,7 +10,8 @@ use hickory_resolver::{
 };
 use host_pattern::{Endpoint, EndpointKind};
 use tokio::time::timeout;
-use wrapper_core::{BoxFuture, Resolver};
+use wrapper_adapter::Resolver;
+use wrapper_core::BoxFuture;
 
 /// How long one question may take, all servers and attempts together.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -198,6 +199,6 @@ fn described(error: &NetError) -> String {
         error if error.is_nx_domain() => "there is no such name".to_owned(),
         error if error.is_no_records_found() => "the name has no address".to_owned(),
         NetError::Timeout => "no answer in time".to_owned(),
-        error => wrapper_core::printable(&error.to_string(), None),
+        error => wrapper_core::sanitize_server_text(&error.to_string(), None),
     }
 }

@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use wrapper_core::{ServerError, printable};
+use wrapper_core::{ServerError, sanitize_server_text};
 
 use crate::cli::Engine;
 
@@ -109,7 +109,7 @@ fn refused(packet: &[u8]) -> Unwilling {
 
 fn stranger(bytes: &[u8]) -> Unwilling {
     let begin = &bytes[..bytes.len().min(64)];
-    Unwilling::Stranger(printable(String::from_utf8_lossy(begin).trim_end(), None))
+    Unwilling::Stranger(sanitize_server_text(String::from_utf8_lossy(begin).trim_end(), None))
 }
 
 /// A packet of MySQL's with its header: three bytes of length, one of its number.

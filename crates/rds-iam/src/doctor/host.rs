@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use host_pattern::Endpoint;
-use wrapper_core::{Error, ErrorKind, Resolver, SystemResolver};
+use wrapper_adapter::{Resolver, SystemResolver};
+use wrapper_core::{Error, ErrorKind};
 
 use super::{
     dns::{Aliases, DnsServer, End},

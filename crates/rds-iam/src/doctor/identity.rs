@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_sts::error::ProvideErrorMetadata;
-use wrapper_core::printable;
+use wrapper_core::sanitize_server_text;
 
 use super::report::{Cause, Code};
 
@@ -39,12 +39,12 @@ impl Identity {
             .await;
         let error = match aws_sdk_sts::Client::new(&config).get_caller_identity().send().await {
             Ok(answer) => {
-                let shown = |text: Option<&str>| printable(text.unwrap_or("unknown"), None);
+                let shown = |text: Option<&str>| sanitize_server_text(text.unwrap_or("unknown"), None);
                 return Ok(Self { arn: shown(answer.arn()), account: shown(answer.account()) });
             }
             Err(error) => error,
         };
-        let text = printable(error.message().unwrap_or("no reason given"), None);
+        let text = sanitize_server_text(error.message().unwrap_or("no reason given"), None);
         let fact = |code: &str| format!("STS answered {code}: {text}");
         let refused = |code: &str, cause, remedy| Anonymous::Refused {
             fact: fact(code),

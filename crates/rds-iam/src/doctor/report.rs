@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use wrapper_core::legible;
+use wrapper_core::escape_control;
 
 use crate::{failure::Failure, terminal::Style};
 
@@ -80,7 +80,7 @@ pub(super) enum Code {
 
 impl Cause {
     pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code: code.name().to_owned(), text: legible(&text.into()) }
+        Self { code: code.name().to_owned(), text: escape_control(&text.into()) }
     }
 }
 
@@ -163,12 +163,12 @@ impl Report {
     }
 
     pub(super) fn set_log(&mut self, log: Option<String>) {
-        self.log = log.as_deref().map(legible);
+        self.log = log.as_deref().map(escape_control);
     }
 
     fn add(&mut self, step: StepName, status: Status, fact: impl Into<String>, remedy: Option<String>) {
         // Whoever it comes from, here it gets its last form.
-        let (fact, remedy) = (legible(&fact.into()), remedy.as_deref().map(legible));
+        let (fact, remedy) = (escape_control(&fact.into()), remedy.as_deref().map(escape_control));
         self.steps.push(Step { step, status, fact, remedy });
     }
 

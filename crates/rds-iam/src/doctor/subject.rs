@@ -3,7 +3,8 @@
 use std::{ops::Deref, time::Duration};
 
 use host_pattern::{Endpoint, EndpointKind};
-use wrapper_core::{Result, Roots};
+use wrapper_adapter::Roots;
+use wrapper_core::Result;
 use wrapper_iam::{AssumeRole, TokenRequest, diagnosis::Facts, token_request};
 
 use super::{

@@ -18,7 +18,7 @@ use rustls::{
 };
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use wrapper_core::{Roots, TlsFailure, explain_tls_failure};
+use wrapper_adapter::{Roots, TlsFailure, explain_tls_failure};
 
 use super::{
     certificate::Described,

@@ -107,7 +107,7 @@ fn wrapper_without_plugins_is_the_driver() {
     let request = run(wrapper.connect(ConnectRequest::new("a.example", 1, "jane"))).expect("connects");
 
     assert!(request.connection.password().is_none());
-    assert_eq!(wrapper.needs(), Needs::default());
+    assert_eq!(wrapper.requirements(), Requirements::default());
     assert_eq!(driver.requests().len(), 1);
 }
 
@@ -138,7 +138,7 @@ impl Driver for Racing {
                 tokio::task::yield_now().await;
             }
             let phase = request.progress().phase();
-            Err(Error::new(ErrorKind::Connect, format!("{} while {phase}", request.place())))
+            Err(Error::new(ErrorKind::Connect, format!("{} while {phase}", request.address_label())))
         })
     }
 }

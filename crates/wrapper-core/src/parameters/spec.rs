@@ -42,7 +42,7 @@ impl Parameter {
 
     /// Names other spellings that people may know, which lead to an error that names this one.
     #[must_use]
-    pub const fn known_elsewhere_as(mut self, aliases: &'static [&'static str]) -> Self {
+    pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
     }
@@ -76,42 +76,42 @@ pub const WRAPPER_PARAMETERS: &[Parameter] = &[
         "none",
         "Codes of the plugins to use, separated by commas; without any, the wrapper behaves like the driver.",
     )
-    .known_elsewhere_as(&["wrapperPlugins", "plugin"]),
+    .aliases(&["wrapperPlugins", "plugin"]),
     Parameter::new(
         "autoSortWrapperPluginOrder",
         ParameterKind::Boolean,
         "`true`",
         "Sorts the plugins by weight, authentication innermost; `false` keeps the order of `plugins`.",
     )
-    .known_elsewhere_as(&["autoSortPluginOrder"]),
+    .aliases(&["autoSortPluginOrder"]),
     Parameter::new(
         "clusterInstanceHostPattern",
         ParameterKind::Text,
         "derived from an RDS host",
         "How instance endpoints are named, as in `?.XYZ.us-east-2.rds.amazonaws.com`; needed with an IP address or a custom domain when instances are asked for.",
     )
-    .known_elsewhere_as(&["clusterInstanceHostPatterns"]),
+    .aliases(&["clusterInstanceHostPatterns"]),
     Parameter::new(
         "wrapperConnectTimeout",
         ParameterKind::Integer { min: 1, max: 86_400_000 },
         "`30000`",
         "Milliseconds that one whole connect may take: plugins, DNS, every address, TLS and login.",
     )
-    .known_elsewhere_as(&["wrapperLoginTimeout"]),
+    .aliases(&["wrapperLoginTimeout"]),
     Parameter::new(
         "tlsServerName",
         ParameterKind::Text,
         "`iamHost` if given, else the host",
         "The name that the server's certificate must carry; with `iam` it must lie in the domain of the name that the token is signed for.",
     )
-    .known_elsewhere_as(&["sslservername", "tlsHostname"]),
+    .aliases(&["sslservername", "tlsHostname"]),
     Parameter::new(
         "sslrootcert",
         ParameterKind::List,
         "`system`",
         "The roots to trust: paths of PEM files, which replace the platform's roots, and `system` to keep these; in the map form also PEM text, and `ssl.ca` as another name.",
     )
-    .known_elsewhere_as(&["sslrootcerts", "sslca", "caCert"]),
+    .aliases(&["sslrootcerts", "sslca", "caCert"]),
     Parameter::new(
         "sslcert",
         ParameterKind::Text,
@@ -130,5 +130,5 @@ pub const WRAPPER_PARAMETERS: &[Parameter] = &[
         "`verify-full` with `iam`, else the driver's",
         "`verify-full` and `require` verify chain and name; with `iam` nothing less is accepted.",
     )
-    .known_elsewhere_as(&["tlsmode"]),
+    .aliases(&["tlsmode"]),
 ];

@@ -7,6 +7,9 @@ use serde::{
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
 
+use super::quoted_name;
+use crate::{Error, ErrorKind};
+
 /// A parameter's value as it stands in a map: text, a number, a boolean, or a list or map of such.
 ///
 /// `Debug` shows only its type, because the map form holds the password too.
@@ -48,7 +51,8 @@ impl Value {
         Some(texts.join(if is_pem { "\n" } else { "," }))
     }
 
-    pub(crate) fn kind(&self) -> &'static str {
+    /// Returns the type in words: `a list`, `text`.
+    pub fn kind(&self) -> &'static str {
         match self {
             Value::Boolean(_) => "a boolean",
             Value::Integer(_) => "a number",
@@ -58,6 +62,38 @@ impl Value {
             Value::Text(_) => "text",
         }
     }
+}
+
+impl Value {
+    /// The text of a value that stands alone.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names the parameter, for a list or a map.
+    pub fn single(&self, name: &str) -> crate::Result<String> {
+        self.text().ok_or_else(|| {
+            mismatch(format!("{} must be a single value, not {}", quoted_name(name), self.kind()))
+        })
+    }
+
+    /// The text of a value, or those of a list's values between commas.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names the parameter, for a map.
+    pub fn several(&self, name: &str) -> crate::Result<String> {
+        self.joined().ok_or_else(|| {
+            mismatch(format!(
+                "{} must be a value or a list of values, not {}",
+                quoted_name(name),
+                self.kind()
+            ))
+        })
+    }
+}
+
+fn mismatch(message: String) -> Error {
+    Error::new(ErrorKind::Configuration, message)
 }
 
 impl fmt::Debug for Value {

@@ -47,7 +47,7 @@ impl Plugin<()> for FakePlugin {
 }
 
 const AUTH: &[Parameter] =
-    &[Parameter::new("authHost", ParameterKind::Text, "", "").known_elsewhere_as(&["loginDomain"]), SHARED];
+    &[Parameter::new("authHost", ParameterKind::Text, "", "").aliases(&["loginDomain"]), SHARED];
 
 const SHARED: Parameter = Parameter::new("cloudProfile", ParameterKind::Text, "", "");
 
@@ -61,7 +61,7 @@ fn registry() -> Registry<()> {
 }
 
 fn build(pairs: &[(&str, &str)]) -> Result<Vec<String>> {
-    let mut given = Parameters::new();
+    let mut given = RawParameters::new();
     for (name, value) in pairs {
         given.configure(name, *value)?;
     }

@@ -279,7 +279,7 @@ fn string_names_no_host_to_trust() {
     let rig = rig();
     let registry = wrapper_core::Registry::<()>::new().with(crate::IamFactory::new(rig.tokens));
     let check = |name: &str, value: &str| {
-        let mut given = wrapper_core::Parameters::new();
+        let mut given = wrapper_core::RawParameters::new();
         given.configure("plugins", "iam")?;
         given.configure("iamRegion", "eu-west-1")?;
         if !name.is_empty() {

@@ -6,7 +6,8 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use wrapper_core::{ClientCertificate, Result, Roots};
+use wrapper_adapter::{ClientCertificate, Roots};
+use wrapper_core::Result;
 
 /// Whether what the driver calls its built-in roots are the platform's: with rustls they are a list of Mozilla's, compiled in.
 pub(super) const HAS_PLATFORM_ROOTS: bool = false;
@@ -29,8 +30,10 @@ pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
     let mut certificates = Vec::new();
     for bundle in roots.bundles() {
         for certificate in CertificateDer::pem_slice_iter(bundle.pem()) {
-            let certificate = certificate.map_err(|error| bundle.bad(error))?;
-            RootCertStore::empty().add(certificate.clone()).map_err(|error| bundle.bad(error))?;
+            let certificate = certificate.map_err(|error| bundle.invalid_certificate(error))?;
+            RootCertStore::empty()
+                .add(certificate.clone())
+                .map_err(|error| bundle.invalid_certificate(error))?;
             certificates.push(certificate.to_vec());
         }
     }
@@ -41,10 +44,10 @@ pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
 pub(super) fn identity(certificate: &ClientCertificate) -> Result<ClientIdentity> {
     let mut chain = CertificateDer::pem_slice_iter(certificate.chain());
     if chain.any(|certificate| certificate.is_err()) {
-        return Err(ClientCertificate::bad("a certificate cannot be read"));
+        return Err(ClientCertificate::invalid("a certificate cannot be read"));
     }
     if PrivateKeyDer::from_pem_slice(certificate.key()).is_err() {
-        return Err(ClientCertificate::bad("the key cannot be read"));
+        return Err(ClientCertificate::invalid("the key cannot be read"));
     }
     Ok(ClientIdentity::new(certificate.chain().to_vec().into(), certificate.key().to_vec().into()))
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bb8::ManageConnection;
 use tokio_postgres::Client;
-use wrapper_core::{Error, PoolRules, Result};
+use wrapper_adapter::PoolRules;
+use wrapper_core::{Error, Result};
 
 use super::{check, open};
 use crate::Connector;

@@ -14,7 +14,8 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_postgres::{Config, NoTls, config::SslMode};
-use wrapper_core::{BoxFuture, Error, PoolRules};
+use wrapper_adapter::PoolRules;
+use wrapper_core::{BoxFuture, Error};
 
 use super::{is_writer, open};
 use crate::{Connector, session};

@@ -6,7 +6,8 @@ use tokio_postgres::{
     Socket,
     tls::{MakeTlsConnect, TlsConnect},
 };
-use wrapper_core::{ClientCertificate, Error, ErrorKind, Result, Roots, TlsFailure};
+use wrapper_adapter::{ClientCertificate, Roots, TlsFailure};
+use wrapper_core::{Error, ErrorKind, Result};
 
 use super::{Failed, TlsPlan};
 
@@ -15,14 +16,16 @@ pub(super) fn connector(roots: &Roots, plan: &TlsPlan) -> Result<MakeTlsConnecto
     builder.disable_built_in_roots(!roots.uses_system());
     for bundle in roots.bundles() {
         // `Certificate::from_pem` would read the first one only.
-        for certificate in Certificate::stack_from_pem(bundle.pem()).map_err(|error| bundle.bad(error))? {
+        for certificate in
+            Certificate::stack_from_pem(bundle.pem()).map_err(|error| bundle.invalid_certificate(error))?
+        {
             builder.add_root_certificate(certificate);
         }
     }
     if let Some(certificate) = &plan.certificate {
         // The library's error may quote what it could not read.
         let identity = Identity::from_pkcs8(certificate.chain(), certificate.key()).map_err(|_| {
-            ClientCertificate::bad(
+            ClientCertificate::invalid(
                 "the platform's TLS library wants a key in PKCS#8 (`BEGIN PRIVATE KEY`) that belongs to the certificate",
             )
         })?;

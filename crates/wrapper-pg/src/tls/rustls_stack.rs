@@ -12,7 +12,8 @@ use tokio_postgres::{
     tls::{MakeTlsConnect, TlsConnect},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
-use wrapper_core::{ClientCertificate, Error, ErrorKind, Result, Roots, TlsFailure};
+use wrapper_adapter::{ClientCertificate, Roots, TlsFailure};
+use wrapper_core::{Error, ErrorKind, Result};
 
 use super::{Failed, TlsPlan};
 
@@ -25,8 +26,8 @@ pub(super) fn connector(roots: &Roots, plan: &TlsPlan) -> Result<MakeRustlsConne
     let mut store = RootCertStore::empty();
     for bundle in roots.bundles() {
         for certificate in CertificateDer::pem_slice_iter(bundle.pem()) {
-            let certificate = certificate.map_err(|error| bundle.bad(error))?;
-            store.add(certificate).map_err(|error| bundle.bad(error))?;
+            let certificate = certificate.map_err(|error| bundle.invalid_certificate(error))?;
+            store.add(certificate).map_err(|error| bundle.invalid_certificate(error))?;
         }
     }
     if roots.uses_system() {
@@ -45,7 +46,7 @@ pub(super) fn connector(roots: &Roots, plan: &TlsPlan) -> Result<MakeRustlsConne
         Some(certificate) => {
             let (chain, key) = parsed(certificate)?;
             builder.with_client_auth_cert(chain, key).map_err(|_| {
-                ClientCertificate::bad("the key does not belong to it, or is of an unknown kind")
+                ClientCertificate::invalid("the key does not belong to it, or is of an unknown kind")
             })?
         }
     };
@@ -58,9 +59,9 @@ pub(super) fn connector(roots: &Roots, plan: &TlsPlan) -> Result<MakeRustlsConne
 /// The errors of the parser are left out, for they may quote a piece of the key.
 fn parsed(certificate: &ClientCertificate) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let chain = CertificateDer::pem_slice_iter(certificate.chain()).collect::<std::result::Result<_, _>>();
-    let chain = chain.map_err(|_| ClientCertificate::bad("a certificate cannot be read"))?;
+    let chain = chain.map_err(|_| ClientCertificate::invalid("a certificate cannot be read"))?;
     let key = PrivateKeyDer::from_pem_slice(certificate.key());
-    Ok((chain, key.map_err(|_| ClientCertificate::bad("the key cannot be read"))?))
+    Ok((chain, key.map_err(|_| ClientCertificate::invalid("the key cannot be read"))?))
 }
 
 pub(super) async fn handshake(

@@ -4,7 +4,8 @@ use sqlx::{
     MySql, MySqlConnection,
     mysql::{MySqlConnectOptions, MySqlSslMode},
 };
-use wrapper_core::{BoxFuture, ClientCertificate, Engine, Result, Rows};
+use wrapper_adapter::ClientCertificate;
+use wrapper_core::{BoxFuture, Engine, Result, Rows};
 
 use super::{sealed::Driver, socket};
 use crate::{place::Place, session};

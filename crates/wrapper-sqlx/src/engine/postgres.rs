@@ -6,7 +6,8 @@ use sqlx::{
     PgConnection, Postgres,
     postgres::{PgConnectOptions, PgSslMode},
 };
-use wrapper_core::{BoxFuture, ClientCertificate, Engine, Error, ErrorKind, Result, Rows};
+use wrapper_adapter::ClientCertificate;
+use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, Rows};
 
 use super::{sealed::Driver, socket};
 use crate::{place::Place, session};

@@ -1,0 +1,119 @@
+//! One host, address after address.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::{Instant, timeout};
+
+use wrapper_core::{BoxFuture, ConnectRequest, Error, ErrorKind, Phase, Result};
+
+use crate::{Resolver, attempt_errors::AttemptErrors};
+
+/// Bounds one whole connect where `wrapperConnectTimeout` is not given.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Tries the addresses of a host for a driver adapter.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    resolver: Arc<dyn Resolver>,
+    shuffles: bool,
+}
+
+impl Dialer {
+    /// A dialer that resolves host names so; `shuffles` tries their addresses at random.
+    pub fn new(resolver: Arc<dyn Resolver>, shuffles: bool) -> Self {
+        Self { resolver, shuffles }
+    }
+
+    /// Opens a connection to the first address of the request's host that lets us in.
+    ///
+    /// Each address gets its share of the time that is left. A server that answers no ends the attempt on this host: its
+    /// other addresses would only repeat it. So does an error of the credentials.
+    ///
+    /// # Errors
+    ///
+    /// The answer of a server; else, with several addresses, what remains to be said of theirs.
+    pub async fn dial<'a, C>(
+        &self,
+        request: &'a ConnectRequest,
+        open: impl Fn(SocketAddr) -> BoxFuture<'a, Result<C>>,
+    ) -> Result<C> {
+        let addresses = self.addresses(request).await?;
+        let mut failures = AttemptErrors::default();
+        for (index, address) in addresses.iter().enumerate() {
+            let address = SocketAddr::new(*address, request.port());
+            request.progress().dial(address);
+            let share = share(request, addresses.len() - index);
+            match timeout(share, open(address)).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) if error.server().is_some() || error.is_of_credentials() => return Err(error),
+                Ok(Err(error)) => failures.add(address.to_string(), error),
+                Err(_) => failures.add(address.to_string(), request.timed_out(share)),
+            }
+        }
+        Err(failures.into_error("addresses").unwrap_or_else(|| no_address(request)))
+    }
+
+    /// The addresses that a driver has to be told, where by itself it would dial the name on the certificate and find others.
+    ///
+    /// # Errors
+    ///
+    /// A resolve error if the host has none.
+    pub async fn addresses_to_tell(&self, request: &ConnectRequest) -> Result<Vec<IpAddr>> {
+        let finds_them = request.addresses().is_empty() && self.resolver.is_system();
+        if finds_them && request.tls_name() == request.host() {
+            return Ok(Vec::new());
+        }
+        self.addresses(request).await
+    }
+
+    async fn addresses(&self, request: &ConnectRequest) -> Result<Vec<IpAddr>> {
+        if !request.addresses().is_empty() {
+            return Ok(request.addresses().to_vec());
+        }
+        let host = request.host();
+        if let Ok(address) = host.trim_matches(['[', ']']).parse() {
+            return Ok(vec![address]);
+        }
+        request.progress().enter(Phase::Resolve);
+        let mut addresses = self.resolver.resolve(host).await.map_err(|error| {
+            let message = format!("cannot resolve host `{host}`: check its spelling, and dns");
+            Error::new(ErrorKind::Resolve, message).with_source(error)
+        })?;
+        if addresses.is_empty() {
+            return Err(no_address(request));
+        }
+        if self.shuffles {
+            shuffle(&mut addresses);
+        }
+        Ok(addresses)
+    }
+}
+
+/// Brings items into a random order, for load balancing.
+pub fn shuffle<T>(items: &mut Vec<T>) {
+    // The standard library's only source of randomness; load balancing needs no better one.
+    let random = RandomState::new();
+    let mut keyed: Vec<_> = items.drain(..).enumerate().collect();
+    keyed.sort_by_key(|(index, _)| random.hash_one(index));
+    items.extend(keyed.into_iter().map(|(_, item)| item));
+}
+
+/// One address's share of the time that is left.
+fn share(request: &ConnectRequest, addresses_left: usize) -> Duration {
+    let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let left = left.unwrap_or(DEFAULT_TIMEOUT);
+    (left / u32::try_from(addresses_left).unwrap_or(u32::MAX)).max(ConnectRequest::LEAST_SHARE)
+}
+
+fn no_address(request: &ConnectRequest) -> Error {
+    Error::new(ErrorKind::Resolve, format!("host `{}` has no address", request.host()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! The configured hosts, one after the other: the part of a connector that is the same for every driver.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use host_pattern::{Endpoint, InstancePattern};
+use tokio::time::{Instant, timeout_at};
+
+use wrapper_core::{
+    ConnectRequest, Connected, Driver, Error, ErrorKind, Options, Plugin, Result, ServerName, Session,
+    Suspicion, Wrapper,
+};
+
+use crate::{
+    LastError, PoolRules, Roots, attempt_errors::AttemptErrors, dial::DEFAULT_TIMEOUT, dial::shuffle,
+    runtime::in_runtime,
+};
+
+/// Opens connections to the first configured host that lets us in; clones share everything.
+pub struct HostList<D: Driver> {
+    wrapper: Wrapper<D>,
+    plan: Arc<Plan>,
+}
+
+/// What to do, host by host.
+#[derive(Debug)]
+struct Plan {
+    requests: Vec<ConnectRequest>,
+    shuffles: bool,
+    pattern: Option<InstancePattern>,
+    timeout: Duration,
+}
+
+impl<D: Driver> HostList<D> {
+    /// Prepares the requests, one for each host, by the parameters that every connector has, and lets the plugins judge them.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error without a host, for a parameter that does not fit, and what a plugin says.
+    pub fn new(
+        wrapper: Wrapper<D>,
+        requests: Vec<ConnectRequest>,
+        shuffles: bool,
+        settings: &Options,
+    ) -> Result<Self> {
+        if requests.is_empty() {
+            return Err(configuration("no host is configured".to_owned()));
+        }
+        let server_name = server_name(settings)?;
+        if server_name.is_some() && requests.len() > 1 {
+            return Err(configuration(
+                "`tlsServerName` is one name, and several hosts are configured: name the hosts as their certificates do"
+                    .to_owned(),
+            ));
+        }
+        let named = |request: ConnectRequest| match &server_name {
+            Some(name) => request.with_server_name(name.clone()),
+            None => request,
+        };
+        let requests: Vec<_> = requests.into_iter().map(named).collect();
+        requests.iter().try_for_each(|request| wrapper.check(request))?;
+        let timeout = settings.integer("wrapperConnectTimeout").and_then(|millis| u64::try_from(millis).ok());
+        let plan = Plan {
+            requests,
+            shuffles,
+            pattern: settings.text("clusterInstanceHostPattern").map(instance_pattern).transpose()?,
+            timeout: timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis),
+        };
+        Ok(Self { wrapper, plan: Arc::new(plan) })
+    }
+
+    /// The driver adapter.
+    pub fn driver(&self) -> &D {
+        self.wrapper.driver()
+    }
+
+    /// How long one connect may take, over all hosts.
+    pub fn timeout(&self) -> Duration {
+        self.plan.timeout
+    }
+
+    /// The rules for pools of these connections.
+    pub fn pool_rules(&self) -> PoolRules {
+        let places: Vec<_> = self.plan.requests.iter().map(ConnectRequest::address_label).collect();
+        PoolRules::new(&places.join(", "))
+    }
+
+    /// The plugin of a type, for what it tells beside the connects.
+    pub fn plugin<P: Plugin<D::Connection>>(&self) -> Option<&P> {
+        self.wrapper.plugin()
+    }
+
+    /// Lets the plugins prepare for connects to every configured host.
+    ///
+    /// # Errors
+    ///
+    /// The first plugin's error.
+    pub async fn warm_up(&self) -> Result<()> {
+        for request in &self.plan.requests {
+            self.wrapper.warm_up(request).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the plugins what a connection in use made its user suspect.
+    pub fn suspect(&self, suspicion: Suspicion) {
+        self.wrapper.suspect(suspicion);
+    }
+
+    /// Lets the plugins judge a connection that was in use before.
+    ///
+    /// # Errors
+    ///
+    /// The first plugin's error; the connection must not be used then.
+    pub async fn check(&self, session: &mut dyn Session) -> Result<()> {
+        self.wrapper.verify(&self.plan.requests[0], session).await
+    }
+
+    /// The requests, one for each configured host.
+    pub fn requests(&self) -> &[ConnectRequest] {
+        &self.plan.requests
+    }
+
+    /// Opens one connection.
+    ///
+    /// # Errors
+    ///
+    /// With one host its error; with several what remains to be said of theirs. An error of the credentials ends the
+    /// attempt: another host would not change it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was being opened; nothing is left behind.
+    pub async fn connect(&self) -> Result<Connected<D::Connection>> {
+        self.connect_noted(None).await
+    }
+
+    /// The same, noting the attempts while they run.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_noted(&self, last_error: Option<&LastError>) -> Result<Connected<D::Connection>> {
+        in_runtime(self.connect_in_turn(last_error)).await
+    }
+
+    async fn connect_in_turn(&self, last_error: Option<&LastError>) -> Result<Connected<D::Connection>> {
+        let deadline = Instant::now() + self.plan.timeout;
+        let mut requests: Vec<_> = self.plan.requests.iter().collect();
+        if self.plan.shuffles {
+            shuffle(&mut requests);
+        }
+        let mut failures = AttemptErrors::default();
+        for (index, request) in requests.iter().enumerate() {
+            let now = Instant::now();
+            let hosts_left = u32::try_from(requests.len() - index).unwrap_or(u32::MAX);
+            let share =
+                (deadline.saturating_duration_since(now) / hosts_left).max(ConnectRequest::LEAST_SHARE);
+            let until = deadline.min(now + share);
+            let request = (*request).clone().begin(until).ends_at(deadline);
+            let running = last_error.map(|last_error| last_error.begin(Some(request.clone())));
+            let place = place(&request);
+            let connected = self.wrapper.connect(request).await;
+            if let Some(running) = running {
+                running.end();
+            }
+            match connected {
+                Ok(connected) => return Ok(connected),
+                Err(error) if error.is_of_credentials() => return Err(error),
+                Err(error) => failures.add(place, error),
+            }
+        }
+        Err(failures.into_error("hosts").unwrap_or_else(|| configuration("no host is configured".to_owned())))
+    }
+
+    /// What the plugins make of the one configured host, for a program that connects by itself.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error where several hosts are configured; what a plugin returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn prepare(&self) -> Result<ConnectRequest> {
+        let [request] = &self.plan.requests[..] else {
+            return Err(configuration(
+                "several hosts are configured, and a driver's configuration holds one password for all of them, as a token is for one: configure one host"
+                    .to_owned(),
+            ));
+        };
+        let start = Instant::now();
+        let request = request.clone().begin(start + self.plan.timeout);
+        let prepare = async {
+            match timeout_at(start + self.plan.timeout, self.wrapper.prepare(request.clone())).await {
+                Ok(prepared) => prepared,
+                Err(_) => Err(request.timed_out(self.plan.timeout)),
+            }
+        };
+        in_runtime(prepare).await
+    }
+
+    /// The same for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the first configured host.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if no pattern is known, a host error if the instance's name does not fit into it.
+    pub fn instance(&self, id: &str) -> Result<Self> {
+        let configured = &self.plan.requests[0];
+        let derived = || Endpoint::parse(configured.host()).ok()?.instance_pattern();
+        let pattern = self.plan.pattern.clone().or_else(derived).ok_or_else(|| {
+            configuration(format!(
+                "host `{}` does not tell how its instances are named: set `clusterInstanceHostPattern`, as in `?.XYZ.us-east-2.rds.amazonaws.com`",
+                configured.host()
+            ))
+        })?;
+        let host = pattern
+            .host(id)
+            .map_err(|error| Error::new(ErrorKind::Host, format!("invalid instance name: {error}")))?;
+        let port = pattern.port().unwrap_or(configured.port());
+        let request = configured.clone().with_host(&host).with_port(port).with_instance(id);
+        self.wrapper.check(&request)?;
+        let plan = Plan {
+            requests: vec![request],
+            shuffles: false,
+            pattern: Some(pattern),
+            timeout: self.plan.timeout,
+        };
+        Ok(Self { wrapper: self.wrapper.clone(), plan: Arc::new(plan) })
+    }
+}
+
+/// Reads the roots to trust from `sslrootcert` and adds the PEM text that code gives.
+///
+/// # Errors
+///
+/// As [`Roots::read`].
+pub fn read_roots(settings: &Options, pem: &[String]) -> Result<Roots> {
+    let roots = settings.text("sslrootcert").map_or(Ok(Roots::system()), Roots::read)?;
+    pem.iter().try_fold(roots, |roots, pem| roots.with_pem(pem))
+}
+
+fn server_name(settings: &Options) -> Result<Option<ServerName>> {
+    let name = settings.text("tlsServerName");
+    let is_trusted = settings.is_trusted("tlsServerName");
+    name.map(
+        |name| if is_trusted { ServerName::from_code(name) } else { ServerName::from_configuration(name) },
+    )
+    .transpose()
+}
+
+/// Checks that a configured host is a DNS name or an address; the text of one that is neither is not shown.
+///
+/// # Errors
+///
+/// A host error that says what was found and where it belongs.
+pub fn check_host(host: &str) -> Result<()> {
+    let wrong = match Endpoint::parse(host) {
+        Ok(_) => return Ok(()),
+        // Systems know zones.
+        Err(error) if error.kind() == host_pattern::ErrorKind::ZoneId => return Ok(()),
+        Err(error) => error,
+    };
+    let socket = match wrong.kind() {
+        host_pattern::ErrorKind::Path => "; the folder of a unix socket begins with `/`",
+        _ => "",
+    };
+    Err(Error::new(ErrorKind::Host, format!("`host` must be a host name or an address: {wrong}{socket}")))
+}
+
+/// An error for a user with a colon, which is more likely to be user and password than a name.
+pub fn user_with_colon() -> Error {
+    configuration(
+        "`user` holds a `:`: give the password as `password`, or in a URL behind a `:` that is not percent-coded"
+            .to_owned(),
+    )
+}
+
+fn instance_pattern(text: &str) -> Result<InstancePattern> {
+    text.parse().map_err(|error: host_pattern::Error| {
+        configuration(format!("`clusterInstanceHostPattern` does not fit: {error}"))
+    })
+}
+
+fn configuration(message: String) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+fn place(request: &ConnectRequest) -> String {
+    request.host_and_port()
+}
+
+// A derive would ask for `D: Clone`.
+impl<D: Driver> Clone for HostList<D> {
+    fn clone(&self) -> Self {
+        Self { wrapper: self.wrapper.clone(), plan: Arc::clone(&self.plan) }
+    }
+}
+
+impl<D: Driver> fmt::Debug for HostList<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<_> = self.plan.requests.iter().map(place).collect();
+        f.debug_struct("HostList").field("hosts", &hosts).field("wrapper", &self.wrapper).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

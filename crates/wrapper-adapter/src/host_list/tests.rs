@@ -1,0 +1,241 @@
+use super::*;
+use wrapper_core::{
+    BoxFuture, CredentialsFailure, Engine, MockDriver, Next, Phase, RawParameters, Rows, WRAPPER_PARAMETERS,
+    plugin_fn,
+};
+
+fn settings(pairs: &[(&str, &str)]) -> Options {
+    let mut given = RawParameters::new();
+    for (name, value) in pairs {
+        given.configure(name, *value).expect("fits");
+    }
+    Options::read(&given, WRAPPER_PARAMETERS).expect("fits")
+}
+
+fn hosts(
+    driver: impl Driver<Connection = ConnectRequest>,
+    names: &[&str],
+    pairs: &[(&str, &str)],
+) -> Result<HostList<impl Driver<Connection = ConnectRequest>>> {
+    let requests = names.iter().map(|name| ConnectRequest::new(name, 5432, "jane")).collect();
+    HostList::new(Wrapper::new(driver, Vec::new()), requests, false, &settings(pairs))
+}
+
+/// Never answers.
+struct BlackHole;
+
+impl Driver for BlackHole {
+    type Connection = ConnectRequest;
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
+    }
+
+    fn query<'a>(&'a self, _: &'a mut ConnectRequest, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        unreachable!("nothing is open")
+    }
+
+    fn connect(&self, _: ConnectRequest) -> BoxFuture<'_, Result<ConnectRequest>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn next_host_is_tried_after_any_failure() {
+    let driver = MockDriver::new();
+    driver.fail(Error::new(ErrorKind::Login, "refused"));
+    let hosts = hosts(driver.clone(), &["a.example", "b.example"], &[]).expect("fits");
+
+    let connected = hosts.connect().await.expect("the second lets us in");
+
+    assert_eq!(connected.established.host(), "b.example");
+    assert_eq!(driver.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_bounds_the_whole_and_names_the_phase() {
+    let hosts =
+        hosts(BlackHole, &["a.example", "b.example"], &[("wrapperConnectTimeout", "5000")]).expect("fits");
+    let start = Instant::now();
+
+    let error = hosts.connect().await.expect_err("nobody answers");
+
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(
+        error.to_string().contains("a.example:5432") && error.to_string().contains("waiting for a plugin"),
+        "{error}"
+    );
+}
+
+/// Leads the connect to `b.example`, where nobody answers the login.
+struct Moves;
+
+impl Driver for Moves {
+    type Connection = ConnectRequest;
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
+    }
+
+    fn query<'a>(&'a self, _: &'a mut ConnectRequest, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        unreachable!("nothing is open")
+    }
+
+    fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<ConnectRequest>> {
+        Box::pin(async move {
+            request.progress().dial(([10, 0, 0, 2], 5432).into());
+            request.progress().enter(Phase::Login);
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_tells_where_a_plugin_had_led_to() {
+    let moves = plugin_fn("move", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move { next.run(request.with_host("b.example")).await })
+    });
+    let wrapper = Wrapper::new(Moves, vec![Arc::new(moves)]);
+    let requests = vec![ConnectRequest::new("a.example", 5432, "jane")];
+    let hosts = HostList::new(wrapper, requests, false, &settings(&[])).expect("fits");
+
+    let error = hosts.connect().await.expect_err("nobody answers");
+
+    assert_eq!(
+        error.to_string(),
+        "no connection to `a.example:5432` within 30.0s, still logging in at `b.example` (10.0.0.2:5432)"
+    );
+}
+
+#[tokio::test]
+async fn instance_follows_from_the_host_or_the_pattern() {
+    let cluster = "db.cluster-abc123.us-east-2.rds.amazonaws.com";
+    let derived = hosts(MockDriver::new(), &[cluster], &[]).expect("fits").instance("one").expect("derived");
+    let connected = derived.connect().await.expect("connects");
+    assert_eq!(connected.established.host(), "one.abc123.us-east-2.rds.amazonaws.com");
+
+    let pattern = [("clusterInstanceHostPattern", "db-?.internal.example:6432")];
+    let given =
+        hosts(MockDriver::new(), &["10.0.0.1"], &pattern).expect("fits").instance("one").expect("given");
+    let request = given.connect().await.expect("connects").established;
+    assert_eq!(
+        (request.host(), request.port(), request.instance()),
+        ("db-one.internal.example", 6432, Some("one"))
+    );
+}
+
+#[test]
+fn instance_missing_pattern_names_the_parameter() {
+    let hosts = hosts(MockDriver::new(), &["10.0.0.1"], &[]).expect("fits");
+
+    let error = hosts.instance("one").expect_err("no pattern");
+
+    assert!(error.to_string().contains("`clusterInstanceHostPattern`"), "{error}");
+}
+
+#[test]
+fn server_name_with_several_hosts_is_refused() {
+    let error = hosts(MockDriver::new(), &["a.example", "b.example"], &[("tlsServerName", "c.example")])
+        .expect_err("one name for two hosts");
+
+    assert!(error.to_string().contains("`tlsServerName` is one name, and several hosts"), "{error}");
+}
+
+#[tokio::test]
+async fn server_name_is_not_taken_to_an_instance() {
+    let pairs = [("tlsServerName", "cert.example"), ("clusterInstanceHostPattern", "?.internal.example")];
+    let hosts = hosts(MockDriver::new(), &["10.0.0.1"], &pairs).expect("fits");
+
+    assert_eq!(hosts.connect().await.expect("connects").connection.tls_name(), "cert.example");
+    let instance = hosts.instance("one").expect("is named").connect().await.expect("connects");
+    assert_eq!(instance.connection.tls_name(), "one.internal.example");
+}
+
+#[test]
+fn host_that_is_none_is_named_and_not_shown() {
+    for host in ["db.example", "10.0.0.1", "::1", "[::1]", "fe80::1%eth0", "db_1"] {
+        assert!(check_host(host).is_ok(), "{host}");
+    }
+    let check = |host: &str, says: &str| {
+        let error = check_host(host).expect_err("no host").to_string();
+        assert!(error.contains(says) && !error.contains("hunter2"), "{error}");
+    };
+    check("jane:hunter2@db.example", "found user info");
+    check("postgres://jane:hunter2@db.example/app", "`postgres://` URL where a host name is expected");
+    check("db.example:5432", "found port 5432 behind `db.example`");
+    check("db.example:hunter2", "a port is a number");
+    check("run/postgresql", "the folder of a unix socket begins with `/`");
+    check("db.example/hunter2", "found a path");
+    check("a hunter2", "whitespace");
+}
+
+#[test]
+fn parameters_wrong() {
+    let message = |name, value| {
+        hosts(MockDriver::new(), &["a.example"], &[(name, value)]).expect_err("does not fit").to_string()
+    };
+
+    assert!(message("tlsServerName", "10.0.0.1").contains("must be a DNS name"));
+    assert!(message("tlsServerName", "a b").contains("must be a DNS name"));
+    assert!(
+        message("clusterInstanceHostPattern", "db.example")
+            .contains("`clusterInstanceHostPattern` does not fit")
+    );
+}
+
+/// Hosts behind a plugin that waits for credentials, none of which come before `after`.
+fn hosts_behind_credentials(after: Option<Duration>) -> (MockDriver, HostList<MockDriver>) {
+    let slow = plugin_fn("slow", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move {
+            request.progress().enter(Phase::Credentials);
+            match after {
+                Some(after) => tokio::time::sleep(after).await,
+                None => std::future::pending().await,
+            }
+            next.run(request).await
+        })
+    });
+    let driver = MockDriver::new();
+    let requests =
+        ["a.example", "b.example", "c.example"].map(|name| ConnectRequest::new(name, 5432, "jane"));
+    let wrapper = Wrapper::new(driver.clone(), vec![Arc::new(slow)]);
+    let settings = settings(&[("wrapperConnectTimeout", "6000")]);
+    let hosts = HostList::new(wrapper, requests.to_vec(), false, &settings).expect("fits");
+    (driver, hosts)
+}
+
+#[tokio::test(start_paused = true)]
+async fn hanging_credentials_cost_the_time_once() {
+    let (driver, hosts) = hosts_behind_credentials(None);
+    let start = Instant::now();
+
+    let error = hosts.connect().await.expect_err("no credentials");
+
+    assert_eq!(start.elapsed(), Duration::from_secs(6));
+    assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::TimedOut));
+    assert!(error.to_string().contains("still waiting for credentials"), "{error}");
+    assert!(driver.requests().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_credentials_do_not_cost_a_host_its_share() {
+    let (driver, hosts) = hosts_behind_credentials(Some(Duration::from_secs(5)));
+
+    let connection = hosts.connect().await.expect("they came in time");
+
+    assert_eq!(connection.established.host(), "a.example");
+    assert_eq!(driver.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_credentials_end_the_loop_over_hosts() {
+    let driver = MockDriver::new();
+    driver.fail(Error::new(ErrorKind::Credentials(CredentialsFailure::Failed), "the source is down"));
+    let hosts = hosts(driver.clone(), &["a.example", "b.example"], &[]).expect("fits");
+
+    let error = hosts.connect().await.expect_err("no credentials");
+
+    assert_eq!(error.to_string(), "the source is down");
+    assert_eq!(driver.requests().len(), 1);
+}

@@ -1,0 +1,274 @@
+//! Why a pool has no connection to give, for pools that do not say.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+
+use wrapper_core::{ConnectRequest, Error, ErrorKind, Result};
+
+/// Remembers why the pools of a connector have no connection to give; clones share what they know.
+///
+/// bb8 tells whoever waits for a connection "Timed out in bb8", and deadpool hides the reason
+/// behind two causes. The managers of both note here what happened to the last attempt, and the
+/// attempts that still run.
+///
+/// ```
+/// # use wrapper_adapter::LastError;
+/// # #[derive(Debug)] struct TimedOut;
+/// # impl std::fmt::Display for TimedOut { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { f.write_str("Timed out in bb8") } }
+/// # impl std::error::Error for TimedOut {}
+/// # fn get() -> Result<(), TimedOut> { Err(TimedOut) }
+/// # let last_error = LastError::default();
+/// let connection = get().map_err(|error| last_error.explain(error));
+/// # assert!(connection.is_err());
+/// ```
+#[derive(Clone, Default)]
+pub struct LastError(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    failure: Option<Error>,
+    running: Vec<Running>,
+    next_id: u64,
+}
+
+struct Running {
+    id: u64,
+    since: Instant,
+    /// `None`: a connection that is taken out of the pool is being checked.
+    request: Option<ConnectRequest>,
+}
+
+impl Running {
+    fn so_far(&self) -> Error {
+        let age = self.since.elapsed();
+        match &self.request {
+            Some(request) => request.timed_out(age),
+            None => unanswered(age),
+        }
+    }
+}
+
+impl LastError {
+    /// Returns why the last attempt failed, if none has succeeded since, with what is going on now;
+    /// else how far the oldest attempt has come that still runs. An attempt that a pool or a caller
+    /// gave up by a time limit of its own has failed.
+    ///
+    /// `None` means that nothing is wrong: where a pool times out nevertheless, its connections are
+    /// all in use.
+    pub fn get(&self) -> Option<Error> {
+        let state = self.lock();
+        let Some(running) = state.running.iter().min_by_key(|running| running.since) else {
+            return state.failure.clone();
+        };
+        let now = running.so_far();
+        match &state.failure {
+            Some(failure) => {
+                // The message alone: the likeliest cause is shown behind the new one.
+                let message = format!("{}; another attempt runs: {now}", failure.message());
+                Some(failure.clone().with_message(message))
+            }
+            None => Some(now),
+        }
+    }
+
+    /// Turns the error of a pool into the one that says why: ours where the pool's holds one, else
+    /// the [last](Self::get).
+    pub fn explain(&self, error: impl StdError + Send + Sync + 'static) -> Error {
+        if let Some(ours) = Error::find(&error) {
+            return ours.clone();
+        }
+        match self.get() {
+            Some(last) => {
+                let message = format!("{error}: {}", last.message());
+                last.with_message(message)
+            }
+            None => Error::new(
+                ErrorKind::Timeout,
+                "the pool gave no connection, though no attempt failed: are all of them in use?",
+            )
+            .with_source(error),
+        }
+    }
+
+    /// Notes how an attempt ended; a success makes earlier failures history.
+    pub fn note<T>(&self, outcome: &Result<T>) {
+        self.lock().failure = outcome.as_ref().err().cloned();
+    }
+
+    /// Notes a failure.
+    pub fn note_error(&self, error: &Error) {
+        self.lock().failure = Some(error.clone());
+    }
+
+    /// Notes that an attempt runs, until it [ends](Attempt::end); one that is dropped before was
+    /// given up, which is noted as its failure.
+    pub(crate) fn begin(&self, request: Option<ConnectRequest>) -> Attempt<'_> {
+        let mut state = self.lock();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.running.push(Running { id, since: Instant::now(), request });
+        Attempt { last_error: self, id, has_ended: false }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whole values are put in and taken out: no panic can leave them half written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for LastError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LastError").field(&self.get()).finish()
+    }
+}
+
+/// Takes the errors that bb8 hands to nobody:
+/// `bb8::Pool::builder().error_sink(Box::new(connector.last_error()))`.
+#[cfg(feature = "bb8")]
+impl bb8::ErrorSink<Error> for LastError {
+    fn sink(&self, error: Error) {
+        self.note_error(&error);
+    }
+
+    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<Error>> {
+        Box::new(self.clone())
+    }
+}
+
+/// An attempt that runs.
+pub(crate) struct Attempt<'a> {
+    last_error: &'a LastError,
+    id: u64,
+    has_ended: bool,
+}
+
+impl Attempt<'_> {
+    /// Says that the attempt came to an end of its own, which is [noted](LastError::note) apart.
+    pub(crate) fn end(mut self) {
+        self.has_ended = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let mut state = self.last_error.lock();
+        let Some(index) = state.running.iter().position(|running| running.id == self.id) else { return };
+        let running = state.running.swap_remove(index);
+        // A pool whose own time limit is the shorter one drops the attempt, and asks for the reason only then.
+        if !self.has_ended {
+            state.failure = Some(running.so_far());
+        }
+    }
+}
+
+/// The error of a pooled connection that does not answer.
+pub(crate) fn unanswered(after: std::time::Duration) -> Error {
+    Error::new(ErrorKind::Timeout, format!("the pooled connection did not answer within {after:.1?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, time::Duration};
+
+    use super::*;
+    use wrapper_core::{Cause, Phase};
+
+    fn refused() -> Error {
+        Error::new(ErrorKind::Login, "`h:1` refused")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempt_that_runs_is_told_with_its_phase() {
+        let last_error = LastError::default();
+        let request = ConnectRequest::new("h", 1, "jane");
+        let attempt = last_error.begin(Some(request.clone()));
+        request.progress().enter(Phase::Login);
+        tokio::time::advance(Duration::from_secs(4)).await;
+
+        let error = last_error.get().expect("something runs");
+
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(error.to_string(), "no connection to `h:1` within 4.0s, still logging in");
+        attempt.end();
+        assert!(last_error.get().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempt_that_is_given_up_is_the_last_failure() {
+        let last_error = LastError::default();
+        let timed_out = || io::Error::other("Timed out in bb8");
+        let attempt = last_error.begin(None);
+        tokio::time::advance(Duration::from_secs(4)).await;
+        drop(attempt);
+        tokio::time::advance(Duration::from_secs(60)).await;
+
+        let error = last_error.explain(timed_out());
+
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(error.to_string(), "Timed out in bb8: the pooled connection did not answer within 4.0s");
+        last_error.note(&Ok(()));
+        assert!(last_error.get().is_none(), "a success makes it history");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn likeliest_cause_is_told_once() {
+        let last_error = LastError::default();
+        last_error.note_error(&refused().with_diagnosis([Cause::new("policy", "no policy", "allow it")]));
+        let _attempt = last_error.begin(None);
+
+        let error = last_error.explain(io::Error::other("Timed out in bb8"));
+
+        assert_eq!(
+            error.to_string(),
+            "Timed out in bb8: `h:1` refused; another attempt runs: the pooled connection did not answer within 0.0ns; check first: no policy: allow it"
+        );
+        assert_eq!(error.diagnosis().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failure_is_told_before_what_runs_now() {
+        let last_error = LastError::default();
+        last_error.note_error(&refused());
+        let _check = last_error.begin(None);
+        tokio::time::advance(Duration::from_secs(2)).await;
+
+        let error = last_error.get().expect("failed");
+
+        assert_eq!(error.kind(), ErrorKind::Login);
+        assert_eq!(
+            error.to_string(),
+            "`h:1` refused; another attempt runs: the pooled connection did not answer within 2.0s"
+        );
+    }
+
+    #[test]
+    fn success_makes_a_failure_history() {
+        let last_error = LastError::default();
+        last_error.note::<()>(&Err(refused()));
+        assert!(last_error.get().is_some());
+
+        last_error.note(&Ok(()));
+
+        assert!(last_error.get().is_none());
+    }
+
+    #[test]
+    fn error_of_a_pool_is_explained() {
+        let last_error = LastError::default();
+        let timed_out = || io::Error::other("Timed out in bb8");
+        assert!(last_error.explain(timed_out()).to_string().contains("are all of them in use?"));
+
+        last_error.note_error(&refused());
+
+        let explained = last_error.explain(timed_out());
+        assert_eq!(explained.kind(), ErrorKind::Login);
+        assert_eq!(explained.to_string(), "Timed out in bb8: `h:1` refused");
+        let ours = Error::new(ErrorKind::Tls, "of the pool's own error");
+        assert_eq!(last_error.explain(io::Error::other(ours)).kind(), ErrorKind::Tls);
+    }
+}

@@ -1,0 +1,146 @@
+//! The entries of a map, as other members of the family write them.
+
+use wrapper_core::{Error, ErrorKind, RawParameters, Result, Value, quoted_name};
+
+/// Brings a map's entries into the form of parameters: `null` is no entry, and `ssl: {ca, rejectUnauthorized,
+/// servername}` and `ssl: true`, as the NodeJS wrapper has them, become `sslrootcert`, `sslmode` and `tlsServerName`.
+///
+/// # Errors
+///
+/// A configuration error that names the key for a nested map that is not understood.
+pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Result<Vec<(String, Value)>> {
+    let has_mode = given.contains("sslmode") || entries.iter().any(|(name, _)| name == "sslmode");
+    let mut flat = Vec::new();
+    for (name, value) in entries {
+        match (name.as_str(), value) {
+            (_, Value::Null) => {}
+            ("ssl", Value::Map(entries)) => {
+                for (name, value) in entries {
+                    flat.extend(tls_entry(&name, value)?);
+                }
+                if !has_mode {
+                    flat.push(("sslmode".to_owned(), "verify-full".into()));
+                }
+            }
+            ("ssl", value) => {
+                let mode = match value.text().as_deref() {
+                    Some("true") => "verify-full",
+                    Some("false") => "disable",
+                    _ => {
+                        return Err(configuration(format!(
+                            "`ssl` is {}, and must be `true`, `false` or a map such as {{ca: …}}: for a mode write `sslmode`",
+                            value.kind()
+                        )));
+                    }
+                };
+                if has_mode {
+                    return Err(configuration(
+                        "`ssl` and `sslmode` are both given: leave out `ssl`".to_owned(),
+                    ));
+                }
+                flat.push(("sslmode".to_owned(), mode.into()));
+            }
+            (name, Value::Map(_)) => {
+                return Err(configuration(format!(
+                    "{} is a map, and must be a single value",
+                    quoted_name(name)
+                )));
+            }
+            (name, value) => match name.strip_prefix("ssl.") {
+                Some(name) => flat.extend(tls_entry(name, value)?),
+                None => flat.push((name.to_owned(), value)),
+            },
+        }
+    }
+    Ok(flat)
+}
+
+fn tls_entry(name: &str, value: Value) -> Result<Option<(String, Value)>> {
+    let named = |name: &str, value| Ok(Some((name.to_owned(), value)));
+    match (name, value) {
+        (_, Value::Null) => Ok(None),
+        ("ca", Value::Map(_)) => Err(configuration(
+            "`ssl.ca` is a map, and must be PEM text or the path of a file: of a Buffer give the text".to_owned(),
+        )),
+        ("ca", value) => named("sslrootcert", value),
+        ("servername" | "serverName", value) => named("tlsServerName", value),
+        ("rejectUnauthorized", value) => match value.text().as_deref() {
+            Some("true") => Ok(None),
+            Some("false") => Err(configuration(
+                "`ssl.rejectUnauthorized` is `false`, which switches verification off: give the bundle as `ssl.ca`"
+                    .to_owned(),
+            )),
+            _ => Err(configuration("`ssl.rejectUnauthorized` must be `true` or `false`".to_owned())),
+        },
+        ("cert", value) => named("sslcert", value),
+        ("key", value) => named("sslkey", value),
+        ("pfx" | "passphrase", _) => Err(configuration(format!(
+            "`ssl.{name}` is not understood: give the client's certificate and its key, decrypted, as PEM in `ssl.cert` and `ssl.key`"
+        ))),
+        (name, _) => Err(configuration(format!(
+            "unknown parameter {}: `ca`, `cert`, `key`, `rejectUnauthorized` and `servername` are known of `ssl`",
+            quoted_name(&format!("ssl.{name}"))
+        ))),
+    }
+}
+
+fn configuration(message: String) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(json: &str) -> Result<Vec<(String, Value)>> {
+        let map: std::collections::BTreeMap<String, Value> = serde_json::from_str(json).expect("reads");
+        flat_entries(map.into_iter().collect(), &RawParameters::new())
+    }
+
+    #[track_caller]
+    fn check(json: &str, expected: &[(&str, &str)]) {
+        let flat = flat(json).expect("is understood");
+        let flat: Vec<_> = flat.iter().map(|(name, value)| (name.as_str(), value.text().unwrap())).collect();
+        let expected: Vec<_> = expected.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        assert_eq!(flat, expected);
+    }
+
+    #[track_caller]
+    fn refused(json: &str, says: &str) {
+        let error = flat(json).expect_err("is not understood").to_string();
+        assert!(error.contains(says) && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn tls_of_the_nodejs_wrapper_is_understood_ok() {
+        check(r#"{"ssl": {"ca": "PEM"}}"#, &[("sslrootcert", "PEM"), ("sslmode", "verify-full")]);
+        check(
+            r#"{"ssl": {"ca": "PEM"}, "sslmode": "require"}"#,
+            &[("sslrootcert", "PEM"), ("sslmode", "require")],
+        );
+        check(r#"{"ssl.ca": "PEM"}"#, &[("sslrootcert", "PEM")]);
+        check(r#"{"ssl": true}"#, &[("sslmode", "verify-full")]);
+        check(r#"{"ssl": "false"}"#, &[("sslmode", "disable")]);
+        check(
+            r#"{"ssl": {"rejectUnauthorized": true, "servername": "a.example"}}"#,
+            &[("tlsServerName", "a.example"), ("sslmode", "verify-full")],
+        );
+        check(
+            r#"{"ssl": {"cert": "C", "key": "K"}}"#,
+            &[("sslcert", "C"), ("sslkey", "K"), ("sslmode", "verify-full")],
+        );
+        check(r#"{"ssl": null, "port": null, "user": "jane"}"#, &[("user", "jane")]);
+    }
+
+    #[test]
+    fn nested_maps_are_named_wrong() {
+        refused(r#"{"ssl": {"rejectUnauthorized": false}}"#, "`ssl.rejectUnauthorized` is `false`");
+        refused(r#"{"ssl": {"ca": {"type": "Buffer", "data": [104]}}}"#, "`ssl.ca` is a map");
+        refused(r#"{"ssl": {"passphrase": "hunter2"}}"#, "`ssl.passphrase` is not understood");
+        refused(r#"{"ssl": {"hunter2 x": 1}}"#, "unknown parameter a parameter");
+        refused(r#"{"ssl": {"minVersion": "hunter2"}}"#, "`ssl.minVersion`");
+        refused(r#"{"ssl": "hunter2"}"#, "`ssl` is text");
+        refused(r#"{"ssl": true, "sslmode": "require"}"#, "`ssl` and `sslmode`");
+        refused(r#"{"pool": {"max": 1}}"#, "`pool` is a map");
+    }
+}

@@ -1,0 +1,162 @@
+//! What the managers of pools do alike, whatever the engine.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout};
+
+use wrapper_core::{Error, ErrorKind, Result};
+
+use crate::{LastError, last_error::unanswered, pace::Pace};
+
+/// How long a check may take, unless a manager says otherwise.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Opens and checks the connections of a connector's pools: in time, on a writer where one is
+/// expected, and never in a storm.
+///
+/// Clones share the pace and the last error.
+#[derive(Clone)]
+pub struct PoolRules {
+    deadline: Duration,
+    expects_writer: bool,
+    place: Arc<str>,
+    pace: Arc<Pace>,
+    last_error: LastError,
+}
+
+impl PoolRules {
+    /// Rules for connections to a place, as it stands in messages.
+    pub fn new(place: &str) -> Self {
+        Self {
+            deadline: DEADLINE,
+            expects_writer: false,
+            place: place.into(),
+            pace: Arc::default(),
+            last_error: LastError::default(),
+        }
+    }
+
+    /// Sets how long a check may take.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How long a check may take.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Takes connections to a writer only.
+    #[must_use]
+    pub fn with_writer(mut self) -> Self {
+        self.expects_writer = true;
+        self
+    }
+
+    /// Whether only connections to a writer are taken.
+    pub fn expects_writer(&self) -> bool {
+        self.expects_writer
+    }
+
+    /// What the pools know of their last attempts.
+    pub fn last_error(&self) -> &LastError {
+        &self.last_error
+    }
+
+    /// Opens a connection and, where a writer is expected, sees to it that it leads to one.
+    ///
+    /// After a connection that did not, attempts wait for their turn, for `patience` at most: 100
+    /// ms, doubled up to 1.6 s.
+    ///
+    /// # Errors
+    ///
+    /// That of the connect; [`ErrorKind::WrongInstance`] for a read-only server.
+    pub async fn open<C, F>(
+        &self,
+        patience: Duration,
+        connect: impl Future<Output = Result<C>>,
+        is_writer: impl FnOnce(C) -> F,
+    ) -> Result<C>
+    where
+        F: Future<Output = Result<(C, bool)>>,
+    {
+        let opened = match self.expects_writer {
+            true => self.open_writer(patience, connect, is_writer).await,
+            false => connect.await,
+        };
+        self.last_error.note(&opened);
+        opened
+    }
+
+    async fn open_writer<C, F>(
+        &self,
+        patience: Duration,
+        connect: impl Future<Output = Result<C>>,
+        is_writer: impl FnOnce(C) -> F,
+    ) -> Result<C>
+    where
+        F: Future<Output = Result<(C, bool)>>,
+    {
+        let turn = self.pace.admit(Instant::now() + patience).await?;
+        let connection = connect.await?;
+        let checked = self.within(is_writer(connection)).await;
+        match checked.and_then(|(connection, is_writer)| self.judge(is_writer).map(|()| connection)) {
+            Ok(connection) => {
+                self.pace.succeeded();
+                Ok(connection)
+            }
+            Err(error) => {
+                self.pace.failed(turn, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets a connection be checked before it is handed out again; the check says whether it leads
+    /// to a writer.
+    ///
+    /// # Errors
+    ///
+    /// That of the check; [`ErrorKind::Timeout`] past the deadline, [`ErrorKind::WrongInstance`]
+    /// for a read-only server.
+    pub async fn check(&self, check: impl Future<Output = Result<bool>>) -> Result<()> {
+        let running = self.last_error.begin(None);
+        let checked = self.within(check).await;
+        running.end();
+        let judged = checked.and_then(|is_writer| self.judge(is_writer));
+        if let Err(error) = &judged {
+            self.last_error.note_error(error);
+            if error.kind() == ErrorKind::WrongInstance {
+                self.pace.suspect(error);
+            }
+        }
+        judged
+    }
+
+    async fn within<T>(&self, check: impl Future<Output = Result<T>>) -> Result<T> {
+        timeout(self.deadline, check).await.unwrap_or_else(|_| Err(unanswered(self.deadline)))
+    }
+
+    fn judge(&self, is_writer: bool) -> Result<()> {
+        if is_writer || !self.expects_writer {
+            return Ok(());
+        }
+        let message = format!(
+            "{} leads to a read-only server where a writer is expected: use the cluster's writer endpoint, or wait for the end of a failover",
+            self.place
+        );
+        Err(Error::new(ErrorKind::WrongInstance, message))
+    }
+}
+
+impl fmt::Debug for PoolRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolRules")
+            .field("deadline", &self.deadline)
+            .field("expects_writer", &self.expects_writer)
+            .field("last_error", &self.last_error)
+            .finish_non_exhaustive()
+    }
+}

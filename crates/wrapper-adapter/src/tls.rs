@@ -1,0 +1,14 @@
+//! What the driver adapters share about TLS: the roots to trust, and words for a handshake that failed.
+
+mod client_certificate;
+mod failure;
+mod mode;
+mod path;
+mod roots;
+mod trust;
+
+pub use client_certificate::ClientCertificate;
+pub use failure::{TlsFailure, explain_tls_failure};
+pub use mode::TlsMode;
+pub use roots::{Bundle, Roots};
+pub use trust::{Trust, Trusted};
