@@ -188,12 +188,27 @@ async fn token_accepted_a_moment_ago_is_not_retried() {
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
     rig.clock.advance(Duration::from_secs(30));
 
-    let error = log_in(&connector).await.expect_err("throttled, or the policy has changed");
+    let error = log_in(&connector).await.expect_err("the policy has changed, or the key was revoked");
 
     assert_eq!(rig.server.refused(), 1);
     assert!(error.to_string().contains("last accepted 30 s ago"), "{error}");
-    assert!(error.to_string().contains("; check first: throttling"), "{error}");
-    assert!(format!("{error:#}").contains("\n  2. the IAM policy of access key …"), "{error:#}");
+    assert!(error.to_string().contains("; check first: perhaps the IAM policy of access key …"), "{error}");
+    assert!(format!("{error:#}").contains("\n  2. perhaps access key …"), "{error:#}");
+    assert!(format!("{error:#}").contains("\n  3. perhaps throttling"), "{error:#}");
+}
+
+#[tokio::test]
+async fn token_accepted_a_moment_ago_among_many_logins_was_throttled() {
+    let rig = Rig::start().await;
+    let connector = rig.connector();
+    for _ in 0..5 {
+        log_in(&connector).await.expect("is let in");
+    }
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
+
+    let error = log_in(&connector).await.expect_err("as throttling looks");
+
+    assert!(error.to_string().contains("; check first: throttling, because a server took"), "{error}");
 }
 
 #[tokio::test]

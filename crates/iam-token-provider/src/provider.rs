@@ -136,7 +136,7 @@ impl IamTokenProvider {
 
     /// Drops a token that a server refused for a reason that no other token mends.
     pub fn discard(&self, token: &IamToken) {
-        self.0.counters.refused();
+        self.0.counters.refused(self.0.clock.now());
         self.0.tokens.invalidate(token.request(), &token.lease);
     }
 
@@ -155,12 +155,18 @@ impl IamTokenProvider {
 
     /// Notes that a server put a login off because there were too many.
     pub fn report_throttled(&self) {
-        self.0.counters.throttled();
+        self.0.counters.throttled(self.0.clock.now());
     }
 
     /// Notes that a login was tried once more with a new token.
     pub fn report_retried(&self) {
         self.0.counters.retried();
+    }
+
+    /// Returns whether five logins or more were reported within the last second, accepted or refused, so that throttling
+    /// may be why one of them was refused.
+    pub fn has_many_logins(&self) -> bool {
+        self.0.counters.are_many(self.0.clock.now())
     }
 
     /// Returns what has happened so far.

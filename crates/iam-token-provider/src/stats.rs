@@ -1,14 +1,20 @@
 //! Counters that can be read without a metrics stack.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use token_cache::{CacheStats, RenewingStats};
+
+use crate::refusals::distance;
+
+/// As many logins in a second are many: one caller alone makes fewer, and a pool that fills makes more.
+const MANY: usize = 5;
 
 /// What one [`IamTokenProvider`](crate::IamTokenProvider) has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +52,7 @@ pub(crate) struct Counters {
     refused: AtomicU64,
     throttled: AtomicU64,
     last_accepted: Mutex<Option<SystemTime>>,
+    latest: Mutex<VecDeque<SystemTime>>,
 }
 
 impl Counters {
@@ -57,15 +64,31 @@ impl Counters {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn refused(&self) {
+    pub(crate) fn refused(&self, now: SystemTime) {
+        self.ended(now);
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn throttled(&self) {
+    pub(crate) fn throttled(&self, now: SystemTime) {
+        self.ended(now);
         self.throttled.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether many logins ended within the last second.
+    pub(crate) fn are_many(&self, now: SystemTime) -> bool {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = |at: &SystemTime| distance(*at, now) <= Duration::from_secs(1);
+        latest.iter().filter(|at| is_recent(at)).count() >= MANY
+    }
+
+    fn ended(&self, now: SystemTime) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.truncate(MANY - 1);
+        latest.push_front(now);
+    }
+
     pub(crate) fn accepted(&self, now: SystemTime) {
+        self.ended(now);
         *self.last_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 

@@ -69,6 +69,8 @@ pub struct Facts<'a> {
     pub key_was_replaced: bool,
     /// For how long ago a server accepted the same token, if that is so recent that it cannot be stale.
     pub recently_accepted: Option<Duration>,
+    /// Whether logins are so many that the server may throttle them.
+    pub has_many_logins: bool,
     /// The time until the end of the credentials, where it is known.
     pub credentials_left: Option<Duration>,
     /// Whether the credentials are of a session whose end is not known.
@@ -109,6 +111,7 @@ impl<'a> Facts<'a> {
             access_key_id: "",
             key_was_replaced: false,
             recently_accepted: None,
+            has_many_logins: false,
             credentials_left: None,
             has_unknown_end: false,
             clock_ahead: None,

@@ -324,7 +324,8 @@ impl IamPlugin {
         keys: &'a RefusedKeys,
         retry: Retry,
     ) -> Refusal<'a> {
-        Refusal { request, target, token, former_key: keys.former(), retry, now: self.tokens.clock().now() }
+        let (has_many_logins, now) = (self.tokens.has_many_logins(), self.tokens.clock().now());
+        Refusal { request, target, token, former_key: keys.former(), retry, has_many_logins, now }
     }
 }
 

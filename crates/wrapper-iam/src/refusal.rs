@@ -15,6 +15,7 @@ pub(crate) struct Refusal<'a> {
     /// The access key that the token's key came in place of during this connect, refused before it.
     pub(crate) former_key: Option<&'a str>,
     pub(crate) retry: Retry,
+    pub(crate) has_many_logins: bool,
     pub(crate) now: SystemTime,
 }
 
@@ -81,6 +82,7 @@ impl Refusal<'_> {
             Retry::AcceptedLately => self.token.last_accepted().map(|at| self.since(at)),
             _ => None,
         };
+        facts.has_many_logins = self.has_many_logins;
         facts
     }
 

@@ -9,6 +9,9 @@ use super::{
     NEAR_END, log_group,
 };
 
+/// What mends throttling.
+const WAIT: &str = "wait, and use a pool";
+
 /// The causes; among equally likely ones the first in the table goes first.
 pub static RANKING: &[CauseRow] = &[
     // What was found to be wrong.
@@ -127,20 +130,37 @@ pub static RANKING: &[CauseRow] = &[
     // What changed a moment ago.
     CauseRow {
         code: "throttled",
-        when: |facts| token(facts, likely(facts.recently_accepted.is_some())),
+        when: |facts| token(facts, likely(facts.recently_accepted.is_some() && facts.has_many_logins)),
         sentence: |facts| {
             let ago = facts.recently_accepted.unwrap_or_default().as_secs();
             format!(
-                "throttling, because a server took this token {ago} s ago: RDS takes about 200 IAM logins a second"
+                "throttling, because a server took this token {ago} s ago and logins are many: RDS takes about 200 IAM logins a second"
             )
         },
-        remedy: |_| "wait, and use a pool".to_owned(),
+        remedy: |_| WAIT.to_owned(),
     },
     CauseRow {
         code: "policy",
         when: |facts| token(facts, likely(facts.recently_accepted.is_some())),
-        sentence: |facts| format!("the IAM policy of {} may have changed", facts.who()),
+        sentence: |facts| format!("perhaps the IAM policy of {} has changed", facts.who()),
         remedy: |facts| format!("allow {}", facts.permission()),
+    },
+    CauseRow {
+        code: "credentials-refused",
+        when: |facts| token(facts, likely(facts.recently_accepted.is_some() && facts.identity.is_none())),
+        sentence: |facts| {
+            format!("perhaps access key {} was revoked or deactivated, or its session ended", facts.key())
+        },
+        remedy: |_| "`rds-iam doctor --sts` tells whether AWS takes it still".to_owned(),
+    },
+    CauseRow {
+        code: "throttled",
+        when: |facts| token(facts, likely(facts.recently_accepted.is_some())),
+        sentence: |_| {
+            "perhaps throttling: RDS takes about 200 IAM logins a second, those of other programs counted"
+                .to_owned()
+        },
+        remedy: |_| WAIT.to_owned(),
     },
     CauseRow {
         code: "key-replaced",
@@ -257,7 +277,7 @@ pub static RANKING: &[CauseRow] = &[
         code: "throttled",
         when: |facts| token(facts, Some(Possible)),
         sentence: |_| "throttling: RDS takes about 200 IAM logins a second and refuses more".to_owned(),
-        remedy: |_| "wait, and use a pool".to_owned(),
+        remedy: |_| WAIT.to_owned(),
     },
     CauseRow {
         code: "log",

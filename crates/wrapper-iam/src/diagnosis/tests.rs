@@ -99,8 +99,11 @@ found! {
         => "credentials-expired", ["renew the session"];
     hint_of_an_expired_signature_is_said_outright: |facts| facts.answer = "no (Signature expired: 2026)".to_owned()
         => "signature-expired", ["the server says", "15 minutes"];
-    token_taken_a_moment_ago_means_throttling: |facts| facts.recently_accepted = Some(Duration::from_secs(30))
-        => "throttled", ["30 s ago", "200 IAM logins a second"];
+    token_taken_a_moment_ago_among_many_logins_means_throttling: |facts| {
+        (facts.recently_accepted, facts.has_many_logins) = (Some(Duration::from_secs(30)), true);
+    } => "throttled", ["30 s ago", "200 IAM logins a second"];
+    token_taken_a_moment_ago_hints_at_a_changed_policy: |facts| facts.recently_accepted = Some(Duration::ZERO)
+        => "policy", ["perhaps the IAM policy of access key …MPLE has changed"];
     replaced_key_is_said: |facts| facts.key_was_replaced = true => "key-replaced", ["…MPLE is refused too"];
     port_that_was_not_dialled_is_named: |facts| facts.dialled.1 = 6000 => "signed-port", ["port 5432", "6000", "`iamDefaultPort`"];
     endpoint_that_was_not_dialled_is_named: |facts| facts.dialled.0 = PROXY => "host-name", [INSTANCE, PROXY, "`iamHost`"];
@@ -110,11 +113,27 @@ found! {
 }
 
 #[test]
-fn throttling_goes_before_a_changed_policy() {
+fn what_may_have_changed_goes_before_throttling_unless_logins_are_many() {
+    let target = target(INSTANCE, "jane");
+    for (engine, asked) in [(Engine::Postgres, Asked::Token), (Engine::Mysql, Asked::Unknown)] {
+        let mut facts = refused(&target, INSTANCE);
+        (facts.engine, facts.asked) = (engine, asked);
+        facts.recently_accepted = Some(Duration::from_secs(1));
+        assert_eq!(codes(&facts)[..3], ["policy", "credentials-refused", "throttled"]);
+        assert!(facts.causes()[..3].iter().all(|cause| cause.sentence().starts_with("perhaps ")));
+
+        facts.has_many_logins = true;
+        assert_eq!(codes(&facts)[..3], ["throttled", "policy", "credentials-refused"]);
+    }
+}
+
+#[test]
+fn key_that_aws_takes_is_not_called_revoked() {
     let target = target(INSTANCE, "jane");
     let mut facts = refused(&target, INSTANCE);
     facts.recently_accepted = Some(Duration::from_secs(1));
-    assert_eq!(codes(&facts)[..2], ["throttled", "policy"]);
+    facts.identity = Some(("arn:aws:iam::123456789012:user/jo", "123456789012"));
+    assert_eq!(codes(&facts)[..2], ["policy", "throttled"]);
 }
 
 #[test]
