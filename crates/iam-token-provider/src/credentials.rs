@@ -52,7 +52,8 @@ impl CredentialsSource {
         }))
     }
 
-    pub(crate) fn suggest_region(&self, region: &str) {
+    /// Asks STS and AWS sign-in in this region where the machine names no other, which is that of what the credentials are for.
+    pub fn suggest_region(&self, region: &str) {
         self.0.source.suggest_region(region);
     }
 
@@ -91,8 +92,12 @@ impl CredentialsSource {
         Ok(lease)
     }
 
-    /// Sees to it that credentials with which a server refused a token are loaded anew where that is due, once for all.
-    pub(crate) async fn after_refusal(&self, refused_key: &str) -> AfterRefusal {
+    /// Loads credentials anew whose key a server or a service refused, where that is due, once for all who are refused.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: others who wait for the same load drive it on.
+    pub async fn after_refusal(&self, refused_key: &str) -> AfterRefusal {
         let living = match self.living() {
             Some(living) => living,
             None => match self.get().await {

@@ -17,6 +17,12 @@ pub use wrapper_iam::{
 #[cfg(feature = "default-chain")]
 pub use wrapper_iam::{AssumeRole, DefaultChain, DefaultChainBuilder};
 
+#[cfg(feature = "secrets")]
+pub use wrapper_secrets::{
+    AfterRefusal as AfterSecretRefusal, DatabaseSecret, SECRETS_PARAMETERS, SecretProvider,
+    SecretProviderBuilder, SecretStats, SecretsFactory, SecretsPlugin,
+};
+
 /// The adapter for mysql_async.
 #[cfg(any(feature = "mysql", feature = "mysql-rustls"))]
 pub use wrapper_mysql as mysql;
@@ -28,9 +34,13 @@ pub use wrapper_pg as pg;
 /// Every built-in plugin, for connections of whichever driver.
 ///
 /// The `iam` plugin takes credentials from the AWS default chain; for credentials of your own replace it:
-/// `plugins().with(IamFactory::new(tokens))`.
+/// `plugins().with(IamFactory::new(tokens))`. With the feature `secrets` there is `awsSecretsManager` too, and
+/// `plugins().with(SecretsFactory::new(secrets))` shares a secret.
 pub fn plugins<C: Send + 'static>() -> Registry<C> {
-    Registry::new().with(IamFactory::default())
+    let registry = Registry::new().with(IamFactory::default());
+    #[cfg(feature = "secrets")]
+    let registry = registry.with(SecretsFactory::default());
+    registry
 }
 
 #[doc = include_str!("../TROUBLESHOOTING.md")]

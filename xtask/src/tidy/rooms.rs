@@ -70,6 +70,12 @@ pub(super) const ROOMS: &[Room] = &[
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
     Room {
+        name: "wrapper-secrets",
+        // Of wrapper-iam where credentials come from, which is the same for both plugins.
+        uses: &["host-pattern", "iam-token-provider", "token-cache", "wrapper-core", "wrapper-iam"],
+        closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
+    },
+    Room {
         name: "wrapper-pg",
         uses: &["host-pattern", "wrapper-adapter", "wrapper-core"],
         closure: Closure::NoAws,
@@ -81,7 +87,14 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "wrapper-sqlx",
-        uses: &["host-pattern", "iam-token", "wrapper-adapter", "wrapper-core", "wrapper-iam"],
+        uses: &[
+            "host-pattern",
+            "iam-token",
+            "wrapper-adapter",
+            "wrapper-core",
+            "wrapper-iam",
+            "wrapper-secrets",
+        ],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
     Room {
@@ -95,6 +108,7 @@ pub(super) const ROOMS: &[Room] = &[
             "wrapper-iam",
             "wrapper-mysql",
             "wrapper-pg",
+            "wrapper-secrets",
         ],
         closure: Closure::Free,
     },
@@ -109,6 +123,7 @@ pub(super) const ROOMS: &[Room] = &[
             "wrapper-iam",
             "wrapper-mysql",
             "wrapper-pg",
+            "wrapper-secrets",
         ],
         closure: Closure::Free,
     },

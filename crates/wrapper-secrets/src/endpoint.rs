@@ -1,0 +1,94 @@
+//! What a configuration may name as the service's endpoint.
+
+use host_pattern::{Endpoint, Partition};
+use wrapper_core::{Error, ErrorKind, Result};
+
+/// Suffixes of AWS beside those of the partitions: the dual-stack ones.
+const DUAL_STACK: [&str; 2] = ["api.aws", "api.amazonwebservices.com.cn"];
+
+/// The partitions, each with a suffix of its own.
+const PARTITIONS: [Partition; 8] = [
+    Partition::Aws,
+    Partition::AwsCn,
+    Partition::AwsEusc,
+    Partition::AwsIso,
+    Partition::AwsIsoB,
+    Partition::AwsIsoE,
+    Partition::AwsIsoF,
+    Partition::AwsUsGov,
+];
+
+/// Checks an endpoint that a connection string names.
+///
+/// Whoever answers there gives user and password, so a string can only name the service itself: over TLS, under a suffix of
+/// AWS and with the service in its name, as under the same suffixes everybody can have hosts of their own.
+///
+/// # Errors
+///
+/// A configuration error that says what such an endpoint looks like.
+pub(crate) fn check_configured(endpoint: &str) -> Result<()> {
+    let host = endpoint.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let host = host.and_then(|host| Endpoint::parse(host).ok());
+    if host.is_some_and(|host| is_service(host.as_str())) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Configuration,
+        "`secretEndpoint` in a connection string must be Secrets Manager at AWS, as in https://vpce-1a2b3c.secretsmanager.us-east-2.vpce.amazonaws.com: set any other in code",
+    ))
+}
+
+fn is_service(host: &str) -> bool {
+    let suffixes = PARTITIONS.iter().map(|partition| partition.dns_suffix()).chain(DUAL_STACK);
+    let mut rests = suffixes.filter_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'));
+    rests.any(|rest| {
+        let labels: Vec<_> = rest.split('.').collect();
+        let is_name = |label: &str| matches!(label, "secretsmanager" | "secretsmanager-fips");
+        match labels[..] {
+            // secretsmanager.us-east-2.amazonaws.com
+            [service, _region] => is_name(service),
+            // vpce-1a2b3c.secretsmanager.us-east-2.vpce.amazonaws.com
+            [.., service, _region, "vpce"] => is_name(service),
+            _ => false,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoint_of_the_service_ok() {
+        for host in [
+            "secretsmanager.us-east-2.amazonaws.com",
+            "secretsmanager-fips.us-gov-west-1.amazonaws.com/",
+            "secretsmanager.cn-north-1.amazonaws.com.cn",
+            "secretsmanager.eusc-de-east-1.amazonaws.eu",
+            "secretsmanager.us-east-2.api.aws",
+            "vpce-1a-b-us-east-2a.secretsmanager.us-east-2.vpce.amazonaws.com",
+        ] {
+            assert!(check_configured(&format!("https://{host}")).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
+    fn endpoint_of_somebody_else_wrong() {
+        for endpoint in [
+            "http://secretsmanager.us-east-2.amazonaws.com",
+            "https://jane:hunter2@secretsmanager.us-east-2.amazonaws.com",
+            "https://secretsmanager.us-east-2.amazonaws.com.evil.example",
+            "https://evilamazonaws.com",
+            "https://secretsmanager.us-east-2.evilamazonaws.com",
+            "https://hunter2.execute-api.us-east-2.amazonaws.com",
+            "https://secretsmanager.s3.us-east-2.amazonaws.com",
+            "https://secretsmanager.us-east-2.amazonaws.com/hunter2",
+            "https://secretsmanager.us-east-2.amazonaws.com:8443",
+            "https://127.0.0.1",
+            "",
+        ] {
+            let message = check_configured(endpoint).expect_err("not the service").to_string();
+            assert!(message.contains("set any other in code") && !message.contains("hunter2"), "{message}");
+        }
+    }
+}

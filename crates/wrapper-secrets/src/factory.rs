@@ -1,0 +1,199 @@
+//! The plugin by its codes and parameters.
+
+use std::{sync::Arc, time::Duration};
+
+use iam_token_provider::CredentialsSource;
+use wrapper_core::{
+    BuildContext, Error, ErrorKind, Factory, Options, Parameter, ParameterKind, Plugin, Result,
+};
+use wrapper_iam::{
+    ASSUME_ROLE_ARN, ASSUME_ROLE_DURATION_SEC, ASSUME_ROLE_EXTERNAL_ID, ASSUME_ROLE_SESSION_NAME,
+    AWS_PROFILE, IamPlugin, IamTokenProvider, token_provider,
+};
+
+use crate::{SecretProvider, SecretsPlugin, endpoint};
+
+const SECRET_ID: Parameter = Parameter::new(
+    "secretId",
+    ParameterKind::Text,
+    "none; needed",
+    "The name or the ARN of the secret that holds user and password.",
+)
+.aliases(&["secretsManagerSecretId", "secrets_manager_secret_id", "secretName", "secretArn"]);
+
+const SECRET_REGION: Parameter = Parameter::new(
+    "secretRegion",
+    ParameterKind::Text,
+    "the region of an ARN",
+    "The region of the secret; needed unless `secretId` is an ARN.",
+)
+.aliases(&["secretsManagerRegion", "secrets_manager_region"]);
+
+const SECRET_ENDPOINT: Parameter = Parameter::new(
+    "secretEndpoint",
+    ParameterKind::Text,
+    "the region's own",
+    "The URL to ask in place of the region's own, such as a VPC endpoint's; a connection string can only name Secrets Manager at AWS, over https.",
+)
+.aliases(&["secretsManagerEndpoint", "secrets_manager_endpoint"]);
+
+const SECRET_EXPIRATION_SEC: Parameter = Parameter::new(
+    "secretExpirationSec",
+    ParameterKind::Integer { min: 60, max: 31_536_000 },
+    "`870`",
+    "Seconds after which the secret is asked for again; it serves on while the service is down.",
+)
+.aliases(&[
+    "secretsManagerExpirationTimeSec",
+    "secretsManagerExpirationSec",
+    "secrets_manager_expiration",
+    "secretExpiration",
+]);
+
+const SECRET_USERNAME_PROPERTY: Parameter = Parameter::new(
+    "secretUsernameProperty",
+    ParameterKind::Text,
+    "`username`",
+    "The property of the secret that holds the user.",
+)
+.aliases(&["secretsManagerSecretUsernameProperty", "secrets_manager_secret_username_key"]);
+
+const SECRET_PASSWORD_PROPERTY: Parameter = Parameter::new(
+    "secretPasswordProperty",
+    ParameterKind::Text,
+    "`password`",
+    "The property of the secret that holds the password.",
+)
+.aliases(&["secretsManagerSecretPasswordProperty", "secrets_manager_secret_password_key"]);
+
+const SECRET_ROTATION_RETRY_TIMEOUT_MS: Parameter = Parameter::new(
+    "secretRotationRetryTimeoutMs",
+    ParameterKind::Integer { min: 0, max: 600_000 },
+    "`0`",
+    "Milliseconds for which a refused login is repeated, with one call of the service after 1, 2, 4 and every 8 s for all; it bridges the window of a rotation in which the database has the new password and the secret has not.",
+)
+.aliases(&["secretsManagerConnectRetryTimeoutMs", "secret_rotation_retry_timeout_ms"]);
+
+/// The parameters of the plugin `awsSecretsManager`.
+pub const SECRETS_PARAMETERS: &[Parameter] = &[
+    SECRET_ID,
+    SECRET_REGION,
+    SECRET_ENDPOINT,
+    SECRET_EXPIRATION_SEC,
+    SECRET_USERNAME_PROPERTY,
+    SECRET_PASSWORD_PROPERTY,
+    SECRET_ROTATION_RETRY_TIMEOUT_MS,
+    AWS_PROFILE,
+    ASSUME_ROLE_ARN,
+    ASSUME_ROLE_SESSION_NAME,
+    ASSUME_ROLE_EXTERNAL_ID,
+    ASSUME_ROLE_DURATION_SEC,
+];
+
+/// Makes the plugin `awsSecretsManager`, which answers to `secretsManager` too.
+///
+/// The default takes AWS credentials from the default chain. Each connector then has a secret of its own; connectors that share
+/// one take the same [`SecretProvider`].
+#[derive(Clone, Debug, Default)]
+pub struct SecretsFactory {
+    tokens: Option<IamTokenProvider>,
+    secrets: Option<SecretProvider>,
+}
+
+impl SecretsFactory {
+    /// Creates a factory whose plugins share the given secret.
+    pub fn new(secrets: SecretProvider) -> Self {
+        Self { secrets: Some(secrets), tokens: None }
+    }
+
+    /// Creates a factory whose plugins ask Secrets Manager with the credentials of this provider.
+    pub fn with_credentials_of(tokens: IamTokenProvider) -> Self {
+        Self { tokens: Some(tokens), secrets: None }
+    }
+
+    /// Returns the provider that the options of a configuration name, for those who connect by themselves.
+    ///
+    /// # Errors
+    ///
+    /// A configuration or region error that names the parameter.
+    pub fn provider(&self, options: &Options) -> Result<SecretProvider> {
+        if let Some(secrets) = &self.secrets {
+            let ours = SECRETS_PARAMETERS.iter().map(Parameter::name);
+            let mut given = ours.filter(|name| *name != SECRET_ROTATION_RETRY_TIMEOUT_MS.name());
+            return match given.find(|name| options.text(name).is_some() || options.integer(name).is_some()) {
+                Some(name) => Err(configuration(format!(
+                    "`{name}` is given, and the program brings a secret of its own: leave it out"
+                ))),
+                None => Ok(secrets.clone()),
+            };
+        }
+        let id = options.text(SECRET_ID.name()).ok_or_else(|| {
+            configuration(format!(
+                "plugin `{}` needs `secretId`: the name or the ARN of the secret",
+                SecretsPlugin::CODE
+            ))
+        })?;
+        let mut secrets = SecretProvider::builder(id).credentials(self.credentials(options)?);
+        if let Some(profile) = options.text(AWS_PROFILE.name()) {
+            secrets = secrets.profile(profile);
+        }
+        if let Some(region) = options.text(SECRET_REGION.name()) {
+            secrets = secrets.region(region);
+        }
+        if let Some(url) = options.text(SECRET_ENDPOINT.name()) {
+            if !options.is_trusted(SECRET_ENDPOINT.name()) {
+                endpoint::check_configured(url)?;
+            }
+            secrets = secrets.endpoint(url);
+        }
+        if let Some(age) = options.integer(SECRET_EXPIRATION_SEC.name()).and_then(|s| u64::try_from(s).ok()) {
+            secrets = secrets.renew_after(Duration::from_secs(age));
+        }
+        let property =
+            |parameter: Parameter, default| options.text(parameter.name()).unwrap_or(default).to_owned();
+        secrets
+            .properties(
+                property(SECRET_USERNAME_PROPERTY, "username"),
+                property(SECRET_PASSWORD_PROPERTY, "password"),
+            )
+            .build()
+    }
+
+    fn credentials(&self, options: &Options) -> Result<CredentialsSource> {
+        Ok(token_provider(options, self.tokens.as_ref())?.credentials())
+    }
+}
+
+impl<C: Send + 'static> Factory<C> for SecretsFactory {
+    fn code(&self) -> &str {
+        SecretsPlugin::CODE
+    }
+
+    fn aliases(&self) -> &[&str] {
+        &["secretsManager"]
+    }
+
+    fn conflicts(&self) -> &[&str] {
+        &[IamPlugin::CODE]
+    }
+
+    fn parameters(&self) -> &[Parameter] {
+        SECRETS_PARAMETERS
+    }
+
+    fn weight(&self) -> i32 {
+        1100
+    }
+
+    fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>> {
+        let options = context.options();
+        let timeout = options.integer(SECRET_ROTATION_RETRY_TIMEOUT_MS.name());
+        let timeout = timeout.and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default();
+        let plugin = SecretsPlugin::new(self.provider(options)?);
+        Ok(Arc::new(plugin.with_retry_timeout(Duration::from_millis(timeout))))
+    }
+}
+
+fn configuration(message: String) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}

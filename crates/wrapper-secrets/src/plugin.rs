@@ -1,0 +1,152 @@
+//! The plugin: user and password out of a secret.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use wrapper_core::{
+    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Next, Opening, Password, Phase, Plugin,
+    Requirements, Result,
+};
+
+use crate::{
+    AfterRefusal, DatabaseSecret, SecretProvider,
+    refusal::{Refusal, Retry},
+};
+
+/// Gives every connect the user and the password of a secret, over verified TLS only.
+///
+/// A secret that was held already and is refused is loaded anew, once for all who are refused, and the login tried once more
+/// if it has changed. Within the retry timeout a refused login is repeated in steps, each with one load for all: that
+/// bridges the window of a rotation in which the database has the new password and the secret has not.
+#[derive(Debug)]
+pub struct SecretsPlugin {
+    secrets: SecretProvider,
+    retry_timeout: Duration,
+}
+
+impl SecretsPlugin {
+    /// The code that names the plugin.
+    pub const CODE: &'static str = "awsSecretsManager";
+
+    /// Creates a plugin that takes user and password from the given provider.
+    pub fn new(secrets: SecretProvider) -> Self {
+        Self { secrets, retry_timeout: Duration::ZERO }
+    }
+
+    /// Repeats a refused login for so long (`secretRotationRetryTimeoutMs`); zero does not.
+    #[must_use]
+    pub fn with_retry_timeout(mut self, timeout: Duration) -> Self {
+        self.retry_timeout = timeout;
+        self
+    }
+
+    /// Returns the provider of its secret, for [`SecretProvider::stats`]; a connector's `plugin::<SecretsPlugin>()` finds the
+    /// plugin.
+    pub fn secrets(&self) -> &SecretProvider {
+        &self.secrets
+    }
+
+    async fn connect<C: Send + 'static>(
+        &self,
+        request: ConnectRequest,
+        next: Next<'_, C>,
+    ) -> Result<Connected<C>> {
+        let until = self.until(&request);
+        request.progress().enter(Phase::Credentials);
+        let mut secret = self.secrets.secret().await?;
+        let mut retry = Retry::None;
+        loop {
+            let refused = match self.attempt(&request, &secret, next).await {
+                Err(error) if error.is_login() => error,
+                done => return done,
+            };
+            request.progress().enter(Phase::Credentials);
+            // One that was loaded for this very connect is as new as can be, and after the first refusal the steps say when to ask.
+            if matches!(retry, Retry::None) && !secret.is_fresh() {
+                match self.secrets.after_refusal(&secret).await {
+                    AfterRefusal::Changed(newer) => {
+                        tracing::info!(
+                            host = request.host(),
+                            secret = self.secrets.secret_id(),
+                            "secret refused, trying once more with a newer one"
+                        );
+                        self.secrets.report_retried();
+                        (secret, retry) = (newer, Retry::Refused);
+                        continue;
+                    }
+                    AfterRefusal::Failed(error) => retry = Retry::Impossible(error),
+                    AfterRefusal::Unchanged => retry = Retry::Unchanged,
+                }
+            } else {
+                self.secrets.report_refused();
+            }
+            let Some(newest) = self.secrets.next_step(&secret, until).await else {
+                let refusal = Refusal {
+                    request: &request,
+                    secret: &secret,
+                    id: self.secrets.secret_id(),
+                    retry: &retry,
+                    retry_timeout: self.retry_timeout,
+                    now: self.secrets.clock().now(),
+                };
+                return Err(refusal.explain(&refused));
+            };
+            if !matches!(retry, Retry::Impossible(_)) {
+                retry = Retry::Refused;
+            }
+            secret = newest;
+        }
+    }
+
+    /// Returns when the last try may begin, before the connect's own deadline.
+    fn until(&self, request: &ConnectRequest) -> SystemTime {
+        let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.map_or(self.retry_timeout, |left| left.min(self.retry_timeout));
+        self.secrets.clock().now() + timeout
+    }
+
+    async fn attempt<C: Send + 'static>(
+        &self,
+        request: &ConnectRequest,
+        secret: &DatabaseSecret,
+        next: Next<'_, C>,
+    ) -> Result<Connected<C>> {
+        let user = secret.user();
+        if !request.user().is_empty() && request.user() != user {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "user `{}` is configured and secret `{}` is for `{}`: leave the user out, as a rotation by two users changes it",
+                    wrapper_core::escape_control(request.user()),
+                    self.secrets.secret_id(),
+                    wrapper_core::escape_control(user)
+                ),
+            ));
+        }
+        let request = request.clone().with_user(user)?;
+        let outcome =
+            next.run(request.with_password(Password::verified_tls_only(secret.expose_password()))).await;
+        if outcome.is_ok() {
+            self.secrets.report_accepted(secret);
+        }
+        outcome
+    }
+}
+
+impl<C: Send + 'static> Plugin<C> for SecretsPlugin {
+    fn code(&self) -> &str {
+        Self::CODE
+    }
+
+    fn requirements(&self) -> Requirements {
+        Requirements::SECRET
+    }
+
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
+        Box::pin(SecretsPlugin::connect(self, request, next))
+    }
+
+    fn warm_up<'a>(&'a self, _: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.secrets.warm_up())
+    }
+}

@@ -1,0 +1,108 @@
+//! The error of a login that was refused with a secret.
+
+use std::time::{Duration, SystemTime};
+
+use host_pattern::Endpoint;
+use wrapper_core::{Cause, ConnectRequest, Engine, Error, PASSWORD_REFUSED, escape_control};
+
+use crate::DatabaseSecret;
+
+/// Says what came of the attempt to get a newer secret.
+#[derive(Debug)]
+pub(crate) enum Retry {
+    /// The service could not be asked.
+    Impossible(Error),
+    /// The secret was loaded for this very connect.
+    None,
+    /// A newer or repeated login was refused too.
+    Refused,
+    /// The service has no other.
+    Unchanged,
+}
+
+/// A refused login and what is known of it.
+pub(crate) struct Refusal<'a> {
+    pub(crate) request: &'a ConnectRequest,
+    pub(crate) secret: &'a DatabaseSecret,
+    pub(crate) id: &'a str,
+    pub(crate) retry: &'a Retry,
+    pub(crate) retry_timeout: Duration,
+    pub(crate) now: SystemTime,
+}
+
+impl Refusal<'_> {
+    /// Adds what is known of the secret to the error's text, and ranks the causes.
+    pub(crate) fn explain(&self, error: &Error) -> Error {
+        let message = format!("{}; {}", error.message(), self.told());
+        let error = error.clone().with_message(message);
+        // A locked account has one cause, which the server told.
+        if error.diagnosis().first().is_some_and(|cause| cause.code() != PASSWORD_REFUSED) {
+            return error;
+        }
+        let causes = self.causes(&error);
+        error.with_diagnosis(causes)
+    }
+
+    fn told(&self) -> String {
+        let since = |at| self.now.duration_since(at).unwrap_or_default().as_secs();
+        let accepted = match self.secret.last_accepted() {
+            Some(at) => format!("last accepted {} s ago", since(at)),
+            None => "never accepted before".to_owned(),
+        };
+        let retry = match self.retry {
+            Retry::Impossible(error) => format!(", and no newer one could be loaded: {}", error.message()),
+            Retry::None => String::new(),
+            Retry::Refused => ", after one before it was refused as well".to_owned(),
+            Retry::Unchanged => ", and there is no newer one".to_owned(),
+        };
+        format!("secret `{}` was loaded {} s ago, {accepted}{retry}", self.id, since(self.secret.loaded_at()))
+    }
+
+    fn causes(&self, error: &Error) -> Vec<Cause> {
+        let (user, id) = (escape_control(self.secret.user()), self.id);
+        let mut causes = Vec::new();
+        if let Some(host) = self.other_database() {
+            causes.push(Cause::new(
+                "secret-host",
+                &format!(
+                    "the secret names the database at `{host}`, and the connection goes to `{}`",
+                    self.request.host()
+                ),
+                "set `secretId` to this database's secret",
+            ));
+        }
+        let answer = error.server().map(|answer| answer.code().to_owned()).unwrap_or_default();
+        if self.request.engine() == Some(Engine::Postgres) && answer == "28000" {
+            causes.push(Cause::new(
+                "secret-iam-user",
+                "the user has rds_iam, with which no password is taken",
+                &format!("add plugins=iam in place of the secret, or REVOKE rds_iam FROM \"{user}\""),
+            ));
+        }
+        let window = match self.retry_timeout.as_millis() {
+            0 => "set secretRotationRetryTimeoutMs=20000, which bridges it".to_owned(),
+            millis => format!("raise secretRotationRetryTimeoutMs, which is {millis}"),
+        };
+        causes.push(Cause::new(
+            "secret-rotation",
+            "the secret is being rotated, and the database has the new password before the secret",
+            &window,
+        ));
+        causes.push(Cause::new(
+            "secret-out-of-step",
+            "the password was changed without Secrets Manager, or a rotation failed half-way",
+            &format!("rotate it: aws secretsmanager rotate-secret --secret-id {id}"),
+        ));
+        causes
+    }
+
+    /// Returns the host that the secret names, if that is certainly another database.
+    fn other_database(&self) -> Option<String> {
+        let named = Endpoint::parse(self.secret.host()?).ok()?;
+        let dialled = Endpoint::parse(self.request.host()).ok()?;
+        // One cluster has many names under one domain.
+        let is_other =
+            named.domain().is_some() && dialled.domain().is_some() && named.domain() != dialled.domain();
+        is_other.then(|| named.as_str().to_owned())
+    }
+}
