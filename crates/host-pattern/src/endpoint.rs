@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use crate::blue_green;
 use crate::error::Error;
-use crate::grammar::{self, AwsName, Shape};
+use crate::grammar::{self, AwsName, Layout};
 use crate::kind::EndpointKind;
-use crate::name::{self, Subject};
+use crate::name::{self, ErrorContext};
 use crate::partition::Partition;
 use crate::pattern::InstancePattern;
 use crate::text;
@@ -19,7 +19,7 @@ use crate::text;
 #[derive(Clone)]
 pub struct Endpoint {
     name: String,
-    shape: Shape,
+    layout: Layout,
 }
 
 impl Endpoint {
@@ -45,18 +45,18 @@ impl Endpoint {
     pub fn parse(host: &str) -> Result<Self, Error> {
         if !host.bytes().all(name::is_name_byte) {
             return match grammar::ipv6(host) {
-                Some(address) => Ok(Self { name: address.to_string(), shape: Shape::Ip(address.into()) }),
-                None => Err(name::misplaced(host, Subject::Host)),
+                Some(address) => Ok(Self { name: address.to_string(), layout: Layout::Ip(address.into()) }),
+                None => Err(name::misplaced_piece(host, ErrorContext::Host)),
             };
         }
         let name = host.strip_suffix('.').unwrap_or(host);
-        name::check_lengths(name, Subject::Host)?;
+        name::check_lengths(name, ErrorContext::Host)?;
         Ok(Self::from_canonical(name.to_ascii_lowercase()))
     }
 
     /// Takes a name whose characters, lengths and case have been checked.
     fn from_canonical(name: String) -> Self {
-        Self { shape: grammar::classify(&name), name }
+        Self { layout: grammar::classify(&name), name }
     }
 
     /// Returns the canonical name: in lower case, without a trailing dot, IP addresses without brackets.
@@ -72,10 +72,10 @@ impl Endpoint {
 
     /// Returns what the name stands for.
     pub fn kind(&self) -> EndpointKind {
-        match &self.shape {
-            Shape::Aws(aws) => aws.kind,
-            Shape::Custom => EndpointKind::Custom,
-            Shape::Ip(_) => EndpointKind::Ip,
+        match &self.layout {
+            Layout::Aws(aws) => aws.kind,
+            Layout::Custom => EndpointKind::Custom,
+            Layout::Ip(_) => EndpointKind::Ip,
         }
     }
 
@@ -107,9 +107,9 @@ impl Endpoint {
 
     /// Returns the address if the host is one; an IPv4-mapped IPv6 address stays IPv6.
     pub fn ip(&self) -> Option<IpAddr> {
-        match self.shape {
-            Shape::Ip(address) => Some(address),
-            Shape::Aws(_) | Shape::Custom => None,
+        match self.layout {
+            Layout::Ip(address) => Some(address),
+            Layout::Aws(_) | Layout::Custom => None,
         }
     }
 
@@ -173,10 +173,10 @@ impl Endpoint {
 
     /// The end of the id or, without one, of the first label.
     fn id_end(&self) -> usize {
-        match &self.shape {
-            Shape::Aws(aws) => aws.id_end,
-            Shape::Custom => self.name.find('.').unwrap_or(self.name.len()),
-            Shape::Ip(_) => 0,
+        match &self.layout {
+            Layout::Aws(aws) => aws.id_end,
+            Layout::Custom => self.name.find('.').unwrap_or(self.name.len()),
+            Layout::Ip(_) => 0,
         }
     }
 
@@ -186,9 +186,9 @@ impl Endpoint {
     }
 
     fn aws(&self) -> Option<&AwsName> {
-        match &self.shape {
-            Shape::Aws(aws) => Some(aws),
-            Shape::Custom | Shape::Ip(_) => None,
+        match &self.layout {
+            Layout::Aws(aws) => Some(aws),
+            Layout::Custom | Layout::Ip(_) => None,
         }
     }
 }

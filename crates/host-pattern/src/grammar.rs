@@ -27,15 +27,24 @@ const RDS_SUFFIXES: [(&str, Option<Partition>); 9] = [
 
 const DSQL_SUFFIX: &str = ".on.aws";
 
-/// The three labels between the id and the suffix of an RDS name; the domain id has no hyphen, so prefixes cannot
-/// pile up.
+/// What stands in front of a domain id, longer ones first; the domain id has no hyphen, so they cannot pile up.
+const PREFIXES: [(&str, EndpointKind); 6] = [
+    ("cluster-custom-", EndpointKind::CustomCluster),
+    ("cluster-ro-", EndpointKind::ReaderCluster),
+    ("cluster-", EndpointKind::WriterCluster),
+    ("global-", EndpointKind::GlobalWriter),
+    ("proxy-", EndpointKind::Proxy),
+    ("shardgrp-", EndpointKind::ShardGroup),
+];
+
+/// The three labels between the id and the suffix of an RDS name, without the prefix. Its groups: domain id, region, and
+/// the region where it comes last.
 static RDS: LazyLock<Regex> = LazyLock::new(|| {
     compile(
         r"(?x-u) ^
-        (?<prefix> cluster- | cluster-ro- | cluster-custom- | global- | proxy- | shardgrp- )?
-        (?<domain> [a-z0-9]+ ) \.
-        (?: (?<region> [a-z0-9-]+ ) \. rds (?: -fips | -preview )?
-          | rds (?: -fips | -preview )? \. (?<region_last> [a-z0-9-]+ ) )
+        ( [a-z0-9]+ ) \.
+        (?: ( [a-z0-9-]+ ) \. rds (?: -fips | -preview )?
+          | rds (?: -fips | -preview )? \. ( [a-z0-9-]+ ) )
         $",
     )
 });
@@ -47,7 +56,7 @@ static DSQL: LazyLock<Regex> = LazyLock::new(|| {
 
 /// What a canonical name turned out to be.
 #[derive(Clone, Debug)]
-pub(crate) enum Shape {
+pub(crate) enum Layout {
     Aws(AwsName),
     Custom,
     Ip(IpAddr),
@@ -65,13 +74,13 @@ pub(crate) struct AwsName {
 }
 
 /// Tells what a canonical name is.
-pub(crate) fn classify(name: &str) -> Shape {
+pub(crate) fn classify(name: &str) -> Layout {
     if name.ends_with(|last: char| last.is_ascii_digit())
         && let Ok(address) = name.parse::<Ipv4Addr>()
     {
-        return Shape::Ip(address.into());
+        return Layout::Ip(address.into());
     }
-    rds(name).or_else(|| dsql(name)).map_or(Shape::Custom, Shape::Aws)
+    rds(name).or_else(|| dsql(name)).map_or(Layout::Custom, Layout::Aws)
 }
 
 /// Reads an IPv6 address, bare or in brackets.
@@ -86,22 +95,17 @@ fn rds(name: &str) -> Option<AwsName> {
     // The id takes all labels in front of the last three. Splitting it off here halves the time: the expression would
     // have to search for its end.
     let (id_end, _) = head.rmatch_indices('.').nth(2)?;
-    let start = id_end + 1;
-    let captures = RDS.captures(&head[start..])?;
-    let region = captures.name("region").or_else(|| captures.name("region_last"))?.range();
+    let labels = &head[id_end + 1..];
+    let prefixed = |&(prefix, kind)| Some((kind, labels.strip_prefix(prefix)?));
+    let (kind, bare) = PREFIXES.iter().find_map(prefixed).unwrap_or((EndpointKind::Instance, labels));
+    let start = head.len() - bare.len();
+    let captures = RDS.captures(bare)?;
+    // By number: a look-up by name costs as much as the rest of the match.
+    let region = captures.get(2).or_else(|| captures.get(3))?.range();
     let region = start + region.start..start + region.end;
     if !is_region_label(&name[region.clone()]) {
         return None;
     }
-    let kind = match captures.name("prefix").map(|prefix| prefix.as_str()) {
-        None => EndpointKind::Instance,
-        Some("cluster-") => EndpointKind::WriterCluster,
-        Some("cluster-ro-") => EndpointKind::ReaderCluster,
-        Some("cluster-custom-") => EndpointKind::CustomCluster,
-        Some("global-") => EndpointKind::GlobalWriter,
-        Some("proxy-") => EndpointKind::Proxy,
-        Some(_) => EndpointKind::ShardGroup,
-    };
     // `global` stands in the region's place of a global writer's name and in no other: it is never signed for.
     let is_global = kind == EndpointKind::GlobalWriter;
     if is_global != (&name[region.clone()] == "global") {
@@ -115,8 +119,8 @@ fn rds(name: &str) -> Option<AwsName> {
         _ => (kind, id_end),
     };
     let partition = owner.unwrap_or_else(|| Partition::of_region(&name[region.clone()]));
-    let domain = start + captures.name("domain")?.start();
-    Some(AwsName { kind, partition: Some(partition), id_end, domain: Some(domain), region: Some(region) })
+    // The domain begins with its id, and the match with that.
+    Some(AwsName { kind, partition: Some(partition), id_end, domain: Some(start), region: Some(region) })
 }
 
 /// Tells whether a label of letters, digits and hyphens can be a region's: what it says is not looked up.

@@ -10,12 +10,12 @@ mod tests;
 
 /// What a text was meant to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Subject {
+pub(crate) enum ErrorContext {
     Host,
     Pattern,
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for ErrorContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Host => "host name",
@@ -24,7 +24,7 @@ impl fmt::Display for Subject {
     }
 }
 
-impl Subject {
+impl ErrorContext {
     fn with_article(self) -> &'static str {
         match self {
             Self::Host => "a host name",
@@ -40,12 +40,12 @@ pub(crate) fn is_name_byte(byte: u8) -> bool {
 
 /// Checks the limits of RFC 1035, section 2.3.4: labels of 1 to 63 and a name of at most 253 characters (255 octets
 /// on the wire, less the first length and the root).
-pub(crate) fn check_lengths(name: &str, subject: Subject) -> Result<(), Error> {
+pub(crate) fn check_lengths(name: &str, context: ErrorContext) -> Result<(), Error> {
     if name.is_empty() {
-        return Err(empty(subject));
+        return Err(empty(context));
     }
     if name.len() > 253 {
-        let message = format!("{subject} of {} characters, at most 253 are allowed", name.len());
+        let message = format!("{context} of {} characters, at most 253 are allowed", name.len());
         return Err(Error::new(ErrorKind::Length, message));
     }
     for label in name.split('.') {
@@ -53,9 +53,9 @@ pub(crate) fn check_lengths(name: &str, subject: Subject) -> Result<(), Error> {
             continue;
         }
         let message = match (label.is_empty(), cut(name)) {
-            (true, name) => format!("empty label in {subject} {name}, remove the extra dot"),
+            (true, name) => format!("empty label in {context} {name}, remove the extra dot"),
             (false, name) => {
-                format!("label of {} characters in {subject} {name}, at most 63 are allowed", label.len())
+                format!("label of {} characters in {context} {name}, at most 63 are allowed", label.len())
             }
         };
         return Err(Error::new(ErrorKind::Label, message));
@@ -72,27 +72,27 @@ pub(crate) fn shown(text: &str) -> Option<String> {
 ///
 /// What could hold user info, a password or a query is never repeated: not the text, and not what follows a colon
 /// unless that is a port number.
-pub(crate) fn misplaced(text: &str, subject: Subject) -> Error {
+pub(crate) fn misplaced_piece(text: &str, context: ErrorContext) -> Error {
     if text.is_empty() {
-        return empty(subject);
+        return empty(context);
     }
-    url_piece(text, subject)
-        .or_else(|| odd_character(text, subject))
-        .or_else(|| address_piece(text, subject))
-        .or_else(|| placeholder(text, subject))
-        .unwrap_or_else(|| punctuation(text, subject))
+    url_piece(text, context)
+        .or_else(|| odd_character(text, context))
+        .or_else(|| address_piece(text, context))
+        .or_else(|| misplaced_wildcard(text, context))
+        .unwrap_or_else(|| punctuation(text, context))
 }
 
-fn empty(subject: Subject) -> Error {
-    let example = match subject {
-        Subject::Host => "db.cluster-abc123.us-east-2.rds.amazonaws.com",
-        Subject::Pattern => "?.abc123.us-east-2.rds.amazonaws.com",
+fn empty(context: ErrorContext) -> Error {
+    let example = match context {
+        ErrorContext::Host => "db.cluster-abc123.us-east-2.rds.amazonaws.com",
+        ErrorContext::Pattern => "?.abc123.us-east-2.rds.amazonaws.com",
     };
-    Error::new(ErrorKind::Empty, format!("empty {subject}, expected one such as `{example}`"))
+    Error::new(ErrorKind::Empty, format!("empty {context}, expected one such as `{example}`"))
 }
 
-fn url_piece(text: &str, subject: Subject) -> Option<Error> {
-    let a_name = subject.with_article();
+fn url_piece(text: &str, context: ErrorContext) -> Option<Error> {
+    let a_name = context.with_article();
     let (kind, message) = if let Some((scheme, _)) = text.split_once("://") {
         // Only well-known schemes are repeated: in `pw://x@host` the "scheme" is a part of the password.
         let known = ["http", "https", "jdbc:mysql", "jdbc:postgresql", "mysql", "postgres", "postgresql"]
@@ -121,8 +121,8 @@ fn url_piece(text: &str, subject: Subject) -> Option<Error> {
     Some(Error::new(kind, message))
 }
 
-fn odd_character(text: &str, subject: Subject) -> Option<Error> {
-    let a_name = subject.with_article();
+fn odd_character(text: &str, context: ErrorContext) -> Option<Error> {
+    let a_name = context.with_article();
     let (at, odd) =
         text.char_indices().find(|(_, c)| c.is_whitespace() || c.is_control() || !c.is_ascii())?;
     let (kind, what, remedy) = if odd.is_whitespace() {
@@ -136,8 +136,8 @@ fn odd_character(text: &str, subject: Subject) -> Option<Error> {
     Some(Error::new(kind, message))
 }
 
-fn address_piece(text: &str, subject: Subject) -> Option<Error> {
-    let a_name = subject.with_article();
+fn address_piece(text: &str, context: ErrorContext) -> Option<Error> {
+    let a_name = context.with_article();
     let is_ipv6 = |text: &str| text.trim_start_matches('[').parse::<Ipv6Addr>().is_ok();
     if text.split_once('%').is_some_and(|(address, _)| is_ipv6(address)) {
         let message = "found a zone id (`%…`) behind an IPv6 address, only the address alone is a host";
@@ -146,7 +146,7 @@ fn address_piece(text: &str, subject: Subject) -> Option<Error> {
     if !text.contains([':', '[', ']']) {
         return None;
     }
-    if subject == Subject::Pattern && text.contains('?') {
+    if context == ErrorContext::Pattern && text.contains('?') {
         let message = "found a colon or a bracket in an instance pattern, behind the name may stand `:` and a port from 1 to 65535";
         return Some(Error::new(ErrorKind::Port, message));
     }
@@ -168,17 +168,18 @@ fn address_piece(text: &str, subject: Subject) -> Option<Error> {
     ))
 }
 
-fn placeholder(text: &str, subject: Subject) -> Option<Error> {
-    (text.contains('?') && subject == Subject::Host).then(|| {
+fn misplaced_wildcard(text: &str, context: ErrorContext) -> Option<Error> {
+    (text.contains('?') && context == ErrorContext::Host).then(|| {
         let message = "found `?` in a host name, only an instance pattern has it in place of an instance id";
         Error::new(ErrorKind::Placeholder, message)
     })
 }
 
-fn punctuation(text: &str, subject: Subject) -> Error {
-    let a_name = subject.with_article();
+fn punctuation(text: &str, context: ErrorContext) -> Error {
+    let a_name = context.with_article();
     let odd = text.char_indices().find(|&(_, c)| {
-        !u8::try_from(c).is_ok_and(|byte| is_name_byte(byte) || byte == b'?' && subject == Subject::Pattern)
+        !u8::try_from(c)
+            .is_ok_and(|byte| is_name_byte(byte) || byte == b'?' && context == ErrorContext::Pattern)
     });
     let place = odd.map_or_else(String::new, |(at, c)| format!(" `{c}` at byte {at}"));
     let message =

@@ -6,7 +6,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind};
 use crate::grammar;
 use crate::kind::EndpointKind;
-use crate::name::{self, Subject};
+use crate::name::{self, ErrorContext};
 use crate::text;
 
 #[cfg(test)]
@@ -53,14 +53,14 @@ impl InstancePattern {
         }
         let (name, port) = split_port(pattern)?;
         if !name.bytes().all(is_pattern_byte) {
-            return Err(name::misplaced(pattern, Subject::Pattern));
+            return Err(name::misplaced_piece(pattern, ErrorContext::Pattern));
         }
         let mut text = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        name::check_lengths(&text, Subject::Pattern)?;
+        name::check_lengths(&text, ErrorContext::Pattern)?;
         if is_ip_domain(&text) {
             return Err(ip());
         }
-        let mark = placeholder(&text)?;
+        let mark = wildcard(&text)?;
         check_kind(&text)?;
         let name_end = text.len();
         if let Some(port) = port {
@@ -99,7 +99,7 @@ impl InstancePattern {
     /// [`ErrorKind::InstanceId`] unless the id is one label of letters, digits, hyphens and underscores and leaves the
     /// name within the limits of DNS: an id cannot lead out of the pattern's domain.
     pub fn host(&self, instance_id: &str) -> Result<String, Error> {
-        if !self.takes(instance_id) {
+        if !self.matches(instance_id) {
             return Err(refused_id(instance_id));
         }
         Ok(format!("{}{}{}", self.before(), instance_id.to_ascii_lowercase(), self.after()))
@@ -113,9 +113,9 @@ impl InstancePattern {
         let (before, after) = (self.before(), self.after());
         let end = host.len().checked_sub(after.len())?;
         let id = host.get(before.len()..end)?;
-        let matches = host.get(..before.len())?.eq_ignore_ascii_case(before)
+        let is_of_domain = host.get(..before.len())?.eq_ignore_ascii_case(before)
             && host.get(end..)?.eq_ignore_ascii_case(after);
-        (matches && self.takes(id)).then_some(id)
+        (is_of_domain && self.matches(id)).then_some(id)
     }
 
     fn into_string(self) -> String {
@@ -131,7 +131,7 @@ impl InstancePattern {
     }
 
     /// Tells whether the id is one label and leaves its label and the name within the limits of DNS.
-    fn takes(&self, id: &str) -> bool {
+    fn matches(&self, id: &str) -> bool {
         let before = self.before().rsplit('.').next().map_or(0, str::len);
         let after = self.after().split('.').next().map_or(0, str::len);
         !id.is_empty()
@@ -173,7 +173,7 @@ fn ip() -> Error {
 }
 
 /// Returns the place of the one `?`.
-fn placeholder(name: &str) -> Result<usize, Error> {
+fn wildcard(name: &str) -> Result<usize, Error> {
     let refuse = |message: String| Err(Error::new(ErrorKind::Placeholder, message));
     let mut marks = name.match_indices('?');
     match (marks.next(), marks.next()) {

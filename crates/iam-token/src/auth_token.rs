@@ -8,7 +8,7 @@ use std::{
 
 use base64_simd::URL_SAFE_NO_PAD;
 
-use crate::{signing_time::Rfc3339, wiped::Wiped};
+use crate::{signing_time::Rfc3339, zeroizing_string::ZeroizingString};
 
 /// A signed token, to be used as a password.
 ///
@@ -20,7 +20,7 @@ use crate::{signing_time::Rfc3339, wiped::Wiped};
 /// Whoever has the text can log in until [`expires_at`](Self::expires_at). Send it over verified TLS only.
 #[derive(Clone)]
 pub struct AuthToken {
-    text: Wiped,
+    text: ZeroizingString,
     access_key_id: Arc<str>,
     signed_at: SystemTime,
     expires_at: SystemTime,
@@ -28,7 +28,7 @@ pub struct AuthToken {
 
 impl AuthToken {
     pub(crate) fn new(
-        text: Wiped,
+        text: ZeroizingString,
         access_key_id: Arc<str>,
         signed_at: SystemTime,
         expires_at: SystemTime,

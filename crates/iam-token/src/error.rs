@@ -63,7 +63,7 @@ impl Error {
     pub(crate) fn expired(access_key_id: &str, expiry: SystemTime, now: SystemTime) -> Self {
         let message = format!(
             "credentials of the access key ending in {:?} expired at {}, before the signing time {}: load them anew",
-            last_four(access_key_id),
+            masked_key_id(access_key_id),
             Rfc3339(expiry),
             Rfc3339(now),
         );
@@ -89,7 +89,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-fn last_four(text: &str) -> &str {
+fn masked_key_id(text: &str) -> &str {
     text.char_indices().rev().nth(3).map_or(text, |(start, _)| &text[start..])
 }
 
@@ -98,9 +98,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn last_four_cuts_at_characters() {
-        assert_eq!(last_four("AKIAEXAMPLE"), "MPLE");
-        assert_eq!(last_four("a€éü€"), "€éü€");
-        assert_eq!(last_four("abc"), "abc");
+    fn masked_key_id_cuts_at_characters() {
+        assert_eq!(masked_key_id("AKIAEXAMPLE"), "MPLE");
+        assert_eq!(masked_key_id("a€éü€"), "€éü€");
+        assert_eq!(masked_key_id("abc"), "abc");
     }
 }

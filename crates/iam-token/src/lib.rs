@@ -11,7 +11,7 @@ mod recipes;
 mod region;
 mod signer;
 mod signing_time;
-mod wiped;
+mod zeroizing_string;
 
 pub use auth_token::AuthToken;
 pub use error::{Error, ErrorKind};

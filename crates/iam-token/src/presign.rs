@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 pub use self::builder::PresignBuilder;
 use crate::{
-    AuthToken, Error, Signer, encode::hex, region::MAX_SCOPE_PART, signing_time::SigningTime, wiped::Wiped,
+    AuthToken, Error, Signer, encode::hex, region::MAX_SCOPE_PART, signing_time::SigningTime,
+    zeroizing_string::ZeroizingString,
 };
 
 const ALGORITHM_LINE: &str = "AWS4-HMAC-SHA256\n";
@@ -72,9 +73,9 @@ pub struct Presign {
     /// What stands before the base64url form of the token, where it has that form.
     base64url: Option<String>,
     /// The hash of the canonical request so far: up to the access key id, which is the first thing that varies.
-    canonical_lead: Sha256,
+    canonical_prefix: Sha256,
     /// The canonical request from `X-Amz-SignedHeaders` on.
-    canonical_rest: String,
+    canonical_suffix: String,
 }
 
 impl Presign {
@@ -113,7 +114,7 @@ impl Presign {
         let session = signer.session_parameter();
 
         // Sized once: a string that grows leaves copies of the token in freed memory.
-        let mut text = Wiped::with_capacity(self.token_len(signer));
+        let mut text = ZeroizingString::with_capacity(self.token_len(signer));
         text.push_str(&self.lead);
         text.push_str(signer.encoded_access_key_id());
         text.push_str(date);
@@ -123,11 +124,11 @@ impl Presign {
 
         // The canonical query is sorted, so there the session token precedes the signed headers.
         let canonical_request = self
-            .canonical_lead
+            .canonical_prefix
             .clone()
             .chain_update(&text[self.lead.len()..])
             .chain_update(session)
-            .chain_update(&self.canonical_rest)
+            .chain_update(&self.canonical_suffix)
             .finalize();
 
         let mut string_to_sign = StringToSign::new();
@@ -138,7 +139,7 @@ impl Presign {
         string_to_sign.push(&hex(&canonical_request.into()));
 
         let key = signer.key(&time, &self.region, &self.service);
-        let signature = Wiped::from(calculate_signature(key.as_slice(), string_to_sign.as_bytes()));
+        let signature = ZeroizingString::from(calculate_signature(key.as_slice(), string_to_sign.as_bytes()));
 
         text.push_str(&self.signed_headers);
         text.push_str(session);

@@ -1,6 +1,6 @@
 //! The parts of a request, checked and rendered once.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::Range, time::Duration};
 
 use sha2::{Digest, Sha256};
 
@@ -18,6 +18,9 @@ const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 const RESERVED: &str = "X-Amz-";
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>.
 const MAX_LIFETIME: Duration = Duration::from_secs(604_800);
+/// Room for a request of an ordinary length beside its host, so that its texts do not grow piece by piece.
+const LEAD_LEN: usize = 160;
+const SUFFIX_LEN: usize = 160;
 
 /// The parts of a request to be signed.
 ///
@@ -145,49 +148,52 @@ impl PresignBuilder {
         let lifetime = self.checked_lifetime()?;
         let headers = self.canonical_headers(&authority)?;
         let signed = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+        let signed_headers = ["&X-Amz-SignedHeaders=", &percent_encoded(&signed)].concat();
 
-        let mut lead = format!("{}{authority}{}?", self.scheme, self.path);
-        for (name, value) in &self.query {
-            push_pair(&mut lead, name, value);
-            lead.push('&');
-        }
+        let mut lead = String::with_capacity(LEAD_LEN + authority.len());
+        lead.extend([self.scheme, &authority, &self.path, "?"]);
+        let query = push_query(&mut lead, &self.query);
         lead.push_str(ALGORITHM_AND_CREDENTIAL);
         let mut unsigned = String::new();
         for (name, value) in &self.unsigned_query {
             unsigned.push('&');
-            push_pair(&mut unsigned, name, value);
+            push_percent_encoded(&mut unsigned, name);
+            unsigned.push('=');
+            push_percent_encoded(&mut unsigned, value);
         }
 
-        let mut canonical_lead = format!("GET\n{}\n", self.path);
-        let signed_headers = format!("&X-Amz-SignedHeaders={}", percent_encoded(&signed));
-        let mut canonical_rest = signed_headers.clone();
-        for (name, value) in self.sorted_query() {
+        let mut canonical_prefix =
+            Sha256::new().chain_update("GET\n").chain_update(&self.path).chain_update("\n");
+        let mut canonical_suffix = String::with_capacity(SUFFIX_LEN + authority.len());
+        canonical_suffix.push_str(&signed_headers);
+        for (name, value) in sorted(&lead, query) {
             // `check_query` keeps the reserved names out, so each name sorts before or behind all of them.
-            if name.as_str() < RESERVED {
-                canonical_lead.extend([&name, "=", &value, "&"]);
+            if name < RESERVED {
+                [name, "=", value, "&"].into_iter().for_each(|part| canonical_prefix.update(part));
             } else {
-                canonical_rest.extend(["&", &name, "=", &value]);
+                canonical_suffix.extend(["&", name, "=", value]);
             }
         }
-        canonical_rest.push('\n');
+        canonical_prefix.update(ALGORITHM_AND_CREDENTIAL);
+        canonical_suffix.push('\n');
         for (name, value) in &headers {
-            canonical_rest.extend([*name, ":", *value, "\n"]);
+            canonical_suffix.extend([*name, ":", *value, "\n"]);
         }
-        canonical_rest.extend(["\n", &signed, "\n", EMPTY_PAYLOAD]);
+        canonical_suffix.extend(["\n", &signed, "\n", EMPTY_PAYLOAD]);
 
         Ok(Presign {
             service: self.service.clone(),
             lifetime,
-            scope_line: format!("/{region}/{}/aws4_request\n", self.service),
+            scope_line: ["/", &region, "/", &self.service, "/aws4_request\n"].concat(),
             lead,
-            scope_to_time: format!("%2F{region}%2F{}%2Faws4_request{DATE}", self.service),
+            scope_to_time: ["%2F", &region, "%2F", &self.service, "%2Faws4_request", DATE].concat(),
             region,
             expires: format!("&X-Amz-Expires={}", lifetime.as_secs()),
             signed_headers,
             unsigned,
             base64url: self.base64url.clone(),
-            canonical_lead: Sha256::new().chain_update(canonical_lead).chain_update(ALGORITHM_AND_CREDENTIAL),
-            canonical_rest,
+            canonical_prefix,
+            canonical_suffix,
         })
     }
 
@@ -273,14 +279,6 @@ impl PresignBuilder {
         headers.sort_unstable();
         Ok(headers)
     }
-
-    /// SigV4 sorts after encoding, by name and then by value.
-    fn sorted_query(&self) -> Vec<(String, String)> {
-        let mut pairs: Vec<_> =
-            self.query.iter().map(|(name, value)| (percent_encoded(name), percent_encoded(value))).collect();
-        pairs.sort_unstable();
-        pairs
-    }
 }
 
 impl fmt::Debug for PresignBuilder {
@@ -294,8 +292,24 @@ impl fmt::Debug for PresignBuilder {
     }
 }
 
-fn push_pair(out: &mut String, name: &str, value: &str) {
-    push_percent_encoded(out, name);
-    out.push('=');
-    push_percent_encoded(out, value);
+/// Appends the parameters, encoded and with an `&` behind each; returns where the names and values stand.
+fn push_query(out: &mut String, query: &[(String, String)]) -> Vec<[Range<usize>; 2]> {
+    let mut places = Vec::with_capacity(query.len());
+    for (name, value) in query {
+        let start = out.len();
+        push_percent_encoded(out, name);
+        let end = out.len();
+        out.push('=');
+        push_percent_encoded(out, value);
+        places.push([start..end, end + 1..out.len()]);
+        out.push('&');
+    }
+    places
+}
+
+/// Returns encoded parameters as SigV4 sorts them: by name and then by value.
+fn sorted(text: &str, places: Vec<[Range<usize>; 2]>) -> Vec<(&str, &str)> {
+    let mut pairs: Vec<_> = places.into_iter().map(|[name, value]| (&text[name], &text[value])).collect();
+    pairs.sort_unstable();
+    pairs
 }

@@ -36,10 +36,10 @@ fn headers_and_query_are_sorted_in_the_canonical_request() {
         "http://db.example:80/v1?zone=b%20c&Action=two&Action=one&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential="
     );
     let lead = "GET\n/v1\nAction=one&Action=two&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=";
-    assert_eq!(presign.canonical_lead.clone().finalize(), Sha256::digest(lead));
+    assert_eq!(presign.canonical_prefix.clone().finalize(), Sha256::digest(lead));
     assert_eq!(presign.signed_headers, "&X-Amz-SignedHeaders=accept%3Bhost%3Bx-two");
     assert_eq!(
-        presign.canonical_rest,
+        presign.canonical_suffix,
         "&X-Amz-SignedHeaders=accept%3Bhost%3Bx-two&zone=b%20c\naccept:*/*\nhost:db.example:80\nx-two:a b\n\naccept;host;x-two\n\
          e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     );

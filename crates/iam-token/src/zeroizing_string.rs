@@ -9,9 +9,9 @@ use zeroize::Zeroize;
 /// `Zeroizing<String>` would do, byte by byte; a token spends less time on a slice as a whole. Room beyond its end was
 /// never written to, because it is made with all the room that it needs: growing would leave copies in freed memory.
 #[derive(Clone)]
-pub(crate) struct Wiped(String);
+pub(crate) struct ZeroizingString(String);
 
-impl Wiped {
+impl ZeroizingString {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self(String::with_capacity(capacity))
     }
@@ -27,13 +27,13 @@ impl Wiped {
     }
 }
 
-impl From<String> for Wiped {
+impl From<String> for ZeroizingString {
     fn from(text: String) -> Self {
         Self(text)
     }
 }
 
-impl Deref for Wiped {
+impl Deref for ZeroizingString {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -41,7 +41,7 @@ impl Deref for Wiped {
     }
 }
 
-impl Drop for Wiped {
+impl Drop for ZeroizingString {
     fn drop(&mut self) {
         std::mem::take(&mut self.0).into_bytes().as_mut_slice().zeroize();
     }
