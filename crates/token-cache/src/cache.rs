@@ -189,31 +189,17 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let inner = &*self.inner;
-        let seen = inner.entries.find(key);
-        if let Some(held) = &seen
-            && held.is_usable(inner.clock.now(), max_age)
-        {
-            inner.entries.count_hit(held);
-            return Ok(Lease::cached(Arc::clone(held)));
-        }
+        // Before the look-up: a read behind its atomic operations would wait for them.
+        let now = inner.clock.now();
+        let seen = match inner.entries.find(key) {
+            Some(held) if held.is_usable(now, max_age) => {
+                inner.entries.count_hit(&held);
+                return Ok(Lease::cached(held));
+            }
+            seen => seen,
+        };
         inner.counters.misses.one();
-        let make = || make().map(|made| inner.generation(made));
-        if max_age.is_zero() || inner.capacity == 0 {
-            return make().map(Lease::fresh);
-        }
-        let turn = inner.turns.join(inner.entries.hash(key));
-        let _turn = turn.wait(&inner.counters.waits);
-        if let Some(held) = inner.entries.find(key)
-            && held.is_usable(inner.clock.now(), max_age)
-        {
-            let is_known = seen.is_some_and(|seen| seen.id() == held.id());
-            return Ok(if is_known { Lease::cached(held) } else { Lease::fresh(held) });
-        }
-        let made = make()?;
-        if made.is_outside_buffer(inner.clock.now()) {
-            inner.store(epoch, key, &made);
-        }
-        Ok(Lease::fresh(made))
+        inner.make_in_turn(epoch, key, max_age, seen.map(|seen| seen.id()), make)
     }
 
     /// Drops the value of `key` if it is still the very one that was leased, and returns whether it was.
@@ -237,6 +223,38 @@ impl<K: Eq + Hash, V> Inner<K, V> {
     fn generation(&self, made: Expiring<V>) -> Arc<Generation<V>> {
         self.counters.made.one();
         Arc::new(Generation::new(made, self.ids.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Makes a value unless another call makes it meanwhile. Apart from a hit, which is not to pay for its size.
+    #[inline(never)]
+    fn make_in_turn<Q, F>(
+        &self,
+        epoch: Epoch,
+        key: &Q,
+        max_age: Duration,
+        seen: Option<u64>,
+        make: impl FnOnce() -> Result<Expiring<V>, F>,
+    ) -> Result<Lease<V>, F>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        let make = || make().map(|made| self.generation(made));
+        if max_age.is_zero() || self.capacity == 0 {
+            return make().map(Lease::fresh);
+        }
+        let turn = self.turns.join(self.entries.hash(key));
+        let _turn = turn.wait(&self.counters.waits);
+        if let Some(held) = self.entries.find(key)
+            && held.is_usable(self.clock.now(), max_age)
+        {
+            return Ok(if seen == Some(held.id()) { Lease::cached(held) } else { Lease::fresh(held) });
+        }
+        let made = make()?;
+        if made.is_outside_buffer(self.clock.now()) {
+            self.store(epoch, key, &made);
+        }
+        Ok(Lease::fresh(made))
     }
 
     fn store<Q>(&self, epoch: Epoch, key: &Q, made: &Arc<Generation<V>>)

@@ -12,7 +12,7 @@ pub enum FetchError<E> {
     Failed(E),
     /// The clock panicked when it was asked to wait, as a runtime's timer does outside that runtime.
     NoTimer,
-    /// The source returned a value that expires no later than the living one.
+    /// The source returned a value that expires no later than the unexpired one.
     NotExtended,
     /// The source panicked.
     Panicked,

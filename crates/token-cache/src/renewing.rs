@@ -14,7 +14,7 @@ use std::{
 
 pub use self::renewal::Renewal;
 use self::{
-    flight::{Flight, Outcome, Wait},
+    flight::{Fetch, Flight, Outcome, Wait},
     state::{Lookup, State},
 };
 use crate::{
@@ -32,9 +32,9 @@ use crate::{
 ///
 /// What a caller gets depends on the life of the value:
 ///
-/// - Until its lead, which begins 15–25 % of its life before its end, and 15 minutes before at most: the value, at
-///   once.
-/// - Within the lead: the value, at once. One caller also gets a [`Renewal`] to run beside its own work.
+/// - Until its refresh window, which begins 15–25 % of its life before its end, and 15 minutes before at most: the
+///   value, at once.
+/// - Within the refresh window: the value, at once. One caller also gets a [`Renewal`] to run beside its own work.
 /// - Within the last 60 s (a quarter of the life of a value that lives shorter than four minutes): the outcome of one
 ///   reload that callers wait for, and the value if that fails. One reload in 5 s at most.
 /// - Without a value, or with an expired one: the outcome of one fetch that callers wait for.
@@ -47,7 +47,8 @@ use crate::{
 /// The fetch belongs to the cell and is polled by whichever of its waiters is scheduled, so it is neither cancelled nor
 /// started anew by a caller that gives up. It ends at its time limit, which every waiter brings with a timer of its own;
 /// past it, the next caller starts another. If whoever started it is gone, perhaps with the runtime that its sockets
-/// belong to, and it fails, a caller that joined it starts another once.
+/// belong to, and it panics or reaches its limit, a caller that joined it starts another once. An error of the source is
+/// an answer, and everybody who waits gets it.
 ///
 /// Clones are cheap and share everything. No lock is held while code of the user runs or a value of the user is dropped.
 pub struct Renewing<V, E> {
@@ -73,13 +74,13 @@ struct Counters {
     waits: Counter,
 }
 
-/// The living value, and its renewal if it is due and this is the caller to run it.
+/// The unexpired value, and its renewal if it is due and this is the caller to run it.
 pub type Served<V, E> = (Lease<V>, Option<Renewal<V, E>>);
 
 /// What a call is to do.
 enum Step<V, E> {
     Serve(Lease<V>, Option<Renewal<V, E>>),
-    Wait { wait: Wait<V, E>, has_living: bool },
+    Wait { wait: Wait<V, E>, has_unexpired: bool },
 }
 
 impl<V, E> Renewing<V, E> {
@@ -88,7 +89,7 @@ impl<V, E> Renewing<V, E> {
         Self::with_jitter(clock, fetch_timeout, Some(RandomState::new()))
     }
 
-    /// Creates an empty cell whose leads are all of 20 % and not drawn.
+    /// Creates an empty cell whose refresh windows are all of 20 % and not drawn.
     #[cfg(feature = "test-util")]
     pub fn without_jitter(clock: Arc<dyn Clock>, fetch_timeout: Duration) -> Self {
         Self::with_jitter(clock, fetch_timeout, None)
@@ -136,11 +137,11 @@ where
     V: Send + Sync + 'static,
     E: Clone + Send + Sync + 'static,
 {
-    /// Returns the living value, or waits for the one fetch that all callers share.
+    /// Returns the unexpired value, or waits for the one fetch that all callers share.
     ///
     /// # Errors
     ///
-    /// Returns what the fetch failed with, the same to all that waited for it, if there is no living value. The next
+    /// Returns what the fetch failed with, the same to all that waited for it, if there is no unexpired value. The next
     /// call starts a new fetch.
     ///
     /// # Cancel safety
@@ -151,27 +152,27 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
     {
-        let mut fetch = Some(fetch);
+        let mut start = once(fetch);
+        let mut may_replace = true;
         loop {
-            let (wait, had_living) = match self.inner.look(&mut fetch) {
+            let (wait, had_unexpired) = match self.inner.look(None, &mut start) {
                 Step::Serve(lease, renewal) => return Ok((lease, renewal)),
-                Step::Wait { wait, has_living } => (wait, has_living),
+                Step::Wait { wait, has_unexpired } => (wait, has_unexpired),
             };
-            let error = match wait.await {
-                (Ok(fetched), _) => return Ok((Lease::fresh(fetched), None)),
-                // Whoever started it is gone; only a caller that started none itself comes here again.
-                (Err(_), true) if fetch.is_some() => continue,
-                (Err(error), _) => error,
+            let error = match wait.outcome(&mut may_replace).await {
+                Some(Ok(fetched)) => return Ok((Lease::fresh(fetched), None)),
+                Some(Err(error)) => error,
+                None => continue,
             };
             let now = self.inner.clock.now();
-            let living = lock(&self.inner.state).living(now).cloned();
-            let held = living.filter(|_| had_living).ok_or(error)?;
+            let unexpired = lock(&self.inner.state).unexpired(now).cloned();
+            let held = unexpired.filter(|_| had_unexpired).ok_or(error)?;
             self.inner.counters.stale_served.one();
             return Ok((Lease::cached(held), None));
         }
     }
 
-    /// Returns the living value if it can be had without waiting, with the renewal that is due.
+    /// Returns the unexpired value if it can be had without waiting, with the renewal that is due.
     ///
     /// `None` where [`get`](Self::get) would wait. Starts a fetch only as a part of a renewal.
     pub fn try_get<F, Fut>(&self, fetch: F) -> Option<Served<V, E>>
@@ -180,12 +181,11 @@ where
         Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
     {
         let now = self.inner.clock.now();
-        let is_waiting = |lookup: &Lookup<V>| matches!(lookup, Lookup::Wait { .. });
-        let lookup = lock(&self.inner.state).look(now, self.inner.fetch_timeout);
-        if is_waiting(&lookup) {
+        let lookup = lock(&self.inner.state).look(None, now, self.inner.fetch_timeout);
+        if matches!(lookup, Lookup::Wait { .. }) {
             return None;
         }
-        match self.inner.look(&mut Some(fetch)) {
+        match self.inner.look(None, &mut once(fetch)) {
             Step::Serve(lease, renewal) => Some((lease, renewal)),
             Step::Wait { .. } => None,
         }
@@ -193,13 +193,13 @@ where
 
     /// Returns a value of another generation than `than`, for callers to whom that one has been refused.
     ///
-    /// If the cell already holds a living value of another generation, that is it, so that any number of refused
+    /// If the cell already holds an unexpired value of another generation, that is it, so that any number of refused
     /// callers cost one fetch. Else all wait for one fetch, whatever the back-off says, and what it brings is stored
     /// even if it expires no later.
     ///
     /// # Errors
     ///
-    /// Returns what the fetch failed with. The living value, if any, stays.
+    /// Returns what the fetch failed with. The unexpired value, if any, stays.
     ///
     /// # Cancel safety
     ///
@@ -209,44 +209,50 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
     {
-        let mut fetch = Some(fetch);
+        let mut start = once(fetch);
+        let mut may_replace = true;
         loop {
-            let wait = match self.inner.look_anew(than.generation(), &mut fetch) {
+            let wait = match self.inner.look(Some(than.generation()), &mut start) {
                 Step::Serve(lease, _) => return Ok(lease),
                 Step::Wait { wait, .. } => wait,
             };
-            match wait.await {
-                (Err(_), true) if fetch.is_some() => {}
-                (outcome, _) => return outcome.map(Lease::fresh),
+            if let Some(outcome) = wait.outcome(&mut may_replace).await {
+                return outcome.map(Lease::fresh);
             }
         }
     }
 }
 
-impl<V, E> Inner<V, E>
+/// Starts a fetch, once: its closure runs at the first poll, outside the lock.
+fn once<V: 'static, E: 'static, F, Fut>(fetch: F) -> impl FnMut() -> Fetch<V, E>
 where
-    V: Send + Sync + 'static,
-    E: Clone + Send + Sync + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
 {
-    /// Serves the living value, or joins the flight under way, or starts one with `fetch`, which is taken only then.
-    fn look<F, Fut>(self: &Arc<Self>, fetch: &mut Option<F>) -> Step<V, E>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
-    {
+    let mut fetch = Some(fetch);
+    move || match fetch.take() {
+        Some(fetch) => Box::pin(async move { fetch().await }),
+        // A caller starts one flight at most.
+        None => Box::pin(std::future::pending()),
+    }
+}
+
+impl<V, E> Inner<V, E> {
+    /// Serves the unexpired value unless it is the refused generation, or joins the flight under way, or starts one.
+    fn look(self: &Arc<Self>, refused: Option<u64>, start: &mut dyn FnMut() -> Fetch<V, E>) -> Step<V, E> {
         let now = self.clock.now();
         // Declared before the lock is taken, so that what the user's future owns is dropped after its release.
         let mut aside = None;
         let mut state = lock(&self.state);
-        let (due, has_living) = match state.look(now, self.fetch_timeout) {
+        let (due, has_unexpired) = match state.look(refused, now, self.fetch_timeout) {
             Lookup::Serve(held) => {
                 state.hits += 1;
                 return Step::Serve(Lease::cached(held), None);
             }
             Lookup::Renew(held) => (Some(held), true),
-            Lookup::Wait { has_living } => (None, has_living),
+            Lookup::Wait { has_unexpired } => (None, has_unexpired),
         };
-        let (flight, starter) = self.join(&mut state, now, fetch, &mut aside);
+        let (flight, starter) = self.join(&mut state, now, start, &mut aside);
         if let Some(held) = due {
             state.claim();
             state.hits += 1;
@@ -254,71 +260,32 @@ where
             let renewal = Renewal::new(Arc::clone(self), flight, starter);
             return Step::Serve(Lease::cached(held), Some(renewal));
         }
-        state.replace(!has_living);
+        state.replace(!has_unexpired);
         drop(state);
-        Step::Wait { wait: self.wait(flight, starter), has_living }
-    }
-
-    /// Serves the living value if it is not generation `than`, or joins the flight under way, or starts one.
-    fn look_anew<F, Fut>(self: &Arc<Self>, than: u64, fetch: &mut Option<F>) -> Step<V, E>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
-    {
-        let now = self.clock.now();
-        // As in `look`.
-        let mut aside = None;
-        let mut state = lock(&self.state);
-        if let Some(held) = state.living(now).filter(|held| held.id() != than).cloned() {
-            state.hits += 1;
-            return Step::Serve(Lease::cached(held), None);
+        self.counters.misses.one();
+        if starter.is_none() {
+            self.counters.waits.one();
         }
-        let (flight, starter) = self.join(&mut state, now, fetch, &mut aside);
-        state.replace(true);
-        drop(state);
-        Step::Wait { wait: self.wait(flight, starter), has_living: true }
+        Step::Wait { wait: Wait::new(Arc::clone(self), flight, starter), has_unexpired }
     }
 
-    fn join<F, Fut>(
-        self: &Arc<Self>,
+    fn join(
+        &self,
         state: &mut State<V, E>,
         now: SystemTime,
-        fetch: &mut Option<F>,
+        start: &mut dyn FnMut() -> Fetch<V, E>,
         aside: &mut Option<Arc<Flight<V, E>>>,
-    ) -> (Arc<Flight<V, E>>, Option<Arc<()>>)
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
-    {
+    ) -> (Arc<Flight<V, E>>, Option<Arc<()>>) {
         if let Some(flight) = state.under_way(now, self.fetch_timeout, aside) {
             return (Arc::clone(flight), None);
         }
         self.counters.fetches.one();
         let starter = Arc::new(());
-        let fetch = fetch.take();
-        // The user's closure runs at the first poll, outside the lock.
-        let fetch = Box::pin(async move {
-            match fetch {
-                Some(fetch) => fetch().await,
-                // A caller starts one flight at most.
-                None => std::future::pending().await,
-            }
-        });
-        let flight = Arc::new(Flight::new(state.next_id(), now, &starter, fetch));
+        let flight = Arc::new(Flight::new(state.next_id(), now, &starter, start()));
         state.start(&flight);
         (flight, Some(starter))
     }
 
-    fn wait(self: &Arc<Self>, flight: Arc<Flight<V, E>>, starter: Option<Arc<()>>) -> Wait<V, E> {
-        self.counters.misses.one();
-        if starter.is_none() {
-            self.counters.waits.one();
-        }
-        Wait::new(Arc::clone(self), flight, starter)
-    }
-}
-
-impl<V, E> Inner<V, E> {
     /// Stores what a flight brought, unless the cell was cleared or the flight replaced meanwhile.
     fn complete(&self, flight: u64, fetched: Result<Expiring<V>, FetchError<E>>) -> Outcome<V, E> {
         let now = self.clock.now();

@@ -30,15 +30,15 @@ pub struct CacheStats {
 pub struct RenewingStats {
     /// Fetches that were started.
     pub fetches: u64,
-    /// Fetches that brought nothing while there was no living value; those that a `clear` overtook count nowhere.
+    /// Fetches that brought nothing while there was no unexpired value; those that a `clear` overtook count nowhere.
     pub fetches_failed: u64,
-    /// Calls answered at once with the living value.
+    /// Calls answered at once with the unexpired value.
     pub hits: u64,
     /// Calls that had to wait for a fetch.
     pub misses: u64,
-    /// Fetches that failed while the living value went on serving.
+    /// Fetches that failed while the unexpired value went on serving.
     pub renewals_failed: u64,
-    /// Calls answered with the living value after they had waited in vain for a better one.
+    /// Calls answered with the unexpired value after they had waited in vain for a better one.
     pub stale_served: u64,
     /// Calls that waited for a fetch that another call had started.
     pub waits: u64,

@@ -33,7 +33,7 @@ struct Stripe(Counter);
 /// An entry's place in the line of those that go.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    is_living: bool,
+    is_unexpired: bool,
     is_endless: bool,
     end: Option<SystemTime>,
     id: u64,
@@ -112,10 +112,10 @@ impl<K: Eq + Hash, V> Entries<K, V> {
         }
         let others = self.map.iter().filter(|entry| entry.id() != newest);
         let mut places: Vec<_> = others.map(|entry| self.place(entry.key(), entry.value(), now)).collect();
-        let living = places.iter().filter(|place| place.is_living).count();
-        // The newest counts, so that a cache full of living entries loses exactly a tenth.
-        let surplus = (living + (capacity / 10).max(1)).saturating_sub(capacity);
-        let count = places.len() - living + surplus;
+        let unexpired = places.iter().filter(|place| place.is_unexpired).count();
+        // The newest counts, so that a cache full of unexpired entries loses exactly a tenth.
+        let surplus = (unexpired + (capacity / 10).max(1)).saturating_sub(capacity);
+        let count = places.len() - unexpired + surplus;
         if count < places.len() {
             places.select_nth_unstable(count);
             places.truncate(count);
@@ -131,7 +131,7 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     fn place(&self, key: &K, held: &Generation<V>, now: SystemTime) -> Place {
         let end = held.end();
         Place {
-            is_living: !end.is_past(now),
+            is_unexpired: !end.is_past(now),
             is_endless: end.moment().is_none(),
             end: end.moment(),
             id: held.id(),

@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(super) type Outcome<V, E> = Result<Arc<Generation<V>>, FetchError<E>>;
-type Fetch<V, E> = BoxFuture<'static, Result<Expiring<V>, E>>;
+pub(super) type Fetch<V, E> = BoxFuture<'static, Result<Expiring<V>, E>>;
 
 /// One fetch that all callers share.
 ///
@@ -122,7 +122,7 @@ pub(super) struct Wait<V, E> {
     cell: Arc<Inner<V, E>>,
     flight: Arc<Flight<V, E>>,
     /// Says that the starter is still there, if it is this one.
-    _starter: Option<Arc<()>>,
+    starter: Option<Arc<()>>,
     place: Option<u64>,
     timer: Option<BoxFuture<'static, ()>>,
     is_finished: bool,
@@ -130,7 +130,25 @@ pub(super) struct Wait<V, E> {
 
 impl<V, E> Wait<V, E> {
     pub(super) fn new(cell: Arc<Inner<V, E>>, flight: Arc<Flight<V, E>>, starter: Option<Arc<()>>) -> Self {
-        Self { cell, flight, _starter: starter, place: None, timer: None, is_finished: false }
+        Self { cell, flight, starter, place: None, timer: None, is_finished: false }
+    }
+
+    /// Waits for the end; `None` if this caller, which started nothing, is to start another flight in place of it.
+    ///
+    /// What an abandoned flight ran in may be gone, which shows as a panic or as silence.
+    pub(super) async fn outcome(self, may_replace: &mut bool) -> Option<Outcome<V, E>>
+    where
+        E: Clone,
+    {
+        let is_heir = self.starter.is_none();
+        match self.await {
+            (Err(FetchError::Panicked | FetchError::TimedOut(_)), true)
+                if is_heir && std::mem::take(may_replace) =>
+            {
+                None
+            }
+            (outcome, _) => Some(outcome),
+        }
     }
 
     /// Polls the timer, which is set when it is first needed: a fetch that answers at once needs none.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{fetch_error::FetchError, lease::Lease, sync::lock};
 
-/// A renewal that is due, handed to exactly one of the callers that were served the living value.
+/// A renewal that is due, handed to exactly one of the callers that were served the unexpired value.
 ///
 /// The cell starts no task: spawn [`run`](Self::run), await it in place, or drop it. Dropping it, before or while it
 /// runs, loses nothing: the next caller is handed the same fetch, to be driven on from where it stood.
@@ -28,7 +28,7 @@ impl<V, E> Renewal<V, E> {
     ///
     /// # Errors
     ///
-    /// Returns why no better value came. The living one goes on serving and the next renewal is offered after a
+    /// Returns why no better value came. The unexpired one goes on serving and the next renewal is offered after a
     /// back-off, so the error is for the log only.
     pub async fn run(self) -> Result<Lease<V>, FetchError<E>>
     where

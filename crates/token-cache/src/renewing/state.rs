@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// A value is renewed no earlier than this before its end.
-const LONGEST_LEAD: Duration = Duration::from_secs(15 * 60);
-/// The shares of a life, in parts of a whole, from which its lead is drawn.
+const LONGEST_REFRESH_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// The shares of a life, in parts of a whole, from which its refresh window is drawn.
 const SHARES: [u32; 2] = [15, 25];
 /// How often a value near its end is asked for again.
 const NEAR_END_PAUSE: Duration = Duration::from_secs(5);
@@ -45,12 +45,12 @@ struct Held<V> {
 
 /// What a caller finds.
 pub(super) enum Lookup<V> {
-    /// A living value, and nothing to do.
+    /// An unexpired value, and nothing to do.
     Serve(Arc<Generation<V>>),
-    /// A living value whose renewal is due and not yet run by anyone.
+    /// An unexpired value whose renewal is due and not yet run by anyone.
     Renew(Arc<Generation<V>>),
-    /// Nothing to serve without waiting; there may be a living value near its end.
-    Wait { has_living: bool },
+    /// Nothing to serve without waiting; there may be an unexpired value near its end.
+    Wait { has_unexpired: bool },
 }
 
 impl<V> Held<V> {
@@ -61,17 +61,17 @@ impl<V> Held<V> {
             End::At(end) => (span(issued_at, end), Some(end)),
             End::Never(renew_after) => (renew_after, None),
         };
-        // A life as long as this has the longest lead at most, and no multiplication below can overflow.
-        let counted = life.min(LONGEST_LEAD * 100 / SHARES[1]);
+        // A life as long as this has the longest window at most, and no multiplication below can overflow.
+        let counted = life.min(LONGEST_REFRESH_WINDOW * 100 / SHARES[1]);
         let [least, most] = SHARES.map(|share| counted * share / 100);
-        let mut lead = least + (most - least).mul_f64(draw);
+        let mut window = least + (most - least).mul_f64(draw);
         // Values of a few minutes have a smaller buffer, so that theirs too are renewed before anybody waits.
         let buffer = EXPIRY_BUFFER.min(life / 4);
         if end.is_some() {
-            lead = lead.max((EXPIRY_BUFFER + 3 * NEAR_END_PAUSE).min(life / 2));
+            window = window.max((EXPIRY_BUFFER + 3 * NEAR_END_PAUSE).min(life / 2));
         }
         let wait_from = end.map(|end| end.checked_sub(buffer).unwrap_or(issued_at));
-        Self { generation, renew_after: life.saturating_sub(lead), wait_from }
+        Self { generation, renew_after: life.saturating_sub(window), wait_from }
     }
 
     fn is_due(&self, now: SystemTime) -> bool {
@@ -104,15 +104,23 @@ impl<V, E> State<V, E> {
         self.last_id
     }
 
-    pub(super) fn living(&self, now: SystemTime) -> Option<&Arc<Generation<V>>> {
+    pub(super) fn unexpired(&self, now: SystemTime) -> Option<&Arc<Generation<V>>> {
         self.held.as_ref().map(|held| &held.generation).filter(|held| !held.end().is_past(now))
     }
 
-    pub(super) fn look(&self, now: SystemTime, limit: Duration) -> Lookup<V> {
+    /// Looks for a value that is not the refused generation, which is replaced whatever its age and the back-off.
+    pub(super) fn look(&self, refused: Option<u64>, now: SystemTime, limit: Duration) -> Lookup<V> {
         let Some(held) = self.held.as_ref().filter(|held| !held.generation.end().is_past(now)) else {
-            return Lookup::Wait { has_living: false };
+            return Lookup::Wait { has_unexpired: false };
         };
         let generation = || Arc::clone(&held.generation);
+        match refused {
+            Some(refused) if refused == held.generation.id() => {
+                return Lookup::Wait { has_unexpired: false };
+            }
+            Some(_) => return Lookup::Serve(generation()),
+            None => {}
+        }
         let is_near_end = held.is_near_end(now);
         if !is_near_end && !held.is_due(now) {
             return Lookup::Serve(generation());
@@ -121,7 +129,7 @@ impl<V, E> State<V, E> {
             None if self.is_resting(now, held.generation.is_outside_buffer(now)) => {
                 Lookup::Serve(generation())
             }
-            _ if is_near_end => Lookup::Wait { has_living: true },
+            _ if is_near_end => Lookup::Wait { has_unexpired: true },
             Some(_) if self.is_claimed => Lookup::Serve(generation()),
             _ => Lookup::Renew(generation()),
         }
@@ -179,7 +187,7 @@ impl<V, E> State<V, E> {
     /// Whether what a flight brought is to be stored.
     pub(super) fn is_better(&self, made: &Generation<V>, now: SystemTime) -> bool {
         self.replaces
-            || self.living(now).is_none_or(|held| match (made.end(), held.end()) {
+            || self.unexpired(now).is_none_or(|held| match (made.end(), held.end()) {
                 (End::At(made), End::At(held)) => made > held,
                 _ => true,
             })
@@ -197,10 +205,10 @@ impl<V, E> State<V, E> {
         self.held.replace(Held::new(generation, draw))
     }
 
-    /// Notes that no better value came, and returns whether a living one goes on serving.
+    /// Notes that no better value came, and returns whether an unexpired one goes on serving.
     pub(super) fn fail(&mut self, now: SystemTime) -> bool {
-        let serves = self.living(now).is_some();
-        // Without a living value nobody is made to wait for the next try.
+        let serves = self.unexpired(now).is_some();
+        // Without an unexpired value nobody is made to wait for the next try.
         self.failures = if serves { self.failures.saturating_add(1) } else { 0 };
         self.tried_at = Some(now);
         serves

@@ -36,7 +36,7 @@ pub(crate) fn cache_of(clock: &ManualClock, capacity: usize) -> TestCache {
     Cache::with_capacity(Arc::new(clock.clone()), capacity)
 }
 
-/// With a lead of exactly 20 %, where the product draws one.
+/// With a refresh window of exactly 20 %, where the product draws one.
 pub(crate) fn cell(clock: &ManualClock) -> TestCell {
     Renewing::without_jitter(Arc::new(clock.clone()), secs(10))
 }

@@ -33,7 +33,7 @@ fn value_is_usable_until_the_readers_bound() {
 }
 
 #[test]
-fn value_is_usable_until_its_margin() {
+fn value_is_usable_until_its_expiry_buffer() {
     let clock = clock();
     let cache = cache(&clock);
     ask(&cache, &clock, 900, 1);
@@ -79,7 +79,7 @@ fn zero_age_passes_by_a_stored_value() {
 }
 
 #[test]
-fn value_made_within_its_margin_is_handed_out_and_not_stored() {
+fn value_made_within_its_expiry_buffer_is_handed_out_and_not_stored() {
     let clock = clock();
     let cache = cache(&clock);
     let lease = cache.get_or_insert_with(KEY, secs(900), || Ok::<_, ()>(living(&clock, 1, 60))).unwrap();
@@ -89,7 +89,7 @@ fn value_made_within_its_margin_is_handed_out_and_not_stored() {
 }
 
 #[test]
-fn value_made_just_before_its_margin_is_stored() {
+fn value_made_just_before_its_expiry_buffer_is_stored() {
     let clock = clock();
     let cache = cache(&clock);
     cache.get_or_insert_with(KEY, secs(900), || Ok::<_, ()>(living(&clock, 1, 61))).unwrap();

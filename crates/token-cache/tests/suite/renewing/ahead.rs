@@ -2,7 +2,7 @@ use token_cache::{Expiring, FetchError, Lease, ManualClock, Renewal};
 
 use crate::support::*;
 
-/// A value of 1000 s, whose lead begins at 800 s and whose margin at 940 s.
+/// A value of 1000 s, whose refresh window begins at 800 s and whose expiry buffer at 940 s.
 fn filled(clock: &ManualClock) -> (TestCell, Source) {
     let cell = cell(clock);
     fill(&cell, clock, 1, 1000);
@@ -14,7 +14,7 @@ fn ask(cell: &TestCell, source: &Source) -> (Lease<u32>, Option<Renewal<u32, Fai
 }
 
 #[test]
-fn one_caller_within_the_lead_gets_the_renewal() {
+fn one_caller_within_the_refresh_window_gets_the_renewal() {
     let clock = clock();
     let (cell, source) = filled(&clock);
     clock.advance(secs(800));
@@ -121,7 +121,7 @@ fn panicking_renewal_leaves_the_living_value() {
 }
 
 #[test]
-fn callers_within_the_margin_wait_for_one_reload() {
+fn callers_within_the_expiry_buffer_wait_for_one_reload() {
     let clock = clock();
     let (cell, source) = filled(&clock);
     clock.advance(secs(940));
@@ -137,7 +137,7 @@ fn callers_within_the_margin_wait_for_one_reload() {
 }
 
 #[test]
-fn failed_reload_within_the_margin_serves_the_valid_value() {
+fn failed_reload_within_the_expiry_buffer_serves_the_valid_value() {
     let clock = clock();
     let (cell, source) = filled(&clock);
     clock.advance(secs(940));
@@ -176,7 +176,7 @@ fn expired_value_is_fetched_anew_whatever_the_backoff() {
 }
 
 #[test]
-fn caller_within_the_margin_drives_a_renewal_that_nobody_runs() {
+fn caller_within_the_expiry_buffer_drives_a_renewal_that_nobody_runs() {
     let clock = clock();
     let (cell, source) = filled(&clock);
     clock.advance(secs(939));
@@ -241,14 +241,14 @@ fn ages(life: u64) -> std::collections::BTreeSet<u64> {
 }
 
 #[test]
-fn lead_is_drawn_from_fifteen_to_twenty_five_percent() {
+fn refresh_window_is_drawn_from_fifteen_to_twenty_five_percent() {
     let ages = ages(3_000);
     assert!(ages.iter().all(|age| (2_250..=2_550).contains(age)), "{ages:?}");
     assert!(ages.len() > 16, "{ages:?}");
 }
 
 #[test]
-fn lead_of_a_long_life_is_fifteen_minutes_at_most_and_still_drawn() {
+fn refresh_window_of_a_long_life_is_fifteen_minutes_at_most_and_still_drawn() {
     for life in [6 * 3_600, 12 * 3_600, 1 << 40] {
         let ages = ages(life);
         assert!(ages.iter().all(|age| (life - 900..=life - 540).contains(age)), "{ages:?}");

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use token_cache::{FetchError, Lease, Renewal};
 
@@ -233,21 +233,74 @@ fn replaced_fetch_serves_its_own_waiter_and_nobody_else() {
     assert_eq!(*held(&cell).unwrap().value(), 2);
 }
 
+type Heir<'a> = Pin<Box<dyn Future<Output = Fetched> + 'a>>;
+
+/// Callers that joined a fetch whose starter is gone.
+fn heirs<'a>(cell: &'a TestCell, source: &'a Source) -> Vec<Heir<'a>> {
+    let mut starter = Box::pin(cell.get(source.fetch()));
+    let mut heirs: Vec<Heir<'_>> = (0..8).map(|_| Box::pin(cell.get(source.fetch())) as Heir<'_>).collect();
+    assert!(poll_once(&mut starter).is_pending());
+    assert!(heirs.iter_mut().all(|heir| poll_once(heir).is_pending()));
+    heirs
+}
+
 #[test]
-fn abandoned_fetch_that_fails_is_replaced_once_by_whoever_took_it_over() {
-    for answer in [Answer::Panic, Answer::Fail("runtime is gone".into())] {
-        let clock = clock();
-        let (cell, source) = (cell(&clock), Source::default());
-        let mut starter = Box::pin(cell.get(source.fetch()));
-        let mut heirs: Vec<_> = (0..8).map(|_| Box::pin(cell.get(source.fetch()))).collect();
-        assert!(poll_once(&mut starter).is_pending());
-        assert!(heirs.iter_mut().all(|heir| poll_once(heir).is_pending()));
-        drop(starter);
-        source.answer(0, answer);
-        source.succeed(1, living(&clock, 1, 900));
-        assert!(heirs.into_iter().all(|heir| *finish(heir).unwrap().0.value() == 1));
-        assert_eq!(source.asked(), 2);
+fn abandoned_fetch_that_panics_is_replaced_once_by_whoever_took_it_over() {
+    let clock = clock();
+    let (cell, source) = (cell(&clock), Source::default());
+    let heirs = heirs(&cell, &source);
+    source.answer(0, Answer::Panic);
+    source.succeed(1, living(&clock, 1, 900));
+    assert!(heirs.into_iter().all(|heir| *finish(heir).unwrap().0.value() == 1));
+    assert_eq!(source.asked(), 2);
+}
+
+#[test]
+fn source_that_panics_again_is_not_asked_a_third_time_by_whoever_took_it_over() {
+    let clock = clock();
+    let (cell, source) = (cell(&clock), Source::default());
+    let mut heirs = heirs(&cell, &source);
+    source.answer(0, Answer::Panic);
+    assert!(heirs.iter_mut().all(|heir| poll_once(heir).is_pending()));
+    // Whoever started the second one goes as well.
+    drop(heirs.remove(0));
+    source.answer(1, Answer::Panic);
+    assert!(heirs.into_iter().all(|heir| finish(heir).unwrap_err() == FetchError::Panicked));
+    assert_eq!(source.asked(), 2);
+}
+
+#[test]
+fn error_of_an_abandoned_fetch_is_the_answer_to_all_who_wait() {
+    let clock = clock();
+    let (cell, source) = (cell(&clock), Source::default());
+    let heirs = heirs(&cell, &source);
+    let down: Failure = "down".into();
+    source.answer(0, Answer::Fail(Arc::clone(&down)));
+    for heir in heirs {
+        let error = finish(heir).unwrap_err();
+        assert!(matches!(error, FetchError::Failed(error) if Arc::ptr_eq(&error, &down)));
     }
+    assert_eq!((source.asked(), cell.stats().fetches_failed), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn impatient_callers_of_a_failing_source_get_the_error_of_one_fetch() {
+    let clock = clock();
+    let cell = cell(&clock);
+    let ask = async |cell: TestCell| loop {
+        let slow = || async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Err("down".into())
+        };
+        if let Ok(got) = tokio::time::timeout(Duration::from_millis(20), cell.get(slow)).await {
+            return got.map(|_| ());
+        }
+    };
+    let tasks: Vec<_> = (0..64).map(|_| tokio::spawn(ask(cell.clone()))).collect();
+    for task in tasks {
+        assert!(matches!(task.await.unwrap(), Err(FetchError::Failed(_))));
+    }
+    assert_eq!(cell.stats().fetches, 1);
 }
 
 #[test]

@@ -79,13 +79,13 @@ impl Value {
     }
 
     fn is_due(&self, now: i64) -> bool {
-        // A lead of 20 %, of an hour at most, in fifths of a second so that whole numbers do.
-        let lead = match self.life {
+        // A window of 20 %, of an hour at most, in fifths of a second so that whole numbers do.
+        let window = match self.life {
             0 => Self::ENDLESS_LIFE,
             life => life.min(3_600).max((5 * 75).min(5 * life / 2)),
         };
         let life = if self.life == 0 { Self::ENDLESS_LIFE } else { self.life };
-        5 * (now - self.issued_at).abs() >= 5 * life - lead
+        5 * (now - self.issued_at).abs() >= 5 * life - window
     }
 
     fn is_near_end(&self, now: i64) -> bool {
@@ -246,9 +246,13 @@ impl Model {
         loop {
             let Ended { result, was_orphan } = self.drive(waiter.attempt)?;
             self.leave(waiter.attempt, waiter.call);
-            let has_fetch = waiter.kind != Kind::Renewal && !waiter.is_starter;
+            // An answer of the source is one to all; a panic or silence may come of a starter that is gone.
+            let may_be_gone = was_orphan && matches!(result, Err("panicked" | "timed out"));
+            let replaces =
+                may_be_gone && waiter.may_replace && waiter.kind != Kind::Renewal && !waiter.is_starter;
+            waiter.may_replace &= !replaces;
             match (result, waiter.kind) {
-                (Err(_), Kind::Get { .. }) if was_orphan && has_fetch => match self.fetch(waiter.call) {
+                (Err(_), Kind::Get { .. }) if replaces => match self.fetch(waiter.call) {
                     Answered::Serve(value, is_claimed) => {
                         waiter.is_claimed = is_claimed;
                         return Some(Ok((value, false)));
@@ -258,7 +262,7 @@ impl Model {
                         self.settle_on(waiter, attempt);
                     }
                 },
-                (Err(_), Kind::Refetch { refused }) if was_orphan && has_fetch => {
+                (Err(_), Kind::Refetch { refused }) if replaces => {
                     if let Some(other) = self.living().filter(|living| living.value != refused) {
                         return Some(Ok((other.value, false)));
                     }
@@ -293,6 +297,8 @@ struct Waiter {
     attempt: usize,
     call: usize,
     is_starter: bool,
+    /// It has not yet taken over from a starter that was gone.
+    may_replace: bool,
     kind: Kind,
     /// The model expects a renewal to come with the answer.
     is_claimed: bool,
@@ -397,7 +403,15 @@ impl Run {
     ) {
         let is_starter = self.model.attempts[attempt].call == call;
         let future = Box::pin(future);
-        self.waiters.push(Waiter { attempt, call, is_starter, kind, is_claimed: false, future });
+        self.waiters.push(Waiter {
+            attempt,
+            call,
+            is_starter,
+            may_replace: true,
+            kind,
+            is_claimed: false,
+            future,
+        });
         self.poll(self.waiters.len() - 1);
     }
 
