@@ -166,7 +166,7 @@ async fn stale_cached_token_is_reported_when_the_new_one_is_refused_too() {
     let error = log_in(&connector).await.expect_err("the policy has changed");
 
     assert_eq!(rig.server.refused(), 2);
-    assert!(error.to_string().contains("a second and new token as the one before it"), "{error}");
+    assert!(error.to_string().contains("a freshly signed token was rejected as well"), "{error}");
 }
 
 #[tokio::test]

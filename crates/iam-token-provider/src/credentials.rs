@@ -78,8 +78,8 @@ impl CredentialsSource {
         self.0.refusals.clear();
     }
 
-    /// Returns the living credentials without waiting, and starts a renewal that is due.
-    pub(crate) fn living(&self) -> Option<Lease<Signer>> {
+    /// Returns the unexpired credentials without waiting, and starts a renewal that is due.
+    pub(crate) fn unexpired(&self) -> Option<Lease<Signer>> {
         let (lease, renewal) = self.0.cell.try_get(self.load())?;
         self.renew(renewal);
         Some(lease)
@@ -98,20 +98,20 @@ impl CredentialsSource {
     ///
     /// Dropping the future loses nothing: others who wait for the same load drive it on.
     pub async fn after_refusal(&self, refused_key: &str) -> AfterRefusal {
-        let living = match self.living() {
-            Some(living) => living,
+        let held = match self.unexpired() {
+            Some(held) => held,
             None => match self.get().await {
                 Ok(loaded) => loaded,
                 Err(error) => return AfterRefusal::Failed(error),
             },
         };
-        if living.value().access_key_id() != refused_key {
+        if held.value().access_key_id() != refused_key {
             return AfterRefusal::NewKey;
         }
-        if !self.0.refusals.may_load(self.0.clock.now(), living.issued_at()) {
+        if !self.0.refusals.may_load(self.0.clock.now(), held.issued_at()) {
             return AfterRefusal::SameKey;
         }
-        match self.0.cell.refetch(&living, self.load()).await {
+        match self.0.cell.refetch(&held, self.load()).await {
             Ok(loaded) if loaded.value().access_key_id() == refused_key => {
                 self.0.refusals.brought_the_same(&loaded);
                 AfterRefusal::SameKey

@@ -85,8 +85,8 @@ impl IamTokenProvider {
         let inner = &*self.0;
         let max_age = if request.is_signed_each_time() { Duration::ZERO } else { max_age };
         // Also where a token is at hand: somebody has to ask for the renewal of the credentials.
-        let living = inner.credentials.living();
-        if let Some(token) = self.cached(request, max_age, living.as_ref()) {
+        let unexpired = inner.credentials.unexpired();
+        if let Some(token) = self.cached(request, max_age, unexpired.as_ref()) {
             return Ok(token);
         }
         inner.counters.missed();
@@ -94,7 +94,7 @@ impl IamTokenProvider {
         // Before the credentials: what is signed with some from before a `clear` is not stored after it.
         let epoch = inner.tokens.epoch();
         if let Some(refused_key) = inner.credentials.refusals().take(request) {
-            // Whatever comes of it, the living ones sign; a source that fails is told of there.
+            // Whatever comes of it, the unexpired ones sign; a source that fails is told of there.
             drop(inner.credentials.after_refusal(&refused_key).await);
         }
         let credentials = inner.credentials.get().await?;
@@ -187,7 +187,7 @@ impl IamTokenProvider {
     /// Calls a function when the source gives no credentials, at once and then once a minute, until what this returns is
     /// dropped.
     ///
-    /// Where living credentials go on serving nobody else hears of it.
+    /// Where unexpired credentials go on serving nobody else hears of it.
     pub fn on_failure(&self, listener: impl Fn(&FailedCredentials) + Send + Sync + 'static) -> Listening {
         self.0.credentials.on_failure().add(listener)
     }
@@ -202,13 +202,13 @@ impl IamTokenProvider {
         &self,
         request: &TokenRequest,
         max_age: Duration,
-        living: Option<&Lease<Signer>>,
+        unexpired: Option<&Lease<Signer>>,
     ) -> Option<IamToken> {
         if max_age.is_zero() {
             return None;
         }
         let lease = self.0.tokens.get(request, max_age)?;
-        if living.is_some_and(|living| !is_signed_with(&lease, living)) {
+        if unexpired.is_some_and(|unexpired| !is_signed_with(&lease, unexpired)) {
             self.0.tokens.invalidate(request, &lease);
             return None;
         }

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     error::Error as _,
     fmt,
-    future::poll_fn,
+    future::{pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
@@ -18,6 +18,7 @@ use aws_credential_types::provider::{
 use aws_smithy_runtime_api::{box_error::BoxError, client::identity::Identity};
 use iam_token::Signer;
 use token_cache::{BoxFuture, Clock, Expiring};
+use tokio::runtime::Handle;
 
 use crate::error::{CredentialsFailure, Error, Result};
 
@@ -51,7 +52,13 @@ impl Source {
 
     /// Loads credentials and makes a signer of them; the time they live counts from now.
     pub(crate) async fn load(&self, clock: &dyn Clock) -> Result<Expiring<Signer>> {
-        let signer = self.guarded(self.signer()).await?;
+        let started_in = Handle::try_current().ok();
+        let mut loaded = self.guarded(self.signer()).await;
+        if loaded.is_err() && started_in.is_some_and(|runtime| is_gone(&runtime)) {
+            // Whoever polls it now lives in another runtime; the sockets and timers of the first are gone.
+            loaded = self.guarded(self.signer()).await;
+        }
+        let signer = loaded?;
         let now = clock.now();
         let Some(expiry) = signer.expiry() else {
             return Ok(Expiring::without_end(signer, now, LIFE_WITHOUT_EXPIRY));
@@ -129,6 +136,14 @@ impl Source {
         };
         Error::caused(crate::ErrorKind::Credentials(failure), message, error)
     }
+}
+
+/// Tells whether a runtime was shut down: it then ends every task at once.
+fn is_gone(runtime: &Handle) -> bool {
+    let probe = runtime.spawn(pending::<()>());
+    let is_gone = probe.is_finished();
+    probe.abort();
+    is_gone
 }
 
 pub(crate) fn expired() -> Error {

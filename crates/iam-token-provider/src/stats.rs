@@ -32,7 +32,7 @@ pub struct Stats {
     pub logins_refused: u64,
     /// Times that no usable token was in the cache.
     pub misses: u64,
-    /// Renewals of living credentials that failed, so that these went on serving.
+    /// Renewals that failed while the unexpired credentials went on serving.
     pub renewals_failed: u64,
     /// Logins tried once more with a new token, as reported.
     pub retries: u64,

@@ -22,7 +22,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// A token that a server accepted within this time is not stale when it is refused: RDS throttles by refusing, and a retry would
 /// double the storm.
-const ACCEPTED_LATELY: Duration = Duration::from_secs(60);
+const RECENTLY_ACCEPTED: Duration = Duration::from_secs(60);
 
 /// Says what the tokens of a connector are signed for, where that is not what it connects to.
 #[derive(Clone, Debug)]
@@ -292,27 +292,27 @@ impl IamPlugin {
     ) -> std::result::Result<IamToken, Retry> {
         if !refused.may_be_stale_password() {
             self.tokens.discard(first);
-            return Err(Retry::Useless);
+            return Err(Retry::Pointless);
         }
         match self.tokens.after_refusal(first).await {
-            AfterRefusal::NewKey => return self.token(target).await.map_err(Retry::Impossible),
-            AfterRefusal::Failed(error) => return Err(Retry::Impossible(connect_error(&error))),
+            AfterRefusal::NewKey => return self.token(target).await.map_err(Retry::Unavailable),
+            AfterRefusal::Failed(error) => return Err(Retry::Unavailable(connect_error(&error))),
             _ => {}
         }
         if first.is_fresh() {
-            return Err(Retry::Useless);
+            return Err(Retry::Pointless);
         }
         let now = self.tokens.clock().now();
         // A clock that was set back makes no acceptance a recent one.
         let since = |accepted| now.duration_since(accepted).unwrap_or_else(|error| error.duration());
-        if first.last_accepted().is_some_and(|accepted| since(accepted) <= ACCEPTED_LATELY) {
-            return Err(Retry::AcceptedLately);
+        if first.last_accepted().is_some_and(|accepted| since(accepted) <= RECENTLY_ACCEPTED) {
+            return Err(Retry::RecentlyAccepted);
         }
         match self.token(target).await {
             // Signed in the same second, so it is the same text.
-            Ok(second) if second.expose() == first.expose() => Err(Retry::Useless),
+            Ok(second) if second.expose() == first.expose() => Err(Retry::Pointless),
             Ok(second) => Ok(second),
-            Err(error) => Err(Retry::Impossible(error)),
+            Err(error) => Err(Retry::Unavailable(error)),
         }
     }
 

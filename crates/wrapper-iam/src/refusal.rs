@@ -40,14 +40,14 @@ impl RefusedKeys {
 /// Says why a refused login was not tried once more, or what came of it.
 #[derive(Debug)]
 pub(crate) enum Retry {
+    /// The token was new, or the server asked for something else than a token.
+    Pointless,
     /// A server accepted the token a moment ago, so it is not stale.
-    AcceptedLately,
-    /// No other token could be had.
-    Impossible(Error),
+    RecentlyAccepted,
     /// The new token was refused too.
     Refused,
-    /// The token was new, or the server asked for something else than a token.
-    Useless,
+    /// No other token is available.
+    Unavailable(Error),
 }
 
 impl Refusal<'_> {
@@ -79,7 +79,7 @@ impl Refusal<'_> {
         facts.key_was_replaced = self.former_key.is_some();
         facts.credentials_left = Some(token.expires_at().duration_since(self.now).unwrap_or_default());
         facts.recently_accepted = match self.retry {
-            Retry::AcceptedLately => self.token.last_accepted().map(|at| self.since(at)),
+            Retry::RecentlyAccepted => self.token.last_accepted().map(|at| self.since(at)),
             _ => None,
         };
         facts.has_many_logins = self.has_many_logins;
@@ -98,9 +98,9 @@ impl Refusal<'_> {
             None => "never accepted before".to_owned(),
         };
         let retry = match &self.retry {
-            Retry::Refused => ", a second and new token as the one before it".to_owned(),
-            Retry::Impossible(error) => format!(", and no new one could be had: {}", error.message()),
-            Retry::AcceptedLately | Retry::Useless => String::new(),
+            Retry::Refused => "; a freshly signed token was rejected as well".to_owned(),
+            Retry::Unavailable(error) => format!("; no new token is available: {}", error.message()),
+            Retry::RecentlyAccepted | Retry::Pointless => String::new(),
         };
         let replaced = self.former_key.map_or_else(String::new, |former| {
             format!(", with a key in place of {}, which was refused too", masked_key_id(former))
