@@ -5,8 +5,15 @@ pub(crate) mod bb8;
 #[cfg(feature = "deadpool")]
 pub(crate) mod deadpool;
 
-use tokio::task::JoinHandle;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use std::{pin::pin, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_postgres::{Client, Connection, SimpleQueryMessage};
 use wrapper_adapter::PoolRules;
 use wrapper_core::{Error, ErrorKind, Result};
 
@@ -20,29 +27,73 @@ use crate::session;
 const IN_RECOVERY: &str = "SELECT pg_is_in_recovery()";
 
 /// Opens a connection by the rules of a pool and gives its driver task to the runtime.
-async fn open(connector: &Connector, rules: &PoolRules) -> Result<(Client, JoinHandle<()>)> {
+async fn open(connector: &Connector, rules: &PoolRules) -> Result<Opened> {
     let connect = async {
         let connected = connector.hosts.connect_noted(Some(rules.last_error())).await?;
         let (client, connection) = connected.connection;
-        let task = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "pooled connection ended");
-            }
-        });
-        Ok(Opened { client, task })
+        Ok(Opened { client, driving: Driving::spawn(connection, rules.deadline()) })
     };
     let ask = |opened: Opened| async move {
         let is_writer = is_writer(&opened.client).await?;
         Ok((opened, is_writer))
     };
-    let opened = rules.open(connector.hosts.timeout(), connect, ask).await?;
-    Ok((opened.client, opened.task))
+    rules.open(connector.hosts.timeout(), connect, ask).await
 }
 
-/// A connection that is not known to be wanted.
+/// A connection and the task that drives it; the client goes first.
+#[derive(Debug)]
 struct Opened {
     client: Client,
+    #[cfg_attr(not(feature = "deadpool"), expect(dead_code, reason = "only dropped"))]
+    driving: Driving,
+}
+
+/// Holds the task that drives a connection.
+///
+/// The driver's task waits for all answers before it says goodbye, which a server that stands still never gives: once this
+/// is dropped the task has a grace, and then closes the socket.
+#[derive(Debug)]
+struct Driving {
+    #[cfg_attr(not(feature = "deadpool"), expect(dead_code, reason = "deadpool's own client ends the task"))]
     task: JoinHandle<()>,
+    #[cfg_attr(not(feature = "deadpool"), expect(dead_code, reason = "only dropped"))]
+    held: oneshot::Sender<()>,
+}
+
+impl Driving {
+    fn spawn<S, T>(connection: Connection<S, T>, grace: Duration) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (held, let_go) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = &mut connection => ended,
+                let_go = let_go => match let_go {
+                    // Whoever has the task's handle ends it.
+                    Ok(()) => connection.await,
+                    Err(_) => match timeout(grace, connection).await {
+                        Ok(ended) => ended,
+                        Err(_) => return tracing::debug!("pooled connection closed without an answer"),
+                    },
+                },
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "pooled connection ended");
+            }
+        });
+        Self { task, held }
+    }
+
+    /// The task, which goes on until it is aborted.
+    #[cfg(feature = "deadpool")]
+    fn into_task(self) -> JoinHandle<()> {
+        // Without a receiver the task has ended.
+        let _ = self.held.send(());
+        self.task
+    }
 }
 
 /// Checks a connection that is taken out of a pool: by asking its role where a writer is expected,

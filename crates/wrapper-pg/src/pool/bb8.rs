@@ -1,17 +1,37 @@
 //! bb8.
 
-use std::time::Duration;
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use bb8::ManageConnection;
-use tokio_postgres::Client;
 use wrapper_adapter::PoolRules;
 use wrapper_core::{Error, Result};
 
-use super::{check, open};
+use super::{Opened, check, open};
 use crate::Connector;
 
 /// A pool of bb8: `Pool::builder().build(connector.bb8_manager())`.
 pub type Pool = bb8::Pool<Bb8Manager>;
+
+/// The driver's client, whose connection is closed with it, even where the server stands still.
+#[derive(Debug)]
+pub struct Client(Opened);
+
+impl Deref for Client {
+    type Target = tokio_postgres::Client;
+
+    fn deref(&self) -> &tokio_postgres::Client {
+        &self.0.client
+    }
+}
+
+impl DerefMut for Client {
+    fn deref_mut(&mut self) -> &mut tokio_postgres::Client {
+        &mut self.0.client
+    }
+}
 
 /// A connection of a [`Pool`] that is taken out.
 pub type PooledConnection<'a> = bb8::PooledConnection<'a, Bb8Manager>;
@@ -65,7 +85,7 @@ impl ManageConnection for Bb8Manager {
     type Error = Error;
 
     async fn connect(&self) -> Result<Client> {
-        open(&self.connector, &self.rules).await.map(|(client, _)| client)
+        open(&self.connector, &self.rules).await.map(Client)
     }
 
     async fn is_valid(&self, client: &mut Client) -> Result<()> {

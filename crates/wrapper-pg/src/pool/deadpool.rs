@@ -151,7 +151,8 @@ impl Connect for Opens {
     ) -> BoxFuture<'_, Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>> {
         Box::pin(async move {
             match open(&self.connector, &self.rules).await {
-                Ok(opened) => Ok(opened),
+                // The pool's client ends the task when it is dropped.
+                Ok(opened) => Ok((opened.client, opened.driving.into_task())),
                 Err(error) => Err(carried(error).await),
             }
         })

@@ -1,0 +1,191 @@
+//! Pools at a server that stands still: what they drop is gone soon, its socket and its task too.
+#![cfg(target_os = "linux")]
+
+use std::time::Duration;
+
+use bb8::ManageConnection;
+use e2e::{Rig, mysql};
+use mysql_async::prelude::Queryable;
+use rds_testkit::{Fault, Gate, Phase};
+use rds_wrapper::{mysql::Recycling, pg::deadpool::RecyclingMethod};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    time::{Instant, sleep, timeout},
+};
+
+const SOON: Duration = Duration::from_millis(200);
+
+/// How long bb8 lets its users wait.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A server in a runtime of its own: what the test's runtime holds is the client's.
+struct Elsewhere<R> {
+    rig: R,
+    runtime: Option<Runtime>,
+}
+
+impl<R: Send + 'static> Elsewhere<R> {
+    async fn start(start: impl Future<Output = R> + Send + 'static) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("starts");
+        let rig = runtime.spawn(start).await.expect("the server starts");
+        Self { rig, runtime: Some(runtime) }
+    }
+}
+
+impl<R> Drop for Elsewhere<R> {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Counts the descriptors that hold a connection to a port of this machine.
+fn sockets_to(port: u16) -> usize {
+    let remote = format!(":{port:04X}");
+    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("the kernel shows its table");
+    let is_held = |line: &&str| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        // The socket's inode; 0 once no descriptor holds it.
+        columns[2].ends_with(&remote) && columns[9] != "0"
+    };
+    table.lines().skip(1).filter(is_held).count()
+}
+
+/// Waits for ten seconds until the client holds no socket and no task.
+async fn nothing_is_left(port: u16, left_in: Left) {
+    let left = || (sockets_to(port), Handle::current().metrics().num_alive_tasks());
+    let until = Instant::now() + Duration::from_secs(10);
+    while left() != (0, 0) {
+        assert!(Instant::now() < until, "{left_in:?}: (sockets, tasks) that are left: {:?}", left());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What a connection is left in when the server stands still.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Left {
+    /// Its statement has been answered.
+    Idle,
+    /// With a statement that was given up.
+    GivenUp,
+    /// In a transaction that was given up.
+    InTransaction,
+    /// Not yet asked for its role.
+    Opened,
+}
+
+async fn use_postgres(client: &mut tokio_postgres::Client, left: Left) {
+    match left {
+        Left::GivenUp => drop(timeout(SOON, client.simple_query("SELECT 1")).await),
+        Left::InTransaction => drop(client.transaction().await.expect("begins")),
+        _ => drop(client.simple_query("SELECT 1").await.expect("answers")),
+    }
+}
+
+async fn use_mysql(connection: &mut mysql_async::Conn, left: Left) {
+    match left {
+        Left::GivenUp => drop(timeout(SOON, connection.query_drop("DO 0")).await),
+        Left::InTransaction => {
+            drop(connection.start_transaction(Default::default()).await.expect("begins"));
+        }
+        _ => connection.query_drop("DO 0").await.expect("answers"),
+    }
+}
+
+/// Whether a connection is handed out, soon after the deadline of its check.
+async fn is_served<T, E>(get: impl Future<Output = Result<T, E>>) -> bool {
+    matches!(timeout(4 * SOON, get).await, Ok(Ok(_)))
+}
+
+/// Leaves a connection in the pool that a server which stands still has to be asked about.
+macro_rules! leave {
+    ($site:ident, $left:ident, $get:expr, $use_it:ident) => {
+        let server = &$site.rig.server;
+        if $left == Left::Opened {
+            server.inject_always(Fault::Hang(Phase::Command, Gate::new()));
+            assert!(!is_served($get).await, "nobody tells its role");
+        } else {
+            let mut connection = $get.await.expect("is let in");
+            if $left == Left::GivenUp {
+                server.freeze();
+            }
+            $use_it(&mut connection, $left).await;
+            server.freeze();
+            drop(connection);
+            assert!(!is_served($get).await, "{:?}: nobody answers", $left);
+        }
+    };
+}
+
+/// A builder of a pool without a task of its own, which would look once in a while whether the pool is still there.
+fn bb8_builder<M: ManageConnection>() -> bb8::Builder<M> {
+    bb8::Pool::builder().max_size(1).connection_timeout(PATIENCE).idle_timeout(None).max_lifetime(None)
+}
+
+const LEFT: [Left; 4] = [Left::Idle, Left::GivenUp, Left::InTransaction, Left::Opened];
+
+#[tokio::test]
+async fn postgres_bb8_leaves_nothing() {
+    for left in LEFT {
+        let site = Elsewhere::start(Rig::start()).await;
+        let connector =
+            site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
+        let manager = connector.bb8_manager().deadline(SOON);
+        let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
+        let pool = bb8_builder().build_unchecked(manager);
+        leave!(site, left, pool.get(), use_postgres);
+        drop(pool);
+        nothing_is_left(site.rig.server.port(), left).await;
+    }
+}
+
+#[tokio::test]
+async fn postgres_deadpool_leaves_nothing() {
+    for left in LEFT {
+        let site = Elsewhere::start(Rig::start()).await;
+        let connector =
+            site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
+        let settings = connector.deadpool().deadline(SOON).recycling_method(RecyclingMethod::Verified);
+        let settings = if left == Left::Opened { settings.expect_writer() } else { settings };
+        let pool = settings.builder().max_size(1).build().expect("builds");
+        leave!(site, left, pool.get(), use_postgres);
+        drop(pool);
+        nothing_is_left(site.rig.server.port(), left).await;
+    }
+}
+
+#[tokio::test]
+async fn mysql_bb8_leaves_nothing() {
+    for left in LEFT {
+        for recycling in [Recycling::Ping, Recycling::Reset] {
+            let site = Elsewhere::start(mysql::Rig::start()).await;
+            let connector =
+                site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
+            let manager = connector.pool_manager().deadline(SOON).recycling(recycling);
+            let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
+            let pool = bb8_builder().build_unchecked(manager);
+            leave!(site, left, pool.get(), use_mysql);
+            drop(pool);
+            nothing_is_left(site.rig.server.port(), left).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn mysql_deadpool_leaves_nothing() {
+    for left in LEFT {
+        for recycling in [Recycling::Ping, Recycling::Reset] {
+            let site = Elsewhere::start(mysql::Rig::start()).await;
+            let connector =
+                site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
+            let manager = connector.pool_manager().deadline(SOON).recycling(recycling);
+            let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
+            let pool =
+                rds_wrapper::mysql::deadpool::Pool::builder(manager).max_size(1).build().expect("builds");
+            leave!(site, left, pool.get(), use_mysql);
+            drop(pool);
+            nothing_is_left(site.rig.server.port(), left).await;
+        }
+    }
+}
