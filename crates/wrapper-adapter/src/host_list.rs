@@ -68,6 +68,12 @@ impl<D: Driver> HostList<D> {
         Ok(Self { wrapper, plan: Arc::new(plan) })
     }
 
+    /// Returns the same hosts behind another driver; see [`Wrapper::with_driver`].
+    #[must_use]
+    pub fn with_driver(&self, driver: D) -> Self {
+        Self { wrapper: self.wrapper.with_driver(driver), plan: Arc::clone(&self.plan) }
+    }
+
     /// The driver adapter.
     pub fn driver(&self) -> &D {
         self.wrapper.driver()

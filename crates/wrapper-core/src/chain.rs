@@ -120,6 +120,15 @@ impl<D: Driver> Wrapper<D> {
         Self { driver, shared, reporter, registry }
     }
 
+    /// Puts another driver behind the same plugins, for an adapter whose driver serves one connect only.
+    ///
+    /// Background tasks of plugins end with the last connector of *this* driver.
+    #[must_use]
+    pub fn with_driver(&self, driver: D) -> Self {
+        let other = Self::new(driver, self.plugins().to_vec()).explained_by(self.registry.clone());
+        Self { reporter: Arc::clone(&self.reporter), ..other }
+    }
+
     /// Lets every factory of a registry explain the errors, whether its plugin is in the chain or not.
     #[must_use]
     pub fn explained_by(mut self, registry: Registry<D::Connection>) -> Self {

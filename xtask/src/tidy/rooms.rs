@@ -97,6 +97,7 @@ pub(super) const ROOMS: &[Room] = &[
         ],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
+    Room { name: "wrapper-proxy", uses: &["wrapper-adapter", "wrapper-core"], closure: Closure::NoAws },
     Room {
         name: "rds-wrapper",
         uses: &[

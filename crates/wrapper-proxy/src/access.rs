@@ -1,0 +1,176 @@
+//! Who may use the proxy.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// Who is at the other end of a local connection, as the operating system says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// Anybody who reached a TCP port.
+    Tcp,
+    /// An account of this machine, at a unix socket.
+    Unix {
+        /// The user's id.
+        uid: u32,
+        /// The id of the user's first group.
+        gid: u32,
+    },
+}
+
+/// Decides who may use the proxy: on a unix socket accounts, on a TCP port those who know the password.
+#[derive(Clone)]
+pub struct Access {
+    owner: u32,
+    uids: Vec<u32>,
+    gids: Vec<u32>,
+    password: Option<LocalPassword>,
+}
+
+impl Access {
+    /// Admits the account that runs this process to unix sockets, and those who know the password to TCP ports.
+    pub fn new(password: LocalPassword) -> Self {
+        Self { password: Some(password), ..Self::without_password() }
+    }
+
+    /// Admits the account that runs this process to unix sockets, and anybody on this machine to TCP ports.
+    ///
+    /// # Security
+    ///
+    /// Every account of this machine can then use the database as the target's user, by a port.
+    pub fn without_password() -> Self {
+        let owner = rustix::process::geteuid().as_raw();
+        Self { owner, uids: Vec::new(), gids: Vec::new(), password: None }
+    }
+
+    /// Admits another account to unix sockets.
+    #[must_use]
+    pub fn allow_uid(mut self, uid: u32) -> Self {
+        self.uids.push(uid);
+        self
+    }
+
+    /// Admits accounts whose first group is this one to unix sockets.
+    #[must_use]
+    pub fn allow_gid(mut self, gid: u32) -> Self {
+        self.gids.push(gid);
+        self
+    }
+
+    /// Returns whether accounts besides our own may use a unix socket, so that its folder must let them through.
+    pub(crate) fn is_shared(&self) -> bool {
+        !self.uids.is_empty() || !self.gids.is_empty()
+    }
+
+    /// Returns whether a peer may speak at all.
+    pub(crate) fn admits(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Tcp => true,
+            Peer::Unix { uid, gid } => {
+                uid == self.owner || self.uids.contains(&uid) || self.gids.contains(&gid)
+            }
+        }
+    }
+
+    /// Returns the password that a peer has to know, where it has to.
+    pub(crate) fn password_for(&self, peer: Peer) -> Option<&LocalPassword> {
+        match peer {
+            Peer::Tcp => self.password.as_ref(),
+            Peer::Unix { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("owner", &self.owner)
+            .field("uids", &self.uids)
+            .field("gids", &self.gids)
+            .field("password", &self.password.is_some())
+            .finish()
+    }
+}
+
+/// The password of the proxy's own TCP ports; it is compared in constant time and never printed.
+#[derive(Clone)]
+pub struct LocalPassword(Zeroizing<Vec<u8>>);
+
+impl LocalPassword {
+    /// The shortest password that a port is worth.
+    const MIN_LENGTH: usize = 12;
+
+    /// Takes a password that was chosen elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// A message without the password if it is shorter than 12 bytes or holds a NUL byte.
+    pub fn new(text: impl Into<Vec<u8>>) -> Result<Self, InvalidPassword> {
+        let text = Zeroizing::new(text.into());
+        match text.len() >= Self::MIN_LENGTH && !text.contains(&0) {
+            true => Ok(Self(text)),
+            false => Err(InvalidPassword),
+        }
+    }
+
+    /// Compares what a client sent, in a time that depends on lengths only.
+    pub(crate) fn matches(&self, sent: &[u8]) -> bool {
+        self.0.as_slice().ct_eq(sent).into()
+    }
+}
+
+impl fmt::Debug for LocalPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalPassword(redacted)")
+    }
+}
+
+/// A local password that is too short, or that no client could send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidPassword;
+
+impl fmt::Display for InvalidPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let least = LocalPassword::MIN_LENGTH;
+        write!(f, "the local password needs at least {least} bytes, none of them NUL")
+    }
+}
+
+impl std::error::Error for InvalidPassword {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_on_a_unix_socket_are_told_by_their_ids() {
+        let own = rustix::process::geteuid().as_raw();
+        let access = Access::without_password().allow_uid(own + 7).allow_gid(4_000);
+        let unix = |uid, gid| access.admits(Peer::Unix { uid, gid });
+
+        assert!(unix(own, 1) && unix(own + 7, 1) && unix(own + 1, 4_000));
+        assert!(!unix(own + 1, 1) && !unix(4_000, own));
+        assert!(access.is_shared() && !Access::without_password().is_shared());
+    }
+
+    #[test]
+    fn password_is_for_tcp_ports_only() {
+        let password = LocalPassword::new("correct horse").expect("long enough");
+        let access = Access::new(password);
+
+        let asked = access.password_for(Peer::Tcp).expect("asked for");
+        assert!(asked.matches(b"correct horse"));
+        assert!(!asked.matches(b"correct horsf") && !asked.matches(b"") && !asked.matches(b"correct horse "));
+        assert!(access.password_for(Peer::Unix { uid: 0, gid: 0 }).is_none());
+        assert!(!format!("{access:?}").contains("horse"));
+    }
+
+    #[test]
+    fn password_wrong() {
+        assert_eq!(LocalPassword::new("short").expect_err("short"), InvalidPassword);
+        assert!(LocalPassword::new(*b"long enough\0but").is_err());
+        assert!(InvalidPassword.to_string().contains("12 bytes"));
+    }
+}

@@ -1,0 +1,199 @@
+//! Health and metrics, for orchestrators and monitoring, on an address of their own.
+
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+
+use hyper::{
+    Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpListener, time::timeout};
+
+use crate::{Handle, Stats};
+
+/// The time for one request: nobody holds a descriptor by saying nothing.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Prometheus' text format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4";
+
+/// Answers `/liveness`, `/readiness` and `/metrics`; no probe logs in anywhere.
+#[derive(Debug)]
+pub struct Admin {
+    listener: TcpListener,
+    handle: Handle,
+    targets: Vec<String>,
+}
+
+impl Admin {
+    /// Listens on an address of loopback for the state of a proxy, whose targets are called by these names in the order in which it
+    /// listens for them.
+    ///
+    /// # Errors
+    ///
+    /// An error that names the address, as one that other machines reach.
+    pub async fn bind(
+        address: SocketAddr,
+        handle: Handle,
+        targets: impl IntoIterator<Item = String>,
+    ) -> io::Result<Self> {
+        if !address.ip().is_loopback() {
+            let message = format!("other machines reach {address}: take 127.0.0.1 for health and metrics");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+        Ok(Self { listener, handle, targets: targets.into_iter().collect() })
+    }
+
+    /// Returns the address, with the port that was free where 0 was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers for ever, one request a connection, one after the other: probes are few.
+    pub async fn run(self) {
+        let answer = service_fn(|request: Request<Incoming>| {
+            let response = self.answer(&request);
+            async move { Ok::<_, Infallible>(response) }
+        });
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let connection =
+                http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), &answer);
+            // A client that breaks off is no matter of ours.
+            drop(timeout(REQUEST_TIMEOUT, connection).await);
+        }
+    }
+
+    fn answer<B>(&self, request: &Request<B>) -> Response<String> {
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        if !host.is_some_and(is_loopback) {
+            // A page in a browser may have led its own name here.
+            return text(StatusCode::MISDIRECTED_REQUEST, "ask for 127.0.0.1 or localhost\n".to_owned());
+        }
+        if request.method() != Method::GET {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
+        }
+        match request.uri().path() {
+            "/liveness" => text(StatusCode::OK, "alive\n".to_owned()),
+            "/readiness" if self.handle.is_accepting() => text(StatusCode::OK, "ready\n".to_owned()),
+            "/readiness" => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+            "/metrics" => text(StatusCode::OK, metrics(&self.targets, &self.handle.stats())),
+            _ => text(StatusCode::NOT_FOUND, "/liveness, /readiness, /metrics\n".to_owned()),
+        }
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response<String> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(METRICS_TYPE));
+    response
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// One metric: name, type, help, and how to read it.
+type Metric = (&'static str, &'static str, &'static str, fn(&Stats) -> u64);
+
+const METRICS: &[Metric] = &[
+    ("rds_iam_proxy_sessions", "gauge", "Sessions that live.", |stats| stats.open),
+    ("rds_iam_proxy_sessions_total", "counter", "Sessions that were opened.", |stats| stats.opened),
+    (
+        "rds_iam_proxy_clients_refused_total",
+        "counter",
+        "Clients that were turned away before any login.",
+        |stats| stats.refused_clients,
+    ),
+    ("rds_iam_proxy_logins_failed_total", "counter", "Clients whose login at the server failed.", |stats| {
+        stats.failed_logins
+    }),
+    ("rds_iam_proxy_cancels_total", "counter", "Cancel requests that were passed on.", |stats| stats.cancels),
+    (
+        "rds_iam_proxy_client_bytes_total",
+        "counter",
+        "Bytes that ended sessions moved to the server.",
+        |stats| stats.bytes_from_clients,
+    ),
+    ("rds_iam_proxy_server_bytes_total", "counter", "Bytes that ended sessions moved to clients.", |stats| {
+        stats.bytes_from_server
+    }),
+];
+
+fn metrics(targets: &[String], stats: &[Stats]) -> String {
+    let mut text = String::new();
+    for (name, kind, help, read) in METRICS {
+        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        for (target, stats) in targets.iter().zip(stats) {
+            let target = target.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            text.push_str(&format!("{name}{{target=\"{target}\"}} {}\n", read(stats)));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Access, Limits, Proxy};
+
+    async fn admin() -> (Admin, Handle) {
+        let handle = Proxy::new(Access::without_password(), Limits::default()).handle();
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let admin = Admin::bind(address, handle.clone(), ["app".to_owned()]).await.expect("listens");
+        (admin, handle)
+    }
+
+    fn status(admin: &Admin, method: &str, host: &str, path: &str) -> u16 {
+        let request = Request::builder().method(method).uri(path).header(header::HOST, host).body(());
+        admin.answer(&request.expect("is right")).status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn readiness_ends_with_the_drain_and_liveness_does_not() {
+        let (admin, handle) = admin().await;
+        assert_eq!(status(&admin, "GET", "localhost:1", "/readiness"), 200);
+
+        handle.drain();
+
+        assert_eq!(status(&admin, "GET", "127.0.0.1", "/readiness"), 503);
+        assert_eq!(status(&admin, "GET", "[::1]:9", "/liveness"), 200);
+    }
+
+    #[tokio::test]
+    async fn foreign_names_and_other_methods_are_refused() {
+        let (admin, _) = admin().await;
+        assert_eq!(status(&admin, "GET", "evil.example", "/metrics"), 421);
+        assert_eq!(status(&admin, "GET", "127.0.0.1.evil.example", "/metrics"), 421);
+        assert_eq!(status(&admin, "POST", "localhost", "/metrics"), 405);
+        assert_eq!(status(&admin, "GET", "localhost", "/"), 404);
+        let outside = "0.0.0.0:0".parse().expect("an address");
+        assert!(Admin::bind(outside, admin.handle.clone(), []).await.is_err());
+    }
+
+    #[test]
+    fn metrics_are_in_prometheus_text_with_escaped_names() {
+        let stats = Stats { open: 2, ..Stats::default() };
+        let text = metrics(&["a\"b".to_owned()], &[stats]);
+        assert!(
+            text.contains(
+                "# TYPE rds_iam_proxy_sessions gauge\nrds_iam_proxy_sessions{target=\"a\\\"b\"} 2\n"
+            )
+        );
+    }
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod admin;
+mod limits;
+mod listen;
+pub mod postgres;
+mod proxy;
+mod relay;
+mod socket;
+mod source;
+mod stats;
+mod tls;
+
+pub use access::{Access, InvalidPassword, LocalPassword, Peer};
+pub use admin::Admin;
+pub use limits::Limits;
+pub use listen::{Listen, Place, TcpPort};
+pub use proxy::{Handle, Proxy, Target};
+pub use stats::Stats;

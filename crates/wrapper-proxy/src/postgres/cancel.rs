@@ -1,0 +1,63 @@
+//! Cancel requests: which server a key belongs to, and passing one on.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wrapper_core::{Progress, Result};
+
+use super::{
+    startup::cancel_request,
+    upstream::{Destination, Upstream},
+};
+
+/// The keys of the sessions that live, each with the server that serves it.
+///
+/// A cancel request comes on a connection of its own and carries nothing but the key. With several hosts, a reader endpoint or after
+/// a failover only this table knows where it belongs.
+#[derive(Default)]
+pub(crate) struct Cancels(Mutex<HashMap<Vec<u8>, Destination>>);
+
+/// Takes the key out of the table when the session ends.
+pub(crate) struct Registered {
+    cancels: Arc<Cancels>,
+    key: Vec<u8>,
+}
+
+impl Cancels {
+    /// Remembers the server of a session.
+    pub(crate) fn register(self: &Arc<Self>, key: Vec<u8>, server: Destination) -> Registered {
+        self.lock().insert(key.clone(), server);
+        Registered { cancels: Arc::clone(self), key }
+    }
+
+    /// Passes a cancel request on and waits until the server has taken it; returns whether the key is known.
+    ///
+    /// The caller closes the client's connection afterwards: libpq waits for that to know that the server has it.
+    pub(crate) async fn forward(&self, key: &[u8], upstream: &Upstream) -> Result<bool> {
+        let Some(server) = self.lock().get(key).cloned() else { return Ok(false) };
+        let mut stream = upstream.encrypted(&server, &Progress::default()).await?;
+        let sent = async {
+            stream.write_all(&cancel_request(key)).await?;
+            stream.flush().await?;
+            // The server answers by closing.
+            stream.read(&mut [0]).await
+        };
+        // How it closes does not matter: many servers send no TLS farewell.
+        drop(sent.await);
+        Ok(true)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Destination>> {
+        // Single inserts and removals: no panic leaves it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.cancels.lock().remove(&self.key);
+    }
+}

@@ -1,0 +1,138 @@
+//! The login of a local client, up to the session that it asks for.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use wrapper_core::{CredentialsFailure, Error, ErrorKind};
+
+use super::{
+    message::{Message, error_response},
+    startup::{FirstPacket, InvalidPacket, Startup, first_packet},
+};
+use crate::access::LocalPassword;
+
+/// libpq asks for GSSAPI, then for TLS; more than that is no client.
+const MAX_ENCRYPTION_REQUESTS: usize = 2;
+
+/// What a client wants.
+pub(crate) enum Wish {
+    Cancel(Vec<u8>),
+    Session(Startup),
+}
+
+/// Why a client got nothing; it has been told, where it can be.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Io(io::Error),
+    Packet(InvalidPacket),
+    Password,
+    User,
+}
+
+impl Refused {
+    /// Says it for the log.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Io(error) => format!("the client went: {error}"),
+            Self::Packet(packet) => packet.to_string(),
+            Self::Password => "the local password is wrong".to_owned(),
+            Self::User => "it asked for another user".to_owned(),
+        }
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Reads what a client wants, and declines encryption: over loopback it protects from nobody.
+pub(crate) async fn wish(client: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Wish, Refused> {
+    for _ in 0..=MAX_ENCRYPTION_REQUESTS {
+        match first_packet(client).await {
+            Ok(FirstPacket::Encryption) => {
+                client.write_all(b"N").await?;
+                client.flush().await?;
+            }
+            Ok(FirstPacket::Cancel(key)) => return Ok(Wish::Cancel(key)),
+            Ok(FirstPacket::Startup(startup)) => return Ok(Wish::Session(startup)),
+            Err(InvalidPacket::Ended(error)) => return Err(Refused::Io(error)),
+            Err(packet) => {
+                send(client, &error_response("0A000", &format!("rds-iam: {packet}"), None)).await?;
+                return Err(Refused::Packet(packet));
+            }
+        }
+    }
+    Err(Refused::Packet(InvalidPacket::Malformed))
+}
+
+/// Lets a client have the session of the target's user and of no other.
+///
+/// It may name that user, the account that it runs as (as psql does by default), or nobody.
+pub(crate) async fn check_user(
+    client: &mut (impl AsyncWrite + Unpin),
+    startup: &Startup,
+    user: &str,
+    account: Option<&str>,
+) -> Result<(), Refused> {
+    let fits =
+        |asked: &[u8]| asked == user.as_bytes() || account.is_some_and(|name| asked == name.as_bytes());
+    if startup.user().is_none_or(fits) {
+        return Ok(());
+    }
+    let message = format!("rds-iam: this proxy logs in as user `{user}` only: connect as `{user}`");
+    send(client, &error_response("28000", &message, None)).await?;
+    Err(Refused::User)
+}
+
+/// Asks a client for the proxy's own password.
+pub(crate) async fn check_password(
+    client: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    password: &LocalPassword,
+) -> Result<(), Refused> {
+    const CLEARTEXT: [u8; 4] = 3_u32.to_be_bytes();
+    send(client, &Message::new(b'R', &CLEARTEXT)).await?;
+    let answer = Message::read(client).await?;
+    let sent = answer.body().strip_suffix(&[0]).unwrap_or_default();
+    if answer.tag() == b'p' && password.matches(sent) {
+        return Ok(());
+    }
+    let message = "rds-iam: this is not the proxy's local password, which it told at its start";
+    send(client, &error_response("28P01", message, None)).await?;
+    Err(Refused::Password)
+}
+
+/// Tells a client why there is no session: the server's own code and words, and ours as the detail.
+pub(crate) fn explained(error: &Error) -> Message {
+    let causes = error.diagnosis().iter().take(3).enumerate();
+    let causes: String = causes.map(|(index, cause)| format!("\n  {}. {cause}", index + 1)).collect();
+    match error.server() {
+        Some(server) => {
+            let detail = format!("{}{causes}", error.message());
+            error_response(server.code(), server.text(), Some(&detail))
+        }
+        None => {
+            let message = format!("rds-iam: {}", error.message());
+            let detail = causes.trim_start();
+            error_response(code(error.kind()), &message, Some(detail).filter(|detail| !detail.is_empty()))
+        }
+    }
+}
+
+/// The SQLSTATE of a failure in which no server spoke: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn code(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Credentials(CredentialsFailure::TimedOut) => "08001",
+        ErrorKind::Credentials(_) | ErrorKind::Login | ErrorKind::Region | ErrorKind::Token => "28000",
+        ErrorKind::Throttled => "53300",
+        ErrorKind::Transient | ErrorKind::WrongInstance => "57P03",
+        _ => "08001",
+    }
+}
+
+/// Sends one message.
+pub(crate) async fn send(client: &mut (impl AsyncWrite + Unpin), message: &Message) -> io::Result<()> {
+    client.write_all(message.as_bytes()).await?;
+    client.flush().await
+}

@@ -1,0 +1,393 @@
+//! The session at the server: the wire relay as a driver behind the ordinary chain.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::future::poll_fn;
+use postgres_protocol::authentication::{
+    md5_hash,
+    sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+use wrapper_adapter::{Dialer, LoginAnswer, TlsFailure, explain_tls_failure, stranger};
+use wrapper_core::{
+    AbortRegistration, BoxFuture, Cause, ConnectRequest, Driver, Engine, Error, ErrorKind, PASSWORD_MISSING,
+    PASSWORD_REFUSED, Password, Phase, Progress, Result, Rows, ServerError, Transport,
+};
+
+use super::{
+    message::Message,
+    startup::{Startup, ssl_request},
+};
+use crate::tls::Tls;
+
+/// What a server may send before the session is ready.
+const MAX_GREETING: usize = 1 << 20;
+
+/// What the sessions of one target share.
+pub(crate) struct Upstream {
+    pub(crate) tls: Tls,
+    pub(crate) dialer: Dialer,
+    /// The password is a token, which must never go into SCRAM or MD5: the server would learn nothing, and refuse.
+    pub(crate) sends_token: bool,
+}
+
+/// Opens sessions for one client.
+pub(crate) struct RelayDriver {
+    upstream: Arc<Upstream>,
+    startup: Startup,
+}
+
+/// A session that is ready: logged in, and with everything that the server said on the way.
+pub struct Session {
+    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) to: Destination,
+    /// Every message after the password but the last one.
+    greeting: Vec<u8>,
+    /// `ReadyForQuery`, which ends the greeting.
+    ready: Message,
+    /// What a cancel request has to carry, where the server told it.
+    pub(crate) key: Option<Vec<u8>>,
+    parameters: Vec<(String, String)>,
+    abort: AbortRegistration,
+}
+
+impl RelayDriver {
+    pub(crate) fn new(upstream: Arc<Upstream>, startup: Startup) -> Self {
+        Self { upstream, startup }
+    }
+
+    async fn open(&self, address: SocketAddr, request: &ConnectRequest) -> Result<Session> {
+        let to = Destination::new(address, request);
+        let mut stream = match self.upstream.encrypted(&to, request.progress()).await {
+            Ok(stream) => stream,
+            // What offers no TLS may be a server of another kind.
+            Err(error) if error.kind() == ErrorKind::Tls => {
+                return Err(stranger(Engine::Postgres, request).await.unwrap_or(error));
+            }
+            Err(error) => return Err(error),
+        };
+        request.progress().enter(Phase::Login);
+        let packet = self.startup.for_user(request.user(), request.database());
+        let io = |error| closed(&to.label, request.progress(), error);
+        stream.write_all(&packet).await.map_err(io)?;
+        stream.flush().await.map_err(io)?;
+        self.log_in(stream, to, request).await
+    }
+
+    async fn log_in(
+        &self,
+        mut stream: TlsStream<TcpStream>,
+        to: Destination,
+        request: &ConnectRequest,
+    ) -> Result<Session> {
+        let io = |error| closed(&to.label, request.progress(), error);
+        let (mut greeting, mut parameters, mut key) = (Vec::new(), Vec::new(), None);
+        let mut scram = None;
+        loop {
+            let message = Message::read(&mut stream).await.map_err(io)?;
+            match message.tag() {
+                b'Z' => {
+                    let abort = request.abort_registration().clone();
+                    return Ok(Session { stream, to, greeting, ready: message, key, parameters, abort });
+                }
+                b'E' => return Err(refused(&message, request)),
+                b'R' if !matches!(message.authentication(), Some((0, _))) => {
+                    let answer = self.answer(&message, &mut scram, request)?;
+                    if let Some(answer) = answer {
+                        stream.write_all(answer.as_bytes()).await.map_err(io)?;
+                        stream.flush().await.map_err(io)?;
+                    }
+                    continue;
+                }
+                b'S' => parameters.extend(message.parameter()),
+                b'K' => key = Some(message.body().to_vec()).filter(|key| !key.is_empty()),
+                // The server accepted, notices something, or speaks an older minor version: all for the client.
+                b'R' | b'N' | b'v' => {}
+                _ => return Err(unreadable(request)),
+            }
+            greeting.extend_from_slice(message.as_bytes());
+            if greeting.len() > MAX_GREETING {
+                return Err(unreadable(request));
+            }
+        }
+    }
+
+    /// Answers one request for a password; none where the server waits for no answer.
+    fn answer(
+        &self,
+        message: &Message,
+        scram: &mut Option<ScramSha256>,
+        request: &ConnectRequest,
+    ) -> Result<Option<Message>> {
+        let (method, data) = message.authentication().ok_or_else(|| unreadable(request))?;
+        let password = password(request)?.expose_for(Transport::VerifiedTls)?;
+        if self.upstream.sends_token && method != 3 {
+            return Err(no_token_user(request));
+        }
+        let terminated = |text: &[u8]| Message::new(b'p', &[text, &[0]].concat());
+        let bad = |_| unreadable(request);
+        match method {
+            3 => Ok(Some(terminated(password.as_bytes()))),
+            5 => {
+                let salt = data.try_into().map_err(|_| unreadable(request))?;
+                let hash = md5_hash(request.user().as_bytes(), password.as_bytes(), salt);
+                Ok(Some(terminated(hash.as_bytes())))
+            }
+            10 if data.split(|byte| *byte == 0).any(|name| name == SCRAM_SHA_256.as_bytes()) => {
+                let client =
+                    scram.insert(ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported()));
+                let first = client.message();
+                let length = u32::try_from(first.len()).unwrap_or(u32::MAX).to_be_bytes();
+                let body = [SCRAM_SHA_256.as_bytes(), &[0], &length, first].concat();
+                Ok(Some(Message::new(b'p', &body)))
+            }
+            11 => {
+                let client = scram.as_mut().ok_or_else(|| unreadable(request))?;
+                client.update(data).map_err(bad)?;
+                Ok(Some(Message::new(b'p', client.message())))
+            }
+            12 => {
+                let client = scram.as_mut().ok_or_else(|| unreadable(request))?;
+                // The server has to know the password as well.
+                client.finish(data).map_err(bad)?;
+                Ok(None)
+            }
+            _ => {
+                let message =
+                    format!("{} asks for a kind of login that is not supported", request.address_label());
+                Err(Error::new(ErrorKind::Configuration, message))
+            }
+        }
+    }
+}
+
+/// One address of a server, and what its certificate has to say.
+#[derive(Clone)]
+pub(crate) struct Destination {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls_name: String,
+    /// How messages call it.
+    pub(crate) label: String,
+}
+
+impl Destination {
+    fn new(address: SocketAddr, request: &ConnectRequest) -> Self {
+        let (tls_name, label) = (request.tls_name().to_owned(), request.address_label());
+        Self { address, tls_name, label }
+    }
+}
+
+impl Upstream {
+    /// Opens a verified TLS connection to one address.
+    pub(crate) async fn encrypted(
+        &self,
+        to: &Destination,
+        progress: &Progress,
+    ) -> Result<TlsStream<TcpStream>> {
+        progress.enter(Phase::Dial);
+        let mut stream = dial(to.address).await.map_err(|error| {
+            let message = match error.kind() {
+                io::ErrorKind::ConnectionRefused => {
+                    format!("nothing listens on {}: check host and port", to.label)
+                }
+                _ => format!("no TCP connection to {}", to.label),
+            };
+            Error::new(ErrorKind::Connect, message).with_source(error)
+        })?;
+        progress.enter(Phase::Open);
+        stream.write_all(&ssl_request()).await.map_err(|error| closed(&to.label, progress, error))?;
+        // Exactly one byte: what follows it in the same packet would not be encrypted.
+        let answer = stream.read_u8().await.map_err(|error| closed(&to.label, progress, error))?;
+        if answer != b'S' {
+            return Err(explain_tls_failure(TlsFailure::NotOffered, &to.tls_name, &self.tls.roots()));
+        }
+        progress.enter(Phase::Tls);
+        self.tls.handshake(&to.tls_name, stream).await
+    }
+}
+
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    crate::socket::set_up(&stream)?;
+    Ok(stream)
+}
+
+impl Driver for RelayDriver {
+    type Connection = Session;
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
+    }
+
+    fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Session>> {
+        Box::pin(async move {
+            let open = |address| -> BoxFuture<'_, Result<Session>> { Box::pin(self.open(address, &request)) };
+            self.upstream.dialer.dial(&request, open).await
+        })
+    }
+
+    fn query<'a>(&'a self, session: &'a mut Session, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        Box::pin(session.query(sql))
+    }
+
+    fn parameter(&self, session: &Session, name: &str) -> Option<String> {
+        session.parameter(name).map(str::to_owned)
+    }
+}
+
+impl Session {
+    /// Returns what the client has to read first.
+    pub(crate) fn take_greeting(&mut self) -> Vec<u8> {
+        let mut greeting = std::mem::take(&mut self.greeting);
+        greeting.extend_from_slice(self.ready.as_bytes());
+        greeting
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.parameters.iter().rev().find(|(known, _)| known == name);
+        found.map(|(_, value)| &**value)
+    }
+
+    /// Ends once somebody aborted the session.
+    pub(crate) async fn aborted(abort: &AbortRegistration) -> Error {
+        poll_fn(|context: &mut Context<'_>| match abort.register(context) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(
+                Error::find(&error)
+                    .cloned()
+                    .unwrap_or_else(|| Error::new(ErrorKind::Connect, "the session was ended")),
+            ),
+        })
+        .await
+    }
+
+    pub(crate) fn abort(&self) -> &AbortRegistration {
+        &self.abort
+    }
+
+    /// Asks the server for a plugin, before the client has the session.
+    async fn query(&mut self, sql: &str) -> Result<Rows> {
+        let message = Message::new(b'Q', &[sql.as_bytes(), &[0]].concat());
+        let io = |error| {
+            Error::new(ErrorKind::Connect, "the server did not answer a plugin's query").with_source(error)
+        };
+        self.stream.write_all(message.as_bytes()).await.map_err(io)?;
+        self.stream.flush().await.map_err(io)?;
+        let mut answer = Ok(Rows::default());
+        loop {
+            let message = Message::read(&mut self.stream).await.map_err(io)?;
+            match message.tag() {
+                b'Z' => {
+                    self.ready = message;
+                    return answer;
+                }
+                b'T' => answer = answer.and(Ok(Rows::new(column_names(message.body())))),
+                b'D' => {
+                    if let Ok(rows) = &mut answer {
+                        let values = values(message.body()).ok_or_else(|| {
+                            Error::new(ErrorKind::Driver, "a row of the server cannot be read")
+                        })?;
+                        rows.push(values)?;
+                    }
+                }
+                b'E' => {
+                    let fields = message.fields();
+                    let (code, text) = (fields.get(b'C').unwrap_or("?????"), fields.get(b'M').unwrap_or(""));
+                    let said = ServerError::new(code, text, None);
+                    answer = Err(Error::new(ErrorKind::Driver, "the server refused a plugin's query")
+                        .with_source(said));
+                }
+                // The client has to know of a setting that changed.
+                b'S' => {
+                    self.parameters.extend(message.parameter());
+                    self.greeting.extend_from_slice(message.as_bytes());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+fn password(request: &ConnectRequest) -> Result<&Password> {
+    request.password().ok_or_else(|| {
+        let message = format!("{} asks for a password and there is none", request.address_label());
+        let cause = Cause::new(PASSWORD_MISSING, "no password is configured", "add one");
+        Error::new(ErrorKind::Configuration, message).with_diagnosis([cause])
+    })
+}
+
+/// The server asks for a password's proof: it knows the user by a password, not by IAM.
+fn no_token_user(request: &ConnectRequest) -> Error {
+    let message = format!("{} asks user `{}` for a password", request.address_label(), request.user());
+    let cause =
+        Cause::new(PASSWORD_REFUSED, "the user logs in by a password, not by a token", "grant it `rds_iam`");
+    Error::new(ErrorKind::Login, message).with_diagnosis([cause])
+}
+
+fn refused(message: &Message, request: &ConnectRequest) -> Error {
+    let fields = message.fields();
+    let (code, text) = (fields.get(b'C').unwrap_or_default(), fields.get(b'M').unwrap_or_default());
+    let hint = fields.get(b'H');
+    let shown = match hint {
+        Some(hint) => format!("{text} ({hint})"),
+        None => text.to_owned(),
+    };
+    let said = ServerError::new(code, &shown, request.secrets());
+    let answer =
+        LoginAnswer::new(Engine::Postgres, code, text).with_hint(hint).with_routine(fields.get(b'R'));
+    answer.refused(said, request)
+}
+
+fn closed(label: &str, progress: &Progress, error: io::Error) -> Error {
+    let message = format!("{label} closed the connection while {}", progress.phase());
+    Error::new(ErrorKind::Connect, message).with_source(error)
+}
+
+fn unreadable(request: &ConnectRequest) -> Error {
+    let message = format!("{} sent what cannot be read during the login", request.address_label());
+    Error::new(ErrorKind::Driver, message)
+}
+
+fn column_names(body: &[u8]) -> Vec<String> {
+    // Each name is followed by 18 bytes that describe the column.
+    const DESCRIPTION: usize = 18;
+    let mut names = Vec::new();
+    let mut rest = body.get(2..).unwrap_or_default();
+    while let Some(end) = rest.iter().position(|byte| *byte == 0) {
+        names.push(String::from_utf8_lossy(&rest[..end]).into_owned());
+        rest = rest.get(end + 1 + DESCRIPTION..).unwrap_or_default();
+    }
+    names
+}
+
+fn values(body: &[u8]) -> Option<Vec<Option<String>>> {
+    let mut values = Vec::new();
+    let mut rest = body.get(2..)?;
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let length = i32::from_be_bytes(*length);
+        let Ok(length) = usize::try_from(length) else {
+            values.push(None);
+            rest = after;
+            continue;
+        };
+        values.push(Some(String::from_utf8_lossy(after.get(..length)?).into_owned()));
+        rest = &after[length..];
+    }
+    Some(values)
+}

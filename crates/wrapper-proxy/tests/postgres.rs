@@ -1,0 +1,265 @@
+//! PostgreSQL clients through the proxy, at an embedded server that checks tokens.
+
+#![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
+
+use std::{path::PathBuf, time::Duration};
+
+use rds_testkit::{Fault, PostgresServer, ServerError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
+    task::JoinHandle,
+};
+use tokio_postgres::{Client, Config, NoTls, error::SqlState};
+use wrapper_core::Registry;
+use wrapper_iam::IamFactory;
+use wrapper_proxy::{
+    Access, Handle, Limits, Listen, LocalPassword, Place, Proxy, TcpPort, postgres::PostgresTarget,
+};
+
+const PASSWORD: &str = "a local password";
+
+struct Fixture {
+    server: PostgresServer,
+    handle: Handle,
+    port: u16,
+    running: JoinHandle<()>,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    async fn with(limits: Limits) -> Self {
+        let server = PostgresServer::builder().user("jane").start().await.expect("starts");
+        let password = LocalPassword::new(PASSWORD).expect("long enough");
+        let mut proxy = Proxy::new(Access::new(password), limits);
+        let place = proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target(&server)).await.expect("listens");
+        let Place::Tcp(address) = place else { panic!("a port") };
+        let handle = proxy.handle();
+        let running = tokio::spawn(proxy.run(Duration::from_secs(30)));
+        Self { server, handle, port: address.port(), running }
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(self.port).user("jane").password(PASSWORD).dbname("app");
+        config
+    }
+
+    async fn client(&self) -> Client {
+        connect(&self.config()).await.expect("is let in")
+    }
+}
+
+fn target(server: &PostgresServer) -> PostgresTarget {
+    let tokens = server.token_provider().expect("has a key");
+    PostgresTarget::from_url(&server.url(), Registry::new().with(IamFactory::new(tokens))).expect("is right")
+}
+
+async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn refused(config: &Config) -> (SqlState, String, String) {
+    let Err(error) = connect(config).await else { panic!("is let in") };
+    let error = error.as_db_error().expect("is told why");
+    let detail = error.detail().unwrap_or_default().to_owned();
+    (error.code().clone(), error.message().to_owned(), detail)
+}
+
+#[tokio::test]
+async fn client_without_iam_is_logged_in_with_one_signature_for_many() {
+    let fixture = Fixture::new().await;
+
+    for _ in 0..3 {
+        let client = fixture.client().await;
+        let row = client.query_one("SELECT current_user", &[]).await.expect("answers");
+        assert_eq!(row.get::<_, String>(0), "jane");
+    }
+
+    assert_eq!(fixture.server.accepted(), 3);
+    let tokens: std::collections::HashSet<_> =
+        fixture.server.attempts().into_iter().map(|attempt| attempt.password_digest).collect();
+    assert_eq!(tokens.len(), 1);
+}
+
+#[tokio::test]
+async fn password_of_the_proxy_wrong() {
+    let fixture = Fixture::new().await;
+
+    let (code, message, _) = refused(fixture.config().password("another one")).await;
+
+    assert_eq!(code, SqlState::INVALID_PASSWORD);
+    assert!(message.contains("local password"), "{message}");
+    assert!(fixture.server.attempts().is_empty(), "the server was not asked");
+    assert_eq!(fixture.handle.stats()[0].refused_clients, 1);
+}
+
+#[tokio::test]
+async fn other_user_than_the_targets_is_told_which() {
+    let fixture = Fixture::new().await;
+
+    let (code, message, _) = refused(fixture.config().user("postgres")).await;
+
+    assert_eq!(code, SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+    assert!(message.contains("connect as `jane`"), "{message}");
+    assert!(fixture.server.attempts().is_empty());
+}
+
+#[tokio::test]
+async fn refusal_of_the_server_keeps_its_words_and_gains_ours() {
+    let fixture = Fixture::new().await;
+    let key = fixture.server.access_key().access_key_id().to_owned();
+    fixture.server.token_policy().deny(&key, "jane");
+
+    let (code, message, detail) = refused(&fixture.config()).await;
+
+    assert_eq!(code, SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+    assert_eq!(message, "PAM authentication failed for user \"jane\"");
+    assert!(detail.contains("rds-db:connect"), "{detail}");
+    assert!(!detail.contains("X-Amz-Signature"), "{detail}");
+}
+
+#[tokio::test]
+async fn throttled_and_absent_servers_have_codes_of_their_own() {
+    let fixture = Fixture::new().await;
+    fixture.server.inject(Fault::Refuse(ServerError::too_many_connections()));
+    assert_eq!(refused(&fixture.config()).await.0, SqlState::TOO_MANY_CONNECTIONS);
+
+    let config = fixture.config();
+    drop(fixture.server);
+    let (code, message, _) = refused(&config).await;
+    assert_eq!(code.code(), "08001");
+    assert!(message.starts_with("rds-iam: "), "{message}");
+}
+
+#[tokio::test]
+async fn stale_token_is_replaced_unnoticed() {
+    let fixture = Fixture::new().await;
+    drop(fixture.client().await);
+
+    fixture.server.advance(Duration::from_secs(901));
+
+    drop(fixture.client().await);
+    assert_eq!(fixture.server.accepted(), 2);
+}
+
+#[tokio::test]
+async fn cancel_reaches_the_server_of_the_session() {
+    let fixture = Fixture::new().await;
+    let client = fixture.client().await;
+
+    client.cancel_token().cancel_query(NoTls).await.expect("is sent");
+
+    // The driver does not wait for it, unlike libpq.
+    while fixture.handle.stats()[0].cancels == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fixture.server.cancels().len(), 1);
+}
+
+#[tokio::test]
+async fn guessed_cancel_key_reaches_nobody() {
+    let fixture = Fixture::new().await;
+    let _client = fixture.client().await;
+    let mut guess = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+
+    guess.write_all(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02").await.expect("is sent");
+
+    let mut rest = Vec::new();
+    guess.read_to_end(&mut rest).await.expect("is closed");
+    assert!(rest.is_empty() && fixture.server.cancels().is_empty());
+}
+
+#[tokio::test]
+async fn port_scans_and_other_protocols_never_reach_the_server() {
+    let fixture = Fixture::new().await;
+    for bytes in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\0", &[0; 64], &[0xff; 64]] {
+        let mut stream = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+        stream.write_all(bytes).await.expect("is sent");
+        stream.shutdown().await.expect("ends");
+        drop(stream.read_to_end(&mut Vec::new()).await);
+    }
+
+    drop(fixture.client().await);
+
+    assert_eq!(fixture.server.attempts().len(), 1);
+}
+
+#[tokio::test]
+async fn half_a_login_keeps_nobody_out() {
+    let mut limits = Limits::default();
+    limits.max_handshakes = 8;
+    let fixture = Fixture::with(limits).await;
+    let mut idle = Vec::new();
+    for _ in 0..50 {
+        idle.push(TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens"));
+    }
+
+    let client = fixture.client().await;
+
+    client.simple_query("SELECT 1").await.expect("answers");
+    // The oldest had to go.
+    assert_eq!(idle[0].read(&mut [0]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn session_beyond_the_limit_is_told() {
+    let mut limits = Limits::default();
+    limits.max_connections = 1;
+    let fixture = Fixture::with(limits).await;
+    let client = fixture.client().await;
+
+    let (code, message, _) = refused(&fixture.config()).await;
+
+    assert_eq!(code, SqlState::TOO_MANY_CONNECTIONS);
+    assert!(message.contains("1 sessions"), "{message}");
+    drop(client);
+}
+
+#[tokio::test]
+async fn drain_lets_sessions_end_and_cut_does_not() {
+    let fixture = Fixture::new().await;
+    let client = fixture.client().await;
+
+    fixture.handle.drain();
+
+    client.simple_query("SELECT 1").await.expect("still served");
+    assert!(!fixture.running.is_finished());
+    fixture.handle.cut();
+    fixture.running.await.expect("ends");
+    assert!(client.simple_query("SELECT 1").await.is_err());
+    assert!(TcpStream::connect(("127.0.0.1", fixture.port)).await.is_err());
+}
+
+#[tokio::test]
+async fn unix_socket_needs_no_password_and_takes_the_accounts_own_name() {
+    let server = PostgresServer::builder().user("jane").start().await.expect("starts");
+    let folder = std::env::temp_dir().join(format!("proxy-e2e-{}", std::process::id()));
+    let mut proxy = Proxy::new(Access::without_password(), Limits::default());
+    let place = proxy.listen(&Listen::Unix(folder.clone()), target(&server)).await.expect("listens");
+    let Place::Unix(path) = place else { panic!("a socket") };
+    let handle = proxy.handle();
+    let running = tokio::spawn(proxy.run(Duration::from_secs(30)));
+
+    let config: Config = format!("host={} port={} user=jane dbname=app", folder.display(), server.port())
+        .parse()
+        .expect("is right");
+    let client = connect(&config).await.expect("is let in");
+    client.simple_query("SELECT 1").await.expect("answers");
+    assert!(UnixStream::connect(&path).await.is_ok());
+
+    drop(client);
+    handle.cut();
+    running.await.expect("ends");
+    assert!(!path.exists());
+    remove(folder);
+}
+
+fn remove(folder: PathBuf) {
+    std::fs::remove_dir_all(folder).expect("is removed");
+}
