@@ -91,7 +91,7 @@ ok: [
      &assumeRoleExternalId=tenant:7&assumeRoleDurationSec=43200",
 ],
 wrong: [
-    ("assumeRoleArn=arn:aws:iam::123456789012:role/orders", "`assumeRoleArn` belongs to plugin `iam`"),
+    ("assumeRoleArn=arn:aws:iam::123456789012:role/orders", "`assumeRoleArn` belongs to the plugins `iam` and `awsSecretsManager`"),
     ("plugins=iam&assumeRoleArn=orders", "`assumeRoleArn` must look like arn:aws:iam::123456789012:role/name"),
     ("plugins=iam&assumeRoleArn=", "`assumeRoleArn` must be text that is not empty"),
     ("plugins=iam&assumeRoleSessionName=app", "`assumeRoleSessionName` has no use without `assumeRoleArn`"),

@@ -9,13 +9,27 @@ const END: &str = "<!-- end of parameters -->";
 
 fn table() -> String {
     let mut table = "| parameter | values | default | meaning |\n|---|---|---|---|\n".to_owned();
-    for (plugin, parameter) in plugins::<()>().parameters() {
+    let registry = plugins::<()>();
+    let mut named = Vec::new();
+    for (_, parameter) in registry.parameters() {
+        let name = parameter.name();
+        if named.contains(&name) {
+            continue;
+        }
+        named.push(name);
         let values = match parameter.kind() {
             ParameterKind::Integer { min, max } => format!("{min}–{max}"),
             kind => kind.description(),
         };
-        let owner = plugin.map(|code| format!(" (plugin `{code}`)")).unwrap_or_default();
-        let (name, default, help) = (parameter.name(), parameter.default_text(), parameter.help());
+        // Several plugins may declare one parameter.
+        let owners = registry.parameters().filter(|(_, other)| other.name() == name);
+        let owners: Vec<_> = owners.filter_map(|(plugin, _)| Some(format!("`{}`", plugin?))).collect();
+        let owner = match owners.len() {
+            0 => String::new(),
+            1 => format!(" (plugin {})", owners[0]),
+            _ => format!(" (plugins {})", owners.join(", ")),
+        };
+        let (default, help) = (parameter.default_text(), parameter.help());
         writeln!(table, "| `{name}`{owner} | {values} | {default} | {help} |").expect("writes to a string");
     }
     table

@@ -30,6 +30,9 @@ use tokio::{
 #[path = "mysql_rig.rs"]
 pub mod mysql;
 
+#[path = "secret_rig.rs"]
+pub mod secrets;
+
 /// The endpoint that the server plays.
 pub const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
 

@@ -43,5 +43,9 @@ pub fn plugins<C: Send + 'static>() -> Registry<C> {
     registry
 }
 
+#[cfg(feature = "secrets")]
+#[doc = include_str!("../SECRETS.md")]
+pub mod secrets {}
+
 #[doc = include_str!("../TROUBLESHOOTING.md")]
 pub mod troubleshooting {}

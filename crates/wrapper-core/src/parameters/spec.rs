@@ -127,8 +127,8 @@ pub const WRAPPER_PARAMETERS: &[Parameter] = &[
     Parameter::new(
         "sslmode",
         ParameterKind::Text,
-        "`verify-full` with `iam`, else the driver's",
-        "`verify-full` and `require` verify chain and name; with `iam` nothing less is accepted.",
+        "`verify-full` where a plugin gives the password, else the driver's",
+        "`verify-full` and `require` verify chain and name; where a plugin gives the password nothing less is accepted.",
     )
     .aliases(&["tlsmode"]),
 ];

@@ -1,0 +1,206 @@
+//! Pools under load while their secret rotates: no error that the application sees, and few calls of the service.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use e2e::{
+    HOST,
+    secrets::{Database, FIRST, ID, SECOND, my, mysql_server, postgres, postgres_server, secret, service},
+};
+use mysql_async::prelude::Queryable;
+use rds_testkit::{Fault, PasswordMethod, PostgresServer, SecretsServer};
+use rds_wrapper::{BoxFuture, SecretsPlugin, pg};
+
+/// Gives a new physical connection and says who it is logged in as.
+type LogIn = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+
+/// A pool whose connections are given back and opened anew all the time, as with a short life time.
+fn through_deadpool(connector: &pg::Connector) -> LogIn {
+    let pool = deadpool_postgres::Pool::builder(connector.deadpool_manager()).max_size(8).build();
+    let pool = pool.expect("builds");
+    Arc::new(move || {
+        let pool = pool.clone();
+        Box::pin(async move {
+            let client = pool.get().await.map_err(|error| format!("{error:?}"))?;
+            let row =
+                client.query_one("SELECT current_user", &[]).await.map_err(|error| error.to_string())?;
+            let user = row.get(0);
+            // Out of the pool, so that the next one is a physical connect.
+            drop(deadpool_postgres::Object::take(client));
+            Ok(user)
+        })
+    })
+}
+
+fn through_mysql_pool(connector: &rds_wrapper::mysql::Connector) -> LogIn {
+    let pool = rds_wrapper::mysql::deadpool::Pool::builder(connector.pool_manager()).max_size(8).build();
+    let pool: rds_wrapper::mysql::deadpool::Pool = pool.expect("builds");
+    Arc::new(move || {
+        let pool = pool.clone();
+        Box::pin(async move {
+            let mut connection = pool.get().await.map_err(|error| format!("{error:?}"))?;
+            let user: Option<String> =
+                connection.query_first("SELECT CURRENT_USER()").await.map_err(|error| error.to_string())?;
+            drop(rds_wrapper::mysql::deadpool::Object::take(connection).disconnect().await);
+            Ok(user.unwrap_or_default().split('@').next().unwrap_or_default().to_owned())
+        })
+    })
+}
+
+/// Connects all the time in eight tasks, and returns what the last of each was logged in as and every error.
+struct Load {
+    done: Arc<AtomicUsize>,
+    stops: Arc<AtomicBool>,
+    tasks: Vec<tokio::task::JoinHandle<Vec<Result<String, String>>>>,
+}
+
+impl Load {
+    fn begin(log_in: &LogIn) -> Self {
+        let (done, stops) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let spawn = |_| {
+            let (log_in, done, stops) = (Arc::clone(log_in), Arc::clone(&done), Arc::clone(&stops));
+            tokio::spawn(async move {
+                let mut outcomes = Vec::new();
+                while !stops.load(Ordering::SeqCst) {
+                    outcomes.push(log_in().await);
+                    done.fetch_add(1, Ordering::SeqCst);
+                }
+                outcomes
+            })
+        };
+        let tasks = (0..8).map(spawn).collect();
+        Self { done, stops, tasks }
+    }
+
+    /// Waits until so many more connects are done.
+    async fn goes_on(&self, more: usize) {
+        let until = self.done.load(Ordering::SeqCst) + more;
+        while self.done.load(Ordering::SeqCst) < until {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    async fn end(self) -> (Vec<String>, Vec<String>) {
+        self.stops.store(true, Ordering::SeqCst);
+        let (mut users, mut errors) = (Vec::new(), Vec::new());
+        for task in self.tasks {
+            for outcome in task.await.expect("does not panic") {
+                match outcome {
+                    Ok(user) => users.push(user),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        (users, errors)
+    }
+}
+
+/// The password of the one user changes, and the secret a while later.
+async fn rotate_one_user(database: &impl Database, service: &SecretsServer, log_in: LogIn) {
+    let load = Load::begin(&log_in);
+    load.goes_on(40).await;
+    assert_eq!(service.requests().len(), 1, "one call for all");
+
+    service.rotate(ID, secret("app", SECOND));
+    database.set("app", SECOND);
+    while service.requests().len() < 3 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    service.finish_rotation(ID);
+    load.goes_on(40).await;
+    let (users, errors) = load.end().await;
+
+    assert_eq!(errors, Vec::<String>::new(), "the application saw the rotation");
+    assert!(users.iter().all(|user| user == "app"), "{users:?}");
+    let calls = service.requests().len();
+    assert!((3..=4).contains(&calls), "one at first, one at the refusal, one a step: {calls}");
+}
+
+/// The secret goes over to a second user, and the first one's password changes.
+async fn rotate_two_users(database: &impl Database, service: &SecretsServer, log_in: LogIn) {
+    let load = Load::begin(&log_in);
+    load.goes_on(40).await;
+    database.set("app_clone", SECOND);
+    service.rotate(ID, secret("app_clone", SECOND));
+    load.goes_on(16).await;
+    service.finish_rotation(ID);
+    load.goes_on(16).await;
+    database.set("app", "closed");
+    load.goes_on(40).await;
+    let (users, errors) = load.end().await;
+
+    assert_eq!(errors, Vec::<String>::new(), "the application saw the rotation");
+    assert!(users.iter().any(|user| user == "app") && users.iter().any(|user| user == "app_clone"));
+    assert_eq!(service.requests().len(), 2, "one at first and one for the rotation");
+}
+
+#[tokio::test]
+async fn postgres_pool_sees_nothing_of_a_rotation_by_one_user() {
+    let (server, service) = (postgres_server().await, service().await);
+    let connector =
+        postgres(&server, &service, "&secretRotationRetryTimeoutMs=20000").build().expect("builds");
+
+    rotate_one_user(&server, &service, through_deadpool(&connector)).await;
+
+    let stats = connector.plugin::<SecretsPlugin>().expect("is in the chain").secrets().stats();
+    assert_eq!((stats.rotations, stats.loads_failed), (1, 0));
+}
+
+#[tokio::test]
+async fn postgres_pool_sees_nothing_of_a_rotation_by_two_users() {
+    let (server, service) = (postgres_server().await, service().await);
+    let connector = postgres(&server, &service, "").build().expect("builds");
+
+    rotate_two_users(&server, &service, through_deadpool(&connector)).await;
+}
+
+#[tokio::test]
+async fn mysql_pool_sees_nothing_of_a_rotation_by_one_user() {
+    let (server, service) = (mysql_server().await, service().await);
+    let connector = my(&server, &service, "&secretRotationRetryTimeoutMs=20000").build().expect("builds");
+
+    rotate_one_user(&server, &service, through_mysql_pool(&connector)).await;
+}
+
+#[tokio::test]
+async fn mysql_pool_sees_nothing_of_a_rotation_by_two_users() {
+    let (server, service) = (mysql_server().await, service().await);
+    let connector = my(&server, &service, "").build().expect("builds");
+
+    rotate_two_users(&server, &service, through_mysql_pool(&connector)).await;
+}
+
+#[tokio::test]
+async fn password_of_a_secret_leaves_over_verified_tls_only() {
+    let (server, service) = (postgres_server().await, service().await);
+    for mode in ["disable", "prefer", "verify-ca"] {
+        let error = postgres(&server, &service, &format!("&sslmode={mode}")).build().expect_err("is less");
+        assert!(
+            error.to_string().contains("less than a token or a managed password may travel over"),
+            "{error}"
+        );
+    }
+    server.inject(Fault::NoTls);
+    let connector = postgres(&server, &service, "").build().expect("builds");
+
+    let error = connector.connect().await.err().expect("there is no TLS");
+
+    assert_eq!(error.kind(), rds_wrapper::ErrorKind::Tls, "{error:?}");
+    assert!(server.attempts().iter().all(|attempt| attempt.password_len == 0), "nothing was sent");
+}
+
+#[tokio::test]
+async fn password_of_a_secret_proves_itself_by_scram_ok() {
+    let (server, service) =
+        (PostgresServer::builder().host(HOST).password_user("app", FIRST), service().await);
+    let server =
+        server.password_method(PasswordMethod::ScramSha256).start().await.expect("the server starts");
+    let connector = postgres(&server, &service, "").build().expect("builds");
+
+    assert_eq!(e2e::log_in(&connector).await.expect("is let in"), "app");
+}

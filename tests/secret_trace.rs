@@ -1,0 +1,126 @@
+//! No secret in anything that is said over a whole rotation, at TRACE, by any crate.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use e2e::{
+    forms,
+    secrets::{Database, FIRST, ID, SECOND, my, mysql_server, postgres, postgres_server, secret, service},
+};
+use rds_testkit::Fault;
+use rds_wrapper::{SecretsPlugin, mysql, pg};
+use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Capture(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Capture {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no writer panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Logs in, asks something and says whatever can be said about it.
+async fn log_in(connector: &pg::Connector) {
+    say(e2e::log_in(connector).await);
+}
+
+/// The same at MySQL.
+async fn log_in_to_mysql(connector: &mysql::Connector) {
+    say(e2e::mysql::log_in(connector).await);
+}
+
+/// Says whatever can be said about an outcome.
+fn say<T>(outcome: Result<T, rds_wrapper::Error>) {
+    let Err(error) = outcome else { return };
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = cause {
+        tracing::info!(%error, ?error, "refused");
+        cause = error.source();
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_said_at_trace_over_a_whole_rotation() {
+    let capture = Capture::default();
+    let writer = capture.clone();
+    tracing_log::LogTracer::init().expect("the bridge from log is set once");
+    let everything = fmt::layer()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .with_span_events(fmt::format::FmtSpan::FULL)
+        .with_filter(LevelFilter::TRACE);
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(everything))
+        .expect("the subscriber is set once");
+    let (postgres_server, mysql_server, service) =
+        (postgres_server().await, mysql_server().await, service().await);
+    let key = service.access_key().secret_access_key().to_owned();
+    let build = || {
+        let postgres =
+            postgres(&postgres_server, &service, "").on_event(|event| tracing::info!(?event, "an event"));
+        let my = my(&mysql_server, &service, "");
+        tracing::info!(?postgres, ?my, "builders");
+        (postgres.build().expect("builds"), my.build().expect("builds"))
+    };
+    let (postgres, my) = build();
+
+    for password in [FIRST, SECOND] {
+        log_in(&postgres).await;
+        log_in_to_mysql(&my).await;
+        postgres_server.inject(Fault::EchoPassword);
+        log_in(&postgres).await;
+        mysql_server.inject(Fault::EchoPassword);
+        log_in_to_mysql(&my).await;
+        tracing::info!(config = ?postgres.driver_config().await, my = ?my.driver_config().await, "the drivers'");
+        let plugin = postgres.plugin::<SecretsPlugin>().expect("is in the chain");
+        tracing::info!(?postgres, ?my, ?plugin, secret = ?plugin.secrets().secret().await, "connectors");
+        postgres_server.set("app", SECOND);
+        mysql_server.set("app", SECOND);
+        service.rotate(ID, secret("app", SECOND));
+        log_in(&postgres).await;
+        log_in_to_mysql(&my).await;
+        service.finish_rotation(ID);
+        // Past the first step.
+        tokio::time::sleep(Duration::from_secs(if password == FIRST { 1 } else { 0 })).await;
+    }
+    for broken in [
+        SECOND.to_owned(),
+        format!(r#"["{SECOND}"]"#),
+        format!(r#"{{"username":"{SECOND}\n","password":""}}"#),
+    ] {
+        service.put(ID, broken);
+        let (postgres, my) = build();
+        log_in(&postgres).await;
+        log_in_to_mysql(&my).await;
+    }
+
+    let said = String::from_utf8_lossy(&capture.0.lock().expect("no writer panics")).into_owned();
+    for heard in [
+        "aws_smithy_runtime",
+        "tokio_postgres",
+        "mysql_async",
+        "secret loaded, with another user or password",
+        "secret=\"prod/app\"",
+        "user=\"app\"",
+        "[password]",
+        "an event",
+        "is not JSON",
+        "there is no newer one",
+    ] {
+        assert!(said.contains(heard), "nothing was heard of {heard}: {said}");
+    }
+    for secret in [FIRST, SECOND, &key] {
+        for form in forms(secret) {
+            let found = said.find(&form).map(|at| &said[at.saturating_sub(200)..]);
+            assert!(found.is_none(), "a secret was said: {:.600}", found.unwrap_or_default());
+        }
+    }
+}
