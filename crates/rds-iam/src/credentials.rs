@@ -114,12 +114,6 @@ pub(crate) fn source(profile: Option<&str>) -> String {
     }
 }
 
-/// The end of an access key id, enough to tell which one it is.
-pub(crate) fn last_four(access_key_id: &str) -> String {
-    let skipped = access_key_id.chars().count().saturating_sub(4);
-    format!("…{}", access_key_id.chars().skip(skipped).collect::<String>())
-}
-
 impl NoCredentials {
     fn of(error: &Error) -> Self {
         let reason = match error.kind() {

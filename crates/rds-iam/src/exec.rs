@@ -1,96 +1,139 @@
 //! `rds-iam exec`.
 
+mod client;
 mod defaults_file;
+mod environment;
+mod url;
 
 use std::{
-    env,
-    ffi::{OsStr, OsString},
-    fs::File,
     io,
+    net::IpAddr,
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
-use iam_token::AuthToken;
 use tokio::runtime::Runtime;
+use wrapper_adapter::{Resolver, SystemResolver};
 use wrapper_iam::TokenRequest;
 
+use self::{client::Client, defaults_file::DefaultsFile};
 use crate::{
-    cli::{Engine, ExecArguments, Service},
-    exec::defaults_file::DefaultsFile,
+    cli::{Engine, ExecArguments},
+    connection::{self, ConnectionArguments, Input},
     failure::Failure,
-    signing::{Purpose, database},
+    signing::{self, sign_for},
+    target::Target,
 };
+
+/// What a client is told of the database.
+#[derive(Debug)]
+struct Session {
+    target: Target,
+    request: TokenRequest,
+    /// The one file of trusted authorities, where one is named.
+    roots: Option<PathBuf>,
+    /// The address to connect to, where it is not the name's own.
+    address: Option<IpAddr>,
+}
 
 /// Turns into the client; comes back only if that fails.
 pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCode, Failure> {
-    let ExecArguments { host, user, port, region, profile, sslrootcert, command } = arguments;
-    let Some((client, rest)) = command.split_first() else {
+    let ExecArguments { connection, url_env, url_query, command } = arguments;
+    let Some((program, rest)) = command.split_first() else {
         return Err(Failure::usage("no client is named: write it after --, as in -- psql app"));
     };
-    let engine = engine(client);
-    let port = port.unwrap_or(engine.default_port());
-    let target = database(Service::Rds, host, port, user, region.as_deref())?;
-    if let Some(roots) = sslrootcert {
-        readable(roots)?;
-    }
-    let sign = || runtime.block_on(Purpose::Database(target.clone()).sign(profile.as_deref()));
-    let mut command = Command::new(client);
-    match engine {
-        Engine::Postgres => set_environment(&mut command, &target, &sign()?, sslrootcert.as_deref()),
-        Engine::Mysql => {
-            let Some(roots) = sslrootcert else {
-                return Err(Failure::usage(
-                    "mysql verifies a server only against given roots: pass the RDS bundle as --sslrootcert",
-                ));
-            };
-            let file = DefaultsFile::new(client, &target, roots)?.write(&sign()?)?;
-            command.arg(file);
+    let client = Client::of(program, rest);
+    let session = Session::read(connection, client.engine(), runtime)?;
+    let engine = session.target.engine;
+
+    let mut child = Command::new(program);
+    match (url_env, engine) {
+        (Some(name), _) => {
+            let query = url::query(&client, &session, url_query.as_deref())?;
+            let token = sign_for(&session.request, &session.target, runtime)?;
+            child.env(url::checked_name(name)?, url::with_token(&session, &token, &query));
+            child.args(rest);
+        }
+        (None, Engine::Postgres) => {
+            let roots = environment::roots(&client, session.roots.as_deref())?;
+            let token = sign_for(&session.request, &session.target, runtime)?;
+            environment::set(&mut child, &session, &token, &roots);
+            child.args(rest);
+        }
+        (None, Engine::Mysql) => {
+            let place = client.place_of_file()?;
+            let file = DefaultsFile::new(client.dialect(), &session)?;
+            let token = sign_for(&session.request, &session.target, runtime)?;
+            let written = file.write(&token)?;
+            child.env_remove("MYSQL_PWD");
+            if let Some(password) = written.password {
+                child.env("MYSQL_PWD", password);
+            }
+            child.args(place.arguments(rest, &written.argument));
         }
     }
-    command.args(rest);
-    let error = command.exec();
+    Err(not_run(child.exec(), &client))
+}
+
+/// Why the client could not be run.
+fn not_run(error: io::Error, client: &Client<'_>) -> Failure {
     let (message, code) = match error.kind() {
         io::ErrorKind::NotFound => ("was not found: check its name and PATH", 127),
         _ => ("cannot be run", 126),
     };
-    // A whole command line in quotes may hold a password.
-    let client = client.to_string_lossy();
-    let is_path = client.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c));
-    let client = if is_path { format!("`{client}`") } else { "with blanks or signs in its name".to_owned() };
-    Err(Failure::new(format!("client {client} {message}")).because(error).with_exit_code(code))
+    Failure::new(format!("client {} {message}", client.shown())).because(error).with_exit_code(code)
 }
 
-fn engine(client: &OsStr) -> Engine {
-    let name = Path::new(client).file_name().unwrap_or(client).to_string_lossy();
-    if name.starts_with("mysql") || name.starts_with("mariadb") { Engine::Mysql } else { Engine::Postgres }
+impl Session {
+    fn read(
+        arguments: &ConnectionArguments,
+        engine: Option<Engine>,
+        runtime: &Runtime,
+    ) -> Result<Self, Failure> {
+        let text = arguments.text(engine.unwrap_or(Engine::Postgres), Input::Foreign)?;
+        let text = text.ok_or_else(connection::nothing)?;
+        let roots = arguments.sslrootcert.as_deref();
+        if let Some(roots) = roots {
+            readable(roots)?;
+        }
+        let (target, request) = signing::target(&text, arguments)?;
+        let roots = match target.parameter("sslrootcert") {
+            Some(list) if list.contains(',') => {
+                return Err(Failure::usage(
+                    "a client takes one file of authorities: name one as --sslrootcert",
+                ));
+            }
+            roots => roots.map(PathBuf::from),
+        };
+        let address = match target.address {
+            None if target.host.trim_end_matches('.') != target.tls_name() => {
+                Some(runtime.block_on(address_of(&target.host))?)
+            }
+            address => address,
+        };
+        Ok(Self { target, request, roots, address })
+    }
+}
+
+/// The address of a host that is another name than the certificate's, as an alias is.
+async fn address_of(host: &str) -> Result<IpAddr, Failure> {
+    if let Ok(address) = host.parse() {
+        return Ok(address);
+    }
+    let failed = || Failure::new("the host has no address: check its spelling, or pass --hostaddr");
+    let addresses = SystemResolver.resolve(host).await.map_err(|error| failed().because(error))?;
+    addresses.first().copied().ok_or_else(failed)
 }
 
 /// The client would say so too, but not in the words of this program, and after a token was signed.
 fn readable(roots: &Path) -> Result<(), Failure> {
-    // A word of libpq's for the roots of the platform.
+    // libpq's word for the roots of the platform.
     if roots == Path::new("system") {
         return Ok(());
     }
-    File::open(roots).map(drop).map_err(|error| {
+    std::fs::File::open(roots).map(drop).map_err(|error| {
         let shown = roots.display().to_string();
-        Failure::new(format!("cannot read `{}` of --sslrootcert", shown.escape_debug())).because(error)
+        Failure::usage(format!("cannot read `{}` of --sslrootcert", shown.escape_debug())).because(error)
     })
-}
-
-fn set_environment(command: &mut Command, target: &TokenRequest, token: &AuthToken, roots: Option<&Path>) {
-    let roots = roots.map(|path| path.as_os_str().to_owned());
-    let roots = roots.or_else(|| env::var_os("PGSSLROOTCERT")).unwrap_or_else(|| OsString::from("system"));
-    command
-        .env("PGHOST", target.host())
-        .env("PGPORT", target.port().to_string())
-        .env("PGUSER", target.user())
-        .env("PGPASSWORD", token.expose())
-        .env("PGSSLMODE", "verify-full")
-        .env("PGSSLROOTCERT", roots)
-        // With a Kerberos ticket the client would otherwise do without tls.
-        .env("PGGSSENCMODE", "disable")
-        // A service file could lead the client, with this password, elsewhere.
-        .env_remove("PGSERVICE");
 }

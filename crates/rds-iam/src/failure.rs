@@ -2,6 +2,9 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
+/// The exit code of wrong usage and of wrong values, which clap has for its own.
+pub(crate) const USAGE: u8 = 2;
+
 /// Says why a command failed: one clause with the remedy, and the causes beneath it.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -16,9 +19,9 @@ impl Failure {
         Self { message: message.into(), source: None, exit_code: 1 }
     }
 
-    /// A wrong combination of arguments, with the exit code that clap uses for its own.
+    /// A wrong value or combination of arguments.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self::new(message).with_exit_code(2)
+        Self::new(message).with_exit_code(USAGE)
     }
 
     pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

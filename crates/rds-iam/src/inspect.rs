@@ -26,14 +26,14 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<ExitCode, Failure> {
     let mut failed = false;
     for (index, host) in arguments.hosts.iter().enumerate() {
         match Endpoint::parse(host) {
-            Ok(endpoint) if arguments.json => terminal::answer(&json(&describe(&endpoint))?)?,
+            Ok(endpoint) if arguments.json => terminal::print(&json(&describe(&endpoint))?)?,
             Ok(endpoint) => {
                 let gap = if index == 0 { "" } else { "\n" };
-                terminal::answer(&format!("{gap}{}", text(&describe(&endpoint))))?;
+                terminal::print(&format!("{gap}{}", text(&describe(&endpoint))))?;
             }
             Err(error) => {
                 failed = true;
-                terminal::complain(&Failure::new(format!("host {} is none: {error}", index + 1)));
+                terminal::print_error(&Failure::new(format!("host {} is none: {error}", index + 1)));
             }
         }
     }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod cli;
+mod connection;
+mod connector;
 mod credentials;
 mod doctor;
 #[cfg(unix)]
@@ -8,7 +10,9 @@ mod exec;
 mod failure;
 mod generate;
 mod inspect;
+mod server;
 mod signing;
+mod target;
 mod terminal;
 mod token;
 mod usage;
@@ -27,7 +31,7 @@ fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| usage::refuse(&error));
     let outcome = run(cli.command);
     outcome.unwrap_or_else(|failure| {
-        terminal::complain(&failure);
+        terminal::print_error(&failure);
         failure.exit_code()
     })
 }
@@ -44,7 +48,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(unix)]
         Command::Exec(arguments) => exec::run(&arguments, &runtime),
         Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Man => generate::man(),
+        Command::Man { command, dir } => generate::man(command.as_deref(), dir.as_deref()),
         Command::Token(arguments) => runtime.block_on(token::run(&arguments)),
     }
 }

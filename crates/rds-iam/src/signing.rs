@@ -2,25 +2,29 @@
 
 use std::time::Duration;
 
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use host_pattern::{Endpoint, EndpointKind, Region};
 use iam_token::{AuthToken, Presign, eks, elasticache, elasticache_serverless, memorydb, msk};
 use token_cache::Clock;
-use wrapper_iam::{IamTokenProvider, SystemClock, TokenRequest, connect_error, token_request};
+use wrapper_core::ErrorKind;
+use wrapper_iam::{IamTokenProvider, SystemClock, TokenRequest, connect_error};
 
 use crate::{
-    cli::{Service, TokenArguments},
+    cli::{Engine, Service, TokenArguments},
+    connection::{ConnectionArguments, Input},
+    connector::Connector,
     credentials::{self, Settings},
-    failure::Failure,
+    failure::{Failure, USAGE},
+    target::Target,
 };
 
 /// How long credentials may take: a process that gives them may ask the person for a code.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a token is for, checked before any credentials are asked for.
 #[derive(Debug)]
 pub(crate) enum Purpose {
-    Database(TokenRequest),
+    Database(Box<Target>, TokenRequest),
     Cache(Presign, Region),
     Bearer(Presign, Region),
 }
@@ -28,24 +32,38 @@ pub(crate) enum Purpose {
 impl Purpose {
     /// Reads the arguments of `token`; those that the service has no use for are errors.
     pub(crate) fn of(arguments: &TokenArguments) -> Result<Self, Failure> {
-        let TokenArguments { service, host, name, user, port, region, serverless, .. } = arguments;
+        let TokenArguments { service, connection, name, serverless, .. } = arguments;
+        let ConnectionArguments { host, user, port, region, .. } = connection;
         let service = *service;
         let by_host = matches!(service, Service::Rds | Service::Dsql);
         let by_name = matches!(service, Service::Elasticache | Service::Memorydb | Service::Eks);
         let has_user = !matches!(service, Service::Eks | Service::Msk);
-        superfluous("--host", host.is_some() && !by_host, service)?;
+        for (option, is_given) in connection.of_databases() {
+            superfluous(option, is_given && !by_host, service)?;
+        }
         superfluous("--name", name.is_some() && !by_name, service)?;
         superfluous("--user", user.is_some() && !has_user, service)?;
         superfluous("--port", port.is_some() && service != Service::Rds, service)?;
         superfluous("--serverless", *serverless && service != Service::Elasticache, service)?;
+        let is_mysql = connection.engine == Some(Engine::Mysql);
+        superfluous("--engine mysql", is_mysql && service != Service::Rds, service)?;
 
         let given = |option: &str, value: &Option<String>| {
             value.clone().ok_or_else(|| Failure::usage(format!("{} needs {option}", shown(service))))
         };
         if by_host {
-            let port = port.unwrap_or(arguments.engine.default_port());
-            let (host, user) = (given("--host", host)?, given("--user", user)?);
-            return database(service, &host, port, &user, region.as_deref()).map(Self::Database);
+            if host.is_some() {
+                given("--user", user)?;
+            }
+            let text = connection.text(Engine::Postgres, Input::Own)?;
+            let text = text.ok_or_else(|| {
+                Failure::usage(format!("{} needs --host, or a connection string", shown(service)))
+            })?;
+            let (target, request) = target(&text, connection)?;
+            if service == Service::Dsql {
+                only_dsql(request.host())?;
+            }
+            return Ok(Self::Database(Box::new(target), request));
         }
         let region = Region::parse(&given("--region", region)?)
             .map_err(|error| Failure::usage(format!("--region does not fit: {error}")))?;
@@ -63,7 +81,7 @@ impl Purpose {
             Service::Eks => eks(&given("--name", name)?, region.as_str()),
             Service::Msk | Service::Rds | Service::Dsql => msk(region.as_str()),
         };
-        let request = recipe.build()?;
+        let request = recipe.build().map_err(|error| Failure::from(error).with_exit_code(USAGE))?;
         Ok(match service {
             Service::Elasticache | Service::Memorydb => Self::Cache(request, region),
             Service::Eks | Service::Msk | Service::Rds | Service::Dsql => Self::Bearer(request, region),
@@ -71,54 +89,76 @@ impl Purpose {
     }
 
     /// Loads credentials and signs.
-    pub(crate) async fn sign(&self, profile: Option<&str>) -> Result<AuthToken, Failure> {
-        let now = SystemClock.now();
-        let region = match self {
-            Self::Database(target) => target.region(),
-            Self::Cache(_, region) | Self::Bearer(_, region) => region.as_str(),
+    pub(crate) async fn sign(&self, arguments: &ConnectionArguments) -> Result<AuthToken, Failure> {
+        let (request, region) = match self {
+            Self::Database(target, request) => return sign(request, target).await,
+            Self::Cache(request, region) | Self::Bearer(request, region) => (request, region),
         };
-        let settings = Settings { profile, region: Some(region), role: None };
-        let credentials = credentials::load(settings, now, PATIENCE).await?;
-        Ok(match self {
-            Self::Database(target) => database_token(target, credentials).await?,
-            Self::Cache(request, _) | Self::Bearer(request, _) => request.sign(&credentials, now)?,
-        })
+        let now = SystemClock.now();
+        let settings = Settings {
+            profile: arguments.profile.as_deref(),
+            region: Some(region.as_str()),
+            role: arguments.role(),
+        };
+        let credentials = credentials::load(settings, now, TIMEOUT).await?;
+        Ok(request.sign(&credentials, now)?)
     }
 }
 
-/// The target of a token for a database, with the region of its name unless another is given.
-pub(crate) fn database(
-    service: Service,
-    host: &str,
-    port: u16,
-    user: &str,
-    region: Option<&str>,
-) -> Result<TokenRequest, Failure> {
-    if let (Service::Dsql, Ok(endpoint)) = (service, Endpoint::parse(host))
-        && endpoint.kind() != EndpointKind::Dsql
+/// Reads a connection string, and what a token for it is signed for.
+///
+/// What a program would refuse is refused here in the same words; a wrong value is a matter of usage.
+pub(crate) fn target(text: &str, arguments: &ConnectionArguments) -> Result<(Target, TokenRequest), Failure> {
+    let wrong = |error: wrapper_core::Error| Failure::from(error).with_exit_code(USAGE);
+    // Without its feature the connector knows no MySQL, whose tokens need none.
+    let is_known = cfg!(feature = "mysql") || !matches!(Engine::of(text), Ok(Engine::Mysql));
+    if let Err(error) = Connector::build(text)
+        && is_known
+        && !matches!(error.kind(), ErrorKind::Host | ErrorKind::Region)
     {
-        return Err(Failure::new(format!(
-            "`{endpoint}` is no DSQL cluster ({}): leave out --service",
-            endpoint.kind()
-        )));
+        return Err(wrong(error));
     }
-    token_request(host, port, user, region).map_err(|error| {
+    let target = Target::read(text, arguments.hostaddr).map_err(wrong)?;
+    let request = target.token_request().map_err(|error| {
         let hint = match error.kind() {
-            wrapper_core::ErrorKind::Region if region.is_none() => " (--region)",
-            wrapper_core::ErrorKind::Host => "; pass the endpoint's own name as --host",
+            ErrorKind::Region if arguments.region.is_none() => " (--region)",
+            ErrorKind::Host => "; pass the endpoint's own name as --host, or as --iam-host",
             _ => "",
         };
         let message = format!("{error}{hint}");
-        Failure::from(error.with_message(message))
-    })
+        wrong(error.with_message(message))
+    })?;
+    Ok((target, request))
 }
 
-async fn database_token(target: &TokenRequest, credentials: Credentials) -> Result<AuthToken, Failure> {
+/// Loads credentials and signs, for a command that has no runtime around it.
+#[cfg(unix)]
+pub(crate) fn sign_for(
+    request: &TokenRequest,
+    target: &Target,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<AuthToken, Failure> {
+    runtime.block_on(sign(request, target))
+}
+
+async fn sign(request: &TokenRequest, target: &Target) -> Result<AuthToken, Failure> {
+    let settings = Settings { region: Some(request.region()), ..target.credentials() };
+    let credentials = credentials::load(settings, SystemClock.now(), TIMEOUT).await?;
     let provider = SharedCredentialsProvider::new(credentials);
     let sign =
-        async { IamTokenProvider::builder().credentials_provider(provider).build()?.token(target).await };
+        async { IamTokenProvider::builder().credentials_provider(provider).build()?.token(request).await };
     let token = sign.await.map_err(|error| connect_error(&error))?;
     Ok((*token).clone())
+}
+
+fn only_dsql(host: &str) -> Result<(), Failure> {
+    match Endpoint::parse(host) {
+        Ok(endpoint) if endpoint.kind() != EndpointKind::Dsql => Err(Failure::usage(format!(
+            "`{endpoint}` is no DSQL cluster ({}): leave out --service",
+            endpoint.kind()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn superfluous(option: &str, is_given: bool, service: Service) -> Result<(), Failure> {

@@ -31,56 +31,74 @@ struct Printed<'a> {
 
 pub(crate) async fn run(arguments: &TokenArguments) -> Result<ExitCode, Failure> {
     let purpose = Purpose::of(arguments)?;
-    let token = purpose.sign(arguments.profile.as_deref()).await?;
-    if terminal::answers_a_person() {
-        terminal::note("warning: this is a password; use it in $(…) rather than leave it on the screen");
+    if arguments.format == Format::Env {
+        has_safe_variables(&purpose)?;
+    }
+    let token = purpose.sign(&arguments.connection).await?;
+    if terminal::shows_a_person() {
+        terminal::print_note(
+            "warning: this is a password; use it in $(…) rather than leave it on the screen",
+        );
     }
     let text = match arguments.format {
         Format::Plain => format!("{}\n", token.expose()),
         Format::Json => json(arguments, &purpose, &token)?,
-        Format::Env => environment(arguments, &purpose, &token),
+        Format::Env => environment(&purpose, &token),
     };
-    terminal::answer(&text)?;
+    terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn json(arguments: &TokenArguments, purpose: &Purpose, token: &AuthToken) -> Result<String, Failure> {
-    let target = match purpose {
-        Purpose::Database(target) => Some(target),
+    let request = match purpose {
+        Purpose::Database(_, request) => Some(request),
         _ => None,
     };
+    let connection = &arguments.connection;
     let printed = Printed {
         token: token.expose(),
         expires_at: timestamp(token.expires_at()),
         signed_at: timestamp(token.signed_at()),
-        host: target.map(|target| target.host()).or(arguments.name.as_deref()),
-        port: target.map(|target| target.port()).filter(|_| arguments.service == Service::Rds),
-        region: target.map(|target| target.region()).or(arguments.region.as_deref()),
-        user: arguments.user.as_deref(),
+        host: request.map(|request| request.host()).or(arguments.name.as_deref()),
+        port: request.map(|request| request.port()).filter(|_| arguments.service == Service::Rds),
+        region: request.map(|request| request.region()).or(connection.region.as_deref()),
+        user: request.map(|request| request.user()).or(connection.user.as_deref()),
     };
     let text = serde_json::to_string(&printed)
-        .map_err(|error| Failure::new("the token cannot be written as json").because(error))?;
+        .map_err(|error| Failure::new("the token cannot be written as JSON").because(error))?;
     Ok(text + "\n")
 }
 
-fn environment(arguments: &TokenArguments, purpose: &Purpose, token: &AuthToken) -> String {
+/// Refuses variables with which a client would send the token in clear: none of theirs can ask for TLS.
+fn has_safe_variables(purpose: &Purpose) -> Result<(), Failure> {
+    match purpose {
+        Purpose::Database(target, _) if target.engine == Engine::Mysql => Err(Failure::usage(
+            "no variable makes a client of MySQL use TLS, without which the token goes in clear: use `rds-iam exec … -- mysql`",
+        )),
+        Purpose::Cache(..) => Err(Failure::usage(
+            "no variable makes redis-cli use TLS, without which the token goes in clear: print it plain, as in \
+             REDISCLI_AUTH=\"$(rds-iam token …)\" redis-cli --tls",
+        )),
+        Purpose::Database(..) | Purpose::Bearer(..) => Ok(()),
+    }
+}
+
+fn environment(purpose: &Purpose, token: &AuthToken) -> String {
     let mut variables = Vec::new();
-    let password = match (purpose, arguments.engine) {
-        (Purpose::Database(target), Engine::Mysql) => {
-            variables.push(("MYSQL_HOST", target.host().to_owned()));
-            variables.push(("MYSQL_TCP_PORT", target.port().to_string()));
-            "MYSQL_PWD"
+    let mut password = "IAM_TOKEN";
+    if let Purpose::Database(target, _) = purpose {
+        password = "PGPASSWORD";
+        variables.push(("PGHOST", target.tls_name().to_owned()));
+        if let Some(address) = target.address {
+            variables.push(("PGHOSTADDR", address.to_string()));
         }
-        (Purpose::Database(target), Engine::Postgres) => {
-            variables.push(("PGHOST", target.host().to_owned()));
-            variables.push(("PGPORT", target.port().to_string()));
-            variables.push(("PGUSER", target.user().to_owned()));
-            variables.push(("PGSSLMODE", "verify-full".to_owned()));
-            "PGPASSWORD"
+        variables.push(("PGPORT", target.port.to_string()));
+        variables.push(("PGUSER", target.user.clone()));
+        variables.push(("PGSSLMODE", "verify-full".to_owned()));
+        if let Some(roots) = target.parameter("sslrootcert") {
+            variables.push(("PGSSLROOTCERT", roots.to_owned()));
         }
-        (Purpose::Cache(..), _) => "REDISCLI_AUTH",
-        (Purpose::Bearer(..), _) => "IAM_TOKEN",
-    };
+    }
     variables.push((password, token.expose().to_owned()));
     variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect()
 }

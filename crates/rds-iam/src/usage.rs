@@ -10,7 +10,7 @@ pub(crate) fn refuse(error: &clap::Error) -> ! {
         error.exit();
     }
     let arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
-    terminal::note(blanked(&error.render().to_string(), arguments).trim_end());
+    terminal::print_note(blanked(&error.render().to_string(), arguments).trim_end());
     std::process::exit(error.exit_code())
 }
 

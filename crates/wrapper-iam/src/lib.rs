@@ -19,7 +19,7 @@ pub use events::tell_of_credentials;
 pub use factory::{IAM_PARAMETERS, IamFactory};
 pub use iam_token_provider::{
     AfterRefusal, Clock, CredentialsSource, FailedCredentials, IamToken, IamTokenProvider,
-    IamTokenProviderBuilder, Listening, LoadedCredentials, Stats, SystemClock, TokenRequest,
+    IamTokenProviderBuilder, Listening, LoadedCredentials, Stats, SystemClock, TokenRequest, masked_key_id,
 };
 #[cfg(feature = "default-chain")]
 pub use iam_token_provider::{AssumeRole, DefaultChain, DefaultChainBuilder};

@@ -61,7 +61,7 @@ impl fmt::Debug for DnsServer {
 
 /// A name and those that its CNAME records lead to, one after the other.
 #[derive(Debug)]
-pub(super) struct Aliases {
+pub(crate) struct Aliases {
     names: Vec<String>,
     pub(super) end: End,
 }
@@ -127,12 +127,12 @@ impl Aliases {
     }
 
     /// The first name behind the alias that a token can be signed for.
-    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         self.endpoints().next()
     }
 
     /// Whether a name stands in the chain.
-    pub(super) fn hold(&self, name: &str) -> bool {
+    pub(crate) fn hold(&self, name: &str) -> bool {
         self.names.contains(&canonical(name))
     }
 

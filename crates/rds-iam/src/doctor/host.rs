@@ -9,45 +9,48 @@ use wrapper_core::{Error, ErrorKind};
 use super::{
     dns::{Aliases, DnsServer, End},
     report::{Cause, Code, Report, StepName},
-    subject::Subject,
 };
+use crate::{target::Target, terminal::listed};
+
+/// As many addresses as people read.
+const SHOWN: usize = 4;
 
 const UNRESOLVED: &str =
     "check the spelling, that the database exists, and that this machine's dns knows private zones";
 
 /// Says what the name stands for and what the token is signed for.
-pub(super) fn report(report: &mut Report, subject: &Subject, refused: Option<&Error>) {
-    let kind = Endpoint::parse(&subject.host).map(|endpoint| endpoint.kind().to_string());
-    let kind = format!("`{}`, {}", subject.host, kind.unwrap_or_default());
-    let target = match refused.map_or_else(|| subject.target(), |error| Err(error.clone())) {
-        Ok(target) => target,
+pub(super) fn report(report: &mut Report, target: &Target, refused: Option<&Error>) {
+    let kind = Endpoint::parse(&target.host).map(|endpoint| endpoint.kind().to_string());
+    let kind = format!("`{}`, {}", target.host, kind.unwrap_or_default());
+    let request = match refused.map_or_else(|| target.token_request(), |error| Err(error.clone())) {
+        Ok(request) => request,
         Err(error) => {
-            report.failed(StepName::Host, kind, [unsigned(subject, &error)]);
+            report.failed(StepName::Host, kind, [unsigned(target, &error)]);
             return;
         }
     };
-    let fact = format!("{kind}; the token is signed for {target}");
-    let named = subject.endpoint().and_then(|endpoint| endpoint.region().map(str::to_owned));
-    if let Some(named) = named.filter(|named| named != target.region()) {
+    let fact = format!("{kind}; the token is signed for {request}");
+    let named = target.endpoint().and_then(|endpoint| endpoint.region().map(str::to_owned));
+    if let Some(named) = named.filter(|named| named != request.region()) {
         let remedy =
-            format!("`iamRegion` is {} and the name says {named}: leave `iamRegion` out", target.region());
-        report.warning(StepName::Host, fact, remedy);
-    } else if subject.dials_endpoint() && subject.signed_port() != subject.port {
-        let (signed, dialled) = (subject.signed_port(), subject.port);
+            format!("`iamRegion` is {} and the name says {named}: leave `iamRegion` out", request.region());
+        report.warning(StepName::Host, fact, Code::Region, remedy);
+    } else if target.dials_endpoint() && target.signed_port() != target.port {
+        let (signed, dialled) = (target.signed_port(), target.port);
         let remedy = format!(
             "`iamDefaultPort` is {signed} and the connection goes to port {dialled}, which only a tunnel explains"
         );
-        report.warning(StepName::Host, fact, remedy);
+        report.warning(StepName::Host, fact, Code::SignedPort, remedy);
     } else {
         report.ok(StepName::Host, fact);
     }
 }
 
 /// Why no token can be signed, and what DNS tells of the name that one can be signed for.
-fn unsigned(subject: &Subject, error: &Error) -> Cause {
-    let behind = subject.aliases.as_ref().and_then(Aliases::endpoint);
+fn unsigned(target: &Target, error: &Error) -> Cause {
+    let behind = target.aliases.as_ref().and_then(Aliases::endpoint);
     let text = crate::failure::chain(error);
-    let host = &subject.host;
+    let host = &target.host;
     match (error.kind(), behind) {
         (ErrorKind::Region, Some(behind)) => {
             let hint = behind.region().map(|region| {
@@ -56,7 +59,7 @@ fn unsigned(subject: &Subject, error: &Error) -> Cause {
             Cause::new(Code::Region, text + &hint.unwrap_or_default())
         }
         (ErrorKind::Region, None) => Cause::new(Code::Region, text),
-        (_, Some(behind)) if subject.parameter("iamHost").is_none() => {
+        (_, Some(behind)) if target.parameter("iamHost").is_none() => {
             Cause::new(Code::HostName, format!("`{host}` is an alias of `{behind}`: add iamHost={behind}"))
         }
         (_, Some(behind)) => {
@@ -67,29 +70,29 @@ fn unsigned(subject: &Subject, error: &Error) -> Cause {
 }
 
 /// Whether the host is to be looked up: it is no address, and none is given.
-pub(super) fn is_looked_up(subject: &Subject) -> bool {
-    subject.address.is_none() && literal(subject).is_none()
+pub(super) fn is_looked_up(target: &Target) -> bool {
+    target.address.is_none() && literal(target).is_none()
 }
 
-fn literal(subject: &Subject) -> Option<IpAddr> {
-    subject.host.trim_matches(['[', ']']).parse().ok()
+fn literal(target: &Target) -> Option<IpAddr> {
+    target.host.trim_matches(['[', ']']).parse().ok()
 }
 
 /// Asks for the addresses, the operating system unless a server is named.
 pub(super) async fn resolve(
     report: &mut Report,
-    subject: &Subject,
+    target: &Target,
     server: Option<&DnsServer>,
 ) -> Option<Vec<IpAddr>> {
-    if let Some(address) = subject.address {
-        report.ok(StepName::Dns, format!("`hostaddr` says {address}, so dns is not asked"));
+    if let Some(address) = target.address {
+        report.ok(StepName::Dns, format!("connects to {address} as given, so DNS is not asked"));
         return Some(vec![address]);
     }
-    if let Some(address) = literal(subject) {
+    if let Some(address) = literal(target) {
         report.ok(StepName::Dns, "the host is an address");
         return Some(vec![address]);
     }
-    let host = &subject.host;
+    let host = &target.host;
     let found = match server {
         Some(server) => server.resolve(host).await,
         None => SystemResolver.resolve(host).await,
@@ -97,11 +100,10 @@ pub(super) async fn resolve(
     let why = match found {
         Ok(addresses) if !addresses.is_empty() => {
             let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-            let list = list.join(", ");
-            let fact =
-                subject.aliases.as_ref().map_or(list.clone(), |aliases| drawn(subject, aliases, &list));
-            match subject.alias_remedy() {
-                Some(remedy) => report.warning(StepName::Dns, fact, remedy),
+            let list = listed(&list, SHOWN);
+            let fact = target.aliases.as_ref().map_or(list.clone(), |aliases| drawn(target, aliases, &list));
+            match target.alias_remedy() {
+                Some(remedy) => report.warning(StepName::Dns, fact, Code::HostName, remedy),
                 None => report.ok(StepName::Dns, fact),
             }
             return Some(addresses);
@@ -109,7 +111,7 @@ pub(super) async fn resolve(
         Ok(_) => String::new(),
         Err(error) => format!(" ({error})"),
     };
-    let aliases = subject.aliases.as_ref().filter(|aliases| aliases.is_alias());
+    let aliases = target.aliases.as_ref().filter(|aliases| aliases.is_alias());
     let (chain, remedy) = match aliases {
         Some(aliases) if aliases.end == End::Circle => {
             (format!(": {aliases} is a circle"), "let one of these CNAME records name the database")
@@ -131,12 +133,12 @@ pub(super) async fn resolve(
 }
 
 /// The chain down to the addresses.
-fn drawn(subject: &Subject, aliases: &Aliases, addresses: &str) -> String {
+fn drawn(target: &Target, aliases: &Aliases, addresses: &str) -> String {
     let mut text = match aliases.is_alias() {
         true => format!("{aliases} -> {addresses}"),
         false => addresses.to_owned(),
     };
-    let instance = aliases.instance().filter(|_| subject.dials_endpoint());
+    let instance = aliases.instance().filter(|_| target.dials_endpoint());
     if let Some(id) = instance.as_ref().and_then(Endpoint::id) {
         text.push_str(&format!("; at present instance `{id}`"));
     }

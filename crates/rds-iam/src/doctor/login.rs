@@ -2,17 +2,19 @@
 
 use std::net::SocketAddr;
 
+use token_cache::Clock;
 use wrapper_core::{Error, ErrorKind};
-use wrapper_iam::diagnosis::{Asked, Facts, log_group};
+use wrapper_iam::{
+    SystemClock,
+    diagnosis::{Asked, Facts, log_group},
+};
 
 use super::{
-    Session,
-    connector::Connector,
-    proof,
+    auth_probe,
+    credentials::Session,
     report::{Cause, Code, Report, StepName},
-    subject::Subject,
 };
-use crate::cli::Engine;
+use crate::{cli::Engine, connector::Connector, target::Target};
 
 /// As many causes as people read.
 const NAMED: usize = 3;
@@ -20,7 +22,7 @@ const NAMED: usize = 3;
 /// What was found before the login, to explain a refusal with.
 #[derive(Debug)]
 pub(super) struct Findings<'a> {
-    pub(super) subject: &'a Subject,
+    pub(super) target: &'a Target,
     pub(super) session: &'a Session,
     /// The address that answered.
     pub(super) address: Option<SocketAddr>,
@@ -30,9 +32,9 @@ pub(super) struct Findings<'a> {
 
 /// Logs in as a program would, and explains a refusal.
 pub(super) async fn report(report: &mut Report, connector: &Connector, findings: &Findings<'_>) {
-    let subject = findings.subject;
+    let target = findings.target;
     let Err(error) = connector.log_in().await else {
-        report.ok(StepName::Login, format!("logged in as `{}`", subject.user.escape_debug()));
+        report.ok(StepName::Login, format!("logged in as `{}`", target.user.escape_debug()));
         return;
     };
     let fact = match error.server() {
@@ -46,7 +48,7 @@ pub(super) async fn report(report: &mut Report, connector: &Connector, findings:
     };
     report.failed(StepName::Login, fact, causes);
     if error.is_login() {
-        report.set_log(subject.endpoint().as_ref().and_then(log_group));
+        report.set_log(target.endpoint().as_ref().and_then(log_group));
     }
 }
 
@@ -57,27 +59,30 @@ fn is_explained_by_the_token(error: &Error) -> bool {
 
 /// Ranks as the library does, with what the steps before have found.
 async fn refused(error: &Error, findings: &Findings<'_>) -> Vec<Cause> {
-    let Findings { subject, session, address, ahead } = *findings;
-    let Ok(target) = subject.target() else {
+    let Findings { target, session, address, ahead } = *findings;
+    let Ok(request) = target.token_request() else {
         return error.diagnosis().iter().take(NAMED).map(Cause::from).collect();
     };
-    let mut facts = Facts::new(&target, (&subject.host, subject.port), subject.engine.into());
+    let mut facts = Facts::new(&request, (&target.host, target.port), target.engine.into());
     facts.answer = error.server().map(|answer| answer.text().to_owned()).unwrap_or_default();
-    facts.asked = match (subject.engine, address) {
+    facts.asked = match (target.engine, address) {
         // MySQL refuses whoever it is in the same words.
-        (Engine::Mysql, Some(address)) => match proof::is_a_token(subject, address).await {
+        (Engine::Mysql, Some(address)) => match auth_probe::is_a_token(target, address).await {
             Some(true) => Asked::Token,
             Some(false) => Asked::Password,
             None => Asked::Unknown,
         },
         (Engine::Mysql, None) => Asked::Unknown,
-        (Engine::Postgres, _) => Asked::of_postgres(&target, error),
+        (Engine::Postgres, _) => Asked::of_postgres(&request, error),
     };
-    facts.access_key_id = &session.key;
-    facts.has_unknown_end = session.is_temporary && !session.has_expiry;
+    facts.access_key_id = session.credentials.access_key_id();
+    let expiry = session.credentials.expiry();
+    facts.has_unknown_end = session.is_temporary() && expiry.is_none();
+    facts.credentials_left =
+        expiry.map(|expiry| expiry.duration_since(SystemClock.now()).unwrap_or_default());
     facts.clock_ahead = ahead;
     facts.identity = session.identity.as_ref().map(|identity| (&*identity.arn, &*identity.account));
-    facts.leads_to = subject.leads_elsewhere();
+    facts.leads_to = target.leads_elsewhere();
     facts.causes().iter().take(NAMED).map(Cause::from).collect()
 }
 

@@ -1,30 +1,72 @@
 //! What the doctor found.
 
-use std::fmt::Write;
+use std::{rc::Rc, time::Duration};
 
 use serde::Serialize;
 
 use wrapper_core::escape_control;
 
-use crate::{failure::Failure, terminal::Style};
+use super::screen::Screen;
+use crate::{
+    failure::Failure,
+    target::Target,
+    terminal::{Style, wrapped},
+};
+
+/// The form of the JSON; fields may be added to it without a new number.
+const VERSION: u32 = 1;
+
+/// The exit code of a program that was interrupted, as shells have it.
+const INTERRUPTED: u8 = 130;
 
 /// The steps in their order, and what most likely keeps the login from working.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug)]
 pub(super) struct Report {
     steps: Vec<Step>,
     causes: Vec<Cause>,
+    log: Option<String>,
+    target: Option<TargetFacts>,
+    is_interrupted: bool,
+    screen: Rc<Screen>,
+}
+
+/// The report as JSON has it.
+#[derive(Serialize)]
+struct Printed<'a> {
+    version: u32,
+    program: &'a str,
+    target: Option<&'a TargetFacts>,
+    steps: &'a [Step],
+    causes: &'a [Cause],
     /// Where the server's own reason stands.
     #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<String>,
+    log: Option<&'a str>,
+    exit_code: u8,
+}
+
+/// What was examined.
+#[derive(Debug, Serialize)]
+struct TargetFacts {
+    engine: &'static str,
+    host: String,
+    port: u16,
+    user: String,
+    database: Option<String>,
+    signed_host: String,
+    signed_port: u16,
+    region: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Step {
-    step: StepName,
-    status: Status,
-    fact: String,
+pub(super) struct Step {
+    pub(super) step: StepName,
+    pub(super) status: Status,
+    /// The code of the first cause, if there is any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<String>,
+    code: Option<String>,
+    pub(super) fact: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remedy: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,11 +84,38 @@ pub(super) enum StepName {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+pub(super) enum Status {
     Ok,
     Warning,
     Failed,
     Skipped,
+}
+
+impl StepName {
+    /// The steps in the order in which they are tried.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Parameters,
+        Self::Host,
+        Self::Dns,
+        Self::Credentials,
+        Self::Clock,
+        Self::Tcp,
+        Self::Tls,
+        Self::Login,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Parameters => "parameters",
+            Self::Host => "host",
+            Self::Dns => "dns",
+            Self::Credentials => "credentials",
+            Self::Clock => "clock",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Login => "login",
+        }
+    }
 }
 
 /// One reason with its remedy; the code stays the same from release to release.
@@ -59,7 +128,9 @@ pub(super) struct Cause {
 /// What the doctor itself finds; causes of a refused login have the codes of the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
+    CertificateEndsSoon,
     CertificateExpired,
+    ClockOff,
     ConnectionClosed,
     CredentialsExpired,
     CredentialsFailed,
@@ -68,9 +139,12 @@ pub(super) enum Code {
     HostName,
     NotReady,
     Other,
+    OtherService,
     Parameters,
     PortClosed,
     Region,
+    SignedPort,
+    TimedOut,
     TlsNotOffered,
     Unreachable,
     Unresolved,
@@ -93,7 +167,9 @@ impl From<&wrapper_core::Cause> for Cause {
 impl Code {
     fn name(self) -> &'static str {
         match self {
+            Self::CertificateEndsSoon => "certificate-ends-soon",
             Self::CertificateExpired => "certificate-expired",
+            Self::ClockOff => "clock-off",
             Self::ConnectionClosed => "connection-closed",
             Self::CredentialsExpired => "credentials-expired",
             Self::CredentialsFailed => "credentials-failed",
@@ -102,9 +178,12 @@ impl Code {
             Self::HostName => "host-name",
             Self::NotReady => "not-ready",
             Self::Other => "other",
+            Self::OtherService => "other-service",
             Self::Parameters => "parameters",
             Self::PortClosed => "port-closed",
             Self::Region => "region",
+            Self::SignedPort => "signed-port",
+            Self::TimedOut => "timed-out",
             Self::TlsNotOffered => "tls-not-offered",
             Self::Unreachable => "unreachable",
             Self::Unresolved => "unresolved",
@@ -115,12 +194,36 @@ impl Code {
 }
 
 impl Report {
-    pub(super) fn ok(&mut self, step: StepName, fact: impl Into<String>) {
-        self.add(step, Status::Ok, fact, None);
+    pub(super) fn new(screen: Rc<Screen>) -> Self {
+        Self { steps: Vec::new(), causes: Vec::new(), log: None, target: None, is_interrupted: false, screen }
     }
 
-    pub(super) fn warning(&mut self, step: StepName, fact: impl Into<String>, remedy: impl Into<String>) {
-        self.add(step, Status::Warning, fact, Some(remedy.into()));
+    /// Notes what is examined.
+    pub(super) fn set_target(&mut self, target: &Target) {
+        self.target = Some(TargetFacts {
+            engine: target.engine.word(),
+            host: escape_control(&target.host),
+            port: target.port,
+            user: escape_control(&target.user),
+            database: target.database.as_deref().map(escape_control),
+            signed_host: escape_control(target.signed_host()),
+            signed_port: target.signed_port(),
+            region: target.token_request().ok().map(|request| request.region().to_owned()),
+        });
+    }
+
+    pub(super) fn ok(&mut self, step: StepName, fact: impl Into<String>) {
+        self.add(step, Status::Ok, None, fact, None);
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        step: StepName,
+        fact: impl Into<String>,
+        code: Code,
+        remedy: impl Into<String>,
+    ) {
+        self.add(step, Status::Warning, Some(code.name().to_owned()), fact, Some(remedy.into()));
     }
 
     /// Notes a failure; the causes of the first one are those of the whole.
@@ -135,45 +238,82 @@ impl Report {
             [only] => Some(only.text.clone()),
             _ => None,
         };
+        let code = causes.first().map(|cause| cause.code.clone());
         if self.causes.is_empty() {
             self.causes = causes;
         }
-        self.add(step, Status::Failed, fact, remedy);
+        self.add(step, Status::Failed, code, fact, remedy);
     }
 
     /// Notes that a step was not tried.
     pub(super) fn skipped(&mut self, step: StepName, why: &str) {
-        self.add(step, Status::Skipped, why, None);
+        self.add(step, Status::Skipped, None, why, None);
     }
 
     pub(super) fn skip_rest(&mut self, why: &str) {
-        let all = [
-            StepName::Parameters,
-            StepName::Host,
-            StepName::Dns,
-            StepName::Credentials,
-            StepName::Clock,
-            StepName::Tcp,
-            StepName::Tls,
-            StepName::Login,
-        ];
-        for step in &all[self.steps.len()..] {
-            self.skipped(*step, why);
+        while let Some(step) = self.current() {
+            self.skipped(step, why);
         }
+    }
+
+    /// Ends the report where the person has interrupted it.
+    pub(super) fn interrupt(&mut self) {
+        self.is_interrupted = true;
+        self.skip_rest("interrupted");
+    }
+
+    /// Ends the report where the time is up.
+    pub(super) fn run_out_of_time(&mut self, limit: Duration) {
+        // The clock never fails by itself.
+        if self.current() == Some(StepName::Clock) {
+            self.skipped(StepName::Clock, "no time left");
+        }
+        if let Some(step) = self.current() {
+            let cause = match step {
+                StepName::Credentials => Cause::new(
+                    Code::CredentialsFailed,
+                    "their source does not answer: try `aws sts get-caller-identity`, which goes to the same source",
+                ),
+                _ => Cause::new(
+                    Code::TimedOut,
+                    format!("see why the {} step takes so long, or give more time by --timeout", step.name()),
+                ),
+            };
+            let fact = format!("not done within the {limit:?} that all steps have together");
+            self.failed(step, fact, [cause]);
+        }
+        self.skip_rest("no time left");
     }
 
     pub(super) fn set_log(&mut self, log: Option<String>) {
         self.log = log.as_deref().map(escape_control);
     }
 
-    fn add(&mut self, step: StepName, status: Status, fact: impl Into<String>, remedy: Option<String>) {
+    /// The step that comes next.
+    fn current(&self) -> Option<StepName> {
+        StepName::ALL.get(self.steps.len()).copied()
+    }
+
+    fn add(
+        &mut self,
+        step: StepName,
+        status: Status,
+        code: Option<String>,
+        fact: impl Into<String>,
+        remedy: Option<String>,
+    ) {
         // Whoever it comes from, here it gets its last form.
         let (fact, remedy) = (escape_control(&fact.into()), remedy.as_deref().map(escape_control));
-        self.steps.push(Step { step, status, fact, remedy });
+        let step = Step { step, status, code, fact, remedy };
+        self.screen.show(&step, StepName::ALL.get(self.steps.len() + 1).copied());
+        self.steps.push(step);
     }
 
     /// 0, or the number of the first step that failed.
     pub(super) fn exit_code(&self) -> u8 {
+        if self.is_interrupted {
+            return INTERRUPTED;
+        }
         let failed = self.steps.iter().find(|step| step.status == Status::Failed);
         match failed.map(|step| step.step) {
             None | Some(StepName::Clock) => 0,
@@ -187,44 +327,52 @@ impl Report {
         }
     }
 
-    pub(super) fn json(&self) -> Result<String, Failure> {
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|error| Failure::new("the report cannot be written as json").because(error))?;
+    /// Shows what there is besides the steps, or all of it as JSON.
+    pub(super) fn finish(&self, as_json: bool) -> Result<(), Failure> {
+        let text = if as_json { self.json()? } else { self.conclusion() };
+        self.screen.print(&text);
+        self.screen.failure().map_or(Ok(()), Err)
+    }
+
+    fn json(&self) -> Result<String, Failure> {
+        let printed = Printed {
+            version: VERSION,
+            program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
+            target: self.target.as_ref(),
+            steps: &self.steps,
+            causes: &self.causes,
+            log: self.log.as_deref(),
+            exit_code: self.exit_code(),
+        };
+        let text = serde_json::to_string_pretty(&printed)
+            .map_err(|error| Failure::new("the report cannot be written as JSON").because(error))?;
         Ok(text + "\n")
     }
 
-    pub(super) fn text(&self, colours: bool) -> String {
+    fn conclusion(&self) -> String {
         let mut text = String::new();
-        for Step { step, status, fact, remedy } in &self.steps {
-            let status = status.painted(colours);
-            let name = format!("{step:?}").to_lowercase();
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{status} {name:<12} {fact}");
-            if let Some(remedy) = remedy {
-                let _ = writeln!(text, "{:21} -> {remedy}", "");
-            }
-        }
         if self.causes.len() > 1 {
             text.push_str("\nmost likely first:\n");
             for (index, cause) in self.causes.iter().enumerate() {
-                let _ = writeln!(text, "  {}. {}", index + 1, cause.text);
+                text.push_str(&format!("  {}. {}\n", index + 1, wrapped(&cause.text, 5)));
             }
         }
         if let Some(log) = &self.log {
-            let _ = writeln!(text, "\nthe server writes the reason to {log}");
+            text.push_str(&format!("\n{}\n", wrapped(&format!("the server writes the reason to {log}"), 0)));
         }
         text
     }
 }
 
 impl Status {
-    fn painted(self, colours: bool) -> String {
+    /// The word in its colour, as wide as the others.
+    pub(super) fn painted(self) -> String {
         let (word, style) = match self {
             Self::Ok => ("ok", Style::Good),
             Self::Warning => ("warning", Style::Odd),
             Self::Failed => ("failed", Style::Bad),
             Self::Skipped => ("skipped", Style::Faint),
         };
-        style.paint(&format!("{word:<7}"), colours)
+        style.paint(&format!("{word:<7}"))
     }
 }

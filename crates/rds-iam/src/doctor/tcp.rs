@@ -6,38 +6,43 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
-use super::{
-    report::{Cause, Code, Report, StepName},
-    subject::Subject,
-};
+use super::report::{Cause, Code, Report, StepName};
+use crate::{target::Target, terminal::listed};
 
-/// How long one address may take.
+/// How long the addresses may take, which are all tried at once.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// More addresses than any database has.
+const MOST: usize = 32;
+
+/// As many failures as people read.
+const SHOWN: usize = 3;
+
 /// Connects to the first address that answers.
-pub(super) async fn report(
-    report: &mut Report,
-    subject: &Subject,
-    addresses: &[IpAddr],
-) -> Option<TcpStream> {
+pub(super) async fn report(report: &mut Report, target: &Target, addresses: &[IpAddr]) -> Option<TcpStream> {
+    let mut attempts = JoinSet::new();
+    for (index, address) in addresses.iter().take(MOST).enumerate() {
+        let address = SocketAddr::new(*address, target.port);
+        attempts.spawn(async move { (index, address, connect(address).await) });
+    }
     let mut failures = Vec::new();
-    let mut last = None;
-    for address in addresses {
-        let address = SocketAddr::new(*address, subject.port);
-        let error = match timeout(LIMIT, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
+    while let Some(attempt) = attempts.join_next().await {
+        // No attempt panics, and none is aborted before this set goes.
+        let Ok((index, address, outcome)) = attempt else { continue };
+        match outcome {
+            Ok(stream) => {
                 report.ok(StepName::Tcp, format!("{address} answers"));
                 return Some(stream);
             }
-            Ok(Err(error)) => error,
-            Err(_) => io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {LIMIT:?}")),
-        };
-        failures.push(format!("{address}: {error}"));
-        last = Some(error.kind());
+            Err(error) => failures.push((index, address, error)),
+        }
     }
-    let port = subject.port;
+    failures.sort_by_key(|(index, ..)| *index);
+    let last = failures.last().map(|(.., error)| error.kind());
+    let failures: Vec<_> = failures.iter().map(|(_, address, error)| format!("{address}: {error}")).collect();
+    let port = target.port;
     let cause = match last {
         Some(io::ErrorKind::ConnectionRefused) => Cause::new(
             Code::PortClosed,
@@ -58,6 +63,13 @@ pub(super) async fn report(
             Cause::new(Code::Unreachable, format!("check the security group's rule for port {port}{way}"))
         }
     };
-    report.failed(StepName::Tcp, failures.join("; "), [cause]);
+    report.failed(StepName::Tcp, listed(&failures, SHOWN), [cause]);
     None
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    match timeout(LIMIT, TcpStream::connect(address)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {LIMIT:?}"))),
+    }
 }

@@ -16,36 +16,51 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
+use token_cache::Clock;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use wrapper_adapter::{Roots, TlsFailure, explain_tls_failure};
+use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
+use wrapper_iam::SystemClock;
 
 use super::{
     certificate::Described,
-    greeting::{Unwilling, agree},
+    negotiation::{NegotiationError, agree, service},
     report::{Cause, Code, Report, StepName},
-    subject::Subject,
 };
+use crate::{cli::Engine, target::Target};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Shakes hands as the login will, and says whether the login may be tried: the server is the one that was meant, or has an
 /// answer of its own to show.
-pub(super) async fn report(report: &mut Report, subject: &Subject, stream: TcpStream) -> bool {
-    let seen = Arc::new(Seen::default());
-    let failure = match timeout(LIMIT, shake_hands(subject, stream, &seen)).await {
+pub(super) async fn report(report: &mut Report, target: &Target, stream: TcpStream) -> bool {
+    let seen = Arc::new(Recorded::default());
+    let failure = match timeout(LIMIT, shake_hands(target, stream, &seen)).await {
         Ok(Ok(())) => {
-            let fact = seen.described().map(|certificate| certificate.to_string());
-            report.ok(StepName::Tls, fact.unwrap_or_else(|| "the certificate is trusted".to_owned()));
+            let certificate = seen.described();
+            let fact = certificate.as_ref().map(ToString::to_string);
+            let fact = fact.unwrap_or_else(|| "the certificate is trusted".to_owned());
+            match certificate.and_then(|certificate| certificate.warning(SystemClock.now())) {
+                Some(remedy) => report.warning(StepName::Tls, fact, Code::CertificateEndsSoon, remedy),
+                None => report.ok(StepName::Tls, fact),
+            }
             return true;
         }
-        Ok(Err(Failure::Before(Unwilling::Refused(answer)))) => {
-            report.skipped(StepName::Tls, &format!("{answer}, before tls"));
+        // The driver of MySQL shows this answer, and that of PostgreSQL takes it for a server without TLS.
+        Ok(Err(Failure::Before(NegotiationError::Refused(answer)))) if target.engine == Engine::Mysql => {
+            report.skipped(StepName::Tls, &format!("{answer}, before TLS"));
             return true;
         }
         Ok(Err(failure)) => failure,
         Err(_) => {
-            let text = format!("no answer within {LIMIT:?}: check that the port is the database's own");
+            let text = match target.engine {
+                Engine::Mysql => format!(
+                    "no greeting within {LIMIT:?}: check that the port is the database's own, as services that wait for the client do so, such as HTTP and PostgreSQL"
+                ),
+                Engine::Postgres => {
+                    format!("no answer within {LIMIT:?}: check that the port is the database's own")
+                }
+            };
             report.failed(
                 StepName::Tls,
                 "the handshake does not end",
@@ -61,19 +76,19 @@ pub(super) async fn report(report: &mut Report, subject: &Subject, stream: TcpSt
         (_, Some(certificate)) => certificate.to_string(),
         (Failure::Other(error) | Failure::Certificate(error), None) => error.to_string(),
     };
-    report.failed(StepName::Tls, fact, [failure.cause(subject, certificate.as_ref())]);
+    report.failed(StepName::Tls, fact, [failure.cause(target, certificate.as_ref())]);
     false
 }
 
-async fn shake_hands(subject: &Subject, mut stream: TcpStream, seen: &Arc<Seen>) -> Result<(), Failure> {
-    if !subject.is_direct {
-        agree(subject.engine, &mut stream).await.map_err(Failure::Before)?;
+async fn shake_hands(target: &Target, mut stream: TcpStream, seen: &Arc<Recorded>) -> Result<(), Failure> {
+    if !target.is_direct {
+        agree(target.engine, &mut stream).await.map_err(Failure::Before)?;
     }
-    let mut config = config(roots(&subject.roots), Some(seen)).map_err(Failure::Other)?;
-    if subject.is_direct {
+    let mut config = config(roots(&target.roots), Some(seen)).map_err(Failure::Other)?;
+    if target.is_direct {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
-    connect(config, subject.tls_name(), stream).await.map(drop).map_err(Failure::of)
+    connect(config, target.tls_name(), stream).await.map(drop).map_err(Failure::of)
 }
 
 /// Opens TLS over a connection.
@@ -87,7 +102,10 @@ pub(super) async fn connect(
 }
 
 /// A configuration that trusts the given roots; what is seen goes to `seen`.
-pub(super) fn config(store: RootCertStore, seen: Option<&Arc<Seen>>) -> Result<ClientConfig, rustls::Error> {
+pub(super) fn config(
+    store: RootCertStore,
+    seen: Option<&Arc<Recorded>>,
+) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
@@ -97,7 +115,7 @@ pub(super) fn config(store: RootCertStore, seen: Option<&Arc<Seen>>) -> Result<C
     // Without any root there is no verifier, and nothing is trusted.
     let inner =
         WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider)).build().ok();
-    let verifier = Arc::new(Watching { inner, provider, seen: Arc::clone(seen) });
+    let verifier = Arc::new(RecordingVerifier { inner, provider, seen: Arc::clone(seen) });
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
@@ -115,7 +133,7 @@ pub(super) fn roots(roots: &Roots) -> RootCertStore {
 }
 
 enum Failure {
-    Before(Unwilling),
+    Before(NegotiationError),
     Certificate(rustls::Error),
     Closed(io::Error),
     Other(rustls::Error),
@@ -132,18 +150,27 @@ impl Failure {
     }
 
     /// The reason in the words of the library, and what the certificate tells besides.
-    fn cause(&self, subject: &Subject, certificate: Option<&Described>) -> Cause {
-        let name = subject.tls_name();
-        let explain = |failure| explain_tls_failure(failure, name, &subject.roots).to_string();
+    fn cause(&self, target: &Target, certificate: Option<&Described>) -> Cause {
+        let name = target.tls_name();
+        let explain = |failure| explain_tls_failure(failure, name, &target.roots).to_string();
         let (code, failure) = match self {
-            Self::Before(Unwilling::NoTls) => (Code::TlsNotOffered, TlsFailure::NotOffered),
-            Self::Before(Unwilling::Stranger(_)) => {
-                let (port, engine) = (subject.port, subject.engine.name());
-                let text =
-                    format!("something else than {engine} listens on port {port}: check port and scheme");
-                return Cause::new(Code::ConnectionClosed, text);
+            Self::Before(NegotiationError::NoTls) => (Code::TlsNotOffered, TlsFailure::NotOffered),
+            Self::Before(NegotiationError::OtherProtocol(words)) => {
+                let (port, engine) = (target.port, target.engine.name());
+                let text = format!(
+                    "something else than {engine} listens on port {port}, {}: check port and scheme",
+                    service(words)
+                );
+                return Cause::new(Code::OtherService, text);
             }
-            Self::Before(Unwilling::Closed(_) | Unwilling::Refused(_)) | Self::Closed(_) => {
+            Self::Before(NegotiationError::Refused(answer)) => {
+                let engine = target.engine.into();
+                let row = LoginAnswer::new(engine, answer.code(), answer.text()).classify(&[&target.user]);
+                let cause = row.cause(engine, &target.user, target.database.as_deref());
+                let text = "the server turns everybody away before TLS: look at its state and its log";
+                return cause.as_ref().map_or(Cause::new(Code::NotReady, text), Cause::from);
+            }
+            Self::Before(NegotiationError::Closed(_)) | Self::Closed(_) => {
                 let text = "check that the port is the database's own, and what stands between";
                 return Cause::new(Code::ConnectionClosed, text);
             }
@@ -156,7 +183,7 @@ impl Failure {
                 "; this is the RDS CA, so the RDS bundle as `sslrootcert` is what is missing".to_owned()
             }
             (Code::WrongName, Some(certificate)) => match endpoint_in(certificate) {
-                Some(endpoint) if !subject.dials_endpoint() => format!("; try iamHost={endpoint}"),
+                Some(endpoint) if !target.dials_endpoint() => format!("; try iamHost={endpoint}"),
                 _ => String::new(),
             },
             _ => String::new(),
@@ -192,9 +219,9 @@ fn endpoint_in(certificate: &Described) -> Option<Endpoint> {
 
 /// The certificates that a server showed, its own first.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Vec<CertificateDer<'static>>>);
+pub(super) struct Recorded(Mutex<Vec<CertificateDer<'static>>>);
 
-impl Seen {
+impl Recorded {
     fn described(&self) -> Option<Described> {
         Described::read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -202,13 +229,13 @@ impl Seen {
 
 /// Verifies in full, and keeps the certificate to show it.
 #[derive(Debug)]
-struct Watching {
+struct RecordingVerifier {
     inner: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
-    seen: Arc<Seen>,
+    seen: Arc<Recorded>,
 }
 
-impl ServerCertVerifier for Watching {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -1,19 +1,19 @@
-//! The file by which the MySQL and MariaDB clients get a password.
+//! The option file by which the MySQL and MariaDB clients get a password.
 
 use std::{
-    ffi::{OsStr, OsString},
-    fs::{self, File, OpenOptions},
-    io::{self, Seek, Write},
-    os::{fd::IntoRawFd, unix::fs::OpenOptionsExt},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    ffi::OsString,
+    io::{self, PipeReader, Write},
+    os::fd::IntoRawFd,
 };
 
 use iam_token::AuthToken;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
-use wrapper_iam::TokenRequest;
 
+use super::{Session, client::Dialect};
 use crate::failure::Failure;
+
+/// The longest line that every client reads whole: they cut at 4,095 bytes, and print the rest.
+const LINE_LIMIT: usize = 4000;
 
 /// What stands in the file besides the password.
 #[derive(Debug)]
@@ -21,76 +21,99 @@ pub(super) struct DefaultsFile {
     settings: String,
 }
 
+/// A file that waits for the client.
+pub(super) struct Written {
+    /// The argument that names it.
+    pub(super) argument: OsString,
+    /// The password, where it is too long for the file.
+    pub(super) password: Option<String>,
+}
+
+impl Session {
+    /// Refuses what leads elsewhere than to the name in the certificate, as these clients check the name they dial.
+    pub(super) fn direct(&self) -> Result<(), Failure> {
+        let Some(address) = self.address else { return Ok(()) };
+        let name = self.target.tls_name();
+        Err(Failure::usage(format!(
+            "MySQL's clients check the certificate against the host that they dial: add the line `{address} {name}` to \
+             /etc/hosts, and leave --hostaddr and --iam-host out"
+        )))
+    }
+}
+
 impl DefaultsFile {
-    /// Settings for a client, which is asked whether it is MySQL's or MariaDB's: they name TLS differently.
-    pub(super) fn new(client: &OsStr, target: &TokenRequest, roots: &Path) -> Result<Self, Failure> {
+    pub(super) fn new(dialect: Dialect, session: &Session) -> Result<Self, Failure> {
+        session.direct()?;
+        let target = &session.target;
+        let Some(roots) = session.roots.as_deref().filter(|roots| roots.as_os_str() != "system") else {
+            return Err(Failure::usage(
+                "mysql verifies a server only against given roots: pass the RDS bundle as --sslrootcert",
+            ));
+        };
         let roots = roots.canonicalize().map_err(|error| {
             let shown = roots.display().to_string();
-            Failure::new(format!("cannot read `{}` of --sslrootcert", shown.escape_debug())).because(error)
+            Failure::usage(format!("cannot read `{}` of --sslrootcert", shown.escape_debug())).because(error)
         })?;
-        let roots = roots.to_string_lossy();
-        let tls = if is_mariadb(client) {
-            "ssl\nssl-verify-server-cert\n"
-        } else {
-            "ssl-mode=VERIFY_IDENTITY\nenable-cleartext-plugin\n"
+        let tls = match dialect {
+            Dialect::Mariadb => "ssl\nssl-verify-server-cert\n",
+            Dialect::Mysql => "ssl-mode=VERIFY_IDENTITY\nenable-cleartext-plugin\n",
         };
-        let settings = format!(
-            "[client]\n{tls}ssl-ca={}\nprotocol=TCP\nhost={}\nport={}\nuser={}\n",
-            quoted("--sslrootcert", &roots)?,
-            quoted("--host", target.host())?,
-            target.port(),
-            quoted("--user", target.user())?
-        );
-        Ok(Self { settings })
+        let settings = [
+            ("ssl-ca", "the path of --sslrootcert", &*roots.to_string_lossy()),
+            ("host", "the host", target.tls_name()),
+            ("port", "the port", &target.port.to_string()),
+            ("user", "the user", &target.user),
+        ];
+        let mut text = format!("[client]\n{tls}protocol=TCP\n");
+        for (name, what, value) in settings {
+            let line = line(name, what, value)?;
+            if line.len() > LINE_LIMIT {
+                return Err(Failure::usage(format!("{what} is too long for an option file")));
+            }
+            text.push_str(&line);
+        }
+        // The groups of a client itself count after [client], and only clients that open a database know the option.
+        if let Some(database) = &target.database {
+            let line = line("database", "the database", database)?;
+            text.push_str(&format!("[mysql]\n{line}"));
+        }
+        Ok(Self { settings: text })
     }
 
-    /// Writes the file and gives the argument that names it, to stand first.
+    /// Writes the file into a pipe and gives the argument that names it.
     ///
-    /// The file has no name by the time the password is in it: the client inherits it open, and it is gone when the last
-    /// process that has it ends.
-    pub(super) fn write(&self, token: &AuthToken) -> Result<OsString, Failure> {
-        let text = format!("{}password={}\n", self.settings, quoted("the token", token.expose())?);
-        let file = nameless()
-            .and_then(|file| inherited(file, text.as_bytes()))
+    /// A pipe has no name, and nothing is left in it for the processes that the client starts.
+    pub(super) fn write(&self, token: &AuthToken) -> Result<Written, Failure> {
+        let line = line("password", "the token", token.expose())?;
+        let (text, password) = if line.len() > LINE_LIMIT {
+            (self.settings.clone(), Some(token.expose().to_owned()))
+        } else {
+            (self.settings.replacen("[client]\n", &format!("[client]\n{line}"), 1), None)
+        };
+        let reader = pipe(text.as_bytes())
             .map_err(|error| Failure::new("no private file for the client could be made").because(error))?;
         // The client takes it over by its number.
-        Ok(format!("--defaults-file=/dev/fd/{}", file.into_raw_fd()).into())
+        let argument = format!("--defaults-file=/dev/fd/{}", reader.into_raw_fd()).into();
+        Ok(Written { argument, password })
     }
 }
 
-fn inherited(mut file: File, text: &[u8]) -> io::Result<File> {
-    file.write_all(text)?;
-    // Where /dev/fd is no link to a new opening, as on macOS, the client reads on from here.
-    file.rewind()?;
-    let flags = fcntl_getfd(&file)?;
-    fcntl_setfd(&file, flags.difference(FdFlags::CLOEXEC))?;
-    Ok(file)
+/// A pipe that the client inherits, with all of the text in it: at most four lines of the limit and some words, while
+/// the smallest pipe holds 16 kB.
+fn pipe(text: &[u8]) -> io::Result<PipeReader> {
+    let (reader, mut writer) = io::pipe()?;
+    writer.write_all(text)?;
+    let flags = fcntl_getfd(&reader)?;
+    fcntl_setfd(&reader, flags.difference(FdFlags::CLOEXEC))?;
+    Ok(reader)
 }
 
-fn nameless() -> io::Result<File> {
-    let path = unused_path()?;
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-    fs::remove_file(&path)?;
-    Ok(file)
-}
-
-/// A path that nobody else uses; `create_new` sees to it that a guess gets another nowhere.
-fn unused_path() -> io::Result<PathBuf> {
-    let folder = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir());
-    Ok(folder.unwrap_or_else(std::env::temp_dir).join(format!("rds-iam-{}.cnf", std::process::id())))
-}
-
-fn is_mariadb(client: &OsStr) -> bool {
-    let answer = Command::new(client).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output();
-    answer.is_ok_and(|answer| String::from_utf8_lossy(&answer.stdout).contains("MariaDB"))
-}
-
-/// A value as option files have it: <https://dev.mysql.com/doc/refman/8.4/en/option-files.html>.
-fn quoted(option: &str, value: &str) -> Result<String, Failure> {
+/// A line of an option file: <https://dev.mysql.com/doc/refman/8.4/en/option-files.html>.
+fn line(name: &str, what: &str, value: &str) -> Result<String, Failure> {
     if value.contains(['"', '\'']) || value.contains(char::is_control) {
-        return Err(Failure::new(format!(
-            "{option} has a quote or control character, which an option file cannot hold"
+        return Err(Failure::usage(format!(
+            "{what} has a quote or control character, which an option file cannot hold"
         )));
     }
-    Ok(format!("\"{}\"", value.replace('\\', "\\\\")))
+    Ok(format!("{name}=\"{}\"\n", value.replace('\\', "\\\\")))
 }

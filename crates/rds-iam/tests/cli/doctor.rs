@@ -1,6 +1,6 @@
 //! `rds-iam doctor`: the first cause that it names is the real one.
 
-mod credentials;
+pub(crate) mod credentials;
 mod dns;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -240,7 +240,7 @@ async fn url_comes_from_standard_input() {
 #[tokio::test]
 async fn url_missing() {
     for ran in [run(program(), ["doctor"]).await, run(program(), ["doctor", " "]).await] {
-        assert_eq!(ran.code, Some(1));
+        assert_eq!(ran.code, Some(2));
         assert!(ran.err.contains("DATABASE_URL"), "{}", ran.err);
     }
 }
@@ -286,11 +286,11 @@ async fn causes_are_numbered_for_people() {
 async fn terminal_gets_colours_unless_the_person_says_no() {
     for (no_color, coloured) in [("", true), ("1", false)] {
         let mut command = program();
-        command.env("NO_COLOR", no_color).args(["doctor", "host=nowhere"]);
+        command.env("TERM", "xterm").env("NO_COLOR", no_color).args(["doctor", "host=nowhere"]);
 
         let ran = crate::support::on_a_terminal(command).await;
 
-        assert_eq!(ran.out.contains("\x1b[1;31mfailed \x1b[0m"), coloured, "{}", ran.out);
+        assert_eq!(ran.out.contains("\x1b[31mfailed \x1b[0m"), coloured, "{}", ran.out);
     }
 }
 
@@ -318,9 +318,143 @@ fn with_process(name: &str, expiration: &str) -> Command {
     });
     fs::write(&answer, json.to_string()).expect("is written");
     let config = folder.join("config");
-    let text = format!("[profile dev]\nregion = us-east-2\ncredential_process = cat {}\n", answer.display());
+    // A program of its own, as no shell reads the setting.
+    let (process, asked) = (folder.join("process"), folder.join("asked"));
+    let script = format!("echo asked >>{}; cat {}", asked.display(), answer.display());
+    fs::write(&process, script).expect("is written");
+    let text = format!("[profile dev]\nregion = us-east-2\ncredential_process = sh {}\n", process.display());
     fs::write(&config, text).expect("is written");
     let mut command = program();
     command.env("AWS_CONFIG_FILE", config).env("AWS_PROFILE", "dev");
     command
+}
+
+#[tokio::test]
+async fn json_has_one_form() {
+    let server = server().await;
+
+    let report = examine(program_with(server.access_key()), &url(&server, "&passwrod=geheim"), RIGHT).await;
+    let healthy = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
+
+    let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&report.json), ["causes", "exit_code", "program", "steps", "target", "version"]);
+    assert_eq!((&report.json["version"], &report.json["exit_code"]), (&Value::from(1), &Value::from(10)));
+    assert_eq!(report.json["program"], concat!("rds-iam ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(report.json["target"], Value::Null);
+    assert_eq!(keys(&report.json["steps"][0]), ["code", "fact", "remedy", "status", "step"]);
+    assert_eq!(keys(&report.json["causes"][0]), ["code", "text"]);
+    assert_eq!(report.json["steps"][0]["code"], "parameters");
+    let target = serde_json::json!({
+        "engine": "postgres", "host": HOST, "port": server.port(), "user": "jane", "database": "app",
+        "signed_host": HOST, "signed_port": server.port(), "region": "us-east-2",
+    });
+    assert_eq!((&healthy.json["target"], &healthy.json["exit_code"]), (&target, &Value::from(0)));
+}
+
+/// The doctor at a source of credentials that never answers.
+fn hanging(name: &str) -> Command {
+    credentials::with_script(name, "exec sleep 600")
+}
+
+#[tokio::test]
+async fn time_of_all_steps_is_limited() {
+    let (server, time) = (server().await, time_server(0).await);
+    let arguments = ["doctor", "--json", "--timeout", "2", "--time-url", &time, &url(&server, "")];
+
+    let report = report(run(hanging("limit"), arguments).await);
+
+    report.first_cause_is(13, "credentials-failed");
+    report.says("credentials", "failed", "within the 2s that all steps have together");
+    report.says("login", "skipped", "no time left");
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn steps_appear_as_they_end_and_outlive_an_interrupt() {
+    use tokio::io::AsyncReadExt;
+
+    let server = server().await;
+    for json in [false, true] {
+        let mut command = hanging("interrupt");
+        let dns = DnsServer::start(&[(HOST, "127.0.0.1")]).await;
+        let url = url(&server, "").replace("hostaddr=127.0.0.1&", "");
+        command.args(["doctor", &url, "--dns-server", &dns.address().to_string()]);
+        if json {
+            command.arg("--json");
+        }
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("runs");
+        let mut output = child.stdout.take().expect("a pipe");
+        let mut text = String::new();
+        if json {
+            // Nothing appears: the source of credentials is asked when the script runs.
+            let note = folder("doctor-interrupt").join("runs");
+            while !note.exists() {
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut bytes = [0; 4096];
+        while !json && !text.contains("ok      dns") {
+            let length = output.read(&mut bytes).await.expect("is read");
+            assert_ne!(length, 0, "{text}");
+            text.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+        let pid = child.id().expect("runs").to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().await.expect("runs").success());
+        output.read_to_string(&mut text).await.expect("is text");
+
+        assert_eq!(child.wait().await.expect("ends").code(), Some(130), "{text}");
+        if json {
+            let report: Value = serde_json::from_str(&text).expect("json");
+            assert_eq!(
+                (&report["exit_code"], &report["steps"][2]["status"]),
+                (&Value::from(130), &"ok".into())
+            );
+        } else {
+            assert!(text.contains("skipped credentials  interrupted"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn spinner_turns_on_a_terminal_alone() {
+    let server = server().await;
+    let gate = rds_testkit::Gate::new();
+    server.inject_always(rds_testkit::Fault::Hang(rds_testkit::Phase::Login, gate));
+    let url = url(&server, "");
+    let arguments = ["doctor", "--timeout", "3", "--time-url", "http://127.0.0.1:1", &url];
+    for (terminal, turns) in [("xterm", true), ("dumb", false)] {
+        let mut command = program_with(server.access_key());
+        command.env("TERM", terminal).args(arguments);
+
+        let ran = crate::support::on_a_terminal(command).await;
+
+        assert_eq!(ran.out.contains("login …"), turns, "{}", ran.out);
+        assert!(ran.out.contains("not done within"), "{}", ran.out);
+    }
+    let ran = run(program_with(server.access_key()), arguments).await;
+    assert!(!ran.out.contains(['\r', '\x1b']) && !ran.out.contains("login …"), "{}", ran.out);
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn lines_fit_the_terminal() {
+    let server = server().await;
+    server.token_policy().deny(server.access_key().access_key_id(), "jane");
+    let mut command = program_with(server.access_key());
+    command.env("TERM", "xterm").env("NO_COLOR", "1").args([
+        "doctor",
+        "--time-url",
+        "http://127.0.0.1:1",
+        &url(&server, ""),
+    ]);
+
+    let ran = crate::support::on_a_terminal_of(80, command).await;
+
+    // What the spinner drew is gone from the screen.
+    let lines: Vec<_> =
+        ran.out.lines().map(|line| line.rsplit("\x1b[K").next().unwrap_or_default().trim_end()).collect();
+    let long: Vec<_> =
+        lines.iter().filter(|line| line.chars().count() > 80 && line.trim().contains(' ')).collect();
+    assert!(ran.out.contains("most likely first") && long.is_empty(), "{long:#?}");
 }

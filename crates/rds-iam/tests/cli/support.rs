@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rds_testkit::{AccessKey, PostgresServer, PostgresServerBuilder};
+use rds_testkit::{AccessKey, CertificateAuthority, PostgresServer, PostgresServerBuilder};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use token_cache::Clock;
 use tokio::{
@@ -31,8 +31,13 @@ pub(crate) async fn server() -> PostgresServer {
 pub(crate) async fn server_with(
     set_up: impl FnOnce(PostgresServerBuilder) -> PostgresServerBuilder,
 ) -> PostgresServer {
-    let builder = PostgresServer::builder().host(HOST).region("us-east-2").user(USER);
+    let builder = PostgresServer::builder().host(HOST).region("us-east-2").user(USER).ca(&ca_for(90));
     set_up(builder).start().await.expect("the server starts")
+}
+
+/// An authority whose certificates end in so many days.
+pub(crate) fn ca_for(days: u64) -> CertificateAuthority {
+    CertificateAuthority::generate_for(Duration::from_secs(days * 24 * 60 * 60)).expect("generates")
 }
 
 /// A key that may log in as `jane` alone, of a session.
@@ -113,6 +118,7 @@ pub(crate) async fn time_server(ahead: i64) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("is bound");
     tokio::spawn(async move {
+        let mut kept = Vec::new();
         loop {
             let (mut stream, _) = listener.accept().await.expect("a client");
             let mut request = [0; 1024];
@@ -121,8 +127,10 @@ pub(crate) async fn time_server(ahead: i64) -> String {
             let now = i64::try_from(since.as_secs()).expect("fits");
             let date = OffsetDateTime::from_unix_timestamp(now + ahead).expect("a time");
             let date = date.format(&Rfc2822).expect("formats").replace("+0000", "GMT");
-            let answer = format!("HTTP/1.1 403 Forbidden\r\nDate: {date}\r\nConnection: close\r\n\r\n");
+            let answer = format!("HTTP/1.1 403 Forbidden\r\nDate: {date}\r\n\r\n");
             let _ = stream.write_all(answer.as_bytes()).await;
+            // Servers keep connections open.
+            kept.push(stream);
         }
     });
     format!("http://{address}")
@@ -151,7 +159,13 @@ pub(crate) fn rfc3339(offset: i64) -> String {
 
 /// Runs a program whose standard output is a terminal.
 #[cfg(target_os = "linux")]
-pub(crate) async fn on_a_terminal(mut command: Command) -> Ran {
+pub(crate) async fn on_a_terminal(command: Command) -> Ran {
+    on_a_terminal_of(500, command).await
+}
+
+/// Runs a program whose standard output is a terminal of so many columns.
+#[cfg(target_os = "linux")]
+pub(crate) async fn on_a_terminal_of(columns: u16, mut command: Command) -> Ran {
     use std::{fs::File, io::Read};
 
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -161,6 +175,8 @@ pub(crate) async fn on_a_terminal(mut command: Command) -> Ran {
     unlockpt(&master).expect("unlocked");
     let path = ptsname(&master, Vec::new()).expect("has a name").into_string().expect("is text");
     let terminal = File::options().read(true).write(true).open(path).expect("opens");
+    let size = rustix::termios::Winsize { ws_row: 25, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&terminal, size).expect("is set");
     let child = command.stdout(terminal).stderr(Stdio::piped()).spawn().expect("runs");
     // The command holds the terminal's other end, without which reading would never end.
     drop(command);

@@ -46,14 +46,56 @@ async fn env_is_quoted() {
 }
 
 #[tokio::test]
-async fn mysql_has_its_own_port_and_variables() {
-    let key = session_key();
-    let arguments = ["token", "--host", HOST, "--user", USER, "--engine", "mysql", "--format", "env"];
+async fn mysql_has_its_own_port() {
+    let arguments = ["token", "-h", HOST, "-U", USER, "--engine", "mysql"];
 
-    let ran = run(program_with(&key), arguments).await;
+    let ran = run(program_with(&session_key()), arguments).await;
 
-    assert!(ran.out.contains("export MYSQL_TCP_PORT='3306'\n"), "{}", ran.out);
-    assert!(ran.out.contains(&format!("export MYSQL_PWD='{HOST}:3306/?Action=connect")), "{}", ran.out);
+    assert!(ran.out.starts_with(&format!("{HOST}:3306/?Action=connect")), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn variables_that_would_send_a_token_in_clear_are_refused() {
+    let cache = ["--service", "elasticache", "--name", "orders", "--user", USER, "--region", "us-east-2"];
+    let url = format!("mysql://jane@{HOST}/app");
+    for (arguments, says) in [
+        (vec!["--host", HOST, "--user", USER, "--engine", "mysql"], "rds-iam exec"),
+        (vec!["--url", &url], "rds-iam exec"),
+        (cache.to_vec(), "--tls"),
+    ] {
+        let all = ["token", "--format", "env"].into_iter().chain(arguments);
+
+        let ran = run(program_with(&session_key()), all).await;
+
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+        assert!(ran.err.contains(says), "{}", ran.err);
+    }
+}
+
+#[tokio::test]
+async fn connection_string_says_what_is_signed() {
+    let url =
+        format!("postgres://jane@localhost:15432/app?iamHost={HOST}&iamDefaultPort=6000&sslrootcert=system");
+
+    for command in [run(program_with(&session_key()), ["token", "--url", &url]).await, {
+        let mut command = program_with(&session_key());
+        command.env("DATABASE_URL", &url);
+        run(command, ["token"]).await
+    }] {
+        assert!(
+            command.out.starts_with(&format!("{HOST}:6000/?Action=connect&DBUser=jane&")),
+            "{}",
+            command.err
+        );
+    }
+}
+
+#[tokio::test]
+async fn host_is_not_taken_for_help() {
+    let ran = run(program_with(&session_key()), ["token", "-h"]).await;
+
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+    assert!(ran.err.contains("--host"), "{}", ran.err);
 }
 
 #[tokio::test]
@@ -116,22 +158,35 @@ macro_rules! refused {
 }
 
 refused!(host_missing, 2, ["--user", USER], "--service rds needs --host");
+refused!(scheme_wrong, 2, ["--url", "oracle://jane@db.example/app"], "postgres://");
+refused!(
+    parameter_unknown,
+    2,
+    ["--url", "postgres://jane@db.example/app?iamhost=x"],
+    "did you mean `iamHost`"
+);
 refused!(user_missing, 2, ["--host", HOST], "--service rds needs --user");
 refused!(region_missing, 2, ["--service", "msk"], "--service msk needs --region");
 refused!(port_wrong, 2, ["--host", HOST, "--user", USER, "--port", "0"], "0 is not in 1..");
-refused!(region_wrong, 1, ["--host", HOST, "--user", USER, "--region", "mars"], "`mars` is no region");
-refused!(host_custom, 1, ["--host", "db.example", "--user", USER], "the endpoint's own name as --host");
+refused!(region_wrong, 2, ["--host", HOST, "--user", USER, "--region", "mars"], "`mars` is no region");
+refused!(host_custom, 2, ["--host", "db.example", "--user", USER], "the endpoint's own name as --host");
 refused!(
     user_superfluous,
     2,
     ["--service", "msk", "--region", "us-east-2", "--user", USER],
     "no use for --user"
 );
+refused!(
+    cache_name_wrong,
+    2,
+    ["--service", "elasticache", "--name", "a b", "--user", USER, "--region", "us-east-2"],
+    ""
+);
 refused!(name_superfluous, 2, ["--host", HOST, "--user", USER, "--name", "db"], "no use for --name");
-refused!(dsql_elsewhere, 1, ["--service", "dsql", "--host", HOST, "--user", USER], "is no DSQL cluster");
+refused!(dsql_elsewhere, 2, ["--service", "dsql", "--host", HOST, "--user", USER], "is no DSQL cluster");
 refused!(
     global_writer_without_region,
-    1,
+    2,
     ["--host", "db.global-abc123.global.rds.amazonaws.com", "--user", USER],
     "(--region)"
 );

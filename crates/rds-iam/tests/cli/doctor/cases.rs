@@ -8,11 +8,14 @@ use super::{Builder, ENGINE, Server, builder, url, url_of};
 use crate::{
     dns_server::DnsServer,
     doctor::{RIGHT, examine, examine_by, report, with_process},
-    support::{HOST, USER, closed_port, program, program_with, rfc3339, run, session_key},
+    support::{
+        HOST, USER, ca_for, closed_port, folder, program, program_with, rfc3339, run, session_key,
+        time_server,
+    },
 };
 
 pub(super) async fn start(set_up: impl FnOnce(Builder) -> Builder) -> Server {
-    let builder = builder().host(HOST).region("us-east-2").user(USER);
+    let builder = builder().host(HOST).region("us-east-2").user(USER).ca(&ca_for(90));
     set_up(builder).start().await.expect("the server starts")
 }
 
@@ -140,6 +143,62 @@ async fn tls_not_offered() {
 
     report.first_cause_is(15, "tls-not-offered");
     no_token_was_sent(&server);
+}
+
+#[tokio::test]
+async fn certificate_near_its_end() {
+    let server = start(|builder| builder.ca(&ca_for(20))).await;
+
+    let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
+
+    assert_eq!(report.code, 0, "{:#}", report.json);
+    report.says("tls", "warning", "the server's certificate ends in 19 days");
+    assert_eq!(report.step("tls")["code"], "certificate-ends-soon");
+}
+
+#[tokio::test]
+async fn credentials_are_asked_for_once() {
+    let server = session_server().await;
+    let command = with_process(&format!("once-{ENGINE}"), &rfc3339(3600));
+    let asked = folder(&format!("doctor-once-{ENGINE}")).join("asked");
+    let _ = std::fs::remove_file(&asked);
+
+    let report = examine(command, &url(&server, ""), RIGHT).await;
+
+    assert_eq!(report.code, 0, "{:#}", report.json);
+    assert_eq!(std::fs::read_to_string(&asked).expect("was asked"), "asked\n");
+}
+
+#[tokio::test]
+async fn options_take_the_place_of_a_connection_string() {
+    let server = server().await;
+    let (port, roots, time) =
+        (server.port().to_string(), server.ca_file().display().to_string(), time_server(0).await);
+    let arguments = [
+        "doctor",
+        "--json",
+        "--time-url",
+        &time,
+        "--engine",
+        ENGINE,
+        "-h",
+        HOST,
+        "-U",
+        USER,
+        "-p",
+        &port,
+        "--hostaddr",
+        "127.0.0.1",
+        "--sslrootcert",
+        &roots,
+    ];
+
+    let report = report(run(program_with(server.access_key()), arguments).await);
+
+    assert_eq!(report.code, 0, "{:#}", report.json);
+    report.says("dns", "ok", "connects to 127.0.0.1 as given");
+    assert_eq!(report.json["target"]["engine"], ENGINE);
+    assert_eq!(report.json["target"]["host"], HOST);
 }
 
 #[tokio::test]

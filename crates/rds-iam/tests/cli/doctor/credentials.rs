@@ -11,10 +11,12 @@ use crate::{
 };
 
 /// The program with a profile whose credentials come from a shell script.
-fn with_script(name: &str, script: &str) -> Command {
+pub(super) fn with_script(name: &str, script: &str) -> Command {
     let folder = folder(&format!("doctor-{name}"));
     let (config, process) = (folder.join("config"), folder.join("process"));
-    fs::write(&process, script).expect("is written");
+    let note = folder.join("runs");
+    let _ = fs::remove_file(&note);
+    fs::write(&process, format!("touch {}; {script}", note.display())).expect("is written");
     let profile = format!("[profile dev]\ncredential_process = sh {}\n", process.display());
     fs::write(&config, profile).expect("is written");
     let mut command = program();
@@ -46,10 +48,25 @@ async fn key_with_a_line_break_is_no_good_key() {
 }
 
 #[tokio::test]
-async fn source_that_hangs_is_given_up_as_by_a_program() {
-    let report = examine(with_script("hanging", "exec sleep 600"), &url(&server().await, ""), RIGHT).await;
+async fn sso_that_is_not_logged_in_is_told_how() {
+    let folder = folder("doctor-sso");
+    let config = folder.join("config");
+    let profile = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = dev\nregion = us-east-2\n\
+                   [sso-session corp]\nsso_region = us-east-2\nsso_start_url = https://corp.awsapps.com/start\n";
+    fs::write(&config, profile).expect("is written");
+    let mut command = program();
+    command.env("AWS_CONFIG_FILE", config).env("AWS_PROFILE", "dev").env("HOME", &folder);
+
+    let report = examine(command, &url(&server().await, ""), RIGHT).await;
 
     report.first_cause_is(13, "credentials-failed");
-    report.says("credentials", "failed", "gave no credentials within 10s");
-    report.says("login", "skipped", "");
+    report.says("credentials", "failed", "run `aws sso login --profile dev`");
+}
+
+#[tokio::test]
+async fn profile_missing() {
+    let report = examine(program(), &url(&server().await, "&awsProfile=nope"), RIGHT).await;
+
+    report.first_cause_is(13, "credentials-missing");
+    report.says("credentials", "failed", "no profile `nope`");
 }

@@ -109,12 +109,14 @@ refusal!(plugin_not_loaded, "1524", "Plugin 'AWSAuthenticationPlugin' is not loa
 refusal!(shutdown, "1053", "Server shutdown in progress", "not-ready");
 
 /// A server that says something at once, to everybody.
-async fn server_that_says(words: &'static [u8]) -> u16 {
+pub(super) async fn server_that_says(words: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("is bound").port();
     tokio::spawn(async move {
+        let mut kept = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.write_all(words).await;
+            kept.push(stream);
         }
     });
     port
@@ -127,7 +129,7 @@ async fn refusal_in_place_of_a_greeting() {
 
     let report = examine(program_with(&key), &format!("mysql://jane@{HOST}:{port}/app"), RIGHT).await;
 
-    report.says("tls", "skipped", "the server answered 1040: Too many connections, before tls");
+    report.says("tls", "skipped", "the server answered 1040: Too many connections, before TLS");
     report.first_cause_is(16, "throttled");
 }
 
@@ -148,7 +150,10 @@ async fn port_of_another_service() {
 
     let report = examine(program(), &format!("mysql://jane@{HOST}:{port}/app"), RIGHT).await;
 
+    report.first_cause_is(13, "credentials-missing");
     report.says("tls", "failed", "something else than MySQL listens");
+    report.says("tls", "failed", "an SSH server");
+    assert_eq!(report.step("tls")["code"], "other-service");
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! The doctor at PostgreSQL.
 
 use rds_testkit::{Fault, PasswordMethod, PostgresServer, PostgresServerBuilder, ServerError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use super::{RIGHT, examine, examine_by};
 use crate::dns_server::DnsServer;
@@ -99,6 +103,27 @@ refusal!(
     "authentication settings"
 );
 
+refusal!(server_starting, "57P03", "the database system is not accepting connections", "not-ready", "57P03");
+refusal!(
+    proxy_without_iam,
+    "28000",
+    "This RDS Proxy supports only IAM, MD5, or SCRAM authentication",
+    "proxy-authentication",
+    "28000"
+);
+
+#[tokio::test]
+async fn dsql_signature_expired() {
+    let host = "abcdefghijklmnopqrst123456.dsql.us-east-2.on.aws";
+    let server = start(|builder| builder.host(host)).await;
+    server.inject_always(Fault::Refuse(ServerError::dsql_expired()));
+    let dns = DnsServer::start(&[(host, "127.0.0.1")]).await;
+
+    let report = examine_by(&dns, program_with(server.access_key()), &url_of(host, &server, ""), RIGHT).await;
+
+    report.first_cause_is(16, "signature-expired");
+}
+
 #[tokio::test]
 async fn dsql_has_words_of_its_own() {
     let host = "abcdefghijklmnopqrst123456.dsql.us-east-2.on.aws";
@@ -137,6 +162,56 @@ async fn port_of_another_engine() {
     let report = examine(program(), &url, RIGHT).await;
 
     report.says("tls", "failed", "something else than PostgreSQL listens");
+}
+
+/// A server that reads once, says something, and waits.
+async fn server_that_answers(words: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("is bound").port();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 8]).await;
+            let _ = stream.write_all(words).await;
+            kept.push(stream);
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn port_of_another_service() {
+    for (words, kind) in [
+        (&b"SSH-2.0-OpenSSH_9.2p1\r\n"[..], "an SSH server"),
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "an HTTP server"),
+        (b"220 mail.example ESMTP\r\n", "a mail or FTP server"),
+        (b"Sorry", "of another kind"),
+    ] {
+        let port = server_that_answers(words).await;
+        let key = crate::support::session_key();
+
+        let report = examine(program_with(&key), &format!("postgres://jane@{HOST}:{port}/app"), RIGHT).await;
+
+        report.first_cause_is(15, "other-service");
+        report.says("tls", "failed", "something else than PostgreSQL listens");
+        report.says("tls", "failed", kind);
+    }
+}
+
+#[tokio::test]
+async fn refusal_in_place_of_an_answer() {
+    for (words, cause) in [
+        (&b"E\0\0\0\x3cSFATAL\0C53300\0Msorry, too many clients already\0\0"[..], "throttled"),
+        (b"E\0\0\0\x3cSFATAL\0C57P03\0Mthe database system is starting up\0\0", "not-ready"),
+        (b"E\0\0\0\x3cSFATAL\0C0A000\0Munsupported frontend protocol 1234.5679\0\0", "tls-not-offered"),
+    ] {
+        let port = server_that_answers(words).await;
+        let key = crate::support::session_key();
+
+        let report = examine(program_with(&key), &format!("postgres://jane@{HOST}:{port}/app"), RIGHT).await;
+
+        report.first_cause_is(15, cause);
+    }
 }
 
 #[tokio::test]

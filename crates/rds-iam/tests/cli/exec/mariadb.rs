@@ -6,14 +6,19 @@ use std::{
     process::Stdio,
 };
 
-use rds_testkit::{Fault, Gate, MysqlServer, Phase};
+use rds_testkit::{AccessKey, Fault, Gate, MysqlServer, MysqlServerBuilder, Phase};
 use tokio::process::Command;
 
 use crate::support::{HOST, Ran, USER, program, program_with};
 
 /// A server that the client finds under a name of this machine; tokens are for [`HOST`].
 async fn server() -> MysqlServer {
-    MysqlServer::builder().host(HOST).host("localhost").user(USER).start().await.expect("the server starts")
+    server_with(|builder| builder).await
+}
+
+async fn server_with(set_up: impl FnOnce(MysqlServerBuilder) -> MysqlServerBuilder) -> MysqlServer {
+    let builder = MysqlServer::builder().host(HOST).host("localhost").user(USER);
+    set_up(builder).start().await.expect("the server starts")
 }
 
 /// The client, or nothing and a word about it.
@@ -117,4 +122,33 @@ async fn interrupt_ends_the_client() {
 
     assert!(interrupt.expect("runs").success());
     assert_eq!(child.wait().await.expect("ends").signal(), Some(2));
+}
+
+#[tokio::test]
+async fn tokens_of_every_length_arrive_whole() {
+    for client in ["mariadb", "mariadb-dump"] {
+        if !installed(client).await {
+            continue;
+        }
+        for length in [100, 1_400, 3_200, 7_000] {
+            let key = AccessKey::new("ASIAQQQQWWWWEEEERRRR", "secret").with_session_token("s".repeat(length));
+            let server = server_with(|builder| builder.access_key(key).database("app")).await;
+            let arguments = if client == "mariadb" {
+                vec!["-h", "localhost", "-N", "-e", "SELECT CURRENT_USER()"]
+            } else {
+                vec!["-h", "localhost", "--no-data", "--skip-lock-tables", "app"]
+            };
+
+            let ran = Ran::from(exec(&server, client, &arguments).output().await.expect("runs"));
+
+            let attempts = server.attempts();
+            assert!(attempts.iter().all(|attempt| attempt.tls), "{attempts:?}");
+            assert!(
+                attempts.iter().any(|attempt| attempt.password_len > length),
+                "{client} {length}: {attempts:?}"
+            );
+            assert_eq!(server.accepted(), 1, "{client} {length}: {}", ran.err);
+            assert!(!ran.err.contains("sss"), "{client} {length}: {}", ran.err);
+        }
+    }
 }

@@ -1,31 +1,25 @@
 //! What a connection string says.
 
-use std::{ops::Deref, time::Duration};
+use std::{net::IpAddr, ops::Deref, time::Duration};
 
 use host_pattern::{Endpoint, EndpointKind};
-use wrapper_adapter::Roots;
-use wrapper_core::Result;
-use wrapper_iam::{AssumeRole, TokenRequest, diagnosis::Facts, token_request};
+use wrapper_adapter::{Roots, StringForm, split_key_value, split_url};
+use wrapper_core::{Error, ErrorKind, Registry, Result};
+use wrapper_iam::{AssumeRole, IamFactory, TokenRequest, diagnosis::Facts, token_request};
 
-use super::{
-    connector::{configuration, cut},
-    dns::Aliases,
-    report::{Report, StepName},
-    server::Server,
-};
-use crate::cli::Engine;
+use crate::{cli::Engine, credentials::Settings, doctor::Aliases, server::Server};
 
 /// One host with all that a login there needs.
 #[derive(Debug)]
-pub(super) struct Subject {
+pub(crate) struct Target {
     server: Server,
-    pub(super) roots: Roots,
+    pub(crate) roots: Roots,
     /// What DNS says of the host, once it was asked.
-    pub(super) aliases: Option<Aliases>,
+    pub(crate) aliases: Option<Aliases>,
     parameters: Vec<(String, String)>,
 }
 
-impl Deref for Subject {
+impl Deref for Target {
     type Target = Server;
 
     fn deref(&self) -> &Server {
@@ -33,13 +27,15 @@ impl Deref for Subject {
     }
 }
 
-impl Subject {
-    pub(super) fn read(text: &str) -> Result<Self> {
+impl Target {
+    /// Reads a connection string; an address takes the place of the host's.
+    pub(crate) fn read(text: &str, address: Option<IpAddr>) -> Result<Self> {
         let (rest, parameters) = cut(text)?;
-        let server = match Engine::of(text)? {
+        let mut server = match Engine::of(text)? {
             Engine::Mysql => Server::of_mysql(&rest)?,
             Engine::Postgres => Server::of_postgres(&rest)?,
         };
+        server.address = address.or(server.address);
         // A password with a raw `@` ends up here in part, and this error shows none of it.
         Endpoint::parse(&server.host)
             .map_err(|error| configuration("the host is no name").with_source(error))?;
@@ -55,32 +51,37 @@ impl Subject {
     }
 
     /// A parameter of ours, where the string has it.
-    pub(super) fn parameter(&self, wanted: &str) -> Option<&str> {
+    pub(crate) fn parameter(&self, wanted: &str) -> Option<&str> {
         self.parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     }
 
     /// The name that the token is signed for.
-    pub(super) fn signed_host(&self) -> &str {
+    pub(crate) fn signed_host(&self) -> &str {
         self.parameter("iamHost").unwrap_or(&self.host)
     }
 
     /// The endpoint that the token is signed for, if it is one.
-    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         Endpoint::parse(self.signed_host()).ok()
     }
 
     /// The port that the token is signed for.
-    pub(super) fn signed_port(&self) -> u16 {
+    pub(crate) fn signed_port(&self) -> u16 {
         self.parameter("iamDefaultPort").and_then(|port| port.trim().parse().ok()).unwrap_or(self.port)
     }
 
     /// What the token is signed for.
-    pub(super) fn target(&self) -> Result<TokenRequest> {
+    pub(crate) fn token_request(&self) -> Result<TokenRequest> {
         token_request(self.signed_host(), self.signed_port(), &self.user, self.parameter("iamRegion"))
     }
 
+    /// What decides about the credentials.
+    pub(crate) fn credentials(&self) -> Settings<'_> {
+        Settings { profile: self.parameter("awsProfile"), region: None, role: self.role() }
+    }
+
     /// The role that the credentials are to assume; its parts are checked where it is used.
-    pub(super) fn role(&self) -> Option<AssumeRole> {
+    fn role(&self) -> Option<AssumeRole> {
         let mut role = AssumeRole::new(self.parameter("assumeRoleArn")?);
         if let Some(name) = self.parameter("assumeRoleSessionName") {
             role = role.with_session_name(name);
@@ -95,55 +96,75 @@ impl Subject {
     }
 
     /// The name that the server's certificate has to carry.
-    pub(super) fn tls_name(&self) -> &str {
+    pub(crate) fn tls_name(&self) -> &str {
         self.parameter("tlsServerName").unwrap_or(self.signed_host())
     }
 
     /// Whether the host is itself such a name, and not what leads there: an address, a tunnel, a custom domain.
-    pub(super) fn dials_endpoint(&self) -> bool {
+    pub(crate) fn dials_endpoint(&self) -> bool {
         let kind = Endpoint::parse(&self.host).map(|endpoint| endpoint.kind());
         !matches!(kind, Ok(EndpointKind::Custom | EndpointKind::Ip) | Err(_))
     }
 
     /// The endpoint that DNS leads to, if that is another one than the token is signed for.
-    pub(super) fn leads_elsewhere(&self) -> Option<Endpoint> {
+    pub(crate) fn leads_elsewhere(&self) -> Option<Endpoint> {
         let aliases = self.aliases.as_ref()?;
         let (behind, signed) = (aliases.endpoint()?, self.endpoint()?);
         let is_elsewhere = match behind.region().filter(|_| signed.kind() == EndpointKind::GlobalWriter) {
-            Some(region) => self.target().ok()?.region() != region,
+            Some(region) => self.token_request().ok()?.region() != region,
             None => !aliases.hold(self.signed_host()),
         };
         is_elsewhere.then_some(behind)
     }
 
     /// What to do if DNS leads to another endpoint than the token is signed for.
-    pub(super) fn alias_remedy(&self) -> Option<String> {
-        let target = self.target().ok()?;
+    pub(crate) fn alias_remedy(&self) -> Option<String> {
+        let target = self.token_request().ok()?;
         let mut facts = Facts::new(&target, (&self.host, self.port), self.engine.into());
         facts.leads_to = Some(self.leads_elsewhere()?);
         let is_global = self.endpoint()?.kind() == EndpointKind::GlobalWriter;
         let code = if is_global { "region" } else { "host-name" };
         facts.causes().iter().find(|cause| cause.code() == code).map(ToString::to_string)
     }
+}
 
-    pub(super) fn report(&self, report: &mut Report) {
-        let user = self.user.escape_debug();
-        let database = match (self.engine, self.database.as_deref()) {
-            (_, Some(database)) => format!("database `{}`", database.escape_debug()),
-            (Engine::Postgres, None) => format!("database `{user}`"),
-            (Engine::Mysql, None) => "no database".to_owned(),
-        };
-        let fact = format!("user `{user}`, {database}, trusting {}", self.roots);
-        let mut remarks = Vec::new();
-        if self.parameter("plugins").is_none() {
-            remarks.push("add plugins=iam, without which a program sends no token");
+impl Engine {
+    /// The engine that a connection string is for; without a scheme it is a `key=value` string of PostgreSQL.
+    pub(crate) fn of(text: &str) -> Result<Self> {
+        let lower = text.to_ascii_lowercase();
+        if lower.starts_with("mysql") || lower.starts_with("mariadb") {
+            // The connector says what is wrong with it.
+            return Ok(Self::Mysql);
         }
-        if self.has_password {
-            remarks.push("leave out the password, which is ignored beside iam");
+        // Any word parses as a custom domain, a password too.
+        if let Ok(endpoint) = Endpoint::parse(text)
+            && !matches!(endpoint.kind(), EndpointKind::Custom | EndpointKind::Ip)
+        {
+            return Err(configuration(format!(
+                "this is a host name alone: write postgres://user@{endpoint}/database, or mysql://…"
+            )));
         }
-        match remarks.is_empty() {
-            true => report.ok(StepName::Parameters, fact),
-            false => report.warning(StepName::Parameters, fact, remarks.join(", and ")),
+        const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true);
+        match FORM.read(text) {
+            Ok(_) => Ok(Self::Postgres),
+            Err(error) => {
+                let message = format!("{error}, or mysql://…");
+                Err(error.with_message(message))
+            }
         }
     }
+}
+
+/// Splits a string into the driver's part and the wrapper's parameters.
+pub(crate) fn cut(text: &str) -> Result<(String, Vec<(String, String)>)> {
+    // The parameters of the chain and of `iam` do not depend on the driver.
+    let registry = Registry::<()>::new().with(IamFactory::default());
+    let is_ours = |name: &str| registry.declares(name);
+    let is_url = ["postgres://", "postgresql://", "mysql://"].iter().any(|scheme| text.starts_with(scheme));
+    let cut = if is_url { split_url(text, is_ours)? } else { split_key_value(text, is_ours)? };
+    Ok((cut.rest, cut.pairs))
+}
+
+pub(crate) fn configuration(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message)
 }

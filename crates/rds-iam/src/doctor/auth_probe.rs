@@ -5,10 +5,10 @@ use std::{io, net::SocketAddr, time::Duration};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use super::{
-    greeting::{MYSQL_REQUEST, agree, packet, read_packet},
-    subject::Subject,
+    negotiation::{MYSQL_REQUEST, agree, packet, read_packet},
     tls,
 };
+use crate::target::Target;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -16,19 +16,19 @@ const LIMIT: Duration = Duration::from_secs(5);
 ///
 /// A user with AWSAuthenticationPlugin is asked for the password as it is, every other one, and one who does not exist, for a
 /// proof of another kind. Nothing secret is sent, but the server counts one more login that came to nothing.
-pub(super) async fn is_a_token(subject: &Subject, address: SocketAddr) -> Option<bool> {
-    timeout(LIMIT, ask(subject, address)).await.ok()?.ok()?
+pub(super) async fn is_a_token(target: &Target, address: SocketAddr) -> Option<bool> {
+    timeout(LIMIT, ask(target, address)).await.ok()?.ok()?
 }
 
-async fn ask(subject: &Subject, address: SocketAddr) -> io::Result<Option<bool>> {
+async fn ask(target: &Target, address: SocketAddr) -> io::Result<Option<bool>> {
     let mut stream = TcpStream::connect(address).await?;
-    if agree(subject.engine, &mut stream).await.is_err() {
+    if agree(target.engine, &mut stream).await.is_err() {
         return Ok(None);
     }
-    let config = tls::config(tls::roots(&subject.roots), None).map_err(io::Error::other)?;
-    let mut stream = tls::connect(config, subject.tls_name(), stream).await?;
+    let config = tls::config(tls::roots(&target.roots), None).map_err(io::Error::other)?;
+    let mut stream = tls::connect(config, target.tls_name(), stream).await?;
     // The password has no bytes, and a plugin is named that no user with a token has: the server must say what it wants.
-    let login = [&MYSQL_REQUEST, subject.user.as_bytes(), b"\0\0caching_sha2_password\0"].concat();
+    let login = [&MYSQL_REQUEST, target.user.as_bytes(), b"\0\0caching_sha2_password\0"].concat();
     stream.write_all(&packet(2, &login)).await?;
     stream.flush().await?;
     Ok(judge(&read_packet(&mut stream).await?))

@@ -33,61 +33,95 @@ pub(super) const MYSQL_REQUEST: [u8; 32] = {
 
 /// The answer of a server that does not begin with TLS.
 #[derive(Debug)]
-pub(super) enum Unwilling {
+pub(super) enum NegotiationError {
     Closed(io::Error),
     NoTls,
     /// It turns this client away, whoever logs in.
     Refused(ServerError),
     /// It speaks another protocol, in these words.
-    Stranger(String),
+    OtherProtocol(String),
 }
 
-impl fmt::Display for Unwilling {
+impl fmt::Display for NegotiationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(error) => write!(f, "the connection broke off: {error}"),
-            Self::NoTls => f.write_str("the server does not do tls"),
+            Self::NoTls => f.write_str("the server does not do TLS"),
             Self::Refused(answer) => answer.fmt(f),
-            Self::Stranger(words) => write!(f, "what answers is of another kind, and says `{words}`"),
+            Self::OtherProtocol(words) => {
+                write!(f, "what answers is {}, and says `{words}`", service(words))
+            }
         }
     }
 }
 
+/// The kind of service that greets with these words.
+pub(super) fn service(words: &str) -> &'static str {
+    match words {
+        words if words.starts_with("SSH-") => "an SSH server",
+        words if words.starts_with("HTTP/") => "an HTTP server",
+        words if words.starts_with("220") => "a mail or FTP server",
+        _ => "of another kind",
+    }
+}
+
 /// Comes to the point at which the TLS handshake follows.
-pub(super) async fn agree(engine: Engine, stream: &mut TcpStream) -> Result<(), Unwilling> {
+pub(super) async fn agree(engine: Engine, stream: &mut TcpStream) -> Result<(), NegotiationError> {
     match engine {
         Engine::Mysql => agree_with_mysql(stream).await,
         Engine::Postgres => agree_with_postgres(stream).await,
     }
 }
 
-async fn agree_with_postgres(stream: &mut TcpStream) -> Result<(), Unwilling> {
-    stream.write_all(&POSTGRES_REQUEST).await.map_err(Unwilling::Closed)?;
-    match stream.read_u8().await.map_err(Unwilling::Closed)? {
-        b'S' => Ok(()),
-        // An error, in place of the answer, is how servers without the request say no.
-        b'N' | b'E' => Err(Unwilling::NoTls),
-        first => {
-            let mut more = [0; 64];
-            let length = stream.read(&mut more).await.unwrap_or_default();
-            Err(stranger(&[&[first], &more[..length]].concat()))
-        }
+async fn agree_with_postgres(stream: &mut TcpStream) -> Result<(), NegotiationError> {
+    stream.write_all(&POSTGRES_REQUEST).await.map_err(NegotiationError::Closed)?;
+    // A server says one byte and waits; another service says more, and what it says may begin with that byte.
+    let mut answer = [0; 1024];
+    let length = stream.read(&mut answer).await.map_err(NegotiationError::Closed)?;
+    match &answer[..length] {
+        [] => Err(NegotiationError::Closed(io::ErrorKind::UnexpectedEof.into())),
+        b"S" => Ok(()),
+        b"N" => Err(NegotiationError::NoTls),
+        [b'E', 0, 0, _, _, fields @ ..] => Err(refused_by_postgres(fields)),
+        other => Err(other_protocol(other)),
     }
 }
 
-async fn agree_with_mysql(stream: &mut TcpStream) -> Result<(), Unwilling> {
-    let greeting = read_packet(stream).await.map_err(Unwilling::Closed)?;
+/// Reads an error in place of the answer, as a server sends it that cannot begin a session.
+fn refused_by_postgres(fields: &[u8]) -> NegotiationError {
+    let field = |wanted: u8| {
+        let mut fields = fields.split(|byte| *byte == 0);
+        let found = fields.find(|field| field.first() == Some(&wanted))?;
+        Some(String::from_utf8_lossy(&found[1..]).into_owned())
+    };
+    match (field(b'C'), field(b'M')) {
+        // Servers without the request do not know that protocol.
+        (Some(code), _) if code == "0A000" || code == "08P01" => NegotiationError::NoTls,
+        (Some(code), Some(text)) => NegotiationError::Refused(ServerError::new(code, &text, None)),
+        _ => NegotiationError::NoTls,
+    }
+}
+
+async fn agree_with_mysql(stream: &mut TcpStream) -> Result<(), NegotiationError> {
+    let header = read_header(stream).await.map_err(NegotiationError::Closed)?;
+    // The first packet has number 0: what has none is text, of which no length is known.
+    if header[3] != 0 {
+        let mut more = [0; 64];
+        let length = stream.read(&mut more).await.unwrap_or_default();
+        return Err(other_protocol(&[&header[..], &more[..length]].concat()));
+    }
+    let greeting = read_body(stream, header).await.map_err(NegotiationError::Closed)?;
     match greeting.first() {
         Some(0xff) => return Err(refused(&greeting)),
         Some(10) => {}
-        _ => return Err(stranger(&greeting)),
+        _ => return Err(other_protocol(&greeting)),
     }
-    let offered = capabilities(&greeting).ok_or_else(|| stranger(&greeting))?;
+    let offered = capabilities(&greeting).ok_or_else(|| other_protocol(&greeting))?;
     if offered & MYSQL_SSL == 0 {
-        return Err(Unwilling::NoTls);
+        return Err(NegotiationError::NoTls);
     }
     let request = packet(1, &MYSQL_REQUEST);
-    stream.write_all(&request).await.map_err(Unwilling::Closed)
+    stream.write_all(&request).await.map_err(NegotiationError::Closed)
 }
 
 /// The lower half of the capabilities: behind version, thread, 8 bytes to prove the password with, and a NUL.
@@ -97,19 +131,19 @@ fn capabilities(greeting: &[u8]) -> Option<u16> {
     Some(u16::from_le_bytes([*greeting.get(at)?, *greeting.get(at + 1)?]))
 }
 
-fn refused(packet: &[u8]) -> Unwilling {
+fn refused(packet: &[u8]) -> NegotiationError {
     match packet {
         [_, low, high, text @ ..] => {
             let code = u16::from_le_bytes([*low, *high]);
-            Unwilling::Refused(ServerError::new(code, &String::from_utf8_lossy(text), None))
+            NegotiationError::Refused(ServerError::new(code, &String::from_utf8_lossy(text), None))
         }
-        _ => stranger(packet),
+        _ => other_protocol(packet),
     }
 }
 
-fn stranger(bytes: &[u8]) -> Unwilling {
+fn other_protocol(bytes: &[u8]) -> NegotiationError {
     let begin = &bytes[..bytes.len().min(64)];
-    Unwilling::Stranger(sanitize_server_text(String::from_utf8_lossy(begin).trim_end(), None))
+    NegotiationError::OtherProtocol(sanitize_server_text(String::from_utf8_lossy(begin).trim_end(), None))
 }
 
 /// A packet of MySQL's with its header: three bytes of length, one of its number.
@@ -118,10 +152,20 @@ pub(super) fn packet(number: u8, body: &[u8]) -> Vec<u8> {
     [&[a, b, c, number], body].concat()
 }
 
-/// Reads a packet of MySQL's; what is longer than any greeting is cut off.
+/// Reads a packet of MySQL's.
 pub(super) async fn read_packet(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let header = read_header(stream).await?;
+    read_body(stream, header).await
+}
+
+async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<[u8; 4]> {
     let mut header = [0; 4];
     stream.read_exact(&mut header).await?;
+    Ok(header)
+}
+
+/// Reads what belongs to a header; what is longer than any greeting is cut off.
+async fn read_body(stream: &mut (impl AsyncRead + Unpin), header: [u8; 4]) -> io::Result<Vec<u8>> {
     let length = u32::from_le_bytes([header[0], header[1], header[2], 0]);
     let mut body = Vec::new();
     stream.take(length.min(1024).into()).read_to_end(&mut body).await?;

@@ -1,0 +1,77 @@
+//! The credentials that sign, and whose they are.
+
+use aws_credential_types::Credentials;
+use token_cache::Clock;
+use wrapper_iam::{SystemClock, masked_key_id};
+
+use super::{
+    identity::{Anonymous, Identity},
+    report::{Cause, Code, Report, StepName},
+};
+use crate::{
+    credentials::{self, Reason, Settings},
+    signing::TIMEOUT,
+    target::Target,
+    token::timestamp,
+};
+
+/// What is known of the credentials when a login was refused.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) credentials: Credentials,
+    pub(super) identity: Option<Identity>,
+}
+
+impl Session {
+    pub(super) fn is_temporary(&self) -> bool {
+        self.credentials.session_token().is_some_and(|token| !token.is_empty())
+    }
+}
+
+pub(super) async fn report(report: &mut Report, target: &Target, sts: bool) -> Option<Session> {
+    let request = target.token_request();
+    let region = request.as_ref().ok().map(|request| request.region());
+    let settings = Settings { region, ..target.credentials() };
+    let source = credentials::source(settings.profile);
+    let credentials = match credentials::load(settings, SystemClock.now(), TIMEOUT).await {
+        Ok(credentials) => credentials,
+        Err(none) => {
+            let code = match none.reason {
+                Reason::Expired => Code::CredentialsExpired,
+                Reason::Failed => Code::CredentialsFailed,
+                Reason::Missing => Code::CredentialsMissing,
+            };
+            // Where there are none, the SDK lists all places where it has looked.
+            let why = none.cause.filter(|_| none.reason == Reason::Failed);
+            let why = why.map(|cause| format!(" ({cause})")).unwrap_or_default();
+            report.failed(StepName::Credentials, none.fact + &why, [Cause::new(code, none.remedy)]);
+            return None;
+        }
+    };
+    let mut session = Session { credentials, identity: None };
+    let expiry = match session.credentials.expiry() {
+        Some(expiry) => format!("expires {}", timestamp(expiry)),
+        None if session.is_temporary() => "a session whose end is not known here".to_owned(),
+        None => "does not expire".to_owned(),
+    };
+    let key = masked_key_id(session.credentials.access_key_id());
+    let fact = format!("{source}, access key {key}, {expiry}");
+    let told = match region {
+        _ if !sts => String::new(),
+        None => "; identity not asked, as no region is known".to_owned(),
+        Some(region) => match Identity::ask(session.credentials.clone(), region).await {
+            Ok(identity) => {
+                let told = format!(", {}", identity.arn);
+                session.identity = Some(identity);
+                told
+            }
+            Err(Anonymous::Unknown(why)) => format!("; identity unknown ({why})"),
+            Err(Anonymous::Refused { fact: answer, cause }) => {
+                report.failed(StepName::Credentials, format!("{fact}; {answer}"), [cause]);
+                return None;
+            }
+        },
+    };
+    report.ok(StepName::Credentials, fact + &told);
+    Some(session)
+}

@@ -1,0 +1,62 @@
+//! The variables by which clients of libpq are told what to connect to.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::Path,
+    process::Command,
+};
+
+use iam_token::AuthToken;
+
+use super::{Session, client::Client};
+use crate::failure::Failure;
+
+/// The first version whose `sslrootcert=system` means the roots of the platform.
+const KNOWS_SYSTEM: u32 = 16;
+
+/// The trusted roots: those that are given, those of the environment, or the platform's.
+pub(super) fn roots(client: &Client<'_>, given: Option<&Path>) -> Result<OsString, Failure> {
+    if let Some(roots) = given {
+        return Ok(roots.as_os_str().to_owned());
+    }
+    if let Some(roots) = env::var_os("PGSSLROOTCERT").filter(|roots| !roots.is_empty()) {
+        return Ok(roots);
+    }
+    match client.postgres_version() {
+        // It would advise to switch verification off.
+        Some(version) if version < KNOWS_SYSTEM => Err(Failure::usage(format!(
+            "{} {version} verifies a server only against given roots: pass the RDS bundle as --sslrootcert \
+             (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem)",
+            client.shown()
+        ))),
+        _ => Ok(OsString::from("system")),
+    }
+}
+
+pub(super) fn set(command: &mut Command, session: &Session, token: &AuthToken, roots: &OsStr) {
+    let Session { target, address, .. } = session;
+    command
+        .env("PGHOST", target.tls_name())
+        .env("PGPORT", target.port.to_string())
+        .env("PGUSER", &target.user)
+        .env("PGPASSWORD", token.expose())
+        .env("PGSSLMODE", "verify-full")
+        .env("PGSSLROOTCERT", roots)
+        // With a Kerberos ticket the client would otherwise do without TLS.
+        .env("PGGSSENCMODE", "disable")
+        // The server asks for the token in clear text, which these may forbid.
+        .env_remove("PGCHANNELBINDING")
+        .env_remove("PGREQUIREAUTH")
+        // A service file could lead the client, with this password, elsewhere.
+        .env_remove("PGSERVICE");
+    if let Some(address) = address {
+        command.env("PGHOSTADDR", address.to_string());
+    }
+    if let Some(database) = &target.database {
+        command.env("PGDATABASE", database);
+    }
+    for (name, value) in &target.settings {
+        command.env(name, value);
+    }
+}
