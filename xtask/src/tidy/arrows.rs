@@ -7,8 +7,7 @@ use crate::workspace::Workspace;
 
 /// Gives the arrows that may not be.
 pub(super) fn check(workspace: &Workspace) -> Vec<String> {
-    let ruled =
-        workspace.publishable().into_iter().filter_map(|package| Some((room(&package.name)?, package)));
+    let ruled = workspace.members().into_iter().filter_map(|package| Some((room(&package.name)?, package)));
     ruled.flat_map(|(room, package)| forbidden(room, &workspace.members_used_by(package))).collect()
 }
 

@@ -16,7 +16,7 @@ pub(super) enum Closure {
     Small(usize, &'static [&'static str]),
 }
 
-/// One publishable crate.
+/// One crate.
 pub(super) struct Room {
     pub(super) name: &'static str,
     /// The workspace's crates that its code may use; its tests may use any.
@@ -24,7 +24,7 @@ pub(super) struct Room {
     pub(super) closure: Closure,
 }
 
-/// Every publishable crate, leaves first: the arrows point up this list.
+/// Every crate under `crates`, leaves first: the arrows point up this list.
 pub(super) const ROOMS: &[Room] = &[
     Room {
         name: "host-pattern",
