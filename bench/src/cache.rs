@@ -57,9 +57,7 @@ pub(crate) fn run() -> [Figure; 3] {
         folded.get(keys[next()].as_str()).map(|found| Arc::clone(&found))
     });
     let mut next = move || two.next().unwrap_or_default();
-    let map_hit = Case::new("token-cache", || {
-        cache.get_or_insert_with(keys[next()].as_str(), MAX_AGE, sign)
-    });
+    let map_hit = Case::new("token-cache", || cache.get_or_insert_with(keys[next()].as_str(), MAX_AGE, sign));
     let figures = measure([bare_lookup, folded_lookup, map_hit]);
     assert_eq!(cache.stats().made, KEYS as u64, "what was timed must be hits");
     figures

@@ -38,8 +38,7 @@ pub(crate) fn run(session: Option<String>) -> [Figure; 5] {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_736_944_496);
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session, None, "bench");
     let signer = Signer::new(credentials.clone());
-    let request =
-        || rds(black_box(HOST), PORT, black_box(USER)).region(REGION).build().expect("a good name");
+    let request = || rds(black_box(HOST), PORT, black_box(USER)).region(REGION).build().expect("a good name");
     let kept = request();
     let signed =
         |request: &Presign| black_box(request).sign_with(black_box(&signer), now).expect("a good request");
@@ -52,8 +51,8 @@ pub(crate) fn run(session: Option<String>) -> [Figure; 5] {
     agree(signed(&kept).expose(), from_nothing().expose());
     measure([
         Case::new("iam-token, request and key kept", || signed(&kept)),
-        Case::new("iam-token, key kept", || signed(&request())),
-        Case::new("iam-token, nothing kept", from_nothing),
+        Case::new("iam-token, a new recipe, key kept", || signed(&request())),
+        Case::new("iam-token, a new recipe, nothing kept", from_nothing),
         Case::new("aws-sigv4, signature only", || sigv4(black_box(&identity), now)),
         Case::new("aws-sdk-rds", || sdk.token()),
     ])
