@@ -6,8 +6,8 @@ use host_pattern::{Endpoint, InstancePattern};
 use tokio::time::{Instant, timeout_at};
 
 use wrapper_core::{
-    ConnectRequest, Connected, Driver, Error, ErrorKind, Options, Plugin, Result, ServerName, Session,
-    Suspicion, Wrapper,
+    ConnectRequest, Connected, Driver, Error, ErrorKind, Established, Options, Plugin, Result, Role,
+    ServerName, Session, Suspicion, Wrapper,
 };
 
 use crate::{
@@ -110,6 +110,33 @@ impl<D: Driver> HostList<D> {
     /// Tells the plugins what a connection in use made its user suspect.
     pub fn suspect(&self, suspicion: Suspicion) {
         self.wrapper.suspect(suspicion);
+    }
+
+    /// Whether a plugin says that a connection must not be used any more, without asking the connection.
+    pub fn is_outdated(&self, established: &Established) -> bool {
+        self.wrapper.is_outdated(established)
+    }
+
+    /// The same hosts for connects that want an instance of this role.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if no plugin leads connects to roles.
+    pub fn with_role(&self, role: Role) -> Result<Self> {
+        if !self.wrapper.leads_to_roles() {
+            return Err(configuration(
+                "no plugin leads connects to the writer or to readers: add plugins=failover2, at the endpoint of a cluster"
+                    .to_owned(),
+            ));
+        }
+        let requests = self.plan.requests.iter().map(|request| request.clone().with_role(role)).collect();
+        let plan = Plan {
+            requests,
+            shuffles: self.plan.shuffles,
+            pattern: self.plan.pattern.clone(),
+            timeout: self.plan.timeout,
+        };
+        Ok(Self { wrapper: self.wrapper.clone(), plan: Arc::new(plan) })
     }
 
     /// Lets the plugins judge a connection that was in use before.

@@ -10,8 +10,8 @@ use tokio::{sync::watch, time::timeout_at};
 use tracing::Instrument;
 
 use crate::{
-    ConnectRequest, Connected, Driver, Error, ErrorKind, Events, Opener, Opening, Phase, Plugin, Registry,
-    Requirements, Result, Session, Suspicion,
+    ConnectRequest, Connected, Driver, Error, ErrorKind, Established, Events, Opener, Opening, Phase, Plugin,
+    Registry, Requirements, Result, Session, Suspicion,
     report::Reporter,
     session::{Fresh, in_time},
 };
@@ -190,6 +190,16 @@ impl<D: Driver> Wrapper<D> {
     /// Tells every plugin what a connection in use made its user suspect.
     pub fn suspect(&self, suspicion: Suspicion) {
         self.plugins().iter().for_each(|plugin| plugin.suspect(suspicion));
+    }
+
+    /// Whether a plugin says that a connection must not be used any more, without asking the connection.
+    pub fn is_outdated(&self, established: &Established) -> bool {
+        self.plugins().iter().any(|plugin| plugin.is_outdated(established))
+    }
+
+    /// Whether a plugin leads connects to instances of the role that a request asks for.
+    pub fn leads_to_roles(&self) -> bool {
+        self.plugins().iter().any(|plugin| plugin.leads_to_roles())
     }
 
     /// Lets every plugin judge a connection that was in use before, within five seconds.

@@ -18,10 +18,16 @@ use crate::{Error, Phase};
 pub enum Event {
     /// One connect to one host came to its end.
     ConnectFinished(ConnectFinished),
+    /// Connections to one instance were ended.
+    ConnectionCut(ConnectionCut),
     /// A source of credentials gave none, told at once and then once a minute.
     CredentialsFailed(CredentialsFailed),
     /// Credentials were loaded.
     CredentialsLoaded(CredentialsLoaded),
+    /// Connects are slowed down.
+    Paced(Paced),
+    /// A cluster has another writer.
+    WriterChanged(WriterChanged),
 }
 
 /// Describes one connect to one host, whatever plugins did meanwhile.
@@ -95,6 +101,57 @@ impl CredentialsLoaded {
     /// Describes credentials by the end of their access key id and the name of their source.
     pub fn new(access_key: impl Into<String>, provider: impl Into<String>) -> Self {
         Self { access_key: access_key.into(), is_new_key: false, provider: provider.into(), expires_at: None }
+    }
+}
+
+/// Describes a cluster's new writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriterChanged {
+    /// The id of the former writer; `None` for the first.
+    pub from: Option<String>,
+    /// The id of the writer.
+    pub to: String,
+    /// How many writers there were so far.
+    pub epoch: u64,
+}
+
+impl WriterChanged {
+    /// Describes a change to this writer.
+    pub fn new(from: Option<String>, to: impl Into<String>, epoch: u64) -> Self {
+        Self { from, to: to.into(), epoch }
+    }
+}
+
+/// Describes connections that were ended because of what became of their instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionCut {
+    /// The id of the instance.
+    pub instance: String,
+    /// How many there were.
+    pub connections: usize,
+}
+
+impl ConnectionCut {
+    /// Describes so many connections to an instance.
+    pub fn new(instance: impl Into<String>, connections: usize) -> Self {
+        Self { instance: instance.into(), connections }
+    }
+}
+
+/// Describes a pause before the next connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Paced {
+    /// How long it is.
+    pub pause: Duration,
+}
+
+impl Paced {
+    /// Describes a pause.
+    pub fn new(pause: Duration) -> Self {
+        Self { pause }
     }
 }
 

@@ -31,7 +31,10 @@ pub use diagnosis::{Cause, PASSWORD_IN_CLEAR, PASSWORD_MISSING, PASSWORD_REFUSED
 pub use driver::{BoxFuture, Driver};
 pub use engine::Engine;
 pub use error::{CredentialsFailure, Error, ErrorKind, Result, ServerError};
-pub use event::{ConnectFinished, CredentialsFailed, CredentialsLoaded, Event, Events, Outcome};
+pub use event::{
+    ConnectFinished, ConnectionCut, CredentialsFailed, CredentialsLoaded, Event, Events, Outcome, Paced,
+    WriterChanged,
+};
 #[cfg(feature = "test-util")]
 pub use mock::MockDriver;
 pub use opener::{Background, Opener};

@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, fmt::Debug, future::ready, sync::Arc};
 
-use crate::{BoxFuture, ConnectRequest, Connected, Next, Result, Session, Suspicion};
+use crate::{BoxFuture, ConnectRequest, Connected, Established, Next, Result, Session, Suspicion};
 
 /// The future of a connect: the connection, with what is known of it.
 pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
@@ -74,6 +74,18 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<()>> {
         let _ = (request, session);
         Box::pin(ready(Ok(())))
+    }
+
+    /// Whether a connection must not be used any more because of what happened since it was opened; it must not wait for
+    /// anything.
+    fn is_outdated(&self, established: &Established) -> bool {
+        let _ = established;
+        false
+    }
+
+    /// Whether the plugin leads a connect to an instance of the role that the request asks for.
+    fn leads_to_roles(&self) -> bool {
+        false
     }
 
     /// Hears what a connection in use made its user suspect of the server; it must not wait for anything.
@@ -156,6 +168,14 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
         session: &'a mut dyn Session,
     ) -> BoxFuture<'a, Result<()>> {
         (**self).verify(request, session)
+    }
+
+    fn is_outdated(&self, established: &Established) -> bool {
+        (**self).is_outdated(established)
+    }
+
+    fn leads_to_roles(&self) -> bool {
+        (**self).leads_to_roles()
     }
 
     fn suspect(&self, suspicion: Suspicion) {

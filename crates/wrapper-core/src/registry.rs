@@ -9,16 +9,12 @@ use crate::{
 
 /// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not yet.
 const KNOWN_ELSEWHERE: &[&str] = &[
-    "auroraConnectionTracker",
-    "auroraInitialConnectionStrategy",
-    "auroraStaleDns",
     "autoReadWriteSplitting",
     "autoSimpleReadWriteSplitting",
     "awsSecretsManager2",
     "bg",
     "blueGreen",
     "connectTime",
-    "connectionTracker",
     "customEndpoint",
     "dataCache",
     "dev",
@@ -27,9 +23,6 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "efm2",
     "executeTime",
     "executionTime",
-    "failover",
-    "failover2",
-    "failoverV2",
     "fastestResponseStrategy",
     "federatedAuth",
     "gdbAutoReadWriteSplitting",
@@ -39,7 +32,6 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "gdbSimpleReadWriteSplitting",
     "hostMonitoring",
     "hostMonitoringV2",
-    "initialConnection",
     "kmsEncryption",
     "limitless",
     "logQuery",
@@ -49,11 +41,15 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "simpleReadWriteSplitting",
     "sqlParser",
     "srw",
-    "staleDns",
 ];
 
 /// Codes of plugins that are crates of their own, which a program may leave out, with the features of the facade that bring them.
-const OPTIONAL: &[(&str, &str)] = &[("awsSecretsManager", "secrets"), ("secretsManager", "secrets")];
+const OPTIONAL: &[(&str, &str)] = &[
+    ("awsSecretsManager", "secrets"),
+    ("failover2", "topology"),
+    ("initialConnection", "topology"),
+    ("secretsManager", "secrets"),
+];
 
 /// How other tools call what belongs to every driver, and what is written here.
 const COMMON_ALIASES: &[(&str, &str)] = &[
@@ -104,6 +100,11 @@ pub trait Factory<C>: Send + Sync {
 
     /// Other codes by which the plugin can be named.
     fn aliases(&self) -> &[&str] {
+        &[]
+    }
+
+    /// The codes of plugins of the wrapper family whose work this one does, for the error that says so.
+    fn covers(&self) -> &[&str] {
         &[]
     }
 
@@ -305,6 +306,15 @@ impl<C> Registry<C> {
             |factory: &&Arc<dyn Factory<C>>| factory.code() == code || factory.aliases().contains(&code);
         if let Some(factory) = self.0.iter().find(answers) {
             return Ok(factory);
+        }
+        let covers = |factory: &&Arc<dyn Factory<C>>| {
+            factory.covers().iter().any(|covered| folded(covered) == folded(code))
+        };
+        if let Some(factory) = self.0.iter().find(covers) {
+            let covering = factory.code();
+            return Err(configuration(format!(
+                "plugin `{code}` is covered by `{covering}`: write that in its place in `plugins`"
+            )));
         }
         if let Some((known, feature)) = OPTIONAL.iter().find(|(known, _)| folded(known) == folded(code)) {
             return Err(configuration(format!(

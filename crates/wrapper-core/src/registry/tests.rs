@@ -23,6 +23,10 @@ impl Factory<()> for Fake {
         if self.code == "auth" { &["authentication"] } else { &[] }
     }
 
+    fn covers(&self) -> &[&str] {
+        if self.code == "retry" { &["retryV1"] } else { &[] }
+    }
+
     fn conflicts(&self) -> &[&str] {
         if self.code == "secret" { &["auth"] } else { &[] }
     }
@@ -88,8 +92,8 @@ fn plugin_code_wrong() {
     refused(&[("plugins", "x")], "unknown plugin `x` in `plugins`: there is `auth`, `retry`, `secret`");
     refused(&[("plugins", "auth,auth")], "plugin `auth` is named twice in `plugins`");
     refused(
-        &[("plugins", "auth,failover2")],
-        "plugin `failover2` is known, not available yet: take it out of `plugins`",
+        &[("plugins", "auth,limitless")],
+        "plugin `limitless` is known, not available yet: take it out of `plugins`",
     );
     for code in ["awsSecretsManager2", "host_monitoring_v2", "EFM2", "gdbAutoSimpleReadWriteSplitting"] {
         let error = build(&[("plugins", code)]).expect_err("refused").to_string();
@@ -105,6 +109,14 @@ fn plugin_code_wrong() {
 fn plugin_answers_to_its_aliases() {
     assert_eq!(build(&[("plugins", "authentication, retry")]).unwrap(), ["retry", "auth"]);
     refused(&[("plugins", "auth,authentication")], "plugin `authentication` is named twice in `plugins`");
+}
+
+#[test]
+fn plugin_whose_work_another_does_is_named_with_that() {
+    refused(
+        &[("plugins", "auth,retry_v1")],
+        "plugin `retry_v1` is covered by `retry`: write that in its place in `plugins`",
+    );
 }
 
 #[test]
