@@ -27,6 +27,8 @@ use tokio::{
     task::JoinSet,
 };
 
+#[path = "cluster_rig.rs"]
+pub mod cluster;
 #[path = "mysql_rig.rs"]
 pub mod mysql;
 

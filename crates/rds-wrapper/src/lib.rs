@@ -5,10 +5,11 @@ pub use iam_token::AuthToken;
 pub use wrapper_adapter::{ClientCertificate, LastError, Resolver, SystemResolver, resolver_fn};
 pub use wrapper_core::{
     AbortHandle, Background, BoxFuture, BuildContext, Cause, ConnectFinished, ConnectRequest, Connected,
-    CredentialsFailed, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error, ErrorKind, Established,
-    Event, Events, Factory, Next, Opener, Opening, Options, Outcome, Parameter, ParameterKind, Password,
-    Phase, Plugin, RawParameters, Registry, Requirements, Result, Role, Rows, ServerError, ServerName,
-    Session, Suspicion, Value, WRAPPER_PARAMETERS, Wrapper, plugin_fn,
+    ConnectionCut, CredentialsFailed, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error,
+    ErrorKind, Established, Event, Events, Factory, Next, Opener, Opening, Options, Outcome, Paced,
+    Parameter, ParameterKind, Password, Phase, Plugin, RawParameters, Registry, Requirements, Result, Role,
+    Rows, ServerError, ServerName, Session, Suspicion, Value, WRAPPER_PARAMETERS, Wrapper, WriterChanged,
+    plugin_fn,
 };
 pub use wrapper_iam::{
     AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,
@@ -31,6 +32,13 @@ pub use wrapper_mysql as mysql;
 #[cfg(feature = "postgres")]
 pub use wrapper_pg as pg;
 
+#[cfg(feature = "topology")]
+pub use wrapper_topology::{
+    Dialect, FAILOVER_PARAMETERS, FailoverFactory, FailoverPlugin, INITIAL_CONNECTION_PARAMETERS,
+    InitialConnectionFactory, InitialConnectionPlugin, Instance, Snapshot, Topology, TopologyBuilder,
+    TopologyStats,
+};
+
 /// Every built-in plugin, for connections of whichever driver.
 ///
 /// The `iam` plugin takes credentials from the AWS default chain; for credentials of your own replace it:
@@ -40,12 +48,18 @@ pub fn plugins<C: Send + 'static>() -> Registry<C> {
     let registry = Registry::new().with(IamFactory::default());
     #[cfg(feature = "secrets")]
     let registry = registry.with(SecretsFactory::default());
+    #[cfg(feature = "topology")]
+    let registry = registry.with(InitialConnectionFactory::default()).with(FailoverFactory::default());
     registry
 }
 
 #[cfg(feature = "secrets")]
 #[doc = include_str!("../SECRETS.md")]
 pub mod secrets {}
+
+#[cfg(all(feature = "postgres", feature = "topology"))]
+#[doc = include_str!("../FAILOVER.md")]
+pub mod failover {}
 
 #[doc = include_str!("../TROUBLESHOOTING.md")]
 pub mod troubleshooting {}

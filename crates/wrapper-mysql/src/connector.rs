@@ -2,7 +2,7 @@
 
 use mysql_async::{Conn, Opts};
 use wrapper_adapter::HostList;
-use wrapper_core::{Connected, Plugin, Registry, Result, Session, Suspicion, Value};
+use wrapper_core::{Connected, Plugin, Registry, Result, Role, Session, Suspicion, Value};
 
 use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver, suspicion::suspicion};
 
@@ -120,6 +120,25 @@ impl Connector {
     /// The plugin of a type, the outermost of several, for what it tells beside the connects.
     pub fn plugin<P: Plugin<Conn>>(&self) -> Option<&P> {
         self.hosts.plugin()
+    }
+
+    /// A connector whose connects lead to the cluster's writer, whatever the endpoint is; it shares plugins and topology with
+    /// this one.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if no plugin leads connects to roles, such as `failover2`.
+    pub fn writer(&self) -> Result<Self> {
+        self.hosts.with_role(Role::Writer).map(Self::new)
+    }
+
+    /// A connector whose connects lead to the cluster's readers, and to the writer where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`writer`](Self::writer).
+    pub fn reader(&self) -> Result<Self> {
+        self.hosts.with_role(Role::Reader).map(Self::new)
     }
 
     /// A connector for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the configured RDS host.

@@ -6,6 +6,7 @@
 pub(crate) mod bb8;
 #[cfg(feature = "deadpool")]
 pub(crate) mod deadpool;
+mod opened;
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -20,6 +21,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use wrapper_adapter::PoolRules;
 use wrapper_core::{Error, ErrorKind, Result};
 
+use self::opened::Opened;
 use crate::{Connector, session};
 
 /// What a server that takes writes answers with two words for "no": an Aurora reader says yes to
@@ -49,13 +51,14 @@ pub struct MysqlManager {
     connector: Connector,
     recycling: Recycling,
     rules: PoolRules,
+    opened: Opened,
 }
 
 impl MysqlManager {
     /// A manager whose connections come from a connector.
     pub fn new(connector: Connector) -> Self {
         let rules = connector.rules.clone();
-        Self { connector, recycling: Recycling::default(), rules }
+        Self { connector, recycling: Recycling::default(), rules, opened: Opened::default() }
     }
 
     /// Sets what is done to a connection before it is handed out again; a reset by default.
@@ -90,7 +93,9 @@ impl MysqlManager {
             Ok((connection, is_writer))
         };
         let connect = async {
-            hosts.connect_noted(Some(self.rules.last_error())).await.map(|connected| connected.connection)
+            let connected = hosts.connect_noted(Some(self.rules.last_error())).await?;
+            self.opened.note(&connected.connection, connected.established);
+            Ok(connected.connection)
         };
         self.rules.open(hosts.timeout(), connect, ask).await
     }
@@ -104,6 +109,15 @@ impl MysqlManager {
         // Whoever took it last gave a command up, whose answer would pass for the one to ours.
         if connection.is_disconnected() {
             return Err(Error::new(ErrorKind::Driver, "a statement was given up on the pooled connection"));
+        }
+        // The driver's stream cannot be ended from elsewhere; a server that is gone would not answer either.
+        if self
+            .opened
+            .of(connection)
+            .is_some_and(|established| self.connector.hosts.is_outdated(&established))
+        {
+            let message = "the pooled connection was opened before the writer changed";
+            return Err(Error::new(ErrorKind::WrongInstance, message));
         }
         match self.recycling {
             Recycling::Ping => prove_in_step(connection).await?,

@@ -69,6 +69,7 @@ pub(super) const ROOMS: &[Room] = &[
         uses: &["host-pattern", "iam-token-provider", "wrapper-core"],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
+    Room { name: "wrapper-topology", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
     Room {
         name: "wrapper-secrets",
         // Of wrapper-iam where credentials come from, which is the same for both plugins.
@@ -110,6 +111,7 @@ pub(super) const ROOMS: &[Room] = &[
             "wrapper-mysql",
             "wrapper-pg",
             "wrapper-secrets",
+            "wrapper-topology",
         ],
         closure: Closure::Free,
     },

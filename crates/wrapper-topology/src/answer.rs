@@ -1,0 +1,176 @@
+//! What an instance says of itself and of its cluster.
+
+use std::{sync::Arc, time::Duration};
+
+use wrapper_core::{Error, ErrorKind, Result, Rows, Session};
+
+use crate::dialect::{Dialect, Layout};
+
+/// Holds the answers of one instance to all questions, asked one after the other on one connection.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    /// The id that the instance gives for its own.
+    pub(crate) id: Arc<str>,
+    /// Whether it says that it is the cluster's writer.
+    pub(crate) is_writer: bool,
+    /// Whether it takes no writes.
+    pub(crate) is_read_only: bool,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One instance, as another one lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) id: Arc<str>,
+    pub(crate) is_writer: bool,
+    pub(crate) cpu: Option<f32>,
+    pub(crate) lag: Option<Duration>,
+    /// As the server writes it; none is the instance's own row, which is always new.
+    pub(crate) updated: Option<String>,
+}
+
+/// Finds the dialect that a server understands; `None` if it belongs to no cluster that is known.
+///
+/// # Errors
+///
+/// Returns what kept a statement from being answered at all.
+pub(crate) async fn detect(session: &mut dyn Session) -> Result<Option<Dialect>> {
+    for dialect in Dialect::of_engine(session.engine()) {
+        if is_understood(session, dialect).await? {
+            return Ok(Some(dialect.clone()));
+        }
+    }
+    Ok(None)
+}
+
+async fn is_understood(session: &mut dyn Session, dialect: &Dialect) -> Result<bool> {
+    for sql in &*dialect.detection {
+        match session.query(sql).await {
+            Ok(rows) => {
+                let value = rows.rows().first().and_then(|row| row.last()?.as_deref()).unwrap_or_default();
+                if value.is_empty() || is_no(value) {
+                    return Ok(false);
+                }
+            }
+            Err(error) => {
+                let Some(answer) = error.server() else { return Err(error) };
+                if matches!(answer.code(), "42501" | "1142" | "1227" | "1370") {
+                    let (name, grants) = (dialect.name(), dialect.grants);
+                    tracing::warn!(deployment = name, grants, %error, "the user may not ask for the topology");
+                }
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Asks whether a server takes no writes.
+///
+/// # Errors
+///
+/// Returns what kept the statement from being answered.
+pub(crate) async fn is_read_only(session: &mut dyn Session, dialect: &Dialect) -> Result<bool> {
+    let rows = session.query(&dialect.role).await?;
+    rows.value().map(|value| !is_no(value)).ok_or_else(|| unreadable(dialect, "its role"))
+}
+
+/// Asks an instance everything; one without a cluster is called what it was dialled as.
+///
+/// # Errors
+///
+/// Returns what kept a statement from being answered, or a driver error for an answer that cannot be read.
+pub(crate) async fn ask(
+    session: &mut dyn Session,
+    dialect: &Dialect,
+    dialled: Option<&Arc<str>>,
+) -> Result<Answer> {
+    let is_read_only = is_read_only(session, dialect).await?;
+    if !dialect.discovers() {
+        let id = dialled.cloned().unwrap_or_else(|| "".into());
+        return Ok(Answer { id, is_writer: !is_read_only, is_read_only, rows: Vec::new() });
+    }
+    let identity = session.query(&dialect.identity).await?;
+    let own = identity.rows().first().and_then(|row| Some((row.first()?.clone()?, row.get(1)?.clone()?)));
+    let (own_key, id) = own.ok_or_else(|| unreadable(dialect, "its id"))?;
+    let writer = session.query(&dialect.writer).await?;
+    let table = session.query(&dialect.topology).await?;
+    let (is_writer, rows) = match dialect.layout {
+        Layout::MultiAz { source } => {
+            let is_writer = writer.rows().is_empty();
+            let key = if is_writer { Some(own_key) } else { column(&writer, source) };
+            (is_writer, multi_az(&table, key.as_deref()))
+        }
+        _ => (!writer.rows().is_empty(), aurora(&table)),
+    };
+    Ok(Answer { id: id.into(), is_writer, is_read_only, rows: tidied(rows) })
+}
+
+fn aurora(table: &Rows) -> Vec<Row> {
+    let read = |row: &Vec<Option<String>>| {
+        let text = |at: usize| row.get(at).and_then(Option::as_deref);
+        Some(Row {
+            id: text(0)?.into(),
+            is_writer: matches!(text(1), Some("t" | "1" | "true")),
+            cpu: text(2).and_then(|cpu| cpu.parse().ok()),
+            lag: text(3)
+                .and_then(|lag| lag.parse::<f64>().ok())
+                .and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok()),
+            updated: text(4).map(str::to_owned),
+        })
+    };
+    table.rows().iter().filter_map(read).collect()
+}
+
+fn multi_az(table: &Rows, writer: Option<&str>) -> Vec<Row> {
+    let read = |row: &Vec<Option<String>>| {
+        let (key, endpoint) = (row.first()?.as_deref()?, row.get(1)?.as_deref()?);
+        // The domain and the port of the row do not count: the pattern says where instances are.
+        let id = endpoint.split('.').next().unwrap_or(endpoint);
+        let is_writer = writer == Some(key);
+        Some(Row { id: id.into(), is_writer, cpu: None, lag: None, updated: None })
+    };
+    table.rows().iter().filter_map(read).collect()
+}
+
+/// Keeps of an instance that is listed twice the newer row, and of several writers the newest.
+fn tidied(rows: Vec<Row>) -> Vec<Row> {
+    let is_newer = |row: &Row, than: &Row| match (&row.updated, &than.updated) {
+        (None, Some(_)) => true,
+        (Some(row), Some(than)) => row > than,
+        _ => false,
+    };
+    let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match kept.iter_mut().find(|other| other.id.eq_ignore_ascii_case(&row.id)) {
+            Some(other) if is_newer(&row, other) => *other = row,
+            Some(_) => {}
+            None => kept.push(row),
+        }
+    }
+    let newest = kept.iter().enumerate().filter(|(_, row)| row.is_writer).fold(None, |newest, (at, row)| {
+        newest.filter(|newest: &usize| !is_newer(row, &kept[*newest])).or(Some(at))
+    });
+    for (at, row) in kept.iter_mut().enumerate() {
+        row.is_writer &= Some(at) == newest;
+    }
+    kept
+}
+
+fn column(rows: &Rows, name: &str) -> Option<String> {
+    let at = rows.columns().iter().position(|column| column.eq_ignore_ascii_case(name))?;
+    rows.rows().first()?.get(at)?.clone()
+}
+
+/// Whether a value says no: MariaDB's `@@read_only` is a word since version 12.
+fn is_no(value: &str) -> bool {
+    matches!(value, "f" | "0" | "false") || value.eq_ignore_ascii_case("off")
+}
+
+fn unreadable(dialect: &Dialect, what: &str) -> Error {
+    let message = format!("the instance did not tell {what} as an instance of {} does", dialect.name());
+    Error::new(ErrorKind::Driver, message)
+}
+
+#[cfg(test)]
+mod tests;

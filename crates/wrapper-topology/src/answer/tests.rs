@@ -1,0 +1,144 @@
+use wrapper_core::{BoxFuture, Engine, ServerError};
+
+use super::*;
+
+/// A server that answers what it is told to, and refuses everything else.
+struct Told(Engine, Vec<(String, Rows)>);
+
+impl Session for Told {
+    fn engine(&self) -> Engine {
+        self.0
+    }
+
+    fn query<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        let answer = self.1.iter().find(|(known, _)| known == sql).map(|(_, rows)| rows.clone());
+        let refused = || {
+            let said = ServerError::new("42883", "no such function", None);
+            Error::new(ErrorKind::Driver, "refused").with_source(said)
+        };
+        Box::pin(async move { answer.ok_or_else(refused) })
+    }
+}
+
+fn rows(columns: &[&str], rows: &[&[Option<&str>]]) -> Rows {
+    let mut made = Rows::new(columns.iter().copied());
+    rows.iter().for_each(|row| made.push(row.iter().copied()).expect("fits"));
+    made
+}
+
+fn told(dialect: &Dialect, answers: [Rows; 4]) -> Told {
+    let statements = [&dialect.role, &dialect.identity, &dialect.writer, &dialect.topology];
+    let answers = statements.into_iter().map(|sql| sql.to_string()).zip(answers).collect();
+    Told(dialect.engine(), answers)
+}
+
+#[tokio::test]
+async fn aurora_answer_is_read() {
+    let dialect = Dialect::aurora_postgres();
+    let mut session = told(
+        &dialect,
+        [
+            rows(&["pg_is_in_recovery"], &[&[Some("f")]]),
+            rows(&["id", "name"], &[&[Some("db-1"), Some("db-1")]]),
+            rows(&["server_id"], &[&[Some("db-1")]]),
+            rows(
+                &["server_id", "case", "cpu", "lag", "updated"],
+                &[
+                    &[Some("db-1"), Some("t"), Some("3.5"), Some("0"), None],
+                    &[Some("db-2"), Some("f"), Some("x"), Some("12"), Some("2026-11-27 02:00:00")],
+                ],
+            ),
+        ],
+    );
+
+    let answer = ask(&mut session, &dialect, None).await.expect("is read");
+
+    assert_eq!((&*answer.id, answer.is_writer, answer.is_read_only), ("db-1", true, false));
+    assert_eq!(answer.rows[0].cpu, Some(3.5));
+    let second = &answer.rows[1];
+    assert_eq!(
+        (&*second.id, second.is_writer, second.cpu, second.lag),
+        ("db-2", false, None, Some(Duration::from_millis(12)))
+    );
+}
+
+#[tokio::test]
+async fn reader_of_a_multi_az_cluster_names_the_writer_by_its_resource_id() {
+    let dialect = Dialect::multi_az_mysql();
+    let mut session = told(
+        &dialect,
+        [
+            rows(&["@@read_only"], &[&[Some("1")]]),
+            rows(&["id", "name"], &[&[Some("7"), Some("db-2")]]),
+            rows(&["Replica_IO_State", "Source_Server_Id"], &[&[Some("Waiting"), Some("5")]]),
+            rows(
+                &["id", "endpoint", "port"],
+                &[
+                    &[Some("5"), Some("db-1.evil.example"), Some("99")],
+                    &[Some("7"), Some("db-2.abc"), Some("1")],
+                ],
+            ),
+        ],
+    );
+
+    let answer = ask(&mut session, &dialect, None).await.expect("is read");
+
+    assert_eq!((&*answer.id, answer.is_writer, answer.is_read_only), ("db-2", false, true));
+    let listed: Vec<_> = answer.rows.iter().map(|row| (&*row.id, row.is_writer)).collect();
+    assert_eq!(listed, [("db-1", true), ("db-2", false)], "neither domain nor port of a row counts");
+}
+
+#[tokio::test]
+async fn answer_without_an_id_is_no_answer() {
+    let dialect = Dialect::aurora_postgres();
+    let none = || rows(&["x"], &[]);
+    let mut session = told(&dialect, [rows(&["x"], &[&[Some("t")]]), none(), none(), none()]);
+
+    let error = ask(&mut session, &dialect, None).await.expect_err("no id");
+
+    assert_eq!(
+        error.to_string(),
+        "the instance did not tell its id as an instance of Aurora PostgreSQL does"
+    );
+}
+
+#[tokio::test]
+async fn server_of_no_cluster_has_no_dialect() {
+    for engine in [Engine::Mysql, Engine::Postgres] {
+        assert_eq!(detect(&mut Told(engine, Vec::new())).await.expect("answers"), None);
+    }
+    let aurora = Dialect::aurora_mysql();
+    let variable = rows(&["Variable_name", "Value"], &[&[Some("aurora_version"), Some("3.08.0")]]);
+    let mut session = Told(Engine::Mysql, vec![(aurora.detection[0].to_owned(), variable)]);
+    assert_eq!(detect(&mut session).await.expect("answers"), Some(aurora));
+}
+
+#[test]
+fn newer_row_of_an_instance_and_newest_writer_are_kept() {
+    let row = |id: &str, is_writer, updated: Option<&str>| Row {
+        id: id.into(),
+        is_writer,
+        cpu: None,
+        lag: None,
+        updated: updated.map(str::to_owned),
+    };
+    let kept = tidied(vec![
+        row("a", true, Some("2026-01-01 00:00:01")),
+        row("b", true, Some("2026-01-01 00:00:03")),
+        row("A", false, Some("2026-01-01 00:00:02")),
+        row("c", true, Some("2026-01-01 00:00:00")),
+    ]);
+
+    let listed: Vec<_> = kept.iter().map(|row| (&*row.id, row.is_writer)).collect();
+    assert_eq!(listed, [("A", false), ("b", true), ("c", false)]);
+}
+
+#[test]
+fn only_no_means_no() {
+    for value in ["f", "0", "false", "OFF", "off"] {
+        assert!(is_no(value), "{value}");
+    }
+    for value in ["t", "1", "ON", "NO_LOCK", "", "2"] {
+        assert!(!is_no(value), "{value}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Which reader a connect goes to.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// How a reader is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Strategy {
+    /// Any, at random.
+    #[default]
+    Random,
+    /// One after the other.
+    RoundRobin,
+}
+
+impl Strategy {
+    /// Strategies that other members of the wrapper family have and this one has not yet.
+    pub(crate) const KNOWN_ELSEWHERE: &[&str] = &[
+        "fastestResponse",
+        "highestWeight",
+        "leastConnections",
+        "lowestLoad",
+        "lowestLoadByCpu",
+        "lowestLoadByLag",
+        "weightedRandom",
+    ];
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "random" => Some(Self::Random),
+            "roundRobin" => Some(Self::RoundRobin),
+            _ => None,
+        }
+    }
+
+    /// Returns the first to try of so many, which is at least one.
+    pub(crate) fn first(self, turns: &AtomicUsize, count: usize) -> usize {
+        match self {
+            Self::Random => random() as usize % count.max(1),
+            Self::RoundRobin => turns.fetch_add(1, Ordering::Relaxed) % count.max(1),
+        }
+    }
+}
+
+/// A number that nobody needs to be unable to guess.
+pub(crate) fn random() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+/// The same, from 0 to 1.
+pub(crate) fn jitter() -> f64 {
+    (random() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_are_chosen_by_strategy() {
+        let turns = AtomicUsize::new(0);
+        let in_turn: Vec<_> = (0..4).map(|_| Strategy::RoundRobin.first(&turns, 3)).collect();
+        assert_eq!(in_turn, [0, 1, 2, 0]);
+
+        let at_random: Vec<_> = (0..200).map(|_| Strategy::Random.first(&turns, 3)).collect();
+        assert!((0..3).all(|reader| at_random.contains(&reader)), "{at_random:?}");
+        assert!((0.0..1.0).contains(&jitter()));
+    }
+}

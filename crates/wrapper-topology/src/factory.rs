@@ -1,0 +1,171 @@
+//! The plugins by their codes and parameters.
+
+use std::sync::Arc;
+
+use host_pattern::{Endpoint, EndpointKind, InstancePattern};
+use wrapper_core::{
+    BuildContext, ConnectRequest, Error, ErrorKind, Factory, Options, Parameter, Plugin, Result,
+};
+
+use crate::{
+    FAILOVER_PARAMETERS, FailoverPlugin, INITIAL_CONNECTION_PARAMETERS, InitialConnectionPlugin, Topology,
+    knowledge::Naming,
+    parameters::{RouteOptions, Wanted},
+    router::{Router, wanted_at},
+};
+
+/// Makes the plugin `initialConnection`.
+///
+/// By default each connector has a topology of its own; connectors whose factory was given one share that.
+#[derive(Clone, Debug, Default)]
+pub struct InitialConnectionFactory(Option<Topology>);
+
+/// Makes the plugin `failover2`.
+///
+/// By default each connector has a topology, and so a monitor, of its own; connectors whose factory was given one share that.
+#[derive(Clone, Debug, Default)]
+pub struct FailoverFactory(Option<Topology>);
+
+impl InitialConnectionFactory {
+    /// Makes a factory whose plugins share this topology.
+    pub fn new(topology: Topology) -> Self {
+        Self(Some(topology))
+    }
+}
+
+impl FailoverFactory {
+    /// Makes a factory whose plugins share this topology.
+    pub fn new(topology: Topology) -> Self {
+        Self(Some(topology))
+    }
+}
+
+impl<C: Send + 'static> Factory<C> for InitialConnectionFactory {
+    fn code(&self) -> &str {
+        InitialConnectionPlugin::CODE
+    }
+
+    fn covers(&self) -> &[&str] {
+        &["auroraInitialConnectionStrategy", "auroraStaleDns", "staleDns"]
+    }
+
+    fn parameters(&self) -> &[Parameter] {
+        INITIAL_CONNECTION_PARAMETERS
+    }
+
+    fn weight(&self) -> i32 {
+        390
+    }
+
+    fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>> {
+        let router = router(self.0.as_ref(), context, InitialConnectionPlugin::CODE)?;
+        Ok(Arc::new(InitialConnectionPlugin(router)))
+    }
+}
+
+impl<C: Send + 'static> Factory<C> for FailoverFactory {
+    fn code(&self) -> &str {
+        FailoverPlugin::CODE
+    }
+
+    fn covers(&self) -> &[&str] {
+        &["auroraConnectionTracker", "connectionTracker", "failover", "failoverV2"]
+    }
+
+    fn parameters(&self) -> &[Parameter] {
+        FAILOVER_PARAMETERS
+    }
+
+    fn weight(&self) -> i32 {
+        710
+    }
+
+    fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>> {
+        Ok(Arc::new(FailoverPlugin(router(self.0.as_ref(), context, FailoverPlugin::CODE)?)))
+    }
+}
+
+/// Builds what leads the connects; at hosts that tell nothing of a cluster it leaves them alone, and says so once.
+fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -> Result<Router> {
+    let (options, requests) = (context.options(), context.requests());
+    let route = RouteOptions::read(options)?;
+    let topology = topology.cloned().unwrap_or_default();
+    let is_fixed = topology.is_fixed();
+    let naming = match is_fixed {
+        true => None,
+        false => naming(options, requests)?,
+    };
+    let mut hosts: Vec<(Arc<str>, Wanted)> = Vec::new();
+    for request in requests {
+        let by_kind = match (is_fixed, &naming) {
+            (true, _) => Some(Wanted::Writer),
+            (false, Some(naming)) => wanted_at(request.host(), naming.is_given),
+            (false, None) => None,
+        };
+        match by_kind {
+            Some(wanted) => hosts.push((request.host().into(), wanted)),
+            None => {
+                let host = request.host();
+                tracing::warn!(host, plugin = code, "{}", why_off(host, options));
+            }
+        }
+    }
+    let rates = (code == FailoverPlugin::CODE).then_some(route.rates);
+    topology.bind(naming.map(|naming| naming.naming), rates, context.events())?;
+    Ok(Router::new(topology, route, hosts, code == FailoverPlugin::CODE))
+}
+
+/// How instances are named, and whether a parameter said so.
+struct Named {
+    naming: Naming,
+    is_given: bool,
+}
+
+fn naming(options: &Options, requests: &[ConnectRequest]) -> Result<Option<Named>> {
+    for request in requests {
+        if endpoint_kind(request.host()) == Some(EndpointKind::GlobalWriter) {
+            return Err(configuration(format!(
+                "`{}` is the writer endpoint of a global database, whose instances lie in several regions: configure the regional cluster's writer endpoint",
+                request.host()
+            )));
+        }
+    }
+    let Some(first) = requests.first() else { return Ok(None) };
+    let port = first.port();
+    if let Some(text) = options.text("clusterInstanceHostPattern") {
+        let pattern = InstancePattern::parse(text)
+            .map_err(|error| configuration(format!("`clusterInstanceHostPattern` does not fit: {error}")))?;
+        return Ok(Some(Named { naming: Naming { pattern, port }, is_given: true }));
+    }
+    // A tunnel in front of the cluster does not lead to its instances.
+    if options.text("iamHost").is_some() {
+        return Ok(None);
+    }
+    let endpoint = Endpoint::parse(first.host()).ok();
+    let pattern = endpoint.and_then(|endpoint| endpoint.instance_pattern());
+    Ok(pattern.map(|pattern| Named { naming: Naming { pattern, port }, is_given: false }))
+}
+
+fn why_off(host: &str, options: &Options) -> &'static str {
+    match endpoint_kind(host) {
+        Some(EndpointKind::Proxy | EndpointKind::ProxyEndpoint) => {
+            "the plugin is off: RDS Proxy itself routes to the writer"
+        }
+        Some(EndpointKind::Dsql) => "the plugin is off: DSQL has no instances",
+        Some(EndpointKind::ShardGroup) => "the plugin is off: a shard group has no instances to choose from",
+        _ if options.text("iamHost").is_some() => {
+            "the plugin is off: behind `iamHost` instances cannot be reached by name; set `clusterInstanceHostPattern` if they can"
+        }
+        _ => {
+            "the plugin is off: the host does not tell how its instances are named; set `clusterInstanceHostPattern`"
+        }
+    }
+}
+
+fn endpoint_kind(host: &str) -> Option<EndpointKind> {
+    Endpoint::parse(host).ok().map(|endpoint| endpoint.kind())
+}
+
+fn configuration(message: String) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}

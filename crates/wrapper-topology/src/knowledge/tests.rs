@@ -1,0 +1,314 @@
+use std::time::Duration;
+
+use super::*;
+
+const DOMAIN: &str = "abc123.us-east-2.rds.amazonaws.com";
+
+/// A knowledge with a clock that ticks with every answer.
+struct Scene {
+    knowledge: Knowledge,
+    now: Instant,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let pattern = InstancePattern::parse(&format!("?.{DOMAIN}")).expect("a pattern");
+        let knowledge = Knowledge::discovering(Naming { pattern, port: 5432 });
+        Self { knowledge, now: Instant::now() + Duration::from_secs(3_600) }
+    }
+
+    /// A cluster whose writer `a` was found at the endpoint, and whose readers are `b` and `c`.
+    fn settled() -> Self {
+        let mut scene = Self::new();
+        assert_eq!(scene.says(None, "a", Role::Writer, &["a", "b", "c"]).0, Verdict::Writer);
+        scene
+    }
+
+    fn tick(&mut self, millis: u64) -> Instant {
+        self.now += Duration::from_millis(millis);
+        self.now
+    }
+
+    /// Lets an instance answer, dialled by an id or by the endpoint; the first that is listed is the table's writer.
+    fn says(
+        &mut self,
+        dialled: Option<&str>,
+        id: &str,
+        role: Role,
+        listed: &[&str],
+    ) -> (Verdict, Vec<Effect>) {
+        let asked = self.tick(1);
+        self.says_late(asked, dialled, id, role, listed)
+    }
+
+    fn says_late(
+        &mut self,
+        asked: Instant,
+        dialled: Option<&str>,
+        id: &str,
+        role: Role,
+        listed: &[&str],
+    ) -> (Verdict, Vec<Effect>) {
+        let row = |(at, id): (usize, &&str)| Row {
+            id: (*id).into(),
+            is_writer: at == 0,
+            cpu: None,
+            lag: None,
+            updated: None,
+        };
+        let answer = Answer {
+            id: id.into(),
+            is_writer: role == Role::Writer,
+            is_read_only: role == Role::Reader,
+            rows: listed.iter().enumerate().map(row).collect(),
+        };
+        let dialled = dialled.map_or(Target::Endpoint, |id| self.at(id));
+        let answered = self.tick(1);
+        self.knowledge.answered(&Evidence { dialled, asked, answered, answer })
+    }
+
+    fn at(&self, id: &str) -> Target {
+        Target::Instance { id: id.into(), host: format!("{id}.{DOMAIN}").into(), port: 5432 }
+    }
+
+    fn fails(&mut self, id: &str) -> Vec<Effect> {
+        let asked = self.tick(1);
+        let now = self.tick(1);
+        let target = self.at(id);
+        self.knowledge.failed(&target, asked, now)
+    }
+
+    fn writer(&self) -> Option<&str> {
+        self.knowledge.writer().map(|writer| &*writer.id)
+    }
+
+    fn hosts(&self) -> Vec<&str> {
+        self.knowledge.members().iter().map(|member| &*member.host).collect()
+    }
+}
+
+fn cuts(effects: &[Effect]) -> Vec<(&str, bool)> {
+    let cut = |effect| match effect {
+        &Effect::Cut { ref id, is_all, .. } => Some((&**id, is_all)),
+        _ => None,
+    };
+    effects.iter().filter_map(cut).collect()
+}
+
+fn changes(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::WriterChanged { .. })).count()
+}
+
+#[test]
+fn writer_is_believed_on_its_own_word() {
+    let scene = Scene::settled();
+
+    assert_eq!((scene.writer(), scene.knowledge.epoch()), (Some("a"), 1));
+    assert!(!scene.knowledge.is_in_doubt());
+    assert_eq!(scene.hosts(), ["a", "b", "c"].map(|id| format!("{id}.{DOMAIN}")));
+}
+
+#[test]
+fn table_of_a_reader_is_only_a_hint() {
+    let mut scene = Scene::settled();
+
+    let (verdict, effects) = scene.says(Some("b"), "b", Role::Reader, &["c", "b", "a"]);
+
+    assert_eq!((verdict, scene.writer(), changes(&effects)), (Verdict::Reader, Some("a"), 0));
+    assert!(scene.knowledge.is_in_doubt(), "`a` is to be asked");
+    scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
+    assert!(!scene.knowledge.is_in_doubt());
+}
+
+#[test]
+fn demoted_writer_is_cut_on_its_own_word_and_followed_by_the_next() {
+    let mut scene = Scene::settled();
+
+    let (verdict, effects) = scene.says(Some("a"), "a", Role::Reader, &["b", "a", "c"]);
+    assert_eq!((verdict, scene.writer(), cuts(&effects)), (Verdict::Reader, None, vec![("a", false)]));
+    assert_eq!(scene.knowledge.writer_candidates()[0], scene.at("b"), "the hint");
+
+    let (verdict, effects) = scene.says(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
+    assert_eq!((verdict, scene.writer(), scene.knowledge.epoch()), (Verdict::Writer, Some("b"), 2));
+    assert_eq!((changes(&effects), cuts(&effects)), (1, Vec::new()));
+}
+
+#[test]
+fn silent_writer_is_replaced_and_cut_once_another_is_verified() {
+    let mut scene = Scene::settled();
+
+    assert!(scene.fails("a").is_empty(), "nobody is cut for being silent alone");
+    assert_eq!(scene.writer(), Some("a"));
+    assert!(scene.knowledge.is_in_doubt());
+
+    let (_, effects) = scene.says(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
+    assert_eq!((scene.writer(), cuts(&effects)), (Some("b"), vec![("a", true)]));
+}
+
+#[test]
+fn second_living_claimant_changes_nothing_and_is_told_once() {
+    let mut scene = Scene::settled();
+
+    let (verdict, effects) = scene.says(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
+    assert_eq!((verdict, scene.writer(), effects), (Verdict::Unclear, Some("a"), Vec::new()));
+    assert!(scene.knowledge.is_in_doubt(), "both are asked anew");
+
+    let (_, effects) = scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
+    assert!(matches!(&effects[..], [Effect::SecondClaim { .. }]), "{effects:?}");
+    assert!(!scene.knowledge.is_in_doubt());
+    scene.says(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
+    let (_, effects) = scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
+    assert!(effects.is_empty(), "{effects:?}");
+}
+
+#[test]
+fn word_from_before_the_writers_own_does_not_count() {
+    let mut scene = Scene::settled();
+    let before = scene.now - Duration::from_millis(1);
+    scene.says(Some("a"), "a", Role::Reader, &["b", "a"]);
+
+    let (verdict, _) = scene.says_late(before, Some("b"), "b", Role::Writer, &["b", "a"]);
+
+    assert_eq!((verdict, scene.writer()), (Verdict::Unclear, None));
+}
+
+#[test]
+fn older_word_of_the_same_instance_does_not_count() {
+    let mut scene = Scene::settled();
+    let asked = scene.tick(1);
+    scene.says(Some("a"), "a", Role::Reader, &["b", "a"]);
+
+    let (verdict, _) = scene.says_late(asked, Some("a"), "a", Role::Writer, &["a", "b"]);
+
+    assert_eq!((verdict, scene.writer()), (Verdict::Unclear, None));
+}
+
+#[test]
+fn answers_that_disagree_are_no_word() {
+    let mut scene = Scene::settled();
+    let (asked, answered) = (scene.tick(1), scene.tick(1));
+    let answer = Answer {
+        id: "b".into(),
+        is_writer: true,
+        is_read_only: true,
+        rows: vec![Row { id: "b".into(), is_writer: true, cpu: None, lag: None, updated: None }],
+    };
+    let mut rows = answer.rows.clone();
+    rows.push(Row { id: "a".into(), is_writer: false, ..rows[0].clone() });
+    let answer = Answer { rows, ..answer };
+
+    let evidence = Evidence { dialled: scene.at("b"), asked, answered, answer };
+
+    assert_eq!(scene.knowledge.answered(&evidence), (Verdict::Unclear, Vec::new()));
+    assert_eq!(scene.writer(), Some("a"));
+}
+
+#[test]
+fn alien_cluster_of_the_same_domain_is_not_followed() {
+    let mut scene = Scene::settled();
+    // A reader that lies leads to an instance of another cluster, which says in good faith that it is the writer there.
+    scene.says(Some("b"), "b", Role::Reader, &["staging-1", "b", "a", "c"]);
+    scene.fails("a");
+
+    let (verdict, effects) =
+        scene.says(Some("staging-1"), "staging-1", Role::Writer, &["staging-1", "staging-2"]);
+
+    assert_eq!(verdict, Verdict::Void("it lists no instance that is known"));
+    assert!(matches!(&effects[..], [Effect::Stranger { .. }]), "{effects:?}");
+    assert_eq!(scene.writer(), Some("a"));
+}
+
+#[test]
+fn endpoint_that_leads_to_another_cluster_is_followed_once_nobody_is_left() {
+    let mut scene = Scene::settled();
+    let listed = ["new-1", "new-2"];
+    assert!(matches!(scene.says(None, "new-1", Role::Writer, &listed).0, Verdict::Void(_)));
+
+    scene.fails("a");
+    let (verdict, effects) = scene.says(None, "new-1", Role::Writer, &listed);
+
+    assert_eq!((verdict, scene.writer(), scene.knowledge.epoch()), (Verdict::Writer, Some("new-1"), 2));
+    assert_eq!(cuts(&effects), [("a", true)]);
+}
+
+#[test]
+fn instance_that_gives_another_id_is_void() {
+    let mut scene = Scene::settled();
+
+    let (verdict, _) = scene.says(Some("b"), "c", Role::Writer, &["c", "a", "b"]);
+
+    assert_eq!(verdict, Verdict::Void("it gives another id than the one that was dialled"));
+}
+
+#[test]
+fn more_than_32_rows_void_an_answer() {
+    let names: Vec<String> = (0..32).map(|number| format!("i-{number}")).collect();
+    let mut listed = vec!["a"];
+    listed.extend(names.iter().map(String::as_str));
+    let mut scene = Scene::new();
+
+    assert_eq!(
+        scene.says(None, "a", Role::Writer, &listed).0,
+        Verdict::Void("it lists more than 32 instances")
+    );
+    assert_eq!(scene.says(None, "a", Role::Writer, &listed[..32]).0, Verdict::Writer);
+    assert_eq!(scene.knowledge.members().len(), 32);
+}
+
+#[test]
+fn ids_that_make_no_name_lead_nowhere() {
+    let mut scene = Scene::new();
+    let evil = ["evil.example", "a.b", "", "x/y", "b@evil", "?", "ü"];
+    let mut listed = vec!["a"];
+    listed.extend(evil);
+
+    scene.says(None, "a", Role::Writer, &listed);
+    for id in evil {
+        assert!(matches!(scene.says(None, id, Role::Writer, &[id, "a"]).0, Verdict::Void(_)), "{id}");
+    }
+
+    assert_eq!(scene.hosts(), [format!("a.{DOMAIN}")]);
+    for target in scene.knowledge.writer_candidates() {
+        let Target::Instance { host, .. } = target else { continue };
+        assert!(host.ends_with(DOMAIN), "{host}");
+    }
+}
+
+#[test]
+fn fixed_instances_are_all_that_there_are() {
+    let hosts = ["a.example", "b.example"].map(|host| (host.to_owned(), 5432));
+    let mut scene = Scene { knowledge: Knowledge::fixed(hosts), ..Scene::new() };
+    let fixed = |host: &str| Target::Instance { id: host.into(), host: host.into(), port: 5432 };
+    let mut says = |host: &str, is_writer: bool| {
+        let (asked, answered) = (scene.tick(1), scene.tick(1));
+        let answer = Answer { id: host.into(), is_writer, is_read_only: !is_writer, rows: Vec::new() };
+        scene.knowledge.answered(&Evidence { dialled: fixed(host), asked, answered, answer }).0
+    };
+
+    assert_eq!(says("a.example", true), Verdict::Writer);
+    assert_eq!(says("b.example", false), Verdict::Reader);
+    assert_eq!(says("c.example", true), Verdict::Void("it is not configured"));
+    assert_eq!(scene.knowledge.writer_candidates()[0], fixed("a.example"));
+    assert!(!scene.knowledge.writer_candidates().contains(&Target::Endpoint));
+}
+
+#[test]
+fn instance_whose_name_leads_nowhere_is_reached_by_the_endpoint() {
+    let mut scene = Scene::settled();
+    scene.fails("a");
+    scene.says(None, "a", Role::Writer, &["a", "b", "c"]);
+
+    assert_eq!(scene.knowledge.writer_candidates()[0], Target::Endpoint);
+
+    scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
+    assert_eq!(scene.knowledge.writer_candidates()[0], scene.at("a"));
+}
+
+#[test]
+fn instance_that_the_writer_lists_no_more_is_forgotten() {
+    let mut scene = Scene::settled();
+
+    scene.says(Some("a"), "a", Role::Writer, &["a", "c"]);
+
+    assert_eq!(scene.hosts(), ["a", "c"].map(|id| format!("{id}.{DOMAIN}")));
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod choice;
+mod dialect;
+mod factory;
+mod handed_out;
+mod knowledge;
+mod monitor;
+mod pace;
+mod parameters;
+mod plugin;
+mod router;
+mod schedule;
+mod snapshot;
+mod standby;
+mod stats;
+mod task;
+mod topology;
+
+pub use dialect::Dialect;
+pub use factory::{FailoverFactory, InitialConnectionFactory};
+pub use parameters::{FAILOVER_PARAMETERS, INITIAL_CONNECTION_PARAMETERS};
+pub use plugin::{FailoverPlugin, InitialConnectionPlugin};
+pub use snapshot::{Instance, Snapshot};
+pub use stats::TopologyStats;
+pub use topology::{Topology, TopologyBuilder};

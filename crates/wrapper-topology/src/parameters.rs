@@ -1,0 +1,313 @@
+//! The parameters of both plugins, by the names of the wrapper family.
+
+use std::time::Duration;
+
+use wrapper_core::{Error, ErrorKind, Options, Parameter, ParameterKind, Result, Role};
+
+use crate::{choice::Strategy, schedule::Rates};
+
+/// How often one instance is asked while all is well, by default.
+pub(crate) const REFRESH: Duration = Duration::from_secs(30);
+
+/// How often all are asked while something is suspected, by default.
+pub(crate) const HIGH: Duration = Duration::from_millis(100);
+
+const DAY_MS: i64 = 86_400_000;
+
+const VERIFY: Parameter = Parameter::new(
+    "verifyOpenedConnectionType",
+    ParameterKind::Text,
+    "by the endpoint's kind",
+    "The role that connects are led to and verified for: `writer`, `reader`, or `none` to verify nothing.",
+)
+.aliases(&["verify_opened_connection_type", "endpointSubstitutionRole"]);
+
+const STRATEGY: Parameter = Parameter::new(
+    "readerHostSelectorStrategy",
+    ParameterKind::Text,
+    "`random`",
+    "How a reader is chosen: `random` or `roundRobin`.",
+)
+.aliases(&["reader_host_selector_strategy"]);
+
+const RETRY_TIMEOUT: Parameter = Parameter::new(
+    "openConnectionRetryTimeoutMs",
+    ParameterKind::Integer { min: 1, max: DAY_MS },
+    "the connect's own deadline",
+    "Milliseconds within which a connection to an instance of the wrong role is tried again elsewhere.",
+)
+.aliases(&["open_connection_retry_timeout_ms"]);
+
+const RETRY_INTERVAL: Parameter = Parameter::new(
+    "openConnectionRetryIntervalMs",
+    ParameterKind::Integer { min: 1, max: DAY_MS },
+    "`100`",
+    "Milliseconds between such tries.",
+)
+.aliases(&["open_connection_retry_interval_ms"]);
+
+const CLUSTER_ID: Parameter = Parameter::new(
+    "clusterId",
+    ParameterKind::Text,
+    "none",
+    "Accepted and without effect: connectors share what they know of a cluster by sharing a `Topology`.",
+)
+.aliases(&["cluster_id"]);
+
+const MODE: Parameter = Parameter::new(
+    "failoverMode",
+    ParameterKind::Text,
+    "`reader-or-writer` at a reader endpoint, else `strict-writer`",
+    "Which instances connects may lead to: `strict-writer`, `strict-reader` or `reader-or-writer`.",
+)
+.aliases(&["failover_mode"]);
+
+const FAILOVER_STRATEGY: Parameter = Parameter::new(
+    "failoverReaderHostSelectorStrategy",
+    ParameterKind::Text,
+    "`random`",
+    "The same as `readerHostSelectorStrategy`, where that is not given.",
+)
+.aliases(&["failover_reader_host_selector_strategy"]);
+
+const REFRESH_RATE: Parameter = Parameter::new(
+    "clusterTopologyRefreshRateMs",
+    ParameterKind::Integer { min: 0, max: DAY_MS },
+    "`30000`",
+    "Milliseconds between two questions of the monitor while all is well; `0` keeps no connection then.",
+)
+.aliases(&["cluster_topology_refresh_rate_ms"]);
+
+const HIGH_RATE: Parameter = Parameter::new(
+    "clusterTopologyHighRefreshRateMs",
+    ParameterKind::Integer { min: 10, max: DAY_MS },
+    "`100`",
+    "Milliseconds between two questions to each instance while something is suspected.",
+)
+.aliases(&["cluster_topology_high_refresh_rate_ms"]);
+
+/// Takes a parameter that has no effect here.
+const fn accepted(name: &'static str, help: &'static str) -> Parameter {
+    Parameter::new(name, ParameterKind::Text, "none", help)
+}
+
+const INSTEAD_OF_TIMEOUT: &str =
+    "Accepted and without effect: a connect waits for a writer until its own `wrapperConnectTimeout`.";
+const INSTEAD_OF_SWITCH: &str = "Accepted and without effect: every connect is led to the right instance.";
+const INSTEAD_OF_RATES: &str = "Accepted and without effect: `clusterTopologyRefreshRateMs` and `clusterTopologyHighRefreshRateMs` take its place.";
+
+/// The parameters of the plugin `initialConnection`.
+pub const INITIAL_CONNECTION_PARAMETERS: &[Parameter] =
+    &[VERIFY, STRATEGY, RETRY_TIMEOUT, RETRY_INTERVAL, CLUSTER_ID];
+
+/// The parameters of the plugin `failover2`.
+pub const FAILOVER_PARAMETERS: &[Parameter] = &[
+    VERIFY,
+    STRATEGY,
+    RETRY_TIMEOUT,
+    RETRY_INTERVAL,
+    CLUSTER_ID,
+    MODE,
+    FAILOVER_STRATEGY,
+    REFRESH_RATE,
+    HIGH_RATE,
+    accepted("failoverTimeoutMs", INSTEAD_OF_TIMEOUT),
+    accepted("enableConnectFailover", INSTEAD_OF_SWITCH),
+    accepted("failoverClusterTopologyRefreshRateMs", INSTEAD_OF_RATES),
+    accepted("failoverWriterReconnectIntervalMs", INSTEAD_OF_RATES),
+    accepted("failoverReaderConnectTimeoutMs", INSTEAD_OF_TIMEOUT),
+];
+
+/// Which instances connects are led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Wherever the host leads.
+    Any,
+    Reader {
+        /// Whether the writer will do where there is no reader.
+        or_writer: bool,
+    },
+    Writer,
+}
+
+impl Wanted {
+    pub(crate) fn role(self) -> Option<Role> {
+        match self {
+            Self::Any => None,
+            Self::Reader { .. } => Some(Role::Reader),
+            Self::Writer => Some(Role::Writer),
+        }
+    }
+}
+
+/// The parameters, read.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteOptions {
+    /// In place of what the endpoint's kind says.
+    pub(crate) wanted: Option<Wanted>,
+    pub(crate) is_strict_reader: bool,
+    pub(crate) verifies: bool,
+    pub(crate) strategy: Strategy,
+    pub(crate) retry_timeout: Option<Duration>,
+    pub(crate) retry_interval: Duration,
+    pub(crate) rates: Rates,
+}
+
+impl RouteOptions {
+    /// Reads the parameters that were given and warns of those without effect.
+    pub(crate) fn read(options: &Options) -> Result<Self> {
+        let millis = |name| {
+            options.integer(name).and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis)
+        };
+        let verify = options.text("verifyOpenedConnectionType");
+        let (verified, verifies) = match verify {
+            None => (None, true),
+            Some("writer") => (Some(Wanted::Writer), true),
+            Some("reader") => (Some(Wanted::Reader { or_writer: true }), true),
+            Some("none") => (None, false),
+            Some(_) => {
+                return Err(unfit("verifyOpenedConnectionType", "`writer`, `reader` or `none`"));
+            }
+        };
+        let mode = match options.text("failoverMode") {
+            None => None,
+            Some("strict-writer") => Some(Wanted::Writer),
+            Some("strict-reader") => Some(Wanted::Reader { or_writer: false }),
+            Some("reader-or-writer") => Some(Wanted::Reader { or_writer: true }),
+            Some(_) => {
+                return Err(unfit("failoverMode", "`strict-writer`, `strict-reader` or `reader-or-writer`"));
+            }
+        };
+        if let (Some(verified), Some(mode)) = (verified, mode)
+            && verified.role() != mode.role()
+        {
+            return Err(configuration(
+                "`verifyOpenedConnectionType` and `failoverMode` ask for different roles: leave one out",
+            ));
+        }
+        let is_strict_reader = mode == Some(Wanted::Reader { or_writer: false });
+        warn_of_parameters_without_effect(options);
+        Ok(Self {
+            wanted: mode.or(verified),
+            is_strict_reader,
+            verifies,
+            strategy: strategy(options)?,
+            retry_timeout: millis("openConnectionRetryTimeoutMs"),
+            retry_interval: millis("openConnectionRetryIntervalMs").unwrap_or(HIGH),
+            rates: Rates {
+                refresh: millis("clusterTopologyRefreshRateMs").unwrap_or(REFRESH),
+                high: millis("clusterTopologyHighRefreshRateMs").unwrap_or(HIGH),
+            },
+        })
+    }
+}
+
+fn strategy(options: &Options) -> Result<Strategy> {
+    let mut chosen = None;
+    for name in ["readerHostSelectorStrategy", "failoverReaderHostSelectorStrategy"] {
+        let Some(text) = options.text(name) else { continue };
+        if let Some(known) = Strategy::KNOWN_ELSEWHERE.iter().find(|known| **known == text) {
+            return Err(configuration(&format!(
+                "`{name}`: strategy `{known}` is known, not available yet: there is `random` and `roundRobin`"
+            )));
+        }
+        let strategy = Strategy::parse(text).ok_or_else(|| unfit(name, "`random` or `roundRobin`"))?;
+        chosen = chosen.or(Some(strategy));
+    }
+    Ok(chosen.unwrap_or_default())
+}
+
+fn warn_of_parameters_without_effect(options: &Options) {
+    let without_effect = FAILOVER_PARAMETERS.iter().filter(|parameter| {
+        parameter.help().starts_with("Accepted and without effect")
+            && options.text(parameter.name()).is_some()
+    });
+    for parameter in without_effect {
+        let (parameter, instead) = (parameter.name(), parameter.help());
+        tracing::warn!(parameter, instead, "the parameter has no effect");
+    }
+}
+
+fn unfit(name: &str, words: &str) -> Error {
+    configuration(&format!("`{name}` must be {words}"))
+}
+
+fn configuration(message: &str) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use wrapper_core::RawParameters;
+
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<RouteOptions> {
+        let mut given = RawParameters::new();
+        for (name, value) in pairs {
+            given.configure(name, *value)?;
+        }
+        RouteOptions::read(&Options::read(&given, FAILOVER_PARAMETERS)?)
+    }
+
+    #[track_caller]
+    fn refused(pairs: &[(&str, &str)], message: &str) {
+        assert_eq!(read(pairs).expect_err("does not fit").to_string(), message);
+    }
+
+    #[test]
+    fn parameters_that_are_not_given_have_their_defaults() {
+        let options = read(&[]).expect("fits");
+
+        assert_eq!((options.wanted, options.verifies, options.strategy), (None, true, Strategy::Random));
+        assert_eq!((options.retry_timeout, options.retry_interval), (None, Duration::from_millis(100)));
+        assert_eq!(options.rates, Rates { refresh: REFRESH, high: HIGH });
+    }
+
+    #[test]
+    fn parameters_that_fit_are_read_ok() {
+        let options = read(&[
+            ("failoverMode", "strict-reader"),
+            ("failoverReaderHostSelectorStrategy", "roundRobin"),
+            ("clusterTopologyRefreshRateMs", "0"),
+            ("openConnectionRetryTimeoutMs", "5000"),
+            ("failoverTimeoutMs", "300000"),
+            ("clusterId", "1"),
+        ])
+        .expect("fits");
+
+        assert_eq!(options.wanted, Some(Wanted::Reader { or_writer: false }));
+        assert_eq!(options.strategy, Strategy::RoundRobin);
+        assert!(options.rates.refresh.is_zero());
+        assert_eq!(options.retry_timeout, Some(Duration::from_secs(5)));
+        assert!(!read(&[("verifyOpenedConnectionType", "none")]).expect("fits").verifies);
+    }
+
+    #[test]
+    fn parameters_that_do_not_fit_are_named_wrong() {
+        refused(
+            &[("failoverMode", "writer")],
+            "`failoverMode` must be `strict-writer`, `strict-reader` or `reader-or-writer`",
+        );
+        refused(
+            &[("verifyOpenedConnectionType", "Writer")],
+            "`verifyOpenedConnectionType` must be `writer`, `reader` or `none`",
+        );
+        refused(
+            &[("readerHostSelectorStrategy", "leastConnections")],
+            "`readerHostSelectorStrategy`: strategy `leastConnections` is known, not available yet: there is `random` and `roundRobin`",
+        );
+        refused(
+            &[("readerHostSelectorStrategy", "best")],
+            "`readerHostSelectorStrategy` must be `random` or `roundRobin`",
+        );
+        refused(
+            &[("verifyOpenedConnectionType", "reader"), ("failoverMode", "strict-writer")],
+            "`verifyOpenedConnectionType` and `failoverMode` ask for different roles: leave one out",
+        );
+        refused(
+            &[("clusterTopologyHighRefreshRateMs", "0")],
+            "`clusterTopologyHighRefreshRateMs` must be a whole number from 10 to 86400000, not `0`",
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! One connect to one instance, and what it turns out to be.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until};
+use wrapper_core::{Connected, Error, ErrorKind, Next, Phase, Result, Role};
+
+use super::{
+    ATTEMPT,
+    search::{Search, attempt_end},
+    wrong,
+};
+use crate::{
+    knowledge::{Evidence, Target, Verdict},
+    parameters::Wanted,
+};
+
+pub(super) enum Outcome<C> {
+    Found(Connected<C>),
+    /// The instance has another role.
+    Elsewhere(Error),
+}
+
+impl Search<'_> {
+    /// Connects and asks; an error is one of the connect or of the question.
+    pub(super) async fn attempt<C: Send + 'static>(
+        &self,
+        next: Next<'_, C>,
+        target: &Target,
+    ) -> Result<Outcome<C>> {
+        let asked = Instant::now();
+        let outcome = match self.open(next, target).await {
+            Ok(connected) => self.judge(next, target, connected).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &outcome
+            && matches!(
+                error.kind(),
+                ErrorKind::Connect
+                    | ErrorKind::Driver
+                    | ErrorKind::Resolve
+                    | ErrorKind::Timeout
+                    | ErrorKind::Transient
+            )
+        {
+            self.topology().failed(target, asked);
+        }
+        outcome
+    }
+
+    async fn open<C: Send + 'static>(&self, next: Next<'_, C>, target: &Target) -> Result<Connected<C>> {
+        let request = match target {
+            Target::Endpoint => self.request.clone(),
+            Target::Instance { id, host, port } => {
+                let request = match self.request.host().eq_ignore_ascii_case(host) {
+                    // What is configured for it holds, such as an address.
+                    true => self.request.clone(),
+                    false => self.request.clone().with_host(host),
+                };
+                request.with_port(*port).with_instance(id)
+            }
+        };
+        let mut version = self.topology().version();
+        let end = |now| self.topology().with_knowledge(|known| attempt_end(target, known, self.until, now));
+        let mut end = end(Instant::now());
+        let mut run = next.run(request);
+        loop {
+            tokio::select! {
+                biased;
+                opened = &mut run => return opened,
+                changed = version.changed() => {
+                    if changed.is_ok() && self.is_elsewhere(target) {
+                        return Err(wrong("the writer changed while the connection was being opened"));
+                    }
+                }
+                () = sleep_until(end) => {
+                    // Credentials are the same for every instance.
+                    if self.request.progress().phase() == Phase::Credentials && end < self.until {
+                        end = self.until.min(end + ATTEMPT);
+                        continue;
+                    }
+                    let what = target.id().map_or("the endpoint", |id| id);
+                    let message = format!("`{what}` did not let the connection in within its time");
+                    return Err(Error::new(ErrorKind::Timeout, message));
+                }
+            }
+        }
+    }
+
+    /// Whether the writer is another instance now than the one that is dialled.
+    fn is_elsewhere(&self, target: &Target) -> bool {
+        self.wanted == Wanted::Writer
+            && self.topology().with_knowledge(|known| {
+                known.writer().is_some_and(|writer| {
+                    writer.is_answering() && target.id().is_none_or(|id| !writer.is(id))
+                })
+            })
+    }
+
+    /// Asks a fresh connection for its role, and everything where that is not what was expected.
+    async fn judge<C: Send + 'static>(
+        &self,
+        next: Next<'_, C>,
+        target: &Target,
+        mut connected: Connected<C>,
+    ) -> Result<Outcome<C>> {
+        if !self.router.options.verifies {
+            return Ok(Outcome::Found(connected));
+        }
+        let topology = self.topology();
+        if let Some(id) = self.expected(target) {
+            let is_read_only = topology.is_read_only(&mut next.session(&mut connected)).await?;
+            let role = if is_read_only { Role::Reader } else { Role::Writer };
+            if Some(role) == self.wanted.role() {
+                return Ok(Outcome::Found(self.hand_out(connected, &id, role)));
+            }
+        }
+        let asked = Instant::now();
+        let answer = topology.ask(&mut next.session(&mut connected), target.id()).await?;
+        // The server belongs to no cluster: whatever it is, it is what was configured.
+        let Some(answer) = answer else { return Ok(Outcome::Found(connected)) };
+        let id: Arc<str> = answer.id.to_ascii_lowercase().into();
+        let evidence = Evidence { dialled: target.clone(), asked, answered: Instant::now(), answer };
+        let verdict = topology.answered(&evidence);
+        let is_writer_enough = self.wanted == Wanted::Reader { or_writer: true };
+        match (verdict, self.wanted) {
+            (Verdict::Writer, Wanted::Writer) => {
+                Ok(Outcome::Found(self.hand_out(connected, &id, Role::Writer)))
+            }
+            (Verdict::Reader, Wanted::Reader { .. }) => {
+                Ok(Outcome::Found(self.hand_out(connected, &id, Role::Reader)))
+            }
+            (Verdict::Writer, _) if is_writer_enough && self.has_no_reader_left() => {
+                Ok(Outcome::Found(self.hand_out(connected, &id, Role::Writer)))
+            }
+            (Verdict::Void(why), _) => {
+                let id = id.escape_debug();
+                Ok(Outcome::Elsewhere(wrong(format!("instance `{id}` does not count: {why}"))))
+            }
+            (Verdict::Writer, _) => Ok(Outcome::Elsewhere(wrong(format!("instance `{id}` is the writer")))),
+            (Verdict::Reader, _) => Ok(Outcome::Elsewhere(wrong(format!("instance `{id}` is a reader")))),
+            (Verdict::Unclear, _) => {
+                Ok(Outcome::Elsewhere(wrong(format!("what instance `{id}` says of its role does not count"))))
+            }
+        }
+    }
+
+    /// The instance, if it is already known to have the wanted role, so that asking for the role is enough.
+    fn expected(&self, target: &Target) -> Option<Arc<str>> {
+        self.topology().with_knowledge(|known| {
+            let member = known.member(target.id()?)?;
+            let is_writer = known.writer().is_some_and(|writer| writer.is(&member.id));
+            let is_expected = match self.wanted {
+                Wanted::Writer => is_writer,
+                Wanted::Reader { .. } => !is_writer && member.role() == Some(Role::Reader),
+                Wanted::Any => false,
+            };
+            (is_expected && member.is_verified).then(|| Arc::clone(&member.id))
+        })
+    }
+
+    fn hand_out<C>(&self, mut connected: Connected<C>, id: &Arc<str>, role: Role) -> Connected<C> {
+        connected.established.set_instance(id);
+        connected.established.set_role(role);
+        self.topology().hand_out(id, &connected.established);
+        connected
+    }
+}

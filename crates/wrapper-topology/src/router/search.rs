@@ -1,0 +1,209 @@
+//! One connect that looks for an instance of the wanted role until its time is over.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use wrapper_core::{ConnectRequest, Connected, Error, ErrorKind, Next, Result};
+
+use super::{ATTEMPT, Router, attempt::Outcome, end_of, wrong};
+use crate::{
+    Topology,
+    knowledge::{Knowledge, Target},
+    parameters::Wanted,
+    stats::Counters,
+};
+
+/// How long a connect leaves the looking to the monitor before it tries by itself.
+const LEFT_TO_MONITOR: Duration = Duration::from_secs(1);
+
+pub(super) struct Search<'r> {
+    pub(super) router: &'r Router,
+    pub(super) request: ConnectRequest,
+    pub(super) wanted: Wanted,
+    began: Instant,
+    pub(super) until: Instant,
+    /// Where it was in this round.
+    tried: Vec<Target>,
+    last: Option<Error>,
+}
+
+impl<'r> Search<'r> {
+    pub(super) fn new(router: &'r Router, request: ConnectRequest, wanted: Wanted) -> Self {
+        let began = Instant::now();
+        let until = end_of(&request, began, router.options.retry_timeout);
+        Self { router, request, wanted, began, until, tried: Vec::new(), last: None }
+    }
+
+    pub(super) fn topology(&self) -> &'r Topology {
+        &self.router.topology
+    }
+
+    pub(super) async fn run<C: Send + 'static>(mut self, next: Next<'_, C>) -> Result<Connected<C>> {
+        loop {
+            self.leave_to_monitor().await;
+            let Some(turn) = self.topology().pace().admit(self.until).await else { break };
+            let target = self.pick();
+            self.tried.push(target.clone());
+            let error = match self.attempt(next, &target).await {
+                Ok(Outcome::Found(connected)) => {
+                    self.topology().pace().succeeded();
+                    return Ok(connected);
+                }
+                Ok(Outcome::Elsewhere(error)) => {
+                    Counters::count(&self.topology().counters().wrong_roles);
+                    error
+                }
+                Err(error) => {
+                    if error.is_throttled() {
+                        self.topology().pace().gate();
+                    }
+                    if !may_be_elsewhere(&error) {
+                        return Err(error);
+                    }
+                    error
+                }
+            };
+            let is_informed = error.kind() == ErrorKind::WrongInstance && self.knows_another();
+            // What an attempt says that was cut off by the end is less than what an instance said before.
+            let is_late = error.kind() == ErrorKind::Timeout && Instant::now() >= self.until;
+            if !is_late || self.last.is_none() {
+                self.last = Some(error);
+            }
+            if is_informed {
+                // The instance said where to go on: that is no failure yet.
+                continue;
+            }
+            self.topology().slowed(turn);
+            if Instant::now() >= self.until {
+                break;
+            }
+            let mut version = self.topology().version();
+            let pause = self.until.min(Instant::now() + self.router.options.retry_interval);
+            drop(timeout_at(pause, version.changed()).await);
+        }
+        Err(self.over())
+    }
+
+    /// Waits while the monitor looks for the writer: every connect that did so too would be a login more.
+    async fn leave_to_monitor(&self) {
+        if !self.router.has_monitor || self.wanted != Wanted::Writer {
+            return;
+        }
+        let mut version = self.topology().version();
+        let end = self.until.min(Instant::now() + LEFT_TO_MONITOR);
+        while self.topology().with_knowledge(is_looked_for) {
+            if timeout_at(end, version.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Where to try next: the likeliest place that was not tried in this round.
+    fn pick(&mut self) -> Target {
+        let candidates = self.topology().with_knowledge(|known| self.candidates(known));
+        let untried = candidates.iter().find(|target| !self.tried.contains(target)).cloned();
+        untried.unwrap_or_else(|| {
+            self.tried.clear();
+            candidates.into_iter().next().unwrap_or(Target::Endpoint)
+        })
+    }
+
+    fn candidates(&self, known: &Knowledge) -> Vec<Target> {
+        let Wanted::Reader { or_writer } = self.wanted else { return known.writer_candidates() };
+        let mut readers: Vec<_> = known.readers().map(|reader| reader.target()).collect();
+        let is_told = known.writer().is_some() || known.members().iter().any(|member| member.said.is_some());
+        if !is_told {
+            readers.clear();
+        }
+        if self.tried.is_empty() && !readers.is_empty() {
+            let first = self.router.options.strategy.first(self.topology().turns(), readers.len());
+            readers.rotate_left(first);
+        }
+        if known.has_endpoint() {
+            readers.push(Target::Endpoint);
+        }
+        if or_writer || readers.is_empty() {
+            readers.extend(known.writer_candidates());
+        }
+        readers
+    }
+
+    /// Whether there is a likelier place than those that were tried.
+    fn knows_another(&self) -> bool {
+        let first = self.topology().with_knowledge(|known| match self.wanted {
+            Wanted::Reader { .. } => {
+                known.readers().map(|reader| reader.target()).find(|t| !self.tried.contains(t))
+            }
+            _ => known.writer_candidates().into_iter().next(),
+        });
+        first.is_some_and(|target| target != Target::Endpoint && !self.tried.contains(&target))
+    }
+
+    /// Whether every other place was tried in this round, so that the writer will do for a reader.
+    pub(super) fn has_no_reader_left(&self) -> bool {
+        self.topology()
+            .with_knowledge(|known| known.readers().all(|reader| self.tried.contains(&reader.target())))
+    }
+
+    fn over(self) -> Error {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let role = match self.wanted {
+            Wanted::Reader { .. } => "reader",
+            _ => "writer",
+        };
+        let now = Instant::now();
+        let (has_answered, last_seen) = self.topology().with_knowledge(|known| {
+            let heard = known.members().iter().filter(|member| member.said.is_some());
+            let seen: Vec<_> = heard
+                .filter_map(|member| {
+                    let ago = now.saturating_duration_since(member.said?.answered).as_secs();
+                    let state = match (member.is_answering(), member.said?.role) {
+                        (false, _) => "no longer answering",
+                        (true, Some(wrapper_core::Role::Writer)) => "the writer",
+                        (true, Some(wrapper_core::Role::Reader)) => "a reader",
+                        (true, None) => "in between",
+                    };
+                    Some(format!("`{}` {state}, {ago} s ago", member.id))
+                })
+                .collect();
+            (!seen.is_empty(), seen.join("; "))
+        });
+        match self.last {
+            // Nobody was ever reached: why says more than that there is no writer.
+            Some(error) if !has_answered => error,
+            last => {
+                let message = format!("no verified {role} for {seconds:.0} s; last seen: {last_seen}");
+                match last {
+                    Some(error) => wrong(message).with_source(error),
+                    None => wrong(message),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a monitor is looking for the writer, which was known before.
+fn is_looked_for(known: &Knowledge) -> bool {
+    known.last_writer().is_some() && known.writer().is_none_or(|writer| !writer.is_answering())
+}
+
+/// Whether another instance, or the same one later, may let the connect in.
+fn may_be_elsewhere(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Connect
+            | ErrorKind::Driver
+            | ErrorKind::Resolve
+            | ErrorKind::Timeout
+            | ErrorKind::Transient
+            | ErrorKind::WrongInstance
+    )
+}
+
+/// How long one attempt may take: all the time that there is where there is nowhere else to go.
+pub(super) fn attempt_end(target: &Target, known: &Knowledge, until: Instant, now: Instant) -> Instant {
+    match target {
+        Target::Endpoint if known.members().is_empty() => until,
+        _ => until.min(now + ATTEMPT),
+    }
+}

@@ -1,0 +1,255 @@
+//! When the monitor asks whom: no I/O, no clock, no runtime.
+//!
+//! ```text
+//!            a suspicion, or no writer                      a writer is verified
+//!  quiet ─────────────────────────────▶ doubt: all, every ─────────────────────▶ fast: the writer, every
+//!  one instance, every 30 s ◀────────── 100 ms            ◀───────────────────── 100 ms for 30 s
+//!            ▲                                                 a suspicion                │
+//!            └────────────────────────────────────────────────────────────────────────────┘
+//! ```
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::knowledge::{Knowledge, Target};
+
+/// How long the writer is watched closely after a suspicion.
+const FAST: Duration = Duration::from_secs(30);
+
+/// Without a connect for so long the monitor ends.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// A suspicion that came to nothing blocks the next one for the first of these, doubled to the second.
+const BLOCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// The pause after a connect that failed: doubled from the first to the second, or to the third if the login was refused.
+const BACK_OFF: (Duration, Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(30));
+
+/// How often instances are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rates {
+    /// While all is well; zero asks nobody then.
+    pub(crate) refresh: Duration,
+    /// While something is suspected.
+    pub(crate) high: Duration,
+}
+
+/// How a question ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Answered,
+    Failed,
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Quiet,
+    Doubt,
+    Fast,
+}
+
+/// The times of the next questions.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    rates: Rates,
+    lanes: Vec<Lane>,
+    /// Since when something is suspected, and in which epoch that began.
+    suspicion: Option<(Instant, u64)>,
+    fast_until: Option<Instant>,
+    blocked_until: Option<Instant>,
+    block: Duration,
+    used: Instant,
+    /// Whom the quiet monitor asks, for as long as it answers.
+    standing: Option<Target>,
+}
+
+/// One instance, asked by one question at a time.
+#[derive(Clone, Debug)]
+struct Lane {
+    target: Target,
+    next: Instant,
+    failures: u32,
+    is_asked: bool,
+}
+
+impl Schedule {
+    pub(crate) fn new(rates: Rates, now: Instant) -> Self {
+        Self {
+            rates,
+            lanes: Vec::new(),
+            suspicion: None,
+            fast_until: None,
+            blocked_until: None,
+            block: BLOCK.0,
+            used: now,
+            standing: None,
+        }
+    }
+
+    pub(crate) fn set_rates(&mut self, rates: Rates) {
+        self.rates = rates;
+    }
+
+    /// Begins anew in another task: nobody answers the questions of the former one.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.lanes.clear();
+        self.used = now;
+    }
+
+    /// Notes that an application connects.
+    pub(crate) fn used(&mut self, now: Instant) {
+        self.used = now;
+    }
+
+    /// Whether nobody has connected for long.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.used) >= IDLE
+    }
+
+    /// Asks all from now on until a writer is verified; false while suspicions are blocked.
+    pub(crate) fn suspect(&mut self, now: Instant, knowledge: &Knowledge) -> bool {
+        if self.suspicion.is_some() {
+            return true;
+        }
+        if self.blocked_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        self.begin(now, knowledge);
+        true
+    }
+
+    fn begin(&mut self, now: Instant, knowledge: &Knowledge) {
+        self.suspicion = Some((now, knowledge.epoch()));
+        self.lanes.iter_mut().for_each(|lane| lane.next = lane.next.min(now));
+    }
+
+    pub(crate) fn mode(&self, now: Instant) -> Mode {
+        match self.suspicion {
+            Some(_) => Mode::Doubt,
+            None if self.fast_until.is_some_and(|until| now < until) => Mode::Fast,
+            None => Mode::Quiet,
+        }
+    }
+
+    /// Whom to ask now; each is asked once until [`done`](Self::done) says how that ended.
+    pub(crate) fn due(&mut self, now: Instant, knowledge: &Knowledge) -> Vec<Target> {
+        self.judge(now, knowledge);
+        self.follow(now, knowledge);
+        let wanted = self.wanted(now, knowledge);
+        let is_due = |lane: &&mut Lane| !lane.is_asked && lane.next <= now && wanted.contains(&lane.target);
+        let mut due = Vec::new();
+        for lane in self.lanes.iter_mut().filter(is_due) {
+            lane.is_asked = true;
+            due.push(lane.target.clone());
+        }
+        due
+    }
+
+    /// When [`due`](Self::due) is to be called again, if nothing happens before.
+    pub(crate) fn wake_at(&self, now: Instant, knowledge: &Knowledge) -> Instant {
+        let wanted = self.wanted(now, knowledge);
+        let lanes = self.lanes.iter().filter(|lane| !lane.is_asked && wanted.contains(&lane.target));
+        let ends = [self.fast_until, Some(self.used + IDLE)].into_iter().flatten().filter(|end| *end > now);
+        lanes.map(|lane| lane.next).chain(ends).min().unwrap_or(now + IDLE)
+    }
+
+    /// Whom to keep a connection to.
+    pub(crate) fn keeps(&self, target: &Target, now: Instant, knowledge: &Knowledge) -> bool {
+        self.wanted(now, knowledge).contains(target)
+    }
+
+    /// Takes in how a question ended; `random` is from 0 to 1.
+    pub(crate) fn done(&mut self, target: &Target, asked: Asked, now: Instant, random: f64) {
+        let mode = self.mode(now);
+        let Some(lane) = self.lanes.iter_mut().find(|lane| lane.target == *target) else { return };
+        lane.is_asked = false;
+        let most = match asked {
+            Asked::Answered => {
+                lane.failures = 0;
+                lane.next = now + if mode == Mode::Quiet { self.rates.refresh } else { self.rates.high };
+                return;
+            }
+            Asked::Failed => BACK_OFF.1,
+            Asked::Refused => BACK_OFF.2,
+        };
+        let pause = BACK_OFF.0.saturating_mul(1 << lane.failures.min(16)).min(most);
+        lane.failures += 1;
+        lane.next = now + pause.mul_f64(0.5 + random);
+    }
+
+    /// Begins and ends suspicions by what is known.
+    fn judge(&mut self, now: Instant, knowledge: &Knowledge) {
+        let writer = knowledge.writer();
+        let is_lost = writer.is_none_or(|writer| !writer.is_answering());
+        if self.suspicion.is_none() {
+            if is_lost {
+                // No statement of a user can bring this about, so nothing blocks it.
+                self.begin(now, knowledge);
+            } else if knowledge.is_in_doubt() {
+                self.suspect(now, knowledge);
+            }
+            return;
+        }
+        let Some((since, epoch)) = self.suspicion else { return };
+        let is_verified = writer.and_then(|writer| writer.said).is_some_and(|word| word.asked >= since);
+        if is_lost || !is_verified || knowledge.is_in_doubt() {
+            return;
+        }
+        self.suspicion = None;
+        self.fast_until = Some(now + FAST);
+        if knowledge.epoch() != epoch {
+            (self.block, self.blocked_until) = (BLOCK.0, None);
+            return;
+        }
+        // The writer is the one as before: whoever caused this does not get to cause it all the time.
+        if self.blocked_until.is_some_and(|until| now.saturating_duration_since(until) > BLOCK.1 * 5) {
+            self.block = BLOCK.0;
+        }
+        self.blocked_until = Some(now + self.block);
+        self.block = (self.block * 2).min(BLOCK.1);
+    }
+
+    /// Gives every instance a lane.
+    fn follow(&mut self, now: Instant, knowledge: &Knowledge) {
+        let targets = knowledge.members().iter().map(|member| member.dialled());
+        let mut targets: Vec<_> = targets.collect();
+        if knowledge.has_endpoint() {
+            targets.push(Target::Endpoint);
+        }
+        self.lanes.retain(|lane| targets.contains(&lane.target));
+        for target in targets {
+            if !self.lanes.iter().any(|lane| lane.target == target) {
+                self.lanes.push(Lane { target, next: now, failures: 0, is_asked: false });
+            }
+        }
+        // A reader, so that the writer is spared; the same one for as long as it answers.
+        let is_reader = |target: &Target| knowledge.readers().any(|reader| reader.target() == *target);
+        if !self.standing.as_ref().is_some_and(is_reader) {
+            let member = knowledge.readers().next().or_else(|| knowledge.writer());
+            self.standing = member.map(|member| member.target());
+        }
+    }
+
+    fn wanted(&self, now: Instant, knowledge: &Knowledge) -> Vec<Target> {
+        match self.mode(now) {
+            Mode::Doubt => {
+                let members = knowledge.members().iter().map(|member| member.dialled());
+                // Where nobody answers by name, the endpoint may lead to somebody.
+                let is_by_name = knowledge
+                    .members()
+                    .iter()
+                    .any(|member| member.is_answering() && !member.is_behind_endpoint());
+                members.chain((!is_by_name).then_some(Target::Endpoint)).collect()
+            }
+            Mode::Fast => knowledge.writer().map(|writer| writer.target()).into_iter().collect(),
+            Mode::Quiet if self.rates.refresh.is_zero() => Vec::new(),
+            Mode::Quiet => self.standing.clone().into_iter().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

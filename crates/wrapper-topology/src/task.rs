@@ -1,0 +1,148 @@
+//! The monitor's task: it does what the state machine says, over connections of its own.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::time::{Instant, sleep_until, timeout};
+use wrapper_core::{ConnectRequest, Connected, Engine, Error, ErrorKind, Opener, Result, Session};
+
+use crate::{
+    Topology,
+    answer::Answer,
+    knowledge::{Evidence, Target},
+    schedule::Asked,
+    stats::Counters,
+};
+
+/// How long one question may take, the connect included.
+const QUESTION: Duration = Duration::from_secs(5);
+
+/// The longest pause: whoever sees no poll for longer knows that the runtime stands still.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// After so long without a poll the task counts as gone.
+pub(crate) const STALE: Duration = Duration::from_secs(45);
+
+/// How the monitor's sessions are called in `pg_stat_activity`.
+const NAME: &str = "SET application_name = 'rds-wrapper-monitor'";
+
+/// How a question ended: whom, when it was asked, and the connection that answered.
+struct Ended<C> {
+    target: Target,
+    asked: Instant,
+    outcome: Result<(Connected<C>, Answer)>,
+}
+
+/// Asks until nobody connects any more; the connector's end drops it wherever it waits.
+pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>, request: ConnectRequest) {
+    let mut kept: HashMap<Target, Connected<C>> = HashMap::new();
+    let mut questions = FuturesUnordered::new();
+    topology.with_monitor(|monitor| monitor.schedule.restart(Instant::now()));
+    loop {
+        let now = Instant::now();
+        if topology.is_off() || topology.with_monitor(|monitor| monitor.schedule.is_idle(now)) {
+            return;
+        }
+        for target in topology.with_monitor(|monitor| monitor.due(now)) {
+            let connection = kept.remove(&target);
+            questions.push(question(&topology, &opener, &request, target, connection));
+        }
+        topology.with_monitor(|monitor| {
+            kept.retain(|target, _| monitor.schedule.keeps(target, now, &monitor.knowledge));
+        });
+        let wake_at = topology.with_monitor(|monitor| monitor.wake_at(now)).min(now + PAUSE);
+        tokio::select! {
+            Some(ended) = questions.next(), if !questions.is_empty() => {
+                take(&topology, ended, &mut kept);
+            }
+            () = topology.woken() => {}
+            () = sleep_until(wake_at) => {}
+        }
+    }
+}
+
+fn take<C>(topology: &Topology, ended: Ended<C>, kept: &mut HashMap<Target, Connected<C>>) {
+    let Ended { target, asked, outcome } = ended;
+    match outcome {
+        Ok((connection, answer)) => {
+            Counters::count(&topology.counters().questions);
+            let evidence = Evidence { dialled: target.clone(), asked, answered: Instant::now(), answer };
+            let verdict = topology.monitor_answered(&evidence);
+            tracing::trace!(instance = &*evidence.answer.id, ?verdict, "asked");
+            kept.insert(target, connection);
+        }
+        Err(error) => {
+            tracing::trace!(instance = target.id().map(|id| &**id), %error, "not answered");
+            let outcome = match error.kind() {
+                ErrorKind::Credentials(_) | ErrorKind::Login | ErrorKind::Throttled | ErrorKind::Token => {
+                    Asked::Refused
+                }
+                _ => Asked::Failed,
+            };
+            topology.monitor_failed(&target, asked, outcome);
+        }
+    }
+}
+
+async fn question<C: Send + 'static>(
+    topology: &Topology,
+    opener: &Opener<C>,
+    request: &ConnectRequest,
+    target: Target,
+    kept: Option<Connected<C>>,
+) -> Ended<C> {
+    let began = Instant::now();
+    // What an answer says is true at some time after its question, so that the connect does not count.
+    let mut asked = began;
+    let ask = async {
+        let mut connection = match kept {
+            Some(kept) => kept,
+            None => open(topology, opener, request, &target).await?,
+        };
+        asked = Instant::now();
+        let answer = topology.ask(&mut opener.session(&mut connection)?, target.id()).await?;
+        let gone = || Error::new(ErrorKind::Driver, "the server belongs to no cluster that is known");
+        Ok((connection, answer.ok_or_else(gone)?))
+    };
+    let outcome = timeout(QUESTION, ask).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Timeout, format!("no answer to the monitor within {QUESTION:?}")))
+    });
+    Ended { target, asked, outcome }
+}
+
+async fn open<C: Send + 'static>(
+    topology: &Topology,
+    opener: &Opener<C>,
+    request: &ConnectRequest,
+    target: &Target,
+) -> Result<Connected<C>> {
+    Counters::count(&topology.counters().monitor_logins);
+    let request = match target {
+        Target::Endpoint => request.clone(),
+        Target::Instance { id, host, port } => {
+            let request = match request.host().eq_ignore_ascii_case(host) {
+                true => request.clone(),
+                false => request.clone().with_host(host),
+            };
+            request.with_port(*port).with_instance(id)
+        }
+    };
+    let mut connection = opener.open(request, QUESTION).await?;
+    let mut session = opener.session(&mut connection)?;
+    if session.engine() == Engine::Postgres {
+        session.query(NAME).await?;
+    }
+    drop(session);
+    Ok(connection)
+}
+
+/// Starts the task at a connect, where it does not run.
+pub(crate) fn ensure<C: Send + 'static>(
+    topology: &Topology,
+    next: wrapper_core::Next<'_, C>,
+    request: &ConnectRequest,
+) {
+    let (shared, request) = (topology.clone(), request.clone());
+    topology.background().ensure(next, STALE, move |opener: Opener<C>| run(shared, opener, request));
+    topology.with_monitor(|monitor| monitor.schedule.used(Instant::now()));
+}

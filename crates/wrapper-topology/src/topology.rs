@@ -1,0 +1,502 @@
+//! One cluster, shared by whoever connects to it.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use wrapper_core::{
+    Background, ConnectionCut, Engine, Error, ErrorKind, Established, Event, Events, Paced, Result, Role,
+    Session, WriterChanged,
+};
+
+use crate::{
+    Dialect, Snapshot,
+    answer::{self, Answer},
+    choice::jitter,
+    handed_out::HandedOut,
+    knowledge::{Effect, Evidence, Knowledge, Naming, Target, Verdict},
+    monitor::Monitor,
+    pace::Pace,
+    schedule::{Asked, Rates},
+    standby::Standby,
+    stats::{Counters, TopologyStats},
+};
+
+mod builder;
+
+pub use builder::TopologyBuilder;
+
+/// Knows one cluster: which instances it has, which one is the writer, and since when.
+///
+/// Clones share everything. A connector whose `plugins` name `initialConnection` or `failover2` makes one for itself; to
+/// share one between connectors, or to watch it, make it in code and give clones to the factories:
+///
+/// ```
+/// use wrapper_core::Registry;
+/// use wrapper_topology::{FailoverFactory, Topology};
+///
+/// let topology = Topology::default();
+/// let registry = Registry::<()>::new().with(FailoverFactory::new(topology.clone()));
+/// assert!(topology.snapshot().writer().is_none(), "nothing is known before the first connect");
+/// ```
+///
+/// One value is one cluster: there is no process-wide table, and two clusters take two values.
+#[derive(Clone)]
+pub struct Topology(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Counts what changed: who the writer is, and whether it answers.
+    version: watch::Sender<u64>,
+    wake: Notify,
+    pace: Pace,
+    background: Background,
+    handed_out: HandedOut,
+    standby: Standby,
+    counters: Counters,
+    turns: AtomicUsize,
+    /// Whether it was said that instances are reached by the endpoint only.
+    is_detour_told: AtomicBool,
+}
+
+struct State {
+    kind: Kind,
+    monitor: Monitor,
+    naming: Option<Naming>,
+    listeners: Vec<Events>,
+    /// Since when an application suspects something that no plugin has looked into.
+    doubted: Option<Instant>,
+    /// Where single instances were logged in to last, and since when.
+    addresses: HashMap<Arc<str>, (IpAddr, Instant)>,
+}
+
+/// What kind of cluster it is.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// Nobody asked yet.
+    Unknown,
+    Known(Dialect),
+    /// The servers belong to no cluster that is known.
+    None,
+}
+
+impl Topology {
+    /// Starts to describe a topology with statements of its own.
+    pub fn builder() -> TopologyBuilder {
+        TopologyBuilder::default()
+    }
+
+    /// Makes the topology of instances that are all known, such as an RDS instance and its read replicas.
+    ///
+    /// Hosts may have a port behind a colon; the default is 5432. The first is expected to be the writer, and each is
+    /// asked for its role. A host that a connector is configured with stands for the writer, whichever it is then.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error for a host that is none.
+    pub fn fixed<'a>(writer: &'a str, readers: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        Self::builder().fixed(writer, readers)
+    }
+
+    fn with(kind: Kind, knowledge: Knowledge) -> Self {
+        let rates = Rates { refresh: crate::parameters::REFRESH, high: crate::parameters::HIGH };
+        let state = State {
+            kind,
+            monitor: Monitor::new(knowledge, rates, Instant::now()),
+            naming: None,
+            listeners: Vec::new(),
+            doubted: None,
+            addresses: HashMap::new(),
+        };
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            version: watch::Sender::new(0),
+            wake: Notify::new(),
+            pace: Pace::default(),
+            background: Background::default(),
+            handed_out: HandedOut::default(),
+            standby: Standby::default(),
+            counters: Counters::default(),
+            turns: AtomicUsize::new(0),
+            is_detour_told: AtomicBool::new(false),
+        }))
+    }
+
+    /// Returns what is known now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.state().monitor.snapshot(Instant::now())
+    }
+
+    /// Waits until there is another writer than now, and returns what is known then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: compare [`Snapshot::epoch`] to find changes that happened between two calls.
+    pub async fn changed(&self) -> Snapshot {
+        let mut version = self.0.version.subscribe();
+        let epoch = self.snapshot().epoch();
+        loop {
+            let snapshot = self.snapshot();
+            if snapshot.epoch() != epoch {
+                return snapshot;
+            }
+            // The sender lies in `self`, so that this cannot fail.
+            drop(version.changed().await);
+        }
+    }
+
+    /// Returns how often what happened.
+    pub fn stats(&self) -> TopologyStats {
+        let snapshot = self.snapshot();
+        self.0.counters.read(&snapshot)
+    }
+
+    /// Says that something is wrong with the cluster, as an application may know from elsewhere.
+    ///
+    /// With `failover2` all instances are asked at once; with `initialConnection` the next check-outs and connects ask.
+    pub fn suspect(&self) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.doubted = Some(now);
+        let is_taken = state.monitor.suspect(now);
+        drop(state);
+        if is_taken {
+            Counters::count(&self.0.counters.suspicions);
+            self.0.wake.notify_one();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is made whole before anything that could panic.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Binds the topology to where instances are, for a connector that is built.
+    pub(crate) fn bind(&self, naming: Option<Naming>, rates: Option<Rates>, events: &Events) -> Result<()> {
+        let mut state = self.state();
+        match (&state.naming, naming) {
+            (Some(known), Some(naming)) if known.pattern.as_str() != naming.pattern.as_str() => {
+                return Err(Error::new(
+                    ErrorKind::Configuration,
+                    format!(
+                        "the given topology is of another cluster, whose instances are `{}`, not `{}`: one topology serves one cluster",
+                        known.pattern.as_str(),
+                        naming.pattern.as_str()
+                    ),
+                ));
+            }
+            (None, Some(naming)) if !state.is_fixed() => {
+                state.monitor.knowledge = Knowledge::discovering(naming.clone());
+                state.naming = Some(naming);
+            }
+            _ => {}
+        }
+        if let Some(rates) = rates {
+            state.monitor.schedule.set_rates(rates);
+        }
+        if !events.is_empty() {
+            state.listeners.push(events.clone());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn background(&self) -> &Background {
+        &self.0.background
+    }
+
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.0.pace
+    }
+
+    pub(crate) fn version(&self) -> watch::Receiver<u64> {
+        self.0.version.subscribe()
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.0.wake.notified().await;
+    }
+
+    pub(crate) fn turns(&self) -> &AtomicUsize {
+        &self.0.turns
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// Whether connects are led to instances: not if the servers belong to no cluster.
+    pub(crate) fn is_off(&self) -> bool {
+        matches!(self.state().kind, Kind::None)
+    }
+
+    /// Whether all instances are known from the start.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.state().is_fixed()
+    }
+
+    pub(crate) fn with_knowledge<T>(&self, read: impl FnOnce(&Knowledge) -> T) -> T {
+        read(&self.state().monitor.knowledge)
+    }
+
+    pub(crate) fn with_monitor<T>(&self, change: impl FnOnce(&mut Monitor) -> T) -> T {
+        change(&mut self.state().monitor)
+    }
+
+    /// The statements for this cluster; found out on the first connection. `None`: it is none.
+    pub(crate) async fn dialect(&self, session: &mut dyn Session) -> Result<Option<Dialect>> {
+        match &self.state().kind {
+            Kind::Known(dialect) => return Ok(Some(dialect.clone())),
+            Kind::None => return Ok(None),
+            Kind::Unknown => {}
+        }
+        let found = answer::detect(session).await?;
+        let mut state = self.state();
+        if matches!(state.kind, Kind::Unknown) {
+            state.kind = found.clone().map_or(Kind::None, Kind::Known);
+            match &found {
+                Some(dialect) => tracing::debug!(deployment = dialect.name(), "topology found"),
+                None => tracing::warn!(
+                    "the server belongs to no cluster that is known: connects go where they are configured to"
+                ),
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn known_dialect(&self, engine: Engine) -> Dialect {
+        match &self.state().kind {
+            Kind::Known(dialect) if dialect.engine() == engine => dialect.clone(),
+            _ => Dialect::single(engine),
+        }
+    }
+
+    /// Asks whether a connection leads to a server that takes no writes, without a round trip where the server told it.
+    pub(crate) async fn is_read_only(&self, session: &mut dyn Session) -> Result<bool> {
+        let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
+        if let Some(reported) = self.0.standby.trusted(reported) {
+            return Ok(reported);
+        }
+        let dialect = self.known_dialect(session.engine());
+        let is_read_only = answer::is_read_only(session, &dialect).await?;
+        self.0.standby.compare(reported, is_read_only);
+        Ok(is_read_only)
+    }
+
+    /// Asks a connection everything; `None` if its server belongs to no cluster.
+    pub(crate) async fn ask(
+        &self,
+        session: &mut dyn Session,
+        dialled: Option<&Arc<str>>,
+    ) -> Result<Option<Answer>> {
+        let dialect = match self.is_fixed() {
+            true => Dialect::single(session.engine()),
+            false => match self.dialect(session).await? {
+                Some(dialect) => dialect,
+                None => return Ok(None),
+            },
+        };
+        let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
+        let answer = answer::ask(session, &dialect, dialled).await?;
+        self.0.standby.compare(reported, answer.is_read_only);
+        Ok(Some(answer))
+    }
+
+    /// Takes in what an application's connect found out.
+    pub(crate) fn answered(&self, evidence: &Evidence) -> Verdict {
+        let verdict = self.change(|state| state.monitor.knowledge.answered(evidence));
+        let is_detour = self.with_knowledge(|known| {
+            known.member(&evidence.answer.id).is_some_and(|member| member.is_behind_endpoint())
+        });
+        if is_detour && !self.0.is_detour_told.swap(true, Ordering::Relaxed) {
+            let instance = evidence.answer.id.escape_debug().to_string();
+            tracing::warn!(
+                instance,
+                "the instance cannot be reached by its own name, so that connects go by the endpoint: does a security group or the resolver keep instances away?"
+            );
+        }
+        verdict
+    }
+
+    /// Takes in what the monitor found out.
+    pub(crate) fn monitor_answered(&self, evidence: &Evidence) -> Verdict {
+        self.change(|state| state.monitor.answered(evidence, jitter()))
+    }
+
+    /// Takes in that an application's connect to an instance failed.
+    pub(crate) fn failed(&self, target: &Target, asked: Instant) {
+        let now = Instant::now();
+        self.change(|state| {
+            state.monitor.suspect(now);
+            ((), state.monitor.knowledge.failed(target, asked, now))
+        });
+        self.0.wake.notify_one();
+    }
+
+    /// Takes in that the monitor could not ask an instance.
+    pub(crate) fn monitor_failed(&self, target: &Target, asked: Instant, outcome: Asked) {
+        let now = Instant::now();
+        self.change(|state| ((), state.monitor.failed(target, asked, now, outcome, jitter())));
+    }
+
+    /// Changes what is known, does what follows, and tells whoever waits.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, Vec<Effect>)) -> T {
+        let mut state = self.state();
+        let before = state.writer();
+        let (outcome, effects) = change(&mut state);
+        let after = state.writer();
+        if let (Some(doubted), Some(verified)) = (state.doubted, state.monitor.knowledge.verified_at())
+            && doubted < verified
+        {
+            state.doubted = None;
+        }
+        let listeners = if effects.is_empty() { Vec::new() } else { state.listeners.clone() };
+        drop(state);
+        effects.into_iter().for_each(|effect| self.apply(effect, &listeners));
+        if before != after {
+            self.0.version.send_modify(|version| *version += 1);
+            if after.is_some_and(|(_, is_answering)| is_answering) {
+                self.0.pace.succeeded();
+            }
+        }
+        outcome
+    }
+
+    fn apply(&self, effect: Effect, listeners: &[Events]) {
+        let emit = |event: Event| listeners.iter().for_each(|events| events.emit(&event));
+        match effect {
+            Effect::WriterChanged { from, to, epoch } => {
+                tracing::info!(from = from.as_deref(), to = &*to, epoch, "the cluster has a new writer");
+                if from.is_some() {
+                    self.0.pace.gate();
+                }
+                let from = from.map(|from| from.to_string());
+                emit(Event::WriterChanged(WriterChanged::new(from, &*to, epoch)));
+            }
+            Effect::Cut { id, before, is_all } => {
+                let reason = match is_all {
+                    true => format!("instance `{id}` cannot be reached any more, and another is the writer"),
+                    false => format!("instance `{id}` is not the writer any more"),
+                };
+                let reason = Error::new(ErrorKind::WrongInstance, reason);
+                let connections = self.0.handed_out.cut(&id, before, is_all, &reason);
+                if connections > 0 {
+                    self.0.counters.cut.fetch_add(connections as u64, Ordering::Relaxed);
+                    tracing::debug!(instance = &*id, connections, "connections cut");
+                    emit(Event::ConnectionCut(ConnectionCut::new(&*id, connections)));
+                }
+            }
+            Effect::SecondClaim { writer, claimant } => {
+                Counters::count(&self.0.counters.second_claims);
+                tracing::warn!(
+                    writer = &*writer,
+                    claimant = &*claimant,
+                    "a second instance claims to be the writer; the former one stays for as long as it answers"
+                );
+            }
+            Effect::Stranger { id, why } => {
+                Counters::count(&self.0.counters.strangers);
+                tracing::warn!(instance = id.escape_debug().to_string(), why, "an answer does not count");
+            }
+        }
+    }
+
+    /// Notes an application's login that failed, and says so if the next ones have to wait.
+    pub(crate) fn slowed(&self, turn: Instant) {
+        let Some(pause) = self.0.pace.failed(turn) else { return };
+        Counters::count(&self.0.counters.paced);
+        let listeners = self.state().listeners.clone();
+        listeners.iter().for_each(|events| events.emit(&Event::Paced(Paced::new(pause))));
+    }
+
+    /// Keeps a way to end a connection that is handed out.
+    pub(crate) fn hand_out(&self, instance: &Arc<str>, established: &Established) {
+        self.0.handed_out.add(instance, established);
+        Counters::count(&self.0.counters.connects);
+        // The writer may have changed while this was on its way.
+        let is_late = established.role() == Some(Role::Writer)
+            && self.with_knowledge(|known| known.changed_at().is_some_and(|at| established.at() < at));
+        if is_late && self.with_knowledge(|known| known.writer().is_some_and(|writer| !writer.is(instance))) {
+            self.apply(Effect::Cut { id: Arc::clone(instance), before: Instant::now(), is_all: false }, &[]);
+        }
+    }
+
+    /// Notes where a single instance was logged in to: another address than before is another server.
+    pub(crate) fn logged_in_at(&self, host: &Arc<str>, established: &Established) {
+        let Some(address) = established.address().map(|address| address.ip()) else { return };
+        let mut state = self.state();
+        let former = state.addresses.get(host).copied();
+        match former {
+            // Both families may lead to one server.
+            Some((known, _)) if known == address || known.is_ipv4() != address.is_ipv4() => {}
+            _ => drop(state.addresses.insert(Arc::clone(host), (address, established.at()))),
+        }
+        drop(state);
+        self.0.handed_out.add(host, established);
+        if former.is_some_and(|(known, _)| known != address && known.is_ipv4() == address.is_ipv4()) {
+            tracing::info!(host = &**host, %address, "the instance has moved to another address");
+            let (id, before) = (Arc::clone(host), established.at());
+            self.apply(Effect::Cut { id, before, is_all: true }, &[]);
+        }
+    }
+
+    /// Whether a connection was opened before its cluster's writer, or its instance's address, changed.
+    pub(crate) fn is_outdated(&self, established: &Established) -> bool {
+        let state = self.state();
+        if let Some((_, since)) = state.addresses.get(established.host()) {
+            return established.at() < *since;
+        }
+        if established.role() != Some(Role::Writer) {
+            return false;
+        }
+        let knowledge = &state.monitor.knowledge;
+        let is_writers = knowledge
+            .writer()
+            .is_some_and(|writer| established.instance().is_some_and(|instance| writer.is(instance)));
+        knowledge.changed_at().is_some_and(|at| established.at() < at) && !is_writers
+    }
+
+    /// Whether pooled connections have to be asked for their role, because somebody suspects something.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.state().doubted.is_some()
+    }
+}
+
+impl State {
+    fn is_fixed(&self) -> bool {
+        self.naming.is_none() && !self.monitor.knowledge.members().is_empty()
+    }
+
+    /// Who the writer is, and whether it answers.
+    fn writer(&self) -> Option<(Arc<str>, bool)> {
+        let writer = self.monitor.knowledge.writer()?;
+        Some((Arc::clone(&writer.id), writer.is_answering()))
+    }
+}
+
+impl Default for Topology {
+    /// Makes a topology that learns from the servers which instances there are.
+    fn default() -> Self {
+        Self::with(Kind::Unknown, Knowledge::default())
+    }
+}
+
+impl fmt::Debug for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let snapshot = self.snapshot();
+        f.debug_struct("Topology")
+            .field("writer", &snapshot.writer().map(|writer| writer.id()))
+            .field("instances", &snapshot.instances().len())
+            .field("epoch", &snapshot.epoch())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,402 @@
+//! Connects that are led to the writer or to readers of a cluster, through failovers and lies.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use e2e::cluster::{ClusterRig, until};
+use rds_testkit::{Cluster, Deployment, Instance, Lie, View};
+use rds_wrapper::{
+    Established, Event, FailoverFactory, FailoverPlugin, InitialConnectionPlugin, Role, Topology,
+    mysql as my, pg,
+};
+use tokio::time::{Instant, timeout};
+
+const CLUSTERS: [Deployment; 4] = [
+    Deployment::AuroraMysql,
+    Deployment::AuroraPostgres,
+    Deployment::MultiAzMysql,
+    Deployment::MultiAzPostgres,
+];
+
+/// A connector of whichever engine.
+enum Connector {
+    My(my::Connector),
+    Pg(pg::Connector),
+}
+
+impl Connector {
+    fn new(rig: &ClusterRig, url: &str) -> Self {
+        match url.starts_with("mysql") {
+            true => Self::My(rig.my(url).build().expect("builds")),
+            false => Self::Pg(rig.pg(url).build().expect("builds")),
+        }
+    }
+
+    async fn connect(&self) -> rds_wrapper::Result<Established> {
+        match self {
+            Self::My(connector) => connector.connect_established().await.map(|c| c.established),
+            Self::Pg(connector) => connector.connect_established().await.map(|c| c.established),
+        }
+    }
+
+    async fn found(&self) -> (String, Option<Role>) {
+        let established = self.connect().await.expect("is let in");
+        (established.instance().unwrap_or("?").to_owned(), established.role())
+    }
+
+    fn topology(&self) -> Topology {
+        match self {
+            Self::My(connector) => connector
+                .plugin::<FailoverPlugin>()
+                .map(FailoverPlugin::topology)
+                .or_else(|| {
+                    connector.plugin::<InitialConnectionPlugin>().map(InitialConnectionPlugin::topology)
+                })
+                .expect("is in the chain")
+                .clone(),
+            Self::Pg(connector) => connector
+                .plugin::<FailoverPlugin>()
+                .map(FailoverPlugin::topology)
+                .or_else(|| {
+                    connector.plugin::<InitialConnectionPlugin>().map(InitialConnectionPlugin::topology)
+                })
+                .expect("is in the chain")
+                .clone(),
+        }
+    }
+}
+
+fn writer(id: &str) -> (String, Option<Role>) {
+    (id.to_owned(), Some(Role::Writer))
+}
+
+#[tokio::test]
+async fn connect_is_led_to_the_writer_while_dns_is_stale() {
+    for deployment in CLUSTERS {
+        for plugin in ["initialConnection", "failover2", "initialConnection,failover2"] {
+            let rig = ClusterRig::start(deployment).await;
+            let connector = Connector::new(&rig, &rig.url(plugin, ""));
+            assert_eq!(connector.found().await, writer("a"), "{deployment:?} {plugin}");
+
+            rig.cluster.dns().hold();
+            rig.cluster.fail_over("b");
+
+            let begun = Instant::now();
+            assert_eq!(connector.found().await, writer("b"), "{deployment:?} {plugin}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(2),
+                "{deployment:?} {plugin}: {:?}",
+                begun.elapsed()
+            );
+            assert_eq!(connector.topology().snapshot().epoch(), 2, "{deployment:?} {plugin}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn first_connect_goes_on_from_a_reader_to_the_writer() {
+    for deployment in CLUSTERS {
+        let rig = ClusterRig::start(deployment).await;
+        rig.cluster.dns().hold();
+        rig.cluster.fail_over("c");
+        let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
+
+        assert_eq!(connector.found().await, writer("c"), "{deployment:?}");
+        assert_eq!(rig.logins(), 2, "{deployment:?}: one at the endpoint, one at the writer");
+    }
+}
+
+#[tokio::test]
+async fn reader_endpoint_leads_to_readers_and_else_to_the_writer() {
+    for deployment in CLUSTERS {
+        let rig = ClusterRig::start(deployment).await;
+        let connector =
+            Connector::new(&rig, &rig.reader_url("failover2", "&readerHostSelectorStrategy=roundRobin"));
+        let mut found = Vec::new();
+        for _ in 0..5 {
+            let (instance, role) = connector.found().await;
+            assert_eq!(role, Some(Role::Reader), "{deployment:?}");
+            found.push(instance);
+        }
+        assert!(
+            ["b", "c"].iter().all(|id| found.iter().any(|found| found == id)),
+            "{deployment:?}: {found:?}"
+        );
+
+        let alone = ClusterRig::start_with(Cluster::builder().deployment(deployment).writer("a")).await;
+        let connector = Connector::new(&alone, &alone.reader_url("initialConnection", ""));
+        assert_eq!(connector.found().await, writer("a"), "{deployment:?}");
+    }
+}
+
+#[tokio::test]
+async fn known_writer_of_postgres_costs_no_round_trip() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
+    connector.found().await;
+    let before = rig.cluster.node("a").queries().len();
+
+    assert_eq!(connector.found().await, writer("a"));
+
+    assert_eq!(rig.cluster.node("a").queries().len(), before);
+}
+
+#[tokio::test]
+async fn known_writer_of_mysql_costs_one_round_trip() {
+    let rig = ClusterRig::start(Deployment::AuroraMysql).await;
+    let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
+    connector.found().await;
+    let before = rig.cluster.node("a").queries().len();
+
+    assert_eq!(connector.found().await, writer("a"));
+
+    assert_eq!(rig.cluster.node("a").queries()[before..], ["SELECT @@innodb_read_only"]);
+}
+
+#[tokio::test]
+async fn report_of_a_hot_standby_that_lied_once_is_never_believed() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    rig.cluster.lie("a", Lie::Standby(true));
+    let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
+    assert_eq!(connector.found().await, writer("a"));
+    let before = rig.cluster.node("a").queries().len();
+
+    assert_eq!(connector.found().await, writer("a"));
+
+    assert_eq!(rig.cluster.node("a").queries().len(), before + 1);
+}
+
+#[tokio::test]
+async fn lying_reader_moves_nobody() {
+    for deployment in [Deployment::AuroraMysql, Deployment::AuroraPostgres] {
+        let rig = ClusterRig::start(deployment).await;
+        let connector = Connector::new(&rig, &rig.url("failover2", ""));
+        let held = connector.connect().await.expect("is let in");
+        let topology = connector.topology();
+        rig.cluster.lie("b", Lie::Writer(true));
+        rig.cluster.lie("b", Lie::ReadOnly(false));
+        rig.cluster.lie("b", Lie::Standby(false));
+        rig.cluster.disagree("b", View::of("b", ["a", "c"]));
+
+        topology.suspect();
+        until("the claim is heard", || topology.stats().second_claims > 0).await;
+
+        assert_eq!(connector.found().await, writer("a"), "{deployment:?}");
+        assert_eq!((topology.snapshot().epoch(), topology.stats().cut), (1, 0), "{deployment:?}");
+        drop(held);
+    }
+}
+
+#[tokio::test]
+async fn no_token_leaves_to_a_name_outside_of_the_pattern() {
+    let evil = ["evil.example", "x.y", "", "a b", "a/../evil", "evil.example#", "evil.example:1"];
+    for deployment in [Deployment::AuroraMysql, Deployment::AuroraPostgres] {
+        let rig = ClusterRig::start(deployment).await;
+        let mut lie = View::of("a", ["b", "c"]);
+        for id in evil {
+            lie = lie.with(Instance::writer(id)).with(Instance::reader(id));
+        }
+        ["a", "b", "c"].iter().for_each(|id| rig.cluster.disagree(id, lie.clone()));
+        let connector = Connector::new(&rig, &rig.url("failover2", "&wrapperConnectTimeout=3000"));
+        drop(connector.connect().await);
+        connector.topology().suspect();
+        drop(connector.connect().await);
+
+        let domain = rig.cluster.instance_pattern().replace('?', "");
+        for name in rig.names() {
+            let id = name.strip_suffix(&domain);
+            let is_instance = id.is_some_and(|id| ["a", "b", "c"].contains(&id));
+            assert!(is_instance || name == rig.cluster.endpoint(), "{deployment:?}: {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn alien_cluster_of_the_same_domain_is_never_the_writer() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let connector = Connector::new(&rig, &rig.url("failover2", ""));
+    assert_eq!(connector.found().await, writer("a"));
+    // `c` turns out to be of another cluster, whose writer it is; `b` leads there.
+    rig.cluster.promote("c");
+    rig.cluster.disagree("c", View::of("c", ["d"]));
+    rig.cluster.lie("c", Lie::Writer(true));
+    rig.cluster.lie("c", Lie::Id("c".to_owned()));
+    rig.cluster.disagree("b", View::of("c", ["a", "b"]));
+
+    let topology = connector.topology();
+    topology.suspect();
+    until("all were asked", || topology.stats().questions > 20).await;
+
+    assert_eq!(connector.found().await, writer("a"));
+    assert_eq!(topology.snapshot().epoch(), 1);
+}
+
+#[tokio::test]
+async fn more_than_32_rows_are_no_answer() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let many =
+        (0..32).fold(View::of("a", []), |view, number| view.with(Instance::reader(format!("i{number}"))));
+    ["a", "b", "c"].iter().for_each(|id| rig.cluster.disagree(id, many.clone()));
+    let connector = Connector::new(&rig, &rig.url("initialConnection", "&openConnectionRetryTimeoutMs=1000"));
+
+    let error = connector.connect().await.expect_err("no member");
+
+    assert_eq!(error.to_string(), "instance `a` does not count: it lists more than 32 instances");
+    assert!(rig.names().iter().all(|name| name == rig.cluster.endpoint()), "{:?}", rig.names());
+}
+
+#[tokio::test]
+async fn without_a_writer_the_connect_says_who_was_seen_last() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let connector = Connector::new(&rig, &rig.url("failover2", "&openConnectionRetryTimeoutMs=1000"));
+    assert_eq!(connector.found().await, writer("a"));
+    rig.cluster.kill("a").await;
+
+    let error = connector.connect().await.expect_err("there is no writer");
+
+    assert_eq!(error.kind(), rds_wrapper::ErrorKind::WrongInstance);
+    let text = error.to_string();
+    assert!(text.starts_with("no verified writer for 1 s; last seen: `a` no longer answering, "), "{text}");
+}
+
+#[tokio::test]
+async fn frozen_writer_is_left_as_soon_as_another_is_verified() {
+    let rig = ClusterRig::start(Deployment::MultiAzPostgres).await;
+    let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
+    let (client, connection) = connector.connect().await.expect("is let in");
+    let running = tokio::spawn(connection);
+    rig.cluster.freeze("a");
+    let topology = connector.plugin::<FailoverPlugin>().expect("is in the chain").topology().clone();
+    topology.suspect();
+    // The failover of the testkit drops sessions of the former writer; a frozen one's client hears nothing of that.
+    rig.cluster.fail_over("b");
+
+    let begun = Instant::now();
+    let established = connector.connect_established().await.expect("is let in").established;
+
+    assert_eq!((established.instance(), established.role()), (Some("b"), Some(Role::Writer)));
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    timeout(Duration::from_secs(10), running).await.expect("is cut").expect("runs").ok();
+    assert!(client.is_closed());
+}
+
+#[tokio::test]
+async fn demoted_writer_is_cut_by_its_own_word() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    let connector = rig
+        .pg(rig.url("failover2", ""))
+        .on_event(move |event| heard.lock().expect("no panic").push(event.clone()))
+        .build()
+        .expect("builds");
+    let (client, connection) = connector.connect().await.expect("is let in");
+    tokio::spawn(connection);
+    // It keeps its sessions, as a partitioned writer that comes back.
+    rig.cluster.lie("a", Lie::Writer(false));
+    rig.cluster.lie("a", Lie::ReadOnly(true));
+    rig.cluster.lie("a", Lie::Standby(true));
+
+    connector.plugin::<FailoverPlugin>().expect("is in the chain").topology().suspect();
+
+    until("the client is closed", || client.is_closed()).await;
+    let heard = events.lock().expect("no panic");
+    let is_cut = |event: &Event| matches!(event, Event::ConnectionCut(cut) if cut.instance == "a" && cut.connections == 1);
+    assert!(heard.iter().any(is_cut), "{heard:?}");
+    assert!(heard.iter().any(|event| matches!(event, Event::WriterChanged(_))), "{heard:?}");
+}
+
+#[tokio::test]
+async fn one_monitor_serves_all_connectors_and_ends_with_the_last() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let topology = Topology::default();
+    let registry = || rig.registry().with(FailoverFactory::new(topology.clone()));
+    let build = || rig.pg_with(registry(), rig.url("failover2", "")).build().expect("builds");
+    let (first, second) = (build(), build());
+    for connector in [&first, &second, &first] {
+        drop(connector.connect().await.expect("is let in"));
+    }
+    until("the monitor asks", || topology.stats().questions > 3).await;
+    assert!(topology.stats().monitor_logins <= 3, "{:?}", topology.stats());
+
+    drop(first);
+    let before = topology.stats().questions;
+    topology.suspect();
+    until("it moved to the other connector", || topology.stats().questions > before + 3).await;
+
+    drop(second);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = topology.stats().questions;
+    topology.suspect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(topology.stats().questions, before);
+}
+
+#[tokio::test]
+async fn topology_of_another_cluster_is_refused() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let other = ClusterRig::start_with(Cluster::builder().domain_id("other").writer("a")).await;
+    let topology = Topology::default();
+    let registry = || rig.registry().with(FailoverFactory::new(topology.clone()));
+    rig.pg_with(registry(), rig.url("failover2", "")).build().expect("builds");
+
+    let error = other.pg_with(registry(), other.url("failover2", "")).build().expect_err("another cluster");
+
+    assert!(error.to_string().starts_with("the given topology is of another cluster"), "{error}");
+}
+
+#[tokio::test]
+async fn read_replicas_are_a_fixed_topology() {
+    let rig = ClusterRig::start(Deployment::InstancePostgres).await;
+    let hosts = ["a", "b", "c"].map(|id| format!("{}:{}", rig.cluster.node(id).host(), rig.cluster.port()));
+    let topology = Topology::fixed(&hosts[0], [&*hosts[1], &*hosts[2]]).expect("are hosts");
+    let registry = rig.registry().with(FailoverFactory::new(topology.clone()));
+    let connector = rig.pg_with(registry, rig.url("failover2", "")).build().expect("builds");
+    let established = connector.connect_established().await.expect("is let in").established;
+    assert_eq!((established.host(), established.role()), (rig.cluster.node("a").host(), Some(Role::Writer)));
+
+    rig.cluster.kill("a").await;
+    rig.cluster.promote("b");
+
+    let established = connector.connect_established().await.expect("is let in").established;
+    assert_eq!((established.host(), established.role()), (rig.cluster.node("b").host(), Some(Role::Writer)));
+    assert_eq!(topology.snapshot().epoch(), 2);
+}
+
+#[tokio::test]
+async fn server_without_a_cluster_is_connected_to_as_configured() {
+    let rig = ClusterRig::start(Deployment::InstancePostgres).await;
+    let pattern = rig.cluster.instance_pattern();
+    let more = format!(
+        "&clusterInstanceHostPattern={}&verifyOpenedConnectionType=writer",
+        pattern.replace('?', "%3F")
+    );
+    let connector = Connector::new(&rig, &rig.url("failover2", &more));
+
+    for _ in 0..2 {
+        let established = connector.connect().await.expect("is let in");
+        assert_eq!((established.host(), established.role()), (rig.cluster.endpoint(), None));
+    }
+}
+
+#[tokio::test]
+async fn unreachable_instances_are_reached_by_the_endpoint() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let dns = rig.cluster.dns();
+    let endpoint = rig.cluster.endpoint().to_owned();
+    let connector = pg::Connector::builder(rig.registry())
+        .connection_string(rig.url("failover2", ""))
+        .resolver(rds_wrapper::resolver_fn(move |host| match host == endpoint {
+            true => dns.resolve(host),
+            false => Err(std::io::ErrorKind::NotFound.into()),
+        }))
+        .build()
+        .expect("builds");
+
+    for _ in 0..3 {
+        let established = connector.connect_established().await.expect("is let in").established;
+        assert_eq!((established.host(), established.instance()), (rig.cluster.endpoint(), Some("a")));
+    }
+}

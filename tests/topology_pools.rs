@@ -1,0 +1,169 @@
+//! Pools through failovers: no connection to the wrong instance, and no storm of logins.
+
+use std::time::Duration;
+
+use e2e::cluster::{ClusterRig, until};
+use mysql_async::prelude::Queryable;
+use rds_testkit::{Deployment, Lie};
+use rds_wrapper::{FailoverPlugin, Role, Topology, mysql as my, pg};
+use tokio::{task::JoinSet, time::Instant};
+
+const POSTGRES_ID: &str = "SELECT pg_catalog.aurora_db_instance_identifier()";
+const MYSQL_ID: &str = "SELECT @@aurora_server_id";
+
+async fn postgres_id(client: &tokio_postgres::Client) -> String {
+    asked(client).await.expect("answers")
+}
+
+/// `None`: the connection ended, which a pool hears of a moment later than its server.
+async fn asked(client: &tokio_postgres::Client) -> Option<String> {
+    let messages = client.simple_query(POSTGRES_ID).await.ok()?;
+    let row = messages.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    Some(row.expect("has an id").to_owned())
+}
+
+/// Takes connections out until one answers, as an application does that repeats what failed.
+async fn next_that_answers(pool: &pg::deadpool::Pool) -> (pg::deadpool::Client, String) {
+    loop {
+        let client = pool.get().await.expect("is let in");
+        if let Some(id) = asked(&client).await {
+            return (client, id);
+        }
+    }
+}
+
+async fn mysql_id(connection: &mut mysql_async::Conn) -> String {
+    connection.query_first(MYSQL_ID).await.expect("answers").expect("has an id")
+}
+
+fn topology(plugin: Option<&FailoverPlugin>) -> Topology {
+    plugin.expect("is in the chain").topology().clone()
+}
+
+/// Makes `b` the writer while sessions to `a` live on, as after a partition.
+fn demote_quietly(rig: &ClusterRig) {
+    for lie in [Lie::Writer(false), Lie::ReadOnly(true), Lie::Standby(true)] {
+        rig.cluster.lie("a", lie);
+    }
+    rig.cluster.promote("b");
+}
+
+#[tokio::test]
+async fn deadpool_postgres_follows_the_writer() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
+    let pool = connector.deadpool_builder().max_size(4).build().expect("builds");
+    assert_eq!(postgres_id(&pool.get().await.expect("is let in")).await, "a");
+    rig.cluster.dns().hold();
+
+    rig.cluster.fail_over("b");
+
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let (client, id) = next_that_answers(&pool).await;
+        assert_eq!(id, "b");
+        held.push(client);
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_of_postgres_pools_to_a_demoted_writer_are_never_handed_out() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
+    let deadpool = connector.deadpool_builder().max_size(2).build().expect("builds");
+    let bb8 = pg::bb8::Pool::builder().max_size(2).build(connector.bb8_manager()).await.expect("builds");
+    assert_eq!(postgres_id(&deadpool.get().await.expect("is let in")).await, "a");
+    assert_eq!(postgres_id(&bb8.get().await.expect("is let in")).await, "a");
+    let topology = topology(connector.plugin::<FailoverPlugin>());
+
+    demote_quietly(&rig);
+    topology.suspect();
+    until("the writer changed", || topology.snapshot().epoch() == 2).await;
+
+    assert_eq!(postgres_id(&deadpool.get().await.expect("is let in")).await, "b");
+    assert_eq!(postgres_id(&bb8.get().await.expect("is let in")).await, "b");
+    assert_eq!(topology.stats().cut, 2);
+}
+
+#[tokio::test]
+async fn idle_connections_of_mysql_pools_to_a_demoted_writer_are_never_handed_out() {
+    let rig = ClusterRig::start(Deployment::AuroraMysql).await;
+    let connector = rig.my(rig.url("failover2", "")).build().expect("builds");
+    let deadpool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(2).build().expect("builds");
+    let bb8 = my::bb8::Pool::builder().max_size(2).build(connector.pool_manager()).await.expect("builds");
+    assert_eq!(mysql_id(&mut *deadpool.get().await.expect("is let in")).await, "a");
+    assert_eq!(mysql_id(&mut *bb8.get().await.expect("is let in")).await, "a");
+    let topology = topology(connector.plugin::<FailoverPlugin>());
+
+    demote_quietly(&rig);
+    topology.suspect();
+    until("the writer changed", || topology.snapshot().epoch() == 2).await;
+
+    assert_eq!(mysql_id(&mut *deadpool.get().await.expect("is let in")).await, "b");
+    assert_eq!(mysql_id(&mut *bb8.get().await.expect("is let in")).await, "b");
+}
+
+#[tokio::test]
+async fn reported_error_is_looked_into_without_a_monitor_too() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let connector = rig.pg(rig.url("initialConnection", "")).build().expect("builds");
+    let pool = connector.deadpool_builder().max_size(1).build().expect("builds");
+    assert_eq!(postgres_id(&pool.get().await.expect("is let in")).await, "a");
+    demote_quietly(&rig);
+
+    connector.plugin::<rds_wrapper::InitialConnectionPlugin>().expect("is in the chain").topology().suspect();
+
+    assert_eq!(postgres_id(&pool.get().await.expect("is let in")).await, "b");
+}
+
+#[tokio::test]
+async fn two_pools_share_one_topology() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
+    let (writer, reader) = (connector.writer().expect("is led"), connector.reader().expect("is led"));
+
+    let established = writer.connect_established().await.expect("is let in").established;
+    assert_eq!((established.instance(), established.role()), (Some("a"), Some(Role::Writer)));
+    for _ in 0..3 {
+        let established = reader.connect_established().await.expect("is let in").established;
+        assert_eq!(established.role(), Some(Role::Reader));
+    }
+
+    let unled = rig.pg(rig.cluster.url()).build().expect("builds").reader().expect_err("nothing leads it");
+    assert!(unled.to_string().starts_with("no plugin leads connects"), "{unled}");
+}
+
+#[tokio::test]
+async fn fifty_waiting_after_a_failover_log_in_at_the_pace() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
+    let pool = connector.deadpool_builder().max_size(50).build().expect("builds");
+    drop(pool.get().await.expect("is let in"));
+    let topology = topology(connector.plugin::<FailoverPlugin>());
+    let before = rig.cluster.node("b").accepted();
+    rig.cluster.fail_over("b");
+
+    let mut waiting = JoinSet::new();
+    let begun = Instant::now();
+    for _ in 0..50 {
+        let pool = pool.clone();
+        waiting.spawn(async move {
+            let (_client, id) = next_that_answers(&pool).await;
+            // Held, so that each of the others needs a login of its own.
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            id
+        });
+    }
+    until("the writer changed", || topology.snapshot().epoch() == 2).await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    let in_the_first_second = rig.cluster.node("b").accepted() - before;
+
+    let found = waiting.join_all().await;
+    assert!(found.iter().all(|id| id == "b"), "{found:?}");
+    // Two more are the monitor's.
+    assert!(in_the_first_second <= 5 + 2, "{in_the_first_second} logins");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
