@@ -126,6 +126,28 @@ pub(super) const TEXTS: &[Row] = &[
     row("SCHEME://jane@HOST/app?username=jane&passwd=SECRET", "`user`"),
     row("SCHEME://jane@HOST/app?ssl=true", "did you mean `sslmode=verify-full`"),
     row("SCHEME://jane@HOST/app?useSSL=true", "did you mean `sslmode=verify-full`"),
+    row("SCHEME://jane@HOST/app?connectTimeout=3000", "did you mean `wrapperConnectTimeout`"),
+    row(
+        "SCHEME://jane@HOST/app?wrapperQueryTimeout=1",
+        "`wrapperQueryTimeout` is of no use here, leave it out",
+    ),
+    row(
+        "SCHEME://jane@HOST/app?failoverTimeoutMs=1",
+        "`failover2`, which is known, not available yet: leave it out",
+    ),
+    row("SCHEME://jane@HOST/app?connection_limit=5", "where the pool is built"),
+    row_of(PG, "SCHEME://jane@HOST/app?statement_timeout=5", "did you mean `options=-cstatement_timeout=…`"),
+    row_of(
+        &["SqlxPostgres"],
+        "SCHEME://jane@HOST/app?lockTimeout=5",
+        "did you mean `options=-clock_timeout=…`",
+    ),
+    row_of(&["Mysql"], "SCHEME://jane@HOST/app?charset=utf8mb4", "the driver always speaks utf8mb4"),
+    row_of(
+        &["Mysql", "SqlxMysql"],
+        "SCHEME://jane@HOST/app?allowCleartextPasswords=1",
+        "a token needs no switch",
+    ),
     row("SCHEME://jane@HOST/app?ssl_mode=VERIFY_IDENTITY", "did you mean `sslmode`"),
     row("SCHEME://jane@HOST/app?plugins=iam&sslmode=VERIFY_IDENTITY", "did you mean `verify-full`"),
     row("SCHEME://jane@HOST/app?plugins=iam&sslmode=verify_full", "did you mean `verify-full`"),

@@ -2,10 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
+use self::elsewhere::Why;
 use crate::{
-    ConnectRequest, Error, ErrorKind, Events, Options, Parameter, Plugin, RawParameters, Result,
-    WRAPPER_PARAMETERS, is_name, suggest,
+    ConnectRequest, Engine, Error, ErrorKind, Events, Options, Parameter, Plugin, RawParameters, Result,
+    Value, WRAPPER_PARAMETERS, is_name, suggest,
 };
+
+mod elsewhere;
 
 /// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not yet.
 const KNOWN_ELSEWHERE: &[&str] = &[
@@ -51,31 +54,6 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("secretsManager", "secrets"),
 ];
 
-/// How other tools call what belongs to every driver, and what is written here.
-const COMMON_ALIASES: &[(&str, &str)] = &[
-    ("address", "host"),
-    ("connectTimeout", "wrapperConnectTimeout"),
-    ("connectionTimeout", "wrapperConnectTimeout"),
-    ("connectionTimeoutMillis", "wrapperConnectTimeout"),
-    ("endpoint", "host"),
-    ("hostname", "host"),
-    ("login", "user"),
-    ("loginTimeout", "wrapperConnectTimeout"),
-    ("pass", "password"),
-    ("passwd", "password"),
-    ("pwd", "password"),
-    ("requireSSL", "sslmode=verify-full"),
-    ("server", "host"),
-    ("ssl", "sslmode=verify-full"),
-    ("sslEnabled", "sslmode=verify-full"),
-    ("tls", "sslmode=verify-full"),
-    ("uid", "user"),
-    ("useSSL", "sslmode=verify-full"),
-    ("useTLS", "sslmode=verify-full"),
-    ("username", "user"),
-    ("usr", "user"),
-];
-
 /// What a driver calls its own parameters; only for hints, the driver itself decides.
 #[derive(Clone, Copy, Debug)]
 pub struct DriverNames<'a> {
@@ -83,11 +61,13 @@ pub struct DriverNames<'a> {
     pub names: &'a [&'a str],
     /// Names that people may know from elsewhere, each with what is written here.
     pub known_elsewhere: &'a [(&'a str, &'a str)],
+    /// The engine, for names that its other drivers have.
+    pub engine: Option<Engine>,
 }
 
 impl DriverNames<'_> {
     /// For names that only the wrapper may know.
-    pub const NONE: Self = Self { names: &[], known_elsewhere: &[] };
+    pub const NONE: Self = Self { names: &[], known_elsewhere: &[], engine: None };
 }
 
 /// Plugins, the outermost first.
@@ -213,15 +193,46 @@ impl<C> Registry<C> {
         let aliased = self.parameters().find_map(|(_, parameter)| {
             parameter.aliases.iter().any(|alias| same(alias)).then_some(parameter.name)
         });
-        let mut elsewhere = driver.known_elsewhere.iter().chain(COMMON_ALIASES);
-        let declared = self.parameters().map(|(_, parameter)| parameter.name);
-        let known: Vec<_> =
-            declared.chain(driver.names.iter().copied()).filter(|known| *known != name).collect();
-        let exact = known.iter().copied().find(|known| same(known));
-        exact
-            .or(aliased)
+        let mut elsewhere = driver.known_elsewhere.iter().chain(elsewhere::meant(driver.engine));
+        let declared: Vec<_> = self.parameters().map(|(_, parameter)| parameter.name).collect();
+        let known = declared.iter().chain(driver.names).copied().filter(|known| *known != name);
+        let ours = declared.iter().copied().find(|known| same(known));
+        // In this order: `connectTimeout` counts milliseconds, and a driver's `connect_timeout` does not.
+        ours.or(aliased)
             .or_else(|| elsewhere.find(|(alias, _)| same(alias)).map(|(_, meant)| *meant))
-            .or_else(|| suggest(name, known))
+            .or_else(|| known.clone().find(|known| same(known)))
+            .or_else(|| match elsewhere::why(name, driver.engine) {
+                Some(_) => None,
+                None => suggest(name, known),
+            })
+    }
+
+    /// Refuses entries of a map that other wrappers and drivers know, and that have no place here.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names the first such entry, and why it has none.
+    pub fn check_elsewhere(&self, entries: &[(String, Value)], driver: &DriverNames<'_>) -> Result<()> {
+        for (name, value) in entries {
+            let is_known = self.declares(name) || driver.names.contains(&&**name) || name == "ssl";
+            if *value != Value::Null && !is_known && self.suggest(name, driver).is_none() {
+                self.of_no_use(name, driver).map_or(Ok(()), Err)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn of_no_use(&self, name: &str, driver: &DriverNames<'_>) -> Option<Error> {
+        let is_registered = |code: &str| self.0.iter().any(|factory| factory.code() == code);
+        Some(configuration(match elsewhere::why(name, driver.engine)? {
+            Why::Plugin(code) if is_registered(code) => format!("`{name}` is of no use here: leave it out"),
+            Why::Plugin(code) => {
+                format!(
+                    "`{name}` belongs to plugin `{code}`, which is known, not available yet: leave it out"
+                )
+            }
+            Why::Reason(why) => format!("`{name}` is of no use here, leave it out: {why}"),
+        }))
     }
 
     /// An error for a name that neither the wrapper nor the driver knows; it never shows the value.
@@ -237,7 +248,7 @@ impl<C> Registry<C> {
     /// The same for a name that was set in code, where there are only the wrapper's.
     pub fn unknown_parameter_in_code(&self, name: &str) -> Error {
         match self.suggest(name, &DriverNames::NONE) {
-            None if is_name(name) => configuration(format!(
+            None if is_name(name) && elsewhere::why(name, None).is_none() => configuration(format!(
                 "`{name}` is no parameter of the wrapper: the driver's own stand in the connection string or the map"
             )),
             _ => self.unknown_parameter(name, &DriverNames::NONE),
@@ -245,6 +256,13 @@ impl<C> Registry<C> {
     }
 
     fn unknown(&self, name: &str, driver: &DriverNames<'_>, is_shown: bool) -> Error {
+        // The name may be a piece of a password that begins as one of these.
+        if is_shown
+            && self.suggest(name, driver).is_none()
+            && let Some(error) = self.of_no_use(name, driver)
+        {
+            return error;
+        }
         let meant = self.suggest(name, driver).filter(|_| is_name(name));
         configuration(match meant {
             Some(meant) => format!("unknown parameter `{name}`: did you mean `{meant}`?"),

@@ -7,7 +7,7 @@ use wrapper_adapter::{
     ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host, flat_entries,
     percent_encoded, split_url, user_with_colon,
 };
-use wrapper_core::{DriverNames, Error, ErrorKind, RawParameters, Registry, Result, Value, is_name};
+use wrapper_core::{DriverNames, Engine, Error, ErrorKind, RawParameters, Registry, Result, Value, is_name};
 
 use crate::tls::Switches;
 
@@ -54,7 +54,6 @@ const DRIVER: DriverNames<'_> = DriverNames {
         "wait_timeout",
     ],
     known_elsewhere: &[
-        ("allowCleartextPasswords", "enable_cleartext_plugin"),
         ("compress", "compression"),
         ("databaseName", "database"),
         ("db", "database"),
@@ -63,6 +62,7 @@ const DRIVER: DriverNames<'_> = DriverNames {
         ("schema", "database"),
         ("unixSocket", "socket"),
     ],
+    engine: Some(Engine::Mysql),
 };
 
 /// Reads a URL; our parameters go to `given`.
@@ -139,6 +139,7 @@ pub(crate) fn read_map<C>(
     registry: &Registry<C>,
     given: &mut RawParameters,
 ) -> Result<(Opts, Switches)> {
+    registry.check_elsewhere(&pairs, &DRIVER)?;
     let mut switches = Switches::default();
     let mut seen = RawParameters::new();
     let mut keys = Vec::new();

@@ -5,7 +5,7 @@ use wrapper_adapter::{
     ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, flat_entries, split_key_value,
     split_url,
 };
-use wrapper_core::{DriverNames, Error, ErrorKind, RawParameters, Registry, Result, Value};
+use wrapper_core::{DriverNames, Engine, Error, ErrorKind, RawParameters, Registry, Result, Value};
 
 /// The strings that the driver reads.
 const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true);
@@ -35,14 +35,12 @@ const DRIVER: DriverNames<'_> = DriverNames {
     known_elsewhere: &[
         ("ApplicationName", "application_name"),
         ("catalog", "dbname"),
-        ("currentSchema", "options"),
         ("database", "dbname"),
         ("databaseName", "dbname"),
         ("db", "dbname"),
-        ("schema", "options"),
-        ("search_path", "options"),
         ("targetServerType", "target_session_attrs"),
     ],
+    engine: Some(Engine::Postgres),
 };
 
 /// Reads a connection string of either form; our parameters go to `given`.
@@ -95,6 +93,7 @@ pub(crate) fn read_map<C>(
     registry: &Registry<C>,
     given: &mut RawParameters,
 ) -> Result<Config> {
+    registry.check_elsewhere(&pairs, &DRIVER)?;
     let mut driver = String::new();
     let mut seen = RawParameters::new();
     for (name, value) in flat_entries(pairs, given)? {

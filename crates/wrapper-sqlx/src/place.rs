@@ -59,6 +59,8 @@ pub(crate) fn read_map<D: Driver>(
     registry: &Registry<()>,
     given: &mut RawParameters,
 ) -> Result<Source> {
+    let names: Vec<_> = D::NAMES.iter().chain(KEYS).copied().collect();
+    registry.check_elsewhere(&pairs, &driver_names::<D>(&names))?;
     let mut keys = RawParameters::new();
     let mut seen = RawParameters::new();
     let mut query = Vec::new();
@@ -94,7 +96,7 @@ fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlPa
         )));
     }
     let names: Vec<_> = D::NAMES.iter().chain(KEYS).copied().collect();
-    let driver = DriverNames { names: &names, known_elsewhere: ELSEWHERE };
+    let driver = driver_names::<D>(&names);
     let Some(parts) = url else { return Err(registry.unknown_parameter(name, &driver)) };
     let meant = if KEYS.contains(&name) { Some(name) } else { registry.suggest(name, &driver) };
     // A typo of `password` is named as what it is.
@@ -108,6 +110,10 @@ fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlPa
         true => registry.unknown_parameter_in_doubt(name, &driver),
         false => registry.unknown_parameter(name, &driver),
     })
+}
+
+fn driver_names<'a, D: Driver>(names: &'a [&'a str]) -> DriverNames<'a> {
+    DriverNames { names, known_elsewhere: ELSEWHERE, engine: Some(D::ENGINE) }
 }
 
 /// The keys of a map in the pieces of a URL.

@@ -1,0 +1,274 @@
+//! Parameters of other wrappers and drivers that have no counterpart here.
+
+use super::folded;
+use crate::Engine;
+
+/// How other tools call what belongs to every driver, and what is written here.
+const COMMON_MEANT: &[(&str, &str)] = &[
+    ("address", "host"),
+    ("connectTimeout", "wrapperConnectTimeout"),
+    ("connectionTimeout", "wrapperConnectTimeout"),
+    ("connectionTimeoutMillis", "wrapperConnectTimeout"),
+    ("dbUser", "user"),
+    ("endpoint", "host"),
+    ("hostname", "host"),
+    ("login", "user"),
+    ("loginTimeout", "wrapperConnectTimeout"),
+    ("pass", "password"),
+    ("passwd", "password"),
+    ("pwd", "password"),
+    ("requireSSL", "sslmode=verify-full"),
+    ("server", "host"),
+    ("ssl", "sslmode=verify-full"),
+    ("sslEnabled", "sslmode=verify-full"),
+    ("tls", "sslmode=verify-full"),
+    ("uid", "user"),
+    ("useSSL", "sslmode=verify-full"),
+    ("useTLS", "sslmode=verify-full"),
+    ("username", "user"),
+    ("usr", "user"),
+];
+
+/// How other drivers of PostgreSQL call what its server takes as an option.
+const POSTGRES_MEANT: &[(&str, &str)] = &[
+    ("currentSchema", "options=-csearch_path=…"),
+    ("fallback_application_name", "application_name"),
+    ("idle_in_transaction_session_timeout", "options=-cidle_in_transaction_session_timeout=…"),
+    ("lock_timeout", "options=-clock_timeout=…"),
+    ("schema", "options=-csearch_path=…"),
+    ("search_path", "options=-csearch_path=…"),
+    ("statement_timeout", "options=-cstatement_timeout=…"),
+    ("timezone", "options=-ctimezone=…"),
+];
+
+/// Names that mean nothing here; one that ends with `*` stands for all that begin with it.
+struct OfNoUse {
+    names: &'static [&'static str],
+    why: Why,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Why {
+    /// The plugin of this code is known, not available yet.
+    Plugin(&'static str),
+    /// Something else has its place, or nothing has.
+    Reason(&'static str),
+}
+
+const fn plugin(code: &'static str, names: &'static [&'static str]) -> OfNoUse {
+    OfNoUse { names, why: Why::Plugin(code) }
+}
+
+const fn reason(why: &'static str, names: &'static [&'static str]) -> OfNoUse {
+    OfNoUse { names, why: Why::Reason(why) }
+}
+
+/// What stops a statement, whoever's parameter it was.
+const STATEMENTS: &str = "statements go to the driver as they are, so put a time limit around them";
+
+const DIALECT: &str = "the engine follows from the adapter, and the server is asked for the rest";
+
+const TELEMETRY: &str = "`on_event`, `stats()` and the crate `tracing` tell what happens";
+
+const POOL: &str = "sizes and time limits of a pool are set where the pool is built";
+
+const STATEMENT: &str = "run it as a statement behind the connect";
+
+const SWITCHED: &str =
+    "no connection is switched to another server while it is used, so its session state stays the driver's";
+
+/// The family's, and those of pools.
+const COMMON: &[OfNoUse] = &[
+    plugin(
+        "failover2",
+        &[
+            "clusterId",
+            "clusterTopology*",
+            "enableClusterAwareFailover",
+            "enableConnectFailover",
+            "failover*",
+            "singleWriterConnectionString",
+            "telemetryFailoverAdditionalTopTrace",
+            "topology_monitoring_*",
+        ],
+    ),
+    plugin(
+        "initialConnection",
+        &[
+            "endpointSubstitutionRole",
+            "openConnectionRetry*",
+            "readerHostSelectorStrategy",
+            "readerInitialConnectionHostSelectorStrategy",
+            "roundRobin*",
+            "verifyInitialConnectionRole",
+            "verifyOpenedConnectionType",
+            "waitForInitialTopologyMs",
+        ],
+    ),
+    plugin("efm2", &["failureDetection*", "monitorDisposalTime", "monitoring_*", "monitoring-*"]),
+    plugin("bg", &["bgBaselineMs", "bgConnectTimeoutMs", "bgdId", "bgHighMs", "bgIncreasedMs"]),
+    plugin("bg", &["bgSuspendNewBlueConnections", "bgSwitchoverTimeoutMs"]),
+    plugin("bg", &["blue_green_monitoring_*", "enableGreenHostReplacement", "enableGreenNodeReplacement"]),
+    plugin("customEndpoint", &["customEndpoint*", "waitForCustomEndpointInfo*"]),
+    plugin("limitless", &["limitless*"]),
+    plugin("fastestResponseStrategy", &["responseMeasurementIntervalMs"]),
+    plugin("readWriteSplitting", &["cachedReaderKeepAliveTimeoutMs", "queryLevelLoadBalancing", "srw*"]),
+    plugin(
+        "federatedAuth",
+        &["appId", "httpsAgentOptions", "iamIdpArn", "iamRoleArn", "idp*", "rpIdentifier"],
+    ),
+    reason(STATEMENTS, &["mysqlQueryTimeout", "queryTimeout", "socketTimeout", "wrapperQueryTimeout"]),
+    reason(
+        DIALECT,
+        &[
+            "customDatabaseDialect",
+            "databaseDialect",
+            "dialect",
+            "driverDialect",
+            "targetDriverDialect",
+            "wrapperDialect",
+            "wrapperDriverDialect",
+            "wrapperTargetDriverDialect",
+        ],
+    ),
+    reason("a pool is built around the connector", &["connectionProvider", "driverConnectionProvider"]),
+    reason(SWITCHED, &["resetSessionStateOnClose", "rollbackOnSwitch", "transferSessionStateOnSwitch"]),
+    reason("no host is remembered as down", &["defaultHostAvailabilityStrategy", "hostAvailability*"]),
+    reason(TELEMETRY, &["enableTelemetry", "telemetry*", "wrapperLoggerLevel"]),
+    reason(
+        "keepalives are on, and the driver's own parameters change them",
+        &[
+            "enableKeepAlive",
+            "keepAliveInitialDelay",
+            "keepAliveInitialDelayMillis",
+            "wrapperKeepAliveProperties",
+        ],
+    ),
+    reason(
+        "credentials of your own are given to the plugin in code",
+        &["awsCredentialsProviderHandler", "customAwsCredentialProviderHandler"],
+    ),
+    reason(
+        "there are no presets: several connectors share a map or a function that builds them",
+        &["driverConfigurationProfile", "profileName", "wrapperProfileName"],
+    ),
+    reason(
+        POOL,
+        &[
+            "acquireTimeout",
+            "connectionLimit",
+            "idleTimeout",
+            "idleTimeoutMillis",
+            "max",
+            "maxConnections",
+            "maxIdle",
+            "maximumPoolSize",
+            "maxLifetime",
+            "maxPoolSize",
+            "maxUses",
+            "min",
+            "minConnections",
+            "minimumIdle",
+            "minPoolSize",
+            "pool",
+            "poolMaxConns",
+            "poolMinConns",
+            "poolSize",
+            "poolTimeout",
+            "queueLimit",
+            "waitForConnections",
+        ],
+    ),
+];
+
+const POSTGRES: &[OfNoUse] = &[
+    reason(
+        "the driver always speaks UTF-8",
+        &["charset", "client_encoding", "encoding", "characterEncoding"],
+    ),
+    reason(
+        "the driver does not do GSSAPI",
+        &["gssdelegation", "gssencmode", "gsslib", "krbsrvname", "kerberosServerName"],
+    ),
+    reason(
+        "statements are prepared and cached by the program",
+        &["pgbouncer", "prepare*", "statement_cache*"],
+    ),
+];
+
+const MYSQL: &[OfNoUse] = &[
+    reason(
+        "the driver always speaks utf8mb4",
+        &["charset", "characterEncoding", "collation", "connectionCollation", "encoding", "useUnicode"],
+    ),
+    reason(
+        "a token needs no switch, for it is sent as the server asks for it, over verified TLS",
+        &[
+            "allowCleartextPasswords",
+            "authenticationPlugins",
+            "authPlugins",
+            "authSwitchHandler",
+            "defaultAuth",
+            "defaultAuthenticationPlugin",
+        ],
+    ),
+    reason("over TLS no public key is asked for", &["allowPublicKeyRetrieval", "serverRSAPublicKeyFile"]),
+    reason(
+        STATEMENT,
+        &[
+            "autocommit",
+            "connectionTimeZone",
+            "init_command",
+            "loc",
+            "maxExecutionTime",
+            "serverTimezone",
+            "sessionVariables",
+            "sql_mode",
+            "statement_timeout",
+            "time_zone",
+            "timezone",
+        ],
+    ),
+    reason(
+        "the driver takes several statements as they are",
+        &["allowMultiQueries", "multiStatements", "multipleStatements"],
+    ),
+    reason(
+        "a value's type is chosen where it is read",
+        &[
+            "bigNumberStrings",
+            "dateStrings",
+            "decimalNumbers",
+            "parseTime",
+            "supportBigNumbers",
+            "tinyInt1isBit",
+            "zeroDateTimeBehavior",
+        ],
+    ),
+    reason(
+        "a file that the server asks for is never read",
+        &["allowAllFiles", "allowLoadLocalInfile", "local_infile"],
+    ),
+    reason(STATEMENTS, &["readTimeout", "writeTimeout", "net_read_timeout", "net_write_timeout"]),
+];
+
+/// What is written here for names of other tools.
+pub(super) fn meant<'a>(engine: Option<Engine>) -> impl Iterator<Item = &'a (&'a str, &'a str)> {
+    let of_engine = if engine == Some(Engine::Postgres) { POSTGRES_MEANT } else { &[] };
+    of_engine.iter().chain(COMMON_MEANT)
+}
+
+/// Says why a name is of no use.
+pub(super) fn why(name: &str, engine: Option<Engine>) -> Option<Why> {
+    let wanted = folded(name);
+    let of_engine = match engine {
+        Some(Engine::Postgres) => POSTGRES,
+        Some(Engine::Mysql) => MYSQL,
+        _ => &[],
+    };
+    let is_one = |known: &&str| match known.strip_suffix('*') {
+        Some(begin) => wanted.starts_with(&folded(begin)),
+        None => wanted == folded(known),
+    };
+    of_engine.iter().chain(COMMON).find(|row| row.names.iter().any(is_one)).map(|row| row.why)
+}
