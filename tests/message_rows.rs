@@ -89,7 +89,10 @@ pub(super) const TEXTS: &[Row] = &[
     row("HOST:5432:app:jane:SECRET", ".pgpass"),
     row("[client]\nuser=jane\npassword=SECRET\n", "option file"),
     row("[prod]\nhost=HOST\npassword=SECRET", "option file"),
-    row("{\"host\":\"HOST\",\"user\":\"jane\",\"password\":\"SECRET\"}", "JSON"),
+    row(
+        "{\"host\":\"HOST\",\"user\":\"jane\",\"password\":\"SECRET\"}",
+        "seems to be JSON, whose entries go to `from_map`",
+    ),
     row("[{\"host\":\"HOST\",\"password\":\"SECRET\"}]", "JSON"),
     row("psql -h HOST -U jane -d SECRET", "command line"),
     row("mysql -h HOST -u jane -pSECRET app", "command line"),

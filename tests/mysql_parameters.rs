@@ -64,16 +64,16 @@ wrong: [("plugins=iam&built_in_roots=false", "nothing is trusted", "`sslrootcert
 parameter!(sslrootcert,
 ok: ["plugins=iam&sslrootcert=system"],
 wrong: [
-    ("plugins=iam&sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`", "No such file"),
+    ("plugins=iam&sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`: No such file", "global-bundle.pem) to that path"),
     ("plugins=iam&sslrootcert=/dev/null", "`/dev/null` in `sslrootcert` holds no PEM certificate"),
-    ("sslrootcert=system", "no tls is asked for", "sslmode=verify-full"),
+    ("sslrootcert=system", "no TLS is asked for", "sslmode=verify-full"),
 ]);
 
 parameter!(enable_cleartext_plugin,
 ok: ["plugins=iam&enable_cleartext_plugin=true", "enable_cleartext_plugin=true&sslmode=verify-full"],
 wrong: [
-    ("enable_cleartext_plugin=true", "needs verified tls", "sslmode=verify-full"),
-    ("enable_cleartext_plugin=true&require_ssl=true&verify_ca=false", "needs verified tls"),
+    ("enable_cleartext_plugin=true", "needs verified TLS", "sslmode=verify-full"),
+    ("enable_cleartext_plugin=true&require_ssl=true&verify_ca=false", "needs verified TLS"),
 ]);
 
 parameter!(secure_auth,
@@ -84,7 +84,7 @@ parameter!(socket,
 ok: ["socket=/run/mysqld/mysqld.sock"],
 wrong: [
     ("plugins=iam&socket=/run/mysqld/mysqld.sock", "`socket` is a unix socket"),
-    ("enable_cleartext_plugin=true&sslmode=verify-full&socket=/run/mysqld/mysqld.sock", "needs verified tls"),
+    ("enable_cleartext_plugin=true&sslmode=verify-full&socket=/run/mysqld/mysqld.sock", "needs verified TLS"),
 ]);
 
 parameter!(driver_options,

@@ -58,7 +58,7 @@ async fn tls_missing() {
 
     let error = log_in(&rig.connector()).await.expect_err("no tls on offer");
 
-    nothing_was_sent(&rig, &error, &["offers no tls", "nothing secret was sent"]);
+    nothing_was_sent(&rig, &error, &["offers no TLS", "nothing secret was sent"]);
     assert!(rig.server.clear_text().is_empty());
 }
 
@@ -72,7 +72,7 @@ async fn authority_wrong() {
     nothing_was_sent(
         &rig,
         &error,
-        &["no trusted issuer", HOST, "1 certificate", "sslrootcert", "file,system"],
+        &["no trusted issuer", HOST, "1 certificate", "sslrootcert", "`sslrootcert=FILE,system`"],
     );
 }
 
@@ -183,7 +183,7 @@ async fn server_that_asks_without_tls_gets_nothing() {
 
     let error = log_in(&rig.connector()).await.expect_err("no tls on offer");
 
-    nothing_was_sent(&rig, &error, &["offers no tls"]);
+    nothing_was_sent(&rig, &error, &["offers no TLS"]);
     assert!(rig.server.clear_text().is_empty());
 }
 

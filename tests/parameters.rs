@@ -125,7 +125,7 @@ wrong: [
 parameter!(sslrootcert,
 ok: ["sslrootcert=system"],
 wrong: [
-    ("sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`", "No such file"),
+    ("sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`: No such file", "global-bundle.pem) to that path"),
     ("sslrootcert=System", "the word is `system`"),
     ("sslrootcert=/dev/null", "`/dev/null` in `sslrootcert` holds no PEM certificate"),
     ("sslrootcrt=system", "did you mean `sslrootcert`?"),

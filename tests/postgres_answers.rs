@@ -123,7 +123,7 @@ rows! {
         ["lacks the role rds_iam"];
     md5_question_is_a_missing_grant: Fault::Ask(PasswordMethod::Md5) => Login, false, "grant-missing", ["lacks the role rds_iam"];
     lost_connection_at_accept_is_connect: Fault::Drop(Phase::Accept) => Connect, false, "", ["closed the connection"];
-    lost_connection_in_tls_is_tls: Fault::Drop(Phase::Tls) => Tls, false, "", ["the tls handshake with"];
+    lost_connection_in_tls_is_tls: Fault::Drop(Phase::Tls) => Tls, false, "", ["the TLS handshake with"];
     lost_connection_at_login_is_connect: Fault::Drop(Phase::Login) => Connect, false, "",
         ["closed the connection while logging in"];
 }

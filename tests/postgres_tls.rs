@@ -41,14 +41,14 @@ async fn not_offered(stack: TlsStack) {
     let rig = Rig::start().await;
     rig.server.inject_always(Fault::NoTls);
 
-    nothing_was_sent(&rig, &refused(&rig, stack).await, &["offers no tls", "nothing secret was sent"]);
+    nothing_was_sent(&rig, &refused(&rig, stack).await, &["offers no TLS", "nothing secret was sent"]);
 }
 
 async fn other_authority(stack: TlsStack) {
     let rig = Rig::start().await;
     rig.server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
-    let says = ["no trusted issuer", HOST, "1 certificate", "sslrootcert", "file,system"];
+    let says = ["no trusted issuer", HOST, "1 certificate", "sslrootcert", "`sslrootcert=FILE,system`"];
     nothing_was_sent(&rig, &refused(&rig, stack).await, &says);
 }
 
@@ -210,7 +210,7 @@ async fn server_that_hangs(stack: TlsStack) {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let text = error.to_string();
     assert!(
-        text.contains("in the tls handshake") && text.contains(HOST) && text.contains("127.0.0.1"),
+        text.contains("in the TLS handshake") && text.contains(HOST) && text.contains("127.0.0.1"),
         "{text}"
     );
     gate.open();

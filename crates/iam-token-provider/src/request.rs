@@ -241,12 +241,37 @@ fn endpoint(host: &str) -> Result<Endpoint> {
     match endpoint.kind() {
         EndpointKind::Ip | EndpointKind::Custom => Err(Error::new(
             ErrorKind::Host,
-            format!(
-                "`{endpoint}` is no endpoint that a token can be signed for: such a name looks like db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com"
-            ),
+            match of_another_service(endpoint.as_str()) {
+                Some((service, call)) => format!(
+                    "`{endpoint}` belongs to {service}, whose tokens are others than a database's: ask for one by `TokenRequest::{call}"
+                ),
+                None => format!(
+                    "`{endpoint}` is no endpoint that a token can be signed for: such a name looks like db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com"
+                ),
+            },
         )),
         _ => Ok(endpoint),
     }
+}
+
+/// The service of an endpoint in its canonical form that is none of a database, and what its tokens are asked for by.
+fn of_another_service(host: &str) -> Option<(&'static str, &'static str)> {
+    let name = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
+    let has = |wanted: &str| name.split('.').any(|label| label == wanted);
+    // `….serverless.use1.cache`, `….use1.cache`, `….memorydb.us-east-1`, `….kafka.us-east-1`, `….eks.us-east-1`
+    if has("cache") && has("serverless") {
+        return Some(("ElastiCache", "elasticache_serverless` with the cache's name"));
+    }
+    if has("cache") {
+        return Some(("ElastiCache", "elasticache` with the replication group's id"));
+    }
+    if has("memorydb") {
+        return Some(("MemoryDB", "memorydb` with the cluster's name"));
+    }
+    if has("kafka") || has("kafka-serverless") {
+        return Some(("MSK", "msk`"));
+    }
+    has("eks").then_some(("EKS", "eks` with the cluster's name"))
 }
 
 fn parse_region(region: &str) -> Result<Region> {

@@ -355,3 +355,26 @@ fn what_a_token_cannot_be_for_says_what_is_wrong_and_what_fits() {
     assert!(with_port.starts_with("no token can be signed for this host: "), "{with_port}");
     assert!(with_port.contains("port"), "{with_port}");
 }
+
+#[test]
+fn endpoint_of_another_service_names_the_request_that_fits() {
+    for (host, says) in [
+        (
+            "master.orders.abc123.use1.cache.amazonaws.com",
+            "ElastiCache, whose tokens are others than a database's: ask for one by `TokenRequest::elasticache` with the replication group's id",
+        ),
+        ("orders-abc123.serverless.use1.cache.amazonaws.com", "`TokenRequest::elasticache_serverless`"),
+        ("orders.abc123.cache.cn-north-1.amazonaws.com.cn", "`TokenRequest::elasticache` "),
+        (
+            "clustercfg.orders.abc123.memorydb.us-east-1.amazonaws.com",
+            "MemoryDB, whose tokens are others than a database's: ask for one by `TokenRequest::memorydb`",
+        ),
+        ("b-1.orders.abc123.c2.kafka.us-east-1.amazonaws.com", "`TokenRequest::msk`"),
+        ("ABC123.gr7.us-east-1.eks.amazonaws.com", "`TokenRequest::eks`"),
+        ("orders.cache.example", "is no endpoint that a token can be signed for"),
+    ] {
+        let error = TokenRequest::database(host, 6379, "app").expect_err("no database");
+        assert_eq!(error.kind(), ErrorKind::Host);
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}

@@ -40,7 +40,7 @@ pub(crate) async fn load(
     if rustls_native_certs::load_native_certs().certs.is_empty() {
         return Err(NoCredentials {
             reason: Reason::Failed,
-            fact: "this machine trusts no certificate authority, without which the aws sdk does not start"
+            fact: "this machine trusts no certificate authority, without which the AWS SDK does not start"
                 .to_owned(),
             remedy: "install ca-certificates, or set SSL_CERT_FILE".to_owned(),
             cause: None,

@@ -44,9 +44,10 @@ impl Target {
             found.map(|(_, value)| value.as_str())
         };
         if given("plugins").is_some_and(|plugins| !plugins.split(',').any(|code| code.trim() == "iam")) {
-            return Err(configuration("`plugins` does not name iam: without it no token is sent"));
+            return Err(configuration("`plugins` does not name `iam`: without it no token is sent"));
         }
-        let roots = given("sslrootcert").map_or(Ok(Roots::system()), Roots::read)?;
+        let roots = given("sslrootcert")
+            .map_or(Ok(Roots::system()), |setting| Roots::read_for(setting, &server.host))?;
         Ok(Self { server, roots, aliases: None, parameters })
     }
 

@@ -82,7 +82,7 @@ impl Dialer {
         }
         request.progress().enter(Phase::Resolve);
         let mut addresses = self.resolver.resolve(host).await.map_err(|error| {
-            let message = format!("cannot resolve host `{host}`: check its spelling, and dns");
+            let message = format!("cannot resolve host `{host}`: check its spelling, and DNS");
             Error::new(ErrorKind::Resolve, message).with_source(error)
         })?;
         if addresses.is_empty() {

@@ -266,9 +266,10 @@ impl<D: Driver> HostList<D> {
 ///
 /// # Errors
 ///
-/// As [`Roots::read`].
-pub fn read_roots(settings: &Options, pem: &[String]) -> Result<Roots> {
-    let roots = settings.text("sslrootcert").map_or(Ok(Roots::system()), Roots::read)?;
+/// As [`Roots::read_for`].
+pub fn read_roots(settings: &Options, pem: &[String], host: &str) -> Result<Roots> {
+    let read = |setting| Roots::read_for(setting, host);
+    let roots = settings.text("sslrootcert").map_or(Ok(Roots::system()), read)?;
     pem.iter().try_fold(roots, |roots, pem| roots.with_pem(pem))
 }
 

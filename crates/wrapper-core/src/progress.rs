@@ -31,12 +31,12 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Phase::Credentials => "waiting for credentials",
-            Phase::Dial => "opening the tcp connection",
+            Phase::Dial => "opening the TCP connection",
             Phase::Login => "logging in",
             Phase::Open => "opening the connection",
             Phase::Plugins => "waiting for a plugin",
             Phase::Resolve => "resolving the host name",
-            Phase::Tls => "in the tls handshake",
+            Phase::Tls => "in the TLS handshake",
         })
     }
 }

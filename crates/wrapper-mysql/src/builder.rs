@@ -260,7 +260,7 @@ fn base(opts: &Opts, transport: Transport, needs: Requirements) -> Result<Opts> 
     let cleartext = needs.cleartext_password || opts.enable_cleartext_plugin();
     if cleartext && transport < Transport::VerifiedTls {
         return Err(configuration(
-            "`enable_cleartext_plugin` sends the password as it is, which needs verified tls: add sslmode=verify-full",
+            "`enable_cleartext_plugin` sends the password as it is, which needs verified TLS: add sslmode=verify-full",
         ));
     }
     let mut builder = OptsBuilder::from_opts(opts.clone())

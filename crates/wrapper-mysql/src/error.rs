@@ -113,11 +113,14 @@ fn io_error(error: io::Error, request: &ConnectRequest) -> Error {
         ConnectionRefused => (ErrorKind::Connect, format!("nothing listens on {place}: check host and port")),
         TimedOut => (ErrorKind::Timeout, format!("{place} did not answer in time")),
         BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof => {
-            (ErrorKind::Connect, format!("{place} closed the connection before it was open"))
+            let message = format!(
+                "{place} closed the connection before it was open: check that host and port lead to the database itself, and that it is not restarting"
+            );
+            (ErrorKind::Connect, message)
         }
         // The driver reports packets that it cannot read so, and may quote them.
         InvalidData | InvalidInput => return driver_error(&error.to_string(), request),
-        _ => (ErrorKind::Connect, format!("no tcp connection to {place}")),
+        _ => (ErrorKind::Connect, format!("no TCP connection to {place}")),
     };
     Error::new(kind, message).with_source(error)
 }

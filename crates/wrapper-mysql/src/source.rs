@@ -16,7 +16,7 @@ use crate::tls::Switches;
 pub(crate) const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 
 /// The strings that the driver reads.
-const FORM: StringForm = StringForm::new("MySQL", &["mysql"], false);
+const FORM: StringForm = StringForm::new("MySQL", &["mysql"], false).with_maps();
 
 /// The keys of a map that stand before the query in a URL.
 const KEYS: &[&str] = &["host", "port", "user", "database", "password"];

@@ -108,7 +108,7 @@ impl Tls {
             }
             if overridden.is_some() {
                 return Err(configuration(
-                    "the tls hostname override of the driver's options hides which name is verified: give it as `tlsServerName`",
+                    "the TLS hostname override of the driver's options hides which name is verified: give it as `tlsServerName`",
                 ));
             }
         }
@@ -129,12 +129,12 @@ impl Tls {
             // Where `disable` is said, files of roots that lie about are as little looked at as by libpq.
             if mode.is_none() && (settings.text("sslrootcert").is_some() || !given.pem.is_empty()) {
                 return Err(configuration(
-                    "roots are given, but no tls is asked for: add sslmode=verify-full",
+                    "roots are given, but no TLS is asked for: add sslmode=verify-full",
                 ));
             }
             return Ok(Self { plan: Plan::Off, roots: Roots::system(), transport: Transport::Unverified });
         }
-        let roots = trusted(own, switches, settings, given.pem)?;
+        let roots = trusted(opts, switches, settings, given.pem)?;
         let identity = match (given.identity, ClientCertificate::read(settings)?) {
             (Some(identity), _) => Some(identity.clone()),
             (None, Some(certificate)) => Some(stack::identity(&certificate)?),
@@ -170,12 +170,12 @@ pub(crate) fn rooted(opts: &SslOpts, roots: &Roots) -> Result<SslOpts> {
 }
 
 /// Collects the roots of `sslrootcert` and of the builder; those in the driver's options stay with the driver.
-fn trusted(own: Option<&SslOpts>, switches: &Switches, settings: &Options, pem: &[String]) -> Result<Roots> {
-    let mut roots = read_roots(settings, pem)?;
+fn trusted(opts: &Opts, switches: &Switches, settings: &Options, pem: &[String]) -> Result<Roots> {
+    let mut roots = read_roots(settings, pem, opts.ip_or_hostname())?;
     if let Some(built_in) = switches.built_in_roots {
         roots = roots.with_system(built_in);
     }
-    let is_empty = own.is_none_or(|own| own.root_certs().is_empty());
+    let is_empty = opts.ssl_opts().is_none_or(|own| own.root_certs().is_empty());
     if !roots.uses_system() && roots.bundles().is_empty() && is_empty {
         return Err(configuration("nothing is trusted: `built_in_roots=false` needs roots in `sslrootcert`"));
     }

@@ -90,7 +90,7 @@ async fn tls_missing() {
 
     let error = refused(builder(&server).root_certificates(server.ca_pem())).await;
 
-    nothing_was_sent(&server, &error, "offers no tls");
+    nothing_was_sent(&server, &error, "offers no TLS");
 }
 
 #[tokio::test]

@@ -226,7 +226,8 @@ impl ConnectorBuilder {
                     #[cfg(feature = "rustls")]
                     provider: self.provider,
                 };
-                Tls::new(plan, read_roots(&settings, &self.pem)?)?
+                let host = requests.first().map_or("", ConnectRequest::host);
+                Tls::new(plan, read_roots(&settings, &self.pem, host)?)?
             }
         };
         let without_password = base(&config, false)?;

@@ -47,11 +47,9 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
         (Some(io::ErrorKind::ConnectionRefused), Phase::Dial) => {
             (ErrorKind::Connect, format!("nothing listens on {place}: check host and port"))
         }
-        (Some(_), Phase::Dial) => (ErrorKind::Connect, format!("no tcp connection to {place}")),
-        (Some(_), phase) => (ErrorKind::Connect, format!("{place} closed the connection while {phase}")),
-        (None, phase) if error.is_closed() => {
-            (ErrorKind::Connect, format!("{place} closed the connection while {phase}"))
-        }
+        (Some(_), Phase::Dial) => (ErrorKind::Connect, format!("no TCP connection to {place}")),
+        (Some(_), phase) => (ErrorKind::Connect, closed(&place, phase)),
+        (None, phase) if error.is_closed() => (ErrorKind::Connect, closed(&place, phase)),
         // In the driver's words may be what the server said, as in the last message of SCRAM.
         (None, _) => {
             let text = sanitize_server_text(&format!("{error}: {source}"), request.secrets());
@@ -60,6 +58,14 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
         }
     };
     Error::new(kind, message).with_source(error)
+}
+
+fn closed(place: &str, phase: Phase) -> String {
+    let hint = match phase {
+        Phase::Login => "it may be restarting or at a limit, which its log tells",
+        _ => "check that host and port lead to the database itself, and that it is not restarting",
+    };
+    format!("{place} closed the connection while {phase}: {hint}")
 }
 
 /// Whether the server may be none of PostgreSQL: it does not agree to TLS, or what follows is no TLS, as behind the `S` of

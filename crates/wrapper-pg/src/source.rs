@@ -8,7 +8,7 @@ use wrapper_adapter::{
 use wrapper_core::{DriverNames, Engine, Error, ErrorKind, RawParameters, Registry, Result, Value};
 
 /// The strings that the driver reads.
-const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true);
+const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true).with_maps();
 
 /// The names that the driver understands.
 const DRIVER: DriverNames<'_> = DriverNames {

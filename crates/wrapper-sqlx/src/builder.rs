@@ -163,7 +163,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let (plugins, settings) = registry.build(&given, &[request])?;
         let target = target(&settings, &place)?;
         check(&settings, &place, &target, &plugins)?;
-        let roots = roots::pem(&read_roots(&settings, &self.pem)?)?;
+        let roots = roots::pem(&read_roots(&settings, &self.pem, &place.host)?)?;
         let certificate = ClientCertificate::read(&settings)?;
         let options = (self.adjust)(options::<D>(&query)?);
         let template = D::template(options, &place, roots, certificate.as_ref())?;

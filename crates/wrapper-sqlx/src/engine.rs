@@ -63,6 +63,6 @@ pub(crate) mod sealed {
 fn socket() -> wrapper_core::Error {
     wrapper_core::Error::new(
         wrapper_core::ErrorKind::Configuration,
-        "the connect options name a unix socket, over which there is no tls and no login by token: leave it out",
+        "the connect options name a unix socket, over which there is no TLS and no login by token: leave it out",
     )
 }

@@ -39,7 +39,7 @@ pub(crate) fn read_url<D: Driver>(
     let engine = if D::SCHEMES[0] == "mysql" { "MySQL" } else { "PostgreSQL" };
     // Pairs are refused by the form.
     let (ConnectionText::Url(url) | ConnectionText::Pairs(url)) =
-        StringForm::new(engine, D::SCHEMES, false).read(url)?;
+        StringForm::new(engine, D::SCHEMES, false).with_maps().read(url)?;
     let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
     let place = place::<D>(keys(&parts)?)?;
     let SplitParameters { rest, pairs, others } = split_url(url, |name| registry.declares(name))?;

@@ -16,7 +16,7 @@ use crate::{target::Target, terminal::listed};
 const SHOWN: usize = 4;
 
 const UNRESOLVED: &str =
-    "check the spelling, that the database exists, and that this machine's dns knows private zones";
+    "check the spelling, that the database exists, and that this machine's DNS knows private zones";
 
 /// Says what the name stands for and what the token is signed for.
 pub(super) fn report(report: &mut Report, target: &Target, refused: Option<&Error>) {
@@ -122,7 +122,7 @@ pub(super) async fn resolve(
         ),
         Some(aliases) if aliases.end == End::Missing => (
             format!(": {aliases} ends at a name that does not exist"),
-            "let the CNAME record name a database that exists: this one was renamed or deleted, or is known to another dns only",
+            "let the CNAME record name a database that exists: this one was renamed or deleted, or is known to another DNS only",
         ),
         Some(aliases) => (format!(": {aliases}"), UNRESOLVED),
         None => (String::new(), UNRESOLVED),

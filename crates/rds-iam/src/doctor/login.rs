@@ -102,7 +102,7 @@ fn cause(error: &Error) -> Cause {
         }
         // MySQL's driver verifies by the library of the platform.
         ErrorKind::Tls => {
-            (Code::Other, "the tls library of this system refuses what rustls took: look at its settings")
+            (Code::Other, "the TLS library of this system refuses what rustls took: look at its settings")
         }
         ErrorKind::Transient => (Code::NotReady, "the server is not ready yet: try again in a moment"),
         _ => (Code::Other, "look at the server's log"),

@@ -10,6 +10,7 @@ pub struct StringForm {
     engine: &'static str,
     schemes: &'static [&'static str],
     takes_pairs: bool,
+    takes_maps: bool,
 }
 
 /// A connection string without what stood around it.
@@ -65,7 +66,14 @@ const OPENING_QUOTES: &[char] = &['\'', '"', '`', '“', '”', '„', '‘', '�
 impl StringForm {
     /// Strings of an engine with one of the schemes, the usual one first, and perhaps `name=value` pairs.
     pub const fn new(engine: &'static str, schemes: &'static [&'static str], takes_pairs: bool) -> Self {
-        Self { engine, schemes, takes_pairs }
+        Self { engine, schemes, takes_pairs, takes_maps: false }
+    }
+
+    /// The same of an adapter whose entries can be given to `from_map` as well, which a message then names.
+    #[must_use]
+    pub const fn with_maps(mut self) -> Self {
+        self.takes_maps = true;
+        self
     }
 
     /// What a URL looks like, for messages.
@@ -99,6 +107,10 @@ impl StringForm {
             _ => {
                 if let Some(what) = of_another_tool(text) {
                     return seems(what);
+                }
+                if let Some(what) = map(text) {
+                    let taken = if self.takes_maps { ", whose entries go to `from_map`" } else { "" };
+                    return seems(&format!("seems to be {what}{taken}"));
                 }
                 if let Some(scheme) = scheme {
                     return Err(self.foreign(scheme));
@@ -264,12 +276,6 @@ fn of_another_tool(text: &str) -> Option<&'static str> {
     if is_section(text) {
         return Some("seems to be an option file");
     }
-    if text.starts_with('{') || text.starts_with('[') {
-        return Some("seems to be JSON, whose entries are given as a map");
-    }
-    if is_yaml(text) {
-        return Some("seems to be YAML, whose entries are given as a map");
-    }
     if !lower.contains("://") && lower.contains(';') && lower.contains('=') {
         let is_odbc = lower.contains("driver=") || starts(&["dsn="]) || lower.contains("pwd=");
         return Some(match is_odbc {
@@ -310,6 +316,14 @@ fn is_assignment(text: &str) -> bool {
     end > 0 && scheme.is_some_and(|scheme| FOREIGN_SCHEMES.contains(&scheme.as_str()))
 }
 
+/// What writes the entries of a map.
+fn map(text: &str) -> Option<&'static str> {
+    match text.starts_with('{') || text.starts_with('[') {
+        true => Some("JSON"),
+        false => is_yaml(text).then_some("YAML"),
+    }
+}
+
 /// `host: …`.
 fn is_yaml(text: &str) -> bool {
     let name = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
@@ -340,6 +354,18 @@ mod tests {
         assert!(
             FORM.read(" host=a user = b\n").expect("is read") == ConnectionText::Pairs("host=a user = b")
         );
+    }
+
+    #[test]
+    fn map_is_sent_where_maps_are_read() {
+        for (text, what) in [(r#"{"host": "h"}"#, "JSON"), ("host: h\nuser: jane", "YAML"), ("[{}]", "JSON")]
+        {
+            let message = |form: StringForm| form.read(text).err().expect("no string").to_string();
+            let plain = message(FORM);
+            assert!(plain.contains(what) && !plain.contains("map"), "{plain}");
+            let sent = message(FORM.with_maps());
+            assert!(sent.contains(&format!("seems to be {what}, whose entries go to `from_map`")), "{sent}");
+        }
     }
 
     #[test]

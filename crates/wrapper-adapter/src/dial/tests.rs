@@ -66,7 +66,7 @@ async fn every_address_is_named_when_none_answers() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let text = error.to_string();
     assert!(text.contains("10.0.0.1:5432") && text.contains("10.0.0.2:5432"), "{text}");
-    assert!(text.contains("still opening the tcp connection"), "{text}");
+    assert!(text.contains("still opening the TCP connection"), "{text}");
 }
 
 #[tokio::test]

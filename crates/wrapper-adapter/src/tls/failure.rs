@@ -67,10 +67,9 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
     let endpoint = Endpoint::parse(server_name).ok();
     let kind = endpoint.as_ref().map(Endpoint::kind);
     let message = match failure {
-        TlsFailure::NotOffered => {
-            "the server offers no tls, so nothing secret was sent: check that host and port lead to the database itself"
-                .to_owned()
-        }
+        TlsFailure::NotOffered => format!(
+            "the server at `{server_name}` offers no TLS, so nothing secret was sent: check that host and port lead to the database itself"
+        ),
         TlsFailure::Expired => format!(
             "the certificate of `{server_name}` or of one of its issuers is out of its period of validity: check this machine's clock, and renew the certificate or the bundle in `sslrootcert`"
         ),
@@ -86,12 +85,12 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
                 Some(EndpointKind::Proxy | EndpointKind::ProxyEndpoint) =>
                     ": an endpoint of a proxy may present the certificate of the proxy's default endpoint, whose name `tlsServerName` then has to give",
                 Some(EndpointKind::Custom | EndpointKind::Ip) =>
-                    ": behind a custom domain, an address or a tunnel give the endpoint's own name, by `iamHost` with iam or by `tlsServerName`",
+                    ": behind a custom domain, an address or a tunnel give the endpoint's own name, by `iamHost` with `iam` or by `tlsServerName`",
                 _ => ": check that host, address and tunnel lead to this endpoint",
             }
         ),
         TlsFailure::Other => {
-            format!("the tls handshake with `{server_name}` failed (trusted: {roots})")
+            format!("the TLS handshake with `{server_name}` failed (trusted: {roots})")
         }
     };
     Error::new(ErrorKind::Tls, message)
@@ -103,31 +102,37 @@ fn platform_store_is_empty() -> bool {
     cfg!(target_os = "linux") && found.cert_file.is_none() && found.cert_dir.is_empty()
 }
 
+/// Names the bundle that certificates of an RDS endpoint are verified by.
+///
+/// RDS instances and clusters present certificates of the RDS CA; RDS Proxy, DSQL and Aurora express ones of the public
+/// Amazon roots: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>.
+pub(super) fn bundle_of(endpoint: &Endpoint) -> Option<&'static str> {
+    endpoint.is_rds().then_some(match endpoint.partition() {
+        Some(Partition::AwsCn) => "RDS CA bundle of the China regions",
+        Some(Partition::AwsUsGov) => "RDS CA bundle of the GovCloud regions",
+        Some(Partition::Aws) => {
+            "RDS CA bundle (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem)"
+        }
+        _ => "RDS CA bundle of its partition",
+    })
+}
+
 fn issuer_hint(endpoint: Option<&Endpoint>, roots: &Roots, platform_is_empty: bool) -> String {
     if platform_is_empty {
         return ": the platform's store of roots is empty on this machine, as in an image made from scratch: install ca-certificates, or pass a bundle as `sslrootcert`".to_owned();
     }
-    // RDS instances and clusters present certificates of the RDS CA; RDS Proxy, DSQL and Aurora express ones of the public
-    // Amazon roots: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
-    let bundle = match endpoint.and_then(Endpoint::partition) {
-        _ if !endpoint.is_some_and(Endpoint::is_rds) => None,
-        Some(Partition::AwsCn) => Some("RDS CA bundle of the China regions"),
-        Some(Partition::AwsUsGov) => Some("RDS CA bundle of the GovCloud regions"),
-        Some(Partition::Aws) => {
-            Some("RDS CA bundle (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem)")
-        }
-        _ => Some("RDS CA bundle of its partition"),
-    };
+    let bundle = endpoint.and_then(bundle_of);
     match (bundle, roots.bundles().is_empty(), roots.uses_system()) {
         (Some(bundle), true, _) => {
             format!(": download the {bundle} and pass its path as `sslrootcert`")
         }
         (Some(bundle), false, false) => format!(
-            ": check that `sslrootcert` is the {bundle}; for RDS Proxy, DSQL and Aurora express, whose certificates come from public roots, pass `file,system`"
+            ": check that `sslrootcert` is the {bundle}; for RDS Proxy, DSQL and Aurora express, whose certificates come from public roots, write `sslrootcert=FILE,system`"
         ),
         (Some(bundle), false, true) => format!(": check that `sslrootcert` holds the {bundle}"),
         (None, false, false) => {
-            ": the file in `sslrootcert` replaces the platform's roots; `file,system` trusts both".to_owned()
+            ": the file in `sslrootcert` replaces the platform's roots; `sslrootcert=FILE,system` trusts both"
+                .to_owned()
         }
         (None, _, _) => ": pass the file of its certificate authority as `sslrootcert`".to_owned(),
     }
@@ -158,7 +163,7 @@ mod tests {
             &[name, "the platform's roots", "global-bundle.pem", "sslrootcert"],
         );
         let file = Roots::read(BUNDLE).expect("reads");
-        says(TlsFailure::UnknownIssuer, name, &file, &["(1 certificate)", "file,system"]);
+        says(TlsFailure::UnknownIssuer, name, &file, &["(1 certificate)", "`sslrootcert=FILE,system`"]);
         let china = "db.abc123.rds.cn-north-1.amazonaws.com.cn";
         says(TlsFailure::UnknownIssuer, china, &Roots::system(), &["China"]);
         let gov = "db.abc123.us-gov-west-1.rds.amazonaws.com";

@@ -1,10 +1,12 @@
 //! The roots to trust, read from `sslrootcert`.
 
-use std::{fmt, fs, path::PathBuf, time::SystemTime};
+use std::{error::Error as _, fmt, fs, io, path::PathBuf, time::SystemTime};
+
+use host_pattern::Endpoint;
 
 use wrapper_core::{Error, ErrorKind, Result};
 
-use super::path::shown_path;
+use super::{failure::bundle_of, path::shown_path};
 
 /// The value of `sslrootcert` that means the platform's roots.
 const SYSTEM: &str = "system";
@@ -52,7 +54,7 @@ impl Roots {
 
     /// Reads the value of `sslrootcert`: paths and `system`, separated by commas, or PEM text itself.
     ///
-    /// As in libpq a file replaces the platform's roots; `file,system` trusts both.
+    /// As in libpq a file replaces the platform's roots; `FILE,system` trusts both.
     ///
     /// # Errors
     ///
@@ -70,6 +72,26 @@ impl Roots {
             roots.bundles.push(Bundle::read(PathBuf::from(entry))?);
         }
         Ok(roots)
+    }
+
+    /// Reads `sslrootcert` for connections to a host: where a file is missing and the host is an RDS endpoint, the error
+    /// names the bundle to download.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_for(setting: &str, host: &str) -> Result<Self> {
+        Self::read(setting).map_err(|error| {
+            let reason = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+            let is_missing = reason.is_some_and(|reason| reason.kind() == io::ErrorKind::NotFound);
+            match Endpoint::parse(host).ok().as_ref().and_then(bundle_of).filter(|_| is_missing) {
+                Some(bundle) => {
+                    let message = format!("{}: download the {bundle} to that path", error.message());
+                    error.with_message(message)
+                }
+                None => error,
+            }
+        })
     }
 
     /// Trusts the certificates of PEM text too.
@@ -131,7 +153,7 @@ impl Bundle {
         let name = file.display().to_string();
         let pem = fs::read(&file).map_err(|error| {
             let hint = if name.eq_ignore_ascii_case(SYSTEM) { " (the word is `system`)" } else { "" };
-            configuration(format!("cannot read {} of `sslrootcert`{hint}", shown_path(&name)))
+            configuration(format!("cannot read {} of `sslrootcert`{hint}: {error}", shown_path(&name)))
                 .with_source(error)
         })?;
         Self::new(format!("`{name}`"), Some(file), pem)
@@ -241,12 +263,36 @@ mod tests {
     }
 
     #[test]
+    fn file_that_is_missing_names_the_bundle_of_an_rds_host() {
+        let text =
+            |setting: &str, host: &str| Roots::read_for(setting, host).expect_err("missing").to_string();
+
+        let aws = text("global-bundle.pem", "db.abc123.us-east-2.rds.amazonaws.com");
+        let reason =
+            "cannot read `global-bundle.pem` of `sslrootcert`: No such file or directory (os error 2)";
+        let url = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem";
+        assert_eq!(aws, format!("{reason}: download the RDS CA bundle ({url}) to that path"));
+        assert!(text("a.pem,system", "db.abc123.rds.cn-north-1.amazonaws.com.cn").contains("China regions"));
+        for host in ["db.example", "10.0.0.1", "no host"] {
+            assert_eq!(text("global-bundle.pem", host), reason, "{host}");
+        }
+        // A folder is no missing file.
+        assert!(!text("/tmp", "db.abc123.us-east-2.rds.amazonaws.com").contains("download"));
+    }
+
+    #[test]
     fn file_wrong() {
         let error = Roots::read("/no/such/file,system").expect_err("unreadable");
-        assert_eq!(error.to_string(), "cannot read `/no/such/file` of `sslrootcert`");
+        assert_eq!(
+            error.to_string(),
+            "cannot read `/no/such/file` of `sslrootcert`: No such file or directory (os error 2)"
+        );
 
         let error = Roots::read("jane:hunter2@host").expect_err("no path");
-        assert_eq!(error.to_string(), "cannot read a file of `sslrootcert`");
+        assert_eq!(
+            error.to_string(),
+            "cannot read a file of `sslrootcert`: No such file or directory (os error 2)"
+        );
 
         let error = Roots::system().with_pem("-----BEGIN PRIVATE KEY-----").expect_err("no certificate");
         assert_eq!(error.to_string(), "the given PEM text in `sslrootcert` holds no PEM certificate");

@@ -159,8 +159,8 @@ fn raced_attempts_report_their_own_host_and_phase() {
 
     assert_eq!(
         error.to_string(),
-        "`a.example` (10.0.0.1:5432) while opening the tcp connection; \
-         `b.example` (10.0.0.2:5432) while in the tls handshake"
+        "`a.example` (10.0.0.1:5432) while opening the TCP connection; \
+         `b.example` (10.0.0.2:5432) while in the TLS handshake"
     );
 }
 

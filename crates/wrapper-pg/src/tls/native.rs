@@ -35,7 +35,7 @@ pub(super) fn connector(roots: &Roots, plan: &TlsPlan) -> Result<MakeTlsConnecto
         set_postgresql_alpn(&mut builder);
     }
     let connector = builder.build().map_err(|error| {
-        Error::new(ErrorKind::Tls, "the platform's tls library cannot be set up").with_source(error)
+        Error::new(ErrorKind::Tls, "the platform's TLS library cannot be set up").with_source(error)
     })?;
     Ok(MakeTlsConnector::new(connector))
 }
