@@ -33,7 +33,7 @@ impl UrlForm {
         let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
         let request = self.request(&parts, &form)?;
         let split = split_url(url, |name| registry.declares(name))?;
-        let driver = DriverNames { names: &[], known_elsewhere: ELSEWHERE };
+        let driver = DriverNames { names: &[], known_elsewhere: ELSEWHERE, engine: None };
         if let Some(name) = split.others.first() {
             return Err(match parts.is_doubtful(name) {
                 true => registry.unknown_parameter_in_doubt(name, &driver),

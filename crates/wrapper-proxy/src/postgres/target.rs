@@ -60,7 +60,7 @@ impl PostgresTarget {
         if !matches!(TlsMode::read(&options, Requirements::TOKEN)?, None | Some(TlsMode::Verify)) {
             return Err(TlsMode::insufficient_tls("sslmode"));
         }
-        let tls = Tls::new(read_roots(&options, &[])?)?;
+        let tls = Tls::new(read_roots(&options, &[], request.host())?)?;
         let dialer = Dialer::new(Arc::new(SystemResolver), false);
         let upstream = Arc::new(Upstream { tls, dialer, sends_token });
         let (user, port) = (request.user().to_owned(), request.port());
