@@ -171,6 +171,40 @@ async fn plugin_asks_a_connection_of_a_pool() {
 }
 
 #[tokio::test]
+async fn refusal_is_explained() {
+    let (pg, mysql) = (postgres().await, mysql().await);
+    let (pg_pool, mysql_pool) = (pg_pool(&pg).await, mysql_pool(&mysql).await);
+    pg.server.token_policy().deny(pg.server.access_key().access_key_id(), USER);
+    mysql.server.token_policy().deny(mysql.server.access_key().access_key_id(), USER);
+
+    let refused = pg_pool.pool().acquire().await.expect_err("is refused");
+    let also_refused = mysql_pool.pool().acquire().await.expect_err("is refused");
+
+    for (error, first) in
+        [(pg_pool.explain(refused), "policy"), (mysql_pool.explain(also_refused), "grant-missing")]
+    {
+        assert!(error.is_login(), "{error}");
+        assert_eq!(error.diagnosis()[0].code(), first, "{error}");
+        let codes: Vec<_> = error.diagnosis().iter().map(|cause| cause.code()).collect();
+        assert!(codes.contains(&"credentials-refused"), "{codes:?}");
+        assert!(error.to_string().contains("; the token was signed "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn refused_statement_is_no_refused_login() {
+    let rig = postgres().await;
+    let pool = pg_pool(&rig).await;
+
+    let error =
+        sqlx::query("SELECT nothing FROM nowhere").execute(pool.pool()).await.expect_err("is unknown");
+    let error = pool.explain(error);
+
+    assert_eq!((error.kind(), error.diagnosis().len()), (ErrorKind::Driver, 0), "{error}");
+    assert_eq!(error.server().expect("is kept").code(), "0A000");
+}
+
+#[tokio::test]
 async fn failing_source_goes_unnoticed_for_nine_minutes_at_any_time() {
     for healthy in (0..=24).step_by(2) {
         let rig = postgres().await;

@@ -160,7 +160,11 @@ impl<D: Engine> FreshPoolBuilder<D> {
             Given::Url(url) => read_url::<D>(&url, &registry, &mut given)?,
         };
         let request = ConnectRequest::new(&place.host, place.port, &place.user);
-        let (plugins, settings) = registry.build(&given, &[request])?;
+        let request = match &place.database {
+            Some(database) => request.with_database(database),
+            None => request,
+        };
+        let (plugins, settings) = registry.build(&given, std::slice::from_ref(&request))?;
         let target = target(&settings, &place)?;
         check(&settings, &place, &target, &plugins)?;
         let roots = roots::pem(&read_roots(&settings, &self.pem, &place.host)?)?;
@@ -173,7 +177,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
             None => default_tokens(&settings)?,
         };
         let max_age = settings.integer("iamTokenExpiration").and_then(|seconds| u64::try_from(seconds).ok());
-        let supply = Supply::new(tokens, target, max_age.map(Duration::from_secs)).with_events(&self.events);
+        let supply =
+            Supply::new(tokens, target, request, max_age.map(Duration::from_secs)).with_events(&self.events);
         let token = supply.token().await?;
         let first = D::with_password(template.clone(), token.expose());
         let pool = self.pool.connect_lazy_with(first);

@@ -3,6 +3,7 @@
 mod builder;
 mod checks;
 mod engine;
+mod explain;
 mod freshness;
 mod place;
 mod pool;

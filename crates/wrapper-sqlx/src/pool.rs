@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::Pool;
-use wrapper_core::Result;
+use wrapper_core::{Error, Result};
 
 use crate::{Engine, FreshPoolBuilder, Freshness, refresher::Refresher};
 
@@ -107,6 +107,12 @@ impl<D: Engine> FreshPool<D> {
     /// Dropping the future loses nothing.
     pub async fn ensure_fresh(&self) -> Result<()> {
         self.0.refresher.refresh().await
+    }
+
+    /// Turns an error of sqlx into the one that says why: a refused login with the likely causes, as the other adapters
+    /// show it, a pool that ran out of time with the reason why it has no token.
+    pub fn explain(&self, error: sqlx::Error) -> Error {
+        self.0.refresher.explain(error)
     }
 
     /// How fresh the pool's token is.

@@ -8,12 +8,13 @@ use std::{
 
 use sqlx::Pool;
 use tokio::runtime::Handle;
-use wrapper_core::{Error, Events, Result};
+use wrapper_core::{ConnectRequest, Error, Events, Result};
 use wrapper_iam::{IamToken, IamTokenProvider, Listening, TokenRequest, connect_error, tell_of_credentials};
 
 use crate::{
     Freshness,
     engine::{DriverOptions, Engine},
+    explain::Known,
 };
 
 /// How often the token is looked at. A token is at hand for a minute more at least, so that three
@@ -32,14 +33,21 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct Supply {
     pub(crate) tokens: IamTokenProvider,
     pub(crate) target: TokenRequest,
+    /// Where the pool connects to.
+    request: ConnectRequest,
     max_age: Duration,
     _listening: Option<[Listening; 2]>,
 }
 
 impl Supply {
-    pub(crate) fn new(tokens: IamTokenProvider, target: TokenRequest, max_age: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        tokens: IamTokenProvider,
+        target: TokenRequest,
+        request: ConnectRequest,
+        max_age: Option<Duration>,
+    ) -> Self {
         let max_age = max_age.map_or(RENEW_AFTER, |max_age| max_age.min(RENEW_AFTER));
-        Self { tokens, target, max_age, _listening: None }
+        Self { tokens, target, request, max_age, _listening: None }
     }
 
     /// Tells these listeners of credentials that are loaded.
@@ -174,6 +182,13 @@ impl<D: Engine> Refresher<D> {
             renewals: state.renewals,
             signed_at: state.token.signed_at(),
         }
+    }
+
+    pub(crate) fn explain(&self, error: sqlx::Error) -> Error {
+        let now = self.supply.now();
+        let state = self.state();
+        let (token, last_error) = (&state.token, state.last_error.as_ref());
+        Known { request: &self.supply.request, engine: D::ENGINE, token, now, last_error }.explain(error)
     }
 
     /// Closes the pool, and with it the task, in the runtime that built it, or not at all if that has ended.

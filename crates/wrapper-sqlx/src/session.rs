@@ -58,7 +58,8 @@ fn unanswered(error: sqlx::Error) -> Error {
     }
 }
 
-fn code(answer: &dyn DatabaseError) -> String {
+/// Returns the SQLSTATE, or MySQL's error number.
+pub(crate) fn code(answer: &dyn DatabaseError) -> String {
     #[cfg(feature = "mysql")]
     if let Some(answer) = answer.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
         return answer.number().to_string();
