@@ -300,6 +300,22 @@ fn values_that_are_always_near_their_end_are_asked_for_once_in_five_seconds() {
 }
 
 #[test]
+fn old_values_that_last_another_minute_each_are_asked_for_once_in_five_seconds() {
+    let clock = clock();
+    let cell = cell(&clock);
+    let issued_at = clock.now() - secs(6 * 3_600);
+    for _ in 0..600 {
+        // Each is better than the one before, and near its end from the start.
+        let made = Expiring::new(0, issued_at, clock.now() + secs(50));
+        let (lease, renewal) = finish(cell.get(move || async move { Ok(made) })).unwrap();
+        assert!(renewal.is_none() && lease.expires_at().unwrap() > clock.now());
+        clock.advance(secs(1));
+    }
+    let fetches = cell.stats().fetches;
+    assert!((100..=600 / 5 + 1).contains(&fetches), "{fetches}");
+}
+
+#[test]
 fn value_without_an_end_is_renewed_beside_and_served_while_its_source_is_down() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
