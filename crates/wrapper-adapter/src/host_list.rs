@@ -148,6 +148,25 @@ impl<D: Driver> HostList<D> {
         self.wrapper.verify(&self.plan.requests[0], session).await
     }
 
+    /// The same hosts for another database; the driver, its TLS and the plugins are shared.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error for a name that is empty or holds a control character.
+    pub fn with_database(&self, database: &str) -> Result<Self> {
+        if database.is_empty() || database.contains(char::is_control) {
+            return Err(configuration("the database is empty or holds a control character".to_owned()));
+        }
+        let with = |request: &ConnectRequest| request.clone().with_database(database);
+        let plan = Plan {
+            requests: self.plan.requests.iter().map(with).collect(),
+            shuffles: self.plan.shuffles,
+            pattern: self.plan.pattern.clone(),
+            timeout: self.plan.timeout,
+        };
+        Ok(Self { wrapper: self.wrapper.clone(), plan: Arc::new(plan) })
+    }
+
     /// The requests, one for each configured host.
     pub fn requests(&self) -> &[ConnectRequest] {
         &self.plan.requests

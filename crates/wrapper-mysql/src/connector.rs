@@ -117,6 +117,15 @@ impl Connector {
         self.hosts.check(session).await
     }
 
+    /// A connector for another database of the same hosts, which shares the TLS and the plugins of this one.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error for a name that is empty or holds a control character.
+    pub fn with_database(&self, database: &str) -> Result<Self> {
+        self.hosts.with_database(database).map(Self::new)
+    }
+
     /// The plugin of a type, the outermost of several, for what it tells beside the connects.
     pub fn plugin<P: Plugin<Conn>>(&self) -> Option<&P> {
         self.hosts.plugin()

@@ -14,6 +14,10 @@ mod source;
 mod suspicion;
 mod tls;
 
+/// The driver, so that its types are of the version that a connector gives.
+pub use mysql_async;
+pub use wrapper_core::{Error, ErrorKind, Registry};
+
 pub use builder::ConnectorBuilder;
 pub use connector::Connector;
 pub use driver::MysqlDriver;

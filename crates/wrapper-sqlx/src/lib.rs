@@ -11,6 +11,10 @@ mod refresher;
 mod roots;
 mod session;
 
+/// The driver, so that its types are of the version that a pool has.
+pub use sqlx;
+pub use wrapper_core::{Error, ErrorKind};
+
 pub use builder::FreshPoolBuilder;
 pub use checks::check_within;
 pub use engine::Engine;

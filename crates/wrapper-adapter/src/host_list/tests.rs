@@ -239,3 +239,16 @@ async fn failed_credentials_end_the_loop_over_hosts() {
     assert_eq!(error.to_string(), "the source is down");
     assert_eq!(driver.requests().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn other_database_is_asked_for_over_the_same_driver() {
+    let driver = MockDriver::new();
+    let hosts = hosts(driver.clone(), &["a.example"], &[]).expect("fits");
+
+    let other = hosts.with_database("reports").expect("a name");
+    drop(other.connect().await.expect("connects"));
+
+    assert_eq!(driver.requests()[0].database(), Some("reports"));
+    assert!(hosts.requests()[0].database().is_none());
+    assert!(hosts.with_database("").is_err() && hosts.with_database("a\0b").is_err());
+}
