@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use host_pattern::Region;
+use host_pattern::{Endpoint, ErrorKind as HostErrorKind, Region};
 use wrapper_core::{
     BuildContext, Cause, ConnectRequest, Engine, Error, ErrorKind, Factory, Options, PASSWORD_IN_CLEAR,
     PASSWORD_MISSING, PASSWORD_REFUSED, Parameter, ParameterKind, Plugin, Result,
@@ -140,7 +140,9 @@ fn read(settings: &Options, hosts: usize) -> Result<IamSettings> {
             ));
         }
         let endpoint = request::endpoint(host).map_err(|error| {
-            let message = format!("`iamHost` must be an RDS, Aurora or DSQL endpoint: {error}");
+            let is_port = Endpoint::parse(host).is_err_and(|wrong| wrong.kind() == HostErrorKind::Port);
+            let place = if is_port { " as `iamDefaultPort`" } else { "" };
+            let message = format!("`iamHost` must be an RDS, Aurora or DSQL endpoint: {error}{place}");
             error.with_message(message)
         })?;
         iam = iam.with_host(endpoint);
