@@ -2,6 +2,7 @@
 //! in anything that is said.
 
 use std::{
+    collections::HashMap,
     error::Error as StdError,
     fmt::Debug,
     io,
@@ -12,6 +13,7 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use e2e::{HOST, Rig};
 use proptest::prelude::*;
 use rds_wrapper::{Error, IamFactory, IamTokenProvider, Registry, Value, mysql, pg, plugins};
+use serde_json::json;
 use sqlx::{MySql, Postgres};
 use tokio::runtime::Runtime;
 use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
@@ -19,6 +21,8 @@ use wrapper_sqlx::{Engine, FreshPool, FreshPoolBuilder};
 
 #[path = "message_rows.rs"]
 mod rows;
+#[path = "message_texts.rs"]
+mod texts;
 
 use rows::{Row, TEXTS};
 
@@ -105,6 +109,12 @@ struct Said {
 }
 
 impl Configuration {
+    /// A map as JSON has it, with lists and maps in it.
+    fn json(map: serde_json::Value) -> Self {
+        let map: HashMap<String, Value> = serde_json::from_value(map).expect("values are taken as they come");
+        Self { map: Some(map.into_iter().collect()), ..Self::default() }
+    }
+
     fn text(text: &str) -> Self {
         Self { text: Some(text.to_owned()), ..Self::default() }
     }
@@ -199,6 +209,10 @@ fn said<T: Debug>(builder: String, outcome: Result<T, Error>, ear: &Ear) -> Said
                 everything.push_str(&format!("\n{cause}\n{cause:#}\n{cause:?}\n{cause:#?}"));
                 next = cause.source();
             }
+            everything.push_str(&format!("\n{:?}", error.diagnosis()));
+            for cause in error.diagnosis() {
+                everything.push_str(&format!("\n{} {} {}", cause.code(), cause.sentence(), cause.remedy()));
+            }
             Some(error.to_string())
         }
     };
@@ -268,8 +282,8 @@ async fn no_secret_of_a_malformed_text_is_said() {
     let ca = rig.server.ca_file().to_string_lossy().into_owned();
     let all_pieces: Vec<_> = SECRETS.iter().map(|secret| pieces(secret)).collect();
     let mut failures = Vec::new();
-    // The forms beyond the text itself get two of the secrets.
-    for (row, template) in TEXTS.iter().map(|row| row.text).enumerate() {
+    let templates = TEXTS.iter().map(|row| row.text).chain(texts::TEXTS.iter().copied());
+    for (row, template) in templates.enumerate() {
         for adapter in Adapter::ALL {
             for (number, secret) in SECRETS.iter().enumerate() {
                 let text = filled(template, adapter, secret);
@@ -282,12 +296,19 @@ async fn no_secret_of_a_malformed_text_is_said() {
                     Configuration::map(&[("host", text), ("user", "jane"), ("plugins", "iam")]),
                     Configuration::map(&[("host", HOST), ("user", "jane"), (text, "x")]),
                 ];
+                // Each text meets all adapters, as itself and in half of the other places; the many further texts once each.
+                let is_further = row >= TEXTS.len();
+                let turn = row + number + adapter as usize;
+                if is_further && row % SECRETS.len() != number {
+                    continue;
+                }
                 // A word alone is a name, and may be shown where names are.
-                forms.truncate(if number < 2 && template != "SECRET" { 5 } else { 2 });
+                if template == "SECRET" || turn % if is_further { 4 } else { 2 } != 0 {
+                    forms.truncate(2);
+                }
                 // Each place gets many texts, and each text some places.
-                for name in
-                    PLACES.iter().cycle().skip(row + 5 * number).take(if forms.len() == 5 { 2 } else { 0 })
-                {
+                let places = if forms.len() == 5 { 2 } else { 0 };
+                for name in PLACES.iter().cycle().skip(row + 5 * number).take(places) {
                     let map = [("host", HOST), ("user", "jane"), ("plugins", "iam"), (*name, text)];
                     let is_other = |index: &usize| *index == 3 || map[*index].0 != *name;
                     let map: Vec<_> = (0..4).filter(is_other).map(|index| map[index]).collect();
@@ -295,6 +316,9 @@ async fn no_secret_of_a_malformed_text_is_said() {
                     if !["user", "database", "port"].contains(name) {
                         forms.push(Configuration::text(&url).code(name, text));
                     }
+                }
+                if places > 0 {
+                    forms.push(Configuration::json(nested(row + number, text)));
                 }
                 for (index, form) in forms.into_iter().enumerate() {
                     let said = form.quick(&ca).said(adapter).await;
@@ -319,12 +343,26 @@ async fn no_secret_of_a_malformed_text_is_said() {
     assert!(failures.is_empty(), "{} times:\n{}", failures.len(), some.join("\n"));
 }
 
+/// A map that holds a text where maps and lists are, or should not be.
+fn nested(number: usize, text: &str) -> serde_json::Value {
+    let (name, value) = match number % 6 {
+        0 => ("ssl", json!({ "ca": text })),
+        1 => ("ssl", json!({ "ca": HOST, "key": text, "passphrase": text })),
+        2 => ("plugins", json!(["iam", text])),
+        3 => ("password", json!([text])),
+        4 => ("database", json!({ "name": text })),
+        _ => ("ssl", json!({ text: true })),
+    };
+    json!({ "host": HOST, "user": "jane", name: value })
+}
+
 /// Where a text may end up that belongs elsewhere.
 const PLACES: &[&str] = &[
     "user",
     "database",
     "port",
     "plugins",
+    "autoSortWrapperPluginOrder",
     "iamHost",
     "iamDefaultPort",
     "iamRegion",
