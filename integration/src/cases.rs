@@ -2,6 +2,7 @@
 
 pub(crate) mod clients;
 pub(crate) mod doctor;
+pub(crate) mod forward;
 pub(crate) mod mysql;
 pub(crate) mod peers;
 pub(crate) mod postgres;
@@ -14,10 +15,10 @@ mod tokens;
 
 use crate::{
     Result,
+    environment::{Environment, HOST, OTHER_HOST, Seen},
     key::Key,
-    login::{Login, Product},
+    login::{Login, Signer},
     report::Report,
-    site::{HOST, OTHER_HOST, Seen, Site},
 };
 
 /// A key that the server knows.
@@ -36,9 +37,9 @@ fn temporary_key() -> Key {
 }
 
 /// Runs the cases.
-pub(crate) async fn run(site: &Site, report: &mut Report) -> Result<()> {
-    know_all(site)?;
-    let mut table = Table { site, report };
+pub(crate) async fn run(environment: &Environment, report: &mut Report) -> Result<()> {
+    record_all(environment)?;
+    let mut table = Table { environment, report };
     accepted(&mut table).await?;
     refused(&mut table).await?;
     unverified(&mut table).await?;
@@ -48,91 +49,86 @@ pub(crate) async fn run(site: &Site, report: &mut Report) -> Result<()> {
 }
 
 /// Lets the server know the keys of most cases.
-pub(crate) fn know_all(site: &Site) -> Result<()> {
-    site.know(&[&key(), &temporary_key()])
+pub(crate) fn record_all(environment: &Environment) -> Result<()> {
+    environment.record(&[&key(), &temporary_key()])
 }
 
 struct Table<'a> {
-    site: &'a Site,
+    environment: &'a Environment,
     report: &'a mut Report,
 }
 
 impl Table<'_> {
-    async fn login(&mut self, case: &str, expected: &str, login: Login, product: Product) -> Result<()> {
-        let seen = login.run(self.site, &product).await?;
+    async fn login(&mut self, case: &str, expected: &str, login: Login, signer: Signer) -> Result<()> {
+        let seen = login.run(self.environment, &signer).await?;
         self.row(case, expected, &seen);
         Ok(())
     }
 
     fn row(&mut self, case: &str, expected: &str, seen: &Seen) {
-        self.report.row(self.site.engine.name(), case, expected, seen);
+        self.report.row(self.environment.engine.name(), case, expected, seen);
     }
 }
 
 async fn accepted(table: &mut Table<'_>) -> Result<()> {
-    let (site, product) = (table.site, || Product::new(&key()));
-    let jane = Login::by_token(site, "jane");
-    table.login("good", "in as jane; accepted", jane.clone(), product()?).await?;
+    let (environment, signer) = (table.environment, || Signer::new(&key()));
+    let jane = Login::by_token(environment, "jane");
+    table.login("good", "in as jane; accepted", jane.clone(), signer()?).await?;
     table
-        .login("session token", "in as jane; accepted", jane.clone(), Product::new(&temporary_key())?)
+        .login("session token", "in as jane; accepted", jane.clone(), Signer::new(&temporary_key())?)
         .await?;
     for user in ["Jane Doe", "a@b+c/d%e"] {
-        let login = Login::by_token(site, user);
-        table.login(&format!("user `{user}`"), &format!("in as {user}; accepted"), login, product()?).await?;
+        let login = Login::by_token(environment, user);
+        table.login(&format!("user `{user}`"), &format!("in as {user}; accepted"), login, signer()?).await?;
     }
     let by_address = jane.clone().with("host", "127.0.0.1").with("iamHost", HOST);
-    table.login("address with iamHost", "in as jane; accepted", by_address, product()?).await?;
+    table.login("address with iamHost", "in as jane; accepted", by_address, signer()?).await?;
     let by_alias = jane.clone().with("host", "db.internal.example").with("iamHost", HOST);
-    table.login("custom domain with iamHost", "in as jane; accepted", by_alias, product()?).await?;
+    table.login("custom domain with iamHost", "in as jane; accepted", by_alias, signer()?).await?;
     table
-        .login(
-            "clock 14 min 50 s behind",
-            "in as jane; accepted",
-            jane.clone(),
-            Product::behind(&key(), 890)?,
-        )
+        .login("clock 14 min 50 s behind", "in as jane; accepted", jane.clone(), Signer::behind(&key(), 890)?)
         .await?;
-    table.login("clock 4 min ahead", "in as jane; accepted", jane, Product::ahead(&key(), 240)?).await
+    table.login("clock 4 min ahead", "in as jane; accepted", jane, Signer::ahead(&key(), 240)?).await
 }
 
 async fn refused(table: &mut Table<'_>) -> Result<()> {
-    let (site, product) = (table.site, || Product::new(&key()));
-    let jane = Login::by_token(site, "jane");
-    table.login("expired", "Login; expired", jane.clone(), Product::behind(&key(), 901)?).await?;
-    table.login("clock 6 min ahead", "Login; future", jane.clone(), Product::ahead(&key(), 360)?).await?;
+    let (environment, signer) = (table.environment, || Signer::new(&key()));
+    let jane = Login::by_token(environment, "jane");
+    table.login("expired", "Login; expired", jane.clone(), Signer::behind(&key(), 901)?).await?;
+    table.login("clock 6 min ahead", "Login; future", jane.clone(), Signer::ahead(&key(), 360)?).await?;
     // The name is one that the certificate covers, so that the login is reached.
     let elsewhere = jane.clone().with("iamHost", OTHER_HOST).with("tlsServerName", HOST);
-    table.login("host wrong", "Login; endpoint", elsewhere, product()?).await?;
+    table.login("host wrong", "Login; endpoint", elsewhere, signer()?).await?;
     let alias = jane.clone().with("host", "db.internal.example");
-    table.login("custom domain alone", "Host at build; not asked", alias, product()?).await?;
+    table.login("custom domain alone", "Host at build; not asked", alias, signer()?).await?;
+    table.login("port wrong", "Login; endpoint", jane.clone().with("iamDefaultPort", "1"), signer()?).await?;
     table
-        .login("port wrong", "Login; endpoint", jane.clone().with("iamDefaultPort", "1"), product()?)
+        .login("region wrong", "Login; region", jane.clone().with("iamRegion", "us-east-1"), signer()?)
         .await?;
     table
-        .login("region wrong", "Login; region", jane.clone().with("iamRegion", "us-east-1"), product()?)
-        .await?;
-    table
-        .login("user not in the policy", "Login; policy", Login::by_token(site, "mallory"), product()?)
+        .login("user not in the policy", "Login; policy", Login::by_token(environment, "mallory"), signer()?)
         .await?;
     let secret = Key { secret: "another-secret".to_owned(), ..key() };
-    table.login("secret wrong", "Login; signature", jane.clone(), Product::new(&secret)?).await?;
+    table.login("secret wrong", "Login; signature", jane.clone(), Signer::new(&secret)?).await?;
     let unknown = Key { id: "AKIAUNKNOWN".to_owned(), ..key() };
-    table.login("key unknown", "Login; key", jane.clone(), Product::new(&unknown)?).await?;
+    table.login("key unknown", "Login; key", jane.clone(), Signer::new(&unknown)?).await?;
     let without = Key { session_token: None, ..temporary_key() };
     table
-        .login("session token missing", "Login; session token", jane.clone(), Product::new(&without)?)
+        .login("session token missing", "Login; session token", jane.clone(), Signer::new(&without)?)
         .await?;
-    table.login("user without rds_iam", "Login; not asked", Login::by_token(site, "legacy"), product()?).await
+    table
+        .login("user without rds_iam", "Login; not asked", Login::by_token(environment, "legacy"), signer()?)
+        .await
 }
 
 /// Where the server is not proven to be the right one, no token may leave.
 async fn unverified(table: &mut Table<'_>) -> Result<()> {
-    let (site, product) = (table.site, || Product::new(&key()));
-    let jane = Login::by_token(site, "jane");
+    let (environment, signer) = (table.environment, || Signer::new(&key()));
+    let jane = Login::by_token(environment, "jane");
     let no_tls = jane.clone().with("sslmode", "disable");
-    table.login("no tls", "Configuration at build; not asked", no_tls, product()?).await?;
-    let stranger = jane.clone().trusting_another(site);
-    table.login("authority wrong", "Tls; not asked", stranger, product()?).await?;
+    table.login("no tls", "Configuration at build; not asked", no_tls, signer()?).await?;
+    let stranger = jane.clone().trusting_another(environment);
+    table.login("authority wrong", "Tls; not asked", stranger, signer()?).await?;
     let other_name = jane.with("host", OTHER_HOST);
-    table.login("name wrong", "Tls; not asked", other_name, product()?).await
+    table.login("name wrong", "Tls; not asked", other_name, signer()?).await
 }

@@ -8,8 +8,8 @@ use tokio::sync::Barrier;
 
 use crate::{
     Result,
-    login::Product,
-    site::{Engine, Seen},
+    environment::{Engine, Seen},
+    login::Signer,
 };
 
 /// A connector of either adapter.
@@ -67,8 +67,8 @@ impl Connector {
     }
 
     /// Opens two connections of a pool, moves the clock past a token's end, and opens two more.
-    pub(crate) async fn pool_past(&self, product: &Product) -> Seen {
-        let later = || product.clock.advance(Duration::from_secs(16 * 60));
+    pub(crate) async fn pool_past(&self, signer: &Signer) -> Seen {
+        let later = || signer.clock.advance(Duration::from_secs(16 * 60));
         let outcome = match self {
             Self::Mysql(connector) => pooled_mysql(connector, later).await,
             Self::Postgres(connector) => pooled_postgres(connector, later).await,

@@ -1,4 +1,4 @@
-//! Access keys, and a source that gives one to the product.
+//! Access keys, and a source that provides one.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use aws_credential_types::{
 
 use crate::sources::Variables;
 
-/// An access key, on the product's side and on the verifier's.
+/// An access key, on the client side and on the verifier side.
 #[derive(Clone)]
 pub(crate) struct Key {
     pub(crate) id: String,

@@ -1,4 +1,4 @@
-//! What the product is given to log in with.
+//! What the adapters are given to log in with.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -14,19 +14,19 @@ use token_cache::ManualClock;
 use crate::{
     Result,
     connector::{Connector, not_built, seen},
+    environment::{Engine, Environment, HOST, Seen},
     key::{Key, Source},
-    site::{Engine, HOST, Seen, Site},
 };
 
-/// The product's side: a source of credentials, a clock and the tokens made of both.
+/// The client side: a source of credentials, a clock and the tokens made of both.
 #[derive(Clone, Debug)]
-pub(crate) struct Product {
+pub(crate) struct Signer {
     pub(crate) source: Source,
     pub(crate) clock: ManualClock,
     pub(crate) tokens: IamTokenProvider,
 }
 
-impl Product {
+impl Signer {
     /// Signs with a key by a clock that is right and stands.
     pub(crate) fn new(key: &Key) -> Result<Self> {
         Self::at(key, SystemClock.now())
@@ -66,22 +66,22 @@ impl Login {
     }
 
     /// A login by token under the server's own name.
-    pub(crate) fn by_token(site: &Site, user: &str) -> Self {
-        Self::to(site, user).with("plugins", "iam")
+    pub(crate) fn by_token(environment: &Environment, user: &str) -> Self {
+        Self::to(environment, user).with("plugins", "iam")
     }
 
-    /// A login with a password, for what the product itself would never send.
-    pub(crate) fn by_password(site: &Site, user: &str, password: &str) -> Self {
-        Self::to(site, user).with_text(password)
+    /// A login with a password, for what an adapter itself would never send.
+    pub(crate) fn by_password(environment: &Environment, user: &str, password: &str) -> Self {
+        Self::to(environment, user).with_text(password)
     }
 
-    fn to(site: &Site, user: &str) -> Self {
-        let login = Self::new(site.engine)
+    fn to(environment: &Environment, user: &str) -> Self {
+        let login = Self::new(environment.engine)
             .with("host", HOST)
-            .with("port", site.port.to_string())
+            .with("port", environment.port.to_string())
             .with("user", user)
-            .with("sslrootcert", path(site.authority()));
-        match site.engine {
+            .with("sslrootcert", path(environment.authority()));
+        match environment.engine {
             Engine::Mariadb | Engine::Mysql => login,
             Engine::Postgres => login.with("database", "postgres"),
         }
@@ -110,8 +110,8 @@ impl Login {
     }
 
     /// Trusts an authority that did not sign the server's certificate.
-    pub(crate) fn trusting_another(self, site: &Site) -> Self {
-        self.with("sslrootcert", path(site.other_authority()))
+    pub(crate) fn trusting_another(self, environment: &Environment) -> Self {
+        self.with("sslrootcert", path(environment.other_authority()))
     }
 
     /// The value of a parameter.
@@ -120,9 +120,9 @@ impl Login {
     }
 
     /// Builds a connector that finds every name on this machine.
-    pub(crate) fn connector(&self, product: &Product) -> rds_wrapper::Result<Connector> {
+    pub(crate) fn connector(&self, signer: &Signer) -> rds_wrapper::Result<Connector> {
         let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
-        self.build(&product.tokens, here)
+        self.build(&signer.tokens, here)
     }
 
     /// Builds a connector.
@@ -135,14 +135,14 @@ impl Login {
     }
 
     /// Builds a connector and logs in once.
-    pub(crate) async fn run(&self, site: &Site, product: &Product) -> Result<Seen> {
+    pub(crate) async fn run(&self, environment: &Environment, signer: &Signer) -> Result<Seen> {
         let login = async {
-            match self.connector(product) {
+            match self.connector(signer) {
                 Ok(connector) => seen(connector.log_in().await),
                 Err(error) => not_built(&error),
             }
         };
-        site.observe(login).await
+        environment.observe(login).await
     }
 }
 

@@ -1,23 +1,23 @@
 #![doc = include_str!("../README.md")]
 
-mod alone;
 mod cases;
 mod certificates;
 mod connector;
+mod environment;
 mod key;
 mod login;
-mod machine;
 mod mysql;
 mod options;
+mod output;
 mod postgres;
+mod prerequisites;
 mod programs;
 mod rds;
 mod report;
-mod say;
 mod scratch;
 mod service;
-mod site;
 mod sources;
+mod subprocess;
 mod verifier;
 
 use std::process::ExitCode;
@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    machine::Machine, options::Options, programs::Programs, report::Report, scratch::Scratch, site::Site,
-    sources::Sources,
+    environment::Environment, options::Options, prerequisites::Prerequisites, programs::Programs,
+    report::Report, scratch::Scratch, sources::Sources,
 };
 
 /// What everything that can fail here gives.
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say::error(&format!("integration: {error}"));
+            output::error(&format!("integration: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -45,11 +45,11 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [alone::WORD, port, authority] = words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        return runtime.block_on(alone::run(port, authority));
+    if let [subprocess::WORD, port, authority] = words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return runtime.block_on(subprocess::run(port, authority));
     }
     let options = Options::read(words.into_iter())?;
-    let machine = Machine::prepare(&options)?;
+    let prerequisites = Prerequisites::prepare(&options)?;
     if options.is_rds() {
         return runtime.block_on(rds::run());
     }
@@ -59,7 +59,7 @@ fn run() -> Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         tokio::select! {
-            outcome = suite(&options, &machine) => outcome,
+            outcome = suite(&options, &prerequisites) => outcome,
             _ = interrupt.recv() => Err("interrupted".into()),
             _ = hang_up.recv() => Err("the terminal is gone".into()),
             _ = terminate.recv() => Err("terminated".into()),
@@ -67,29 +67,29 @@ fn run() -> Result<()> {
     })
 }
 
-async fn suite(options: &Options, machine: &Machine) -> Result<()> {
+async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
     let scratch = Scratch::create()?;
-    let programs = Programs::new(machine, &scratch)?;
-    let sources = Sources::start(machine, &scratch, "sources")?;
-    let mut run = Run { options, machine, programs, sources, report: Report::new() };
+    let programs = Programs::new(prerequisites, &scratch)?;
+    let sources = Sources::start(prerequisites, &scratch, "sources")?;
+    let mut run = Run { options, prerequisites, programs, sources, report: Report::new() };
     if options.has("postgresql") {
-        let server = postgres::Server::start(machine, &scratch).await?;
-        run.at(server.site()).await?;
-        cases::postgres::run(server.site(), &mut run.report).await?;
+        let server = postgres::Server::start(prerequisites, &scratch).await?;
+        run.at(server.environment()).await?;
+        cases::postgres::run(server.environment(), &mut run.report).await?;
         cases::postgres::copy_behind_a_lock(&server, &mut run.report).await?;
-        cases::sources::run(server.site(), &run.sources, &mut run.report).await?;
-        cases::rotation::run(server.site(), &run.sources, &mut run.report).await?;
+        cases::sources::run(server.environment(), &run.sources, &mut run.report).await?;
+        cases::rotation::run(server.environment(), &run.sources, &mut run.report).await?;
         cases::doctor::postgres(&server, &run.sources, &run.programs, &mut run.report).await?;
     }
     if options.has("mariadb") {
-        let server = mysql::Server::mariadb(machine, &scratch)?;
-        run.at(server.site()).await?;
-        cases::mysql::run(server.site(), &mut run.report).await?;
+        let server = mysql::Server::mariadb(prerequisites, &scratch)?;
+        run.at(server.environment()).await?;
+        cases::mysql::run(server.environment(), &mut run.report).await?;
     }
     if options.has("mysql57") {
-        let server = mysql::Server::mysql57(machine, &scratch)?;
-        run.at(server.site()).await?;
-        cases::mysql::run(server.site(), &mut run.report).await?;
+        let server = mysql::Server::mysql57(prerequisites, &scratch)?;
+        run.at(server.environment()).await?;
+        cases::mysql::run(server.environment(), &mut run.report).await?;
     }
     run.report.finish()
 }
@@ -97,7 +97,7 @@ async fn suite(options: &Options, machine: &Machine) -> Result<()> {
 /// What every server is run with.
 struct Run<'a> {
     options: &'a Options,
-    machine: &'a Machine,
+    prerequisites: &'a Prerequisites,
     programs: Programs,
     sources: Sources,
     report: Report,
@@ -105,12 +105,14 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// The cases that every engine has to pass.
-    async fn at(&mut self, site: &Site) -> Result<()> {
-        cases::run(site, &mut self.report).await?;
-        cases::peers::run(site, self.machine, self.options.has("rds-signer"), &mut self.report).await?;
-        cases::clients::run(site, &self.programs, &mut self.report).await?;
-        cases::doctor::run(site, &self.sources, &self.programs, &mut self.report).await?;
-        cases::variables::run(site, self.machine, &self.programs, &mut self.report).await?;
-        cases::know_all(site)
+    async fn at(&mut self, environment: &Environment) -> Result<()> {
+        cases::run(environment, &mut self.report).await?;
+        cases::peers::run(environment, self.prerequisites, self.options.has("rds-signer"), &mut self.report)
+            .await?;
+        cases::clients::run(environment, &self.programs, &mut self.report).await?;
+        cases::forward::run(environment, &self.programs, &mut self.report).await?;
+        cases::doctor::run(environment, &self.sources, &self.programs, &mut self.report).await?;
+        cases::variables::run(environment, self.prerequisites, &self.programs, &mut self.report).await?;
+        cases::record_all(environment)
     }
 }

@@ -11,10 +11,10 @@ use std::{
 use crate::{
     Result,
     certificates::Certificates,
-    machine::Machine,
+    environment::{Engine, Environment, FORWARDED, HOST, READER_HOST, REGION, USERS},
+    prerequisites::Prerequisites,
     scratch::{Scratch, free_port, hand_over},
     service::{Plan, Service, as_server, compile, finish},
-    site::{Engine, HOST, READER_HOST, REGION, Site, USERS},
     verifier::Verifier,
 };
 
@@ -23,25 +23,25 @@ use crate::{
 pub(crate) struct Server {
     // In the order in which they have to go.
     _service: Service,
-    site: Site,
+    environment: Environment,
 }
 
 impl Server {
     /// Starts MariaDB with its verifier.
-    pub(crate) fn mariadb(machine: &Machine, scratch: &Scratch) -> Result<Self> {
-        let folder = scratch.folder(machine, "mariadb")?;
-        let mut install = as_server(machine, "mariadb-install-db");
+    pub(crate) fn mariadb(prerequisites: &Prerequisites, scratch: &Scratch) -> Result<Self> {
+        let folder = scratch.folder(prerequisites, "mariadb")?;
+        let mut install = as_server(prerequisites, "mariadb-install-db");
         install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
         install.arg(format!("--datadir={}", folder.join("data").display())).current_dir(&folder);
         finish(install)?;
-        Self::start(machine, folder, Engine::Mariadb, "/usr/sbin/mariadbd", &[])
+        Self::start(prerequisites, folder, Engine::Mariadb, "/usr/sbin/mariadbd", &[])
     }
 
     /// Starts MySQL 5.7, Oracle's own build, with its verifier.
-    pub(crate) fn mysql57(machine: &Machine, scratch: &Scratch) -> Result<Self> {
-        let folder = scratch.folder(machine, "mysql57")?;
-        let home = copy(&machine.mysql57(), &folder)?;
-        hand_over(machine, &folder)?;
+    pub(crate) fn mysql57(prerequisites: &Prerequisites, scratch: &Scratch) -> Result<Self> {
+        let folder = scratch.folder(prerequisites, "mysql57")?;
+        let home = copy(&prerequisites.mysql57(), &folder)?;
+        hand_over(prerequisites, &folder)?;
         let program = home.join("mysqld").display().to_string();
         // Its own defaults are folders that only a package makes, and kernel interfaces that containers lack.
         let messages = format!("--lc-messages-dir={}", home.join("share/mysql").display());
@@ -54,15 +54,15 @@ impl Server {
             "--explicit-defaults-for-timestamp",
             "--tls-version=TLSv1.2",
         ];
-        let mut initialize = as_server(machine, &program);
+        let mut initialize = as_server(prerequisites, &program);
         initialize.args(["--no-defaults", "--initialize-insecure"]).args(more);
         initialize.arg(format!("--datadir={}", folder.join("data").display())).current_dir(&folder);
         finish(initialize)?;
-        Self::start(machine, folder, Engine::Mysql, &program, &more)
+        Self::start(prerequisites, folder, Engine::Mysql, &program, &more)
     }
 
     fn start(
-        machine: &Machine,
+        prerequisites: &Prerequisites,
         folder: PathBuf,
         engine: Engine,
         program: &str,
@@ -70,13 +70,13 @@ impl Server {
     ) -> Result<Self> {
         let port = free_port()?;
         let certificates = Certificates::issue(&folder, [HOST, READER_HOST])?;
-        let verifier = Verifier::start(machine, &folder, HOST, port, REGION)?;
+        let verifier = Verifier::start(prerequisites, &folder, HOST, port, REGION)?;
         let dialect = if matches!(engine, Engine::Mariadb) { "-DMARIADB" } else { "-UMARIADB" };
         compile("aws_authentication_plugin.c", &folder.join("aws_authentication_plugin.so"), &[dialect])?;
         fs::write(folder.join("users.sql"), users())?;
-        hand_over(machine, &folder)?;
+        hand_over(prerequisites, &folder)?;
 
-        let mut command = as_server(machine, "env");
+        let mut command = as_server(prerequisites, "env");
         command.arg(format!("TOKEN_VERIFIER={}", verifier.socket().display())).current_dir(&folder);
         command.args([program, "--no-defaults"]).args(more);
         let within = |name: &str| folder.join(name).display().to_string();
@@ -99,12 +99,12 @@ impl Server {
         let log = folder.join("server.log");
         let plan = Plan { name: engine.name(), ready: "ready for connections", signal: "TERM", log: &log };
         let service = Service::start(command, &plan)?;
-        Ok(Self { _service: service, site: Site::new(engine, port, certificates, verifier) })
+        Ok(Self { _service: service, environment: Environment::new(engine, port, certificates, verifier) })
     }
 
     /// What the suite runs against.
-    pub(crate) fn site(&self) -> &Site {
-        &self.site
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
     }
 }
 
@@ -118,7 +118,12 @@ CREATE USER 'lax'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
 CREATE USER 'legacy'@'%' IDENTIFIED BY 'legacy password';
 CREATE USER 'guarded'@'%' IDENTIFIED BY 'guarded password' REQUIRE SSL;
 ";
-    by_token.concat() + others
+    let (user, password) = FORWARDED;
+    let forwarded = format!(
+        "CREATE USER '{user}'@'%' IDENTIFIED BY '{password}';\n\
+         CREATE DATABASE app;\nGRANT ALL ON app.* TO '{user}'@'%';\n"
+    );
+    by_token.concat() + others + &forwarded
 }
 
 /// Copies the program into the temporary folder, since its own may be one that other users cannot enter.

@@ -14,18 +14,20 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 use crate::{
     Result,
     certificates::Certificates,
-    machine::Machine,
+    environment::{Engine, Environment, FORWARDED, HOST, READER_HOST, REGION, USERS},
+    prerequisites::Prerequisites,
     scratch::{Scratch, free_port, hand_over},
     service::{Plan, Service, as_server, compile, finish},
-    site::{Engine, HOST, READER_HOST, REGION, Site, USERS},
     verifier::Verifier,
 };
 
-/// The rules of RDS: tokens for those with `rds_iam`, passwords for the others, nothing without TLS.
+/// The rules of RDS: tokens for those with `rds_iam`, passwords for the others, and nothing without TLS but sessions that
+/// `rds-testkit` hands over.
 const ACCESS: &str = "\
 local     all rdsadmin                trust
 hostssl   all +rds_iam 127.0.0.1/32 pam pamservice=rds
 hostssl   all all      127.0.0.1/32 scram-sha-256
+hostnossl all forwarded 127.0.0.1/32 scram-sha-256
 hostnossl all all      127.0.0.1/32 reject
 ";
 
@@ -37,24 +39,24 @@ const RELOAD: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     // In the order in which they have to go.
     _service: Service,
-    site: Site,
+    environment: Environment,
     folder: PathBuf,
 }
 
 impl Server {
     /// Starts a server with its verifier.
-    pub(crate) async fn start(machine: &Machine, scratch: &Scratch) -> Result<Self> {
-        let programs = machine.postgres().ok_or("PostgreSQL is gone")?;
-        let folder = scratch.folder(machine, "postgresql")?;
+    pub(crate) async fn start(prerequisites: &Prerequisites, scratch: &Scratch) -> Result<Self> {
+        let programs = prerequisites.postgres().ok_or("PostgreSQL is gone")?;
+        let folder = scratch.folder(prerequisites, "postgresql")?;
         let port = free_port()?;
         let certificates = Certificates::issue(&folder, [HOST, READER_HOST])?;
-        let verifier = Verifier::start(machine, &folder, HOST, port, REGION)?;
+        let verifier = Verifier::start(prerequisites, &folder, HOST, port, REGION)?;
         let services = pam_services(&folder, &verifier.socket())?;
         fs::write(folder.join("pg_hba.conf"), ACCESS)?;
-        hand_over(machine, &folder)?;
+        hand_over(prerequisites, &folder)?;
 
         let data = folder.join("data");
-        let mut initdb = as_server(machine, programs.join("initdb"));
+        let mut initdb = as_server(prerequisites, programs.join("initdb"));
         initdb.args([
             "--username=rdsadmin",
             "--auth=trust",
@@ -67,7 +69,7 @@ impl Server {
         finish(initdb)?;
         fs::OpenOptions::new().append(true).open(data.join("postgresql.conf"))?.write_all(b"ssl = on\n")?;
 
-        let mut command = as_server(machine, "env");
+        let mut command = as_server(prerequisites, "env");
         command.arg(format!("LD_PRELOAD={}", services.join("pam_services.so").display()));
         command.arg(format!("PAM_SERVICES={}", services.display()));
         command.arg(programs.join("postgres")).arg("-D").arg(&data).current_dir(&folder);
@@ -87,8 +89,8 @@ impl Server {
         let ready = "database system is ready to accept connections";
         let service = Service::start(command, &Plan { name: "PostgreSQL", ready, signal: "INT", log: &log })?;
 
-        let site = Site::new(Engine::Postgres, port, certificates, verifier);
-        let server = Self { _service: service, site, folder };
+        let environment = Environment::new(Engine::Postgres, port, certificates, verifier);
+        let server = Self { _service: service, environment, folder };
         server.create_users().await?;
         Ok(server)
     }
@@ -110,13 +112,16 @@ impl Server {
     async fn create_users(&self) -> Result<()> {
         let mut statements =
             vec!["CREATE ROLE rds_iam; CREATE USER legacy PASSWORD 'legacy password'".to_owned()];
+        let (user, password) = FORWARDED;
+        statements.push(format!("CREATE USER {user} PASSWORD '{password}'"));
+        statements.push(format!("CREATE DATABASE app OWNER {user}"));
         statements.extend(USERS.map(|user| format!("CREATE USER \"{user}\"; GRANT rds_iam TO \"{user}\"")));
         self.administer(&statements.iter().map(String::as_str).collect::<Vec<_>>()).await.map(drop)
     }
 
     /// Runs statements in a new connection of the administrator's and gives the last value.
     pub(crate) async fn administer(&self, statements: &[&str]) -> Result<String> {
-        let (folder, port) = (self.folder.display(), self.site.port);
+        let (folder, port) = (self.folder.display(), self.environment.port);
         let text = format!("host={folder} port={port} user=rdsadmin dbname=postgres");
         let (client, connection) = tokio_postgres::connect(&text, NoTls).await?;
         let task = tokio::spawn(connection);
@@ -134,8 +139,8 @@ impl Server {
     }
 
     /// What the suite runs against.
-    pub(crate) fn site(&self) -> &Site {
-        &self.site
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
     }
 }
 

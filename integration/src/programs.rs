@@ -6,9 +6,9 @@ use tokio::process::Command;
 
 use crate::{
     Result,
-    machine::Machine,
+    environment::{HOST, OTHER_HOST, READER_HOST},
+    prerequisites::Prerequisites,
     scratch::Scratch,
-    site::{HOST, OTHER_HOST, READER_HOST},
     sources::Variables,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct Programs {
 
 /// What came of a program.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     pub(crate) succeeded: bool,
     pub(crate) out: String,
     pub(crate) err: String,
@@ -32,17 +32,17 @@ pub(crate) struct Ran {
 
 impl Programs {
     /// Writes the names down.
-    pub(crate) fn new(machine: &Machine, scratch: &Scratch) -> Result<Self> {
-        let home = scratch.folder(machine, "programs")?;
+    pub(crate) fn new(prerequisites: &Prerequisites, scratch: &Scratch) -> Result<Self> {
+        let home = scratch.folder(prerequisites, "programs")?;
         let hosts = home.join("hosts");
         let names = [HOST, READER_HOST, OTHER_HOST].map(|name| format!("127.0.0.1 {name}\n"));
         fs::write(&hosts, names.concat())?;
         Ok(Self {
             hosts,
-            wrapper: machine.nss_wrapper().ok_or("libnss-wrapper is gone")?,
+            wrapper: prerequisites.nss_wrapper().ok_or("libnss-wrapper is gone")?,
             home,
             built: std::env::current_exe()?.parent().ok_or("no folder of programs")?.to_owned(),
-            psql: machine.postgres().unwrap_or_default().join("psql"),
+            psql: prerequisites.postgres().unwrap_or_default().join("psql"),
         })
     }
 
@@ -84,17 +84,21 @@ impl Programs {
 }
 
 /// Runs a program to its end.
-pub(crate) async fn run(mut command: Command) -> Result<Ran> {
+pub(crate) async fn run(mut command: Command) -> Result<CommandOutput> {
     let name = command.as_std().get_program().to_string_lossy().into_owned();
     let output = command.output().await.map_err(|error| format!("{name} cannot be started: {error}"))?;
     let text = |bytes| String::from_utf8_lossy(bytes).trim_end().to_owned();
-    Ok(Ran { succeeded: output.status.success(), out: text(&output.stdout), err: text(&output.stderr) })
+    Ok(CommandOutput {
+        succeeded: output.status.success(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    })
 }
 
 /// Runs a program that prints something to be used.
 pub(crate) async fn printed(command: Command) -> Result<String> {
     match run(command).await? {
-        Ran { succeeded: true, out, .. } => Ok(out),
-        Ran { err, .. } => Err(err.into()),
+        CommandOutput { succeeded: true, out, .. } => Ok(out),
+        CommandOutput { err, .. } => Err(err.into()),
     }
 }

@@ -7,7 +7,7 @@ mod unknown;
 
 use std::env;
 
-use crate::{Result, report::Report, site::Engine};
+use crate::{Result, environment::Engine, report::Report};
 use database::Database;
 
 /// Runs the cases at every database that the environment names.

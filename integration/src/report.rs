@@ -1,6 +1,6 @@
 //! The table.
 
-use crate::{Result, say, site::Seen};
+use crate::{Result, environment::Seen, output};
 
 /// Prints a row for each case as it comes and counts those that differ.
 #[derive(Debug)]
@@ -13,33 +13,33 @@ pub(crate) struct Report {
 impl Report {
     /// Prints the head.
     pub(crate) fn new() -> Self {
-        say::line(&row("", "engine", "case", "expected", "seen"));
+        output::line(&row("", "engine", "case", "expected", "seen"));
         Self { right: 0, wrong: 0, shown: 0 }
     }
 
     /// Prints a row; the details follow where what was seen is not what was expected.
     pub(crate) fn row(&mut self, engine: &str, case: &str, expected: &str, seen: &Seen) {
         let is_right = seen.text == expected;
-        say::line(&row(if is_right { "ok" } else { "WRONG" }, engine, case, expected, &seen.text));
+        output::line(&row(if is_right { "ok" } else { "WRONG" }, engine, case, expected, &seen.text));
         if is_right {
             self.right += 1;
             return;
         }
         self.wrong += 1;
         for line in &seen.details {
-            say::line(&format!("      {line}"));
+            output::line(&format!("      {line}"));
         }
     }
 
     /// Prints what was seen where nobody knows what to expect.
     pub(crate) fn saw(&mut self, engine: &str, case: &str, seen: &str) {
-        say::line(&row("saw", engine, case, "", seen));
+        output::line(&row("saw", engine, case, "", seen));
         self.shown += 1;
     }
 
     /// Says which variable would add a case.
     pub(crate) fn left_out(&self, engine: &str, case: &str, variable: &str) {
-        say::line(&row("-", engine, case, &format!("left out: set {variable}"), ""));
+        output::line(&row("-", engine, case, &format!("left out: set {variable}"), ""));
     }
 
     /// Prints the sums.
@@ -49,7 +49,7 @@ impl Report {
     /// If any case differs from what was expected, or there was none.
     pub(crate) fn finish(self) -> Result<()> {
         let shown = if self.shown == 0 { String::new() } else { format!(", {} only shown", self.shown) };
-        say::line(&format!("\n{} as expected, {} not{shown}", self.right, self.wrong));
+        output::line(&format!("\n{} as expected, {} not{shown}", self.right, self.wrong));
         match (self.right, self.wrong) {
             (0, 0) => Err("every server was left out".into()),
             (_, 0) => Ok(()),

@@ -8,7 +8,7 @@ use std::{
     process::{self, Command},
 };
 
-use crate::{Result, machine::Machine, say, service::finish};
+use crate::{Result, output, prerequisites::Prerequisites, service::finish};
 
 /// A temporary folder, removed on drop.
 #[derive(Debug)]
@@ -25,10 +25,10 @@ impl Scratch {
     }
 
     /// Makes a folder inside that belongs to the user whom the servers run as.
-    pub(crate) fn folder(&self, machine: &Machine, name: &str) -> Result<PathBuf> {
+    pub(crate) fn folder(&self, prerequisites: &Prerequisites, name: &str) -> Result<PathBuf> {
         let path = self.0.join(name);
         fs::create_dir(&path)?;
-        hand_over(machine, &path)?;
+        hand_over(prerequisites, &path)?;
         Ok(path)
     }
 }
@@ -36,14 +36,14 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            say::error(&format!("{} stays behind: {error}", self.0.display()));
+            output::error(&format!("{} stays behind: {error}", self.0.display()));
         }
     }
 }
 
 /// Gives a folder with all that is in it to the user whom the servers run as, whatever the umask was.
-pub(crate) fn hand_over(machine: &Machine, folder: &Path) -> Result<()> {
-    if !machine.is_root() {
+pub(crate) fn hand_over(prerequisites: &Prerequisites, folder: &Path) -> Result<()> {
+    if !prerequisites.is_root() {
         return Ok(());
     }
     let mut chown = Command::new("chown");

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Result, machine::Machine};
+use crate::{Result, prerequisites::Prerequisites};
 
 /// How long a program may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -100,9 +100,9 @@ fn copy(stderr: impl Read, mut log: File, ready: &str, events: &Sender<Event>) {
 }
 
 /// A program that ends when this one does; as `nobody` where this one is root, as which no database runs.
-pub(crate) fn as_server(machine: &Machine, program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn as_server(prerequisites: &Prerequisites, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
-    if machine.is_root() {
+    if prerequisites.is_root() {
         command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]);
     }
     command.args(["--pdeathsig", "TERM"]).arg(program);

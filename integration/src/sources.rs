@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     Result,
     key::Key,
-    machine::Machine,
+    prerequisites::Prerequisites,
     scratch::{Scratch, free_port},
     service::{Plan, Service, rig},
 };
@@ -107,12 +107,12 @@ pub(crate) struct Sources {
 
 impl Sources {
     /// Starts them, with a home folder of this name.
-    pub(crate) fn start(machine: &Machine, scratch: &Scratch, name: &str) -> Result<Self> {
-        let home = scratch.folder(machine, name)?;
+    pub(crate) fn start(prerequisites: &Prerequisites, scratch: &Scratch, name: &str) -> Result<Self> {
+        let home = scratch.folder(prerequisites, name)?;
         let (program, state, port) = (rig("credentials.py"), home.join("state.json"), free_port()?);
         give_state(&state, Given::FIRST)?;
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM"]).arg(machine.python()).arg(&program);
+        command.args(["--pdeathsig", "TERM"]).arg(prerequisites.python()).arg(&program);
         command.arg(&state).arg(port.to_string());
         let log = home.join("credentials.log");
         let plan = Plan { name: "the sources of credentials", ready: "ready", signal: "TERM", log: &log };
@@ -120,7 +120,7 @@ impl Sources {
             address: format!("http://127.0.0.1:{port}"),
             process: format!(
                 "\"{}\" \"{}\" \"{}\"",
-                machine.python().display(),
+                prerequisites.python().display(),
                 program.display(),
                 state.display()
             ),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Result,
     key::Key,
-    machine::Machine,
+    prerequisites::Prerequisites,
     service::{Plan, Service, rig},
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct Verifier {
 impl Verifier {
     /// Starts a verifier for one endpoint, which knows no key yet.
     pub(crate) fn start(
-        machine: &Machine,
+        prerequisites: &Prerequisites,
         folder: &Path,
         host: &str,
         port: u16,
@@ -36,7 +36,7 @@ impl Verifier {
         let (policy, log) = (folder.join("policy.json"), folder.join("logins.log"));
         fs::write(&log, "")?;
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM"]).arg(machine.python()).arg(rig("verify.py"));
+        command.args(["--pdeathsig", "TERM"]).arg(prerequisites.python()).arg(rig("verify.py"));
         command.args([&socket(folder), &policy, &log]);
         let said = folder.join("verifier.log");
         let plan = Plan { name: "the verifier", ready: "ready", signal: "TERM", log: &said };
@@ -50,7 +50,7 @@ impl Verifier {
     }
 
     /// Knows these keys from now on, each allowed to log in as these users, by a clock that is so many seconds ahead.
-    pub(crate) fn know(&self, keys: &[&Key], users: &[&str], ahead: i64) -> Result<()> {
+    pub(crate) fn record(&self, keys: &[&Key], users: &[&str], ahead: i64) -> Result<()> {
         let keys: Map<String, Value> = keys
             .iter()
             .map(|key| {

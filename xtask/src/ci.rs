@@ -4,7 +4,7 @@ mod features;
 
 use std::process::Command;
 
-use crate::{Result, process, say, tidy, workspace::Workspace};
+use crate::{Result, output, process, tidy, workspace::Workspace};
 
 /// Compiles the combinations of features, as a part of [`run`].
 ///
@@ -51,14 +51,14 @@ pub(crate) fn run(with_tests: bool) -> Result<()> {
 
     let mut failed = Vec::new();
     for (name, step) in steps {
-        say::line(&format!("\n[{name}]"));
+        output::line(&format!("\n[{name}]"));
         if let Err(error) = step(&workspace) {
-            say::error(&error.to_string());
+            output::error(&error.to_string());
             failed.push(name);
         }
     }
     if failed.is_empty() {
-        say::line("\nci: passed");
+        output::line("\nci: passed");
         return Ok(());
     }
     Err(format!("\nci: failed: {}", failed.join("; ")).into())
@@ -137,7 +137,7 @@ fn examples(workspace: &Workspace) -> Result<()> {
         .iter()
         .filter(|target| target.is_example() && !needs_arguments.contains(&target.name.as_str()));
     for example in runs {
-        say::line(&format!("example {}", example.name));
+        output::line(&format!("example {}", example.name));
         let mut run = process::cargo(workspace.root());
         process::run(run.args(["run", "--quiet", "--package", "examples", "--example", &example.name]))?;
     }
@@ -147,7 +147,7 @@ fn examples(workspace: &Workspace) -> Result<()> {
 fn deny(workspace: &Workspace) -> Result<()> {
     let mut version = process::cargo(workspace.root());
     if process::output(version.args(["deny", "--version"])).is_err() {
-        say::line("skipped: cargo-deny is not installed (cargo install --locked cargo-deny)");
+        output::line("skipped: cargo-deny is not installed (cargo install --locked cargo-deny)");
         return Ok(());
     }
     // Without advisories: their database cannot be fetched everywhere.

@@ -3,8 +3,8 @@
 mod bench;
 mod ci;
 mod integration;
+mod output;
 mod process;
-mod say;
 mod tidy;
 mod workspace;
 
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say::error(&error.to_string());
+            output::error(&error.to_string());
             ExitCode::FAILURE
         }
     }

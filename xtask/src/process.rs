@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{Result, say};
+use crate::{Result, output};
 
 /// The cargo that runs this task.
 pub(crate) fn cargo(root: &Path) -> Command {
@@ -27,7 +27,7 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, root: &Path) -> Comm
 /// The command line, if the program cannot be started or fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = shown(command);
-    say::line(&format!("$ {shown}"));
+    output::line(&format!("$ {shown}"));
     let status = command.status().map_err(|error| format!("`{shown}` cannot be started: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("`{shown}` failed: {status}").into()) }
 }

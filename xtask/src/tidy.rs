@@ -1,12 +1,12 @@
 //! The shape of the house, as code: where things live, who may use whom, how long a file may be.
 
-mod arrows;
-mod closure;
+mod crates;
+mod dependency_closure;
+mod dependency_rules;
 mod files;
 mod layout;
-mod rooms;
 
-use crate::{Result, say, workspace::Workspace};
+use crate::{Result, output, workspace::Workspace};
 
 /// Checks everything and lists all that is wrong.
 ///
@@ -16,11 +16,11 @@ use crate::{Result, say, workspace::Workspace};
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
     let mut wrong = layout::check(&workspace);
-    wrong.extend(arrows::check(&workspace));
-    wrong.extend(closure::check(&workspace)?);
+    wrong.extend(dependency_rules::check(&workspace));
+    wrong.extend(dependency_closure::check(&workspace)?);
     wrong.extend(files::check(workspace.root())?);
     if wrong.is_empty() {
-        say::line("tidy: nothing to mend");
+        output::line("tidy: nothing to mend");
         return Ok(());
     }
     Err(format!("tidy:\n  {}", wrong.join("\n  ")).into())

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use tokio::process::Command;
@@ -11,19 +11,21 @@ use tokio::process::Command;
 use super::{Table, temporary_key};
 use crate::{
     Result,
+    environment::{Engine, Environment, HOST, OTHER_HOST, REGION, Seen},
+    key::Key,
     programs::{Programs, printed, run as ran},
     report::Report,
-    site::{Engine, HOST, OTHER_HOST, REGION, Seen, Site},
 };
 
 /// What every process of the machine was started with, to be asked by a client while it is logged in.
 const COMMAND_LINES: &str = r"\! cat /proc/[0-9]*/cmdline | tr '\0' ' '";
 
 /// Runs the cases.
-pub(crate) async fn run(site: &Site, programs: &Programs, report: &mut Report) -> Result<()> {
-    let mut table = Table { site, report };
-    site.know(&[&temporary_key()])?;
-    let client = Client::new(site, programs);
+pub(crate) async fn run(environment: &Environment, programs: &Programs, report: &mut Report) -> Result<()> {
+    let mut table = Table { environment, report };
+    environment.record(&[&temporary_key()])?;
+    let key = temporary_key();
+    let client = Client::at(environment.engine, environment.port, environment.authority(), &key, programs);
     let (name, inside, outside) = (client.name, "in as jane; accepted", "refused; not asked");
 
     let token = printed(client.example()).await?;
@@ -53,14 +55,14 @@ pub(crate) async fn run(site: &Site, programs: &Programs, report: &mut Report) -
     Ok(())
 }
 
-async fn row(table: &mut Table<'_>, case: &str, expected: &str, command: Command) -> Result<()> {
+pub(super) async fn row(table: &mut Table<'_>, case: &str, expected: &str, command: Command) -> Result<()> {
     let login = async {
         let ran = ran(command).await?;
         let user = ran.out.trim_end_matches("@%");
         let text = if ran.succeeded { format!("in as {user}") } else { "refused".to_owned() };
         Ok(Seen { text, details: vec![ran.err] })
     };
-    let seen = table.site.observe_fallible(login).await?;
+    let seen = table.environment.observe_fallible(login).await?;
     table.row(case, expected, &seen);
     Ok(())
 }
@@ -76,28 +78,39 @@ async fn command_lines(table: &mut Table<'_>, client: &Client<'_>) -> Result<()>
         let tokens = ran.out.matches(&format!("X-Amz-Security-Token={begin}")).count();
         Ok(Seen { text: format!("client {own}, {tokens} tokens"), details: vec![ran.err] })
     };
-    let seen = table.site.observe_fallible(looked).await?;
+    let seen = table.environment.observe_fallible(looked).await?;
     let case = format!("command lines while {} runs", client.name);
     table.row(&case, "client seen, 0 tokens; accepted", &seen);
     Ok(())
 }
 
 /// The client of a server's engine, and the programs that print tokens for it.
-struct Client<'a> {
-    site: &'a Site,
+pub(super) struct Client<'a> {
+    port: u16,
+    authority: &'a Path,
+    key: &'a Key,
     programs: &'a Programs,
-    name: &'static str,
+    pub(super) name: &'static str,
     engine: &'static str,
-    question: &'static str,
+    pub(super) question: &'static str,
     arguments: Vec<String>,
 }
 
 impl<'a> Client<'a> {
-    fn new(site: &'a Site, programs: &'a Programs) -> Self {
+    /// The client of a server of this engine, by a key that the server knows.
+    pub(super) fn at(
+        engine: Engine,
+        port: u16,
+        authority: &'a Path,
+        key: &'a Key,
+        programs: &'a Programs,
+    ) -> Self {
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-        match site.engine {
+        match engine {
             Engine::Mariadb | Engine::Mysql => Self {
-                site,
+                port,
+                authority,
+                key,
                 programs,
                 name: "mariadb",
                 engine: "mysql",
@@ -105,7 +118,9 @@ impl<'a> Client<'a> {
                 arguments: words(&["--skip-column-names", "--batch", "--execute"]),
             },
             Engine::Postgres => Self {
-                site,
+                port,
+                authority,
+                key,
                 programs,
                 name: "psql",
                 engine: "postgres",
@@ -125,13 +140,13 @@ impl<'a> Client<'a> {
     /// Prints a token by the example.
     fn example(&self) -> Command {
         let program = self.programs.example("print_rds_token");
-        let mut command = self.programs.command(program, &temporary_key().variables());
-        command.args([HOST, &self.site.port.to_string(), "jane", REGION]);
+        let mut command = self.programs.command(program, &self.key.variables());
+        command.args([HOST, &self.port.to_string(), "jane", REGION]);
         command
     }
 
     /// Prints a token by the command line.
-    fn token_for(&self, user: &str) -> Command {
+    pub(super) fn token_for(&self, user: &str) -> Command {
         let mut command = self.rds_iam("token", HOST, user);
         command.args(["--engine", self.engine]);
         command
@@ -140,28 +155,27 @@ impl<'a> Client<'a> {
     /// Runs the client by the command line.
     fn exec(&self, host: &str, question: &str) -> Command {
         let mut command = self.rds_iam("exec", host, "jane");
-        command.arg("--sslrootcert").arg(self.site.authority()).arg("--").arg(self.program());
+        command.arg("--sslrootcert").arg(self.authority).arg("--").arg(self.program());
         command.args(&self.arguments).arg(question);
         command
     }
 
     fn rds_iam(&self, word: &str, host: &str, user: &str) -> Command {
         let program = self.programs.rds_iam();
-        let mut command = self.programs.command(program, &temporary_key().variables());
-        command.args([word, "--host", host, "--port", &self.site.port.to_string(), "--user", user]);
+        let mut command = self.programs.command(program, &self.key.variables());
+        command.args([word, "--host", host, "--port", &self.port.to_string(), "--user", user]);
         command
     }
 
     /// Runs the client with a token, which never stands on its command line.
-    fn with_token(&self, token: &str, host: &str) -> Result<Command> {
-        let authority = self.site.authority();
+    pub(super) fn with_token(&self, token: &str, host: &str) -> Result<Command> {
         if self.name == "mariadb" {
-            let tls = format!("ssl-verify-server-cert\nssl-ca={}\n", authority.display());
+            let tls = format!("ssl-verify-server-cert\nssl-ca={}\n", self.authority.display());
             return self.with_file(token, host, "jane", &tls);
         }
         let mut command = self.programs.command(self.program(), &Vec::new());
-        command.env("PGPASSWORD", token).env("PGHOST", host).env("PGPORT", self.site.port.to_string());
-        command.env("PGUSER", "jane").env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", authority);
+        command.env("PGPASSWORD", token).env("PGHOST", host).env("PGPORT", self.port.to_string());
+        command.env("PGUSER", "jane").env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", self.authority);
         command.args(&self.arguments).arg(self.question);
         Ok(command)
     }
@@ -173,7 +187,7 @@ impl<'a> Client<'a> {
 
     /// Runs `mariadb` with everything in a file that others cannot read.
     fn with_file(&self, token: &str, host: &str, user: &str, tls: &str) -> Result<Command> {
-        let (file, port) = (self.programs.file("client.cnf"), self.site.port);
+        let (file, port) = (self.programs.file("client.cnf"), self.port);
         let settings = format!(
             "[client]\nhost={host}\nport={port}\nprotocol=TCP\nuser={user}\npassword=\"{token}\"\n{tls}"
         );

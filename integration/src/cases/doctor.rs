@@ -5,23 +5,23 @@ use serde_json::Value;
 use super::{Table, key};
 use crate::{
     Result,
+    environment::{Engine, Environment, HOST, OTHER_HOST, REGION, Seen},
     postgres::Server,
     programs::{Programs, run as ran},
     report::Report,
     scratch::free_port,
-    site::{Engine, HOST, OTHER_HOST, REGION, Seen, Site},
     sources::{Given, Sources, Variables},
 };
 
 /// Runs the cases that every engine has.
 pub(crate) async fn run(
-    site: &Site,
+    environment: &Environment,
     sources: &Sources,
     programs: &Programs,
     report: &mut Report,
 ) -> Result<()> {
-    let mut doctor = Doctor::new(site, sources, programs, report)?;
-    let url = Url::of(site);
+    let mut doctor = Doctor::new(environment, sources, programs, report)?;
+    let url = Url::of(environment);
     doctor.row("healthy", "logged in; accepted", &url).await?;
     doctor.with("no credentials", "credentials-missing; not asked", &url, &Vec::new()).await?;
     sources.give(Given { ends_in: -60, ..Given::FIRST })?;
@@ -33,7 +33,7 @@ pub(crate) async fn run(
     doctor.row("port signed wrong", "signed-port; endpoint", &url.and("iamDefaultPort=1")).await?;
     let closed = Url { port: free_port()?, ..url.clone() };
     doctor.row("port closed", "port-closed; not asked", &closed).await?;
-    let stranger = Url { authority: site.other_authority().display().to_string(), ..url.clone() };
+    let stranger = Url { authority: environment.other_authority().display().to_string(), ..url.clone() };
     doctor.row("authority wrong", "unknown-issuer; not asked", &stranger).await?;
     let other = Url { host: OTHER_HOST, ..url.clone() };
     doctor.row("name wrong", "wrong-name; not asked", &other).await?;
@@ -43,13 +43,13 @@ pub(crate) async fn run(
     doctor.row("user not in the policy", "policy; policy", &mallory).await?;
 
     // Everything but the program is six minutes behind, which is the same as the program being ahead.
-    site.know_at(&[&key()], -360)?;
+    environment.record_at(&[&key()], -360)?;
     sources.give(Given { ahead: -360, ..Given::FIRST })?;
     doctor.row("clock 6 min ahead", "clock-off; future", &url).await?;
     sources.give(Given::FIRST)?;
 
     // The server shows nothing of this: to be among the three most likely is all that can be had.
-    site.know(&[])?;
+    environment.record(&[])?;
     doctor.row("key unknown", "credentials-refused among 3; key", &url).await
 }
 
@@ -60,10 +60,10 @@ pub(crate) async fn postgres(
     programs: &Programs,
     report: &mut Report,
 ) -> Result<()> {
-    let mut doctor = Doctor::new(server.site(), sources, programs, report)?;
+    let mut doctor = Doctor::new(server.environment(), sources, programs, report)?;
     doctor.inspect().await?;
     server.set_tls(false).await?;
-    doctor.row("no tls", "tls-not-offered; not asked", &Url::of(server.site())).await?;
+    doctor.row("no tls", "tls-not-offered; not asked", &Url::of(server.environment())).await?;
     server.set_tls(true).await
 }
 
@@ -75,14 +75,14 @@ struct Doctor<'a> {
 
 impl<'a> Doctor<'a> {
     fn new(
-        site: &'a Site,
+        environment: &'a Environment,
         sources: &'a Sources,
         programs: &'a Programs,
         report: &'a mut Report,
     ) -> Result<Self> {
-        site.know(&[&key()])?;
+        environment.record(&[&key()])?;
         sources.give(Given::FIRST)?;
-        Ok(Self { table: Table { site, report }, sources, programs })
+        Ok(Self { table: Table { environment, report }, sources, programs })
     }
 
     async fn row(&mut self, case: &str, expected: &str, url: &Url) -> Result<()> {
@@ -100,7 +100,7 @@ impl<'a> Doctor<'a> {
             let wanted = expected.split([' ', ';']).next().unwrap_or_default();
             Ok(Seen { text: cause(&json, wanted), details: vec![ran.out] })
         };
-        let seen = self.table.site.observe_fallible(examined).await?;
+        let seen = self.table.environment.observe_fallible(examined).await?;
         self.table.row(&format!("doctor: {case}"), expected, &seen);
         Ok(())
     }
@@ -145,13 +145,13 @@ struct Url {
 }
 
 impl Url {
-    fn of(site: &Site) -> Self {
-        let engine = match site.engine {
+    fn of(environment: &Environment) -> Self {
+        let engine = match environment.engine {
             Engine::Mariadb | Engine::Mysql => ("mysql", ""),
             Engine::Postgres => ("postgres", "postgres"),
         };
-        let authority = site.authority().display().to_string();
-        Self { engine, user: "jane", host: HOST, port: site.port, authority, more: String::new() }
+        let authority = environment.authority().display().to_string();
+        Self { engine, user: "jane", host: HOST, port: environment.port, authority, more: String::new() }
     }
 
     fn and(&self, more: &str) -> Self {

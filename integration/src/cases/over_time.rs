@@ -6,9 +6,9 @@ use super::{Table, key, temporary_key};
 use crate::{
     Result,
     connector::seen,
+    environment::Seen,
     key::Key,
-    login::{Login, Product},
-    site::Seen,
+    login::{Login, Signer},
 };
 
 /// The logins at once: five less than the connections that a PostgreSQL server takes as it comes.
@@ -16,92 +16,92 @@ const AT_ONCE: usize = 95;
 
 /// What the cache does as time goes by and keys change.
 pub(super) async fn over_time(table: &mut Table<'_>) -> Result<()> {
-    let site = table.site;
-    let jane = Login::by_token(site, "jane");
+    let environment = table.environment;
+    let jane = Login::by_token(environment, "jane");
 
-    let product = Product::behind(&key(), 890)?;
-    let connector = jane.connector(&product)?;
+    let signer = Signer::behind(&key(), 890)?;
+    let connector = jane.connector(&signer)?;
     let twice = async {
         let first = seen(connector.log_in().await);
-        product.clock.advance(Duration::from_secs(890));
+        signer.clock.advance(Duration::from_secs(890));
         let second = seen(connector.log_in().await);
-        let text = format!("{}, {}, {} signed", first.text, second.text, product.tokens.stats().signed);
+        let text = format!("{}, {}, {} signed", first.text, second.text, signer.tokens.stats().signed);
         Seen { text, details: [first.details, second.details].concat() }
     };
-    let twice = site.observe(twice).await?;
+    let twice = environment.observe(twice).await?;
     table.row("token renewed at its end", "in as jane, in as jane, 2 signed; accepted 2 times", &twice);
 
     pools_and_sources(table).await?;
 
-    let product = Product::new(&key())?;
-    let connector = jane.connector(&product)?;
+    let signer = Signer::new(&key())?;
+    let connector = jane.connector(&signer)?;
     connector.log_in().await?;
     let rotated =
         Key { id: "AKIAROTATED".to_owned(), secret: "a-new-secret".to_owned(), session_token: None };
-    site.know(&[&rotated])?;
-    product.source.set(rotated);
+    environment.record(&[&rotated])?;
+    signer.source.set(rotated);
     // Long enough after the last accepted login for the refusal not to mean throttling.
-    product.clock.advance(Duration::from_secs(120));
+    signer.clock.advance(Duration::from_secs(120));
     let again = async {
         let seen = seen(connector.log_in().await);
-        let text = format!("{}, {} retried", seen.text, product.tokens.stats().retries);
+        let text = format!("{}, {} retried", seen.text, signer.tokens.stats().retries);
         Seen { text, ..seen }
     };
-    let again = site.observe(again).await?;
+    let again = environment.observe(again).await?;
     table.row("keys rotated, cached token stale", "in as jane, 1 retried; key, accepted", &again);
-    site.know(&[&key(), &temporary_key()])
+    environment.record(&[&key(), &temporary_key()])
 }
 
 /// Pools over a token's end, sessions that end, and a source that is down for a while.
 async fn pools_and_sources(table: &mut Table<'_>) -> Result<()> {
-    let site = table.site;
-    let jane = Login::by_token(site, "jane");
+    let environment = table.environment;
+    let jane = Login::by_token(environment, "jane");
 
     // The second token is good by the servers' clock, the first one nearly over.
-    let product = Product::behind(&key(), 850)?;
-    let connector = jane.connector(&product)?;
-    let pooled = site.observe(connector.pool_past(&product)).await?;
+    let signer = Signer::behind(&key(), 850)?;
+    let connector = jane.connector(&signer)?;
+    let pooled = environment.observe(connector.pool_past(&signer)).await?;
     table.row("pool over a token's end", "4 pooled; accepted 4 times", &pooled);
 
-    let product = Product::behind(&key(), 270)?;
-    product.source.expire(product.clock.now() + Duration::from_secs(300));
-    let connector = jane.connector(&product)?;
+    let signer = Signer::behind(&key(), 270)?;
+    signer.source.expire(signer.clock.now() + Duration::from_secs(300));
+    let connector = jane.connector(&signer)?;
     let capped = async {
         let first = seen(connector.log_in().await);
-        product.clock.advance(Duration::from_secs(270));
-        product.source.expire(product.clock.now() + Duration::from_secs(3600));
+        signer.clock.advance(Duration::from_secs(270));
+        signer.source.expire(signer.clock.now() + Duration::from_secs(3600));
         let second = seen(connector.log_in().await);
-        let text = format!("{}, {}, {} signed", first.text, second.text, product.tokens.stats().signed);
+        let text = format!("{}, {}, {} signed", first.text, second.text, signer.tokens.stats().signed);
         Seen { text, details: [first.details, second.details].concat() }
     };
-    let capped = site.observe(capped).await?;
+    let capped = environment.observe(capped).await?;
     table.row("session that ends in 5 min", "in as jane, in as jane, 2 signed; accepted 2 times", &capped);
 
-    let product = Product::new(&key())?;
-    let connector = jane.connector(&product)?;
-    product.source.fail(true);
+    let signer = Signer::new(&key())?;
+    let connector = jane.connector(&signer)?;
+    signer.source.fail(true);
     let recovered = async {
         let first = seen(connector.log_in().await);
-        product.source.fail(false);
+        signer.source.fail(false);
         let second = seen(connector.log_in().await);
         let details = if first.text.starts_with("in as") { first.details } else { second.details };
         Seen { text: format!("{}, {}", first.text, second.text), details }
     };
-    let recovered = site.observe(recovered).await?;
+    let recovered = environment.observe(recovered).await?;
     table.row("source down, then up", "Credentials(Failed), in as jane; accepted", &recovered);
     Ok(())
 }
 
 pub(super) async fn at_once(table: &mut Table<'_>) -> Result<()> {
-    let site = table.site;
-    let product = Product::new(&key())?;
-    let connector = Login::by_token(site, "jane").connector(&product)?;
+    let environment = table.environment;
+    let signer = Signer::new(&key())?;
+    let connector = Login::by_token(environment, "jane").connector(&signer)?;
     let together = async {
         let seen = connector.log_in_at_once(AT_ONCE).await;
-        let (calls, signed) = (product.source.calls(), product.tokens.stats().signed);
+        let (calls, signed) = (signer.source.calls(), signer.tokens.stats().signed);
         Seen { text: format!("{}, {calls} call, {signed} signed", seen.text), ..seen }
     };
-    let together = site.observe(together).await?;
+    let together = environment.observe(together).await?;
     let expected = format!("{AT_ONCE} in, 1 call, 1 signed; accepted {AT_ONCE} times");
     table.row(&format!("{AT_ONCE} connections open at once"), &expected, &together);
     Ok(())

@@ -5,35 +5,35 @@ use std::process::{Command, Stdio};
 use super::{Table, key, temporary_key};
 use crate::{
     Result,
+    environment::{Environment, HOST, REGION},
     key::Key,
-    login::{Login, Product},
-    machine::Machine,
+    login::{Login, Signer},
+    prerequisites::Prerequisites,
     report::Report,
     service::rig,
-    site::{HOST, REGION, Site},
 };
 
 /// Runs the cases; with the JavaScript SDK's signer too where that is asked for.
 pub(crate) async fn run(
-    site: &Site,
-    machine: &Machine,
+    environment: &Environment,
+    prerequisites: &Prerequisites,
     with_javascript: bool,
     report: &mut Report,
 ) -> Result<()> {
-    let mut table = Table { site, report };
+    let mut table = Table { environment, report };
     let mut botocore = || {
-        let mut command = Command::new(machine.python());
+        let mut command = Command::new(prerequisites.python());
         command.arg(rig("sign.py"));
         command
     };
     peer(&mut table, "botocore", &mut botocore).await?;
-    let alias = token(botocore(), "db.internal.example", site.port, "jane", &key())?;
-    let login = Login::by_password(site, "jane", &alias);
-    table.login("botocore's token for an alias", "Login; endpoint", login, Product::new(&key())?).await?;
+    let alias = token(botocore(), "db.internal.example", environment.port, "jane", &key())?;
+    let login = Login::by_password(environment, "jane", &alias);
+    table.login("botocore's token for an alias", "Login; endpoint", login, Signer::new(&key())?).await?;
     if with_javascript {
         let mut signer = || {
             let mut command = Command::new("node");
-            command.arg(rig("sign.js")).env("NODE_PATH", machine.node_modules());
+            command.arg(rig("sign.js")).env("NODE_PATH", prerequisites.node_modules());
             command
         };
         peer(&mut table, "rds-signer", &mut signer).await?;
@@ -44,10 +44,10 @@ pub(crate) async fn run(
 async fn peer(table: &mut Table<'_>, name: &str, command: &mut dyn FnMut() -> Command) -> Result<()> {
     for user in ["jane", "Jane Doe", "a@b+c/d%e"] {
         for key in [key(), temporary_key()] {
-            let token = token(command(), HOST, table.site.port, user, &key)?;
-            let login = Login::by_password(table.site, user, &token);
+            let token = token(command(), HOST, table.environment.port, user, &key)?;
+            let login = Login::by_password(table.environment, user, &token);
             let case = format!("{name}'s token for `{user}`, {} B", token.len());
-            table.login(&case, &format!("in as {user}; accepted"), login, Product::new(&key)?).await?;
+            table.login(&case, &format!("in as {user}; accepted"), login, Signer::new(&key)?).await?;
         }
     }
     Ok(())

@@ -10,10 +10,10 @@ use super::{Table, key};
 use crate::{
     Result,
     connector::Connector,
-    login::{Login, Product},
+    environment::{Environment, HOST, Seen},
+    login::{Login, Signer},
     postgres::Server,
     report::Report,
-    site::{HOST, Seen, Site},
 };
 
 /// How long a row stays locked that a `COPY` waits for.
@@ -23,36 +23,36 @@ const LOCKED: Duration = Duration::from_secs(60);
 const ROWS: u32 = 65_536;
 
 /// Runs the cases.
-pub(crate) async fn run(site: &Site, report: &mut Report) -> Result<()> {
-    let mut table = Table { site, report };
-    let legacy = Login::by_password(site, "legacy", "legacy password");
+pub(crate) async fn run(environment: &Environment, report: &mut Report) -> Result<()> {
+    let mut table = Table { environment, report };
+    let legacy = Login::by_password(environment, "legacy", "legacy password");
     table
-        .login("user with a password", "in as legacy; not asked", legacy.clone(), Product::new(&key())?)
+        .login("user with a password", "in as legacy; not asked", legacy.clone(), Signer::new(&key())?)
         .await?;
     let in_clear = legacy.with("sslmode", "disable");
     table
-        .login("user with a password, no tls", "Configuration; not asked", in_clear, Product::new(&key())?)
+        .login("user with a password, no tls", "Configuration; not asked", in_clear, Signer::new(&key())?)
         .await?;
-    let token = Product::new(&key())?.tokens.rds(HOST, site.port, "jane").await?;
-    let in_clear = Login::by_password(site, "jane", token.expose()).with("sslmode", "disable");
+    let token = Signer::new(&key())?.tokens.rds(HOST, environment.port, "jane").await?;
+    let in_clear = Login::by_password(environment, "jane", token.expose()).with("sslmode", "disable");
     table
         .login(
             "no tls by the driver's own choice",
             "Configuration; not asked",
             in_clear,
-            Product::new(&key())?,
+            Signer::new(&key())?,
         )
         .await
 }
 
 /// A server that takes no data for a minute is not a dead one.
 pub(crate) async fn copy_behind_a_lock(server: &Server, report: &mut Report) -> Result<()> {
-    let site = server.site();
+    let environment = server.environment();
     server.administer(&["CREATE TABLE copied (id int PRIMARY KEY, filler text)"]).await?;
     server.administer(&["GRANT ALL ON copied TO jane"]).await?;
-    let product = Product::new(&key())?;
-    let Connector::Postgres(connector) = Login::by_token(site, "jane").connector(&product)? else {
-        return Err("the site is PostgreSQL's".into());
+    let signer = Signer::new(&key())?;
+    let Connector::Postgres(connector) = Login::by_token(environment, "jane").connector(&signer)? else {
+        return Err("the environment is PostgreSQL's".into());
     };
     let copied = async {
         match copy(&connector).await {
@@ -60,9 +60,9 @@ pub(crate) async fn copy_behind_a_lock(server: &Server, report: &mut Report) -> 
             Err(error) => Seen { text: "lost".to_owned(), details: vec![error.to_string()] },
         }
     };
-    let copied = site.observe(copied).await?;
+    let copied = environment.observe(copied).await?;
     let expected = format!("{ROWS} rows; accepted 2 times");
-    Table { site, report }.row("COPY behind a row locked for 60 s", &expected, &copied);
+    Table { environment, report }.row("COPY behind a row locked for 60 s", &expected, &copied);
     server.administer(&["DROP TABLE copied"]).await.map(drop)
 }
 

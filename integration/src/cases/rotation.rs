@@ -5,10 +5,10 @@
 use super::Table;
 use crate::{
     Result,
-    alone::Alone,
+    environment::{Environment, Seen},
     report::Report,
-    site::{Seen, Site},
     sources::{Given, Source, Sources},
+    subprocess::Subprocess,
 };
 
 /// Longer after an accepted login than throttling is thought of, and shorter than a token lives.
@@ -21,8 +21,8 @@ const AFTER_ITS_END: u64 = 330;
 const ENDING: Given = Given { ends_in: 30, ..Given::FIRST };
 
 /// Runs the cases.
-pub(crate) async fn run(site: &Site, sources: &Sources, report: &mut Report) -> Result<()> {
-    let mut table = Table { site, report };
+pub(crate) async fn run(environment: &Environment, sources: &Sources, report: &mut Report) -> Result<()> {
+    let mut table = Table { environment, report };
     for source in sources.all() {
         rotated(&mut table, sources, &source).await?;
         // A file of keys does not say when they end.
@@ -36,12 +36,12 @@ pub(crate) async fn run(site: &Site, sources: &Sources, report: &mut Report) -> 
 
 /// Another key, while the token of the first one seems good: the refusal tells.
 async fn rotated(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
-    let site = table.site;
-    let seen = site
+    let environment = table.environment;
+    let seen = environment
         .observe_fallible(async {
-            let mut alone = start(site, sources, source, Given::FIRST)?;
+            let mut alone = start(environment, sources, source, Given::FIRST)?;
             let first = alone.log_in_after(0).await?;
-            change(site, sources, source, Given::SECOND)?;
+            change(environment, sources, source, Given::SECOND)?;
             let second = alone.log_in_after(LATER).await?;
             let retried = format!("{} retried", second.retries);
             Ok(together([first.seen, second.seen], &[retried]))
@@ -54,12 +54,12 @@ async fn rotated(table: &mut Table<'_>, sources: &Sources, source: &Source) -> R
 
 /// Another key once the session of the first one is over: its token goes with it, and no login is refused.
 async fn ended(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
-    let site = table.site;
-    let seen = site
+    let environment = table.environment;
+    let seen = environment
         .observe_fallible(async {
-            let mut alone = start(site, sources, source, ENDING)?;
+            let mut alone = start(environment, sources, source, ENDING)?;
             let first = alone.log_in_after(0).await?;
-            change(site, sources, source, Given::SECOND)?;
+            change(environment, sources, source, Given::SECOND)?;
             let second = alone.log_in_after(AFTER_ITS_END).await?;
             let counted = [format!("{} signed", second.signed), format!("{} retried", second.retries)];
             Ok(together([first.seen, second.seen], &counted))
@@ -72,14 +72,14 @@ async fn ended(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Res
 
 /// Nothing when the session is over, and then another key.
 async fn recovered(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
-    let site = table.site;
-    let seen = site
+    let environment = table.environment;
+    let seen = environment
         .observe_fallible(async {
-            let mut alone = start(site, sources, source, ENDING)?;
+            let mut alone = start(environment, sources, source, ENDING)?;
             let first = alone.log_in_after(0).await?;
             sources.give(Given { is_down: true, ..ENDING })?;
             let second = alone.log_in_after(AFTER_ITS_END).await?;
-            change(site, sources, source, Given::SECOND)?;
+            change(environment, sources, source, Given::SECOND)?;
             let third = alone.log_in_after(0).await?;
             Ok(together([first.seen, second.seen, third.seen], &[]))
         })
@@ -91,15 +91,15 @@ async fn recovered(table: &mut Table<'_>, sources: &Sources, source: &Source) ->
     Ok(())
 }
 
-fn start(site: &Site, sources: &Sources, source: &Source, given: Given) -> Result<Alone> {
-    change(site, sources, source, given)?;
-    Alone::start(site, &sources.environment(&source.variables))
+fn start(environment: &Environment, sources: &Sources, source: &Source, given: Given) -> Result<Subprocess> {
+    change(environment, sources, source, given)?;
+    Subprocess::start(environment, &sources.environment(&source.variables))
 }
 
 /// Changes the key at its source and at the server, which knows no other.
-fn change(site: &Site, sources: &Sources, source: &Source, given: Given) -> Result<()> {
+fn change(environment: &Environment, sources: &Sources, source: &Source, given: Given) -> Result<()> {
     sources.give(given)?;
-    site.know(&[&source.key(given.turn)])
+    environment.record(&[&source.key(given.turn)])
 }
 
 fn together<const N: usize>(logins: [Seen; N], more: &[String]) -> Seen {

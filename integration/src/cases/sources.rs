@@ -3,23 +3,23 @@
 use super::Table;
 use crate::{
     Result,
-    alone::Alone,
+    environment::Environment,
     key::Key,
     report::Report,
-    site::Site,
     sources::{Given, Sources, Variables},
+    subprocess::Subprocess,
 };
 
 /// Runs the cases.
-pub(crate) async fn run(site: &Site, sources: &Sources, report: &mut Report) -> Result<()> {
-    let mut table = Table { site, report };
+pub(crate) async fn run(environment: &Environment, sources: &Sources, report: &mut Report) -> Result<()> {
+    let mut table = Table { environment, report };
     sources.give(Given::FIRST)?;
-    let (key, variables) = environment();
+    let (key, variables) = from_environment();
     let mut logins = vec![("the environment", key, variables)];
     logins.extend(sources.all().into_iter().map(|source| (source.name, source.key(1), source.variables)));
     for (name, key, variables) in logins {
         // No other key is known, so that who comes in has used this very source.
-        site.know(&[&key])?;
+        environment.record(&[&key])?;
         let case = format!("credentials of {name}");
         log_in(&mut table, sources, &case, "in as jane; accepted", &variables).await?;
     }
@@ -44,14 +44,14 @@ async fn log_in(
     expected: &str,
     variables: &Variables,
 ) -> Result<()> {
-    let site = table.site;
-    let mut alone = Alone::start(site, &sources.environment(variables))?;
-    let seen = site.observe_fallible(async { Ok(alone.log_in_after(0).await?.seen) }).await?;
+    let environment = table.environment;
+    let mut alone = Subprocess::start(environment, &sources.environment(variables))?;
+    let seen = environment.observe_fallible(async { Ok(alone.log_in_after(0).await?.seen) }).await?;
     table.row(case, expected, &seen);
     Ok(())
 }
 
-fn environment() -> (Key, Variables) {
+fn from_environment() -> (Key, Variables) {
     let key = Key {
         id: "ASIAENV".to_owned(),
         secret: "env-secret".to_owned(),

@@ -1,19 +1,19 @@
-//! Texts in the token's place that the product would never send.
+//! Texts in the token's place that an adapter would never send.
 
 use super::{Table, key, temporary_key};
 use crate::{
     Result,
-    login::{Login, Product},
-    site::HOST,
+    environment::HOST,
+    login::{Login, Signer},
 };
 
 /// Bends a good token in one way after the other.
 pub(super) async fn run(table: &mut Table<'_>) -> Result<()> {
-    let port = table.site.port;
-    let product = Product::new(&key())?;
-    let good = product.tokens.rds(HOST, port, "jane").await?.expose().to_owned();
-    let bobs = product.tokens.rds(HOST, port, "bob").await?.expose().to_owned();
-    let temporary = Product::new(&temporary_key())?.tokens.rds(HOST, port, "jane").await?.expose().to_owned();
+    let port = table.environment.port;
+    let signer = Signer::new(&key())?;
+    let good = signer.tokens.rds(HOST, port, "jane").await?.expose().to_owned();
+    let bobs = signer.tokens.rds(HOST, port, "bob").await?.expose().to_owned();
+    let temporary = Signer::new(&temporary_key())?.tokens.rds(HOST, port, "jane").await?.expose().to_owned();
 
     let rows = [
         ("another user's token", "jane", "Login; user", bobs),
@@ -46,8 +46,8 @@ pub(super) async fn run(table: &mut Table<'_>) -> Result<()> {
         ),
     ];
     for (case, user, expected, text) in rows {
-        let login = Login::by_password(table.site, user, &text);
-        table.login(case, expected, login, Product::new(&key())?).await?;
+        let login = Login::by_password(table.environment, user, &text);
+        table.login(case, expected, login, Signer::new(&key())?).await?;
     }
     Ok(())
 }

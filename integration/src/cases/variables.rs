@@ -3,32 +3,32 @@
 use super::{Table, temporary_key};
 use crate::{
     Result,
-    machine::Machine,
+    environment::{Engine, Environment, HOST, READER_HOST, Seen},
+    output,
+    prerequisites::Prerequisites,
     programs::Programs,
     report::Report,
-    say,
-    site::{Engine, HOST, READER_HOST, Seen, Site},
 };
 
 /// Runs it and shows its table.
 pub(crate) async fn run(
-    site: &Site,
-    machine: &Machine,
+    environment: &Environment,
+    prerequisites: &Prerequisites,
     programs: &Programs,
     report: &mut Report,
 ) -> Result<()> {
-    let mut table = Table { site, report };
-    site.know(&[&temporary_key()])?;
-    let prefix = if matches!(site.engine, Engine::Postgres) { "RDS_PG" } else { "RDS_MYSQL" };
+    let mut table = Table { environment, report };
+    environment.record(&[&temporary_key()])?;
+    let prefix = if matches!(environment.engine, Engine::Postgres) { "RDS_PG" } else { "RDS_MYSQL" };
     let mut command = programs.command(std::env::current_exe()?, &temporary_key().variables());
-    command.args(["--rds", "--cache"]).arg(machine.cache());
-    command.env("RDS_DB_USER", "jane").env("RDS_SSLROOTCERT", site.authority());
-    command.env(format!("{prefix}_HOST"), HOST).env(format!("{prefix}_PORT"), site.port.to_string());
+    command.args(["--rds", "--cache"]).arg(prerequisites.cache());
+    command.env("RDS_DB_USER", "jane").env("RDS_SSLROOTCERT", environment.authority());
+    command.env(format!("{prefix}_HOST"), HOST).env(format!("{prefix}_PORT"), environment.port.to_string());
     command.env(format!("{prefix}_READER_HOST"), READER_HOST);
-    if matches!(site.engine, Engine::Postgres) {
+    if matches!(environment.engine, Engine::Postgres) {
         command.env("RDS_PG_DATABASE", "postgres");
     }
-    say::line("");
+    output::line("");
     let succeeded = command.status().await?.success();
     let text = if succeeded { "all as expected" } else { "not all as expected" };
     let seen = Seen { text: text.to_owned(), details: Vec::new() };

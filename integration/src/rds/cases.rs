@@ -6,7 +6,7 @@ use rds_wrapper::{Clock, IamTokenProvider, SystemClock, SystemResolver};
 use token_cache::ManualClock;
 
 use super::database::Database;
-use crate::{Result, login::Login, report::Report, site::Seen};
+use crate::{Result, environment::Seen, login::Login, report::Report};
 
 /// Few enough for the smallest instance and for the limit of about 200 logins by token a second.
 const AT_ONCE: usize = 20;

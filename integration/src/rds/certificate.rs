@@ -5,7 +5,7 @@ use std::process::Stdio;
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::database::Database;
-use crate::{Result, site::Engine};
+use crate::{Result, environment::Engine};
 
 /// Asks the server at one of a database's endpoints; OpenSSL's program speaks both protocols up to TLS.
 pub(super) async fn names(database: &Database, host: &str) -> Result<String> {

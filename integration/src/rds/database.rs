@@ -5,8 +5,8 @@ use rds_wrapper::{IamTokenProvider, Resolver, SystemResolver, TokenRequest};
 use crate::{
     Result,
     connector::{not_built, seen},
+    environment::{Engine, Seen},
     login::Login,
-    site::{Engine, Seen},
 };
 
 /// The further endpoints of a database, by the middle of the variable that names each.

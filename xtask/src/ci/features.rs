@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use cargo_metadata::Package;
 use serde_json::Value;
 
-use crate::{Result, process, say, workspace::Workspace};
+use crate::{Result, output, process, workspace::Workspace};
 
 /// Compiles the combinations; their warnings are errors too.
 pub(super) fn check(workspace: &Workspace) -> Result<()> {
@@ -31,7 +31,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<()> {
                 }
             }
             if let Err(error) = process::run(clippy.args(["--", "-D", "warnings"])) {
-                say::error(&error.to_string());
+                output::error(&error.to_string());
                 failed.push(format!("{} {features:?}", package.name));
             }
         }

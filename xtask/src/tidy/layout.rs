@@ -2,7 +2,7 @@
 
 use cargo_metadata::Package;
 
-use super::rooms::room;
+use super::crates::rules_of;
 use crate::workspace::{Workspace, is_publishable};
 
 /// Gives what is wrong with the places and the manifests of the members.
@@ -23,8 +23,8 @@ fn member(workspace: &Workspace, package: &Package) -> Vec<String> {
         }
         return wrong;
     }
-    if room(name).is_none() {
-        wrong.push(format!("{name}: no rule says what it may use: add it to xtask/src/tidy/rooms.rs"));
+    if rules_of(name).is_none() {
+        wrong.push(format!("{name}: no rule says what it may use: add it to xtask/src/tidy/crates.rs"));
     }
     if package.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
         wrong.push(format!("{name}: no `description`"));

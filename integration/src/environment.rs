@@ -24,6 +24,9 @@ pub(crate) const REGION: &str = "us-east-2";
 /// The users who log in by token, odd names included; the policy of no key names `mallory`.
 pub(crate) const USERS: [&str; 5] = ["jane", "bob", "Jane Doe", "a@b+c/d%e", "mallory"];
 
+/// The user, with a password and without TLS, as whom `rds-testkit` hands sessions over.
+pub(crate) const FORWARDED: (&str, &str) = ("forwarded", "forwarded password");
+
 /// Which adapter a server is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Engine {
@@ -45,14 +48,14 @@ impl Engine {
 
 /// A server with its verifier.
 #[derive(Debug)]
-pub(crate) struct Site {
+pub(crate) struct Environment {
     pub(crate) engine: Engine,
     pub(crate) port: u16,
     certificates: Certificates,
     verifier: Verifier,
 }
 
-impl Site {
+impl Environment {
     /// Puts it together.
     pub(crate) fn new(engine: Engine, port: u16, certificates: Certificates, verifier: Verifier) -> Self {
         Self { engine, port, certificates, verifier }
@@ -69,15 +72,15 @@ impl Site {
     }
 
     /// Lets the server know these keys from now on.
-    pub(crate) fn know(&self, keys: &[&Key]) -> Result<()> {
-        self.know_at(keys, 0)
+    pub(crate) fn record(&self, keys: &[&Key]) -> Result<()> {
+        self.record_at(keys, 0)
     }
 
     /// The same, with a clock that is so many seconds ahead.
-    pub(crate) fn know_at(&self, keys: &[&Key], ahead: i64) -> Result<()> {
+    pub(crate) fn record_at(&self, keys: &[&Key], ahead: i64) -> Result<()> {
         let allowed = USERS.into_iter().chain(["lax"]);
         let users: Vec<_> = allowed.filter(|user| *user != "mallory").collect();
-        self.verifier.know(keys, &users, ahead)
+        self.verifier.record(keys, &users, ahead)
     }
 
     /// Runs something and adds what the verifier saw meanwhile.

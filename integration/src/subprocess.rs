@@ -19,8 +19,8 @@ use tokio::{
 use crate::{
     Result,
     connector::{Connector, not_built, seen},
-    say,
-    site::{HOST, Seen, Site},
+    environment::{Environment, HOST, Seen},
+    output,
     sources::Variables,
 };
 
@@ -32,7 +32,7 @@ const BEHIND: Duration = Duration::from_secs(270);
 
 /// A process with its own environment, ended on drop.
 #[derive(Debug)]
-pub(crate) struct Alone {
+pub(crate) struct Subprocess {
     _child: Child,
     orders: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
@@ -40,7 +40,7 @@ pub(crate) struct Alone {
 
 /// What came of a login in the other process.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct LoginReport {
     pub(crate) seen: Seen,
     /// The tokens that it has signed so far.
     pub(crate) signed: u64,
@@ -48,11 +48,11 @@ pub(crate) struct Told {
     pub(crate) retries: u64,
 }
 
-impl Alone {
+impl Subprocess {
     /// Starts a process with these environment variables and no others.
-    pub(crate) fn start(site: &Site, variables: &Variables) -> Result<Self> {
+    pub(crate) fn start(environment: &Environment, variables: &Variables) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([WORD, &site.port.to_string()]).arg(site.authority());
+        command.args([WORD, &environment.port.to_string()]).arg(environment.authority());
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -67,12 +67,12 @@ impl Alone {
     }
 
     /// Logs in at PostgreSQL after so many seconds of its clock.
-    pub(crate) async fn log_in_after(&mut self, seconds: u64) -> Result<Told> {
+    pub(crate) async fn log_in_after(&mut self, seconds: u64) -> Result<LoginReport> {
         self.orders.write_all(format!("{seconds}\n").as_bytes()).await?;
         let answer = self.answers.next_line().await?.ok_or("the new process has ended")?;
         let answer: Value = serde_json::from_str(&answer)?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Ok(Told {
+        Ok(LoginReport {
             seen: Seen { text: text(&answer["text"]), details: vec![text(&answer["details"])] },
             signed: answer["signed"].as_u64().unwrap_or_default(),
             retries: answer["retries"].as_u64().unwrap_or_default(),
@@ -108,7 +108,7 @@ pub(crate) async fn run(port: &str, authority: &str) -> Result<()> {
             "signed": stats.signed,
             "retries": stats.retries,
         });
-        say::line(&answer.to_string());
+        output::line(&answer.to_string());
     }
     Ok(())
 }

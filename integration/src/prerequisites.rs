@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{Result, options::Options, say};
+use crate::{Result, options::Options, output};
 
 /// Debian's own, to which its package python3-venv belongs.
 const PYTHON: &str = "/usr/bin/python3";
@@ -20,7 +20,7 @@ const SIGNER: &str = "@aws-sdk/rds-signer@3";
 
 /// The machine that the servers run on.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub(crate) struct Prerequisites {
     cache: PathBuf,
     is_root: bool,
 }
@@ -30,23 +30,23 @@ struct Missing {
     commands: Vec<Vec<String>>,
 }
 
-impl Machine {
+impl Prerequisites {
     /// Looks for what the run needs, and installs what is missing if the options say so.
     pub(crate) fn prepare(options: &Options) -> Result<Self> {
         let is_root = fs::metadata("/proc/self")?.uid() == 0;
-        let machine = Self { cache: options.cache.clone(), is_root };
-        let mut missing = machine.missing(options);
+        let prerequisites = Self { cache: options.cache.clone(), is_root };
+        let mut missing = prerequisites.missing(options);
         if options.install && !missing.is_empty() {
-            fs::create_dir_all(&machine.cache)?;
+            fs::create_dir_all(&prerequisites.cache)?;
             let commands: Vec<_> = missing.into_iter().flat_map(|missing| missing.commands).collect();
             if commands.iter().any(|words| words.contains(&"apt-get".to_owned())) {
-                run(&machine.privileged("apt-get update --quiet"))?;
+                run(&prerequisites.privileged("apt-get update --quiet"))?;
             }
             commands.iter().try_for_each(|words| run(words))?;
-            missing = machine.missing(options);
+            missing = prerequisites.missing(options);
         }
         if missing.is_empty() {
-            return Ok(machine);
+            return Ok(prerequisites);
         }
         let rows = missing.iter().flat_map(|missing| {
             missing.commands.iter().map(|words| format!("\n  {}: {}", missing.what, words.join(" ")))
@@ -196,7 +196,7 @@ fn answers(program: impl AsRef<Path>, arguments: &[&str]) -> bool {
 
 fn run(words: &[String]) -> Result<()> {
     let shown = words.join(" ");
-    say::line(&format!("$ {shown}"));
+    output::line(&format!("$ {shown}"));
     let status = Command::new(&words[0])
         .args(&words[1..])
         .env("DEBIAN_FRONTEND", "noninteractive")

@@ -2,22 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use super::rooms::{Room, room};
+use super::crates::{CrateRules, rules_of};
 use crate::workspace::Workspace;
 
 /// Gives the arrows that may not be.
 pub(super) fn check(workspace: &Workspace) -> Vec<String> {
-    let ruled = workspace.members().into_iter().filter_map(|package| Some((room(&package.name)?, package)));
-    ruled.flat_map(|(room, package)| forbidden(room, &workspace.members_used_by(package))).collect()
+    let ruled =
+        workspace.members().into_iter().filter_map(|package| Some((rules_of(&package.name)?, package)));
+    ruled.flat_map(|(rules, package)| forbidden(rules, &workspace.members_used_by(package))).collect()
 }
 
-fn forbidden(room: &Room, used: &BTreeSet<String>) -> Vec<String> {
-    let strangers = used.iter().filter(|name| !room.uses.contains(&name.as_str()));
-    strangers.map(|name| format!("{}: may not use {name} (allowed: {})", room.name, allowed(room))).collect()
+fn forbidden(rules: &CrateRules, used: &BTreeSet<String>) -> Vec<String> {
+    let strangers = used.iter().filter(|name| !rules.uses.contains(&name.as_str()));
+    strangers
+        .map(|name| format!("{}: may not use {name} (allowed: {})", rules.name, allowed(rules)))
+        .collect()
 }
 
-fn allowed(room: &Room) -> String {
-    if room.uses.is_empty() { "no crate of the workspace".to_owned() } else { room.uses.join(", ") }
+fn allowed(rules: &CrateRules) -> String {
+    if rules.uses.is_empty() { "no crate of the workspace".to_owned() } else { rules.uses.join(", ") }
 }
 
 #[cfg(test)]
@@ -25,7 +28,7 @@ mod tests {
     use super::*;
 
     fn check(name: &str, used: &[&str]) -> usize {
-        forbidden(room(name).unwrap(), &used.iter().map(|&name| name.to_owned()).collect()).len()
+        forbidden(rules_of(name).unwrap(), &used.iter().map(|&name| name.to_owned()).collect()).len()
     }
 
     #[test]

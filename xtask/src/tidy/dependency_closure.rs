@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::rooms::{Closure, Room, room};
+use super::crates::{Closure, CrateRules, rules_of};
 use crate::{Result, workspace::Workspace};
 
 /// The features by which the facade does all TLS with rustls.
@@ -21,16 +21,16 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
         wrong.push(format!("rds-wrapper: brings `{native}` with the features {ALL_RUSTLS}"));
     }
     for package in workspace.members() {
-        let Some(room) = room(&package.name) else { continue };
+        let Some(rules) = rules_of(&package.name) else { continue };
         let default = workspace.closure(&package.name, false)?;
         let full = workspace.closure(&package.name, true)?;
-        wrong.extend(judge(room, &default, &full));
+        wrong.extend(judge(rules, &default, &full));
     }
     Ok(wrong)
 }
 
-fn judge(room: &Room, default: &BTreeSet<String>, full: &BTreeSet<String>) -> Vec<String> {
-    let banned: Vec<&String> = match room.closure {
+fn judge(rules: &CrateRules, default: &BTreeSet<String>, full: &BTreeSet<String>) -> Vec<String> {
+    let banned: Vec<&String> = match rules.closure {
         Closure::Free => Vec::new(),
         Closure::NoneOf(names) | Closure::Small(_, names) => {
             full.iter().filter(|name| names.contains(&name.as_str())).collect()
@@ -43,14 +43,14 @@ fn judge(room: &Room, default: &BTreeSet<String>, full: &BTreeSet<String>) -> Ve
     };
     let mut wrong: Vec<String> = banned
         .into_iter()
-        .map(|name| format!("{}: may not bring `{name}` to its users", room.name))
+        .map(|name| format!("{}: may not bring `{name}` to its users", rules.name))
         .collect();
-    if let Closure::Small(most, _) = room.closure
+    if let Closure::Small(most, _) = rules.closure
         && default.len() > most
     {
         wrong.push(format!(
             "{}: brings {} packages to its users, at most {most} may be",
-            room.name,
+            rules.name,
             default.len()
         ));
     }
@@ -68,7 +68,7 @@ mod tests {
 
     fn check(name: &str, default: &[&str], full: &[&str]) -> usize {
         let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        judge(room(name).unwrap(), &set(default), &set(full)).len()
+        judge(rules_of(name).unwrap(), &set(default), &set(full)).len()
     }
 
     #[test]

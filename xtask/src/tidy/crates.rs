@@ -17,26 +17,26 @@ pub(super) enum Closure {
 }
 
 /// One crate.
-pub(super) struct Room {
+pub(super) struct CrateRules {
     pub(super) name: &'static str,
     /// The workspace's crates that its code may use; its tests may use any.
     pub(super) uses: &'static [&'static str],
     pub(super) closure: Closure,
 }
 
-/// Every crate under `crates`, leaves first: the arrows point up this list.
-pub(super) const ROOMS: &[Room] = &[
-    Room {
+/// Every crate under `crates`, leaves first: a crate may only use crates above it.
+pub(super) const CRATES: &[CrateRules] = &[
+    CrateRules {
         name: "host-pattern",
         uses: &[],
         closure: Closure::Only(&["aho-corasick", "memchr", "regex", "regex-automata", "regex-syntax"]),
     },
-    Room {
+    CrateRules {
         name: "iam-token",
         uses: &[],
         closure: Closure::Small(58, &["aws-config", "hyper", "native-tls", "openssl", "rustls"]),
     },
-    Room {
+    CrateRules {
         name: "token-cache",
         uses: &[],
         // dashmap, what it takes, and the hasher.
@@ -57,36 +57,36 @@ pub(super) const ROOMS: &[Room] = &[
             "windows-link",
         ]),
     },
-    Room {
+    CrateRules {
         name: "iam-token-provider",
         uses: &["host-pattern", "iam-token", "token-cache"],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres", "wrapper-core"]),
     },
-    Room { name: "wrapper-core", uses: &["host-pattern"], closure: Closure::NoAws },
-    Room { name: "wrapper-adapter", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
-    Room {
+    CrateRules { name: "wrapper-core", uses: &["host-pattern"], closure: Closure::NoAws },
+    CrateRules { name: "wrapper-adapter", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
+    CrateRules {
         name: "wrapper-iam",
         uses: &["host-pattern", "iam-token-provider", "wrapper-core"],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
-    Room { name: "wrapper-topology", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
-    Room {
+    CrateRules { name: "wrapper-topology", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
+    CrateRules {
         name: "wrapper-secrets",
         // Of wrapper-iam where credentials come from, which is the same for both plugins.
         uses: &["host-pattern", "iam-token-provider", "token-cache", "wrapper-core", "wrapper-iam"],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
-    Room {
+    CrateRules {
         name: "wrapper-pg",
         uses: &["host-pattern", "wrapper-adapter", "wrapper-core"],
         closure: Closure::NoAws,
     },
-    Room {
+    CrateRules {
         name: "wrapper-mysql",
         uses: &["host-pattern", "wrapper-adapter", "wrapper-core"],
         closure: Closure::NoAws,
     },
-    Room {
+    CrateRules {
         name: "wrapper-sqlx",
         uses: &[
             "host-pattern",
@@ -98,8 +98,8 @@ pub(super) const ROOMS: &[Room] = &[
         ],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
-    Room { name: "wrapper-proxy", uses: &["wrapper-adapter", "wrapper-core"], closure: Closure::NoAws },
-    Room {
+    CrateRules { name: "wrapper-proxy", uses: &["wrapper-adapter", "wrapper-core"], closure: Closure::NoAws },
+    CrateRules {
         name: "rds-wrapper",
         uses: &[
             "host-pattern",
@@ -115,7 +115,7 @@ pub(super) const ROOMS: &[Room] = &[
         ],
         closure: Closure::Free,
     },
-    Room {
+    CrateRules {
         name: "rds-iam",
         uses: &[
             "host-pattern",
@@ -131,7 +131,7 @@ pub(super) const ROOMS: &[Room] = &[
         closure: Closure::Free,
     },
     // It judges tokens by code of its own, so that a mistake in iam-token cannot hide itself: the provider is a feature, for clients.
-    Room {
+    CrateRules {
         name: "rds-testkit",
         uses: &["iam-token-provider"],
         closure: Closure::NoneByDefault(&["aws-config", "aws-sigv4", "iam-token"]),
@@ -139,6 +139,6 @@ pub(super) const ROOMS: &[Room] = &[
 ];
 
 /// The rules of a crate.
-pub(super) fn room(name: &str) -> Option<&'static Room> {
-    ROOMS.iter().find(|room| room.name == name)
+pub(super) fn rules_of(name: &str) -> Option<&'static CrateRules> {
+    CRATES.iter().find(|rules| rules.name == name)
 }
