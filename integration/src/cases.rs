@@ -21,7 +21,7 @@ use crate::{
     report::Report,
 };
 
-/// A key that the server knows.
+/// Returns a key that the server knows.
 pub(crate) fn key() -> Key {
     Key {
         id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
@@ -30,7 +30,8 @@ pub(crate) fn key() -> Key {
     }
 }
 
-/// A temporary key that the server knows, with a session token that makes tokens of 1.9 kB, as long as RDS sees them.
+/// Returns a temporary key that the server knows, with a session token that makes tokens of 1.9 kB,
+/// as long as RDS sees them.
 fn temporary_key() -> Key {
     let session_token = "IQoJb3JpZ2luX2VjEOLTmUuRNp/I3DZ4mDicTZVCko6bQf1wMMy+LEiQIP9=".repeat(24);
     Key { id: "ASIAIOSFODNN7EXAMPLE".to_owned(), session_token: Some(session_token), ..key() }

@@ -79,7 +79,8 @@ impl Connector {
         }
     }
 
-    /// Opens a connection, asks who it is logged in as, waits until all others have been let in or not, and closes it.
+    /// Opens a connection, asks who it is logged in as, waits until all others have been let in or
+    /// not, and closes it.
     async fn log_in_with(&self, others: &Barrier) -> rds_wrapper::Result<String> {
         match self {
             Self::Mysql(connector) => {
@@ -141,7 +142,7 @@ pub(crate) fn not_built(error: &Error) -> Seen {
     Seen { text: format!("{:?} at build", error.kind()), details: vec![chain(error)] }
 }
 
-/// The whole text of an error: its own and its causes'.
+/// Returns the whole text of an error: its own and its causes'.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);

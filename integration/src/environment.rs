@@ -36,7 +36,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// The name in the table.
+    /// Returns the name in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Mariadb => "mariadb",
@@ -61,12 +61,12 @@ impl Environment {
         Self { engine, port, certificates, verifier }
     }
 
-    /// The authority that a client should trust.
+    /// Returns the authority that a client should trust.
     pub(crate) fn authority(&self) -> &Path {
         &self.certificates.authority
     }
 
-    /// An authority that it should not.
+    /// Returns an authority that it should not.
     pub(crate) fn other_authority(&self) -> &Path {
         &self.certificates.other_authority
     }
@@ -88,7 +88,7 @@ impl Environment {
         self.observe_fallible(async { Ok(login.await) }).await
     }
 
-    /// The same for something that can fail otherwise than by a case that differs.
+    /// Returns the same for something that can fail otherwise than by a case that differs.
     pub(crate) async fn observe_fallible(&self, login: impl Future<Output = Result<Seen>>) -> Result<Seen> {
         let before = self.verifier.verdicts()?.len();
         let mut seen = login.await?;

@@ -25,7 +25,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The environment variables by which it is given to a program.
+    /// Returns the environment variables by which it is given to a program.
     pub(crate) fn variables(&self) -> Variables {
         let mut variables =
             vec![("AWS_ACCESS_KEY_ID", self.id.clone()), ("AWS_SECRET_ACCESS_KEY", self.secret.clone())];
@@ -52,7 +52,7 @@ struct Given {
 }
 
 impl Source {
-    /// A source of one key.
+    /// Returns a source of one key.
     pub(crate) fn new(key: Key) -> Self {
         let given = Mutex::new(Given { key, expiry: None, is_down: false });
         Self(Arc::new(State { given, calls: AtomicUsize::new(0) }))

@@ -65,12 +65,12 @@ impl Login {
         Self { engine, parameters: Vec::new() }
     }
 
-    /// A login by token under the server's own name.
+    /// Returns a login by token under the server's own name.
     pub(crate) fn by_token(environment: &Environment, user: &str) -> Self {
         Self::to(environment, user).with("plugins", "iam")
     }
 
-    /// A login with a password, for what an adapter itself would never send.
+    /// Returns a login with a password, for what an adapter itself would never send.
     pub(crate) fn by_password(environment: &Environment, user: &str, password: &str) -> Self {
         Self::to(environment, user).with_text(password)
     }
@@ -114,7 +114,7 @@ impl Login {
         self.with("sslrootcert", path(environment.other_authority()))
     }
 
-    /// The value of a parameter.
+    /// Returns the value of a parameter.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

@@ -43,7 +43,8 @@ impl Server {
         let home = copy(&prerequisites.mysql57(), &folder)?;
         hand_over(prerequisites, &folder)?;
         let program = home.join("mysqld").display().to_string();
-        // Its own defaults are folders that only a package makes, and kernel interfaces that containers lack.
+        // Its own defaults are folders that only a package makes, and kernel interfaces that
+        // containers lack.
         let messages = format!("--lc-messages-dir={}", home.join("share/mysql").display());
         let base = format!("--basedir={}", home.display());
         let more = [
@@ -108,7 +109,7 @@ impl Server {
     }
 }
 
-/// The SQL that RDS's guide gives, for each user, and users who differ from it.
+/// Returns the SQL that RDS's guide gives, for each user, and users who differ from it.
 fn users() -> String {
     let by_token = USERS.map(|user| {
         format!("CREATE USER '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;\n")
@@ -126,7 +127,8 @@ CREATE USER 'guarded'@'%' IDENTIFIED BY 'guarded password' REQUIRE SSL;
     by_token.concat() + others + &forwarded
 }
 
-/// Copies the program into the temporary folder, since its own may be one that other users cannot enter.
+/// Copies the program into the temporary folder, since its own may be one that other users cannot
+/// enter.
 fn copy(home: &Path, folder: &Path) -> Result<PathBuf> {
     let copy = folder.join("server");
     let mut cp = Command::new("cp");

@@ -68,12 +68,12 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether to run against the reader's own databases instead of servers started here.
+    /// Returns whether to run against the reader's own databases instead of servers started here.
     pub(crate) fn is_rds(&self) -> bool {
         self.is_rds
     }
 
-    /// Whether a server or another part is to be run.
+    /// Returns whether a server or another part is to be run.
     pub(crate) fn has(&self, part: &str) -> bool {
         self.parts.contains(part)
     }

@@ -1,4 +1,4 @@
-//! What a person at the terminal reads.
+//! Output for the terminal.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is what this program is for")]
 
 /// Prints a line to the standard output.

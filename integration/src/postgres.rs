@@ -21,8 +21,8 @@ use crate::{
     verifier::Verifier,
 };
 
-/// The rules of RDS: tokens for those with `rds_iam`, passwords for the others, and nothing without TLS but sessions that
-/// `rds-testkit` hands over.
+/// The rules of RDS: tokens for those with `rds_iam`, passwords for the others, and nothing without
+/// TLS but sessions that `rds-testkit` hands over.
 const ACCESS: &str = "\
 local     all rdsadmin                trust
 hostssl   all +rds_iam 127.0.0.1/32 pam pamservice=rds

@@ -55,7 +55,7 @@ impl Prerequisites {
         Err(format!("missing on this machine (`--install` runs these commands):{rows}").into())
     }
 
-    /// Whether the servers have to be started as another user.
+    /// Returns whether the servers have to be started as another user.
     pub(crate) fn is_root(&self) -> bool {
         self.is_root
     }
@@ -65,18 +65,18 @@ impl Prerequisites {
         &self.cache
     }
 
-    /// The library by which programs find names on this machine.
+    /// Returns the library by which programs find names on this machine.
     pub(crate) fn nss_wrapper(&self) -> Option<PathBuf> {
         let folders = children("/usr/lib").into_iter();
         folders.map(|folder| folder.join("libnss_wrapper.so")).find(|library| library.is_file())
     }
 
-    /// The Python that has botocore.
+    /// Returns the Python that has botocore.
     pub(crate) fn python(&self) -> PathBuf {
         self.cache.join("venv/bin/python")
     }
 
-    /// The folder of the newest PostgreSQL's programs.
+    /// Returns the folder of the newest PostgreSQL's programs.
     pub(crate) fn postgres(&self) -> Option<PathBuf> {
         let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
         let versions =
@@ -84,12 +84,12 @@ impl Prerequisites {
         versions.max_by_key(number).map(|path| path.join("bin"))
     }
 
-    /// The folder of MySQL 5.7's program.
+    /// Returns the folder of MySQL 5.7's program.
     pub(crate) fn mysql57(&self) -> PathBuf {
         self.cache.join("mysql-5.7/package/server")
     }
 
-    /// The folder of the JavaScript SDK's signer.
+    /// Returns the folder of the JavaScript SDK's signer.
     pub(crate) fn node_modules(&self) -> PathBuf {
         self.cache.join("js/node_modules")
     }

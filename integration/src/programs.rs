@@ -46,12 +46,12 @@ impl Programs {
         })
     }
 
-    /// The repository's command line.
+    /// Returns the repository's command line.
     pub(crate) fn rds_iam(&self) -> PathBuf {
         self.built.join("rds-iam")
     }
 
-    /// An example of the repository.
+    /// Returns an example of the repository.
     pub(crate) fn example(&self, name: &str) -> PathBuf {
         self.built.join("examples").join(name)
     }
@@ -61,12 +61,13 @@ impl Programs {
         self.psql.clone()
     }
 
-    /// A file of the programs' own.
+    /// Returns a file of the programs' own.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.home.join(name)
     }
 
-    /// A program with these variables and no others, which reaches the servers by their names; ended on drop.
+    /// Returns a program with these variables and no others, which reaches the servers by their
+    /// names; ended on drop.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>, variables: &Variables) -> Command {
         let mut command = Command::new(program);
         command

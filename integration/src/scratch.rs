@@ -41,7 +41,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Gives a folder with all that is in it to the user whom the servers run as, whatever the umask was.
+/// Gives a folder with all that is in it to the user whom the servers run as, whatever the umask
+/// was.
 pub(crate) fn hand_over(prerequisites: &Prerequisites, folder: &Path) -> Result<()> {
     if !prerequisites.is_root() {
         return Ok(());
@@ -51,7 +52,7 @@ pub(crate) fn hand_over(prerequisites: &Prerequisites, folder: &Path) -> Result<
     finish(chown)
 }
 
-/// A port that is free now; nobody else is likely to take it before the server does.
+/// Returns a port that is free now; nobody else is likely to take it before the server does.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

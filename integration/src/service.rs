@@ -99,7 +99,8 @@ fn copy(stderr: impl Read, mut log: File, ready: &str, events: &Sender<Event>) {
     let _ = events.send(Event::Ended);
 }
 
-/// A program that ends when this one does; as `nobody` where this one is root, as which no database runs.
+/// Returns a program that ends when this one does; as `nobody` where this one is root, as which no
+/// database runs.
 pub(crate) fn as_server(prerequisites: &Prerequisites, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     if prerequisites.is_root() {

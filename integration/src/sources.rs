@@ -85,7 +85,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The key that it gives in a turn.
+    /// Returns the key that it gives in a turn.
     pub(crate) fn key(&self, turn: u32) -> Key {
         let word = self.word;
         Key {
@@ -156,7 +156,7 @@ impl Sources {
         Ok(())
     }
 
-    /// A server whose clock can be asked.
+    /// Returns a server whose clock can be asked.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -208,7 +208,7 @@ impl Sources {
         ]
     }
 
-    /// The container's source with a token that is not the one it wants.
+    /// Returns the container's source with a token that is not the one it wants.
     pub(crate) fn ecs_without_its_token(&self) -> Variables {
         vec![
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/ecs", self.address)),
@@ -221,7 +221,7 @@ impl Sources {
         vec![("AWS_CONFIG_FILE", self.file("config")), ("AWS_PROFILE", name.to_owned())]
     }
 
-    /// The variables of a case over those of all.
+    /// Returns the variables of a case over those of all.
     pub(crate) fn environment(&self, variables: &Variables) -> Variables {
         let common = [("HOME", self.file("")), ("AWS_EC2_METADATA_DISABLED", "true".to_owned())];
         common.into_iter().chain(variables.iter().cloned()).collect()

@@ -27,7 +27,8 @@ use crate::{
 /// The word of the command line that asks for it.
 pub(crate) const WORD: &str = "--log-in";
 
-/// How far the clock of the new process is behind: it can be moved by that and more, and no token lies in the future.
+/// How far the clock of the new process is behind: it can be moved by that and more, and no token
+/// lies in the future.
 const BEHIND: Duration = Duration::from_secs(270);
 
 /// A process with its own environment, ended on drop.
@@ -80,7 +81,8 @@ impl Subprocess {
     }
 }
 
-/// What the new process does: a login for each line that it reads, after as many seconds as the line says.
+/// What the new process does: a login for each line that it reads, after as many seconds as the
+/// line says.
 pub(crate) async fn run(port: &str, authority: &str) -> Result<()> {
     let parameters = [
         ("host", HOST),

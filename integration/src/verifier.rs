@@ -44,12 +44,13 @@ impl Verifier {
         Ok(Self { folder: folder.to_owned(), endpoint: format!("{host}:{port}"), region, _service: service })
     }
 
-    /// The socket that the server asks at.
+    /// Returns the socket that the server asks at.
     pub(crate) fn socket(&self) -> PathBuf {
         socket(&self.folder)
     }
 
-    /// Knows these keys from now on, each allowed to log in as these users, by a clock that is so many seconds ahead.
+    /// Knows these keys from now on, each allowed to log in as these users, by a clock that is so
+    /// many seconds ahead.
     pub(crate) fn record(&self, keys: &[&Key], users: &[&str], ahead: i64) -> Result<()> {
         let keys: Map<String, Value> = keys
             .iter()

@@ -1,4 +1,5 @@
-//! Starts the comparison with the peers, a workspace of its own since these take minutes to compile.
+//! Starts the comparison with the peers, a workspace of its own since these take minutes to
+//! compile.
 
 use std::os::unix::process::CommandExt;
 

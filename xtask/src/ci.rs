@@ -1,4 +1,4 @@
-//! What a change must pass.
+//! The checks that a change must pass.
 
 mod features;
 
@@ -10,7 +10,7 @@ use crate::{Result, output, process, tidy, workspace::Workspace};
 ///
 /// # Errors
 ///
-/// The combinations that do not compile.
+/// Lists the combinations that do not compile.
 pub(crate) fn features() -> Result<()> {
     features::check(&Workspace::load()?)
 }
@@ -30,7 +30,7 @@ type Step = fn(&Workspace) -> Result<()>;
 ///
 /// # Errors
 ///
-/// The steps that failed.
+/// Lists the steps that failed.
 pub(crate) fn run(with_tests: bool) -> Result<()> {
     let workspace = Workspace::load()?;
     let mut steps: Vec<(&str, Step)> = vec![
@@ -87,7 +87,8 @@ fn clippy_all_features(workspace: &Workspace) -> Result<()> {
     process::run(deny_warnings(&mut clippy))
 }
 
-/// Tests each package with those of its exclusive features that its defaults leave out, which no run of the workspace sees.
+/// Tests each package with those of its exclusive features that its defaults leave out, which no
+/// run of the workspace sees.
 fn tests_of_alternatives(workspace: &Workspace) -> Result<()> {
     for package in workspace.members() {
         for feature in features::alternatives(package) {

@@ -10,7 +10,7 @@ mod workspace;
 
 use std::{env, process::ExitCode};
 
-/// What a task gives: nothing, or a text that says what to mend.
+/// The result of a task: nothing, or what to fix.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
@@ -21,7 +21,7 @@ usage: cargo xtask <task>
   features             each publishable crate with each of its features alone, a part of ci
   integration --local  real servers that check tokens, started here; more with `cargo xtask integration`
   model                the cell of token-cache under chosen interleavings, a part of ci
-  tidy                 layout, dependency arrows, forbidden crates, file lengths, manifests";
+  tidy                 layout, dependency rules, forbidden crates, file lengths, manifests";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

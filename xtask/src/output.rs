@@ -1,4 +1,4 @@
-//! What a person at the terminal reads.
+//! Output for the terminal.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
 /// Prints a line to the standard output.

@@ -1,4 +1,4 @@
-//! Running other programs.
+//! Runs other programs.
 
 use std::{
     env,
@@ -8,23 +8,23 @@ use std::{
 
 use crate::{Result, output};
 
-/// The cargo that runs this task.
+/// Returns the cargo that runs this task.
 pub(crate) fn cargo(root: &Path) -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), root)
 }
 
-/// A program to be run at the root, without anything to read.
+/// Returns a program to run at the root, with nothing on its standard input.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, root: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root).stdin(Stdio::null());
     command
 }
 
-/// Shows the command line, runs it and passes its output on.
+/// Prints the command line, runs it and forwards its output.
 ///
 /// # Errors
 ///
-/// The command line, if the program cannot be started or fails.
+/// Names the command line if the program cannot be started or fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = shown(command);
     output::line(&format!("$ {shown}"));
@@ -32,11 +32,11 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { Err(format!("`{shown}` failed: {status}").into()) }
 }
 
-/// Runs a command and gives what it prints.
+/// Runs a command and returns what it prints.
 ///
 /// # Errors
 ///
-/// The command line and what it says on its standard error, if it cannot be started or fails.
+/// Names the command line and its standard error if it cannot be started or fails.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = shown(command);
     let output = command.output().map_err(|error| format!("`{shown}` cannot be started: {error}"))?;

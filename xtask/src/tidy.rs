@@ -1,4 +1,5 @@
-//! The shape of the house, as code: where things live, who may use whom, how long a file may be.
+//! The layout rules of the workspace as code: where crates live, what they may depend on, how long
+//! a file may be.
 
 mod crates;
 mod dependency_closure;
@@ -8,11 +9,11 @@ mod layout;
 
 use crate::{Result, output, workspace::Workspace};
 
-/// Checks everything and lists all that is wrong.
+/// Checks everything and lists every violation.
 ///
 /// # Errors
 ///
-/// Each thing that is wrong with its remedy, one a line.
+/// Lists each violation with its remedy, one per line.
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
     let mut wrong = layout::check(&workspace);

@@ -1,4 +1,4 @@
-//! The workspace as cargo sees it.
+//! The workspace metadata of cargo.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -10,36 +10,36 @@ use crate::{Result, process};
 pub(crate) struct Workspace(Metadata);
 
 impl Workspace {
-    /// Asks cargo.
+    /// Loads the metadata of cargo.
     pub(crate) fn load() -> Result<Self> {
         Ok(Self(MetadataCommand::new().no_deps().exec()?))
     }
 
-    /// The folder of the workspace's manifest.
+    /// Returns the folder of the workspace manifest.
     pub(crate) fn root(&self) -> &Path {
         self.0.workspace_root.as_std_path()
     }
 
-    /// The folder of what cargo builds.
+    /// Returns the target folder.
     pub(crate) fn target(&self) -> &Path {
         self.0.target_directory.as_std_path()
     }
 
-    /// The members in the order of their names.
+    /// Returns the members, sorted by name.
     pub(crate) fn members(&self) -> Vec<&Package> {
         let mut members = self.0.workspace_packages();
         members.sort_by(|a, b| a.name.cmp(&b.name));
         members
     }
 
-    /// The members that go to the registry.
+    /// Returns the members that are published.
     pub(crate) fn publishable(&self) -> Vec<&Package> {
         let mut members = self.members();
         members.retain(|member| is_publishable(member));
         members
     }
 
-    /// The members that a package's own code uses; its tests may use others.
+    /// Returns the members that the code of a package uses; its tests may use others.
     pub(crate) fn members_used_by(&self, package: &Package) -> BTreeSet<String> {
         let members: BTreeSet<&str> = self.members().iter().map(|member| member.name.as_str()).collect();
         let normal =
@@ -50,7 +50,8 @@ impl Workspace {
             .collect()
     }
 
-    /// The names of the packages that a user of one member compiles into a program, with its default features or with all.
+    /// Returns the names of the packages that a user of one member compiles into a program, with
+    /// its default features or with all.
     pub(crate) fn closure(&self, package: &str, all_features: bool) -> Result<BTreeSet<String>> {
         // What another platform would compile counts as well.
         let more: &[&str] = if all_features { &["--all-features", "--target", "all"] } else { &[] };
@@ -59,14 +60,15 @@ impl Workspace {
         Ok(names)
     }
 
-    /// The same with these features and no others.
+    /// Returns the same with these features and no others.
     pub(crate) fn closure_with(&self, package: &str, features: &str) -> Result<BTreeSet<String>> {
         let which =
             ["--package", package, "--edges", "normal", "--no-default-features", "--features", features];
         self.tree(&which)
     }
 
-    /// The names of the packages that any member needs for anything, with any feature, on any platform.
+    /// Returns the names of the packages that any member needs for anything, with any feature, on
+    /// any platform.
     ///
     /// Cargo's metadata list more: what a dependency could need with other features.
     pub(crate) fn everything(&self) -> Result<BTreeSet<String>> {
@@ -81,7 +83,7 @@ impl Workspace {
     }
 }
 
-/// Whether a package goes to the registry.
+/// Returns whether a package is published.
 pub(crate) fn is_publishable(package: &Package) -> bool {
     package.publish.as_ref().is_none_or(|registries| !registries.is_empty())
 }

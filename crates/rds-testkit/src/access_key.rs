@@ -7,8 +7,8 @@ use crate::random;
 
 /// A static AWS access key and the database users it may connect as.
 ///
-/// The set of users stands for an IAM policy with `rds-db:connect`; without [`allow`](Self::allow) the
-/// key may connect as every user. `Debug` prints neither the secret nor the session token.
+/// The set of users stands for an IAM policy with `rds-db:connect`; without [`allow`](Self::allow)
+/// the key may connect as every user. `Debug` prints neither the secret nor the session token.
 ///
 /// ```
 /// let key = rds_testkit::AccessKey::new("ASIAEXAMPLE", "secret").with_session_token("session").allow("jane");
@@ -42,7 +42,8 @@ impl AccessKey {
         self
     }
 
-    /// Lets the policy name `user`; repeatable. The first call narrows the key from every user to this one.
+    /// Lets the policy name `user`; repeatable. The first call narrows the key from every user to
+    /// this one.
     #[must_use]
     pub fn allow(mut self, user: impl Into<String>) -> Self {
         self.allowed.get_or_insert_default().insert(user.into());

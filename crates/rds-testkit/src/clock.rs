@@ -53,7 +53,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// The machine's wall clock.
+/// Returns the machine's wall clock.
 #[expect(clippy::disallowed_methods, reason = "the default of the one place that takes a clock")]
 pub(crate) fn system() -> SystemTime {
     SystemTime::now()

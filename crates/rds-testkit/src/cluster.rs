@@ -47,9 +47,9 @@ pub enum Deployment {
 
 /// A cluster of servers on loopback addresses, with endpoints, topology tables and failover.
 ///
-/// All nodes listen on one port, each on an address of its own, so that one instance pattern and one port
-/// serve the cluster; where the system has one loopback address, each node has a port of its own. They share the
-/// certificate authority, the rules of who may log in, and the clock.
+/// All nodes listen on one port, each on an address of its own, so that one instance pattern and
+/// one port serve the cluster; where the system has one loopback address, each node has a port of
+/// its own. They share the certificate authority, the rules of who may log in, and the clock.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -115,7 +115,8 @@ impl Cluster {
         Dns::new(self.state.clone())
     }
 
-    /// Returns a URL of the writer endpoint for an `rds-wrapper` application, whose resolver is [`dns`](Self::dns).
+    /// Returns a URL of the writer endpoint for an `rds-wrapper` application, whose resolver is
+    /// [`dns`](Self::dns).
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = match self.state.deployment.engine() {
@@ -193,7 +194,8 @@ impl Cluster {
         self.nodes[0].token_policy()
     }
 
-    /// Returns a token provider with the first access key and the cluster's clock, for every name of the cluster.
+    /// Returns a token provider with the first access key and the cluster's clock, for every name
+    /// of the cluster.
     ///
     /// # Errors
     ///
@@ -210,8 +212,9 @@ impl Cluster {
 
     /// Makes another node the writer, at once.
     ///
-    /// As at Aurora, all nodes drop their sessions; in a Multi-AZ DB cluster and at an instance, the old and the new writer
-    /// do. The endpoints follow unless [`Dns::hold`] keeps them back. A killed node stays away.
+    /// As at Aurora, all nodes drop their sessions; in a Multi-AZ DB cluster and at an instance,
+    /// the old and the new writer do. The endpoints follow unless [`Dns::hold`] keeps them back. A
+    /// killed node stays away.
     ///
     /// # Panics
     ///
@@ -236,9 +239,11 @@ impl Cluster {
         }
     }
 
-    /// Makes a node a writer of its own, as a read replica that is promoted: nobody else hears of it.
+    /// Makes a node a writer of its own, as a read replica that is promoted: nobody else hears of
+    /// it.
     ///
-    /// Its sessions end. In an Aurora or Multi-AZ cluster this is a split brain: two nodes claim to be the writer.
+    /// Its sessions end. In an Aurora or Multi-AZ cluster this is a split brain: two nodes claim to
+    /// be the writer.
     ///
     /// # Panics
     ///
@@ -264,7 +269,8 @@ impl Cluster {
         self.state.publish();
     }
 
-    /// Restarts a node, killed or not: its sessions end, and it is thawed. Its role stays what it is.
+    /// Restarts a node, killed or not: its sessions end, and it is thawed. Its role stays what it
+    /// is.
     ///
     /// # Errors
     ///
@@ -282,7 +288,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Lets a node stand still as a stopped process: the system accepts connections, nobody answers on any.
+    /// Lets a node stand still as a stopped process: the system accepts connections, nobody answers
+    /// on any.
     ///
     /// # Panics
     ///
@@ -313,7 +320,8 @@ impl Cluster {
         self.state.members().list[at].view = Some(view);
     }
 
-    /// Lets a node say something of itself that is not so, until [`agree`](Self::agree); lies add up.
+    /// Lets a node say something of itself that is not so, until [`agree`](Self::agree); lies add
+    /// up.
     ///
     /// # Panics
     ///
@@ -355,7 +363,7 @@ impl Deployment {
         matches!(self, Self::AuroraMysql | Self::AuroraPostgres)
     }
 
-    /// Whether there are names of the cluster beside those of its instances.
+    /// Returns whether there are names of the cluster beside those of its instances.
     fn has_endpoints(self) -> bool {
         !matches!(self, Self::InstanceMysql | Self::InstancePostgres)
     }

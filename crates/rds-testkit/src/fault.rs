@@ -11,11 +11,14 @@ use crate::tls::CertificateAuthority;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Asks an IAM user for a proof of another form than the clear-text password that carries a token.
+    /// Asks an IAM user for a proof of another form than the clear-text password that carries a
+    /// token.
     Ask(PasswordMethod),
-    /// Takes a connection and neither reads nor writes on it, as behind a firewall that drops everything.
+    /// Takes a connection and neither reads nor writes on it, as behind a firewall that drops
+    /// everything.
     ///
-    /// What the client sends fills the system's buffers; nothing ends the connection but the client or a cut.
+    /// What the client sends fills the system's buffers; nothing ends the connection but the client
+    /// or a cut.
     BlackHole,
     /// Presents a certificate that has run out.
     CertificateExpired,
@@ -27,7 +30,8 @@ pub enum Fault {
     Drop(Phase),
     /// Puts the password into the refusal's text, as a careless server would.
     EchoPassword,
-    /// Reads a statement and says nothing from then on, with the connection open: a stopped process or stalled disk.
+    /// Reads a statement and says nothing from then on, with the connection open: a stopped process
+    /// or stalled disk.
     Freeze,
     /// Waits at a phase until the gate opens.
     Hang(Phase, Gate),
@@ -55,7 +59,8 @@ pub enum Phase {
     Ready,
     /// A command of a session has arrived, be it a ping, no answer has been given.
     Command,
-    /// A statement has arrived and has not been answered; while it hangs there, it can be cancelled.
+    /// A statement has arrived and has not been answered; while it hangs there, it can be
+    /// cancelled.
     Query,
 }
 
@@ -68,7 +73,8 @@ pub enum PasswordMethod {
     Cleartext,
     /// As an MD5 hash, always refused: clients are to see the question, no server should ask it.
     Md5,
-    /// By SCRAM-SHA-256, without channel binding; passwords are taken as they are, without SASLprep.
+    /// By SCRAM-SHA-256, without channel binding; passwords are taken as they are, without
+    /// SASLprep.
     ScramSha256,
     /// Not at all.
     Trust,
@@ -109,7 +115,8 @@ impl Faults {
         }
     }
 
-    /// Hangs, freezes or fails if a fault is set for the next statement; tells whether its answer is to be cut.
+    /// Hangs, freezes or fails if a fault is set for the next statement; tells whether its answer
+    /// is to be cut.
     pub(crate) async fn pass_query(&self) -> io::Result<bool> {
         if self.take(|fault| matches!(fault, Fault::Freeze).then_some(())).is_some() {
             std::future::pending::<()>().await;

@@ -85,12 +85,14 @@ impl Journal {
         Cancellable { journal: self.clone(), session, cancelled, terminated }
     }
 
-    /// Records a request and carries it out; those of SQL have no key. Tells whether there was such a session.
+    /// Records a request and carries it out; those of SQL have no key. Tells whether there was such
+    /// a session.
     pub(crate) fn interrupt(&self, session: u32, key: Option<i32>, interrupt: Interrupt) -> bool {
         let mut entries = self.entries();
         let target = entries.sessions.get(&session).filter(|handle| key.is_none_or(|key| key == handle.key));
         match (target, interrupt) {
-            // The permit stays until the session looks, so that one that is about to begin ends too.
+            // The permit stays until the session looks, so that one that is about to begin ends
+            // too.
             (Some(handle), Interrupt::Session) => handle.terminated.notify_one(),
             (Some(handle), Interrupt::Statement) => handle.cancelled.notify_waiters(),
             (None, _) => {}
@@ -106,7 +108,8 @@ impl Journal {
 }
 
 impl Cancellable {
-    /// Waits for a request to cancel; one that came before, with nothing running, is lost as on a real server.
+    /// Waits for a request to cancel; one that came before, with nothing running, is lost as on a
+    /// real server.
     pub(crate) async fn cancelled(&self) {
         self.cancelled.notified().await;
     }

@@ -29,7 +29,8 @@ use crate::server::{Running, Shared, server_methods};
 
 /// A MySQL server on 127.0.0.1 that takes IAM tokens for passwords as RDS does.
 ///
-/// It lives in the tokio runtime that started it and stops, with all its connections, when it is dropped.
+/// It lives in the tokio runtime that started it and stops, with all its connections, when it is
+/// dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -104,7 +105,8 @@ impl MysqlServer {
         self.state.behaviors().push(behavior);
     }
 
-    /// Returns the bytes of packets that came before or without TLS, of all connections: the last 1 MiB.
+    /// Returns the bytes of packets that came before or without TLS, of all connections: the last 1
+    /// MiB.
     ///
     /// A client that takes care sends its request for TLS, 36 bytes, and nothing else.
     #[must_use]
@@ -112,7 +114,8 @@ impl MysqlServer {
         self.state.traffic().clear_text()
     }
 
-    /// Returns what clients sent when [`HostileBehavior::AskForFile`] asked them for a file: the last packets, up to 16 MiB in total.
+    /// Returns what clients sent when [`HostileBehavior::AskForFile`] asked them for a file: the
+    /// last packets, up to 16 MiB in total.
     #[must_use]
     pub fn files(&self) -> Vec<Vec<u8>> {
         self.state.traffic().files()

@@ -21,7 +21,8 @@ use crate::server::{Running, Shared, server_methods};
 
 /// A PostgreSQL server on 127.0.0.1 that takes IAM tokens for passwords as RDS does.
 ///
-/// It lives in the tokio runtime that started it and stops, with all its connections, when it is dropped.
+/// It lives in the tokio runtime that started it and stops, with all its connections, when it is
+/// dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -77,7 +78,8 @@ impl PostgresServer {
         &self.running
     }
 
-    /// Makes the server a reader, which answers `SHOW transaction_read_only` with `on`, or a writer again.
+    /// Makes the server a reader, which answers `SHOW transaction_read_only` with `on`, or a writer
+    /// again.
     pub fn set_read_only(&self, read_only: bool) {
         self.state.read_only.store(read_only, Ordering::Relaxed);
     }

@@ -32,7 +32,8 @@ pub struct Attempt {
     pub access_key_id: Option<String>,
     /// How the attempt ended.
     pub outcome: Outcome,
-    /// What exactly was found in a refused login, for a failing test's output; never part of a secret.
+    /// What exactly was found in a refused login, for a failing test's output; never part of a
+    /// secret.
     pub detail: String,
     /// When it ended, by the server's clock.
     pub at: SystemTime,
@@ -54,7 +55,8 @@ pub enum Outcome {
 
 /// Tells whether two passwords seen by one server are the same one.
 ///
-/// It is a hash keyed with a secret of the server, so it can be printed and means nothing elsewhere.
+/// It is a hash keyed with a secret of the server, so it can be printed and means nothing
+/// elsewhere.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct PasswordDigest([u8; 8]);
 
@@ -131,7 +133,8 @@ impl Record {
     }
 }
 
-/// An attempt under way. Dropped without an outcome, as when its connection is cut, it is recorded as abandoned.
+/// An attempt under way. Dropped without an outcome, as when its connection is cut, it is recorded
+/// as abandoned.
 pub(crate) struct LoginAttempt {
     record: Arc<Record>,
     token_policy: TokenPolicy,
@@ -163,8 +166,8 @@ impl LoginAttempt {
         self.entry.access_key_id = token_policy::access_key_id(password);
     }
 
-    /// Records the outcome; to be called before the client is told, so that a test that saw the answer sees
-    /// the record too.
+    /// Records the outcome; to be called before the client is told, so that a test that saw the
+    /// answer sees the record too.
     pub(crate) fn end(&mut self, outcome: Outcome, detail: impl Into<String>) {
         if !std::mem::take(&mut self.open) {
             return;

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 /// The answer to a statement: rows of named columns, or how many rows it changed.
 ///
-/// A column has the type of the first value in it that is not [`Value::Null`]; without any it is text.
+/// A column has the type of the first value in it that is not [`Value::Null`]; without any it is
+/// text.
 ///
 /// ```
 /// use rds_testkit::Rows;
@@ -98,7 +99,7 @@ impl Rows {
             .row(columns.into_iter().map(|(_, value)| value))
     }
 
-    /// Whether the statement returns rows, be it none.
+    /// Returns whether the statement returns rows, be it none.
     pub(crate) fn returns_rows(&self) -> bool {
         !self.columns.is_empty()
     }

@@ -31,7 +31,8 @@ const SKEW: Duration = Duration::from_secs(300);
 
 /// AWS Secrets Manager on 127.0.0.1: `GetSecretValue`, with versions and stages.
 ///
-/// It checks the signature of each request by code of its own. Give [`url`](Self::url) to the client as its endpoint, and
+/// It checks the signature of each request by code of its own. Give [`url`](Self::url) to the
+/// client as its endpoint, and
 /// [`access_key`](Self::access_key) as its credentials. It lives in the tokio runtime that started it and stops when dropped.
 ///
 /// ```
@@ -166,7 +167,8 @@ impl SecretsServer {
         &self.shared.key
     }
 
-    /// Returns the environment of a program under test: the credentials, the region and the endpoint.
+    /// Returns the environment of a program under test: the credentials, the region and the
+    /// endpoint.
     #[must_use]
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let mut pairs = self.shared.key.env();
@@ -176,7 +178,8 @@ impl SecretsServer {
         pairs
     }
 
-    /// Creates a secret, or gives it a new version that is `AWSCURRENT` at once; returns the version's id.
+    /// Creates a secret, or gives it a new version that is `AWSCURRENT` at once; returns the
+    /// version's id.
     pub fn put(&self, name: &str, text: impl Into<String>) -> String {
         self.state().store.put(name, text.into().into())
     }
@@ -191,7 +194,8 @@ impl SecretsServer {
         self.state().store.rotate(name, text.into().into())
     }
 
-    /// Ends a rotation: `AWSPENDING` is `AWSCURRENT`, which is `AWSPREVIOUS`. Tells whether there was one.
+    /// Ends a rotation: `AWSPENDING` is `AWSCURRENT`, which is `AWSPREVIOUS`. Tells whether there
+    /// was one.
     pub fn finish_rotation(&self, name: &str) -> bool {
         self.state().store.finish(name)
     }
@@ -309,7 +313,7 @@ impl fmt::Debug for SecretsServer {
     }
 }
 
-/// A secret's ARN ends with six characters that are the service's own.
+/// Returns a secret's ARN ends with six characters that are the service's own.
 fn arn(region: &str, name: &str) -> String {
     let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
     let suffix = if name.is_empty() { String::new() } else { format!("-{}", suffix(name)) };

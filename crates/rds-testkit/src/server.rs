@@ -101,7 +101,8 @@ pub(crate) struct Opened {
 }
 
 impl Description {
-    /// Fills in the defaults and takes a port of 127.0.0.1, a free one unless the description names one.
+    /// Fills in the defaults and takes a port of 127.0.0.1, a free one unless the description names
+    /// one.
     pub(crate) async fn open(mut self) -> Result<Opened> {
         default(&mut self.hosts, DEFAULT_HOST);
         default(&mut self.users, DEFAULT_USER);
@@ -183,7 +184,8 @@ impl Shared {
         self.node.as_ref().and_then(NodeView::lie_of_standby).unwrap_or_else(|| self.is_read_only())
     }
 
-    /// Answers what the test or the cluster knows; `None` leaves the statement to the protocol's own few.
+    /// Answers what the test or the cluster knows; `None` leaves the statement to the protocol's
+    /// own few.
     pub(crate) fn answer(&self, statement: &str) -> Option<std::result::Result<Rows, ServerError>> {
         let verb = sql::verb(statement);
         if self.is_read_only() && sql::is_write(&verb) {

@@ -4,8 +4,9 @@ use crate::server::Engine;
 
 /// A fatal error answer with its SQLSTATE, for [`Fault::Refuse`](crate::Fault::Refuse).
 ///
-/// The constructors carry the words of real PostgreSQL and MySQL servers. Those of RDS Proxy and Aurora DSQL follow public
-/// reports, which give fragments only: the codes and the rest of these sentences are a choice of this crate.
+/// The constructors carry the words of real PostgreSQL and MySQL servers. Those of RDS Proxy and
+/// Aurora DSQL follow public reports, which give fragments only: the codes and the rest of these
+/// sentences are a choice of this crate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerError {
     pub(crate) code: String,
@@ -15,7 +16,8 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    /// Makes an answer of any SQLSTATE, for MySQL any error number, and message, which may be in any language.
+    /// Makes an answer of any SQLSTATE, for MySQL any error number, and message, which may be in
+    /// any language.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), detail: None, hint: None }
     }

@@ -1,7 +1,7 @@
 //! Statements as tokens, so that blanks, case and qualified names make no difference.
 
-/// Writes a statement's tokens with one blank between them: words in lower case, texts as they are, without
-/// `pg_catalog.` and with `OPERATOR(…)` as the bare operator.
+/// Writes a statement's tokens with one blank between them: words in lower case, texts as they are,
+/// without `pg_catalog.` and with `OPERATOR(…)` as the bare operator.
 pub(crate) fn canonical(sql: &str) -> String {
     let tokens = tokens(sql);
     let mut kept = Vec::with_capacity(tokens.len());
@@ -26,7 +26,8 @@ pub(crate) fn canonical(sql: &str) -> String {
     kept.iter().map(|token| token.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// Splits a query string at the semicolons that are not in a quoted text; empty statements are left out.
+/// Splits a query string at the semicolons that are not in a quoted text; empty statements are left
+/// out.
 pub(crate) fn split(sql: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut quote) = (0, None);
@@ -81,7 +82,7 @@ pub(crate) fn verb(sql: &str) -> String {
     sql.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()
 }
 
-/// Whether a statement with this first word changes data, so that a reader refuses it.
+/// Returns whether a statement with this first word changes data, so that a reader refuses it.
 pub(crate) fn is_write(verb: &str) -> bool {
     const WRITES: [&str; 10] =
         ["alter", "create", "delete", "drop", "grant", "insert", "merge", "replace", "truncate", "update"];

@@ -45,7 +45,8 @@ impl CertificateAuthority {
         Self::generate_for(LIFE)
     }
 
-    /// Makes an authority with a new key, whose certificate and all that it issues are good for so long from now.
+    /// Makes an authority with a new key, whose certificate and all that it issues are good for so
+    /// long from now.
     ///
     /// # Errors
     ///
@@ -105,7 +106,8 @@ impl fmt::Debug for CertificateAuthority {
     }
 }
 
-/// When a certificate holds, by the machine's clock: clients check it by theirs, not by the server's.
+/// When a certificate holds, by the machine's clock: clients check it by theirs, not by the
+/// server's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Validity {
     Current,

@@ -19,7 +19,8 @@ use crate::clock::Clock;
 use crate::hash;
 use crate::refusal::{Refusal, RefusalDetail};
 
-/// How far into the future a token may be signed. AWS documents no number; SigV4 elsewhere allows five minutes.
+/// How far into the future a token may be signed. AWS documents no number; SigV4 elsewhere allows
+/// five minutes.
 const FUTURE_SKEW: Duration = Duration::from_secs(300);
 
 /// The rules of a running server: a cheap handle, changed while clients connect.
@@ -78,7 +79,8 @@ impl TokenPolicy {
         }
     }
 
-    /// Lets the policy of a key deny `user`, even if it allows every user; without effect for an unknown key.
+    /// Lets the policy of a key deny `user`, even if it allows every user; without effect for an
+    /// unknown key.
     pub fn deny(&self, access_key_id: &str, user: &str) {
         if let Some(key) = self.rules().keys.get_mut(access_key_id) {
             key.deny(user);
@@ -128,8 +130,8 @@ impl TokenPolicy {
 
     /// Judges a token that `user` gave as the password, at `endpoint` and now.
     ///
-    /// What the token says of itself is checked first, so that a test reads the reason that its author would
-    /// give; the signature binds it all before the policy is asked.
+    /// What the token says of itself is checked first, so that a test reads the reason that its
+    /// author would give; the signature binds it all before the policy is asked.
     pub(crate) fn verify(
         &self,
         endpoint: &Endpoint,

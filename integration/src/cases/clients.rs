@@ -17,7 +17,8 @@ use crate::{
     report::Report,
 };
 
-/// What every process of the machine was started with, to be asked by a client while it is logged in.
+/// What every process of the machine was started with, to be asked by a client while it is logged
+/// in.
 const COMMAND_LINES: &str = r"\! cat /proc/[0-9]*/cmdline | tr '\0' ' '";
 
 /// Runs the cases.
@@ -45,7 +46,8 @@ pub(crate) async fn run(environment: &Environment, programs: &Programs, report: 
         let command = client.with_token(&format!("{token}\n"), HOST)?;
         row(&mut table, "psql by a token with a line's end", "refused; form", command).await?;
     } else {
-        // What REQUIRE SSL is for, and why it comes too late for the token: a client without a rule of its own sends it.
+        // What REQUIRE SSL is for, and why it comes too late for the token: a client without a rule
+        // of its own sends it.
         let case = format!("{name} without tls");
         row(&mut table, &case, "refused; accepted", client.in_clear(&token, "jane")?).await?;
         let token = printed(client.token_for("lax")).await?;
@@ -97,7 +99,7 @@ pub(super) struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// The client of a server of this engine, by a key that the server knows.
+    /// Returns the client of a server of this engine, by a key that the server knows.
     pub(super) fn at(
         engine: Engine,
         port: u16,
@@ -180,7 +182,7 @@ impl<'a> Client<'a> {
         Ok(command)
     }
 
-    /// The same without TLS, which `mariadb` does where it is told to.
+    /// Returns the same without TLS, which `mariadb` does where it is told to.
     fn in_clear(&self, token: &str, user: &str) -> Result<Command> {
         self.with_file(token, HOST, user, "skip-ssl\n")
     }

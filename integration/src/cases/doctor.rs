@@ -42,7 +42,8 @@ pub(crate) async fn run(
     let mallory = Url { user: "mallory", ..url.clone() };
     doctor.row("user not in the policy", "policy; policy", &mallory).await?;
 
-    // Everything but the program is six minutes behind, which is the same as the program being ahead.
+    // Everything but the program is six minutes behind, which is the same as the program being
+    // ahead.
     environment.record_at(&[&key()], -360)?;
     sources.give(Given { ahead: -360, ..Given::FIRST })?;
     doctor.row("clock 6 min ahead", "clock-off; future", &url).await?;
@@ -117,7 +118,7 @@ impl<'a> Doctor<'a> {
     }
 }
 
-/// The first cause, or the wanted one among the others.
+/// Returns the first cause, or the wanted one among the others.
 fn cause(report: &Value, wanted: &str) -> String {
     let causes: Vec<&str> = report["causes"]
         .as_array()

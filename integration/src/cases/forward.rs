@@ -146,7 +146,8 @@ async fn diesel_postgres(server: &PostgresServer) -> Result<String> {
     Ok(names.load::<String>(&mut connection).await?.join(", "))
 }
 
-/// diesel-async takes connections of an older driver than ours, so that the application brings the token to that.
+/// diesel-async takes connections of an older driver than ours, so that the application brings the
+/// token to that.
 async fn diesel_mysql(server: &MysqlServer) -> Result<String> {
     let token = server.token_provider()?.rds(HOST, server.port(), server.user()).await?;
     let roots = vec![server.ca_file().to_owned().into()];

@@ -1,4 +1,5 @@
-//! Sources of credentials that change, end and fail while a process uses them, each up to logins at PostgreSQL.
+//! Sources of credentials that change, end and fail while a process uses them, each up to logins at
+//! PostgreSQL.
 //!
 //! The environment is not among them: nobody can change that of a running process.
 
@@ -52,7 +53,8 @@ async fn rotated(table: &mut Table<'_>, sources: &Sources, source: &Source) -> R
     Ok(())
 }
 
-/// Another key once the session of the first one is over: its token goes with it, and no login is refused.
+/// Another key once the session of the first one is over: its token goes with it, and no login is
+/// refused.
 async fn ended(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
     let environment = table.environment;
     let seen = environment

@@ -7,7 +7,8 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use super::database::Database;
 use crate::{Result, environment::Engine};
 
-/// Asks the server at one of a database's endpoints; OpenSSL's program speaks both protocols up to TLS.
+/// Asks the server at one of a database's endpoints; OpenSSL's program speaks both protocols up to
+/// TLS.
 pub(super) async fn names(database: &Database, host: &str) -> Result<String> {
     let protocol = if matches!(database.engine, Engine::Postgres) { "postgres" } else { "mysql" };
     let mut ask = Command::new("openssl");

@@ -20,7 +20,8 @@ pub(super) struct Database {
     pub(super) user: String,
     /// A login by token without anything unusual.
     pub(super) login: Login,
-    /// The endpoints whose certificates can be looked at, by kind, with the variable where there is none.
+    /// The endpoints whose certificates can be looked at, by kind, with the variable where there is
+    /// none.
     pub(super) endpoints: Vec<(&'static str, std::result::Result<String, String>)>,
 }
 
@@ -55,17 +56,17 @@ impl Database {
         Ok(Some(Self { engine, user, login, endpoints }))
     }
 
-    /// The host that is dialled.
+    /// Returns the host that is dialled.
     pub(super) fn host(&self) -> &str {
         self.login.value("host").unwrap_or_default()
     }
 
-    /// The host that tokens are signed for.
+    /// Returns the host that tokens are signed for.
     pub(super) fn signed_host(&self) -> &str {
         self.login.value("iamHost").unwrap_or(self.host())
     }
 
-    /// The port that is dialled.
+    /// Returns the port that is dialled.
     pub(super) fn port(&self) -> u16 {
         let default = if matches!(self.engine, Engine::Postgres) { 5432 } else { 3306 };
         self.login.value("port").and_then(|port| port.parse().ok()).unwrap_or(default)
@@ -81,14 +82,14 @@ impl Database {
         })
     }
 
-    /// The login with this text in the token's place.
+    /// Returns the login with this text in the token's place.
     pub(super) fn by_text(&self, text: &str) -> Login {
         let signing = ["iamHost", "iamDefaultPort", "iamRegion"];
         let login = signing.into_iter().fold(self.login.clone(), Login::without);
         login.with("tlsServerName", self.signed_host()).with_text(text)
     }
 
-    /// The login by address, signed for the name.
+    /// Returns the login by address, signed for the name.
     pub(super) async fn by_address(&self) -> Result<Login> {
         let host = self.host();
         let addresses = SystemResolver.resolve(host).await?;

@@ -60,7 +60,8 @@ async fn others(database: &Database, tokens: &IamTokenProvider, report: &mut Rep
     Ok(())
 }
 
-/// The token's text with its host in capitals; the signature is made over the host in small letters.
+/// Returns the token's text with its host in capitals; the signature is made over the host in small
+/// letters.
 fn in_capitals(token: &str, host: &str) -> String {
     match token.strip_prefix(host) {
         Some(rest) => host.to_uppercase() + rest,

@@ -1,4 +1,5 @@
-//! Every publishable crate with no features, with each of its features alone, and with its defaults.
+//! Every publishable crate with no features, with each of its features alone, and with its
+//! defaults.
 //!
 //! A crate says in its manifest which combinations it refuses:
 //!
@@ -21,7 +22,8 @@ pub(super) fn check(workspace: &Workspace) -> Result<()> {
     for package in workspace.publishable() {
         for features in combinations(package) {
             let mut clippy = process::cargo(workspace.root());
-            // Clippy rather than check: it takes `-D warnings` without compiling the dependencies anew.
+            // Clippy rather than check: it takes `-D warnings` without compiling the dependencies
+            // anew.
             clippy.args(["clippy", "--quiet", "--package", package.name.as_str()]);
             match &features {
                 Features::Default => {}
@@ -39,12 +41,12 @@ pub(super) fn check(workspace: &Workspace) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { Err(format!("do not compile: {}", failed.join("; ")).into()) }
 }
 
-/// Whether a package has features that cannot be on together.
+/// Returns whether a package has features that cannot be on together.
 pub(super) fn are_exclusive(package: &Package) -> bool {
     !exclusive(package).is_empty()
 }
 
-/// The features of a package that exclude one of its defaults.
+/// Returns the features of a package that exclude one of its defaults.
 pub(super) fn alternatives(package: &Package) -> Vec<String> {
     let on = enabled(package, &["default".to_owned()]);
     let groups = exclusive(package).into_iter().filter(|group| group.iter().any(|name| on.contains(name)));
@@ -85,7 +87,7 @@ fn completed(package: &Package, mut row: Vec<String>) -> Vec<String> {
     row
 }
 
-/// The features that a selection turns on, those it implies included.
+/// Returns the features that a selection turns on, those it implies included.
 fn enabled(package: &Package, row: &[String]) -> BTreeSet<String> {
     let mut on = BTreeSet::new();
     let mut left = row.to_vec();

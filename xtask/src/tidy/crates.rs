@@ -130,7 +130,8 @@ pub(super) const CRATES: &[CrateRules] = &[
         ],
         closure: Closure::Free,
     },
-    // It judges tokens by code of its own, so that a mistake in iam-token cannot hide itself: the provider is a feature, for clients.
+    // It judges tokens by code of its own, so that a mistake in iam-token cannot hide itself: the
+    // provider is a feature, for clients.
     CrateRules {
         name: "rds-testkit",
         uses: &["iam-token-provider"],
@@ -138,7 +139,7 @@ pub(super) const CRATES: &[CrateRules] = &[
     },
 ];
 
-/// The rules of a crate.
+/// Returns the rules of a crate.
 pub(super) fn rules_of(name: &str) -> Option<&'static CrateRules> {
     CRATES.iter().find(|rules| rules.name == name)
 }

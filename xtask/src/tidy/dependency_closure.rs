@@ -1,4 +1,4 @@
-//! What a user of a crate has to compile.
+//! The packages that a user of a crate has to compile.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::{Result, workspace::Workspace};
 /// The features by which the facade does all TLS with rustls.
 const ALL_RUSTLS: &str = "default-chain,mysql-rustls,postgres,rustls";
 
-/// Gives the packages that may not be in a crate's closure.
+/// Returns the packages that are forbidden in the closure of a crate.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     // Beside aws-lc-rs a second provider makes rustls's `ClientConfig::builder` panic.
@@ -57,7 +57,8 @@ fn judge(rules: &CrateRules, default: &BTreeSet<String>, full: &BTreeSet<String>
     wrong
 }
 
-/// Whether a package is of the AWS SDK, which aws-lc-rs, rustls's cryptography, is not.
+/// Returns whether a package belongs to the AWS SDK; aws-lc-rs, the cryptography of rustls, does
+/// not.
 fn is_aws(name: &str) -> bool {
     name.starts_with("aws-") && !name.starts_with("aws-lc-")
 }

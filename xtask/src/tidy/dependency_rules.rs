@@ -1,11 +1,11 @@
-//! Who uses whom inside the workspace.
+//! Which crates of the workspace may depend on which.
 
 use std::collections::BTreeSet;
 
 use super::crates::{CrateRules, rules_of};
 use crate::workspace::Workspace;
 
-/// Gives the arrows that may not be.
+/// Returns the forbidden dependencies.
 pub(super) fn check(workspace: &Workspace) -> Vec<String> {
     let ruled =
         workspace.members().into_iter().filter_map(|package| Some((rules_of(&package.name)?, package)));

@@ -1,13 +1,13 @@
-//! What holds for each file.
+//! Rules for each file.
 
 use std::{fs, path::Path};
 
 use crate::{Result, process};
 
-/// How many lines a source file may have, tests apart.
+/// The maximum number of lines of a source file, without tests.
 const MOST_LINES: usize = 400;
 
-/// Gives the files that are too long or that name a folder of somebody's machine.
+/// Returns the files that are too long or name a folder of one machine.
 pub(super) fn check(root: &Path) -> Result<Vec<String>> {
     let mut git = process::command("git", root);
     // A checkout in a container often belongs to another user.
@@ -35,7 +35,7 @@ fn judge(path: &str, text: &str) -> Vec<String> {
     wrong
 }
 
-/// The lines of a source file that are not tests; none for other files.
+/// Counts the lines of a source file outside tests; 0 for other files.
 fn code_lines(path: &str, text: &str) -> usize {
     let path = Path::new(path);
     let is_source =

@@ -5,7 +5,7 @@ use cargo_metadata::Package;
 use super::crates::rules_of;
 use crate::workspace::{Workspace, is_publishable};
 
-/// Gives what is wrong with the places and the manifests of the members.
+/// Returns what is wrong with the folders and manifests of the members.
 pub(super) fn check(workspace: &Workspace) -> Vec<String> {
     workspace.members().into_iter().flat_map(|package| member(workspace, package)).collect()
 }

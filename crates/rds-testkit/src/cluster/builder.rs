@@ -78,7 +78,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// Adds a user that logs in by token; repeatable, the first is [`Cluster::user`]. Default `jane`.
+    /// Adds a user that logs in by token; repeatable, the first is [`Cluster::user`]. Default
+    /// `jane`.
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.users.push(user.into());
         self
@@ -90,7 +91,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// Adds a key whose tokens are valid; repeatable, the first is [`Cluster::access_key`]. Default a new one.
+    /// Adds a key whose tokens are valid; repeatable, the first is [`Cluster::access_key`]. Default
+    /// a new one.
     pub fn access_key(mut self, key: AccessKey) -> Self {
         self.access_keys.push(key);
         self
@@ -102,7 +104,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// Sets the source of the time for tokens and for the ages in the topology; default the system's clock.
+    /// Sets the source of the time for tokens and for the ages in the topology; default the
+    /// system's clock.
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Box::new(clock));
         self
@@ -114,7 +117,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// Gives each node a port of its own on 127.0.0.1, as where the system has one loopback address; default off.
+    /// Returns each node a port of its own on 127.0.0.1, as where the system has one loopback
+    /// address; default off.
     pub fn one_address(mut self, one_address: bool) -> Self {
         self.one_address = one_address;
         self
@@ -124,8 +128,8 @@ impl ClusterBuilder {
     ///
     /// # Errors
     ///
-    /// Fails without a writer, for an instance named twice or by what is no label of a DNS name, for more than 32 instances, and
-    /// if the system gives no ports, files or random bytes.
+    /// Fails without a writer, for an instance named twice or by what is no label of a DNS name,
+    /// for more than 32 instances, and if the system gives no ports, files or random bytes.
     pub async fn start(mut self) -> Result<Cluster> {
         let ids = self.ids()?;
         let region = self.region.take().unwrap_or_else(|| "us-east-2".to_owned());

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::state::State;
 
-/// Resolves the names of a cluster, as [`Cluster::dns`](crate::Cluster::dns) gives it; clones share all.
+/// Resolves the names of a cluster, as [`Cluster::dns`](crate::Cluster::dns) gives it; clones share
+/// all.
 ///
-/// Instances' names stay where they are. The writer endpoint follows the writer, the reader endpoint gives one living
-/// reader after the other, each at once, unless [`hold`](Self::hold) keeps them back.
+/// Instances' names stay where they are. The writer endpoint follows the writer, the reader
+/// endpoint gives one living reader after the other, each at once, unless [`hold`](Self::hold)
+/// keeps them back.
 ///
 /// ```text
 /// let dns = cluster.dns();

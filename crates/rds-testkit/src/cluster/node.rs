@@ -6,7 +6,8 @@ use crate::postgres::PostgresServer;
 use crate::server::{Running, Shared, server_methods};
 use std::sync::Arc;
 
-/// A node of a [`Cluster`](crate::Cluster): an instance with a name, an address and faults of its own.
+/// A node of a [`Cluster`](crate::Cluster): an instance with a name, an address and faults of its
+/// own.
 #[derive(Debug)]
 pub struct Node {
     state: Arc<State>,
@@ -32,7 +33,7 @@ impl Node {
         &self.id
     }
 
-    /// Whether the node is the cluster's writer, or was promoted.
+    /// Returns whether the node is the cluster's writer, or was promoted.
     #[must_use]
     pub fn is_writer(&self) -> bool {
         let members = self.state.members();

@@ -1,6 +1,7 @@
 //! The statements by which the family of wrappers asks a server for its cluster.
 //!
-//! They come in their canonical form, see [`sql::canonical`](crate::sql::canonical): qualified or not is the same.
+//! They come in their canonical form, see [`sql::canonical`](crate::sql::canonical): qualified or
+//! not is the same.
 
 mod aurora;
 mod multi_az;
@@ -32,7 +33,7 @@ pub(super) struct Topology {
 }
 
 impl Topology {
-    /// Whether the node answers that it is the writer.
+    /// Returns whether the node answers that it is the writer.
     fn is_writer(&self) -> bool {
         let is_own = |instance: &Instance| instance.is_writer && instance.id == self.id;
         self.claims_writer.unwrap_or_else(|| self.instances.iter().any(is_own))
@@ -103,7 +104,7 @@ fn variable(canonical: &str, name: &str, value: &str) -> Option<Rows> {
     is_asked.then(|| Rows::one([("Variable_name", Value::from(name)), ("Value", value.into())]))
 }
 
-/// The name of a statement's first column: its alias, or itself.
+/// Returns the name of a statement's first column: its alias, or itself.
 fn column(canonical: &str) -> String {
     let list = canonical.strip_prefix("select ").unwrap_or(canonical);
     let item = list.split(" from ").next().unwrap_or(list);

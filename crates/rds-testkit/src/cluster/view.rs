@@ -28,7 +28,8 @@ pub struct Instance {
     pub(super) age: Duration,
 }
 
-/// Something that a node says of itself and that is not so; see [`Cluster::lie`](crate::Cluster::lie).
+/// Something that a node says of itself and that is not so; see
+/// [`Cluster::lie`](crate::Cluster::lie).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Lie {

@@ -27,7 +27,7 @@ impl ServerError {
         Self::new("3159", "This RDS Proxy requires TLS connections")
     }
 
-    /// Gives up waiting for the database as RDS Proxy for MySQL does: 9501.
+    /// Returns up waiting for the database as RDS Proxy for MySQL does: 9501.
     #[must_use]
     pub fn proxy_timed_out() -> Self {
         Self::new("9501", "Timed-out waiting to acquire database connection")

@@ -1,6 +1,7 @@
 //! The ways of proving a password that a greeting can name.
 
-/// The way of proving a password that a server's greeting names; tokens need another, for which it asks later.
+/// The way of proving a password that a server's greeting names; tokens need another, for which it
+/// asks later.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum AuthPlugin {

@@ -19,7 +19,8 @@ pub struct MysqlServerBuilder {
 impl MysqlServerBuilder {
     builder_methods!();
 
-    /// Adds a user that is identified with `AWSAuthenticationPlugin`; repeatable, the first is [`MysqlServer::user`].
+    /// Adds a user that is identified with `AWSAuthenticationPlugin`; repeatable, the first is
+    /// [`MysqlServer::user`].
     ///
     /// Default `jane`. As with `REQUIRE SSL`, such a user is refused without TLS.
     pub fn user(mut self, user: impl Into<String>) -> Self {
@@ -61,8 +62,8 @@ impl MysqlServerBuilder {
     ///
     /// # Errors
     ///
-    /// Fails for an empty host, user or region, for a host that fits into no certificate, and if the system
-    /// gives no port, no file in the folder for temporary files, or no random bytes.
+    /// Fails for an empty host, user or region, for a host that fits into no certificate, and if
+    /// the system gives no port, no file in the folder for temporary files, or no random bytes.
     pub async fn start(mut self) -> Result<MysqlServer> {
         self.description.engine = Engine::Mysql;
         let opened = self.description.open().await?;

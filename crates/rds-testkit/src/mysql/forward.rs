@@ -15,7 +15,8 @@ use crate::forward::Target;
 /// What a server says before a session is ready is shorter.
 const LONGEST: usize = 1 << 20;
 
-/// What this server answers for itself whatever the database offers: lengths in the login and several factors.
+/// What this server answers for itself whatever the database offers: lengths in the login and
+/// several factors.
 pub(super) const NOT_FORWARDED: u32 = capability::SSL | 1 << 21 | 1 << 28 | 1 << 30;
 
 /// A connection to the database that waits for the login.
@@ -50,7 +51,8 @@ impl Upstream {
         Ok(Ok(Self { stream, next, greeting: Greeting::parse(&packet)? }))
     }
 
-    /// Logs in with what the client sent, but for the user and its proof; returns the stream and the server's last packet.
+    /// Logs in with what the client sent, but for the user and its proof; returns the stream and
+    /// the server's last packet.
     pub(super) async fn log_in(mut self, target: &Target, login: &Login) -> io::Result<(TcpStream, Vec<u8>)> {
         let mut plugin = AuthPlugin::named(&self.greeting.plugin).unwrap_or(AuthPlugin::Native);
         let proof = scramble::prove(plugin, &target.password, &self.greeting.nonce);

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// One thing that a hostile server does; see [`MysqlServer::misbehave`](crate::MysqlServer::misbehave).
+/// One thing that a hostile server does; see
+/// [`MysqlServer::misbehave`](crate::MysqlServer::misbehave).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum HostileBehavior {
@@ -12,7 +13,8 @@ pub enum HostileBehavior {
     AskBehindGreeting,
     /// Asks for the password in clear text where the TLS handshake should come.
     AskInsteadOfTls,
-    /// Asks for the password in clear text whether TLS stands or not; with [`Fault::NoTls`](crate::Fault::NoTls).
+    /// Asks for the password in clear text whether TLS stands or not; with
+    /// [`Fault::NoTls`](crate::Fault::NoTls).
     AskWithoutTls,
     /// Answers the first query by asking for a file of the client's machine.
     AskForFile(PathBuf),

@@ -52,7 +52,8 @@ impl Kill {
     }
 }
 
-/// Reads the only parameter of a prepared statement, an integer or its text, behind the statement's id.
+/// Reads the only parameter of a prepared statement, an integer or its text, behind the statement's
+/// id.
 pub(super) fn parameter(body: &[u8]) -> io::Result<Option<u64>> {
     const NEW_TYPES: u8 = 1;
     let mut reader = Reader(body);
@@ -63,13 +64,20 @@ pub(super) fn parameter(body: &[u8]) -> io::Result<Option<u64>> {
     }
     let kind = reader.bytes(2)?[0];
     let mut number = [0; 8];
-    // TINY, SHORT, LONG, LONGLONG and the texts of less than 251 bytes, by their numbers in the protocol.
+    // TINY, SHORT, LONG or INT24, DOUBLE, LONGLONG, and the decimals and texts of less than 251
+    // bytes, by their numbers in the protocol.
     let size = match kind {
         1 => 1,
         2 => 2,
-        3 => 4,
+        3 | 9 => 4,
+        // mysql2 of JavaScript sends every number so.
+        5 => {
+            number.copy_from_slice(reader.bytes(8)?);
+            // Numbers of sessions are far below 2^53.
+            return Ok(Some(f64::from_le_bytes(number) as u64));
+        }
         8 => 8,
-        15 | 253 | 254 => {
+        15 | 246 | 253 | 254 => {
             let length = reader.bytes(1)?[0];
             let text = String::from_utf8_lossy(reader.bytes(length.into())?);
             return Ok(text.trim().parse().ok());
@@ -120,6 +128,7 @@ mod tests {
         assert_eq!(parameter(&packet(8, &[7, 1, 0, 0, 0, 0, 0, 0])).unwrap(), Some(263));
         assert_eq!(parameter(&packet(3, &[7, 0, 0, 0])).unwrap(), Some(7));
         assert_eq!(parameter(&packet(1, &[7])).unwrap(), Some(7));
+        assert_eq!(parameter(&packet(5, &263_f64.to_le_bytes())).unwrap(), Some(263));
         assert_eq!(parameter(&packet(253, b"\x0212")).unwrap(), Some(12));
         assert_eq!(parameter(&packet(253, b"\x01x")).unwrap(), None);
         assert!(parameter(&packet(8, &[7])).is_err());

@@ -15,7 +15,8 @@ pub(super) fn prove(plugin: AuthPlugin, password: &str, nonce: &[u8]) -> Vec<u8>
     if password.is_empty() { Vec::new() } else { mask(plugin, password, nonce) }
 }
 
-/// Native: `SHA1(p) ^ SHA1(nonce + SHA1(SHA1(p)))`, caching_sha2: `SHA256(p) ^ SHA256(SHA256(SHA256(p)) + nonce)`;
+/// Native: `SHA1(p) ^ SHA1(nonce + SHA1(SHA1(p)))`, caching_sha2:
+/// `SHA256(p) ^ SHA256(SHA256(SHA256(p)) + nonce)`;
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods.html>.
 fn mask(plugin: AuthPlugin, password: &str, nonce: &[u8]) -> Vec<u8> {
     let (algorithm, nonce_first): (&'static Algorithm, _) = match plugin {

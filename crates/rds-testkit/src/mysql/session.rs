@@ -122,7 +122,8 @@ impl Session {
         }
     }
 
-    /// Records a statement, lets the faults have it and answers it; while one holds it, it can be cancelled.
+    /// Records a statement, lets the faults have it and answers it; while one holds it, it can be
+    /// cancelled.
     async fn run(
         &mut self,
         wire: &mut Wire,
@@ -154,7 +155,8 @@ impl Session {
         }
     }
 
-    /// Ends what a session runs or the session. One that names itself is interrupted first, as MySQL does.
+    /// Ends what a session runs or the session. One that names itself is interrupted first, as
+    /// MySQL does.
     fn kill(&self, state: &State, kill: Kill, parameter: Option<u64>) -> Result<(), ServerError> {
         let id = match kill.target {
             Target::Id(id) => id,

@@ -35,7 +35,8 @@ pub(super) enum Expression {
 }
 
 impl Statement {
-    /// Understands one statement, or `None`; `is_known` tells those that the test or the cluster answers.
+    /// Understands one statement, or `None`; `is_known` tells those that the test or the cluster
+    /// answers.
     pub(super) fn parse(sql: &str, is_known: impl Fn(&str) -> bool) -> Option<Self> {
         if is_known(sql) {
             return Some(Self::Known(sql.to_owned()));

@@ -66,7 +66,8 @@ impl Wire {
         self.send_bytes(&bytes).await
     }
 
-    /// Sends the first half of what the packets are, in bytes; the connection is to end with this error.
+    /// Sends the first half of what the packets are, in bytes; the connection is to end with this
+    /// error.
     pub(super) async fn send_half<P: AsRef<[u8]>>(&mut self, packets: &[P]) -> io::Error {
         let bytes = self.number(packets);
         let sent = self.send_bytes(&bytes[..bytes.len() / 2]).await;

@@ -18,7 +18,8 @@ pub struct PostgresServerBuilder {
 impl PostgresServerBuilder {
     builder_methods!();
 
-    /// Adds a user that is granted `rds_iam`; repeatable, the first is [`PostgresServer::user`]. Default `jane`.
+    /// Adds a user that is granted `rds_iam`; repeatable, the first is [`PostgresServer::user`].
+    /// Default `jane`.
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.description.users.push(user.into());
         self
@@ -30,21 +31,25 @@ impl PostgresServerBuilder {
         self
     }
 
-    /// Sets how users without `rds_iam`, known or not, are asked for a password; default in clear text.
+    /// Sets how users without `rds_iam`, known or not, are asked for a password; default in clear
+    /// text.
     ///
-    /// RDS asks by SCRAM-SHA-256 or MD5: then the server never sees what the client would have sent.
+    /// RDS asks by SCRAM-SHA-256 or MD5: then the server never sees what the client would have
+    /// sent.
     pub fn password_method(mut self, method: PasswordMethod) -> Self {
         self.password_method = method;
         self
     }
 
-    /// Names a database; repeatable. Once one is named, others have no rule in `pg_hba.conf`. Default: all have.
+    /// Names a database; repeatable. Once one is named, others have no rule in `pg_hba.conf`.
+    /// Default: all have.
     pub fn database(mut self, database: impl Into<String>) -> Self {
         self.description.databases.push(database.into());
         self
     }
 
-    /// Makes the server a reader, which answers `SHOW transaction_read_only` with `on`; default a writer.
+    /// Makes the server a reader, which answers `SHOW transaction_read_only` with `on`; default a
+    /// writer.
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.description.read_only = read_only;
         self
@@ -54,8 +59,8 @@ impl PostgresServerBuilder {
     ///
     /// # Errors
     ///
-    /// Fails for an empty host, user or region, for a host that fits into no certificate, and if the system
-    /// gives no port, no file in the folder for temporary files, or no random bytes.
+    /// Fails for an empty host, user or region, for a host that fits into no certificate, and if
+    /// the system gives no port, no file in the folder for temporary files, or no random bytes.
     pub async fn start(mut self) -> Result<PostgresServer> {
         self.description.engine = Engine::Postgres;
         let opened = self.description.open().await?;

@@ -28,7 +28,8 @@ struct Message {
     body: Vec<u8>,
 }
 
-/// Logs in at the target with the client's parameters, but for the user; an error message of the server is its own outcome.
+/// Logs in at the target with the client's parameters, but for the user; an error message of the
+/// server is its own outcome.
 pub(super) async fn open(
     target: &Target,
     parameters: &BTreeMap<String, String>,
@@ -64,7 +65,8 @@ pub(super) async fn open(
     }
 }
 
-/// Passes a request to cancel on and waits until the server has taken it, which it tells by the end of the stream.
+/// Passes a request to cancel on and waits until the server has taken it, which it tells by the end
+/// of the stream.
 pub(super) async fn cancel(target: &Target, session: u32, key: i32) -> io::Result<()> {
     let mut stream = TcpStream::connect(target.addr).await?;
     let mut packet = Vec::from(16_u32.to_be_bytes());

@@ -139,7 +139,8 @@ impl Session {
         .to_vec()
     }
 
-    /// Ends an answer; a promotion shows in the first one after it, as PostgreSQL reports changed parameters.
+    /// Ends an answer; a promotion shows in the first one after it, as PostgreSQL reports changed
+    /// parameters.
     async fn ready(&mut self, wire: &mut Wire, state: &State) -> io::Result<()> {
         let recovery = state.reports_standby();
         if std::mem::replace(&mut self.reported_recovery, recovery) != recovery {

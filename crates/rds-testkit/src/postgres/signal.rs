@@ -72,13 +72,16 @@ impl Signal {
         let Target::Parameter(at) = self.target else { return None };
         let value = values.get(at)?.as_deref()?;
         match (rows::format(formats, at), value) {
+            // psycopg chooses the smallest type that holds a number.
+            (rows::BINARY, &[a, b]) => Some(i16::from_be_bytes([a, b]).into()),
             (rows::BINARY, &[a, b, c, d]) => Some(i32::from_be_bytes([a, b, c, d]).into()),
             (rows::BINARY, value) => Some(i64::from_be_bytes(value.try_into().ok()?)),
             _ => std::str::from_utf8(value).ok()?.trim().parse().ok(),
         }
     }
 
-    /// Reaches the session and tells whether there was one; does not return where a session ends itself.
+    /// Reaches the session and tells whether there was one; does not return where a session ends
+    /// itself.
     pub(super) async fn send(
         &self,
         state: &State,
@@ -146,6 +149,20 @@ mod tests {
             "SELECT pg_cancel_backend($2::integer) AS \"done\"",
             Some(("done", Statement, Target::Parameter(1))),
         );
+    }
+
+    #[test]
+    fn parameter_is_a_number_of_any_width_or_its_text() {
+        let signal = Signal::parse("SELECT pg_cancel_backend($2)").unwrap();
+        let parameter = |value: &'static [u8], format| {
+            signal.parameter(&[None, Some(Bytes::from_static(value))], &[format])
+        };
+        assert_eq!(parameter(&[0, 7], rows::BINARY), Some(7));
+        assert_eq!(parameter(&[0, 0, 1, 7], rows::BINARY), Some(263));
+        assert_eq!(parameter(&[0, 0, 0, 0, 0, 0, 0, 7], rows::BINARY), Some(7));
+        assert_eq!(parameter(b"7", 0), Some(7));
+        assert_eq!((parameter(b"seven", 0), parameter(&[7], rows::BINARY)), (None, None));
+        assert_eq!(signal.parameter(&[], &[]), None);
     }
 
     #[test]

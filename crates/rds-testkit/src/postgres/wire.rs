@@ -105,7 +105,8 @@ impl Wire {
         self.output.len()
     }
 
-    /// Sends only the first half of what came after `start`; the connection is to end with this error.
+    /// Sends only the first half of what came after `start`; the connection is to end with this
+    /// error.
     pub(super) async fn cut_after(&mut self, start: usize) -> io::Error {
         self.output.truncate(start + (self.output.len() - start) / 2);
         self.flush().await.err().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into())

@@ -62,7 +62,8 @@ impl Store {
         self.0.remove(name).is_some()
     }
 
-    /// Finds a secret's name for its name or its ARN, with or without the ARN's last six characters.
+    /// Finds a secret's name for its name or its ARN, with or without the ARN's last six
+    /// characters.
     pub(super) fn name(&self, id: &str, arns: &str) -> Option<String> {
         let bare = id.strip_prefix(arns).unwrap_or(id);
         let is_meant = |name: &&String| {

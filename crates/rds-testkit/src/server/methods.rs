@@ -3,27 +3,32 @@
 /// The settings of a builder with the field `description` that do not depend on the protocol.
 macro_rules! builder_methods {
     () => {
-        /// Adds a name that the server answers to: tokens are signed for it and the certificate carries it.
+        /// Adds a name that the server answers to: tokens are signed for it and the certificate
+        /// carries it.
         ///
-        /// Repeatable; the first is the server's `host()`. Default `db.abc123.us-east-2.rds.amazonaws.com`.
+        /// Repeatable; the first is the server's `host()`. Default
+        /// `db.abc123.us-east-2.rds.amazonaws.com`.
         pub fn host(mut self, host: impl Into<String>) -> Self {
             self.description.hosts.push(host.into());
             self
         }
 
-        /// Adds a name or an address to the certificate alone, for clients that check what they dial, such as `localhost`.
+        /// Adds a name or an address to the certificate alone, for clients that check what they
+        /// dial, such as `localhost`.
         pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
             self.description.names.push(name.into());
             self
         }
 
-        /// Sets the region that tokens must be signed for; default `us-east-2`, whatever the host is named.
+        /// Sets the region that tokens must be signed for; default `us-east-2`, whatever the host
+        /// is named.
         pub fn region(mut self, region: impl Into<String>) -> Self {
             self.description.region = Some(region.into());
             self
         }
 
-        /// Sets the port that tokens must be signed for; default the one that the server listens on.
+        /// Sets the port that tokens must be signed for; default the one that the server listens
+        /// on.
         pub fn signed_port(mut self, port: u16) -> Self {
             self.description.signed_port = Some(port);
             self
@@ -37,7 +42,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Lets this certificate authority issue the certificate, so that several servers share one; default a new one.
+        /// Lets this certificate authority issue the certificate, so that several servers share
+        /// one; default a new one.
         pub fn ca(mut self, ca: &$crate::CertificateAuthority) -> Self {
             self.description.ca = Some(ca.clone());
             self
@@ -49,7 +55,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Answers a statement, in text and prepared; blanks, case and a qualified name make no difference.
+        /// Answers a statement, in text and prepared; blanks, case and a qualified name make no
+        /// difference.
         ///
         /// Repeatable; a later answer to the same statement replaces the earlier.
         pub fn answer(self, statement: &str, rows: $crate::Rows) -> Self {
@@ -59,8 +66,9 @@ macro_rules! builder_methods {
 
         /// Lets a real database answer those who are let in, as this user of it; default nobody.
         ///
-        /// The login is checked here, then a session is opened there, without TLS, with the client's database and options, and
-        /// bytes are moved. Answers, faults at statements and `queries()` are out of the way then.
+        /// The login is checked here, then a session is opened there, without TLS, with the
+        /// client's database and options, and bytes are moved. Answers, faults at statements and
+        /// `queries()` are out of the way then.
         pub fn forward_to(
             mut self,
             address: std::net::SocketAddr,
@@ -80,7 +88,8 @@ macro_rules! builder_methods {
     };
 }
 
-/// The methods of a server with the fields `state` and `running` that do not depend on the protocol.
+/// The methods of a server with the fields `state` and `running` that do not depend on the
+/// protocol.
 macro_rules! server_methods {
     () => {
         /// Returns the address to dial.
@@ -89,7 +98,8 @@ macro_rules! server_methods {
             self.running().addr
         }
 
-        /// Returns the port to dial; tokens are signed for it too unless the builder said otherwise.
+        /// Returns the port to dial; tokens are signed for it too unless the builder said
+        /// otherwise.
         #[must_use]
         pub fn port(&self) -> u16 {
             self.running().addr.port()
@@ -101,7 +111,8 @@ macro_rules! server_methods {
             self.shared().endpoint.port
         }
 
-        /// Returns the first name of the server: the one to sign for and to check the certificate against.
+        /// Returns the first name of the server: the one to sign for and to check the certificate
+        /// against.
         #[must_use]
         pub fn host(&self) -> &str {
             &self.shared().endpoint.hosts[0]
@@ -149,7 +160,8 @@ macro_rules! server_methods {
             &self.shared().token_policy
         }
 
-        /// Returns a token provider with the first access key and the server's clock: what [`advance`](Self::advance) ages, ages there too.
+        /// Returns a token provider with the first access key and the server's clock: what
+        /// [`advance`](Self::advance) ages, ages there too.
         ///
         /// # Errors
         ///
@@ -159,7 +171,8 @@ macro_rules! server_methods {
             $crate::provider::provider(self.access_key(), self.token_policy())
         }
 
-        /// Moves the server's clock ahead; back goes [`TokenPolicy::rewind`](crate::TokenPolicy::rewind).
+        /// Moves the server's clock ahead; back goes
+        /// [`TokenPolicy::rewind`](crate::TokenPolicy::rewind).
         pub fn advance(&self, by: std::time::Duration) {
             self.shared().token_policy.advance(by);
         }
@@ -186,7 +199,8 @@ macro_rules! server_methods {
             self.running().cut();
         }
 
-        /// Stands still as a stopped process does: the system accepts connections, nobody answers on any.
+        /// Stands still as a stopped process does: the system accepts connections, nobody answers
+        /// on any.
         pub fn freeze(&self) {
             self.running().freeze(true);
         }
@@ -196,7 +210,8 @@ macro_rules! server_methods {
             self.running().freeze(false);
         }
 
-        /// Answers a statement from now on, in text and prepared, also one that the server knows by itself.
+        /// Answers a statement from now on, in text and prepared, also one that the server knows by
+        /// itself.
         pub fn answer(&self, statement: &str, rows: $crate::Rows) {
             self.shared().answers.set(statement, rows);
         }
@@ -209,13 +224,15 @@ macro_rules! server_methods {
             self.shared().journal.queries()
         }
 
-        /// Returns the last 10,000 requests to cancel a statement or to end a session, the oldest first.
+        /// Returns the last 10,000 requests to cancel a statement or to end a session, the oldest
+        /// first.
         #[must_use]
         pub fn cancels(&self) -> Vec<$crate::Cancel> {
             self.shared().journal.cancels()
         }
 
-        /// Returns a URL for an `rds-wrapper` application: dialled by address, signed and verified for the name.
+        /// Returns a URL for an `rds-wrapper` application: dialled by address, signed and verified
+        /// for the name.
         ///
         /// Where the certificate has the name `localhost` too, that is dialled.
         #[must_use]
@@ -223,7 +240,8 @@ macro_rules! server_methods {
             self.shared().url(self.running())
         }
 
-        /// Returns the environment of a program under test: the credentials, the region and `DATABASE_URL`.
+        /// Returns the environment of a program under test: the credentials, the region and
+        /// `DATABASE_URL`.
         #[must_use]
         pub fn env(&self) -> Vec<(&'static str, String)> {
             self.shared().env(self.running())
@@ -237,7 +255,8 @@ macro_rules! server_methods {
             self.shared().record.attempts()
         }
 
-        /// Waits until at least `count` attempts have ended and returns [`attempts`](Self::attempts).
+        /// Waits until at least `count` attempts have ended and returns
+        /// [`attempts`](Self::attempts).
         ///
         /// Needed where the client knows first, as with a TLS handshake that the client broke off.
         ///

@@ -59,7 +59,8 @@ impl Running {
         self.control.send_modify(|control| control.epoch += 1);
     }
 
-    /// Stands still or goes on, as a process that is stopped and continued: the system still accepts connections.
+    /// Stands still or goes on, as a process that is stopped and continued: the system still
+    /// accepts connections.
     pub(crate) fn freeze(&self, frozen: bool) {
         self.control.send_modify(|control| control.frozen = frozen);
     }
@@ -124,7 +125,8 @@ async fn listen<S, F>(
     }
 }
 
-/// Drives a connection while nothing stops it. A frozen one is not polled: what it waits for stays as it is.
+/// Drives a connection while nothing stops it. A frozen one is not polled: what it waits for stays
+/// as it is.
 async fn obey(
     connection: impl Future<Output = io::Result<()>>,
     epoch: u64,

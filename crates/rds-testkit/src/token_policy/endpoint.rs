@@ -12,7 +12,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Whether the server is known by names of Aurora DSQL alone.
+    /// Returns whether the server is known by names of Aurora DSQL alone.
     pub(crate) fn is_dsql(&self) -> bool {
         self.hosts.iter().all(|host| is_dsql(host))
     }
@@ -53,7 +53,7 @@ impl Endpoint {
     }
 }
 
-/// Whether a name is one of Aurora DSQL, whose tokens name neither port nor user.
+/// Returns whether a name is one of Aurora DSQL, whose tokens name neither port nor user.
 fn is_dsql(host: &str) -> bool {
     host.to_ascii_lowercase().ends_with(".on.aws")
 }

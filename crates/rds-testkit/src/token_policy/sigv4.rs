@@ -6,7 +6,8 @@ use super::token::Token;
 use crate::hash::{equal, hex, hmac_sha256, sha256};
 use crate::refusal::{Refusal, RefusalDetail};
 
-/// Checks the signature in constant time. The host is signed in lower case, with its port where the token names one.
+/// Checks the signature in constant time. The host is signed in lower case, with its port where the
+/// token names one.
 pub(super) fn check(token: &Token, secret: &str) -> Result<(), RefusalDetail> {
     let expected = signature(token, secret);
     let given = token.value("X-Amz-Signature").unwrap_or_default();

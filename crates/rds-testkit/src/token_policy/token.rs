@@ -118,7 +118,8 @@ fn split(query: &str) -> Result<Vec<(String, String)>, RefusalDetail> {
     Ok(parameters)
 }
 
-/// Undoes percent-encoding. A raw `+` would be a blank in a form and a plus in a URI: AWS encodes both.
+/// Undoes percent-encoding. A raw `+` would be a blank in a form and a plus in a URI: AWS encodes
+/// both.
 fn decode(text: &str) -> Result<String, RefusalDetail> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());

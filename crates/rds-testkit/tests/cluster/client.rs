@@ -52,12 +52,12 @@ pub(crate) async fn connect(cluster: &Cluster, host: &str) -> Result<Client, tok
     Ok(client)
 }
 
-/// The name of a node's instance.
+/// Returns the name of a node's instance.
 pub(crate) fn instance(cluster: &Cluster, id: &str) -> String {
     cluster.node(id).host().to_owned()
 }
 
-/// The rows of a simple query, as text.
+/// Returns the rows of a simple query, as text.
 pub(crate) async fn ask(client: &Client, sql: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
     let messages = client.simple_query(sql).await?;
     let rows = messages.iter().filter_map(|message| match message {
@@ -69,7 +69,7 @@ pub(crate) async fn ask(client: &Client, sql: &str) -> Result<Vec<Vec<String>>, 
     Ok(rows.collect())
 }
 
-/// The SQLSTATE of an error by the server; other errors give their text.
+/// Returns the SQLSTATE of an error by the server; other errors give their text.
 pub(crate) fn code(error: &tokio_postgres::Error) -> String {
     error.code().map_or_else(|| error.to_string(), |code| code.code().to_owned())
 }
@@ -89,7 +89,7 @@ pub(crate) async fn connect_mysql(cluster: &Cluster, host: &str) -> Result<Conn,
     Conn::new(Opts::from(options)).await
 }
 
-/// The first value of the first row, as text.
+/// Returns the first value of the first row, as text.
 pub(crate) async fn first(connection: &mut Conn, sql: &str) -> Result<Option<String>, mysql_async::Error> {
     connection.query_first(sql).await
 }

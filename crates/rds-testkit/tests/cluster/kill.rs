@@ -13,7 +13,7 @@ async fn start() -> (Cluster, Conn, Conn) {
     (cluster, victim, other)
 }
 
-/// The number of an error by the server; `None` for a connection that ended.
+/// Returns the number of an error by the server; `None` for a connection that ended.
 fn code<T: std::fmt::Debug>(answer: Result<T, Error>) -> Option<u16> {
     match answer.unwrap_err() {
         Error::Server(error) => Some(error.code),

@@ -20,7 +20,7 @@ async fn start(deployment: Deployment) -> Cluster {
     Cluster::builder().deployment(deployment).writer("a").readers(["b", "c"]).start().await.unwrap()
 }
 
-/// The ids of the rows, with a star at the writer's.
+/// Returns the ids of the rows, with a star at the writer's.
 fn ids(rows: &[Vec<String>]) -> Vec<String> {
     rows.iter().map(|row| if row[1] == "t" { format!("{}*", row[0]) } else { row[0].clone() }).collect()
 }

@@ -6,7 +6,7 @@ use rds_testkit::PostgresServer;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, Error};
 
-/// The settings that every test begins with.
+/// Returns the settings that every test begins with.
 pub(crate) fn config(server: &PostgresServer, password: &str) -> Config {
     let mut config = Config::new();
     config
@@ -37,7 +37,7 @@ pub(crate) async fn login(server: &PostgresServer, password: &str) -> Result<Cli
     connect(server, &config(server, password)).await
 }
 
-/// The SQLSTATE and message of a refusal by the server.
+/// Returns the SQLSTATE and message of a refusal by the server.
 pub(crate) fn refusal(result: Result<Client, Error>) -> (String, String) {
     let Err(error) = result else { panic!("the login was accepted") };
     let db = error.as_db_error().unwrap_or_else(|| panic!("not refused by the server: {error:?}"));

@@ -7,7 +7,8 @@ use tokio::net::TcpListener;
 use crate::client::{login, refusal, tls};
 use crate::signer::Signer;
 
-/// Starts a server in front of `database`, which is another of ours without TLS or a socket that a test speaks by itself.
+/// Starts a server in front of `database`, which is another of ours without TLS or a socket that a
+/// test speaks by itself.
 async fn front(database: std::net::SocketAddr) -> PostgresServer {
     PostgresServer::builder().forward_to(database, "owner", "pw").start().await.unwrap()
 }

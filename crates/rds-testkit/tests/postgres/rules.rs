@@ -7,7 +7,7 @@ use rds_testkit::{AccessKey, Outcome, PostgresServer, Refusal};
 use crate::client::{login, refusal};
 use crate::signer::Signer;
 
-/// The outcome of the newest attempt, after a login with `token`.
+/// Returns the outcome of the newest attempt, after a login with `token`.
 async fn outcome(server: &PostgresServer, token: &str) -> Outcome {
     let _ = login(server, token).await;
     server.attempts().last().unwrap().outcome

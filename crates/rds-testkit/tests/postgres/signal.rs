@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error};
 use crate::client::{config, tls};
 use crate::signer::Signer;
 
-/// A client and how its connection ends.
+/// Returns a client and how its connection ends.
 async fn open(server: &PostgresServer) -> (Client, tokio::task::JoinHandle<Result<(), Error>>, i32) {
     let config = config(server, &Signer::new(server).sign());
     let (client, connection) = config.connect(tls(server.ca_pem())).await.unwrap();

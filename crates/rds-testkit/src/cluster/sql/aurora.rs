@@ -152,7 +152,7 @@ fn is_lag(item: &str) -> bool {
     columns.iter().any(|column| item == *column || item == format!("coalesce ( {column} , 0 )"))
 }
 
-/// A reader's session id has the form of a UUID.
+/// Returns a reader's session id has the form of a UUID.
 fn session_id(id: &str) -> String {
     let hex = crate::hash::hex(&crate::hash::sha256(id.as_bytes()));
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])

@@ -89,12 +89,12 @@ fn writer(topology: &Topology) -> Option<&str> {
     topology.instances.iter().find(|instance: &&Instance| instance.is_writer).map(|instance| &*instance.id)
 }
 
-/// An instance's `dbi_resource_id`, of the form `db-WQFQKBTL2LQUPIEFIFBGENS4ZQ`.
+/// Returns an instance's `dbi_resource_id`, of the form `db-WQFQKBTL2LQUPIEFIFBGENS4ZQ`.
 fn resource_id(id: &str) -> String {
     format!("db-{}", hash::hex(&hash::sha256(id.as_bytes())[..13]).to_ascii_uppercase())
 }
 
-/// An instance's `server_id`, of 31 bits.
+/// Returns an instance's `server_id`, of 31 bits.
 fn server_id(id: &str) -> i64 {
     let [a, b, c, d, ..] = hash::sha256(id.as_bytes());
     i64::from(u32::from_be_bytes([a & 0x7f, b, c, d]))

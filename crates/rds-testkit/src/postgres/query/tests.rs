@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::postgres::PostgresServer;
 
-/// Runs a session over `messages` and returns the types of the answers, without those of row contents.
+/// Runs a session over `messages` and returns the types of the answers, without those of row
+/// contents.
 async fn answers(messages: Vec<PgWireFrontendMessage>) -> String {
     let server = PostgresServer::builder().start().await.unwrap();
     let (mut client, stream) = tokio::io::duplex(65_536);
