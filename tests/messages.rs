@@ -303,7 +303,7 @@ async fn no_secret_of_a_malformed_text_is_said() {
                     continue;
                 }
                 // A word alone is a name, and may be shown where names are.
-                if template == "SECRET" || turn % if is_further { 4 } else { 2 } != 0 {
+                if template == "SECRET" || !turn.is_multiple_of(if is_further { 4 } else { 2 }) {
                     forms.truncate(2);
                 }
                 // Each place gets many texts, and each text some places.

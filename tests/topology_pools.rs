@@ -94,16 +94,16 @@ async fn idle_connections_of_mysql_pools_to_a_demoted_writer_are_never_handed_ou
     let connector = rig.my(rig.url("failover2", "")).build().expect("builds");
     let deadpool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(2).build().expect("builds");
     let bb8 = my::bb8::Pool::builder().max_size(2).build(connector.pool_manager()).await.expect("builds");
-    assert_eq!(mysql_id(&mut *deadpool.get().await.expect("is let in")).await, "a");
-    assert_eq!(mysql_id(&mut *bb8.get().await.expect("is let in")).await, "a");
+    assert_eq!(mysql_id(&mut deadpool.get().await.expect("is let in")).await, "a");
+    assert_eq!(mysql_id(&mut bb8.get().await.expect("is let in")).await, "a");
     let topology = topology(connector.plugin::<FailoverPlugin>());
 
     demote_quietly(&rig);
     topology.suspect();
     until("the writer changed", || topology.snapshot().epoch() == 2).await;
 
-    assert_eq!(mysql_id(&mut *deadpool.get().await.expect("is let in")).await, "b");
-    assert_eq!(mysql_id(&mut *bb8.get().await.expect("is let in")).await, "b");
+    assert_eq!(mysql_id(&mut deadpool.get().await.expect("is let in")).await, "b");
+    assert_eq!(mysql_id(&mut bb8.get().await.expect("is let in")).await, "b");
 }
 
 #[tokio::test]
