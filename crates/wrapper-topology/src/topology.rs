@@ -14,14 +14,10 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use wrapper_core::{
-    Background, ConnectionCut, Engine, Error, ErrorKind, Established, Event, Events, Paced, Result, Role,
-    Session, WriterChanged,
-};
+use wrapper_core::{Background, ConnectionCut, Error, ErrorKind, Event, Events, Result, WriterChanged};
 
 use crate::{
     Dialect, Snapshot,
-    answer::{self, Answer},
     choice::jitter,
     handed_out::HandedOut,
     knowledge::{Effect, Evidence, Knowledge, Naming, Target, Verdict},
@@ -32,7 +28,9 @@ use crate::{
     stats::{Counters, TopologyStats},
 };
 
+mod asking;
 mod builder;
+mod handing_out;
 
 pub use builder::TopologyBuilder;
 
@@ -252,65 +250,6 @@ impl Topology {
         change(&mut self.state().monitor)
     }
 
-    /// The statements for this cluster; found out on the first connection. `None`: it is none.
-    pub(crate) async fn dialect(&self, session: &mut dyn Session) -> Result<Option<Dialect>> {
-        match &self.state().kind {
-            Kind::Known(dialect) => return Ok(Some(dialect.clone())),
-            Kind::None => return Ok(None),
-            Kind::Unknown => {}
-        }
-        let found = answer::detect(session).await?;
-        let mut state = self.state();
-        if matches!(state.kind, Kind::Unknown) {
-            state.kind = found.clone().map_or(Kind::None, Kind::Known);
-            match &found {
-                Some(dialect) => tracing::debug!(deployment = dialect.name(), "topology found"),
-                None => tracing::warn!(
-                    "the server belongs to no cluster that is known: connects go where they are configured to"
-                ),
-            }
-        }
-        Ok(found)
-    }
-
-    pub(crate) fn known_dialect(&self, engine: Engine) -> Dialect {
-        match &self.state().kind {
-            Kind::Known(dialect) if dialect.engine() == engine => dialect.clone(),
-            _ => Dialect::single(engine),
-        }
-    }
-
-    /// Asks whether a connection leads to a server that takes no writes, without a round trip where the server told it.
-    pub(crate) async fn is_read_only(&self, session: &mut dyn Session) -> Result<bool> {
-        let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
-        if let Some(reported) = self.0.standby.trusted(reported) {
-            return Ok(reported);
-        }
-        let dialect = self.known_dialect(session.engine());
-        let is_read_only = answer::is_read_only(session, &dialect).await?;
-        self.0.standby.compare(reported, is_read_only);
-        Ok(is_read_only)
-    }
-
-    /// Asks a connection everything; `None` if its server belongs to no cluster.
-    pub(crate) async fn ask(
-        &self,
-        session: &mut dyn Session,
-        dialled: Option<&Arc<str>>,
-    ) -> Result<Option<Answer>> {
-        let dialect = match self.is_fixed() {
-            true => Dialect::single(session.engine()),
-            false => match self.dialect(session).await? {
-                Some(dialect) => dialect,
-                None => return Ok(None),
-            },
-        };
-        let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
-        let answer = answer::ask(session, &dialect, dialled).await?;
-        self.0.standby.compare(reported, answer.is_read_only);
-        Ok(Some(answer))
-    }
-
     /// Takes in what an application's connect found out.
     pub(crate) fn answered(&self, evidence: &Evidence) -> Verdict {
         let verdict = self.change(|state| state.monitor.knowledge.answered(evidence));
@@ -408,66 +347,6 @@ impl Topology {
                 tracing::warn!(instance = id.escape_debug().to_string(), why, "an answer does not count");
             }
         }
-    }
-
-    /// Notes an application's login that failed, and says so if the next ones have to wait.
-    pub(crate) fn slowed(&self, turn: Instant) {
-        let Some(pause) = self.0.pace.failed(turn) else { return };
-        Counters::count(&self.0.counters.paced);
-        let listeners = self.state().listeners.clone();
-        listeners.iter().for_each(|events| events.emit(&Event::Paced(Paced::new(pause))));
-    }
-
-    /// Keeps a way to end a connection that is handed out.
-    pub(crate) fn hand_out(&self, instance: &Arc<str>, established: &Established) {
-        self.0.handed_out.add(instance, established);
-        Counters::count(&self.0.counters.connects);
-        // The writer may have changed while this was on its way.
-        let is_late = established.role() == Some(Role::Writer)
-            && self.with_knowledge(|known| known.changed_at().is_some_and(|at| established.at() < at));
-        if is_late && self.with_knowledge(|known| known.writer().is_some_and(|writer| !writer.is(instance))) {
-            self.apply(Effect::Cut { id: Arc::clone(instance), before: Instant::now(), is_all: false }, &[]);
-        }
-    }
-
-    /// Notes where a single instance was logged in to: another address than before is another server.
-    pub(crate) fn logged_in_at(&self, host: &Arc<str>, established: &Established) {
-        let Some(address) = established.address().map(|address| address.ip()) else { return };
-        let mut state = self.state();
-        let former = state.addresses.get(host).copied();
-        match former {
-            // Both families may lead to one server.
-            Some((known, _)) if known == address || known.is_ipv4() != address.is_ipv4() => {}
-            _ => drop(state.addresses.insert(Arc::clone(host), (address, established.at()))),
-        }
-        drop(state);
-        self.0.handed_out.add(host, established);
-        if former.is_some_and(|(known, _)| known != address && known.is_ipv4() == address.is_ipv4()) {
-            tracing::info!(host = &**host, %address, "the instance has moved to another address");
-            let (id, before) = (Arc::clone(host), established.at());
-            self.apply(Effect::Cut { id, before, is_all: true }, &[]);
-        }
-    }
-
-    /// Whether a connection was opened before its cluster's writer, or its instance's address, changed.
-    pub(crate) fn is_outdated(&self, established: &Established) -> bool {
-        let state = self.state();
-        if let Some((_, since)) = state.addresses.get(established.host()) {
-            return established.at() < *since;
-        }
-        if established.role() != Some(Role::Writer) {
-            return false;
-        }
-        let knowledge = &state.monitor.knowledge;
-        let is_writers = knowledge
-            .writer()
-            .is_some_and(|writer| established.instance().is_some_and(|instance| writer.is(instance)));
-        knowledge.changed_at().is_some_and(|at| established.at() < at) && !is_writers
-    }
-
-    /// Whether pooled connections have to be asked for their role, because somebody suspects something.
-    pub(crate) fn is_doubted(&self) -> bool {
-        self.state().doubted.is_some()
     }
 }
 

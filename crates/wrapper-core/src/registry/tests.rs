@@ -1,5 +1,5 @@
 use super::*;
-use crate::{ConnectRequest, Next, Opening, ParameterKind};
+use crate::{ConnectRequest, Engine, Next, Opening, ParameterKind, Value};
 
 struct Fake {
     code: &'static str,

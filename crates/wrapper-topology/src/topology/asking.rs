@@ -1,0 +1,72 @@
+//! What a topology asks a connection.
+
+use std::sync::Arc;
+
+use wrapper_core::{Engine, Result, Session};
+
+use super::{Kind, Topology};
+use crate::{
+    Dialect,
+    answer::{self, Answer},
+};
+
+impl Topology {
+    /// The statements for this cluster; found out on the first connection. `None`: it is none.
+    pub(crate) async fn dialect(&self, session: &mut dyn Session) -> Result<Option<Dialect>> {
+        match &self.state().kind {
+            Kind::Known(dialect) => return Ok(Some(dialect.clone())),
+            Kind::None => return Ok(None),
+            Kind::Unknown => {}
+        }
+        let found = answer::detect(session).await?;
+        let mut state = self.state();
+        if matches!(state.kind, Kind::Unknown) {
+            state.kind = found.clone().map_or(Kind::None, Kind::Known);
+            match &found {
+                Some(dialect) => tracing::debug!(deployment = dialect.name(), "topology found"),
+                None => tracing::warn!(
+                    "the server belongs to no cluster that is known: connects go where they are configured to"
+                ),
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn known_dialect(&self, engine: Engine) -> Dialect {
+        match &self.state().kind {
+            Kind::Known(dialect) if dialect.engine() == engine => dialect.clone(),
+            _ => Dialect::single(engine),
+        }
+    }
+
+    /// Asks whether a connection leads to a server that takes no writes, without a round trip where the server told it.
+    pub(crate) async fn is_read_only(&self, session: &mut dyn Session) -> Result<bool> {
+        let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
+        if let Some(reported) = self.0.standby.trusted(reported) {
+            return Ok(reported);
+        }
+        let dialect = self.known_dialect(session.engine());
+        let is_read_only = answer::is_read_only(session, &dialect).await?;
+        self.0.standby.compare(reported, is_read_only);
+        Ok(is_read_only)
+    }
+
+    /// Asks a connection everything; `None` if its server belongs to no cluster.
+    pub(crate) async fn ask(
+        &self,
+        session: &mut dyn Session,
+        dialled: Option<&Arc<str>>,
+    ) -> Result<Option<Answer>> {
+        let dialect = match self.is_fixed() {
+            true => Dialect::single(session.engine()),
+            false => match self.dialect(session).await? {
+                Some(dialect) => dialect,
+                None => return Ok(None),
+            },
+        };
+        let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
+        let answer = answer::ask(session, &dialect, dialled).await?;
+        self.0.standby.compare(reported, answer.is_read_only);
+        Ok(Some(answer))
+    }
+}
