@@ -147,7 +147,11 @@ macro_rules! mistakes {
             heard.note("no plugin", connect(plain + "&sslmode=verify-full").await, &["plugins=iam"]);
 
             for (mistake, fault, says) in [
-                ("no TLS", Fault::NoTls, &["the server offers no", "check that host and port"][..]),
+                (
+                    "no TLS",
+                    Fault::NoTls,
+                    &["offers no TLS, so nothing secret was sent", "check that host and port"][..],
+                ),
                 ("wrong CA", Fault::CertificateFrom(ca), &["no trusted issuer", "sslrootcert"]),
                 (
                     "certificate of another",

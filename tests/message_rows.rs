@@ -135,8 +135,8 @@ pub(super) const TEXTS: &[Row] = &[
         "`wrapperQueryTimeout` is of no use here, leave it out",
     ),
     row(
-        "SCHEME://jane@HOST/app?failoverTimeoutMs=1",
-        "`failover2`, which is known, not available yet: leave it out",
+        "SCHEME://jane@HOST/app?failureDetectionTime=1",
+        "`efm2`, which is known, not available yet: leave it out",
     ),
     row("SCHEME://jane@HOST/app?connection_limit=5", "where the pool is built"),
     row_of(PG, "SCHEME://jane@HOST/app?statement_timeout=5", "did you mean `options=-cstatement_timeout=…`"),

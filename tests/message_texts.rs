@@ -178,7 +178,7 @@ pub(super) const TEXTS: &[&str] = &[
     "-h HOST -U jane -W SECRET",
     "--host=HOST --user=jane --password=SECRET",
     // Coded.
-    "cG9zdGdyZXNxbDovL2phbmU6SECRET",
+    "cG9zdGdyZXNxbDovL2phbmU6SECRET==",
     "data:text/plain,SCHEME://jane:SECRET@HOST/app",
     "file:///run/secrets/SECRET",
     "vault:secret/data/db#SECRET",

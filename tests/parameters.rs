@@ -311,7 +311,7 @@ async fn guide_knows_the_messages() {
         ),
         build("nonsense=1"),
         build("wrapperQueryTimeout=1"),
-        build("failoverTimeoutMs=1"),
+        build("failureDetectionTime=1"),
         Connector::builder(registry()).parameter("hostaddr", "10.0.0.7").build(),
         build("iamRegion=us-east-2"),
         build("plugins=iam&sslmode=prefer"),

@@ -64,8 +64,10 @@ fn suggestion(mode: &str) -> Option<&'static str> {
 }
 
 /// The mode, if that looks like one.
+/// Shows what looks like a mode of whichever tool; a pasted password rarely has letters alone.
 fn shown(mode: &str) -> String {
-    if is_name(mode) { format!(" `{mode}`") } else { String::new() }
+    let is_mode = is_name(mode) && mode.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_'));
+    if is_mode { format!(" `{mode}`") } else { String::new() }
 }
 
 fn configuration(message: String) -> Error {
