@@ -13,7 +13,7 @@ use wrapper_core::{
     ConnectRequest, Error, ErrorKind, Event, Events, Options, Plugin, RawParameters, Registry, Requirements,
     Result, ServerName, Value, bracketed,
 };
-use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, TokenRequest, connect_error, token_request};
+use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, TokenRequest, token_provider, token_request};
 
 use crate::{
     Engine, FreshPool,
@@ -172,10 +172,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let options = (self.adjust)(options::<D>(&query)?);
         let template = D::template(options, &place, roots, certificate.as_ref())?;
 
-        let tokens = match self.tokens {
-            Some(tokens) => tokens,
-            None => default_tokens(&settings)?,
-        };
+        let tokens = token_provider(&settings, self.tokens.as_ref())?;
         let max_age = settings.integer("iamTokenExpiration").and_then(|seconds| u64::try_from(seconds).ok());
         let supply =
             Supply::new(tokens, target, request, max_age.map(Duration::from_secs)).with_events(&self.events);
@@ -244,14 +241,6 @@ fn options<D: Engine>(query: &str) -> Result<DriverOptions<D>> {
         // The driver's error may show the value.
         configuration("an option of the driver in the configuration has a value that it does not take")
     })
-}
-
-fn default_tokens(settings: &Options) -> Result<IamTokenProvider> {
-    let builder = match settings.text("awsProfile") {
-        Some(profile) => IamTokenProvider::builder().profile(profile),
-        None => IamTokenProvider::builder(),
-    };
-    builder.build().map_err(|error| connect_error(&error))
 }
 
 fn configuration(message: impl Into<String>) -> Error {
