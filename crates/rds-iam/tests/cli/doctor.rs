@@ -376,6 +376,9 @@ async fn steps_appear_as_they_end_and_outlive_an_interrupt() {
     let server = server().await;
     for json in [false, true] {
         let mut command = hanging("interrupt");
+        let note = folder("doctor-interrupt").join("runs");
+        // The turn before left one.
+        drop(std::fs::remove_file(&note));
         let dns = DnsServer::start(&[(HOST, "127.0.0.1")]).await;
         let url = url(&server, "").replace("hostaddr=127.0.0.1&", "");
         command.args(["doctor", &url, "--dns-server", &dns.address().to_string()]);
@@ -387,7 +390,6 @@ async fn steps_appear_as_they_end_and_outlive_an_interrupt() {
         let mut text = String::new();
         if json {
             // Nothing appears: the source of credentials is asked when the script runs.
-            let note = folder("doctor-interrupt").join("runs");
             while !note.exists() {
                 tokio::task::yield_now().await;
             }
