@@ -1,7 +1,5 @@
 //! Where AWS credentials come from, by the parameters that every plugin on AWS shares.
 
-use std::time::Duration;
-
 use iam_token_provider::{IamTokenProvider, IamTokenProviderBuilder};
 use wrapper_core::{Error, ErrorKind, Options, Parameter, ParameterKind, Result};
 
@@ -105,7 +103,7 @@ fn with_role(
         role = role.with_external_id(external_id);
     }
     if let Some(seconds) = settings.integer("assumeRoleDurationSec").and_then(|s| u64::try_from(s).ok()) {
-        role = role.with_duration(Duration::from_secs(seconds));
+        role = role.with_duration(std::time::Duration::from_secs(seconds));
     }
     Ok(tokens.assume_role(role))
 }
