@@ -24,6 +24,10 @@ pub(crate) struct Service {
     pub(crate) id: SecretId,
     pub(crate) properties: Properties,
     pub(crate) endpoint: Option<String>,
+    #[cfg_attr(
+        not(feature = "default-chain"),
+        expect(dead_code, reason = "profiles are read where the default chain is")
+    )]
     pub(crate) profile: Option<String>,
     pub(crate) credentials: CredentialsSource,
 }

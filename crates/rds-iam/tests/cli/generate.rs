@@ -64,12 +64,12 @@ end
 
 // zsh completes in a terminal alone: the functions that would offer something are made to tell what they are asked.
 const ZSH: &str = r#"
-autoload -Uz compinit && compinit -u -d /dev/null 2>/dev/null
+autoload -Uz compinit && compinit -u -D 2>/dev/null
 eval "$($RDS_IAM completions zsh)"
 zmodload zsh/zpty
 zpty -b shell 'zsh -f'
 send() { zpty -w -n shell "$1" }
-send $'autoload -Uz compinit && compinit -u -d /dev/null; PS1=; unsetopt zle_bracketed_paste\n'
+send $'autoload -Uz compinit && compinit -u -D; PS1=; unsetopt zle_bracketed_paste\n'
 send $'eval "$('$RDS_IAM$' completions zsh)"; zstyle ":completion:*" list-prompt ""; LISTMAX=10000; echo REA""DY\n'
 read_until() { local text= part; repeat 100; do zpty -rt shell part && text+=$part || sleep 0.1; [[ $text == *$1* ]] && break; done; print -r -- $text }
 read_until READY >/dev/null
