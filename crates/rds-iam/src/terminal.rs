@@ -110,7 +110,7 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    /// Text in a colour, which [`print`] and [`print_note`] take away where none is wanted.
+    /// Text in a colour, which [`print()`] and [`print_note`] take away where none is wanted.
     pub(crate) fn paint(self, text: &str) -> String {
         let style = match self {
             Self::Bad => AnsiColor::Red.on_default().bold(),
