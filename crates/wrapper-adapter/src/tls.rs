@@ -6,6 +6,8 @@ mod mode;
 mod path;
 mod roots;
 mod trust;
+#[cfg(feature = "rustls")]
+mod with_rustls;
 
 pub use client_certificate::ClientCertificate;
 pub use failure::{TlsFailure, explain_tls_failure};

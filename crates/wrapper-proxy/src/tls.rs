@@ -1,12 +1,8 @@
 //! TLS to the server.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use rustls::{
-    CertificateError, ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::{ClientConfig, crypto::aws_lc_rs, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use wrapper_adapter::{Roots, TlsFailure, Trust, explain_tls_failure};
@@ -36,7 +32,7 @@ impl Tls {
             Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
-        let failure = failure(&error);
+        let failure = TlsFailure::from_rustls(&error);
         if failure == TlsFailure::UnknownIssuer {
             // For the next client: this one's connection is spent.
             self.0.renewed(&trusted).await;
@@ -52,39 +48,10 @@ impl fmt::Debug for Tls {
 }
 
 fn client_config(roots: &Roots) -> Result<ClientConfig> {
-    let mut store = RootCertStore::empty();
-    for bundle in roots.bundles() {
-        for certificate in CertificateDer::pem_slice_iter(bundle.pem()) {
-            let certificate = certificate.map_err(|error| bundle.invalid_certificate(error))?;
-            store.add(certificate).map_err(|error| bundle.invalid_certificate(error))?;
-        }
-    }
-    if roots.uses_system() {
-        // A platform's store may hold certificates that rustls cannot read; the others count.
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
     // The provider is named, because a process that has two of them has no default.
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::new(ErrorKind::Tls, "rustls cannot be set up").with_source(error))?;
-    Ok(builder.with_root_certificates(store).with_no_client_auth())
-}
-
-fn failure(error: &io::Error) -> TlsFailure {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let Some(rustls::Error::InvalidCertificate(reason)) = inner else {
-        return TlsFailure::Other;
-    };
-    match reason {
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => TlsFailure::Expired,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            TlsFailure::WrongName
-        }
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFailure::UnknownIssuer,
-        _ => TlsFailure::Other,
-    }
+    Ok(builder.with_root_certificates(roots.root_store()?).with_no_client_auth())
 }

@@ -9,7 +9,8 @@ use rustls::{
 use wrapper_adapter::{ClientCertificate, Roots};
 use wrapper_core::Result;
 
-/// Whether what the driver calls its built-in roots are the platform's: with rustls they are a list of Mozilla's, compiled in.
+/// Whether what the driver calls its built-in roots are the platform's: with rustls they are a list
+/// of Mozilla's, compiled in.
 pub(super) const HAS_PLATFORM_ROOTS: bool = false;
 
 /// The platform's roots that rustls can read; the driver would refuse all of them for one that it cannot.
@@ -23,21 +24,12 @@ pub(super) fn platform_roots() -> Vec<Vec<u8>> {
 
 /// Every certificate of the bundles, one by one, each checked, so that an error names the bundle.
 pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
-    // The driver asks rustls for the provider of the process, which panics where two are linked in and none is chosen.
+    // The driver asks rustls for the provider of the process, which panics where two are linked in
+    // and none is chosen.
     if CryptoProvider::get_default().is_none() {
         drop(aws_lc_rs::default_provider().install_default());
     }
-    let mut certificates = Vec::new();
-    for bundle in roots.bundles() {
-        for certificate in CertificateDer::pem_slice_iter(bundle.pem()) {
-            let certificate = certificate.map_err(|error| bundle.invalid_certificate(error))?;
-            RootCertStore::empty()
-                .add(certificate.clone())
-                .map_err(|error| bundle.invalid_certificate(error))?;
-            certificates.push(certificate.to_vec());
-        }
-    }
-    Ok(certificates)
+    Ok(roots.certificates()?.into_iter().map(|certificate| certificate.to_vec()).collect())
 }
 
 /// The errors of the parser are left out, for they may quote a piece of the key.

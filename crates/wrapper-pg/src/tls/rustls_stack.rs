@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, RootCertStore,
+    ClientConfig,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
@@ -19,21 +19,12 @@ use super::{Failed, TlsPlan};
 
 pub(super) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
-/// The protocol name of PostgreSQL's direct negotiation: <https://www.postgresql.org/docs/current/protocol-flow.html>.
+/// The protocol name of PostgreSQL's direct negotiation:
+/// <https://www.postgresql.org/docs/current/protocol-flow.html>.
 const ALPN: &[u8] = b"postgresql";
 
 pub(super) fn connector(roots: &Roots, plan: &TlsPlan) -> Result<MakeRustlsConnect> {
-    let mut store = RootCertStore::empty();
-    for bundle in roots.bundles() {
-        for certificate in CertificateDer::pem_slice_iter(bundle.pem()) {
-            let certificate = certificate.map_err(|error| bundle.invalid_certificate(error))?;
-            store.add(certificate).map_err(|error| bundle.invalid_certificate(error))?;
-        }
-    }
-    if roots.uses_system() {
-        // A platform's store may hold certificates that rustls cannot read; the others count.
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
+    let store = roots.root_store()?;
     // The provider is named, because a process that has two of them has no default.
     let provider = plan.provider.clone().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
     let builder = ClientConfig::builder_with_provider(provider);
@@ -69,25 +60,7 @@ pub(super) async fn handshake(
     server_name: &str,
     socket: Socket,
 ) -> std::result::Result<Stream, Failed> {
-    let failed = |error: io::Error| (failure(&error), error.into());
+    let failed = |error: io::Error| (TlsFailure::from_rustls(&error), error.into());
     let Ok(connect) = MakeTlsConnect::<Socket>::make_tls_connect(&mut connector.clone(), server_name);
     connect.connect(socket).await.map_err(failed)
-}
-
-fn failure(error: &io::Error) -> TlsFailure {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let Some(rustls::Error::InvalidCertificate(reason)) = inner else {
-        return TlsFailure::Other;
-    };
-    match reason {
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => TlsFailure::Expired,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            TlsFailure::WrongName
-        }
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFailure::UnknownIssuer,
-        _ => TlsFailure::Other,
-    }
 }
