@@ -47,7 +47,8 @@ const FORM: UrlForm =
 impl PostgresTarget {
     /// Reads a target from a URL, as `wrapper-pg` reads it: `postgres://user@host/database?plugins=iam`.
     ///
-    /// The server's chain and name are always verified. Options of a session belong to the clients, so the URL takes none.
+    /// The server's chain and name are always verified. Options of a session belong to the clients,
+    /// so the URL takes none.
     ///
     /// # Errors
     ///
@@ -78,7 +79,8 @@ impl PostgresTarget {
         })
     }
 
-    /// Logs in once, as a client would be, so that a wrong policy is said at the start and not in a client's window.
+    /// Logs in once, as a client would be, so that a wrong policy is said at the start and not in a
+    /// client's window.
     ///
     /// # Errors
     ///
@@ -124,8 +126,7 @@ impl PostgresTarget {
         };
         let Ok(_place) = room.sessions.try_acquire() else {
             let most = room.limits.max_connections;
-            let message =
-                format!("rds-iam: the proxy has {most} sessions already, as `--max-connections` says");
+            let message = format!("rds-iam: the proxy has {most} sessions already, its limit");
             drop(send(&mut client, &error_response("53300", &message, None)).await);
             return self.refuse("found no room");
         };
@@ -222,7 +223,8 @@ impl From<PostgresTarget> for Target {
     }
 }
 
-/// The name of the account that runs this process, as its environment says; clients of the same account say the same.
+/// The name of the account that runs this process, as its environment says; clients of the same
+/// account say the same.
 fn account() -> Option<String> {
     ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
 }
