@@ -70,7 +70,8 @@ async fn failover() -> Result {
     Ok(())
 }
 
-/// Writes again and again. Whether a write that failed may be repeated only an application knows; this one may.
+/// Writes again and again. Whether a write that failed may be repeated only an application knows;
+/// this one may.
 async fn write(pool: Pool, connector: Connector, counts: Arc<Counts>) {
     loop {
         let written = async {

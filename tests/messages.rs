@@ -1,5 +1,5 @@
-//! Malformed configurations, in every form and for every adapter: what the error says, and that no piece of a secret is
-//! in anything that is said.
+//! Malformed configurations, in every form and for every adapter: what the error says, and that no
+//! piece of a secret is in anything that is said.
 
 use std::{
     collections::HashMap,
@@ -296,7 +296,8 @@ async fn no_secret_of_a_malformed_text_is_said() {
                     Configuration::map(&[("host", text), ("user", "jane"), ("plugins", "iam")]),
                     Configuration::map(&[("host", HOST), ("user", "jane"), (text, "x")]),
                 ];
-                // Each text meets all adapters, as itself and in half of the other places; the many further texts once each.
+                // Each text meets all adapters, as itself and in half of the other places; the many
+                // further texts once each.
                 let is_further = row >= TEXTS.len();
                 let turn = row + number + adapter as usize;
                 if is_further && row % SECRETS.len() != number {

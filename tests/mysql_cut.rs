@@ -1,5 +1,5 @@
-//! Whatever is done on a pooled MySQL connection, and given up at whichever of its awaits, the next borrower gets its own
-//! answer.
+//! Whatever is done on a pooled MySQL connection, and given up at whichever of its awaits, the next
+//! borrower gets its own answer.
 
 use std::{
     ops::DerefMut,

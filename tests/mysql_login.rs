@@ -67,7 +67,8 @@ async fn grant_missing() {
     assert_eq!(rig.tokens.stats().retries, 0);
 }
 
-/// Expects this answer of the server to be taken for an error of this kind, and not to be answered by another login.
+/// Expects this answer of the server to be taken for an error of this kind, and not to be answered
+/// by another login.
 async fn answered(answer: ServerError, kind: ErrorKind, says: &str) {
     let rig = Rig::start().await;
     let connector = rig.connector();

@@ -118,7 +118,8 @@ macro_rules! leave {
     };
 }
 
-/// A builder of a pool without a task of its own, which would look once in a while whether the pool is still there.
+/// A builder of a pool without a task of its own, which would look once in a while whether the pool
+/// is still there.
 fn bb8_builder<M: ManageConnection>() -> bb8::Builder<M> {
     bb8::Pool::builder().max_size(1).connection_timeout(PATIENCE).idle_timeout(None).max_lifetime(None)
 }

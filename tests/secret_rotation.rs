@@ -1,4 +1,5 @@
-//! Pools under load while their secret rotates: no error that the application sees, and few calls of the service.
+//! Pools under load while their secret rotates: no error that the application sees, and few calls
+//! of the service.
 
 use std::{
     sync::{

@@ -1,7 +1,7 @@
 //! sqlx pools that outlive their first token.
 //!
-//! sqlx verifies the name that it dials, and no endpoint's name leads to this machine: the servers answer to `localhost` too, and the
-//! tests choose that as the certificate's name in code.
+//! sqlx verifies the name that it dials, and no endpoint's name leads to this machine: the servers
+//! answer to `localhost` too, and the tests choose that as the certificate's name in code.
 
 use std::{process::Command, time::Duration};
 

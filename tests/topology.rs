@@ -270,7 +270,8 @@ async fn frozen_writer_is_left_as_soon_as_another_is_verified() {
     rig.cluster.freeze("a");
     let topology = connector.plugin::<FailoverPlugin>().expect("is in the chain").topology().clone();
     topology.suspect();
-    // The failover of the testkit drops sessions of the former writer; a frozen one's client hears nothing of that.
+    // The failover of the testkit drops sessions of the former writer; a frozen one's client hears
+    // nothing of that.
     rig.cluster.fail_over("b");
 
     let begun = Instant::now();

@@ -15,7 +15,8 @@ use crate::timing::{Case, Figure, measure};
 const KEYS: usize = 64;
 const MAX_AGE: Duration = Duration::from_secs(600);
 
-/// Costs nothing to read, so that a look-up that reads no clock is compared with the cache and not with the clock.
+/// Costs nothing to read, so that a look-up that reads no clock is compared with the cache and not
+/// with the clock.
 #[derive(Debug)]
 struct Still(SystemTime);
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 const ROUNDS: usize = 401;
-/// What other programs do can only add to a turn, so the quicker turns tell what the call itself takes: not the quickest,
-/// which may be a stroke of luck.
+/// What other programs do can only add to a turn, so the quicker turns tell what the call itself
+/// takes: not the quickest, which may be a stroke of luck.
 const QUIET: usize = ROUNDS / 10;
 const TURN: Duration = Duration::from_millis(1);
 
@@ -44,13 +44,14 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Times the cases in turns of about a millisecond, so that whatever disturbs the machine disturbs all of them alike.
+/// Times the cases in turns of about a millisecond, so that whatever disturbs the machine disturbs
+/// all of them alike.
 pub(crate) fn measure<const N: usize>(mut cases: [Case<'_>; N]) -> [Figure; N] {
     let times = cases.each_mut().map(Case::calibrate);
     let mut turns: [Vec<f64>; N] = array::from_fn(|_| Vec::with_capacity(ROUNDS));
     for round in 0..ROUNDS {
-        // Each round begins with another case: a scheduler whose slice is as long as a round would else interrupt the
-        // same case every time.
+        // Each round begins with another case: a scheduler whose slice is as long as a round would
+        // else interrupt the same case every time.
         for index in (0..N).map(|offset| (round + offset) % N) {
             let took = stopwatch(|| (cases[index].repeat)(times[index]));
             turns[index].push(took.as_nanos() as f64 / f64::from(times[index]));

@@ -27,9 +27,10 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// Anything that is more or less than a name is refused, with an [`ErrorKind`](crate::ErrorKind) and a message
-    /// that say what was found and where it belongs: a URL, user info, a path, a port, whitespace, a zone id, … The
-    /// message never repeats user info or anything else that may hold a password.
+    /// Anything that is more or less than a name is refused, with an
+    /// [`ErrorKind`](crate::ErrorKind) and a message that say what was found and where it belongs:
+    /// a URL, user info, a path, a port, whitespace, a zone id, … The message never repeats user
+    /// info or anything else that may hold a password.
     ///
     /// # Examples
     ///
@@ -79,8 +80,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the id of the instance, cluster, custom endpoint, proxy, proxy endpoint, shard group, global database
-    /// or DSQL cluster.
+    /// Returns the id of the instance, cluster, custom endpoint, proxy, proxy endpoint, shard
+    /// group, global database or DSQL cluster.
     pub fn id(&self) -> Option<&str> {
         Some(&self.name[..self.aws()?.id_end])
     }
@@ -90,7 +91,8 @@ impl Endpoint {
         Some(&self.name[self.aws()?.region.clone()?])
     }
 
-    /// Returns the partition that the suffix belongs to or, where several share it, that the region belongs to.
+    /// Returns the partition that the suffix belongs to or, where several share it, that the region
+    /// belongs to.
     ///
     /// None where the name does not say: for a custom name, an IP address, and a global writer under
     /// `amazonaws.com`, which may be commercial or GovCloud.
@@ -100,7 +102,8 @@ impl Endpoint {
 
     /// Returns the domain of the account's instances in the region, such as `abc123.us-east-2.rds.amazonaws.com`.
     ///
-    /// None for a global writer, whose instances live in the domains of several regions, and for what is not RDS.
+    /// None for a global writer, whose instances live in the domains of several regions, and for
+    /// what is not RDS.
     pub fn domain(&self) -> Option<&str> {
         Some(&self.name[self.aws()?.domain?..])
     }
@@ -113,7 +116,8 @@ impl Endpoint {
         }
     }
 
-    /// Tells whether the name is of any RDS or Aurora kind, which excludes DSQL, custom names and IP addresses.
+    /// Tells whether the name is of any RDS or Aurora kind, which excludes DSQL, custom names and
+    /// IP addresses.
     pub fn is_rds(&self) -> bool {
         !matches!(self.kind(), EndpointKind::Custom | EndpointKind::Dsql | EndpointKind::Ip)
     }
@@ -136,8 +140,8 @@ impl Endpoint {
         }
     }
 
-    /// Tells whether the id ends in the mark of a blue/green deployment's green side, `-green-` and six letters or
-    /// digits.
+    /// Tells whether the id ends in the mark of a blue/green deployment's green side, `-green-` and
+    /// six letters or digits.
     ///
     /// Of a custom name with a domain the first label counts as the id.
     pub fn is_green(&self) -> bool {
@@ -159,7 +163,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the place of a green mark without which the name stands for the same kind of thing: without it,
+    /// Returns the place of a green mark without which the name stands for the same kind of thing:
+    /// without it,
     /// `10-green-abc123.0.0.1` would be an address.
     pub(crate) fn green_mark(&self) -> Option<Range<usize>> {
         let id_end = self.id_end();

@@ -27,7 +27,8 @@ const RDS_SUFFIXES: [(&str, Option<Partition>); 9] = [
 
 const DSQL_SUFFIX: &str = ".on.aws";
 
-/// What stands in front of a domain id, longer ones first; the domain id has no hyphen, so they cannot pile up.
+/// What stands in front of a domain id, longer ones first; the domain id has no hyphen, so they
+/// cannot pile up.
 const PREFIXES: [(&str, EndpointKind); 6] = [
     ("cluster-custom-", EndpointKind::CustomCluster),
     ("cluster-ro-", EndpointKind::ReaderCluster),
@@ -37,8 +38,8 @@ const PREFIXES: [(&str, EndpointKind); 6] = [
     ("shardgrp-", EndpointKind::ShardGroup),
 ];
 
-/// The three labels between the id and the suffix of an RDS name, without the prefix. Its groups: domain id, region, and
-/// the region where it comes last.
+/// The three labels between the id and the suffix of an RDS name, without the prefix. Its groups:
+/// domain id, region, and the region where it comes last.
 static RDS: LazyLock<Regex> = LazyLock::new(|| {
     compile(
         r"(?x-u) ^
@@ -92,8 +93,8 @@ pub(crate) fn ipv6(text: &str) -> Option<Ipv6Addr> {
 fn rds(name: &str) -> Option<AwsName> {
     let (head, owner) =
         RDS_SUFFIXES.iter().find_map(|&(suffix, owner)| Some((name.strip_suffix(suffix)?, owner)))?;
-    // The id takes all labels in front of the last three. Splitting it off here halves the time: the expression would
-    // have to search for its end.
+    // The id takes all labels in front of the last three. Splitting it off here halves the time:
+    // the expression would have to search for its end.
     let (id_end, _) = head.rmatch_indices('.').nth(2)?;
     let labels = &head[id_end + 1..];
     let prefixed = |&(prefix, kind)| Some((kind, labels.strip_prefix(prefix)?));

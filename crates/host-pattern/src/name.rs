@@ -38,8 +38,8 @@ pub(crate) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
-/// Checks the limits of RFC 1035, section 2.3.4: labels of 1 to 63 and a name of at most 253 characters (255 octets
-/// on the wire, less the first length and the root).
+/// Checks the limits of RFC 1035, section 2.3.4: labels of 1 to 63 and a name of at most 253
+/// characters (255 octets on the wire, less the first length and the root).
 pub(crate) fn check_lengths(name: &str, context: ErrorContext) -> Result<(), Error> {
     if name.is_empty() {
         return Err(empty(context));
@@ -70,8 +70,8 @@ pub(crate) fn shown(text: &str) -> Option<String> {
 
 /// Says which piece of `text` does not belong in a name, and where it does.
 ///
-/// What could hold user info, a password or a query is never repeated: not the text, and not what follows a colon
-/// unless that is a port number.
+/// What could hold user info, a password or a query is never repeated: not the text, and not what
+/// follows a colon unless that is a port number.
 pub(crate) fn misplaced_piece(text: &str, context: ErrorContext) -> Error {
     if text.is_empty() {
         return empty(context);

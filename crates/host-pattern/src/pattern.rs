@@ -30,10 +30,11 @@ impl InstancePattern {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Placeholder`] unless exactly one `?` stands beside some domain, with a pattern that may have been
-    /// meant; [`ErrorKind::PatternKind`] for the name of a proxy, cluster, shard group or DSQL endpoint, which have no
-    /// instances below them; [`ErrorKind::Ip`] for an IP address, below which no name resolves; [`ErrorKind::Port`]
-    /// unless the port is 1 to 65535; otherwise the kinds of [`Endpoint::parse`].
+    /// [`ErrorKind::Placeholder`] unless exactly one `?` stands beside some domain, with a pattern
+    /// that may have been meant; [`ErrorKind::PatternKind`] for the name of a proxy, cluster, shard
+    /// group or DSQL endpoint, which have no instances below them; [`ErrorKind::Ip`] for an IP
+    /// address, below which no name resolves; [`ErrorKind::Port`] unless the port is 1 to 65535;
+    /// otherwise the kinds of [`Endpoint::parse`].
     ///
     /// # Examples
     ///
@@ -69,7 +70,8 @@ impl InstancePattern {
         Ok(Self { text, mark, name_end, port })
     }
 
-    /// Makes the pattern of an RDS endpoint's domain, which is canonical and no longer than a name with an id.
+    /// Makes the pattern of an RDS endpoint's domain, which is canonical and no longer than a name
+    /// with an id.
     pub(crate) fn of_domain(domain: &str) -> Self {
         let text = format!("?.{domain}");
         Self { mark: 0, name_end: text.len(), text, port: None }
@@ -96,8 +98,9 @@ impl InstancePattern {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InstanceId`] unless the id is one label of letters, digits, hyphens and underscores and leaves the
-    /// name within the limits of DNS: an id cannot lead out of the pattern's domain.
+    /// [`ErrorKind::InstanceId`] unless the id is one label of letters, digits, hyphens and
+    /// underscores and leaves the name within the limits of DNS: an id cannot lead out of the
+    /// pattern's domain.
     pub fn host(&self, instance_id: &str) -> Result<String, Error> {
         if !self.matches(instance_id) {
             return Err(refused_id(instance_id));

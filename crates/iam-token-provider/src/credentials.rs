@@ -20,7 +20,8 @@ use crate::{
     token::masked_key_id,
 };
 
-/// The credentials of one source: loaded once for all who wait, renewed ahead, and served while their source is down.
+/// The credentials of one source: loaded once for all who wait, renewed ahead, and served while
+/// their source is down.
 ///
 /// It gives them to AWS SDK clients too, so that these load none of their own. Clones share everything.
 #[derive(Clone)]
@@ -52,7 +53,8 @@ impl CredentialsSource {
         }))
     }
 
-    /// Asks STS and AWS sign-in in this region where the machine names no other, which is that of what the credentials are for.
+    /// Asks STS and AWS sign-in in this region where the machine names no other, which is that of
+    /// what the credentials are for.
     pub fn suggest_region(&self, region: &str) {
         self.0.source.suggest_region(region);
     }
@@ -92,7 +94,8 @@ impl CredentialsSource {
         Ok(lease)
     }
 
-    /// Loads credentials anew whose key a server or a service refused, where that is due, once for all who are refused.
+    /// Loads credentials anew whose key a server or a service refused, where that is due, once for
+    /// all who are refused.
     ///
     /// # Cancel safety
     ///

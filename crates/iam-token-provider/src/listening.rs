@@ -41,8 +41,9 @@ pub struct FailedCredentials {
 
 type Listener<T> = dyn Fn(&T) + Send + Sync;
 
-/// Keeps a listener listening until it is dropped; made by [`IamTokenProvider::on_load`](crate::IamTokenProvider::on_load)
-/// and [`on_failure`](crate::IamTokenProvider::on_failure).
+/// Keeps a listener listening until it is dropped; made by
+/// [`IamTokenProvider::on_load`](crate::IamTokenProvider::on_load) and
+/// [`on_failure`](crate::IamTokenProvider::on_failure).
 #[must_use = "dropped, it ends the listening"]
 pub struct Listening(#[expect(dead_code, reason = "held, not read")] Arc<dyn Any + Send + Sync>);
 

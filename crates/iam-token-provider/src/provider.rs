@@ -14,15 +14,17 @@ use crate::{
     stats::{Counters, Stats},
 };
 
-/// The longest that a token is reused: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
+/// The longest that a token is reused:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
 const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// Gives fresh tokens of one source of credentials; clones share the source and the cache.
 ///
-/// A token is signed when it is first asked for and handed out again until a minute before its end, which is 15 minutes
-/// after its signature or the end of the credentials, whatever comes first. The credentials are loaded once for all who wait,
-/// and renewed ahead beside those who use them, also by calls that find a token in the cache. Two sources never share a
-/// token: they are two providers.
+/// A token is signed when it is first asked for and handed out again until a minute before its end,
+/// which is 15 minutes after its signature or the end of the credentials, whatever comes first. The
+/// credentials are loaded once for all who wait, and renewed ahead beside those who use them, also
+/// by calls that find a token in the cache. Two sources never share a token: they are two
+/// providers.
 #[derive(Clone)]
 pub struct IamTokenProvider(Arc<Inner>);
 
@@ -125,10 +127,11 @@ impl IamTokenProvider {
         self.0.credentials.refusals().reset();
     }
 
-    /// Drops a token that a server refused, and has the credentials looked after at the next call for its request.
+    /// Drops a token that a server refused, and has the credentials looked after at the next call
+    /// for its request.
     ///
-    /// That call loads them anew if they are older than 30 s, since they may have been rotated or revoked; a minute for as
-    /// long as the same key comes back. Nobody else waits for it.
+    /// That call loads them anew if they are older than 30 s, since they may have been rotated or
+    /// revoked; a minute for as long as the same key comes back. Nobody else waits for it.
     pub fn report_refused(&self, token: &IamToken) {
         self.discard(token);
         self.0.credentials.refusals().note(token.request(), token.access_key_id());
@@ -142,8 +145,8 @@ impl IamTokenProvider {
 
     /// Drops a token that a server refused, and says whether another login is worth it.
     ///
-    /// Credentials older than 30 s are loaded anew, once for all that are refused; a minute for as long as the same key
-    /// comes back, and five minutes where a load may ask a person for a code.
+    /// Credentials older than 30 s are loaded anew, once for all that are refused; a minute for as
+    /// long as the same key comes back, and five minutes where a load may ask a person for a code.
     ///
     /// # Cancel safety
     ///
@@ -163,8 +166,8 @@ impl IamTokenProvider {
         self.0.counters.retried();
     }
 
-    /// Returns whether five logins or more were reported within the last second, accepted or refused, so that throttling
-    /// may be why one of them was refused.
+    /// Returns whether five logins or more were reported within the last second, accepted or
+    /// refused, so that throttling may be why one of them was refused.
     pub fn has_many_logins(&self) -> bool {
         self.0.counters.are_many(self.0.clock.now())
     }
@@ -179,13 +182,14 @@ impl IamTokenProvider {
         &*self.0.clock
     }
 
-    /// Calls a function after each load of credentials, beside whatever waits for it, until what this gives is dropped.
+    /// Calls a function after each load of credentials, beside whatever waits for it, until what
+    /// this gives is dropped.
     pub fn on_load(&self, listener: impl Fn(&LoadedCredentials) + Send + Sync + 'static) -> Listening {
         self.0.credentials.on_load().add(listener)
     }
 
-    /// Calls a function when the source gives no credentials, at once and then once a minute, until what this returns is
-    /// dropped.
+    /// Calls a function when the source gives no credentials, at once and then once a minute, until
+    /// what this returns is dropped.
     ///
     /// Where unexpired credentials go on serving nobody else hears of it.
     pub fn on_failure(&self, listener: impl Fn(&FailedCredentials) + Send + Sync + 'static) -> Listening {
@@ -197,7 +201,8 @@ impl IamTokenProvider {
         self.0.credentials.clone()
     }
 
-    /// Returns a usable token of the cache; one signed with another key than the credentials now have is none.
+    /// Returns a usable token of the cache; one signed with another key than the credentials now
+    /// have is none.
     fn cached(
         &self,
         request: &TokenRequest,

@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Names what a token opens: a service, an endpoint or name, a port, a region and a user.
 ///
-/// It keys the cache of tokens, with names in their canonical form. Everything that does not change between two tokens is
-/// checked and rendered once, here.
+/// It keys the cache of tokens, with names in their canonical form. Everything that does not change
+/// between two tokens is checked and rendered once, here.
 #[derive(Clone)]
 pub struct TokenRequest(Arc<Inner>);
 
@@ -52,8 +52,8 @@ impl TokenRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Host`] if the name is no such endpoint, [`ErrorKind::Region`] if it names no region (a global writer
-    /// endpoint), [`ErrorKind::Configuration`] for an empty user or port 0.
+    /// [`ErrorKind::Host`] if the name is no such endpoint, [`ErrorKind::Region`] if it names no
+    /// region (a global writer endpoint), [`ErrorKind::Configuration`] for an empty user or port 0.
     pub fn database(host: &str, port: u16, user: &str) -> Result<Self> {
         Self::endpoint(&endpoint(host)?, port, user, None)
     }
@@ -80,7 +80,8 @@ impl TokenRequest {
                 format!("no region in `{endpoint}`: give the region of its current writer"),
             )
         })?;
-        // DSQL knows two actions: https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html
+        // DSQL knows two actions:
+        // https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html
         let host = endpoint.as_str();
         let (service, recipe) = match endpoint.kind() {
             EndpointKind::Dsql if user == "admin" => (Service::DsqlAdmin, iam_token::dsql_admin(host)),
@@ -90,12 +91,13 @@ impl TokenRequest {
         Self::new(service, host, port, region, user, recipe.region(region))
     }
 
-    /// Requests a login at any host with RDS's kind of token, such as a database that checks tokens as RDS does.
+    /// Requests a login at any host with RDS's kind of token, such as a database that checks tokens
+    /// as RDS does.
     ///
     /// # Security
     ///
-    /// Whoever answers at that host gets a token of your credentials. Take the name from code or a trusted person, never
-    /// from a string that somebody else may write.
+    /// Whoever answers at that host gets a token of your credentials. Take the name from code or a
+    /// trusted person, never from a string that somebody else may write.
     ///
     /// # Errors
     ///
@@ -113,7 +115,8 @@ impl TokenRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for a name that the service would not give, [`ErrorKind::Region`] for a malformed region.
+    /// [`ErrorKind::Configuration`] for a name that the service would not give,
+    /// [`ErrorKind::Region`] for a malformed region.
     pub fn elasticache(name: &str, user: &str, region: &str) -> Result<Self> {
         Self::named(Service::ElastiCache, name, user, region, iam_token::elasticache)
     }
@@ -254,7 +257,8 @@ fn endpoint(host: &str) -> Result<Endpoint> {
     }
 }
 
-/// The service of an endpoint in its canonical form that is none of a database, and what its tokens are asked for by.
+/// The service of an endpoint in its canonical form that is none of a database, and what its tokens
+/// are asked for by.
 fn of_another_service(host: &str) -> Option<(&'static str, &'static str)> {
     let name = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
     let has = |wanted: &str| name.split('.').any(|label| label == wanted);

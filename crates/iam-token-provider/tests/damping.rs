@@ -1,4 +1,5 @@
-//! How often refusals load credentials: the first after half a minute, then ever more rarely while the same key comes back.
+//! How often refusals load credentials: the first after half a minute, then ever more rarely while
+//! the same key comes back.
 
 #![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
 

@@ -144,7 +144,8 @@ async fn source_that_changes_keys_minutes_before_their_end_is_worth_no_warning_i
     assert!(capture.count("DEBUG", "the source has no later credentials yet") > 4);
     assert_eq!(capture.count("INFO", "with a new access key"), 4);
     assert_eq!(capture.count("INFO", ""), 4);
-    // The refresh window is 15 minutes at most, and the back-off 30 s: 4 changes, and 10 minutes of tries before each.
+    // The refresh window is 15 minutes at most, and the back-off 30 s: 4 changes, and 10 minutes of
+    // tries before each.
     let calls = source.calls.load(SeqCst);
     assert!((9..=5 * 30).contains(&calls), "{calls}");
 }

@@ -12,8 +12,8 @@ use crate::{signing_time::Rfc3339, zeroizing_string::ZeroizingString};
 
 /// A signed token, to be used as a password.
 ///
-/// It has no `Display`, and its `Debug` prints only when it expires. The text is overwritten when the token is
-/// dropped; each clone is a copy of its own.
+/// It has no `Display`, and its `Debug` prints only when it expires. The text is overwritten when
+/// the token is dropped; each clone is a copy of its own.
 ///
 /// # Security
 ///
@@ -55,8 +55,8 @@ impl AuthToken {
         self.signed_at
     }
 
-    /// Returns when the token stops working: after its lifetime, or with the credentials that signed it where their
-    /// expiry is known and comes first.
+    /// Returns when the token stops working: after its lifetime, or with the credentials that
+    /// signed it where their expiry is known and comes first.
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
     }
@@ -74,8 +74,8 @@ impl AuthToken {
 
     /// Returns the access key id that signed the token.
     ///
-    /// It is a name, not a secret: the token's own text carries it in clear, and audit logs print it. It tells whether
-    /// credentials were rotated since.
+    /// It is a name, not a secret: the token's own text carries it in clear, and audit logs print
+    /// it. It tells whether credentials were rotated since.
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
     }

@@ -6,7 +6,8 @@ use crate::signing_time::Rfc3339;
 
 /// The reason why a token could not be signed.
 ///
-/// The message names the offending value and the remedy; it never holds a secret, a token or user information.
+/// The message names the offending value and the remedy; it never holds a secret, a token or user
+/// information.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Error {
     kind: ErrorKind,

@@ -27,8 +27,9 @@ const SIGNATURE_LEN: usize = 64;
 
 /// A GET request that is signed in its query, ready to be signed any number of times.
 ///
-/// This is what [`rds`](crate::rds()) and its siblings build, and the way to services that they do not cover.
-/// The payload is empty. The order of the parameters is botocore's: the request's own, then `X-Amz-Algorithm`,
+/// This is what [`rds`](crate::rds()) and its siblings build, and the way to services that they do
+/// not cover. The payload is empty. The order of the parameters is botocore's: the request's own,
+/// then `X-Amz-Algorithm`,
 /// `-Credential`, `-Date`, `-Expires`, `-SignedHeaders`, `-Security-Token` with session credentials, `-Signature`.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
@@ -72,7 +73,8 @@ pub struct Presign {
     unsigned: String,
     /// What stands before the base64url form of the token, where it has that form.
     base64url: Option<String>,
-    /// The hash of the canonical request so far: up to the access key id, which is the first thing that varies.
+    /// The hash of the canonical request so far: up to the access key id, which is the first thing
+    /// that varies.
     canonical_prefix: Sha256,
     /// The canonical request from `X-Amz-SignedHeaders` on.
     canonical_suffix: String,

@@ -27,9 +27,9 @@ pub(crate) type SigningKey = Zeroizing<[u8; 32]>;
 
 /// Credentials that sign many tokens.
 ///
-/// It keeps the encoded session token and the derived signing keys: one per day, region and service, at most 16, the
-/// oldest going first. A token of a request that is built once costs less than half of what it does where the key is derived anew. Share
-/// it behind an [`Arc`].
+/// It keeps the encoded session token and the derived signing keys: one per day, region and
+/// service, at most 16, the oldest going first. A token of a request that is built once costs less
+/// than half of what it does where the key is derived anew. Share it behind an [`Arc`].
 ///
 /// # Examples
 ///
@@ -83,12 +83,13 @@ impl Signer {
         }
     }
 
-    /// Creates a signer from the identity that an AWS SDK resolved. Its expiry is the earlier one of identity and
-    /// credentials.
+    /// Creates a signer from the identity that an AWS SDK resolved. Its expiry is the earlier one
+    /// of identity and credentials.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidCredentials`] when the identity is not a pair of AWS credentials, as with a bearer token.
+    /// [`ErrorKind::InvalidCredentials`] when the identity is not a pair of AWS credentials, as
+    /// with a bearer token.
     pub fn from_identity(identity: &Identity) -> Result<Self, Error> {
         let Some(credentials) = identity.data::<Credentials>() else {
             let message = "identity is not a pair of AWS credentials: use a provider of access keys";
@@ -118,8 +119,8 @@ impl Signer {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidCredentials`] for a part that is empty or holds blanks, quotes or control characters,
-    /// [`ErrorKind::ExpiredCredentials`] for credentials that have expired.
+    /// [`ErrorKind::InvalidCredentials`] for a part that is empty or holds blanks, quotes or
+    /// control characters, [`ErrorKind::ExpiredCredentials`] for credentials that have expired.
     pub fn check(&self, now: SystemTime) -> Result<(), Error> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());

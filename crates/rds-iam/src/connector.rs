@@ -32,8 +32,8 @@ impl Connector {
         Recipe { text, added, factory: IamFactory::default(), resolver: None }.build()
     }
 
-    /// Builds the same to log in with credentials that were loaded before: asking their source again could ask a
-    /// person for a second code.
+    /// Builds the same to log in with credentials that were loaded before: asking their source
+    /// again could ask a person for a second code.
     pub(crate) fn with_credentials(
         text: &str,
         credentials: Credentials,

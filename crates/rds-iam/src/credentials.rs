@@ -98,7 +98,8 @@ fn described(error: &(dyn std::error::Error + 'static)) -> String {
     sanitize_server_text(&text.split_whitespace().collect::<Vec<_>>().join(" "), None)
 }
 
-/// Where credentials are looked for first: a profile that is named, then the environment, as the default chain does.
+/// Where credentials are looked for first: a profile that is named, then the environment, as the
+/// default chain does.
 pub(crate) fn source(profile: Option<&str>) -> String {
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     match profile {

@@ -135,7 +135,8 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
     }
 }
 
-/// Reads the connection string; what a program would refuse of it is refused, but for the host, which has its own step.
+/// Reads the connection string; what a program would refuse of it is refused, but for the host,
+/// which has its own step.
 fn target(text: &str, arguments: &DoctorArguments, built: &Result<(), Error>) -> Result<Target, Error> {
     match built {
         Err(error) if !matches!(error.kind(), ErrorKind::Host | ErrorKind::Region) => Err(error.clone()),

@@ -11,8 +11,8 @@ pub(crate) fn completions(shell: Shell) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "rds-iam", &mut script);
     let script = String::from_utf8_lossy(&script);
-    // The script for bash looks for a subcommand under another name than it notes it by, if the program's has a dash
-    // (clap#6421).
+    // The script for bash looks for a subcommand under another name than it notes it by, if the
+    // program's has a dash (clap#6421).
     let script = match shell {
         Shell::Bash => script.replace("rds__subcmd__iam", "rds__iam"),
         _ => script.into_owned(),

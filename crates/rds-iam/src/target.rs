@@ -101,7 +101,8 @@ impl Target {
         self.parameter("tlsServerName").unwrap_or(self.signed_host())
     }
 
-    /// Whether the host is itself such a name, and not what leads there: an address, a tunnel, a custom domain.
+    /// Whether the host is itself such a name, and not what leads there: an address, a tunnel, a
+    /// custom domain.
     pub(crate) fn dials_endpoint(&self) -> bool {
         let kind = Endpoint::parse(&self.host).map(|endpoint| endpoint.kind());
         !matches!(kind, Ok(EndpointKind::Custom | EndpointKind::Ip) | Err(_))

@@ -63,7 +63,8 @@ fn width() -> Option<usize> {
     Some(usize::from(width.0)).filter(|width| *width > 0)
 }
 
-/// Breaks text where a terminal ends, before words that would not fit; the lines after the first begin at `indent`.
+/// Breaks text where a terminal ends, before words that would not fit; the lines after the first
+/// begin at `indent`.
 pub(crate) fn wrapped(text: &str, indent: usize) -> String {
     match width() {
         Some(width) => wrapped_to(text, indent, width),

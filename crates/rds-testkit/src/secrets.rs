@@ -32,8 +32,8 @@ const SKEW: Duration = Duration::from_secs(300);
 /// AWS Secrets Manager on 127.0.0.1: `GetSecretValue`, with versions and stages.
 ///
 /// It checks the signature of each request by code of its own. Give [`url`](Self::url) to the
-/// client as its endpoint, and
-/// [`access_key`](Self::access_key) as its credentials. It lives in the tokio runtime that started it and stops when dropped.
+/// client as its endpoint, and [`access_key`](Self::access_key) as its credentials. It lives in the
+/// tokio runtime that started it and stops when dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

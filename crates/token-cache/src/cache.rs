@@ -26,9 +26,9 @@ use crate::{
 ///
 /// Clones are cheap and share everything. It is synchronous: no runtime, no timers, no tasks.
 ///
-/// Keys can be looked up in borrowed form (a `&str` for a `String`), and a hit allocates nothing. They are hashed by
-/// [foldhash](https://docs.rs/foldhash), which is quicker than the standard library's hasher and holds out less well
-/// against someone who chooses keys so that they collide.
+/// Keys can be looked up in borrowed form (a `&str` for a `String`), and a hit allocates nothing.
+/// They are hashed by [foldhash](https://docs.rs/foldhash), which is quicker than the standard
+/// library's hasher and holds out less well against someone who chooses keys so that they collide.
 ///
 /// No lock of the map is held while a value or a key is dropped. Keys are compared and hashed under one.
 pub struct Cache<K, V> {
@@ -66,8 +66,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Creates a cache that holds about so many entries at most; without any it makes every value anew.
     ///
-    /// When a new key finds the cache full, the expired entries go, then those that expire first, until a tenth is
-    /// free.
+    /// When a new key finds the cache full, the expired entries go, then those that expire first,
+    /// until a tenth is free.
     pub fn with_capacity(clock: Arc<dyn Clock>, capacity: usize) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -118,8 +118,9 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Returns the value of `key` if it may be used, and counts a miss otherwise.
     ///
-    /// It may be used while it is younger than `max_age` and more than 60 s away from its expiry. A value issued more
-    /// than a second from now was issued by a clock that has since been set back, and may not be used.
+    /// It may be used while it is younger than `max_age` and more than 60 s away from its expiry. A
+    /// value issued more than a second from now was issued by a clock that has since been set back,
+    /// and may not be used.
     pub fn get<Q>(&self, key: &Q, max_age: Duration) -> Option<Lease<V>>
     where
         K: Borrow<Q>,
@@ -137,13 +138,13 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Returns the value of `key` if it may be used, else makes one and stores it.
     ///
-    /// When a value may be used is said at [`get`](Self::get); `max_age` bounds what this call takes and is not
-    /// stored. With a `max_age` of zero every call makes a value and none is stored. A value made within 60 s of its
-    /// expiry is returned and not stored.
+    /// When a value may be used is said at [`get`](Self::get); `max_age` bounds what this call
+    /// takes and is not stored. With a `max_age` of zero every call makes a value and none is
+    /// stored. A value made within 60 s of its expiry is returned and not stored.
     ///
-    /// At most one caller at a time makes a value for a key. The others block their threads until it is done and then
-    /// use it if they may, so `make` should neither wait nor do I/O. While it runs it may use the cache for other
-    /// keys; for its own key it would wait for itself for ever.
+    /// At most one caller at a time makes a value for a key. The others block their threads until
+    /// it is done and then use it if they may, so `make` should neither wait nor do I/O. While it
+    /// runs it may use the cache for other keys; for its own key it would wait for itself for ever.
     ///
     /// # Errors
     ///
@@ -167,8 +168,9 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Does the same, and stores nothing if `epoch` has ended.
     ///
-    /// For callers that got what `make` works with before this call: they ask for the [`epoch`](Self::epoch) first, so
-    /// that nothing made of what they got before a [`clear`](Self::clear) is stored after it.
+    /// For callers that got what `make` works with before this call: they ask for the
+    /// [`epoch`](Self::epoch) first, so that nothing made of what they got before a
+    /// [`clear`](Self::clear) is stored after it.
     ///
     /// # Errors
     ///
@@ -204,8 +206,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Drops the value of `key` if it is still the very one that was leased, and returns whether it was.
     ///
-    /// When many callers are refused with the same value, the first call counts and the others change nothing, least
-    /// of all the value that has replaced it.
+    /// When many callers are refused with the same value, the first call counts and the others
+    /// change nothing, least of all the value that has replaced it.
     pub fn invalidate<Q>(&self, key: &Q, refused: &Lease<V>) -> bool
     where
         K: Borrow<Q>,
@@ -225,7 +227,8 @@ impl<K: Eq + Hash, V> Inner<K, V> {
         Arc::new(Generation::new(made, self.ids.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Makes a value unless another call makes it meanwhile. Apart from a hit, which is not to pay for its size.
+    /// Makes a value unless another call makes it meanwhile. Apart from a hit, which is not to pay
+    /// for its size.
     #[inline(never)]
     fn make_in_turn<Q, F>(
         &self,

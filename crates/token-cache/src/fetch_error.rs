@@ -2,7 +2,8 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-/// The reason for which a fetch brought no value; every caller that waited for the same attempt gets the same.
+/// The reason for which a fetch brought no value; every caller that waited for the same attempt
+/// gets the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchError<E> {

@@ -27,8 +27,8 @@ use crate::{
     time::span,
 };
 
-/// One value that costs much to get, such as credentials: fetched once for all who wait, renewed ahead of its end, and
-/// served on while its source is down.
+/// One value that costs much to get, such as credentials: fetched once for all who wait, renewed
+/// ahead of its end, and served on while its source is down.
 ///
 /// What a caller gets depends on the life of the value:
 ///
@@ -39,18 +39,22 @@ use crate::{
 ///   reload that callers wait for, and the value if that fails. One reload in 5 s at most.
 /// - Without a value, or with an expired one: the outcome of one fetch that callers wait for.
 ///
-/// A value [without an end](Expiring::without_end) is renewed in the same way and served for as long as it takes.
+/// A value [without an end](Expiring::without_end) is renewed in the same way and served for as
+/// long as it takes.
 ///
-/// While a value lives, a fetch that fails or brings nothing better starts a back-off of 1 s, doubled by each further
-/// one up to 30 s. During it the value is served at once and nothing is fetched.
+/// While a value lives, a fetch that fails or brings nothing better starts a back-off of 1 s,
+/// doubled by each further one up to 30 s. During it the value is served at once and nothing is
+/// fetched.
 ///
-/// The fetch belongs to the cell and is polled by whichever of its waiters is scheduled, so it is neither cancelled nor
-/// started anew by a caller that gives up. It ends at its time limit, which every waiter brings with a timer of its own;
-/// past it, the next caller starts another. If whoever started it is gone, perhaps with the runtime that its sockets
-/// belong to, and it panics or reaches its limit, a caller that joined it starts another once. An error of the source is
-/// an answer, and everybody who waits gets it.
+/// The fetch belongs to the cell and is polled by whichever of its waiters is scheduled, so it is
+/// neither cancelled nor started anew by a caller that gives up. It ends at its time limit, which
+/// every waiter brings with a timer of its own; past it, the next caller starts another. If whoever
+/// started it is gone, perhaps with the runtime that its sockets belong to, and it panics or
+/// reaches its limit, a caller that joined it starts another once. An error of the source is an
+/// answer, and everybody who waits gets it.
 ///
-/// Clones are cheap and share everything. No lock is held while code of the user runs or a value of the user is dropped.
+/// Clones are cheap and share everything. No lock is held while code of the user runs or a value of
+/// the user is dropped.
 pub struct Renewing<V, E> {
     inner: Arc<Inner<V, E>>,
 }
@@ -141,8 +145,8 @@ where
     ///
     /// # Errors
     ///
-    /// Returns what the fetch failed with, the same to all that waited for it, if there is no unexpired value. The next
-    /// call starts a new fetch.
+    /// Returns what the fetch failed with, the same to all that waited for it, if there is no
+    /// unexpired value. The next call starts a new fetch.
     ///
     /// # Cancel safety
     ///
@@ -193,9 +197,9 @@ where
 
     /// Returns a value of another generation than `than`, for callers to whom that one has been refused.
     ///
-    /// If the cell already holds an unexpired value of another generation, that is it, so that any number of refused
-    /// callers cost one fetch. Else all wait for one fetch, whatever the back-off says, and what it brings is stored
-    /// even if it expires no later.
+    /// If the cell already holds an unexpired value of another generation, that is it, so that any
+    /// number of refused callers cost one fetch. Else all wait for one fetch, whatever the back-off
+    /// says, and what it brings is stored even if it expires no later.
     ///
     /// # Errors
     ///
@@ -238,10 +242,12 @@ where
 }
 
 impl<V, E> Inner<V, E> {
-    /// Serves the unexpired value unless it is the refused generation, or joins the flight under way, or starts one.
+    /// Serves the unexpired value unless it is the refused generation, or joins the flight under
+    /// way, or starts one.
     fn look(self: &Arc<Self>, refused: Option<u64>, start: &mut dyn FnMut() -> Fetch<V, E>) -> Step<V, E> {
         let now = self.clock.now();
-        // Declared before the lock is taken, so that what the user's future owns is dropped after its release.
+        // Declared before the lock is taken, so that what the user's future owns is dropped after
+        // its release.
         let mut aside = None;
         let mut state = lock(&self.state);
         let (due, has_unexpired) = match state.look(refused, now, self.fetch_timeout) {

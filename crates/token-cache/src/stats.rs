@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a [`Cache`](crate::Cache) has done since it was built.
 ///
-/// The counters are read one after another while others go on counting, so sums across them are close, not exact.
+/// The counters are read one after another while others go on counting, so sums across them are
+/// close, not exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
@@ -24,13 +25,15 @@ pub struct CacheStats {
 
 /// What a [`Renewing`](crate::Renewing) has done since it was built.
 ///
-/// The counters are read one after another while others go on counting, so sums across them are close, not exact.
+/// The counters are read one after another while others go on counting, so sums across them are
+/// close, not exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RenewingStats {
     /// Fetches that were started.
     pub fetches: u64,
-    /// Fetches that brought nothing while there was no unexpired value; those that a `clear` overtook count nowhere.
+    /// Fetches that brought nothing while there was no unexpired value; those that a `clear`
+    /// overtook count nowhere.
     pub fetches_failed: u64,
     /// Calls answered at once with the unexpired value.
     pub hits: u64,

@@ -53,8 +53,8 @@ impl<'a> LoginAnswer<'a> {
         self.engine
     }
 
-    /// Creates the error for a server that did not let a user in: the answer as the engine's table reads it, and what
-    /// the server said, made safe, as the source.
+    /// Creates the error for a server that did not let a user in: the answer as the engine's table
+    /// reads it, and what the server said, made safe, as the source.
     pub fn refused(&self, said: ServerError, request: &ConnectRequest) -> Error {
         let (place, user, database) = (request.address_label(), request.user(), request.database());
         let row = self.classify(&[user, database.unwrap_or_default()]);
@@ -88,7 +88,8 @@ impl<'a> LoginAnswer<'a> {
 /// Says what one answer means.
 #[derive(Debug)]
 pub struct AnswerRow {
-    /// SQLSTATEs, the first two characters of a class of them, or MySQL's numbers; none: whatever the code is.
+    /// SQLSTATEs, the first two characters of a class of them, or MySQL's numbers; none: whatever
+    /// the code is.
     codes: &'static [&'static str],
     /// Fragments in lower case, all of which the text has to contain.
     text: &'static [&'static str],

@@ -12,8 +12,9 @@ impl AttemptErrors {
         self.0.push((place.into(), error));
     }
 
-    /// Makes one error: of the first refused login, else of the first configuration or TLS failure, else of the last;
-    /// its text lists each place with its reason, and its causes are those of the chosen one. `None` without failures.
+    /// Makes one error: of the first refused login, else of the first configuration or TLS failure,
+    /// else of the last; its text lists each place with its reason, and its causes are those of the
+    /// chosen one. `None` without failures.
     pub(crate) fn into_error(self, what: &str) -> Option<Error> {
         let find = |wanted: fn(ErrorKind) -> bool| self.0.iter().find(|(_, error)| wanted(error.kind()));
         let chosen = find(|kind| kind == ErrorKind::Login)

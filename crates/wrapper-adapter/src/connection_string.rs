@@ -24,13 +24,14 @@ pub struct SplitParameters {
 
 /// Cuts parameters out of a URL's query.
 ///
-/// The query begins where tokio-postgres and libpq see it: after the first `@`, if there is one, because a password may hold an
-/// unescaped `?`.
+/// The query begins where tokio-postgres and libpq see it: after the first `@`, if there is one,
+/// because a password may hold an unescaped `?`.
 ///
 /// # Errors
 ///
-/// A configuration error for a name that stands twice or without `=`, a value without a name, or a name or value with
-/// control characters or bytes that are not UTF-8; it names the parameter if that looks like a name, never its value.
+/// A configuration error for a name that stands twice or without `=`, a value without a name, or a
+/// name or value with control characters or bytes that are not UTF-8; it names the parameter if
+/// that looks like a name, never its value.
 pub fn split_url(url: &str, is_ours: impl Fn(&str) -> bool) -> Result<SplitParameters> {
     let after_user = url.find('@').map_or(0, |at| at + 1);
     let Some(query) = url[after_user..].find('?').map(|mark| after_user + mark + 1) else {

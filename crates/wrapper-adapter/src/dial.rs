@@ -32,8 +32,9 @@ impl Dialer {
 
     /// Opens a connection to the first address of the request's host that lets us in.
     ///
-    /// Each address gets its share of the time that is left. A server that answers no ends the attempt on this host: its
-    /// other addresses would only repeat it. So does an error of the credentials.
+    /// Each address gets its share of the time that is left. A server that answers no ends the
+    /// attempt on this host: its other addresses would only repeat it. So does an error of the
+    /// credentials.
     ///
     /// # Errors
     ///
@@ -59,7 +60,8 @@ impl Dialer {
         Err(failures.into_error("addresses").unwrap_or_else(|| no_address(request)))
     }
 
-    /// The addresses that a driver has to be told, where by itself it would dial the name on the certificate and find others.
+    /// The addresses that a driver has to be told, where by itself it would dial the name on the
+    /// certificate and find others.
     ///
     /// # Errors
     ///

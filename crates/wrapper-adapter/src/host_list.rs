@@ -31,7 +31,8 @@ struct Plan {
 }
 
 impl<D: Driver> HostList<D> {
-    /// Prepares the requests, one for each host, by the parameters that every connector has, and lets the plugins judge them.
+    /// Prepares the requests, one for each host, by the parameters that every connector has, and
+    /// lets the plugins judge them.
     ///
     /// # Errors
     ///
@@ -176,8 +177,8 @@ impl<D: Driver> HostList<D> {
     ///
     /// # Errors
     ///
-    /// With one host its error; with several what remains to be said of theirs. An error of the credentials ends the
-    /// attempt: another host would not change it.
+    /// With one host its error; with several what remains to be said of theirs. An error of the
+    /// credentials ends the attempt: another host would not change it.
     ///
     /// # Cancel safety
     ///
@@ -255,7 +256,8 @@ impl<D: Driver> HostList<D> {
     ///
     /// # Errors
     ///
-    /// A configuration error if no pattern is known, a host error if the instance's name does not fit into it.
+    /// A configuration error if no pattern is known, a host error if the instance's name does not
+    /// fit into it.
     pub fn instance(&self, id: &str) -> Result<Self> {
         let configured = &self.plan.requests[0];
         let derived = || Endpoint::parse(configured.host()).ok()?.instance_pattern();

@@ -159,7 +159,8 @@ impl Drop for Attempt<'_> {
         let mut state = self.last_error.lock();
         let Some(index) = state.running.iter().position(|running| running.id == self.id) else { return };
         let running = state.running.swap_remove(index);
-        // A pool whose own time limit is the shorter one drops the attempt, and asks for the reason only then.
+        // A pool whose own time limit is the shorter one drops the attempt, and asks for the reason
+        // only then.
         if !self.has_ended {
             state.failure = Some(running.so_far());
         }

@@ -22,7 +22,8 @@ pub async fn in_runtime<T>(future: impl Future<Output = Result<T>>) -> Result<T>
         return Err(lacking("there is no Tokio runtime here: connect within one, such as of #[tokio::main]"));
     }
     let mut future = pin!(future);
-    // Tokio has no way to ask a runtime for its drivers: it panics where one is missing. The future is not polled again.
+    // Tokio has no way to ask a runtime for its drivers: it panics where one is missing. The future
+    // is not polled again.
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(poll) => poll,
         Err(panic) => match lacking_runtime(&*panic) {

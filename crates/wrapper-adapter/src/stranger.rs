@@ -22,11 +22,12 @@ const SHOWN: usize = 64;
 /// PostgreSQL's request for TLS: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// Says that no server of the engine answers at the request's address, but a service of another kind, by asking it once
-/// more; none: it does not say, or is such a server.
+/// Says that no server of the engine answers at the request's address, but a service of another
+/// kind, by asking it once more; none: it does not say, or is such a server.
 ///
-/// For a failure that already tells that the server may be another: nothing secret is sent, but a MySQL server would
-/// count one more client that goes without a login, and blocks its address after a hundred in a row.
+/// For a failure that already tells that the server may be another: nothing secret is sent, but a
+/// MySQL server would count one more client that goes without a login, and blocks its address after
+/// a hundred in a row.
 pub async fn stranger(engine: Engine, request: &ConnectRequest) -> Option<Error> {
     let words = timeout(LIMIT, ask(engine, request.progress().address()?)).await.ok()?.ok()?;
     let shown = describe(engine, &words)?;
@@ -40,8 +41,8 @@ pub async fn stranger(engine: Engine, request: &ConnectRequest) -> Option<Error>
 async fn ask(engine: Engine, address: SocketAddr) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     if engine == Engine::Mysql {
-        // A MySQL server speaks first, as others do. Who does not is asked what a PostgreSQL server answers, and others
-        // that want TLS or lines of text find fault with.
+        // A MySQL server speaks first, as others do. Who does not is asked what a PostgreSQL server
+        // answers, and others that want TLS or lines of text find fault with.
         for question in [&[], &SSL_REQUEST[..], b"\r\n\r\n"] {
             stream.write_all(question).await?;
             if let Ok(words) = timeout(TURN, read(&mut stream)).await {
@@ -63,7 +64,8 @@ async fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 
 /// What a service is by its first words; none where they are those of the engine, or there are none.
 fn describe(engine: Engine, words: &[u8]) -> Option<String> {
-    // A packet of MySQL's has its length in three bytes and its number, 0, in the fourth; a greeting or an error follow.
+    // A packet of MySQL's has its length in three bytes and its number, 0, in the fourth; a
+    // greeting or an error follow.
     let is_mysql = matches!(words, [_, _, _, 0, 9 | 10 | 0xff, ..]);
     // Yes, no, or an error of a server that knows no TLS.
     let is_postgres = matches!(words, [b'S' | b'N'] | [b'E', 0, ..]);

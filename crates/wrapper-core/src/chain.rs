@@ -102,7 +102,8 @@ pub struct Wrapper<D: Driver> {
     registry: Registry<D::Connection>,
 }
 
-/// Goes with the last connector, though a background task may still hold the chain: the sender then ends that task.
+/// Goes with the last connector, though a background task may still hold the chain: the sender then
+/// ends that task.
 struct Shared<C> {
     chain: Arc<Chain<C>>,
     _alive: watch::Sender<()>,
@@ -219,7 +220,8 @@ impl<D: Driver> Wrapper<D> {
 
     /// Opens one connection, by the request's deadline where it has one.
     ///
-    /// How it ends is said at DEBUG and to the listeners; a server that refuses is warned of, and then once a minute at most.
+    /// How it ends is said at DEBUG and to the listeners; a server that refuses is warned of, and
+    /// then once a minute at most.
     ///
     /// # Errors
     ///
@@ -267,7 +269,8 @@ impl<D: Driver> Wrapper<D> {
     ///
     /// # Errors
     ///
-    /// What a plugin returns; a configuration error where one opens connections in another way than by the driver.
+    /// What a plugin returns; a configuration error where one opens connections in another way than
+    /// by the driver.
     ///
     /// # Cancel safety
     ///

@@ -8,7 +8,8 @@ pub const PASSWORD_IN_CLEAR: &str = "password-in-clear";
 /// The code of the cause where a server asks for a password and there is none.
 pub const PASSWORD_MISSING: &str = "password-missing";
 
-/// The code of the cause where a login was refused and nothing more is known; a plugin that knows more replaces it.
+/// The code of the cause where a login was refused and nothing more is known; a plugin that knows
+/// more replaces it.
 pub const PASSWORD_REFUSED: &str = "password-refused";
 
 /// Describes one likely cause of a failure and its remedy.
@@ -22,8 +23,8 @@ pub struct Cause {
 impl Cause {
     /// Creates a cause; the remedy may be empty.
     ///
-    /// The code is in kebab case and stays the same from release to release. Control characters in the texts are
-    /// escaped, so that names of users and databases may stand in them as they are.
+    /// The code is in kebab case and stays the same from release to release. Control characters in
+    /// the texts are escaped, so that names of users and databases may stand in them as they are.
     pub fn new(code: &'static str, sentence: &str, remedy: &str) -> Self {
         Self { code, sentence: escape_control(sentence), remedy: escape_control(remedy) }
     }

@@ -12,10 +12,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Describes why a connector could not be built or a connection not be opened.
 ///
-/// It clones cheaply, so that all tasks that waited for one attempt get the same error. `{}` is one lower-case
-/// clause that names the offending value (never a secret one) and ends with the likeliest cause, where causes are
-/// known; what the server or the driver said is only in [`source`](StdError::source). `{:#}` and `{:?}` show that
-/// too, and the first three causes with their remedies, a line each.
+/// It clones cheaply, so that all tasks that waited for one attempt get the same error. `{}` is one
+/// lower-case clause that names the offending value (never a secret one) and ends with the
+/// likeliest cause, where causes are known; what the server or the driver said is only in
+/// [`source`](StdError::source). `{:#}` and `{:?}` show that too, and the first three causes with
+/// their remedies, a line each.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -32,7 +33,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A parameter, a combination of parameters or the server's access rules are wrong; trying again does not help.
+    /// A parameter, a combination of parameters or the server's access rules are wrong; trying
+    /// again does not help.
     Configuration,
     /// No TCP connection came about.
     Connect,
@@ -58,7 +60,8 @@ pub enum ErrorKind {
     Token,
     /// The server is not ready for now; trying again later helps.
     Transient,
-    /// The connection leads to an instance of another role than the one that is expected, such as a reader after a failover.
+    /// The connection leads to an instance of another role than the one that is expected, such as a
+    /// reader after a failover.
     WrongInstance,
 }
 
@@ -118,7 +121,8 @@ impl Error {
         &self.0.message
     }
 
-    /// Returns the likely causes with their remedies, the likeliest first; empty where the message says it all.
+    /// Returns the likely causes with their remedies, the likeliest first; empty where the message
+    /// says it all.
     pub fn diagnosis(&self) -> &[Cause] {
         &self.0.diagnosis
     }

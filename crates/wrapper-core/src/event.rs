@@ -157,8 +157,8 @@ impl Paced {
 
 /// Hands events to whoever asked for them by `on_event`; clones share them.
 ///
-/// A callback runs where the event happens and should be short. One that panics is told so once on the panic hook each time and
-/// disturbs nobody else.
+/// A callback runs where the event happens and should be short. One that panics is told so once on
+/// the panic hook each time and disturbs nobody else.
 #[derive(Clone, Default)]
 pub struct Events(Arc<[Callback]>);
 

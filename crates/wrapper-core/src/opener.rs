@@ -28,11 +28,13 @@ impl<C: Send + 'static> Opener<C> {
         Self { chain: Arc::downgrade(chain), at }
     }
 
-    /// Opens a connection within a time of its own, whenever the connect that the request comes from has to be over.
+    /// Opens a connection within a time of its own, whenever the connect that the request comes
+    /// from has to be over.
     ///
     /// # Errors
     ///
-    /// Returns what an inner plugin or the driver returns, a timeout, or a configuration error once the last connector is gone.
+    /// Returns what an inner plugin or the driver returns, a timeout, or a configuration error once
+    /// the last connector is gone.
     pub async fn open(&self, request: ConnectRequest, within: Duration) -> Result<Connected<C>> {
         let chain = self.chain()?;
         let deadline = Instant::now() + within;
@@ -75,9 +77,10 @@ impl<C> fmt::Debug for Opener<C> {
 
 /// Runs one task beside the connects of a plugin, over whichever of its connectors is alive.
 ///
-/// The task starts at the first connect and is dropped, wherever it waits, when the last connector goes. If the plugin serves
-/// several connectors, it is started anew over another one as soon as its own is gone. A task that ended, whose runtime
-/// was dropped, or whose runtime is not driven any more, is started anew at the next connect.
+/// The task starts at the first connect and is dropped, wherever it waits, when the last connector
+/// goes. If the plugin serves several connectors, it is started anew over another one as soon as
+/// its own is gone. A task that ended, whose runtime was dropped, or whose runtime is not driven
+/// any more, is started anew at the next connect.
 #[derive(Debug, Default)]
 pub struct Background(Arc<Mutex<State>>);
 
@@ -89,7 +92,8 @@ struct State {
 }
 
 impl State {
-    /// Gives the task whose connector is gone another one, unless there is none or the task was replaced for standing still.
+    /// Gives the task whose connector is gone another one, unless there is none or the task was
+    /// replaced for standing still.
     fn move_on(&mut self, polled: &Arc<Mutex<Instant>>) -> Option<Candidate> {
         let running = self.running.take_if(|running| Arc::ptr_eq(&running.polled, polled))?;
         self.others.retain(Candidate::is_alive);
@@ -128,9 +132,9 @@ impl Candidate {
 impl Background {
     /// Starts the task unless it runs; to be called at every connect.
     ///
-    /// A task that has not been polled for `stale` counts as gone, so that this must exceed its longest pause.
-    /// The closure is called at once or, if the task runs over another connector, when that one is gone. The task must not hold a
-    /// connector: it would keep itself alive.
+    /// A task that has not been polled for `stale` counts as gone, so that this must exceed its
+    /// longest pause. The closure is called at once or, if the task runs over another connector,
+    /// when that one is gone. The task must not hold a connector: it would keep itself alive.
     ///
     /// # Panics
     ///

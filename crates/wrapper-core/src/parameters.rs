@@ -14,8 +14,8 @@ pub use value::Value;
 
 /// Collects the parameters that were given, from code and from configuration, before they are judged.
 ///
-/// A value that the program set holds: configuration that says otherwise is an error, so that a string from outside cannot
-/// undo what the code decided.
+/// A value that the program set holds: configuration that says otherwise is an error, so that a
+/// string from outside cannot undo what the code decided.
 #[derive(Clone, Default)]
 pub struct RawParameters {
     given: BTreeMap<String, Given>,
@@ -57,13 +57,14 @@ impl RawParameters {
     ///
     /// # Errors
     ///
-    /// A configuration error if the name was given before, the code has set another value, or name or value hold
-    /// control characters.
+    /// A configuration error if the name was given before, the code has set another value, or name
+    /// or value hold control characters.
     pub fn configure(&mut self, name: &str, value: impl Into<Value>) -> Result<()> {
         self.insert(name, value.into(), Origin::Text)
     }
 
-    /// Adds a value that a map gives, which is as trusted as code: it may bring a CA and choose the server's name.
+    /// Adds a value that a map gives, which is as trusted as code: it may bring a CA and choose the
+    /// server's name.
     ///
     /// # Errors
     ///

@@ -9,10 +9,10 @@ pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
 
 /// Takes part in opening connections of type `C`.
 ///
-/// A plugin gets one request at a time, by value, and hands it on by [`Next::run`]: once, or not at all, or many times
-/// (to try again, or elsewhere). What it returns is what the plugin outside of it gets. It must not assume
-/// that the future it returns is driven to its end: a caller that gives up drops it at any await. It may keep
-/// state of its own, but nothing of a request.
+/// A plugin gets one request at a time, by value, and hands it on by [`Next::run`]: once, or not at
+/// all, or many times (to try again, or elsewhere). What it returns is what the plugin outside of
+/// it gets. It must not assume that the future it returns is driven to its end: a caller that gives
+/// up drops it at any await. It may keep state of its own, but nothing of a request.
 ///
 /// ```
 /// use wrapper_core::{ConnectRequest, Next, Opening, Plugin};
@@ -62,7 +62,8 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
     /// Its own, or what came from further in.
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C>;
 
-    /// Judges a connection that a pool is about to hand out again; `request` is for the first configured host.
+    /// Judges a connection that a pool is about to hand out again; `request` is for the first
+    /// configured host.
     ///
     /// # Errors
     ///
@@ -76,8 +77,8 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
         Box::pin(ready(Ok(())))
     }
 
-    /// Whether a connection must not be used any more because of what happened since it was opened; it must not wait for
-    /// anything.
+    /// Whether a connection must not be used any more because of what happened since it was opened;
+    /// it must not wait for anything.
     fn is_outdated(&self, established: &Established) -> bool {
         let _ = established;
         false
@@ -123,8 +124,8 @@ impl Requirements {
     pub const TOKEN: Self =
         Self { cleartext_password: true, verified_tls: true, supplies_password: true, supplies_user: false };
 
-    /// The needs of a plugin whose user and password come from a managed secret: by whatever proof the server asks for, over
-    /// verified TLS.
+    /// The needs of a plugin whose user and password come from a managed secret: by whatever proof
+    /// the server asks for, over verified TLS.
     pub const SECRET: Self =
         Self { cleartext_password: false, verified_tls: true, supplies_password: true, supplies_user: true };
 

@@ -43,9 +43,10 @@ impl fmt::Display for Phase {
 
 /// Notes the phase and the address that one attempt is in; clones share the note.
 ///
-/// Notes form a tree: [`fork`](Self::fork) begins the note of an attempt of its own, and a note that has forks tells what
-/// the newest of them tells that is still held by somebody. Attempts side by side thus never write over each other,
-/// and whoever waits for all of them hears of the one that began last.
+/// Notes form a tree: [`fork`](Self::fork) begins the note of an attempt of its own, and a note
+/// that has forks tells what the newest of them tells that is still held by somebody. Attempts side
+/// by side thus never write over each other, and whoever waits for all of them hears of the one
+/// that began last.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Mutex<Node>>);
 
@@ -109,7 +110,8 @@ impl Progress {
     /// Begins the note of an attempt on another host.
     pub(crate) fn moved_to(self, host: &Arc<str>) -> Self {
         let own = Position { host: Some(Arc::clone(host)), ..Position::default() };
-        // A note that nobody else holds is used again, so that a plugin that moves on and on builds no long branch.
+        // A note that nobody else holds is used again, so that a plugin that moves on and on builds
+        // no long branch.
         if Arc::strong_count(&self.0) == 1 {
             self.lock().own = own;
             return self;

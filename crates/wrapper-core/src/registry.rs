@@ -48,7 +48,8 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "srw",
 ];
 
-/// Codes of plugins that are crates of their own, which a program may leave out, with the features of the facade that bring them.
+/// Codes of plugins that are crates of their own, which a program may leave out, with the features
+/// of the facade that bring them.
 const OPTIONAL: &[(&str, &str)] = &[
     ("awsSecretsManager", "secrets"),
     ("failover2", "topology"),
@@ -173,12 +174,13 @@ impl<C> Registry<C> {
         self.parameters().any(|(_, parameter)| parameter.name == name)
     }
 
-    /// Builds the plugins that the parameter `plugins` names, the outermost first, and the options they were built from.
+    /// Builds the plugins that the parameter `plugins` names, the outermost first, and the options
+    /// they were built from.
     ///
     /// # Errors
     ///
-    /// A configuration error for a code that is unknown or stands twice, a value that does not fit, a parameter of a
-    /// plugin that is not enabled, and what a factory returns.
+    /// A configuration error for a code that is unknown or stands twice, a value that does not fit,
+    /// a parameter of a plugin that is not enabled, and what a factory returns.
     pub fn build(&self, given: &RawParameters, requests: &[ConnectRequest]) -> Result<(Plugins<C>, Options)> {
         self.build_with_events(given, requests, &Events::none())
     }

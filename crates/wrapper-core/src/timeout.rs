@@ -8,7 +8,8 @@ impl ConnectRequest {
     /// A host or an address is given this long at least, however many wait behind it.
     pub const LEAST_SHARE: Duration = Duration::from_secs(2);
 
-    /// Returns the error of an attempt whose time is over: the phase, the host and the address that it was at.
+    /// Returns the error of an attempt whose time is over: the phase, the host and the address that
+    /// it was at.
     pub fn timed_out(&self, after: Duration) -> Error {
         let (host, place) = (self.host(), self.host_and_port());
         let Position { host: moved, phase, address, .. } = self.progress().position();

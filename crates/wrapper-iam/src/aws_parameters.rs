@@ -53,12 +53,13 @@ pub const ASSUME_ROLE_DURATION_SEC: Parameter = Parameter::new(
 const ROLE_PARAMETERS: [&str; 4] =
     ["assumeRoleArn", "assumeRoleSessionName", "assumeRoleExternalId", "assumeRoleDurationSec"];
 
-/// Returns the provider on the credentials that the parameters name: `given` where the program brings its own, else a new one
-/// on a profile, a role or the AWS default chain.
+/// Returns the provider on the credentials that the parameters name: `given` where the program
+/// brings its own, else a new one on a profile, a role or the AWS default chain.
 ///
 /// # Errors
 ///
-/// A configuration error for a parameter of a role without the role, and for one of the default chain beside `given`.
+/// A configuration error for a parameter of a role without the role, and for one of the default
+/// chain beside `given`.
 pub fn token_provider(settings: &Options, given: Option<&IamTokenProvider>) -> Result<IamTokenProvider> {
     let Some(given) = given else { return machine_tokens(settings) };
     match ["awsProfile"].into_iter().chain(ROLE_PARAMETERS).find(|name| is_given(settings, name)) {

@@ -151,8 +151,8 @@ impl<'a> Facts<'a> {
         matches!(self.kind(), Some(EndpointKind::Proxy | EndpointKind::ProxyEndpoint))
     }
 
-    /// Whether the host that is dialled is an endpoint by itself, and not what leads to one: an address, a tunnel, a
-    /// domain of one's own.
+    /// Whether the host that is dialled is an endpoint by itself, and not what leads to one: an
+    /// address, a tunnel, a domain of one's own.
     fn dialled_endpoint(&self) -> Option<Endpoint> {
         let endpoint = Endpoint::parse(self.dialled.0).ok()?;
         (!matches!(endpoint.kind(), EndpointKind::Custom | EndpointKind::Ip)).then_some(endpoint)

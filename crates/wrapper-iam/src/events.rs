@@ -5,8 +5,8 @@ use wrapper_core::{CredentialsFailed, CredentialsLoaded, Event, Events};
 
 use crate::connect_error;
 
-/// Tells these listeners of credentials that the provider loads, and of a source that gives none, as long as what it
-/// returns is held.
+/// Tells these listeners of credentials that the provider loads, and of a source that gives none,
+/// as long as what it returns is held.
 ///
 /// `None` where nobody listens.
 pub fn tell_of_credentials(tokens: &IamTokenProvider, events: &Events) -> Option<[Listening; 2]> {

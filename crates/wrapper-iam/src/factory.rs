@@ -61,8 +61,8 @@ pub const IAM_PARAMETERS: &[Parameter] = &[
 
 /// Makes the plugin `iam`.
 ///
-/// The default takes credentials from the AWS default chain, with a cache of its own for every connector; with tokens
-/// of your own all connectors share theirs.
+/// The default takes credentials from the AWS default chain, with a cache of its own for every
+/// connector; with tokens of your own all connectors share theirs.
 #[derive(Clone, Debug, Default)]
 pub struct IamFactory {
     tokens: Option<IamTokenProvider>,
@@ -75,7 +75,8 @@ impl IamFactory {
         Self { tokens: Some(tokens), ..Self::default() }
     }
 
-    /// Has connects to this host signed for in this region, though its name is no RDS endpoint, such as an emulator's.
+    /// Has connects to this host signed for in this region, though its name is no RDS endpoint,
+    /// such as an emulator's.
     ///
     /// # Security
     ///

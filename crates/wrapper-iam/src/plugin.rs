@@ -20,8 +20,8 @@ use crate::{
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
 const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// A token that a server accepted within this time is not stale when it is refused: RDS throttles by refusing, and a retry would
-/// double the storm.
+/// A token that a server accepted within this time is not stale when it is refused: RDS throttles
+/// by refusing, and a retry would double the storm.
 const RECENTLY_ACCEPTED: Duration = Duration::from_secs(60);
 
 /// Says what the tokens of a connector are signed for, where that is not what it connects to.
@@ -78,14 +78,16 @@ impl IamSettings {
         self
     }
 
-    /// Repeats a refused login that a new token may mend for so long (`iamLoginRetryTimeoutMs`); zero does not.
+    /// Repeats a refused login that a new token may mend for so long (`iamLoginRetryTimeoutMs`);
+    /// zero does not.
     #[must_use]
     pub fn with_login_retry_timeout(mut self, timeout: Duration) -> Self {
         self.login_retry_timeout = timeout;
         self
     }
 
-    /// Signs for connects to this host in this region, though its name is no RDS endpoint, such as an emulator's.
+    /// Signs for connects to this host in this region, though its name is no RDS endpoint, such as
+    /// an emulator's.
     ///
     /// # Security
     ///
@@ -104,8 +106,9 @@ impl IamSettings {
 
 /// Gives every connect a token as its password, over verified TLS only.
 ///
-/// Credentials older than half a minute are loaded anew when a token is refused. If they have another key, the login is tried once
-/// more; if not, only where the token came from the cache and no server accepted it within the last minute.
+/// Credentials older than half a minute are loaded anew when a token is refused. If they have
+/// another key, the login is tried once more; if not, only where the token came from the cache and
+/// no server accepted it within the last minute.
 #[derive(Debug)]
 pub struct IamPlugin {
     tokens: IamTokenProvider,
@@ -282,8 +285,8 @@ impl IamPlugin {
 
     /// Drops a refused token, decides whether another is worth a login, and gets it.
     ///
-    /// The age of the credentials decides and not the token's: after a rotation every new token is signed by the dead key
-    /// and looks fresh.
+    /// The age of the credentials decides and not the token's: after a rotation every new token is
+    /// signed by the dead key and looks fresh.
     async fn second(
         &self,
         target: &TokenRequest,

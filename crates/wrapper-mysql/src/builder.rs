@@ -70,7 +70,8 @@ impl ConnectorBuilder {
 
     /// Takes the configuration from a map, such as one read by serde, in place of one given before.
     ///
-    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and the driver's.
+    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and
+    /// the driver's.
     #[must_use]
     pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
     where
@@ -104,7 +105,8 @@ impl ConnectorBuilder {
 
     /// Tells the callback what happens: how each connect ends, and more as the plugins know it.
     ///
-    /// It runs where the event happens, so it should be short; one that panics disturbs nothing. Several callbacks are all told.
+    /// It runs where the event happens, so it should be short; one that panics disturbs nothing.
+    /// Several callbacks are all told.
     #[must_use]
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = self.events.with(callback);
@@ -132,8 +134,9 @@ impl ConnectorBuilder {
     ///
     /// # Security
     ///
-    /// Tokens go to any server that these options accept. Roots, `sslrootcert`, client certificates and `sslmode` do not count
-    /// then, and no file is read anew. For a certificate of your own there is [`client_identity`](Self::client_identity).
+    /// Tokens go to any server that these options accept. Roots, `sslrootcert`, client certificates
+    /// and `sslmode` do not count then, and no file is read anew. For a certificate of your own
+    /// there is [`client_identity`](Self::client_identity).
     #[must_use]
     pub fn danger_ssl_opts(mut self, opts: SslOpts) -> Self {
         self.tls = Some(opts);

@@ -12,7 +12,8 @@ use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver, suspicion::susp
 ///
 /// # Security
 ///
-/// The driver's `Debug` of a connection and of its options prints the password, which is the token: log neither.
+/// The driver's `Debug` of a connection and of its options prints the password, which is the token:
+/// log neither.
 #[derive(Clone, Debug)]
 pub struct Connector {
     pub(crate) hosts: HostList<MysqlDriver>,
@@ -73,7 +74,8 @@ impl Connector {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves nothing behind: what was being opened is brought to its end and closed, within five seconds.
+    /// Dropping the future leaves nothing behind: what was being opened is brought to its end and
+    /// closed, within five seconds.
     pub async fn connect(&self) -> Result<Conn> {
         self.hosts.connect().await.map(|connected| connected.connection)
     }
@@ -91,8 +93,8 @@ impl Connector {
         self.hosts.connect().await
     }
 
-    /// Lets the plugins prepare, such as by loading credentials and signing a token, without connecting: for start-up and
-    /// readiness checks.
+    /// Lets the plugins prepare, such as by loading credentials and signing a token, without
+    /// connecting: for start-up and readiness checks.
     ///
     /// # Errors
     ///
@@ -101,14 +103,16 @@ impl Connector {
         self.hosts.warm_up().await
     }
 
-    /// Tells the plugins of an error on a connection in use, so that they look after its server; returns what it made them suspect.
+    /// Tells the plugins of an error on a connection in use, so that they look after its server;
+    /// returns what it made them suspect.
     pub fn report(&self, error: &mysql_async::Error) -> Option<Suspicion> {
         let suspicion = suspicion(error)?;
         self.hosts.suspect(suspicion);
         Some(suspicion)
     }
 
-    /// Lets the plugins judge a connection that was in use before, within five seconds; without a plugin that does so it costs nothing.
+    /// Lets the plugins judge a connection that was in use before, within five seconds; without a
+    /// plugin that does so it costs nothing.
     ///
     /// # Errors
     ///
@@ -131,8 +135,8 @@ impl Connector {
         self.hosts.plugin()
     }
 
-    /// A connector whose connects lead to the cluster's writer, whatever the endpoint is; it shares plugins and topology with
-    /// this one.
+    /// A connector whose connects lead to the cluster's writer, whatever the endpoint is; it shares
+    /// plugins and topology with this one.
     ///
     /// # Errors
     ///
@@ -159,7 +163,8 @@ impl Connector {
         self.hosts.instance(id).map(Self::new)
     }
 
-    /// The driver's own configuration, with verified TLS and a fresh token, for a program that connects by itself.
+    /// The driver's own configuration, with verified TLS and a fresh token, for a program that
+    /// connects by itself.
     ///
     /// # Errors
     ///

@@ -20,12 +20,14 @@ const ASK_EVERY: Duration = Duration::from_secs(60);
 /// The driver takes the first bytes of any service for the length of a packet, and waits for the rest of it.
 #[derive(Debug, Default)]
 pub(crate) struct Doubt {
-    /// When a server that may be one was asked; held while one is asked, for the answer counts for all who wait.
+    /// When a server that may be one was asked; held while one is asked, for the answer counts for
+    /// all who wait.
     asked_at: Mutex<Option<Instant>>,
 }
 
 impl Doubt {
-    /// Says what is there if it is no MySQL server, some time into a connect; none: it may be one, or was asked lately.
+    /// Says what is there if it is no MySQL server, some time into a connect; none: it may be one,
+    /// or was asked lately.
     pub(crate) async fn stranger(&self, request: &ConnectRequest) -> Option<Error> {
         let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // With little time in all, the answer has to come within it.

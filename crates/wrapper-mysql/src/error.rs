@@ -10,8 +10,8 @@ use wrapper_core::{
     Cause, ConnectRequest, Engine, Error, ErrorKind, PASSWORD_IN_CLEAR, ServerError, sanitize_server_text,
 };
 
-/// What the driver calls the SQLSTATE of an answer that has none: servers send one as soon as the client has said that it
-/// reads them, in its login.
+/// What the driver calls the SQLSTATE of an answer that has none: servers send one as soon as the
+/// client has said that it reads them, in its login.
 const NO_SQLSTATE: &str = "HY000";
 
 /// What the driver says of bytes that are no packet, and of one that does not end.
@@ -33,7 +33,8 @@ pub(crate) fn is_unknown_issuer(error: &MysqlError) -> bool {
 
 /// Turns an error of the driver's connect into ours.
 ///
-/// Where the driver's error holds what the server said, only text made safe is kept: a server may repeat the password.
+/// Where the driver's error holds what the server said, only text made safe is kept: a server may
+/// repeat the password.
 pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: &Roots) -> Error {
     match error {
         MysqlError::Server(answer) => refused(&answer, request),
@@ -74,7 +75,8 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
     }
 }
 
-/// Whether what the server sent is no packet of MySQL's: the driver takes any four bytes for a packet's length and number.
+/// Whether what the server sent is no packet of MySQL's: the driver takes any four bytes for a
+/// packet's length and number.
 pub(crate) fn is_no_packet(error: &MysqlError) -> bool {
     match error {
         MysqlError::Io(IoError::Io(error)) => NO_PACKET.contains(&error.to_string().as_str()),

@@ -11,8 +11,9 @@ use wrapper_core::{DriverNames, Engine, Error, ErrorKind, RawParameters, Registr
 
 use crate::tls::Switches;
 
-/// A connection that is silent for so long is asked whether its server lives. How often and how long is up to the operating
-/// system, for the driver takes no more than this: about 11 minutes by Linux's defaults.
+/// A connection that is silent for so long is asked whether its server lives. How often and how
+/// long is up to the operating system, for the driver takes no more than this: about 11 minutes by
+/// Linux's defaults.
 pub(crate) const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 
 /// The strings that the driver reads.

@@ -169,7 +169,8 @@ pub(crate) fn rooted(opts: &SslOpts, roots: &Roots) -> Result<SslOpts> {
     Ok(opts.clone().with_root_certs(certificates).with_disable_built_in_roots(!uses_built_in))
 }
 
-/// Collects the roots of `sslrootcert` and of the builder; those in the driver's options stay with the driver.
+/// Collects the roots of `sslrootcert` and of the builder; those in the driver's options stay with
+/// the driver.
 fn trusted(opts: &Opts, switches: &Switches, settings: &Options, pem: &[String]) -> Result<Roots> {
     let mut roots = read_roots(settings, pem, opts.ip_or_hostname())?;
     if let Some(built_in) = switches.built_in_roots {

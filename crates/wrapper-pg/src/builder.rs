@@ -75,7 +75,8 @@ impl ConnectorBuilder {
         }
     }
 
-    /// Takes the configuration from a URL (`postgres://…`) or a `key=value` string, in place of one given before.
+    /// Takes the configuration from a URL (`postgres://…`) or a `key=value` string, in place of one
+    /// given before.
     ///
     /// The string is trusted input: whoever writes it decides where the program connects to.
     #[must_use]
@@ -93,7 +94,8 @@ impl ConnectorBuilder {
 
     /// Takes the configuration from a map, such as one read by serde, in place of one given before.
     ///
-    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and the driver's.
+    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and
+    /// the driver's.
     #[must_use]
     pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
     where
@@ -127,7 +129,8 @@ impl ConnectorBuilder {
 
     /// Tells the callback what happens: how each connect ends, and more as the plugins know it.
     ///
-    /// It runs where the event happens, so it should be short; one that panics disturbs nothing. Several callbacks are all told.
+    /// It runs where the event happens, so it should be short; one that panics disturbs nothing.
+    /// Several callbacks are all told.
     #[must_use]
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = self.events.with(callback);
@@ -148,7 +151,8 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Takes rustls with this cryptography, in place of aws-lc-rs: a FIPS build, or one that a company prescribes.
+    /// Takes rustls with this cryptography, in place of aws-lc-rs: a FIPS build, or one that a
+    /// company prescribes.
     ///
     /// Roots, verification and everything else stay as they are.
     #[cfg(feature = "rustls")]
@@ -159,10 +163,11 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Shows the server a certificate of the client's own, where it asks for one: the chain and its private key, PEM.
+    /// Shows the server a certificate of the client's own, where it asks for one: the chain and its
+    /// private key, PEM.
     ///
-    /// The same as `sslcert` and `sslkey`, which name files. The platform's TLS library wants the key in PKCS#8
-    /// (`BEGIN PRIVATE KEY`).
+    /// The same as `sslcert` and `sslkey`, which name files. The platform's TLS library wants the
+    /// key in PKCS#8 (`BEGIN PRIVATE KEY`).
     #[must_use]
     pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.certificate = Some((chain.into(), Zeroizing::new(key.into())));

@@ -76,8 +76,8 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// With one host its error; with several the first refused login, else the first configuration or TLS failure, else the
-    /// last, with each host and its reason in the text.
+    /// With one host its error; with several the first refused login, else the first configuration
+    /// or TLS failure, else the last, with each host and its reason in the text.
     ///
     /// # Cancel safety
     ///
@@ -99,8 +99,8 @@ impl Connector {
         self.hosts.connect().await
     }
 
-    /// Lets the plugins prepare, such as by loading credentials and signing a token, without connecting: for start-up and
-    /// readiness checks.
+    /// Lets the plugins prepare, such as by loading credentials and signing a token, without
+    /// connecting: for start-up and readiness checks.
     ///
     /// # Errors
     ///
@@ -109,14 +109,16 @@ impl Connector {
         self.hosts.warm_up().await
     }
 
-    /// Tells the plugins of an error on a connection in use, so that they look after its server; returns what it made them suspect.
+    /// Tells the plugins of an error on a connection in use, so that they look after its server;
+    /// returns what it made them suspect.
     pub fn report(&self, error: &tokio_postgres::Error) -> Option<Suspicion> {
         let suspicion = suspicion(error)?;
         self.hosts.suspect(suspicion);
         Some(suspicion)
     }
 
-    /// Lets the plugins judge a connection that was in use before, within five seconds; without a plugin that does so it costs nothing.
+    /// Lets the plugins judge a connection that was in use before, within five seconds; without a
+    /// plugin that does so it costs nothing.
     ///
     /// # Errors
     ///
@@ -139,8 +141,8 @@ impl Connector {
         self.hosts.plugin()
     }
 
-    /// A connector whose connects lead to the cluster's writer, whatever the endpoint is; it shares plugins and topology with
-    /// this one.
+    /// A connector whose connects lead to the cluster's writer, whatever the endpoint is; it shares
+    /// plugins and topology with this one.
     ///
     /// # Errors
     ///
@@ -167,11 +169,13 @@ impl Connector {
         self.hosts.instance(id).map(Self::new)
     }
 
-    /// The driver's own configuration, with verified TLS and a fresh token, for a program that connects by itself.
+    /// The driver's own configuration, with verified TLS and a fresh token, for a program that
+    /// connects by itself.
     ///
     /// # Errors
     ///
-    /// A configuration error where several hosts are configured, for a token is for one; what kept a plugin from giving a token.
+    /// A configuration error where several hosts are configured, for a token is for one; what kept
+    /// a plugin from giving a token.
     pub async fn driver_config(&self) -> Result<DriverConfig> {
         let request = self.hosts.prepare().await?;
         self.hosts.driver().driver_config(&request).await

@@ -18,7 +18,8 @@ pub type PgConnection = (Client, Connection<Socket, TlsStream>);
 #[derive(Debug)]
 pub struct PgDriver {
     base: Config,
-    /// The same for a user that a plugin chose: a configured password is not theirs, and the driver's builder takes none back.
+    /// The same for a user that a plugin chose: a configured password is not theirs, and the
+    /// driver's builder takes none back.
     without_password: Config,
     tls: Tls,
     dialer: Dialer,
@@ -33,7 +34,8 @@ impl PgDriver {
         &self.tls
     }
 
-    /// Says how a password would travel: by `sslmode=require` the driver sends nothing before TLS stands, and ours verifies.
+    /// Says how a password would travel: by `sslmode=require` the driver sends nothing before TLS
+    /// stands, and ours verifies.
     fn transport(&self) -> Transport {
         match self.base.get_ssl_mode() {
             SslMode::Require => Transport::VerifiedTls,
@@ -95,7 +97,8 @@ impl PgDriver {
         let unknown = Stranger::default();
         let track = |unknown| self.tls.tracked(request, config.get_ssl_mode(), unknown);
         let mut connected = config.connect(track(&unknown)).await;
-        // Nothing was sent to a server whose issuer is unknown; its authority may have been replaced meanwhile.
+        // Nothing was sent to a server whose issuer is unknown; its authority may have been
+        // replaced meanwhile.
         if connected.is_err() && self.tls.may_know(&unknown).await {
             request.progress().enter(Phase::Dial);
             connected = config.connect(track(&Stranger::default())).await;

@@ -17,8 +17,8 @@ const NOT_TLS: &[&str] = &["wrong version number", "packet length too long", "co
 
 /// Turns an error of the driver's connect into ours.
 ///
-/// An answer of the server is kept as text made safe, not as the driver's error: that prints what the server said as it
-/// came, and a server may repeat the password.
+/// An answer of the server is kept as text made safe, not as the driver's error: that prints what
+/// the server said as it came, and a server may repeat the password.
 pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectRequest, roots: &Roots) -> Error {
     if let Some(ours) = Error::find(&error) {
         return ours.clone();
@@ -68,8 +68,8 @@ fn closed(place: &str, phase: Phase) -> String {
     format!("{place} closed the connection while {phase}: {hint}")
 }
 
-/// Whether the server may be none of PostgreSQL: it does not agree to TLS, or what follows is no TLS, as behind the `S` of
-/// an SSH server.
+/// Whether the server may be none of PostgreSQL: it does not agree to TLS, or what follows is no
+/// TLS, as behind the `S` of an SSH server.
 pub(crate) fn may_be_stranger(error: &tokio_postgres::Error) -> bool {
     if let Some(ours) = Error::find(error) {
         let why = ours.source().map(|source| source.to_string().to_lowercase()).unwrap_or_default();

@@ -24,7 +24,8 @@ pub(crate) fn named_in(text: &str) -> Vec<String> {
     cut.map(|cut| cut.pairs.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
 }
 
-/// Sets what neither a string says (`said`) nor differs from the driver's default, which would take hours to notice.
+/// Sets what neither a string says (`said`) nor differs from the driver's default, which would take
+/// hours to notice.
 ///
 /// `tcp_user_timeout` stays out of it: on current kernels it also ends the connection to a living server that takes no more data for
 /// as long, as one does during a `COPY` behind a lock.

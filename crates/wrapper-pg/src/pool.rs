@@ -50,8 +50,8 @@ struct Opened {
 
 /// Holds the task that drives a connection.
 ///
-/// The driver's task waits for all answers before it says goodbye, which a server that stands still never gives: once this
-/// is dropped the task has a grace, and then closes the socket.
+/// The driver's task waits for all answers before it says goodbye, which a server that stands still
+/// never gives: once this is dropped the task has a grace, and then closes the socket.
 #[derive(Debug)]
 struct Driving {
     #[cfg_attr(not(feature = "deadpool"), expect(dead_code, reason = "deadpool's own client ends the task"))]

@@ -70,7 +70,8 @@ pub(crate) fn read_string<C>(
     Ok(config)
 }
 
-/// An error for a name that the driver does not know, which is shown only if it cannot be a piece of a password.
+/// An error for a name that the driver does not know, which is shown only if it cannot be a piece
+/// of a password.
 fn unknown<C>(text: ConnectionText<'_>, name: &str, others: &[String], registry: &Registry<C>) -> Error {
     let is_doubtful = match text {
         ConnectionText::Url(url) => {

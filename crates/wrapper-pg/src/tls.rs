@@ -61,8 +61,9 @@ pub(crate) struct TlsPlan {
 
 /// Makes TLS connections that verify the server's chain and name.
 ///
-/// It is built once per connector, because building it parses all roots; clones share it. Root files are read anew, once a
-/// minute at most, when a server's issuer is unknown. Hand it to the driver for cancel requests:
+/// It is built once per connector, because building it parses all roots; clones share it. Root
+/// files are read anew, once a minute at most, when a server's issuer is unknown. Hand it to the
+/// driver for cancel requests:
 /// [`CancelToken::cancel_query`](tokio_postgres::CancelToken::cancel_query).
 #[derive(Clone)]
 pub struct Tls(Trust<Stack>);
@@ -110,8 +111,8 @@ impl Tls {
         Self(Trust::fixed(Roots::system(), stack))
     }
 
-    /// The same for one attempt: notes when handshake and login begin, and which roots knew no issuer, and makes streams that can be
-    /// ended from elsewhere.
+    /// The same for one attempt: notes when handshake and login begin, and which roots knew no
+    /// issuer, and makes streams that can be ended from elsewhere.
     pub(crate) fn tracked(&self, request: &ConnectRequest, mode: SslMode, stranger: &Stranger) -> Tracked {
         let dialled = match mode {
             SslMode::Disable => Phase::Login,
@@ -320,7 +321,8 @@ impl AsyncWrite for TlsStream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { stream, abort } = self.get_mut();
-        // Here too: while nobody fetches an answer the driver does not read, but it flushes whenever it is woken.
+        // Here too: while nobody fetches an answer the driver does not read, but it flushes
+        // whenever it is woken.
         abort.check()?;
         each!(stream, stream => Pin::new(stream).poll_flush(cx))
     }

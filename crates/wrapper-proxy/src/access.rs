@@ -30,7 +30,8 @@ pub struct Access {
 }
 
 impl Access {
-    /// Admits the account that runs this process to unix sockets, and those who know the password to TCP ports.
+    /// Admits the account that runs this process to unix sockets, and those who know the password
+    /// to TCP ports.
     pub fn new(password: LocalPassword) -> Self {
         Self { password: Some(password), ..Self::without_password() }
     }
@@ -59,7 +60,8 @@ impl Access {
         self
     }
 
-    /// Returns whether accounts besides our own may use a unix socket, so that its folder must let them through.
+    /// Returns whether accounts besides our own may use a unix socket, so that its folder must let
+    /// them through.
     pub(crate) fn is_shared(&self) -> bool {
         !self.uids.is_empty() || !self.gids.is_empty()
     }

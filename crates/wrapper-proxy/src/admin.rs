@@ -25,8 +25,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Listens on an address of loopback for the state of a proxy, whose targets are called by these names in the order in which it
-    /// listens for them.
+    /// Listens on an address of loopback for the state of a proxy, whose targets are called by
+    /// these names in the order in which it listens for them.
     ///
     /// # Errors
     ///

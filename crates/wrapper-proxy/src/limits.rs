@@ -28,8 +28,8 @@ impl Default for Limits {
 
 /// The clients that have not finished their login.
 ///
-/// They have room of their own, so that a port scan takes no session from anybody, and the oldest makes room for the next, so that
-/// idle connections keep nobody out.
+/// They have room of their own, so that a port scan takes no session from anybody, and the oldest
+/// makes room for the next, so that idle connections keep nobody out.
 #[derive(Clone, Default)]
 pub(crate) struct Handshakes(Arc<Mutex<Waiting>>);
 

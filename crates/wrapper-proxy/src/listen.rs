@@ -63,8 +63,8 @@ impl TcpPort {
     ///
     /// # Security
     ///
-    /// Whoever reaches it and knows the local password uses the database as the target's user; password and data cross that
-    /// network unencrypted.
+    /// Whoever reaches it and knows the local password uses the database as the target's user;
+    /// password and data cross that network unencrypted.
     pub fn anywhere(address: SocketAddr) -> Self {
         Self(address)
     }

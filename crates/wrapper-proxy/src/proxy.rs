@@ -88,7 +88,8 @@ impl Proxy {
         self.handle.clone()
     }
 
-    /// Serves until the [`Handle`] ends it: takes no more clients then, waits for the sessions, and cuts what is left after
+    /// Serves until the [`Handle`] ends it: takes no more clients then, waits for the sessions, and
+    /// cuts what is left after
     /// `drain_timeout`.
     pub async fn run(self, drain_timeout: Duration) {
         let Self { listeners, room, clients, handle } = self;

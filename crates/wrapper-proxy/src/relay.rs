@@ -16,8 +16,8 @@ pub(crate) struct Moved {
 
 /// Moves bytes both ways until both sides have ended; each side's end passes to the other (half-close).
 ///
-/// Nothing of ours is ever written in between: borders of messages are not known here. Many servers end without a TLS farewell,
-/// and many clients by a reset: that is an end like any other.
+/// Nothing of ours is ever written in between: borders of messages are not known here. Many servers
+/// end without a TLS farewell, and many clients by a reset: that is an end like any other.
 pub(crate) async fn relay<C, S>(client: &mut C, server: &mut S) -> io::Result<Moved>
 where
     C: AsyncRead + AsyncWrite + Unpin,

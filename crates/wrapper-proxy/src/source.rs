@@ -20,7 +20,8 @@ const ELSEWHERE: &[(&str, &str)] =
     &[("databaseName", "database"), ("db", "database"), ("dbname", "database")];
 
 impl UrlForm {
-    /// Reads a URL; the wrapper's parameters go to `given`. Options of a driver belong to the clients, who bring them along.
+    /// Reads a URL; the wrapper's parameters go to `given`. Options of a driver belong to the
+    /// clients, who bring them along.
     pub(crate) fn read<C: Send + 'static>(
         &self,
         url: &str,

@@ -20,8 +20,9 @@ const PARTITIONS: [Partition; 8] = [
 
 /// Checks an endpoint that a connection string names.
 ///
-/// Whoever answers there gives user and password, so a string can only name the service itself: over TLS, under a suffix of
-/// AWS and with the service in its name, as under the same suffixes everybody can have hosts of their own.
+/// Whoever answers there gives user and password, so a string can only name the service itself:
+/// over TLS, under a suffix of AWS and with the service in its name, as under the same suffixes
+/// everybody can have hosts of their own.
 ///
 /// # Errors
 ///

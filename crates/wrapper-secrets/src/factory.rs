@@ -92,8 +92,8 @@ pub const SECRETS_PARAMETERS: &[Parameter] = &[
 
 /// Makes the plugin `awsSecretsManager`, which answers to `secretsManager` too.
 ///
-/// The default takes AWS credentials from the default chain. Each connector then has a secret of its own; connectors that share
-/// one take the same [`SecretProvider`].
+/// The default takes AWS credentials from the default chain. Each connector then has a secret of
+/// its own; connectors that share one take the same [`SecretProvider`].
 #[derive(Clone, Debug, Default)]
 pub struct SecretsFactory {
     tokens: Option<IamTokenProvider>,

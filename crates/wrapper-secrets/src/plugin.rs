@@ -15,9 +15,10 @@ use crate::{
 
 /// Gives every connect the user and the password of a secret, over verified TLS only.
 ///
-/// A secret that was held already and is refused is loaded anew, once for all who are refused, and the login tried once more
-/// if it has changed. Within the retry timeout a refused login is repeated in steps, each with one load for all: that
-/// bridges the window of a rotation in which the database has the new password and the secret has not.
+/// A secret that was held already and is refused is loaded anew, once for all who are refused, and
+/// the login tried once more if it has changed. Within the retry timeout a refused login is
+/// repeated in steps, each with one load for all: that bridges the window of a rotation in which
+/// the database has the new password and the secret has not.
 #[derive(Debug)]
 pub struct SecretsPlugin {
     secrets: SecretProvider,
@@ -61,7 +62,8 @@ impl SecretsPlugin {
                 done => return done,
             };
             request.progress().enter(Phase::Credentials);
-            // One that was loaded for this very connect is as new as can be, and after the first refusal the steps say when to ask.
+            // One that was loaded for this very connect is as new as can be, and after the first
+            // refusal the steps say when to ask.
             if matches!(retry, Retry::None) && !secret.is_fresh() {
                 match self.secrets.after_refusal(&secret).await {
                     AfterRefusal::Changed(newer) => {

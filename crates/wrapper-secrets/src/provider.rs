@@ -22,8 +22,9 @@ use crate::{
 
 /// Gives the user and the password of one secret of Secrets Manager; clones share what was loaded.
 ///
-/// The secret is loaded once for all who wait, renewed ahead beside those who use it, and served on while the service is
-/// down. One that a server refused is loaded anew, once for all who are refused: a rotation reaches everybody with one call.
+/// The secret is loaded once for all who wait, renewed ahead beside those who use it, and served on
+/// while the service is down. One that a server refused is loaded anew, once for all who are
+/// refused: a rotation reaches everybody with one call.
 ///
 /// ```
 /// use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -101,10 +102,12 @@ impl SecretProvider {
         self.secret().await.map(drop)
     }
 
-    /// Says whether a login with another secret than the refused one is worth it, and loads it anew where that is due.
+    /// Says whether a login with another secret than the refused one is worth it, and loads it anew
+    /// where that is due.
     ///
-    /// However many are refused, they share one load. While loads bring the same secret, as in the window of a rotation in which
-    /// the database has the new password and the secret has not, one is due after 1 s, then 2, 4 and every 8 s.
+    /// However many are refused, they share one load. While loads bring the same secret, as in the
+    /// window of a rotation in which the database has the new password and the secret has not, one
+    /// is due after 1 s, then 2, 4 and every 8 s.
     ///
     /// # Cancel safety
     ///
@@ -142,7 +145,8 @@ impl SecretProvider {
         }
     }
 
-    /// Loads the secret anew at the end of the current step, once for all who wait, and returns the newest one.
+    /// Loads the secret anew at the end of the current step, once for all who wait, and returns the
+    /// newest one.
     ///
     /// `None` if that is not before `until`.
     pub(crate) async fn next_step(
@@ -152,7 +156,8 @@ impl SecretProvider {
     ) -> Option<DatabaseSecret> {
         let inner = &*self.0;
         let now = inner.clock.now();
-        // One that was loaded for this connect was as new as can be, so that its first step begins with the load.
+        // One that was loaded for this connect was as new as can be, so that its first step begins
+        // with the load.
         let after_load = || refused.loaded_at().min(now) + FIRST_STEP;
         let at = inner.steps.next(now).unwrap_or_else(after_load);
         if at > until {
@@ -241,7 +246,8 @@ impl SecretProvider {
         move || {
             Box::pin(async move {
                 let loaded = this.0.service.read().await;
-                // Before the load ends for those who wait: who comes after it must find the step begun, else he would ask again.
+                // Before the load ends for those who wait: who comes after it must find the step
+                // begun, else he would ask again.
                 if let Some(refused) = refused {
                     match &loaded {
                         Ok(content) if !content.is_same_login(refused.value()) => this.0.steps.reset(),

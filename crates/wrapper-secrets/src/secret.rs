@@ -61,7 +61,8 @@ impl Content {
             Some(Value::String(text)) if text.is_empty() => {
                 Err(wrong(format!("property `{name}` of secret {id} is empty: store a value")))
             }
-            // Passwords and users are configuration that comes another way, and the protocols end both with a NUL.
+            // Passwords and users are configuration that comes another way, and the protocols end
+            // both with a NUL.
             Some(Value::String(text)) if text.contains(char::is_control) => Err(wrong(format!(
                 "property `{name}` of secret {id} holds a control character: store it without, often a newline at its end"
             ))),
@@ -103,7 +104,8 @@ impl DatabaseSecret {
     ///
     /// # Security
     ///
-    /// It opens the database to whoever has it until the next rotation: give it to a driver, over verified TLS, and nobody else.
+    /// It opens the database to whoever has it until the next rotation: give it to a driver, over
+    /// verified TLS, and nobody else.
     pub fn expose_password(&self) -> &str {
         &self.0.value().password
     }

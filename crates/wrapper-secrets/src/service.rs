@@ -35,7 +35,8 @@ pub(crate) struct Service {
 impl Service {
     /// Reads the current version of the secret.
     ///
-    /// A key that the service refuses is loaded anew where that is due, and the call repeated if it is another.
+    /// A key that the service refuses is loaded anew where that is due, and the call repeated if it
+    /// is another.
     pub(crate) async fn read(&self) -> Result<Content> {
         self.credentials.suggest_region(self.id.region().as_str());
         let key = self.credentials.provide_credentials().await;
@@ -69,7 +70,8 @@ impl Service {
         Content::read(&text, &version, &self.properties, &self.id)
     }
 
-    /// Makes a client for one load. Loads are rare, and a client that is kept would hold connections of a runtime that may be gone.
+    /// Makes a client for one load. Loads are rare, and a client that is kept would hold
+    /// connections of a runtime that may be gone.
     async fn client(&self) -> Client {
         let mut config = self.base().await;
         // The source renews the credentials, so that a cache in between would only serve old ones.

@@ -118,7 +118,8 @@ impl Actors {
         self.service.requests().len()
     }
 
-    /// Moves the clock on in small steps, with a while for the tasks after each, until something has happened; the time then.
+    /// Moves the clock on in small steps, with a while for the tasks after each, until something
+    /// has happened; the time then.
     async fn tick_until(&self, happened: impl Fn() -> bool) -> SystemTime {
         loop {
             for _ in 0..200 {

@@ -68,7 +68,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
 
     /// Takes the configuration from a map, such as one read by serde, in place of one given before.
     ///
-    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and the driver's.
+    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and
+    /// the driver's.
     #[must_use]
     pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
     where
@@ -93,9 +94,11 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Tells the callback of credentials that are loaded; how connects end is sqlx's to tell, which has no hook for it.
+    /// Tells the callback of credentials that are loaded; how connects end is sqlx's to tell, which
+    /// has no hook for it.
     ///
-    /// It runs where the event happens, so it should be short; one that panics disturbs nothing. Several callbacks are all told.
+    /// It runs where the event happens, so it should be short; one that panics disturbs nothing.
+    /// Several callbacks are all told.
     #[must_use]
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = self.events.with(callback);
@@ -111,8 +114,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
 
     /// Sets the size, the timeouts and the callbacks of the pool.
     ///
-    /// Without, a connection is checked for five seconds at most before it is handed out; [`check_within`] does the same for options of your
-    /// own.
+    /// Without, a connection is checked for five seconds at most before it is handed out;
+    /// [`check_within`] does the same for options of your own.
     #[must_use]
     pub fn pool_options(mut self, options: PoolOptions<D>) -> Self {
         self.pool = options;
@@ -131,12 +134,13 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Builds the pool with its first token, in the current tokio runtime; no connection is opened yet, unless the pool's
-    /// options ask for some.
+    /// Builds the pool with its first token, in the current tokio runtime; no connection is opened
+    /// yet, unless the pool's options ask for some.
     ///
     /// # Errors
     ///
-    /// A configuration error that names the parameter and the remedy; a credentials error if there is no token.
+    /// A configuration error that names the parameter and the remedy; a credentials error if there
+    /// is no token.
     pub async fn build(self) -> Result<FreshPool<D>> {
         in_runtime(self.build_pool()).await
     }
@@ -183,8 +187,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
     }
 }
 
-/// Panics, as `in_runtime` expects of Tokio, where the runtime has no timer or does no I/O: the pool would find that out in
-/// tasks of its own.
+/// Panics, as `in_runtime` expects of Tokio, where the runtime has no timer or does no I/O: the
+/// pool would find that out in tasks of its own.
 fn touch_drivers() {
     drop(tokio::time::sleep(Duration::ZERO));
     if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
@@ -235,7 +239,8 @@ fn check(
     Ok(())
 }
 
-/// The driver's own reading of its options. The user and the password keep it from looking for a password file.
+/// The driver's own reading of its options. The user and the password keep it from looking for a
+/// password file.
 fn options<D: Engine>(query: &str) -> Result<DriverOptions<D>> {
     format!("{}://x:x@x/?{}{query}", D::SCHEMES[0], D::RESET).parse().map_err(|_: sqlx::Error| {
         // The driver's error may show the value.

@@ -34,7 +34,8 @@ pub(crate) mod sealed {
         /// The port where a configuration names none.
         const DEFAULT_PORT: u16;
 
-        /// The names in a URL's query that sqlx understands and that do not say where to connect to or how to verify it.
+        /// The names in a URL's query that sqlx understands and that do not say where to connect to
+        /// or how to verify it.
         const NAMES: &'static [&'static str];
 
         /// Whether names of the form `options[…]` are understood too.

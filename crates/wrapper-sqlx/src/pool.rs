@@ -109,8 +109,9 @@ impl<D: Engine> FreshPool<D> {
         self.0.refresher.refresh().await
     }
 
-    /// Turns an error of sqlx into the one that says why: a refused login with the likely causes, as the other adapters
-    /// show it, a pool that ran out of time with the reason why it has no token.
+    /// Turns an error of sqlx into the one that says why: a refused login with the likely causes,
+    /// as the other adapters show it, a pool that ran out of time with the reason why it has no
+    /// token.
     pub fn explain(&self, error: sqlx::Error) -> Error {
         self.0.refresher.explain(error)
     }

@@ -8,8 +8,9 @@ mod known;
 
 /// Holds the statements for one kind of deployment.
 ///
-/// The built-in ones are those of the AWS Advanced wrapper family, to the letter. A deployment that answers other
-/// statements, or a test, replaces some: see [`TopologyBuilder::dialect`](crate::TopologyBuilder::dialect).
+/// The built-in ones are those of the AWS Advanced wrapper family, to the letter. A deployment that
+/// answers other statements, or a test, replaces some: see
+/// [`TopologyBuilder::dialect`](crate::TopologyBuilder::dialect).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
     pub(crate) name: Cow<'static, str>,
@@ -32,7 +33,8 @@ pub struct Dialect {
 pub(crate) enum Layout {
     /// Rows of id, writer or not, CPU, lag and time; a row of the writer's own means "I am the writer".
     Aurora,
-    /// Rows of resource id, endpoint and port; no row means "I am the writer", else this column holds the writer's id.
+    /// Rows of resource id, endpoint and port; no row means "I am the writer", else this column
+    /// holds the writer's id.
     MultiAz { source: &'static str },
     /// One server that answers its role and nothing else.
     Single,

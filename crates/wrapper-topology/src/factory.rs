@@ -22,7 +22,8 @@ pub struct InitialConnectionFactory(Option<Topology>);
 
 /// Makes the plugin `failover2`.
 ///
-/// By default each connector has a topology, and so a monitor, of its own; connectors whose factory was given one share that.
+/// By default each connector has a topology, and so a monitor, of its own; connectors whose factory
+/// was given one share that.
 #[derive(Clone, Debug, Default)]
 pub struct FailoverFactory(Option<Topology>);
 
@@ -85,7 +86,8 @@ impl<C: Send + 'static> Factory<C> for FailoverFactory {
     }
 }
 
-/// Builds what leads the connects; at hosts that tell nothing of a cluster it leaves them alone, and says so once.
+/// Builds what leads the connects; at hosts that tell nothing of a cluster it leaves them alone,
+/// and says so once.
 fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -> Result<Router> {
     let (options, requests) = (context.options(), context.requests());
     let route = RouteOptions::read(options)?;

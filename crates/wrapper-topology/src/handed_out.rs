@@ -41,7 +41,8 @@ impl HandedOut {
         inner.connections.push(Connection { instance, role, at, handle: handle.clone() });
     }
 
-    /// Ends the connections to an instance that were open before: those of writers, or all. Returns how many there were.
+    /// Ends the connections to an instance that were open before: those of writers, or all. Returns
+    /// how many there were.
     pub(crate) fn cut(&self, instance: &str, before: Instant, is_all: bool, reason: &Error) -> usize {
         let is_meant = |connection: &mut Connection| {
             connection.instance.eq_ignore_ascii_case(instance)

@@ -41,7 +41,8 @@ pub(crate) enum Verdict {
     Writer,
     /// From an instance that is a reader.
     Reader,
-    /// From a member whose word does not count: its two answers disagree, another is the writer, or newer evidence is known.
+    /// From a member whose word does not count: its two answers disagree, another is the writer, or
+    /// newer evidence is known.
     Unclear,
     /// Not from a member of the cluster, or not readable as one.
     Void(&'static str),
@@ -146,7 +147,8 @@ impl Knowledge {
         self.writer.as_ref().and(self.fence)
     }
 
-    /// Whether something has to be asked: no writer, a silent one, another that claims to be it, or a table that names another.
+    /// Whether something has to be asked: no writer, a silent one, another that claims to be it, or
+    /// a table that names another.
     pub(crate) fn is_in_doubt(&self) -> bool {
         let Some(writer) = self.writer() else { return true };
         let said = writer.said.map(|word| word.asked);
@@ -219,7 +221,8 @@ impl Knowledge {
         let is_known = |member: &Member| member.is_verified && lists(answer, &member.id);
         let is_at_endpoint = evidence.dialled == Target::Endpoint;
         if !self.members.iter().any(is_known) {
-            // The first of all, or the endpoint leads to another cluster now and of the former one nobody is left.
+            // The first of all, or the endpoint leads to another cluster now and of the former one
+            // nobody is left.
             let is_nobody_left =
                 self.members.iter().filter(|member| member.is_verified).all(|m| !m.is_answering());
             if !(is_at_endpoint && is_nobody_left) {

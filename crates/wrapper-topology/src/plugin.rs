@@ -14,7 +14,8 @@ pub struct InitialConnectionPlugin(pub(crate) Router);
 
 /// Does what `initialConnection` does, and looks for a new writer beside the connects.
 ///
-/// One task for each [`Topology`], whatever connectors share it: it starts at the first connect and ends with the last connector.
+/// One task for each [`Topology`], whatever connectors share it: it starts at the first connect and
+/// ends with the last connector.
 #[derive(Debug)]
 pub struct FailoverPlugin(pub(crate) Router);
 

@@ -116,7 +116,8 @@ impl Router {
 /// How long a connect to one instance may take before another way is tried.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// What is left of a connect's time so that it ends by itself, with an error that says more than that it is late.
+/// What is left of a connect's time so that it ends by itself, with an error that says more than
+/// that it is late.
 fn end_of(request: &ConnectRequest, now: Instant, limit: Option<Duration>) -> Instant {
     const DEFAULT: Duration = Duration::from_secs(30);
     let deadline = request.deadline().unwrap_or(now + DEFAULT);

@@ -23,7 +23,8 @@ const IDLE: Duration = Duration::from_secs(15 * 60);
 /// A suspicion that came to nothing blocks the next one for the first of these, doubled to the second.
 const BLOCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// The pause after a connect that failed: doubled from the first to the second, or to the third if the login was refused.
+/// The pause after a connect that failed: doubled from the first to the second, or to the third if
+/// the login was refused.
 const BACK_OFF: (Duration, Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(30));
 

@@ -53,7 +53,8 @@ impl Snapshot {
         self.instances.iter().find(|instance| instance.id.eq_ignore_ascii_case(id))
     }
 
-    /// Returns the instance that said itself that it is the writer; `None` while there is none, as in a failover.
+    /// Returns the instance that said itself that it is the writer; `None` while there is none, as
+    /// in a failover.
     pub fn writer(&self) -> Option<&Instance> {
         self.writer.map(|at| &self.instances[at])
     }
@@ -63,7 +64,8 @@ impl Snapshot {
         self.instances.iter().enumerate().filter(|(at, _)| Some(*at) != self.writer).map(|(_, reader)| reader)
     }
 
-    /// Returns how many writers there were so far: it grows by one with every change, and is 0 before the first.
+    /// Returns how many writers there were so far: it grows by one with every change, and is 0
+    /// before the first.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -108,7 +110,8 @@ impl Instance {
         self.port
     }
 
-    /// Returns the role that the instance gave itself; `None` if it was not asked, or does not answer any more.
+    /// Returns the role that the instance gave itself; `None` if it was not asked, or does not
+    /// answer any more.
     pub fn role(&self) -> Option<Role> {
         self.role
     }

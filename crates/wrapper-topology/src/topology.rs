@@ -36,8 +36,9 @@ pub use builder::TopologyBuilder;
 
 /// Knows one cluster: which instances it has, which one is the writer, and since when.
 ///
-/// Clones share everything. A connector whose `plugins` name `initialConnection` or `failover2` makes one for itself; to
-/// share one between connectors, or to watch it, make it in code and give clones to the factories:
+/// Clones share everything. A connector whose `plugins` name `initialConnection` or `failover2`
+/// makes one for itself; to share one between connectors, or to watch it, make it in code and give
+/// clones to the factories:
 ///
 /// ```
 /// use wrapper_core::Registry;
@@ -96,8 +97,9 @@ impl Topology {
 
     /// Makes the topology of instances that are all known, such as an RDS instance and its read replicas.
     ///
-    /// Hosts may have a port behind a colon; the default is 5432. The first is expected to be the writer, and each is
-    /// asked for its role. A host that a connector is configured with stands for the writer, whichever it is then.
+    /// Hosts may have a port behind a colon; the default is 5432. The first is expected to be the
+    /// writer, and each is asked for its role. A host that a connector is configured with stands
+    /// for the writer, whichever it is then.
     ///
     /// # Errors
     ///
@@ -139,7 +141,8 @@ impl Topology {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: compare [`Snapshot::epoch`] to find changes that happened between two calls.
+    /// Dropping the future loses nothing: compare [`Snapshot::epoch`] to find changes that happened
+    /// between two calls.
     pub async fn changed(&self) -> Snapshot {
         let mut version = self.0.version.subscribe();
         let epoch = self.snapshot().epoch();
@@ -161,7 +164,8 @@ impl Topology {
 
     /// Says that something is wrong with the cluster, as an application may know from elsewhere.
     ///
-    /// With `failover2` all instances are asked at once; with `initialConnection` the next check-outs and connects ask.
+    /// With `failover2` all instances are asked at once; with `initialConnection` the next
+    /// check-outs and connects ask.
     pub fn suspect(&self) {
         let now = Instant::now();
         let mut state = self.state();

@@ -120,7 +120,8 @@ impl PresignBuilder {
         self
     }
 
-    /// Writes the token as `prefix` and the base64url form of its text, without padding, as bearer tokens are.
+    /// Writes the token as `prefix` and the base64url form of its text, without padding, as bearer
+    /// tokens are.
     pub fn base64url(mut self, prefix: &str) -> Self {
         self.base64url = Some(prefix.to_owned());
         self
@@ -197,8 +198,8 @@ impl PresignBuilder {
         })
     }
 
-    /// A path that needs no encoding and no normalisation is signed alike by every reading of the rules: some services
-    /// encode a path twice, some normalise it, some do neither.
+    /// A path that needs no encoding and no normalisation is signed alike by every reading of the
+    /// rules: some services encode a path twice, some normalise it, some do neither.
     fn check_path(&self) -> Result<(), Error> {
         let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
         let plain = |segment: &str| !matches!(segment, "." | "..") && segment.bytes().all(unreserved);

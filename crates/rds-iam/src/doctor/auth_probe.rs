@@ -14,8 +14,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Whether the server asks this user for a token; none if it does not say.
 ///
-/// A user with AWSAuthenticationPlugin is asked for the password as it is, every other one, and one who does not exist, for a
-/// proof of another kind. Nothing secret is sent, but the server counts one more login that came to nothing.
+/// A user with AWSAuthenticationPlugin is asked for the password as it is, every other one, and one
+/// who does not exist, for a proof of another kind. Nothing secret is sent, but the server counts
+/// one more login that came to nothing.
 pub(super) async fn is_a_token(target: &Target, address: SocketAddr) -> Option<bool> {
     timeout(LIMIT, ask(target, address)).await.ok()?.ok()?
 }
@@ -27,7 +28,8 @@ async fn ask(target: &Target, address: SocketAddr) -> io::Result<Option<bool>> {
     }
     let config = tls::config(tls::roots(&target.roots), None).map_err(io::Error::other)?;
     let mut stream = tls::connect(config, target.tls_name(), stream).await?;
-    // The password has no bytes, and a plugin is named that no user with a token has: the server must say what it wants.
+    // The password has no bytes, and a plugin is named that no user with a token has: the server
+    // must say what it wants.
     let login = [&MYSQL_REQUEST, target.user.as_bytes(), b"\0\0caching_sha2_password\0"].concat();
     stream.write_all(&packet(2, &login)).await?;
     stream.flush().await?;

@@ -56,7 +56,8 @@ impl Described {
         Some(Self { names, issuers, end })
     }
 
-    /// Whether an authority of RDS issued it: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>.
+    /// Whether an authority of RDS issued it:
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>.
     pub(super) fn is_of_rds(&self) -> bool {
         self.issuers.iter().any(|issuer| issuer.contains("Amazon RDS"))
     }

@@ -77,7 +77,8 @@ fn sts(target: &Target) -> Option<String> {
 fn origin(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
     let (scheme, authority) = (uri.scheme()?.as_str().to_ascii_lowercase(), uri.authority()?);
-    // A password may hold a `/` that is not percent-coded, and what seems to be the host is then a piece of it.
+    // A password may hold a `/` that is not percent-coded, and what seems to be the host is then a
+    // piece of it.
     let is_doubtful = uri.path().contains('@') || uri.query().is_some_and(|query| query.contains('@'));
     if !matches!(&*scheme, "http" | "https") || authority.host().is_empty() || is_doubtful {
         return None;

@@ -1,4 +1,5 @@
-//! DNS, as far as the operating system does not tell: the aliases of a name, and the answers of one certain server.
+//! DNS, as far as the operating system does not tell: the aliases of a name, and the answers of one
+//! certain server.
 
 use std::{fmt, io, net::IpAddr, net::SocketAddr, time::Duration};
 

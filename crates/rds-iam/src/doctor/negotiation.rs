@@ -10,7 +10,8 @@ use wrapper_core::{ServerError, sanitize_server_text};
 
 use crate::cli::Engine;
 
-/// Length and code of the request for TLS: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
+/// Length and code of the request for TLS:
+/// <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 const POSTGRES_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// CLIENT_SSL among the capabilities that a server of MySQL names.
@@ -19,8 +20,8 @@ const MYSQL_SSL: u16 = 1 << 11;
 /// CLIENT_PROTOCOL_41, CLIENT_SSL, CLIENT_SECURE_CONNECTION and CLIENT_PLUGIN_AUTH.
 const MYSQL_CAPABILITIES: u32 = 0x200 | MYSQL_SSL as u32 | 0x8000 | 0x8_0000;
 
-/// The request for TLS, which every login begins with: capabilities, the longest packet, the character set utf8mb4, and 23
-/// bytes that are unused.
+/// The request for TLS, which every login begins with: capabilities, the longest packet, the
+/// character set utf8mb4, and 23 bytes that are unused.
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_ssl_request.html>
 pub(super) const MYSQL_REQUEST: [u8; 32] = {
     let mut request = [0; 32];

@@ -31,8 +31,8 @@ use crate::{cli::Engine, target::Target};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Shakes hands as the login will, and says whether the login may be tried: the server is the one that was meant, or has an
-/// answer of its own to show.
+/// Shakes hands as the login will, and says whether the login may be tried: the server is the one
+/// that was meant, or has an answer of its own to show.
 pub(super) async fn report(report: &mut Report, target: &Target, stream: TcpStream) -> bool {
     let seen = Arc::new(Recorded::default());
     let failure = match timeout(LIMIT, shake_hands(target, stream, &seen)).await {

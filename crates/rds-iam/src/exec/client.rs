@@ -119,8 +119,8 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// How the client that reads the option file names TLS; it is asked for its version only where its name is MySQL's,
-    /// which MariaDB uses too.
+    /// How the client that reads the option file names TLS; it is asked for its version only where
+    /// its name is MySQL's, which MariaDB uses too.
     pub(super) fn dialect(&self) -> Dialect {
         let reader = match self.placeholder() {
             Some(0) | None => self.program,

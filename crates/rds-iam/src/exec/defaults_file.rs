@@ -30,7 +30,8 @@ pub(super) struct Written {
 }
 
 impl Session {
-    /// Refuses what leads elsewhere than to the name in the certificate, as these clients check the name they dial.
+    /// Refuses what leads elsewhere than to the name in the certificate, as these clients check the
+    /// name they dial.
     pub(super) fn direct(&self) -> Result<(), Failure> {
         let Some(address) = self.address else { return Ok(()) };
         let name = self.target.tls_name();
@@ -72,7 +73,8 @@ impl DefaultsFile {
             }
             text.push_str(&line);
         }
-        // The groups of a client itself count after [client], and only clients that open a database know the option.
+        // The groups of a client itself count after [client], and only clients that open a database
+        // know the option.
         if let Some(database) = &target.database {
             let line = line("database", "the database", database)?;
             text.push_str(&format!("[mysql]\n{line}"));
@@ -98,8 +100,8 @@ impl DefaultsFile {
     }
 }
 
-/// A pipe that the client inherits, with all of the text in it: at most four lines of the limit and some words, while
-/// the smallest pipe holds 16 kB.
+/// A pipe that the client inherits, with all of the text in it: at most four lines of the limit and
+/// some words, while the smallest pipe holds 16 kB.
 fn pipe(text: &[u8]) -> io::Result<PipeReader> {
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(text)?;

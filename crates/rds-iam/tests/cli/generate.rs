@@ -62,7 +62,8 @@ for line in 'rds-iam to' 'rds-iam token --fo' 'rds-iam token --format ' 'rds-iam
 end
 "#;
 
-// zsh completes in a terminal alone: the functions that would offer something are made to tell what they are asked.
+// zsh completes in a terminal alone: the functions that would offer something are made to tell what
+// they are asked.
 const ZSH: &str = r#"
 autoload -Uz compinit && compinit -u -D 2>/dev/null
 eval "$($RDS_IAM completions zsh)"

@@ -100,8 +100,8 @@ impl<K: Eq + Hash, V> Entries<K, V> {
         self.map.remove_if(key, |_, held| goes(held)).is_some()
     }
 
-    /// Removes the expired entries, and then those that expire first until a tenth of the capacity is free, but not
-    /// the newest; returns how many.
+    /// Removes the expired entries, and then those that expire first until a tenth of the capacity
+    /// is free, but not the newest; returns how many.
     pub(super) fn make_room(&self, capacity: usize, now: SystemTime, newest: u64) -> usize {
         // Declared before the locks are taken, so that the entries are dropped after their release.
         let mut evicted = Vec::new();

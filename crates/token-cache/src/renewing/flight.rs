@@ -117,7 +117,8 @@ impl<V, E> Inner<V, E> {
 
 /// Waits for the end of a flight, drives it, and brings its time limit.
 ///
-/// Every waiter has a timer of its own, in its own runtime: the one that started the flight may sleep or be gone.
+/// Every waiter has a timer of its own, in its own runtime: the one that started the flight may
+/// sleep or be gone.
 pub(super) struct Wait<V, E> {
     cell: Arc<Inner<V, E>>,
     flight: Arc<Flight<V, E>>,
@@ -133,7 +134,8 @@ impl<V, E> Wait<V, E> {
         Self { cell, flight, starter, place: None, timer: None, is_finished: false }
     }
 
-    /// Waits for the end; `None` if this caller, which started nothing, is to start another flight in place of it.
+    /// Waits for the end; `None` if this caller, which started nothing, is to start another flight
+    /// in place of it.
     ///
     /// What an abandoned flight ran in may be gone, which shows as a panic or as silence.
     pub(super) async fn outcome(self, may_replace: &mut bool) -> Option<Outcome<V, E>>
@@ -186,7 +188,8 @@ impl<V, E: Clone> Future for Wait<V, E> {
                     let limit = this.cell.fetch_timeout;
                     this.cell.end(&this.flight, Err(FetchError::TimedOut(limit)));
                     end = this.flight.end();
-                    // A timer that is done may not be polled again, should another waiter still be ending the flight.
+                    // A timer that is done may not be polled again, should another waiter still be
+                    // ending the flight.
                     this.timer = Some(Box::pin(std::future::pending()));
                 }
                 // Of this caller only: others may wait where a timer works.

@@ -10,8 +10,9 @@ use crate::{fetch_error::FetchError, lease::Lease, sync::lock};
 
 /// A renewal that is due, handed to exactly one of the callers that were served the unexpired value.
 ///
-/// The cell starts no task: spawn [`run`](Self::run), await it in place, or drop it. Dropping it, before or while it
-/// runs, loses nothing: the next caller is handed the same fetch, to be driven on from where it stood.
+/// The cell starts no task: spawn [`run`](Self::run), await it in place, or drop it. Dropping it,
+/// before or while it runs, loses nothing: the next caller is handed the same fetch, to be driven
+/// on from where it stood.
 #[must_use = "nothing is renewed until `run` is awaited or spawned"]
 pub struct Renewal<V, E> {
     cell: Arc<Inner<V, E>>,
@@ -28,8 +29,8 @@ impl<V, E> Renewal<V, E> {
     ///
     /// # Errors
     ///
-    /// Returns why no better value came. The unexpired one goes on serving and the next renewal is offered after a
-    /// back-off, so the error is for the log only.
+    /// Returns why no better value came. The unexpired one goes on serving and the next renewal is
+    /// offered after a back-off, so the error is for the log only.
     pub async fn run(self) -> Result<Lease<V>, FetchError<E>>
     where
         E: Clone,

@@ -25,8 +25,8 @@ pub(super) struct State<V, E> {
     flight: Option<Arc<Flight<V, E>>>,
     /// Someone has a `Renewal` that drives the flight.
     is_claimed: bool,
-    /// Someone needs what the flight brings even if that does not outlive the value held by then: a caller who was
-    /// refused with it, or one who found none.
+    /// Someone needs what the flight brings even if that does not outlive the value held by then: a
+    /// caller who was refused with it, or one who found none.
     replaces: bool,
     /// Fetches in a row that brought nothing better, and when the last fetch ended.
     failures: u32,
@@ -108,7 +108,8 @@ impl<V, E> State<V, E> {
         self.held.as_ref().map(|held| &held.generation).filter(|held| !held.end().is_past(now))
     }
 
-    /// Looks for a value that is not the refused generation, which is replaced whatever its age and the back-off.
+    /// Looks for a value that is not the refused generation, which is replaced whatever its age and
+    /// the back-off.
     pub(super) fn look(&self, refused: Option<u64>, now: SystemTime, limit: Duration) -> Lookup<V> {
         let Some(held) = self.held.as_ref().filter(|held| !held.generation.end().is_past(now)) else {
             return Lookup::Wait { has_unexpired: false };
@@ -146,8 +147,8 @@ impl<V, E> State<V, E> {
         self.tried_at.is_some_and(|tried_at| tried_at <= now && span(tried_at, now) < pause)
     }
 
-    /// Returns the flight to wait for, if there is one that is not overdue; one that is is put aside, to be dropped
-    /// outside the lock.
+    /// Returns the flight to wait for, if there is one that is not overdue; one that is is put
+    /// aside, to be dropped outside the lock.
     pub(super) fn under_way(
         &mut self,
         now: SystemTime,

@@ -8,8 +8,8 @@ const NOT_READY: (&str, &str, &str) = ("not-ready", "the server is not ready yet
 /// The answers of MySQL and MariaDB servers; the first row that matches counts.
 ///
 /// Numbers: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
-/// <https://mariadb.com/docs/server/reference/error-codes>. The rows of RDS Proxy (1040 with its text, 3159, 9501) come
-/// from public reports.
+/// <https://mariadb.com/docs/server/reference/error-codes>. The rows of RDS Proxy (1040 with its
+/// text, 3159, 9501) come from public reports.
 pub static MYSQL_ANSWERS: &[AnswerRow] = &[
     row(
         &["1045", "1698"],

@@ -13,9 +13,9 @@ const THROTTLED: (&str, &str, &str) = (
 
 /// The answers of PostgreSQL servers; the first row that matches counts.
 ///
-/// Texts may be translated, so a text decides only where the code is shared, and where the server names the routine
-/// of its source that decides as well. The rows of RDS Proxy and DSQL come from public reports.
-/// Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// Texts may be translated, so a text decides only where the code is shared, and where the server
+/// names the routine of its source that decides as well. The rows of RDS Proxy and DSQL come from
+/// public reports. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub static POSTGRES_ANSWERS: &[AnswerRow] = &[
     // RDS Proxy and DSQL.
     row(&[], &["too many competing requests"], ErrorKind::Throttled, THROTTLED),
@@ -45,7 +45,8 @@ pub static POSTGRES_ANSWERS: &[AnswerRow] = &[
         .retried(),
     row(&["08006"], &["access denied"], ErrorKind::Login, UNEXPLAINED).hint("signature expired").retried(),
     row(&["08006"], &["access denied"], ErrorKind::Login, UNEXPLAINED),
-    // PostgreSQL itself. `ClientAuthentication` and `InitializeSessionUserId` are its routines in auth.c and miscinit.c.
+    // PostgreSQL itself. `ClientAuthentication` and `InitializeSessionUserId` are its routines in
+    // auth.c and miscinit.c.
     row(
         &["28000"],
         &["pg_hba.conf"],
@@ -107,7 +108,8 @@ pub static POSTGRES_ANSWERS: &[AnswerRow] = &[
             "look at its metrics and try again later",
         ),
     ),
-    // Cancelled by the server, shutdown and start, a failing system, a database that takes no connections at present.
+    // Cancelled by the server, shutdown and start, a failing system, a database that takes no
+    // connections at present.
     row(&["57", "58", "55000", "55006"], &[], ErrorKind::Transient, NOT_READY),
 ];
 

@@ -1,6 +1,7 @@
 //! What kind of text was given where a connection string belongs.
 //!
-//! Text that is none may be or hold a password, so an error says what it seems to be and shows no piece of it.
+//! Text that is none may be or hold a password, so an error says what it seems to be and shows no
+//! piece of it.
 
 use wrapper_core::{Error, ErrorKind, Result};
 

@@ -1,7 +1,8 @@
 //! The pieces of a connection URL, and what stands in the wrong one.
 //!
-//! A character of a password that is not percent-coded moves the borders of all pieces: what then seems to be a host,
-//! a port or a parameter's name is a piece of the password. So the borders are checked before anything is shown.
+//! A character of a password that is not percent-coded moves the borders of all pieces: what then
+//! seems to be a host, a port or a parameter's name is a piece of the password. So the borders are
+//! checked before anything is shown.
 
 use wrapper_core::{Error, ErrorKind, Result};
 
@@ -33,8 +34,8 @@ impl<'a> UrlParts<'a> {
     ///
     /// # Errors
     ///
-    /// A configuration error that shows no piece of the URL: for an `@`, `/`, `?` or `#` that must be percent-coded, and
-    /// for a port that is none.
+    /// A configuration error that shows no piece of the URL: for an `@`, `/`, `?` or `#` that must
+    /// be percent-coded, and for a port that is none.
     pub fn of(url: &'a str, end: UserInfoEnd) -> Result<Self> {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

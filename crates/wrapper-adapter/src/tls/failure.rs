@@ -96,7 +96,8 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
     Error::new(ErrorKind::Tls, message)
 }
 
-/// Whether this machine has no roots of its own, as in an image made from scratch; on other systems than Linux they always exist.
+/// Whether this machine has no roots of its own, as in an image made from scratch; on other systems
+/// than Linux they always exist.
 fn platform_store_is_empty() -> bool {
     let found = openssl_probe::probe();
     cfg!(target_os = "linux") && found.cert_file.is_none() && found.cert_dir.is_empty()
@@ -104,8 +105,9 @@ fn platform_store_is_empty() -> bool {
 
 /// Names the bundle that certificates of an RDS endpoint are verified by.
 ///
-/// RDS instances and clusters present certificates of the RDS CA; RDS Proxy, DSQL and Aurora express ones of the public
-/// Amazon roots: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>.
+/// RDS instances and clusters present certificates of the RDS CA; RDS Proxy, DSQL and Aurora
+/// express ones of the public Amazon roots:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>.
 pub(super) fn bundle_of(endpoint: &Endpoint) -> Option<&'static str> {
     endpoint.is_rds().then_some(match endpoint.partition() {
         Some(Partition::AwsCn) => "RDS CA bundle of the China regions",

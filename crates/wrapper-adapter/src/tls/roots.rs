@@ -74,8 +74,8 @@ impl Roots {
         Ok(roots)
     }
 
-    /// Reads `sslrootcert` for connections to a host: where a file is missing and the host is an RDS endpoint, the error
-    /// names the bundle to download.
+    /// Reads `sslrootcert` for connections to a host: where a file is missing and the host is an
+    /// RDS endpoint, the error names the bundle to download.
     ///
     /// # Errors
     ///
@@ -104,7 +104,8 @@ impl Roots {
         Ok(self)
     }
 
-    /// Reads the files anew, the platform's too where it has one and it counts; `None` where they are what they were.
+    /// Reads the files anew, the platform's too where it has one and it counts; `None` where they
+    /// are what they were.
     ///
     /// # Errors
     ///

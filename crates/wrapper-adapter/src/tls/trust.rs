@@ -17,8 +17,9 @@ const REREAD_EVERY: Duration = Duration::from_secs(60);
 
 /// Holds the roots and the TLS set-up that an adapter makes of them; clones share both.
 ///
-/// Certificate authorities are replaced while programs run. When a server's issuer is unknown, [`renewed`](Self::renewed)
-/// reads the files anew, once for all who ask, and once a minute at most.
+/// Certificate authorities are replaced while programs run. When a server's issuer is unknown,
+/// [`renewed`](Self::renewed) reads the files anew, once for all who ask, and once a minute at
+/// most.
 pub struct Trust<T>(Arc<Inner<T>>);
 
 struct Inner<T> {

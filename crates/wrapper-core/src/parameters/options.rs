@@ -12,7 +12,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Takes the declared parameters out of what was given and checks each value; names that are not declared are left.
+    /// Takes the declared parameters out of what was given and checks each value; names that are
+    /// not declared are left.
     ///
     /// # Errors
     ///
@@ -78,7 +79,8 @@ impl Options {
         self.values.get(name).is_some_and(|(_, origin)| *origin == Origin::Code)
     }
 
-    /// Whether the value comes from code or from a map, which is as trusted, and not from a connection string.
+    /// Whether the value comes from code or from a map, which is as trusted, and not from a
+    /// connection string.
     pub fn is_trusted(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|(_, origin)| *origin > Origin::Text)
     }

@@ -44,7 +44,8 @@ impl<'a> Secret<'a> {
 }
 
 fn raw_at(text: &str, secret: &str, before: Option<char>) -> Option<usize> {
-    // A doubled quote is one or two characters of the secret, and `&amp;` one or five: all readings are followed.
+    // A doubled quote is one or two characters of the secret, and `&amp;` one or five: all readings
+    // are followed.
     let mut ends = vec![0];
     for (index, character) in secret.char_indices() {
         if index >= CUT_OFF && ends.contains(&text.len()) {
@@ -150,7 +151,8 @@ fn backslash_at(text: &str, character: char) -> Option<usize> {
     (code == u32::from(character)).then_some(length)
 }
 
-/// The characters of a base64 text that a secret alone decides if it begins at byte `offset` of a group of three.
+/// The characters of a base64 text that a secret alone decides if it begins at byte `offset` of a
+/// group of three.
 fn base64_inside(secret: &[u8], offset: usize) -> String {
     let bytes: Vec<u8> = std::iter::repeat_n(0, offset).chain(secret.iter().copied()).collect();
     let bit = |index: usize| bytes[index / 8] >> (7 - index % 8) & 1;

@@ -8,7 +8,8 @@ use std::{
 use mysql_async::Conn;
 use wrapper_core::Established;
 
-/// More than the pools of a process hold; beyond it the older half is forgotten, and those are asked in place of being known.
+/// More than the pools of a process hold; beyond it the older half is forgotten, and those are
+/// asked in place of being known.
 const MOST: usize = 4_096;
 
 /// A connection: its number is the server's, so that the server belongs to it.

@@ -13,7 +13,8 @@ pub(super) fn platform_roots() -> Vec<Vec<u8>> {
     Vec::new()
 }
 
-/// Every certificate of the bundles, one by one: the driver takes a bundle that it cannot read for an empty one.
+/// Every certificate of the bundles, one by one: the driver takes a bundle that it cannot read for
+/// an empty one.
 pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
     let mut certificates = Vec::new();
     for bundle in roots.bundles() {

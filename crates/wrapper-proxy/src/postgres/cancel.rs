@@ -15,8 +15,8 @@ use super::{
 
 /// The keys of the sessions that live, each with the server that serves it.
 ///
-/// A cancel request comes on a connection of its own and carries nothing but the key. With several hosts, a reader endpoint or after
-/// a failover only this table knows where it belongs.
+/// A cancel request comes on a connection of its own and carries nothing but the key. With several
+/// hosts, a reader endpoint or after a failover only this table knows where it belongs.
 #[derive(Default)]
 pub(crate) struct Cancels(Mutex<HashMap<Vec<u8>, Destination>>);
 
@@ -35,7 +35,8 @@ impl Cancels {
 
     /// Passes a cancel request on and waits until the server has taken it; returns whether the key is known.
     ///
-    /// The caller closes the client's connection afterwards: libpq waits for that to know that the server has it.
+    /// The caller closes the client's connection afterwards: libpq waits for that to know that the
+    /// server has it.
     pub(crate) async fn forward(&self, key: &[u8], upstream: &Upstream) -> Result<bool> {
         let Some(server) = self.lock().get(key).cloned() else { return Ok(false) };
         let mut stream = upstream.encrypted(&server, &Progress::default()).await?;

@@ -16,7 +16,8 @@ const LENGTH_AND_CODE: u32 = 8;
 /// What a client may send first.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FirstPacket {
-    /// Asks that the query which this key stands for be given up. The key is opaque: 8 bytes in protocol 3.0, up to 260 in 3.2.
+    /// Asks that the query which this key stands for be given up. The key is opaque: 8 bytes in
+    /// protocol 3.0, up to 260 in 3.2.
     Cancel(Vec<u8>),
     /// Asks for TLS or GSSAPI; the answer is one byte, and another first packet follows.
     Encryption,
@@ -124,11 +125,11 @@ impl Startup {
         self.get(b"database").filter(|database| !database.is_empty())
     }
 
-    /// Returns the packet for the server: everything as the client sent it, but for the user, and the database where the
-    /// client's choice is only its default.
+    /// Returns the packet for the server: everything as the client sent it, but for the user, and
+    /// the database where the client's choice is only its default.
     ///
-    /// Clients name the database after the user, and so does the server where none is named; with another user they would
-    /// both mean another database. `configured` replaces that default.
+    /// Clients name the database after the user, and so does the server where none is named; with
+    /// another user they would both mean another database. `configured` replaces that default.
     pub(crate) fn for_user(&self, user: &str, configured: Option<&str>) -> Vec<u8> {
         let asked = self.database().filter(|database| Some(*database) != self.user());
         let database = asked.or(configured.map(str::as_bytes)).or(self.database()).or(self.user());

@@ -36,7 +36,8 @@ const MAX_GREETING: usize = 1 << 20;
 pub(crate) struct Upstream {
     pub(crate) tls: Tls,
     pub(crate) dialer: Dialer,
-    /// The password is a token, which must never go into SCRAM or MD5: the server would learn nothing, and refuse.
+    /// The password is a token, which must never go into SCRAM or MD5: the server would learn
+    /// nothing, and refuse.
     pub(crate) sends_token: bool,
 }
 
@@ -110,7 +111,8 @@ impl RelayDriver {
                 }
                 b'S' => parameters.extend(message.parameter()),
                 b'K' => key = Some(message.body().to_vec()).filter(|key| !key.is_empty()),
-                // The server accepted, notices something, or speaks an older minor version: all for the client.
+                // The server accepted, notices something, or speaks an older minor version: all for
+                // the client.
                 b'R' | b'N' | b'v' => {}
                 _ => return Err(unreadable(request)),
             }

@@ -73,7 +73,8 @@ impl SecretProviderBuilder {
         self
     }
 
-    /// Asks for the secret again before it is this old (`secretExpirationSec`); 870 s by default, 60 s at least.
+    /// Asks for the secret again before it is this old (`secretExpirationSec`); 870 s by default,
+    /// 60 s at least.
     #[must_use]
     pub fn renew_after(mut self, age: Duration) -> Self {
         self.renew_after = age;

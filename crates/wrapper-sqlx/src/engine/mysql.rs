@@ -34,7 +34,8 @@ impl Driver for MySql {
             .username(&place.user)
             .ssl_mode(MySqlSslMode::VerifyIdentity)
             .ssl_ca_from_pem(roots)
-            // A token travels as it is: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html
+            // A token travels as it is:
+            // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html
             .enable_cleartext_plugin(true);
         let options = match certificate {
             Some(own) => options.ssl_client_cert_from_pem(own.chain()).ssl_client_key_from_pem(own.key()),

@@ -48,7 +48,8 @@ impl Driver for Postgres {
             .host(&place.host)
             .port(place.port)
             .username(&place.user)
-            // Without a name the server takes the user's: https://www.postgresql.org/docs/current/protocol-message-formats.html
+            // Without a name the server takes the user's:
+            // https://www.postgresql.org/docs/current/protocol-message-formats.html
             .database(place.database.as_ref().unwrap_or(&place.user))
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(roots))

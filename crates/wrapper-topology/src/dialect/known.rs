@@ -56,7 +56,8 @@ impl Dialect {
         }
     }
 
-    /// Returns the statements of a Multi-AZ DB cluster of PostgreSQL, whose extension `rds_tools` the user must be granted.
+    /// Returns the statements of a Multi-AZ DB cluster of PostgreSQL, whose extension `rds_tools`
+    /// the user must be granted.
     pub const fn multi_az_postgres() -> Self {
         Self {
             name: Cow::Borrowed("Multi-AZ DB cluster of PostgreSQL"),

@@ -29,7 +29,8 @@ impl Scene {
         self.now
     }
 
-    /// Lets an instance answer, dialled by an id or by the endpoint; the first that is listed is the table's writer.
+    /// Lets an instance answer, dialled by an id or by the endpoint; the first that is listed is
+    /// the table's writer.
     fn says(
         &mut self,
         dialled: Option<&str>,
@@ -206,7 +207,8 @@ fn answers_that_disagree_are_no_word() {
 #[test]
 fn alien_cluster_of_the_same_domain_is_not_followed() {
     let mut scene = Scene::settled();
-    // A reader that lies leads to an instance of another cluster, which says in good faith that it is the writer there.
+    // A reader that lies leads to an instance of another cluster, which says in good faith that it
+    // is the writer there.
     scene.says(Some("b"), "b", Role::Reader, &["staging-1", "b", "a", "c"]);
     scene.fails("a");
 

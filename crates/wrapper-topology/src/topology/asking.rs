@@ -39,7 +39,8 @@ impl Topology {
         }
     }
 
-    /// Asks whether a connection leads to a server that takes no writes, without a round trip where the server told it.
+    /// Asks whether a connection leads to a server that takes no writes, without a round trip where
+    /// the server told it.
     pub(crate) async fn is_read_only(&self, session: &mut dyn Session) -> Result<bool> {
         let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
         if let Some(reported) = self.0.standby.trusted(reported) {

@@ -1,4 +1,5 @@
-//! What keeps a login from working at every engine alike; included by the tests of each, which bring its server.
+//! What keeps a login from working at every engine alike; included by the tests of each, which
+//! bring its server.
 
 use std::time::Duration;
 
