@@ -375,10 +375,10 @@ async fn steps_appear_as_they_end_and_outlive_an_interrupt() {
 
     let server = server().await;
     for json in [false, true] {
-        let mut command = hanging("interrupt");
-        let note = folder("doctor-interrupt").join("runs");
-        // The turn before left one.
-        drop(std::fs::remove_file(&note));
+        // Each turn has its own: the script of the one before may still be on its way to leave a note.
+        let name = if json { "interrupt-json" } else { "interrupt-text" };
+        let mut command = hanging(name);
+        let note = folder(&format!("doctor-{name}")).join("runs");
         let dns = DnsServer::start(&[(HOST, "127.0.0.1")]).await;
         let url = url(&server, "").replace("hostaddr=127.0.0.1&", "");
         command.args(["doctor", &url, "--dns-server", &dns.address().to_string()]);
