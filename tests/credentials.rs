@@ -139,24 +139,30 @@ fn sts(listener: std::net::TcpListener) -> std::thread::JoinHandle<String> {
     })
 }
 
-#[tokio::test]
-async fn role_of_the_parameters_logs_in() {
+/// A role as parameters name it.
+const ROLE: &str = "&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleExternalId=tenant-7\
+                    &assumeRoleSessionName=e2e&assumeRoleDurationSec=900";
+
+/// A server, also named `localhost`, that lets the role in and nobody else.
+async fn role_rig() -> Rig {
     let assumed = AccessKey::new("ASIAASSUMED", "secret").with_session_token("session").allow(USER);
-    let rig = Rig::start_with(|server| server.access_key(assumed).clock(|| SystemClock.now())).await;
+    let clock = || SystemClock.now();
+    Rig::start_with(|server| server.host("localhost").access_key(assumed).clock(clock)).await
+}
+
+/// Runs what takes a role in an environment whose STS is on this machine, and checks what STS was asked.
+async fn with_sts(run: impl AsyncFnOnce(&[(&str, &str)])) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let endpoint = format!("http://{}", listener.local_addr().expect("is bound"));
     let asked = sts(listener);
     let environment = [
         ("AWS_ACCESS_KEY_ID", "AKIAENV"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_ENDPOINT_URL_STS", &endpoint),
+        ("AWS_ENDPOINT_URL_STS", &*endpoint),
     ];
-    let role = "&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleExternalId=tenant-7\
-                &assumeRoleSessionName=e2e&assumeRoleDurationSec=900";
 
-    let said = connect(&rig, &["--parameters", role], &environment).await;
+    run(&environment).await;
 
-    assert_eq!(used(&rig, &said), "ASIAASSUMED");
     let asked = asked.join().expect("was asked");
     let parts = [
         "/us-east-2/sts/",
@@ -168,7 +174,57 @@ async fn role_of_the_parameters_logs_in() {
     for part in parts {
         assert!(asked.contains(part), "{part}: {asked}");
     }
-    assert!(said.contains("provider=\"assumed role\""), "{said}");
+}
+
+#[tokio::test]
+async fn role_of_the_parameters_logs_in() {
+    let rig = role_rig().await;
+
+    with_sts(async |environment| {
+        let said = connect(&rig, &["--parameters", ROLE], environment).await;
+
+        assert_eq!(used(&rig, &said), "ASIAASSUMED");
+        assert!(said.contains("provider=\"assumed role\""), "{said}");
+    })
+    .await;
+}
+
+/// Run with an environment of its own by the test below.
+#[tokio::test]
+#[ignore = "run by another test, in a process of its own"]
+async fn sqlx_pool_in_an_environment() {
+    let rig = role_rig().await;
+    let url =
+        format!("postgres://{USER}@localhost:{}/app?plugins=iam&iamHost={HOST}{ROLE}", rig.server.port());
+    let pool = wrapper_sqlx::PgFreshPool::builder()
+        .url(url)
+        .parameter("tlsServerName", "localhost")
+        .root_certificates(rig.server.ca_pem())
+        .build()
+        .await
+        .expect("builds");
+
+    drop(pool.pool().acquire().await.expect("is let in"));
+
+    assert_eq!(used(&rig, "nothing"), "ASIAASSUMED");
+}
+
+#[tokio::test]
+async fn sqlx_pool_signs_with_the_role_of_its_parameters() {
+    with_sts(async |environment| {
+        let output = Command::new(std::env::current_exe().expect("a test is a program"))
+            .args(["--ignored", "--exact", "sqlx_pool_in_an_environment"])
+            .env_clear()
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(environment.iter().copied())
+            .output()
+            .await
+            .expect("the program runs");
+
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    })
+    .await;
 }
 
 #[tokio::test]

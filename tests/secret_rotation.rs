@@ -9,13 +9,16 @@ use std::{
     time::Duration,
 };
 
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use e2e::{
     HOST,
     secrets::{Database, FIRST, ID, SECOND, my, mysql_server, postgres, postgres_server, secret, service},
 };
 use mysql_async::prelude::Queryable;
-use rds_testkit::{Fault, PasswordMethod, PostgresServer, SecretsServer};
-use rds_wrapper::{BoxFuture, SecretsPlugin, pg};
+use rds_testkit::{Fault, MysqlServer, PasswordMethod, PostgresServer, SecretsServer};
+use rds_wrapper::{BoxFuture, ErrorKind, IamTokenProvider, SecretProvider, SecretsPlugin, Session, pg};
+use token_cache::ManualClock;
+use wrapper_sqlx::{Engine, FreshPool, PgFreshPool};
 
 /// Gives a new physical connection and says who it is logged in as.
 type LogIn = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
@@ -204,4 +207,139 @@ async fn password_of_a_secret_proves_itself_by_scram_ok() {
     let connector = postgres(&server, &service, "").build().expect("builds");
 
     assert_eq!(e2e::log_in(&connector).await.expect("is let in"), "app");
+}
+
+/// The provider of the secret in a program that makes its own, by a clock that tests move.
+fn provider(service: &SecretsServer, clock: &ManualClock) -> SecretProvider {
+    let key = service.access_key();
+    let credentials = Credentials::new(key.access_key_id(), key.secret_access_key(), None, None, "e2e");
+    let tokens =
+        IamTokenProvider::builder().credentials_provider(SharedCredentialsProvider::new(credentials));
+    SecretProvider::builder(ID)
+        .region("us-east-2")
+        .endpoint(service.url())
+        .credentials(tokens.build().expect("builds").credentials())
+        .clock(Arc::new(clock.clone()))
+        .build()
+        .expect("builds")
+}
+
+/// A pool of sqlx, which verifies the name that it dials.
+async fn sqlx_pool<D: Engine>(
+    (scheme, port, ca): (&str, u16, &str),
+    service: &SecretsServer,
+    clock: &ManualClock,
+) -> FreshPool<D> {
+    FreshPool::builder()
+        .url(format!("{scheme}://localhost:{port}/app?plugins=secretsManager"))
+        .secret(provider(service, clock))
+        .root_certificates(ca)
+        .build()
+        .await
+        .expect("builds")
+}
+
+/// Opens a physical connection, and says who it is logged in as.
+async fn user_of<D: Engine>(pool: &FreshPool<D>) -> Result<String, sqlx::Error> {
+    let mut connection = pool.pool().acquire().await?.detach();
+    let rows = wrapper_sqlx::session::<D>(&mut connection).query("SELECT current_user").await;
+    let user = rows.expect("answers").value().unwrap_or_default().to_owned();
+    sqlx::Connection::close(connection).await?;
+    Ok(user.trim_end_matches("@%").to_owned())
+}
+
+async fn sqlx_follows<D: Engine>(server: &impl Database, address: (&str, u16, &str)) {
+    let (service, clock) = (service().await, e2e::clock());
+    let pool = sqlx_pool::<D>(address, &service, &clock).await;
+    assert_eq!(user_of(&pool).await.expect("is let in"), "app");
+
+    // A rotation by one user, then one by two.
+    for (round, (user, password)) in [("app", SECOND), ("app_clone", FIRST)].into_iter().enumerate() {
+        server.set(user, password);
+        service.put(ID, secret(user, password));
+        clock.advance(Duration::from_secs(870));
+        while pool.freshness().renewals == round as u64 {
+            pool.ensure_fresh().await.expect("is there");
+            tokio::task::yield_now().await;
+        }
+
+        assert_eq!(user_of(&pool).await.expect("is let in"), user);
+    }
+
+    assert_eq!(service.requests().len(), 3, "one call at the start and one for each rotation");
+}
+
+#[tokio::test]
+async fn sqlx_postgres_pool_follows_both_kinds_of_rotation() {
+    let server = PostgresServer::builder().host("localhost").password_user("app", FIRST);
+    let server = server.start().await.expect("the server starts");
+
+    sqlx_follows::<sqlx::Postgres>(&server, ("postgres", server.port(), server.ca_pem())).await;
+
+    assert_eq!(server.refused(), 0);
+}
+
+#[tokio::test]
+async fn sqlx_mysql_pool_follows_both_kinds_of_rotation() {
+    let server = MysqlServer::builder().host("localhost").password_user("app", FIRST);
+    let server = server.start().await.expect("the server starts");
+
+    sqlx_follows::<sqlx::MySql>(&server, ("mysql", server.port(), server.ca_pem())).await;
+
+    assert_eq!(server.refused(), 0);
+}
+
+#[tokio::test]
+async fn sqlx_login_that_is_refused_with_a_secret_is_explained() {
+    let server = PostgresServer::builder().host("localhost").password_user("app", SECOND);
+    let server = server.start().await.expect("the server starts");
+    let (service, clock) = (service().await, e2e::clock());
+    let pool =
+        sqlx_pool::<sqlx::Postgres>(("postgres", server.port(), server.ca_pem()), &service, &clock).await;
+    server.inject(Fault::EchoPassword);
+
+    let error = pool.explain(user_of(&pool).await.expect_err("is refused"));
+
+    assert!(error.is_login(), "{error:?}");
+    assert!(error.message().contains("secret `prod/app` was loaded 0 s ago"), "{error}");
+    let causes: Vec<_> = error.diagnosis().iter().map(|cause| cause.code()).collect();
+    assert_eq!(causes, ["secret-rotation", "secret-out-of-step"]);
+    let said = format!("{error:?} {error:#} {pool:?} {:?}", pool.freshness());
+    assert!(!said.contains(FIRST), "{said}");
+}
+
+/// One row: what stands in a URL of sqlx beside the secret, and what the error says.
+#[tokio::test]
+async fn sqlx_configuration_that_cannot_work_with_a_secret_wrong() {
+    let secret = "plugins=awsSecretsManager&secretId=a&secretRegion=us-east-2";
+    for (rest, says) in [
+        (format!("?{secret}"), "no database: name one"),
+        (format!("app?{secret}&iamHost={HOST}"), "`iamHost` belongs to plugin `iam`"),
+        (format!("app?plugins=iam,secretsManager&{}", &secret[26..]), "`iam`"),
+        ("app?plugins=secretsManager".to_owned(), "needs `secretId`"),
+        (format!("app?{secret}&secretRotationRetryTimeoutMs=1000"), "set `secretExpirationSec=60`"),
+        (format!("app?{secret}&sslmode=prefer"), "sslmode `prefer` is less"),
+    ] {
+        let builder = PgFreshPool::builder().url(format!("postgres://{HOST}/{rest}"));
+
+        let error = builder.build().await.expect_err("cannot work");
+
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{rest}: {error}");
+        assert!(error.to_string().contains(says), "{rest}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn sqlx_user_that_is_not_the_secrets_wrong() {
+    let (service, clock) = (service().await, e2e::clock());
+    let builder = PgFreshPool::builder()
+        .url(format!("postgres://jane@{HOST}/app?plugins=secretsManager"))
+        .secret(provider(&service, &clock));
+
+    let error = builder.build().await.expect_err("is another");
+
+    assert!(
+        error.to_string().starts_with("user `jane` is configured and secret `prod/app` is for `app`"),
+        "{error}"
+    );
 }

@@ -88,7 +88,7 @@ impl SecretsPlugin {
                     secret: &secret,
                     id: self.secrets.secret_id(),
                     retry: &retry,
-                    retry_timeout: self.retry_timeout,
+                    retry_timeout: Some(self.retry_timeout),
                     now: self.secrets.clock().now(),
                 };
                 return Err(refusal.explain(&refused));

@@ -9,11 +9,12 @@ use std::{
 };
 
 use token_cache::{Clock, Expiring, FetchError, Lease, Renewal, Renewing};
-use wrapper_core::{BoxFuture, Error, Result};
+use wrapper_core::{BoxFuture, ConnectRequest, Error, Result};
 use zeroize::Zeroizing;
 
 pub use self::builder::SecretProviderBuilder;
 use crate::{
+    refusal::{Refusal, Retry},
     rotation::{FIRST_STEP, Steps},
     secret::{Content, DatabaseSecret},
     service::Service,
@@ -188,6 +189,13 @@ impl SecretProvider {
         self.0.counters.retried();
     }
 
+    /// Adds to the error of a refused login what is known of the secret, and ranks the causes; for
+    /// those who connect by themselves.
+    pub fn explain(&self, refused: &Error, secret: &DatabaseSecret, request: &ConnectRequest) -> Error {
+        let (id, now) = (self.secret_id(), self.0.clock.now());
+        Refusal { request, secret, id, retry: &Retry::None, retry_timeout: None, now }.explain(refused)
+    }
+
     /// Forgets the secret; what is being loaded at this moment is not kept either.
     pub fn clear(&self) {
         self.0.cell.clear();
@@ -202,6 +210,11 @@ impl SecretProvider {
     /// Returns the clock by which the secret ages.
     pub fn clock(&self) -> &dyn Clock {
         &*self.0.clock
+    }
+
+    /// Returns the age at which the secret is asked for again without a refusal.
+    pub fn renew_after(&self) -> Duration {
+        self.0.renew_after
     }
 
     /// Returns the name or ARN of the secret.

@@ -12,7 +12,7 @@ use crate::DatabaseSecret;
 pub(crate) enum Retry {
     /// The service could not be asked.
     Impossible(Error),
-    /// The secret was loaded for this very connect.
+    /// The secret was loaded for this very connect, or nothing was tried.
     None,
     /// A newer or repeated login was refused too.
     Refused,
@@ -26,7 +26,8 @@ pub(crate) struct Refusal<'a> {
     pub(crate) secret: &'a DatabaseSecret,
     pub(crate) id: &'a str,
     pub(crate) retry: &'a Retry,
-    pub(crate) retry_timeout: Duration,
+    /// `None` for those who connect by themselves and repeat nothing.
+    pub(crate) retry_timeout: Option<Duration>,
     pub(crate) now: SystemTime,
 }
 
@@ -79,9 +80,12 @@ impl Refusal<'_> {
                 &format!("add plugins=iam in place of the secret, or REVOKE rds_iam FROM \"{user}\""),
             ));
         }
-        let window = match self.retry_timeout.as_millis() {
-            0 => "set secretRotationRetryTimeoutMs=20000, which bridges it".to_owned(),
-            millis => format!("raise secretRotationRetryTimeoutMs, which is {millis}"),
+        let window = match self.retry_timeout.map(|timeout| timeout.as_millis()) {
+            Some(0) => "set secretRotationRetryTimeoutMs=20000, which bridges it".to_owned(),
+            Some(millis) => format!("raise secretRotationRetryTimeoutMs, which is {millis}"),
+            None => {
+                "connect again in a few seconds, or rotate by two users, which has no such window".to_owned()
+            }
         };
         causes.push(Cause::new(
             "secret-rotation",

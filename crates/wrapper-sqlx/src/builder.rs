@@ -8,29 +8,37 @@ use std::{
 };
 
 use sqlx::pool::PoolOptions;
+#[cfg(feature = "secrets")]
+use wrapper_adapter::split_url;
 use wrapper_adapter::{ClientCertificate, TlsMode, in_runtime, read_roots};
 use wrapper_core::{
     ConnectRequest, Error, ErrorKind, Event, Events, Options, Plugin, RawParameters, Registry, Requirements,
     Result, ServerName, Value, bracketed,
 };
 use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, TokenRequest, token_provider, token_request};
+#[cfg(feature = "secrets")]
+use wrapper_secrets::{SecretProvider, SecretsFactory, SecretsPlugin};
 
 use crate::{
     Engine, FreshPool,
     checks::{DEADLINE, check_within},
     engine::DriverOptions,
     place::{Place, Source, read_map, read_url},
-    refresher::{Refresher, Supply},
+    refresher::Refresher,
     roots,
+    supply::Supply,
 };
 
 /// Builds a [`FreshPool`].
 ///
-/// The plugin `iam` is always on. What is set here is locked: a URL or map that says otherwise is an error.
+/// The plugin `iam` is on unless the configuration names `awsSecretsManager` (feature `secrets`).
+/// What is set here is locked: a URL or map that says otherwise is an error.
 pub struct FreshPoolBuilder<D: Engine> {
     source: Given,
     parameters: Vec<(String, Value)>,
     tokens: Option<IamTokenProvider>,
+    #[cfg(feature = "secrets")]
+    secrets: Option<SecretProvider>,
     events: Events,
     pem: Vec<String>,
     pool: PoolOptions<D>,
@@ -50,6 +58,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
             source: Given::Url(String::new()),
             parameters: Vec::new(),
             tokens: None,
+            #[cfg(feature = "secrets")]
+            secrets: None,
             events: Events::none(),
             pem: Vec::new(),
             pool: check_within(PoolOptions::new(), DEADLINE),
@@ -91,6 +101,14 @@ impl<D: Engine> FreshPoolBuilder<D> {
     #[must_use]
     pub fn tokens(mut self, tokens: IamTokenProvider) -> Self {
         self.tokens = Some(tokens);
+        self
+    }
+
+    /// Takes user and password from this secret; pools and connectors may share it.
+    #[cfg(feature = "secrets")]
+    #[must_use]
+    pub fn secret(mut self, secrets: SecretProvider) -> Self {
+        self.secrets = Some(secrets);
         self
     }
 
@@ -151,6 +169,20 @@ impl<D: Engine> FreshPoolBuilder<D> {
             Some(tokens) => IamFactory::new(tokens.clone()),
             None => IamFactory::default(),
         });
+        #[cfg(feature = "secrets")]
+        let secrets = match (&self.secrets, &self.tokens) {
+            (Some(secrets), _) => SecretsFactory::new(secrets.clone()),
+            (None, Some(tokens)) => SecretsFactory::with_credentials_of(tokens.clone()),
+            (None, None) => SecretsFactory::default(),
+        };
+        #[cfg(feature = "secrets")]
+        let registry = registry.with(secrets.clone());
+        #[cfg(feature = "secrets")]
+        let is_named = names_secrets(&self.source, &self.parameters);
+        #[cfg(feature = "secrets")]
+        let has_secret = self.secrets.is_some() || is_named;
+        #[cfg(not(feature = "secrets"))]
+        let has_secret = false;
         let mut given = RawParameters::new();
         for (name, value) in self.parameters {
             if !registry.declares(&name) {
@@ -158,10 +190,16 @@ impl<D: Engine> FreshPoolBuilder<D> {
             }
             given.set(&name, value)?;
         }
-        given.set("plugins", IamPlugin::CODE)?;
+        if !has_secret {
+            given.set("plugins", IamPlugin::CODE)?;
+        }
+        #[cfg(feature = "secrets")]
+        if has_secret && !is_named {
+            given.set("plugins", SecretsPlugin::CODE)?;
+        }
         let Source { place, query } = match self.source {
-            Given::Map(pairs) => read_map::<D>(pairs, &registry, &mut given)?,
-            Given::Url(url) => read_url::<D>(&url, &registry, &mut given)?,
+            Given::Map(pairs) => read_map::<D>(pairs, &registry, &mut given, !has_secret)?,
+            Given::Url(url) => read_url::<D>(&url, &registry, &mut given, !has_secret)?,
         };
         let request = ConnectRequest::new(&place.host, place.port, &place.user);
         let request = match &place.database {
@@ -169,22 +207,51 @@ impl<D: Engine> FreshPoolBuilder<D> {
             None => request,
         };
         let (plugins, settings) = registry.build(&given, std::slice::from_ref(&request))?;
-        let target = target(&settings, &place)?;
-        check(&settings, &place, &target, &plugins)?;
+        let target = if has_secret { None } else { Some(target(&settings, &place)?) };
+        check(&settings, &place, target.as_ref(), &plugins)?;
         let roots = roots::pem(&read_roots(&settings, &self.pem, &place.host)?)?;
         let certificate = ClientCertificate::read(&settings)?;
         let options = (self.adjust)(options::<D>(&query)?);
+        if has_secret && place.database.is_none() && D::SCHEMES[0] == "postgres" {
+            return Err(configuration(
+                "no database: name one, as in postgres://host/database; the server would take the user's name, which is in the secret",
+            ));
+        }
         let template = D::template(options, &place, roots, certificate.as_ref())?;
 
-        let tokens = token_provider(&settings, self.tokens.as_ref())?;
-        let max_age = settings.integer("iamTokenExpiration").and_then(|seconds| u64::try_from(seconds).ok());
-        let supply =
-            Supply::new(tokens, target, request, max_age.map(Duration::from_secs)).with_events(&self.events);
-        let token = supply.token().await?;
-        let first = D::with_password(template.clone(), token.expose());
-        let pool = self.pool.connect_lazy_with(first);
-        Ok(FreshPool::new(Refresher::start(pool, template, supply, token)))
+        let supply = match target {
+            Some(target) => {
+                let tokens = token_provider(&settings, self.tokens.as_ref())?;
+                let max_age = settings.integer("iamTokenExpiration").and_then(|age| u64::try_from(age).ok());
+                Supply::tokens(tokens, target, max_age.map(Duration::from_secs), &self.events)
+            }
+            #[cfg(feature = "secrets")]
+            None => Supply::secret(secrets.provider(&settings)?, &place),
+            #[cfg(not(feature = "secrets"))]
+            None => return Err(configuration("there is no source of passwords")),
+        };
+        let login = supply.login().await?;
+        let pool = self.pool.connect_lazy_with(login.set::<D>(template.clone()));
+        Ok(FreshPool::new(Refresher::start(pool, template, supply, request, login)))
     }
+}
+
+/// Whether a configuration names the plugin of secrets, by either of its codes.
+#[cfg(feature = "secrets")]
+fn names_secrets(source: &Given, parameters: &[(String, Value)]) -> bool {
+    let is_meant = |codes: &str| {
+        codes.split(',').any(|code| [SecretsPlugin::CODE, "secretsManager"].contains(&code.trim()))
+    };
+    let in_pairs = |pairs: &[(String, Value)]| {
+        let plugins = pairs.iter().filter(|(name, _)| name == "plugins");
+        plugins.filter_map(|(name, value)| value.several(name).ok()).any(|codes| is_meant(&codes))
+    };
+    in_pairs(parameters)
+        || match source {
+            Given::Map(pairs) => in_pairs(pairs),
+            Given::Url(url) => split_url(url, |name| name == "plugins")
+                .is_ok_and(|split| split.pairs.iter().any(|(_, codes)| is_meant(codes))),
+        }
 }
 
 /// Panics, as `in_runtime` expects of Tokio, where the runtime has no timer or does no I/O: the
@@ -209,10 +276,10 @@ fn target(settings: &Options, place: &Place) -> Result<TokenRequest> {
 fn check(
     settings: &Options,
     place: &Place,
-    target: &TokenRequest,
+    target: Option<&TokenRequest>,
     plugins: &[Arc<dyn Plugin<()>>],
 ) -> Result<()> {
-    TlsMode::read(settings, Requirements::TOKEN)?;
+    TlsMode::read(settings, Requirements::of(plugins))?;
     for name in ["clusterInstanceHostPattern", "wrapperConnectTimeout"] {
         if settings.text(name).is_some() || settings.integer(name).is_some() {
             return Err(configuration(format!(
@@ -220,8 +287,13 @@ fn check(
             )));
         }
     }
+    if settings.integer("secretRotationRetryTimeoutMs").is_some() {
+        return Err(configuration(
+            "`secretRotationRetryTimeoutMs` has no effect on a pool of sqlx, which tells nobody of a refused login: set `secretExpirationSec=60` in its place",
+        ));
+    }
     let mut request = ConnectRequest::new(&place.host, place.port, &place.user);
-    let verified = settings.text("tlsServerName").unwrap_or(target.host());
+    let verified = settings.text("tlsServerName").unwrap_or(target.map_or(&*place.host, TokenRequest::host));
     if let Some(name) = settings.text("tlsServerName") {
         request = request.with_server_name(match settings.is_trusted("tlsServerName") {
             true => ServerName::from_code(name)?,

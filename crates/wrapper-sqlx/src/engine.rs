@@ -55,6 +55,10 @@ pub(crate) mod sealed {
         /// Sets the password.
         fn with_password(options: DriverOptions<Self>, password: &str) -> DriverOptions<Self>;
 
+        /// Sets user and password of a managed secret, which needs no proof in clear.
+        #[cfg(feature = "secrets")]
+        fn with_login(options: DriverOptions<Self>, user: &str, password: &str) -> DriverOptions<Self>;
+
         /// Runs one statement of a plugin.
         fn query<'a>(connection: &'a mut Self::Connection, sql: &'a str) -> BoxFuture<'a, Result<Rows>>;
     }

@@ -1,7 +1,5 @@
 //! What an error of sqlx means.
 
-use std::time::SystemTime;
-
 use sqlx::error::DatabaseError;
 use wrapper_adapter::LoginAnswer;
 use wrapper_core::{ConnectRequest, Engine, Error, ErrorKind, PASSWORD_REFUSED, ServerError};
@@ -10,15 +8,18 @@ use wrapper_iam::{
     diagnosis::{Asked, Facts},
 };
 
-use crate::session::code;
+use crate::{
+    session::code,
+    supply::{Login, Supply},
+};
 
 /// What the pool knows of the login that an error may come from.
 pub(crate) struct Known<'a> {
     pub(crate) request: &'a ConnectRequest,
     pub(crate) engine: Engine,
-    pub(crate) token: &'a IamToken,
-    pub(crate) now: SystemTime,
-    /// Why there is no newer token.
+    pub(crate) supply: &'a Supply,
+    pub(crate) login: &'a Login,
+    /// Why there is no newer password.
     pub(crate) last_error: Option<&'a Error>,
 }
 
@@ -48,31 +49,40 @@ impl Known<'_> {
         }
     }
 
-    /// Reads a server's answer as the other adapters read it, and ranks the causes of a refused token.
+    /// Reads a server's answer as the other adapters read it, and ranks the causes of a refused login.
     fn answered(&self, answer: &dyn DatabaseError) -> Error {
         let code = code(answer);
-        let said = ServerError::new(&code, answer.message(), [self.token.expose()]);
+        let said = ServerError::new(&code, answer.message(), [self.login.password()]);
         let (hint, routine) = details(answer);
         let read =
             LoginAnswer::new(self.engine, &code, answer.message()).with_hint(hint).with_routine(routine);
-        let refused = read.refused(said.clone(), self.request);
+        let request = self.login.request(self.request);
+        let refused = read.refused(said.clone(), &request);
         if refused.kind() == ErrorKind::Driver {
             let message = format!("{} refused a statement", self.request.address_label());
             return Error::new(ErrorKind::Driver, message).with_source(said);
         }
+        match self.login {
+            #[cfg(feature = "secrets")]
+            Login::Secret { secret, .. } => self.supply.refused_secret(refused, secret, &request),
+            Login::Token(token) => self.refused_token(refused, token, said.text()),
+        }
+    }
+
+    fn refused_token(&self, refused: Error, token: &IamToken, said: &str) -> Error {
         let is_told = refused.diagnosis().first().is_some_and(|cause| cause.code() != PASSWORD_REFUSED);
         if is_told || !refused.is_login() {
             return refused;
         }
-        let target = self.token.request();
+        let (target, now) = (token.request(), self.supply.clock().now());
         let mut facts = Facts::new(target, (self.request.host(), self.request.port()), self.engine);
         if self.engine == Engine::Postgres {
             facts.asked = Asked::of_postgres(target, &refused);
         }
-        facts.answer = said.text().to_owned();
-        facts.access_key_id = self.token.access_key_id();
-        facts.credentials_left = Some(self.token.expires_at().duration_since(self.now).unwrap_or_default());
-        let age = self.now.duration_since(self.token.signed_at()).unwrap_or_default().as_secs();
+        facts.answer = said.to_owned();
+        facts.access_key_id = token.access_key_id();
+        facts.credentials_left = Some(token.expires_at().duration_since(now).unwrap_or_default());
+        let age = now.duration_since(token.signed_at()).unwrap_or_default().as_secs();
         let message = format!("{}; the token was signed {age} s ago for {target}", refused.message());
         let causes = facts.causes();
         refused.with_message(message).with_diagnosis(causes)

@@ -10,7 +10,7 @@ use wrapper_core::Error;
 pub struct Freshness {
     /// When the token was last looked at, by the timer or by `ensure_fresh`.
     pub checked_at: SystemTime,
-    /// When the token ends.
+    /// When the token ends; a secret, which has no end, is asked for again then.
     pub expires_at: SystemTime,
     /// Checks in a row that brought no token; 0 is good.
     pub failures: u64,
@@ -20,6 +20,6 @@ pub struct Freshness {
     pub last_error: Option<Error>,
     /// How often the pool was given another token.
     pub renewals: u64,
-    /// When the token was signed.
+    /// When the token was signed or the secret loaded.
     pub signed_at: SystemTime,
 }

@@ -10,6 +10,7 @@ mod pool;
 mod refresher;
 mod roots;
 mod session;
+mod supply;
 
 /// The driver, so that its types are of the version that a pool has.
 pub use sqlx;

@@ -35,21 +35,25 @@ pub(crate) fn read_url<D: Driver>(
     url: &str,
     registry: &Registry<()>,
     given: &mut RawParameters,
+    needs_user: bool,
 ) -> Result<Source> {
     let engine = if D::SCHEMES[0] == "mysql" { "MySQL" } else { "PostgreSQL" };
     // Pairs are refused by the form.
     let (ConnectionText::Url(url) | ConnectionText::Pairs(url)) =
         StringForm::new(engine, D::SCHEMES, false).with_maps().read(url)?;
     let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
-    let place = place::<D>(keys(&parts)?)?;
+    let place = place::<D>(keys(&parts)?, needs_user)?;
     let SplitParameters { rest, pairs, others } = split_url(url, |name| registry.declares(name))?;
     others.iter().try_for_each(|name| check_name::<D>(name, registry, Some(&parts)))?;
     for (name, value) in pairs {
         given.configure(&name, value)?;
     }
     // What stands behind the place is the driver's, byte for byte.
-    let query =
-        rest.split_once('@').and_then(|(_, rest)| rest.split_once('?')).map_or("", |(_, query)| query);
+    let behind = match parts.user_info {
+        Some(_) => rest.split_once('@').map_or("", |(_, rest)| rest),
+        None => &rest,
+    };
+    let query = behind.split_once('?').map_or("", |(_, query)| query);
     Ok(Source { place, query: query.to_owned() })
 }
 
@@ -58,6 +62,7 @@ pub(crate) fn read_map<D: Driver>(
     pairs: Vec<(String, Value)>,
     registry: &Registry<()>,
     given: &mut RawParameters,
+    needs_user: bool,
 ) -> Result<Source> {
     let names: Vec<_> = D::NAMES.iter().chain(KEYS).copied().collect();
     registry.check_elsewhere(&pairs, &driver_names::<D>(&names))?;
@@ -80,7 +85,7 @@ pub(crate) fn read_map<D: Driver>(
             query.push(format!("{}={}", percent_encoded(name), percent_encoded(&text)));
         }
     }
-    Ok(Source { place: place::<D>(keys)?, query: query.join("&") })
+    Ok(Source { place: place::<D>(keys, needs_user)?, query: query.join("&") })
 }
 
 /// Checks a name that is not ours; `url` is given where it stands in a query.
@@ -154,13 +159,17 @@ fn keys(parts: &UrlParts<'_>) -> Result<RawParameters> {
     Ok(keys)
 }
 
-fn place<D: Driver>(mut keys: RawParameters) -> Result<Place> {
+fn place<D: Driver>(mut keys: RawParameters, needs_user: bool) -> Result<Place> {
     let mut take = |name| keys.remove(name).and_then(|value| value.text());
     let form = |what: &str| configuration(format!("{what}, as in {}://user@host/database", D::SCHEMES[0]));
     let named = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let host = named(take("host")).ok_or_else(|| form("no host: name one"))?;
     check_host(&host)?;
-    let user = named(take("user")).ok_or_else(|| form("no user: name the database user"))?;
+    let user = match named(take("user")) {
+        Some(user) => user,
+        None if needs_user => return Err(form("no user: name the database user")),
+        None => String::new(),
+    };
     if user.contains("://") {
         return Err(configuration(
             "`user` holds a URL: write the URL alone, as the connection string".to_owned(),
@@ -177,7 +186,7 @@ fn place<D: Driver>(mut keys: RawParameters) -> Result<Place> {
         None => D::DEFAULT_PORT,
     };
     if take("password").is_some() {
-        tracing::warn!("the configured password is ignored: the token takes its place");
+        tracing::warn!("the configured password is ignored: a plugin gives another in its place");
     }
     let database = named(take("database"));
     if database.as_ref().is_some_and(|database| database.contains("://")) {

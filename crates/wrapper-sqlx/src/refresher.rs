@@ -8,69 +8,29 @@ use std::{
 
 use sqlx::Pool;
 use tokio::runtime::Handle;
-use wrapper_core::{ConnectRequest, Error, Events, Result};
-use wrapper_iam::{IamToken, IamTokenProvider, Listening, TokenRequest, connect_error, tell_of_credentials};
+use wrapper_core::{ConnectRequest, Error, Result};
 
 use crate::{
     Freshness,
     engine::{DriverOptions, Engine},
     explain::Known,
+    supply::{Login, Supply},
 };
 
 /// How often the token is looked at. A token is at hand for a minute more at least, so that three
 /// checks may come to nothing.
 const CHECK_EVERY: Duration = Duration::from_secs(15);
 
-/// The age at which a token is replaced: the ten minutes that it has left bridge an outage of the
-/// source of credentials.
-const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
-
 /// How often a pool that gets no new token is warned of.
 const WARN_EVERY: Duration = Duration::from_secs(60);
-
-/// Where the tokens of a pool come from.
-#[derive(Debug)]
-pub(crate) struct Supply {
-    pub(crate) tokens: IamTokenProvider,
-    pub(crate) target: TokenRequest,
-    /// Where the pool connects to.
-    request: ConnectRequest,
-    max_age: Duration,
-    _listening: Option<[Listening; 2]>,
-}
-
-impl Supply {
-    pub(crate) fn new(
-        tokens: IamTokenProvider,
-        target: TokenRequest,
-        request: ConnectRequest,
-        max_age: Option<Duration>,
-    ) -> Self {
-        let max_age = max_age.map_or(RENEW_AFTER, |max_age| max_age.min(RENEW_AFTER));
-        Self { tokens, target, request, max_age, _listening: None }
-    }
-
-    /// Tells these listeners of credentials that are loaded.
-    pub(crate) fn with_events(mut self, events: &Events) -> Self {
-        self._listening = tell_of_credentials(&self.tokens, events);
-        self
-    }
-
-    pub(crate) async fn token(&self) -> Result<IamToken> {
-        let token = self.tokens.token_within(&self.target, self.max_age).await;
-        token.map_err(|error| connect_error(&error))
-    }
-
-    fn now(&self) -> SystemTime {
-        self.tokens.clock().now()
-    }
-}
 
 /// Keeps the connect options of one pool fresh.
 pub(crate) struct Refresher<D: Engine> {
     pool: Pool<D>,
     template: DriverOptions<D>,
     supply: Supply,
+    /// Where the pool connects to.
+    request: ConnectRequest,
     runtime: Handle,
     /// Held for the length of a check, so that an older token never replaces a newer one.
     turn: tokio::sync::Mutex<()>,
@@ -78,7 +38,7 @@ pub(crate) struct Refresher<D: Engine> {
 }
 
 struct State {
-    token: IamToken,
+    login: Login,
     checked_at: SystemTime,
     failures: u64,
     is_running: bool,
@@ -101,16 +61,17 @@ impl State {
 }
 
 impl<D: Engine> Refresher<D> {
-    /// Takes charge of a pool that was opened with `token`, until it is closed.
+    /// Takes charge of a pool that was opened with `login`, until it is closed.
     pub(crate) fn start(
         pool: Pool<D>,
         template: DriverOptions<D>,
         supply: Supply,
-        token: IamToken,
+        request: ConnectRequest,
+        login: Login,
     ) -> Arc<Self> {
         let state = State {
-            token,
-            checked_at: supply.now(),
+            login,
+            checked_at: supply.clock().now(),
             failures: 0,
             is_running: true,
             last_error: None,
@@ -119,7 +80,8 @@ impl<D: Engine> Refresher<D> {
         };
         let turn = tokio::sync::Mutex::new(());
         let runtime = Handle::current();
-        let refresher = Arc::new(Self { pool, template, supply, runtime, turn, state: Mutex::new(state) });
+        let state = Mutex::new(state);
+        let refresher = Arc::new(Self { pool, template, supply, request, runtime, turn, state });
         // Made here, because a runtime that ends may drop a task that it never ran.
         let running = Running(Arc::clone(&refresher));
         tokio::spawn(async move { running.0.run().await });
@@ -128,7 +90,7 @@ impl<D: Engine> Refresher<D> {
 
     async fn run(&self) {
         let mut closed = self.pool.close_event();
-        let clock = self.supply.tokens.clock();
+        let clock = self.supply.clock();
         loop {
             let check = async {
                 // A clock that was set back must not put the next check off.
@@ -141,32 +103,32 @@ impl<D: Engine> Refresher<D> {
                 break;
             }
         }
-        tracing::debug!(host = self.supply.target.host(), "pool closed, its token is left as it is");
+        tracing::debug!(host = self.supply.host(), "pool closed, its login is left as it is");
     }
 
     /// Gives the pool a token that has a while to live; an error only if the one that it has is past its end.
     pub(crate) async fn refresh(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        let fetched = self.supply.token().await;
-        let now = self.supply.now();
+        let fetched = self.supply.login().await;
+        let now = self.supply.clock().now();
         let mut state = self.state();
         state.checked_at = now;
         match fetched {
-            Ok(token) => {
+            Ok(login) => {
                 state.failures = 0;
                 state.last_error = None;
                 state.warned_at = None;
-                if token.expose() != state.token.expose() {
-                    self.pool.set_connect_options(D::with_password(self.template.clone(), token.expose()));
-                    state.token = token;
+                if !login.is_same(&state.login) {
+                    self.pool.set_connect_options(login.set::<D>(self.template.clone()));
                     state.renewals += 1;
-                    tracing::debug!(host = self.supply.target.host(), "pool given a new token");
+                    tracing::debug!(host = self.supply.host(), "pool given a new password");
                 }
+                state.login = login;
                 Ok(())
             }
             Err(error) => {
-                state.failed(&error, self.supply.target.host(), now);
-                if now < state.token.expires_at() { Ok(()) } else { Err(error) }
+                state.failed(&error, self.supply.host(), now);
+                if now < state.login.expires_at() { Ok(()) } else { Err(error) }
             }
         }
     }
@@ -175,20 +137,25 @@ impl<D: Engine> Refresher<D> {
         let state = self.state();
         Freshness {
             checked_at: state.checked_at,
-            expires_at: state.token.expires_at(),
+            expires_at: state.login.expires_at(),
             failures: state.failures,
             is_running: state.is_running,
             last_error: state.last_error.clone(),
             renewals: state.renewals,
-            signed_at: state.token.signed_at(),
+            signed_at: state.login.issued_at(),
         }
     }
 
     pub(crate) fn explain(&self, error: sqlx::Error) -> Error {
-        let now = self.supply.now();
         let state = self.state();
-        let (token, last_error) = (&state.token, state.last_error.as_ref());
-        Known { request: &self.supply.request, engine: D::ENGINE, token, now, last_error }.explain(error)
+        let known = Known {
+            request: &self.request,
+            engine: D::ENGINE,
+            supply: &self.supply,
+            login: &state.login,
+            last_error: state.last_error.as_ref(),
+        };
+        known.explain(error)
     }
 
     /// Closes the pool, and with it the task, in the runtime that built it, or not at all if that has ended.
@@ -223,7 +190,7 @@ impl<D: Engine> fmt::Debug for Refresher<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refresher")
             .field("pool", &self.pool)
-            .field("target", &self.supply.target)
+            .field("host", &self.supply.host())
             .finish_non_exhaustive()
     }
 }

@@ -51,6 +51,11 @@ impl Driver for MySql {
         options.password(password)
     }
 
+    #[cfg(feature = "secrets")]
+    fn with_login(options: MySqlConnectOptions, user: &str, password: &str) -> MySqlConnectOptions {
+        options.enable_cleartext_plugin(false).username(user).password(password)
+    }
+
     fn query<'a>(connection: &'a mut MySqlConnection, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
         Box::pin(session::rows::<Self>(connection, sql))
     }

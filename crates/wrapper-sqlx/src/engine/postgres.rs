@@ -59,6 +59,11 @@ impl Driver for Postgres {
         options.password(password)
     }
 
+    #[cfg(feature = "secrets")]
+    fn with_login(options: PgConnectOptions, user: &str, password: &str) -> PgConnectOptions {
+        options.username(user).password(password)
+    }
+
     fn query<'a>(connection: &'a mut PgConnection, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
         Box::pin(session::rows::<Self>(connection, sql))
     }

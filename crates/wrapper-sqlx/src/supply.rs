@@ -1,0 +1,183 @@
+//! Where a pool's passwords come from.
+
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
+
+use wrapper_core::{ConnectRequest, Events, Result};
+#[cfg(feature = "secrets")]
+use wrapper_core::{Error, ErrorKind, escape_control};
+use wrapper_iam::{
+    Clock, IamToken, IamTokenProvider, Listening, TokenRequest, connect_error, tell_of_credentials,
+};
+#[cfg(feature = "secrets")]
+use wrapper_secrets::{DatabaseSecret, SecretProvider};
+
+use crate::engine::{DriverOptions, Engine};
+#[cfg(feature = "secrets")]
+use crate::place::Place;
+
+/// The age at which a token is replaced: the ten minutes that it has left bridge an outage of the
+/// source of credentials.
+const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// Where the passwords of a pool come from.
+#[derive(Debug)]
+pub(crate) enum Supply {
+    #[cfg(feature = "secrets")]
+    Secret { secrets: SecretProvider, place: Place },
+    Tokens {
+        tokens: IamTokenProvider,
+        target: TokenRequest,
+        max_age: Duration,
+        _listening: Option<[Listening; 2]>,
+    },
+}
+
+/// What a pool logs in with.
+pub(crate) enum Login {
+    #[cfg(feature = "secrets")]
+    Secret {
+        secret: DatabaseSecret,
+        renew_after: Duration,
+    },
+    Token(IamToken),
+}
+
+impl Supply {
+    /// Supplies what a secret holds.
+    #[cfg(feature = "secrets")]
+    pub(crate) fn secret(secrets: SecretProvider, place: &Place) -> Self {
+        Self::Secret { secrets, place: place.clone() }
+    }
+
+    /// Supplies tokens, and tells these listeners of credentials that are loaded.
+    pub(crate) fn tokens(
+        tokens: IamTokenProvider,
+        target: TokenRequest,
+        max_age: Option<Duration>,
+        events: &Events,
+    ) -> Self {
+        let max_age = max_age.map_or(RENEW_AFTER, |max_age| max_age.min(RENEW_AFTER));
+        let _listening = tell_of_credentials(&tokens, events);
+        Self::Tokens { tokens, target, max_age, _listening }
+    }
+
+    pub(crate) async fn login(&self) -> Result<Login> {
+        match self {
+            #[cfg(feature = "secrets")]
+            Self::Secret { secrets, place } => {
+                let secret = secrets.secret().await?;
+                if !place.user.is_empty() && place.user != secret.user() {
+                    return Err(Error::new(
+                        ErrorKind::Configuration,
+                        format!(
+                            "user `{}` is configured and secret `{}` is for `{}`: leave the user out, as a rotation by two users changes it",
+                            escape_control(&place.user),
+                            secrets.secret_id(),
+                            escape_control(secret.user())
+                        ),
+                    ));
+                }
+                Ok(Login::Secret { secret, renew_after: secrets.renew_after() })
+            }
+            Self::Tokens { tokens, target, max_age, .. } => {
+                let token = tokens.token_within(target, *max_age).await;
+                token.map(Login::Token).map_err(|error| connect_error(&error))
+            }
+        }
+    }
+
+    /// Adds to a refused login what is known of the secret.
+    #[cfg(feature = "secrets")]
+    pub(crate) fn refused_secret(
+        &self,
+        refused: Error,
+        secret: &DatabaseSecret,
+        request: &ConnectRequest,
+    ) -> Error {
+        match self {
+            Self::Secret { secrets, .. } if refused.is_login() => secrets.explain(&refused, secret, request),
+            _ => refused,
+        }
+    }
+
+    /// The host that is connected to, for events.
+    pub(crate) fn host(&self) -> &str {
+        match self {
+            #[cfg(feature = "secrets")]
+            Self::Secret { place, .. } => &place.host,
+            Self::Tokens { target, .. } => target.host(),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        match self {
+            #[cfg(feature = "secrets")]
+            Self::Secret { secrets, .. } => secrets.clock(),
+            Self::Tokens { tokens, .. } => tokens.clock(),
+        }
+    }
+}
+
+impl Login {
+    /// Whether the same login is made with it as with `other`.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            #[cfg(feature = "secrets")]
+            (Self::Secret { secret, .. }, Self::Secret { secret: other, .. }) => {
+                (secret.user(), secret.expose_password()) == (other.user(), other.expose_password())
+            }
+            (Self::Token(token), Self::Token(other)) => token.expose() == other.expose(),
+            #[cfg(feature = "secrets")]
+            _ => false,
+        }
+    }
+
+    pub(crate) fn set<D: Engine>(&self, options: DriverOptions<D>) -> DriverOptions<D> {
+        match self {
+            #[cfg(feature = "secrets")]
+            Self::Secret { secret, .. } => D::with_login(options, secret.user(), secret.expose_password()),
+            Self::Token(token) => D::with_password(options, token.expose()),
+        }
+    }
+
+    /// The password, to be kept out of texts.
+    pub(crate) fn password(&self) -> &str {
+        match self {
+            #[cfg(feature = "secrets")]
+            Self::Secret { secret, .. } => secret.expose_password(),
+            Self::Token(token) => token.expose(),
+        }
+    }
+
+    /// The request with the user that logs in.
+    pub(crate) fn request<'a>(&self, configured: &'a ConnectRequest) -> Cow<'a, ConnectRequest> {
+        match self {
+            #[cfg(feature = "secrets")]
+            Self::Secret { secret, .. } => match configured.clone().with_user(secret.user()) {
+                Ok(request) => Cow::Owned(request),
+                Err(_) => Cow::Borrowed(configured),
+            },
+            Self::Token(_) => Cow::Borrowed(configured),
+        }
+    }
+
+    pub(crate) fn issued_at(&self) -> SystemTime {
+        match self {
+            #[cfg(feature = "secrets")]
+            Self::Secret { secret, .. } => secret.loaded_at(),
+            Self::Token(token) => token.signed_at(),
+        }
+    }
+
+    /// When it ends; a secret, which has no end, is asked for again then.
+    pub(crate) fn expires_at(&self) -> SystemTime {
+        match self {
+            #[cfg(feature = "secrets")]
+            Self::Secret { secret, renew_after } => secret.loaded_at() + *renew_after,
+            Self::Token(token) => token.expires_at(),
+        }
+    }
+}
