@@ -12,7 +12,7 @@ use crate::{Result, process, workspace::Workspace};
 /// If cargo cannot be started; otherwise this does not return.
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
-    let mut bench = process::cargo(&workspace.root().join("bench"));
+    let mut bench = process::cargo(&workspace.root().join("tests/bench"));
     bench.args(["run", "--release"]);
     Err(format!("cargo cannot be started: {}", bench.exec()).into())
 }

@@ -40,7 +40,7 @@ fn code_lines(path: &str, text: &str) -> usize {
     let path = Path::new(path);
     let is_source =
         path.extension().is_some_and(|end| ["c", "h", "py", "rs", "sh"].iter().any(|&known| end == known));
-    let is_test = path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+    let is_test = path.starts_with("tests/e2e") || is_below_tests(path);
     if !is_source || is_test {
         return 0;
     }
@@ -53,6 +53,12 @@ fn code_lines(path: &str, text: &str) -> usize {
         count += 1;
     }
     count
+}
+
+/// Returns whether a file belongs to the tests of a crate; `tests` at the root holds whole packages.
+fn is_below_tests(path: &Path) -> bool {
+    let mut parts = path.components().skip(1);
+    parts.any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
 }
 
 #[cfg(test)]
@@ -70,7 +76,8 @@ mod tests {
         let text = "x\n".repeat(400) + "\n#[cfg(test)]\nmod tests {\n" + &"x\n".repeat(400);
         assert_eq!(code_lines("crates/a/src/b.rs", &text), 401);
         assert_eq!(judge("crates/a/src/b/tests.rs", &"x\n".repeat(401)).len(), 0);
-        assert_eq!(judge("tests/b.rs", &"x\n".repeat(401)).len(), 0);
+        assert_eq!(judge("tests/e2e/tests/mysql/b.rs", &"x\n".repeat(401)).len(), 0);
+        assert_eq!(judge("tests/integration/src/b.rs", &"x\n".repeat(401)).len(), 1);
     }
 
     #[test]

@@ -98,7 +98,7 @@ async fn platform_roots_count_as_sslrootcert_says() {
     let Ok(url) = std::env::var(URL_OF_PARENT) else {
         let rig = Rig::start_with(|server| server.password_user("legacy", "pw")).await;
         let mut child = Command::new(std::env::current_exe().expect("is a file"));
-        child.args(["--exact", "platform_roots_count_as_sslrootcert_says"]);
+        child.args(["--exact", "tls::platform_roots_count_as_sslrootcert_says"]);
         child.env(URL_OF_PARENT, format!("mysql://legacy:pw@{HOST}:{}/app", rig.server.port()));
         child.env("SSL_CERT_FILE", rig.server.ca_file());
         let output = child.output().await.expect("the test runs");

@@ -19,9 +19,7 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
 use wrapper_sqlx::{Engine, FreshPool, FreshPoolBuilder};
 
-#[path = "message_rows.rs"]
 mod rows;
-#[path = "message_texts.rs"]
 mod texts;
 
 use rows::{Row, TEXTS};

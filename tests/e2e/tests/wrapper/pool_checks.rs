@@ -125,18 +125,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 mod patient {
     use super::*;
 
-    pub(crate) fn pg(rig: &Rig) -> rds_wrapper::pg::Connector {
+    pub(super) fn pg(rig: &Rig) -> rds_wrapper::pg::Connector {
         rig.connector()
     }
 
-    pub(crate) fn my(rig: &mysql::Rig) -> rds_wrapper::mysql::Connector {
+    pub(super) fn my(rig: &mysql::Rig) -> rds_wrapper::mysql::Connector {
         rig.connector()
     }
 }
 
 /// Connectors whose connects end soon.
 mod hasty {
-    pub(crate) use super::{my, pg};
+    pub(super) use super::{my, pg};
 }
 
 macro_rules! writer {

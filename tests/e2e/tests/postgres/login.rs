@@ -3,7 +3,7 @@
 use e2e::{Rig, USER, log_in};
 use rds_testkit::{AccessKey, Refusal};
 
-#[path = "login_cases.rs"]
+#[path = "../shared/login_cases.rs"]
 mod cases;
 
 use cases::refused;

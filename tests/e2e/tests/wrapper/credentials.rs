@@ -103,7 +103,7 @@ async fn file_is_read_again_by_a_running_process() {
     let file = folder.join(format!("file_is_read_again_{}", std::process::id()));
 
     let output = Command::new(std::env::current_exe().expect("a test is a program"))
-        .args(["--ignored", "--exact", "rotation_in_an_environment"])
+        .args(["--ignored", "--exact", "credentials::rotation_in_an_environment"])
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", &file)

@@ -12,7 +12,7 @@ use rds_wrapper::{
     mysql::{Connector, ConnectorBuilder},
 };
 
-#[path = "login_cases.rs"]
+#[path = "../shared/login_cases.rs"]
 mod cases;
 
 use cases::refused;

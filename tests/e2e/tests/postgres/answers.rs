@@ -6,7 +6,7 @@ use e2e::{HOST, Rig, USER, chain, log_in};
 use rds_testkit::{Fault, PasswordMethod, Phase, ServerError};
 use rds_wrapper::{Cause, ErrorKind, pg::ConnectorBuilder};
 
-const GUIDE: &str = include_str!("../crates/rds-wrapper/TROUBLESHOOTING.md");
+const GUIDE: &str = include_str!("../../../../crates/rds-wrapper/TROUBLESHOOTING.md");
 
 /// One row: a cached token meets the fault for as long as it lasts.
 struct Row {

@@ -12,7 +12,7 @@ use rds_wrapper::{
     mysql::{Connector, ConnectorBuilder},
 };
 
-const GUIDE: &str = include_str!("../crates/rds-wrapper/TROUBLESHOOTING.md");
+const GUIDE: &str = include_str!("../../../../crates/rds-wrapper/TROUBLESHOOTING.md");
 
 /// One row: a cached token meets the answer for as long as it lasts.
 struct Row {

@@ -392,7 +392,7 @@ async fn pool_in_an_environment() {
 
 fn in_environment(variables: &[(&str, &str)]) -> (bool, String) {
     let output = Command::new(std::env::current_exe().expect("a test is a program"))
-        .args(["--ignored", "--exact", "pool_in_an_environment"])
+        .args(["--ignored", "--exact", "pools::pool_in_an_environment"])
         .envs(variables.iter().copied())
         .output()
         .expect("the program runs");

@@ -5,7 +5,7 @@ use mysql_async::{Conn, OptsBuilder, SslOpts};
 use rds_wrapper::{Error, ErrorKind, Registry, Value, mysql::Connector, plugins};
 
 #[macro_use]
-#[path = "parameter_table.rs"]
+#[path = "../shared/parameter_table.rs"]
 mod table;
 
 use table::wrong;

@@ -8,7 +8,7 @@ use rds_wrapper::{
 };
 
 #[macro_use]
-#[path = "parameter_table.rs"]
+#[path = "../shared/parameter_table.rs"]
 mod table;
 
 use table::wrong;
@@ -299,7 +299,7 @@ async fn profile_beside_own_credentials_is_refused() {
 
 #[tokio::test]
 async fn guide_knows_the_messages() {
-    let guide = include_str!("../crates/rds-wrapper/TROUBLESHOOTING.md");
+    let guide = include_str!("../../../../crates/rds-wrapper/TROUBLESHOOTING.md");
     let messages = guide.split("## The server does not").next().expect("the section about building");
     let rows: Vec<_> =
         messages.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();

@@ -27,12 +27,8 @@ use tokio::{
     task::JoinSet,
 };
 
-#[path = "cluster_rig.rs"]
 pub mod cluster;
-#[path = "mysql_rig.rs"]
 pub mod mysql;
-
-#[path = "secret_rig.rs"]
 pub mod secrets;
 
 /// The endpoint that the server plays.
@@ -275,5 +271,5 @@ pub fn forms(secret: &str) -> Vec<String> {
 
 /// The programs in the README are compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
+#[doc = include_str!("../../../README.md")]
 pub struct Readme;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use rds_wrapper::{ParameterKind, plugins};
 
-const BEGIN: &str = "<!-- parameters: generated from the declarations by `UPDATE_README=1 cargo test -p e2e --test readme` -->\n";
+const BEGIN: &str = "<!-- parameters: generated from the declarations by `UPDATE_README=1 cargo test -p e2e --test wrapper readme` -->\n";
 const END: &str = "<!-- end of parameters -->";
 
 fn table() -> String {
@@ -37,7 +37,7 @@ fn table() -> String {
 
 #[test]
 fn parameter_table_matches_the_declarations() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
     let readme = std::fs::read_to_string(path).expect("the README is there");
     let (before, rest) = readme.split_once(BEGIN).expect("the table has its begin");
     let (found, after) = rest.split_once(END).expect("the table has its end");
@@ -47,5 +47,5 @@ fn parameter_table_matches_the_declarations() {
             .expect("the README can be written");
         return;
     }
-    assert_eq!(found, table, "run UPDATE_README=1 cargo test -p e2e --test readme");
+    assert_eq!(found, table, "run UPDATE_README=1 cargo test -p e2e --test wrapper readme");
 }

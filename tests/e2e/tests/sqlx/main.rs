@@ -1,0 +1,4 @@
+//! Pools of sqlx over a server of the testkit.
+
+mod application;
+mod pools;

@@ -1,0 +1,4 @@
+//! Clusters that fail over, under connectors and pools of both engines.
+
+mod connects;
+mod pools;

@@ -1,0 +1,16 @@
+//! What both adapters promise alike, and what holds across the crates.
+
+mod client_certificates;
+mod concurrency;
+mod credentials;
+mod driver_config;
+mod first_mistakes;
+mod keepalives;
+mod pool_checks;
+mod pool_leftovers;
+mod readme;
+mod regions;
+mod round_trips;
+mod seams;
+mod secret_rotation;
+mod secrets;
