@@ -213,7 +213,7 @@ async fn sqlx_pool_in_an_environment() {
 async fn sqlx_pool_signs_with_the_role_of_its_parameters() {
     with_sts(async |environment| {
         let output = Command::new(std::env::current_exe().expect("a test is a program"))
-            .args(["--ignored", "--exact", "sqlx_pool_in_an_environment"])
+            .args(["--ignored", "--exact", "credentials::sqlx_pool_in_an_environment"])
             .env_clear()
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .envs(environment.iter().copied())
