@@ -119,10 +119,7 @@ impl CredentialsSource {
                 self.0.refusals.brought_the_same(&loaded);
                 AfterRefusal::SameKey
             }
-            Ok(_) => {
-                self.0.refusals.reset();
-                AfterRefusal::NewKey
-            }
+            Ok(_) => AfterRefusal::NewKey,
             Err(error) => {
                 self.0.refusals.failed(self.0.clock.now());
                 AfterRefusal::Failed(self.failed(error))
@@ -202,6 +199,10 @@ impl Inner {
         let access_key = masked_key_id(key);
         let (source, provider) = (&self.source, provider_name(loaded.value().credentials()));
         let is_new_key = former.as_deref() != Some(key);
+        // Whatever loaded it, a renewal as well: the wait is for keys that stay the same.
+        if is_new_key {
+            self.refusals.reset();
+        }
         match former {
             Some(_) if is_new_key => {
                 tracing::info!(%access_key, expires_in_s, %source, provider, "credentials loaded, with a new access key");

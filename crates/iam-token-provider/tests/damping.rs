@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, SystemTime},
 };
@@ -14,7 +14,7 @@ use std::{
 use aws_credential_types::{
     Credentials,
     credential_feature::AwsCredentialFeature as Feature,
-    provider::{ProvideCredentials, SharedCredentialsProvider, future},
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
 use iam_token_provider::{AfterRefusal, IamTokenProvider, TokenRequest};
 use token_cache::ManualClock;
@@ -23,10 +23,15 @@ fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
+fn request() -> TokenRequest {
+    TokenRequest::database("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").expect("fits")
+}
+
 #[derive(Clone, Debug)]
 struct Source {
     key: Arc<AtomicUsize>,
     calls: Arc<AtomicUsize>,
+    is_down: Arc<AtomicBool>,
     feature: Option<Feature>,
 }
 
@@ -36,6 +41,9 @@ impl ProvideCredentials for Source {
         Self: 'a,
     {
         self.calls.fetch_add(1, SeqCst);
+        if self.is_down.load(SeqCst) {
+            return future::ProvideCredentials::ready(Err(CredentialsError::provider_timed_out(secs(1))));
+        }
         let key = format!("AKIA{:04}", self.key.load(SeqCst));
         let mut credentials = Credentials::new(key, "secret", None, None, "test");
         credentials.get_property_mut_or_default::<Vec<Feature>>().extend(self.feature.clone());
@@ -52,7 +60,7 @@ struct Fixture {
 impl Fixture {
     fn new(feature: Option<Feature>) -> Self {
         let clock = ManualClock::at(SystemTime::UNIX_EPOCH + secs(1_800_000_000));
-        let source = Source { key: Arc::default(), calls: Arc::default(), feature };
+        let source = Source { key: Arc::default(), calls: Arc::default(), is_down: Arc::default(), feature };
         let provider = IamTokenProvider::builder()
             .credentials_provider(SharedCredentialsProvider::new(source.clone()))
             .clock(Arc::new(clock.clone()))
@@ -71,9 +79,7 @@ impl Fixture {
     /// Has a login refused after some seconds, and returns what became of it and how many loads it cost.
     async fn refuse_after(&self, seconds: u64) -> (AfterRefusal, usize) {
         self.clock.advance(secs(seconds));
-        let request =
-            TokenRequest::database("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").expect("fits");
-        let token = self.provider.token(&request).await.expect("is signed");
+        let token = self.provider.token(&request()).await.expect("is signed");
         let calls = self.source.calls.load(SeqCst);
         let outcome = self.provider.after_refusal(&token).await;
         (outcome, self.source.calls.load(SeqCst) - calls)
@@ -85,10 +91,16 @@ impl Fixture {
         assert_eq!(refused.1, loads, "{:?}", self.source.feature);
     }
 
+    /// Asks for a token, and lets a renewal that is due run beside.
+    async fn renew(&self) {
+        self.provider.token(&request()).await.expect("is signed");
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn accept(&self) {
-        let request =
-            TokenRequest::database("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").expect("fits");
-        self.provider.report_accepted(&self.provider.token(&request).await.expect("is signed"));
+        self.provider.report_accepted(&self.provider.token(&request()).await.expect("is signed"));
     }
 }
 
@@ -165,4 +177,50 @@ async fn new_key_brings_the_short_wait_back() {
         assert!(matches!(outcome, AfterRefusal::NewKey) && loads == 1, "{outcome:?}, {loads}");
         fixture.check(fixture.refuse_after(31).await, 1);
     }
+}
+
+#[tokio::test]
+async fn new_key_of_a_renewal_brings_the_short_wait_back() {
+    for feature in [None, Some(Feature::CredentialsProcess)] {
+        let fixture = Fixture::loaded(feature).await;
+        fixture.check(fixture.refuse_after(31).await, 1);
+        fixture.source.key.store(1, SeqCst);
+        // Keys without an end are renewed by themselves before they are 15 minutes old.
+        fixture.clock.advance(secs(899));
+        fixture.renew().await;
+        assert_eq!(fixture.source.calls.load(SeqCst), 3, "renewed beside");
+        fixture.check(fixture.refuse_after(31).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn failed_load_is_not_repeated_at_each_refusal() {
+    let fixture = Fixture::loaded(None).await;
+    fixture.source.is_down.store(true, SeqCst);
+    fixture.clock.advance(secs(31));
+    let mut loads = 0;
+    for _ in 0..30 {
+        let (outcome, calls) = fixture.refuse_after(1).await;
+        assert!(matches!(outcome, AfterRefusal::Failed(_) | AfterRefusal::SameKey), "{outcome:?}");
+        loads += calls;
+    }
+    assert_eq!(loads, 1);
+    fixture.source.is_down.store(false, SeqCst);
+    fixture.check(fixture.refuse_after(2).await, 1);
+}
+
+#[tokio::test]
+async fn clock_that_was_set_back_makes_no_credentials_young() {
+    let fixture = Fixture::loaded(None).await;
+    fixture.clock.set(fixture.clock.now() - secs(3_600));
+    fixture.check(fixture.refuse_after(0).await, 1);
+}
+
+#[tokio::test]
+async fn clear_brings_the_short_wait_back() {
+    let fixture = Fixture::loaded(None).await;
+    fixture.check(fixture.refuse_after(31).await, 1);
+    fixture.provider.clear();
+    fixture.check(fixture.refuse_after(0).await, 0);
+    fixture.check(fixture.refuse_after(31).await, 1);
 }
