@@ -9,7 +9,8 @@ use std::{
 
 use clap::Args;
 use wrapper_adapter::percent_encoded;
-use wrapper_iam::AssumeRole;
+use wrapper_iam::{AssumeRole, IamPlugin};
+use wrapper_secrets::SecretsPlugin;
 
 use crate::{cli::Engine, failure::Failure};
 
@@ -56,6 +57,12 @@ pub(crate) struct ConnectionArguments {
     /// The external id that the role's trust policy asks for
     #[arg(long, value_name = "ID", requires = "assume_role")]
     pub(crate) external_id: Option<String>,
+    /// The secret of Secrets Manager, by name or ARN, that gives user and password in place of a token
+    #[arg(long, value_name = "ID")]
+    pub(crate) secret_id: Option<String>,
+    /// The region of that secret [default: the one in its ARN]
+    #[arg(long, value_name = "REGION", requires = "secret_id")]
+    pub(crate) secret_region: Option<String>,
     /// The PEM file of the trusted certificate authorities, such as the RDS bundle
     #[arg(long, value_name = "FILE")]
     pub(crate) sslrootcert: Option<PathBuf>,
@@ -88,7 +95,7 @@ impl ConnectionArguments {
     }
 
     /// The options that only a database has, and whether they are given.
-    pub(crate) fn of_databases(&self) -> [(&'static str, bool); 8] {
+    pub(crate) fn of_databases(&self) -> [(&'static str, bool); 9] {
         [
             ("--url", self.url.is_some()),
             ("--host", self.host.is_some()),
@@ -97,6 +104,7 @@ impl ConnectionArguments {
             ("--hostaddr", self.hostaddr.is_some()),
             ("--iam-host", self.iam_host.is_some()),
             ("--iam-port", self.iam_port.is_some()),
+            ("--secret-id", self.secret_id.is_some()),
             ("--sslrootcert", self.sslrootcert.is_some()),
         ]
     }
@@ -111,7 +119,12 @@ impl ConnectionArguments {
     }
 
     fn made_of(&self, host: &str, engine: Engine) -> Result<String, Failure> {
-        let user = self.user.as_deref().ok_or_else(|| Failure::usage("--host needs --user: add it"))?;
+        let plugin = if self.secret_id.is_some() { SecretsPlugin::CODE } else { IamPlugin::CODE };
+        let user = match (&self.user, &self.secret_id) {
+            (Some(user), _) => format!("{}@", percent_encoded(user)),
+            (None, Some(_)) => String::new(),
+            (None, None) => return Err(Failure::usage("--host needs --user: add it")),
+        };
         let scheme = engine.word();
         // What is no host name is refused in words that fit, and not taken for a path or a user.
         host_pattern::Endpoint::parse(host).map_err(|error| {
@@ -123,8 +136,8 @@ impl ConnectionArguments {
         };
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
         let database = self.database.as_deref().map(percent_encoded).unwrap_or_default();
-        let text = format!("{scheme}://{}@{host}{port}/{database}", percent_encoded(user));
-        Ok(with_parameter(text, "plugins", "iam"))
+        let text = format!("{scheme}://{user}{host}{port}/{database}");
+        Ok(with_parameter(text, "plugins", plugin))
     }
 
     fn with_options(&self, mut text: String) -> Result<String, Failure> {
@@ -139,6 +152,8 @@ impl ConnectionArguments {
             ("awsProfile", self.profile.as_deref()),
             ("assumeRoleArn", self.assume_role.as_deref()),
             ("assumeRoleExternalId", self.external_id.as_deref()),
+            ("secretId", self.secret_id.as_deref()),
+            ("secretRegion", self.secret_region.as_deref()),
             ("sslrootcert", roots.transpose()?),
         ] {
             if let Some(value) = value {

@@ -5,16 +5,28 @@ use std::sync::Arc;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use wrapper_adapter::Resolver;
 use wrapper_core::{Registry, Result};
-use wrapper_iam::{IamFactory, IamTokenProvider, connect_error};
+use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, connect_error};
 use wrapper_pg::TlsStack;
+use wrapper_secrets::{SecretProvider, SecretsFactory, SecretsPlugin};
 
 #[cfg(not(feature = "mysql"))]
 use crate::target::configuration;
 use crate::{cli::Engine, target::cut};
 
-/// The parameters that choose credentials.
-const OF_CREDENTIALS: [&str; 5] =
-    ["awsProfile", "assumeRoleArn", "assumeRoleSessionName", "assumeRoleExternalId", "assumeRoleDurationSec"];
+/// The parameters that choose credentials, or a secret.
+const OF_CREDENTIALS: [&str; 11] = [
+    "awsProfile",
+    "assumeRoleArn",
+    "assumeRoleSessionName",
+    "assumeRoleExternalId",
+    "assumeRoleDurationSec",
+    "secretId",
+    "secretRegion",
+    "secretEndpoint",
+    "secretExpirationSec",
+    "secretUsernameProperty",
+    "secretPasswordProperty",
+];
 
 /// Opens a connection as a program does.
 #[derive(Debug)]
@@ -25,30 +37,27 @@ pub(crate) enum Connector {
 }
 
 impl Connector {
-    /// Builds what the program itself would build of the string, with `plugins=iam` where it is left out.
+    /// Builds what the program itself would build of the string, with the plugin where it is left out.
     pub(crate) fn build(text: &str) -> Result<Self> {
-        let is_named = cut(text).is_ok_and(|(_, ours)| ours.iter().any(|(name, _)| name == "plugins"));
-        let added = if is_named { Vec::new() } else { vec![iam()] };
-        Recipe { text, added, factory: IamFactory::default(), resolver: None }.build()
+        let added = cut(text).map_or(Vec::new(), |(_, ours)| plugin_of(&ours).into_iter().collect());
+        let factories = (IamFactory::default(), SecretsFactory::default());
+        Recipe { text, added, factories, resolver: None }.build()
     }
 
-    /// Builds the same to log in with credentials that were loaded before: asking their source
-    /// again could ask a person for a second code.
+    /// Builds the same to log in with credentials, and a secret, that were loaded before: asking
+    /// their source again could ask a person for a second code.
     pub(crate) fn with_credentials(
         text: &str,
         credentials: Credentials,
+        secret: Option<SecretProvider>,
         resolver: Option<Arc<dyn Resolver>>,
     ) -> Result<Self> {
-        let provider = IamTokenProvider::builder()
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build()
-            .map_err(|error| connect_error(&error))?;
+        let provider = token_provider(credentials)?;
         let (rest, mut added) = cut(text)?;
+        added.extend(plugin_of(&added));
         added.retain(|(name, _)| !OF_CREDENTIALS.contains(&name.as_str()));
-        if !added.iter().any(|(name, _)| name == "plugins") {
-            added.push(iam());
-        }
-        Recipe { text: &rest, added, factory: IamFactory::new(provider), resolver }.build()
+        let secrets = secret.map_or_else(SecretsFactory::default, SecretsFactory::new);
+        Recipe { text: &rest, added, factories: (IamFactory::new(provider), secrets), resolver }.build()
     }
 
     /// Logs in and disconnects.
@@ -69,16 +78,30 @@ impl Connector {
     }
 }
 
-fn iam() -> (String, String) {
-    ("plugins".to_owned(), "iam".to_owned())
+/// Returns a provider on credentials that were loaded.
+pub(crate) fn token_provider(credentials: Credentials) -> Result<IamTokenProvider> {
+    let credentials = SharedCredentialsProvider::new(credentials);
+    let provider = IamTokenProvider::builder().credentials_provider(credentials).build();
+    provider.map_err(|error| connect_error(&error))
+}
+
+/// Returns the plugin that the parameters are for, where they do not name one.
+fn plugin_of(parameters: &[(String, String)]) -> Option<(String, String)> {
+    let is_given = |wanted: &str| parameters.iter().any(|(name, _)| name == wanted);
+    let code = if is_given("secretId") { SecretsPlugin::CODE } else { IamPlugin::CODE };
+    (!is_given("plugins")).then(|| ("plugins".to_owned(), code.to_owned()))
 }
 
 /// What a connector is built of.
 struct Recipe<'a> {
     text: &'a str,
     added: Vec<(String, String)>,
-    factory: IamFactory,
+    factories: (IamFactory, SecretsFactory),
     resolver: Option<Arc<dyn Resolver>>,
+}
+
+fn registry<C: Send + 'static>((iam, secrets): (IamFactory, SecretsFactory)) -> Registry<C> {
+    Registry::new().with(iam).with(secrets)
 }
 
 impl Recipe<'_> {
@@ -90,7 +113,7 @@ impl Recipe<'_> {
     }
 
     fn postgres(self) -> Result<Connector> {
-        let mut builder = wrapper_pg::Connector::builder(Registry::new().with(self.factory))
+        let mut builder = wrapper_pg::Connector::builder(registry(self.factories))
             .connection_string(self.text)
             .tls_stack(TlsStack::Rustls);
         for (name, value) in self.added {
@@ -104,8 +127,7 @@ impl Recipe<'_> {
 
     #[cfg(feature = "mysql")]
     fn mysql(self) -> Result<Connector> {
-        let mut builder =
-            wrapper_mysql::Connector::builder(Registry::new().with(self.factory)).url(self.text);
+        let mut builder = wrapper_mysql::Connector::builder(registry(self.factories)).url(self.text);
         for (name, value) in self.added {
             builder = builder.parameter(name, value);
         }

@@ -12,6 +12,7 @@ mod negotiation;
 mod parameters;
 mod report;
 mod screen;
+mod secret;
 mod tcp;
 mod tls;
 
@@ -98,6 +99,7 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
     host::report(report, &target, built.as_ref().err());
     let addresses = host::resolve(report, &target, server.as_ref()).await;
     let session = credentials::report(report, &target, arguments.sts).await;
+    let secret = secret::report(report, &mut target, session.as_ref()).await;
     let ahead = clock::report(report, &target, arguments.time_url.as_deref()).await;
     let stream = match addresses {
         Some(addresses) => tcp::report(report, &target, &addresses).await,
@@ -114,12 +116,13 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
             false
         }
     };
-    let (Ok(()), Some(session), true) = (built, session, is_verified) else {
+    let lacks_secret = target.secret.is_some() && secret.is_none();
+    let (Ok(()), Some(session), true) = (built, session, is_verified && !lacks_secret) else {
         report.skipped(StepName::Login, "a step before it failed");
         return;
     };
     let resolver = resolver(&target, server);
-    match Connector::with_credentials(text, session.credentials.clone(), resolver) {
+    match Connector::with_credentials(text, session.credentials.clone(), secret, resolver) {
         Ok(connector) => {
             let findings = Findings { target: &target, session: &session, address, ahead };
             login::report(report, &connector, &findings).await;
@@ -140,7 +143,12 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
 fn target(text: &str, arguments: &DoctorArguments, built: &Result<(), Error>) -> Result<Target, Error> {
     match built {
         Err(error) if !matches!(error.kind(), ErrorKind::Host | ErrorKind::Region) => Err(error.clone()),
-        _ => Target::read(text, arguments.connection.hostaddr),
+        Err(error) => match Target::read(text, arguments.connection.hostaddr)? {
+            // Its host and region are no matter of a token.
+            target if target.secret.is_some() => Err(error.clone()),
+            target => Ok(target),
+        },
+        Ok(()) => Target::read(text, arguments.connection.hostaddr),
     }
 }
 

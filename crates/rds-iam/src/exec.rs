@@ -16,13 +16,14 @@ use std::{
 use tokio::runtime::Runtime;
 use wrapper_adapter::{Resolver, SystemResolver};
 use wrapper_iam::TokenRequest;
+use zeroize::Zeroizing;
 
 use self::{client::Client, defaults_file::DefaultsFile};
 use crate::{
     cli::{Engine, ExecArguments},
     connection::{self, ConnectionArguments, Input},
     failure::Failure,
-    signing::{self, sign_for},
+    secret, signing,
     target::Target,
 };
 
@@ -30,11 +31,20 @@ use crate::{
 #[derive(Debug)]
 struct Session {
     target: Target,
-    request: TokenRequest,
+    /// What the token is signed for; `None` where a secret takes its place.
+    request: Option<TokenRequest>,
     /// The one file of trusted authorities, where one is named.
     roots: Option<PathBuf>,
     /// The address to connect to, where it is not the name's own.
     address: Option<IpAddr>,
+}
+
+/// Whom the client logs in as, and with what.
+struct Login {
+    user: String,
+    password: Zeroizing<String>,
+    /// The server asks for a token in clear, and for a password by another method.
+    is_token: bool,
 }
 
 /// Turns into the client; comes back only if that fails.
@@ -51,24 +61,23 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
     match (url_env, engine) {
         (Some(name), _) => {
             let query = url::query(&client, &session, url_query.as_deref())?;
-            let token = sign_for(&session.request, &session.target, runtime)?;
-            child.env(url::checked_name(name)?, url::with_token(&session, &token, &query));
+            let name = url::checked_name(name)?;
+            child.env(name, url::with_login(&session, &session.login(runtime)?, &query));
             child.args(rest);
         }
         (None, Engine::Postgres) => {
             let roots = environment::roots(&client, session.roots.as_deref())?;
-            let token = sign_for(&session.request, &session.target, runtime)?;
-            environment::set(&mut child, &session, &token, &roots);
+            environment::set(&mut child, &session, &session.login(runtime)?, &roots);
             child.args(rest);
         }
         (None, Engine::Mysql) => {
             let place = client.place_of_file()?;
             let file = DefaultsFile::new(client.dialect(), &session)?;
-            let token = sign_for(&session.request, &session.target, runtime)?;
-            let written = file.write(&token)?;
+            let login = session.login(runtime)?;
+            let written = file.write(&login)?;
             child.env_remove("MYSQL_PWD");
-            if let Some(password) = written.password {
-                child.env("MYSQL_PWD", password);
+            if written.lacks_password {
+                child.env("MYSQL_PWD", &*login.password);
             }
             child.args(place.arguments(rest, &written.argument));
         }
@@ -97,7 +106,11 @@ impl Session {
         if let Some(roots) = roots {
             readable(roots)?;
         }
-        let (target, request) = signing::target(&text, arguments)?;
+        let target = signing::read(&text, arguments)?;
+        let request = match target.secret {
+            Some(_) => None,
+            None => Some(signing::request(&target, arguments)?),
+        };
         let roots = match target.parameter("sslrootcert") {
             Some(list) if list.contains(',') => {
                 return Err(Failure::usage(
@@ -113,6 +126,18 @@ impl Session {
             address => address,
         };
         Ok(Self { target, request, roots, address })
+    }
+
+    /// Signs a token, or loads the secret.
+    fn login(&self, runtime: &Runtime) -> Result<Login, Failure> {
+        let Some(request) = &self.request else {
+            let secret = runtime.block_on(secret::read(&self.target))?;
+            let password = Zeroizing::new(secret.expose_password().to_owned());
+            return Ok(Login { user: secret.user().to_owned(), password, is_token: false });
+        };
+        let token = runtime.block_on(signing::sign(request, &self.target))?;
+        let password = Zeroizing::new(token.expose().to_owned());
+        Ok(Login { user: self.target.user.clone(), password, is_token: true })
     }
 }
 

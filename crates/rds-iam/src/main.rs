@@ -10,6 +10,7 @@ mod exec;
 mod failure;
 mod generate;
 mod inspect;
+mod secret;
 mod server;
 mod signing;
 mod target;

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
 use host_pattern::{Endpoint, EndpointKind, Region};
 use iam_token::{AuthToken, Presign, eks, elasticache, elasticache_serverless, memorydb, msk};
 use token_cache::Clock;
 use wrapper_core::ErrorKind;
-use wrapper_iam::{IamTokenProvider, SystemClock, TokenRequest, connect_error};
+use wrapper_iam::{SystemClock, TokenRequest, connect_error};
 
 use crate::{
     cli::{Engine, Service, TokenArguments},
     connection::{ConnectionArguments, Input},
-    connector::Connector,
+    connector::{Connector, token_provider},
     credentials::{self, Settings},
     failure::{Failure, USAGE},
     target::Target,
@@ -107,9 +106,19 @@ impl Purpose {
 
 /// Reads a connection string, and what a token for it is signed for.
 ///
-/// What a program would refuse is refused here in the same words; a wrong value is a matter of usage.
+/// What a program would refuse is refused here in the same words; a wrong value is a usage error.
 pub(crate) fn target(text: &str, arguments: &ConnectionArguments) -> Result<(Target, TokenRequest), Failure> {
-    let wrong = |error: wrapper_core::Error| Failure::from(error).with_exit_code(USAGE);
+    let target = read(text, arguments)?;
+    let request = request(&target, arguments)?;
+    Ok((target, request))
+}
+
+fn wrong(error: wrapper_core::Error) -> Failure {
+    Failure::from(error).with_exit_code(USAGE)
+}
+
+/// Reads a connection string, and refuses what a program would refuse.
+pub(crate) fn read(text: &str, arguments: &ConnectionArguments) -> Result<Target, Failure> {
     // Without its feature the connector knows no MySQL, whose tokens need none.
     let is_known = cfg!(feature = "mysql") || !matches!(Engine::of(text), Ok(Engine::Mysql));
     if let Err(error) = Connector::build(text)
@@ -118,8 +127,17 @@ pub(crate) fn target(text: &str, arguments: &ConnectionArguments) -> Result<(Tar
     {
         return Err(wrong(error));
     }
-    let target = Target::read(text, arguments.hostaddr).map_err(wrong)?;
-    let request = target.token_request().map_err(|error| {
+    Target::read(text, arguments.hostaddr).map_err(wrong)
+}
+
+/// Returns what a token for the target is signed for.
+pub(crate) fn request(target: &Target, arguments: &ConnectionArguments) -> Result<TokenRequest, Failure> {
+    if target.secret.is_some() {
+        return Err(Failure::usage(
+            "the connection string takes its password from Secrets Manager, and no token: use `rds-iam exec`, or leave `secretId` out",
+        ));
+    }
+    target.token_request().map_err(|error| {
         let hint = match error.kind() {
             ErrorKind::Region if arguments.region.is_none() => " (--region)",
             ErrorKind::Host => "; pass the endpoint's own name as --host, or as --iam-host",
@@ -127,27 +145,14 @@ pub(crate) fn target(text: &str, arguments: &ConnectionArguments) -> Result<(Tar
         };
         let message = format!("{error}{hint}");
         wrong(error.with_message(message))
-    })?;
-    Ok((target, request))
+    })
 }
 
-/// Loads credentials and signs, for a command that has no runtime around it.
-#[cfg(unix)]
-pub(crate) fn sign_for(
-    request: &TokenRequest,
-    target: &Target,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<AuthToken, Failure> {
-    runtime.block_on(sign(request, target))
-}
-
-async fn sign(request: &TokenRequest, target: &Target) -> Result<AuthToken, Failure> {
+/// Loads credentials and signs.
+pub(crate) async fn sign(request: &TokenRequest, target: &Target) -> Result<AuthToken, Failure> {
     let settings = Settings { region: Some(request.region()), ..target.credentials() };
     let credentials = credentials::load(settings, SystemClock.now(), TIMEOUT).await?;
-    let provider = SharedCredentialsProvider::new(credentials);
-    let sign =
-        async { IamTokenProvider::builder().credentials_provider(provider).build()?.token(request).await };
-    let token = sign.await.map_err(|error| connect_error(&error))?;
+    let token = token_provider(credentials)?.token(request).await.map_err(|error| connect_error(&error))?;
     Ok((*token).clone())
 }
 

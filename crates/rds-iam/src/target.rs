@@ -5,7 +5,8 @@ use std::{net::IpAddr, ops::Deref, time::Duration};
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_adapter::{Roots, StringForm, split_key_value, split_url};
 use wrapper_core::{Error, ErrorKind, Registry, Result};
-use wrapper_iam::{AssumeRole, IamFactory, TokenRequest, diagnosis::Facts, token_request};
+use wrapper_iam::{AssumeRole, IamFactory, IamPlugin, TokenRequest, diagnosis::Facts, token_request};
+use wrapper_secrets::{SecretsFactory, SecretsPlugin};
 
 use crate::{cli::Engine, credentials::Settings, doctor::Aliases, server::Server};
 
@@ -16,6 +17,8 @@ pub(crate) struct Target {
     pub(crate) roots: Roots,
     /// What DNS says of the host, once it was asked.
     pub(crate) aliases: Option<Aliases>,
+    /// The secret that holds user and password, where that takes the place of a token.
+    pub(crate) secret: Option<String>,
     parameters: Vec<(String, String)>,
 }
 
@@ -43,12 +46,24 @@ impl Target {
             let found = parameters.iter().find(|(name, _)| name == wanted);
             found.map(|(_, value)| value.as_str())
         };
-        if given("plugins").is_some_and(|plugins| !plugins.split(',').any(|code| code.trim() == "iam")) {
-            return Err(configuration("`plugins` does not name `iam`: without it no token is sent"));
+        let names = |codes: &[&str]| {
+            given("plugins").map(|plugins| plugins.split(',').any(|code| codes.contains(&code.trim())))
+        };
+        let secret = given("secretId").map(str::to_owned);
+        let secret = secret.filter(|_| names(&[SecretsPlugin::CODE, "secretsManager"]).unwrap_or(true));
+        if secret.is_none() && names(&[IamPlugin::CODE]) == Some(false) {
+            return Err(configuration(
+                "`plugins` names neither `iam` nor `awsSecretsManager`: without one of them nothing gives a password",
+            ));
         }
         let roots = given("sslrootcert")
             .map_or(Ok(Roots::system()), |setting| Roots::read_for(setting, &server.host))?;
-        Ok(Self { server, roots, aliases: None, parameters })
+        Ok(Self { server, roots, aliases: None, secret, parameters })
+    }
+
+    /// Takes the user that a secret gave.
+    pub(crate) fn set_user(&mut self, user: &str) {
+        user.clone_into(&mut self.server.user);
     }
 
     /// A parameter of ours, where the string has it.
@@ -74,6 +89,15 @@ impl Target {
     /// What the token is signed for.
     pub(crate) fn token_request(&self) -> Result<TokenRequest> {
         token_request(self.signed_host(), self.signed_port(), &self.user, self.parameter("iamRegion"))
+    }
+
+    /// The region of AWS that is asked: the token's, or the secret's.
+    pub(crate) fn region(&self) -> Option<String> {
+        let Some(secret) = &self.secret else {
+            return Some(self.token_request().ok()?.region().to_owned());
+        };
+        let own = || secret.split(':').nth(3);
+        self.parameter("secretRegion").or_else(own).map(|region| region.trim().to_lowercase())
     }
 
     /// What decides about the credentials.
@@ -159,8 +183,8 @@ impl Engine {
 
 /// Splits a string into the driver's part and the wrapper's parameters.
 pub(crate) fn cut(text: &str) -> Result<(String, Vec<(String, String)>)> {
-    // The parameters of the chain and of `iam` do not depend on the driver.
-    let registry = Registry::<()>::new().with(IamFactory::default());
+    // The parameters of the chain and of the plugins do not depend on the driver.
+    let registry = Registry::<()>::new().with(IamFactory::default()).with(SecretsFactory::default());
     let is_ours = |name: &str| registry.declares(name);
     let is_url = ["postgres://", "postgresql://", "mysql://"].iter().any(|scheme| text.starts_with(scheme));
     let cut = if is_url { split_url(text, is_ours)? } else { split_key_value(text, is_ours)? };

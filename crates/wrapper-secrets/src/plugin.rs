@@ -4,8 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Next, Opening, Password, Phase, Plugin,
-    Requirements, Result,
+    BoxFuture, ConnectRequest, Connected, Next, Opening, Password, Phase, Plugin, Requirements, Result,
 };
 
 use crate::{
@@ -113,19 +112,8 @@ impl SecretsPlugin {
         secret: &DatabaseSecret,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
-        let user = secret.user();
-        if !request.user().is_empty() && request.user() != user {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                format!(
-                    "user `{}` is configured and secret `{}` is for `{}`: leave the user out, as a rotation by two users changes it",
-                    wrapper_core::escape_control(request.user()),
-                    self.secrets.secret_id(),
-                    wrapper_core::escape_control(user)
-                ),
-            ));
-        }
-        let request = request.clone().with_user(user)?;
+        self.secrets.check_user(request.user(), secret)?;
+        let request = request.clone().with_user(secret.user())?;
         let outcome =
             next.run(request.with_password(Password::verified_tls_only(secret.expose_password()))).await;
         if outcome.is_ok() {

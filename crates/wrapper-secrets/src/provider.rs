@@ -9,7 +9,7 @@ use std::{
 };
 
 use token_cache::{Clock, Expiring, FetchError, Lease, Renewal, Renewing};
-use wrapper_core::{BoxFuture, ConnectRequest, Error, Result};
+use wrapper_core::{BoxFuture, ConnectRequest, Error, ErrorKind, Result, escape_control};
 use zeroize::Zeroizing;
 
 pub use self::builder::SecretProviderBuilder;
@@ -217,6 +217,31 @@ impl SecretProvider {
         self.0.renew_after
     }
 
+    /// Refuses a configured user who is not the secret's; an empty name is none.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names both.
+    pub fn check_user(&self, configured: &str, secret: &DatabaseSecret) -> Result<()> {
+        if configured.is_empty() || configured == secret.user() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Configuration,
+            format!(
+                "user `{}` is configured and secret `{}` is for `{}`: leave the user out, as a rotation by two users changes it",
+                escape_control(configured),
+                self.secret_id(),
+                escape_control(secret.user())
+            ),
+        ))
+    }
+
+    /// Returns the region that the secret is asked for in.
+    pub fn region(&self) -> &str {
+        self.0.service.id.region().as_str()
+    }
+
     /// Returns the name or ARN of the secret.
     pub fn secret_id(&self) -> &str {
         self.0.service.id.as_str()
@@ -289,7 +314,7 @@ impl Inner {
             _ => tracing::debug!(secret, version, user, "secret loaded"),
         }
         if let Some(host) = &content.host {
-            let host = wrapper_core::escape_control(host);
+            let host = escape_control(host);
             tracing::trace!(secret, host, "the secret names a host, which is not followed");
         }
     }

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use wrapper_core::{ConnectRequest, Events, Result};
 #[cfg(feature = "secrets")]
-use wrapper_core::{Error, ErrorKind, escape_control};
+use wrapper_core::Error;
+use wrapper_core::{ConnectRequest, Events, Result};
 use wrapper_iam::{
     Clock, IamToken, IamTokenProvider, Listening, TokenRequest, connect_error, tell_of_credentials,
 };
@@ -69,17 +69,7 @@ impl Supply {
             #[cfg(feature = "secrets")]
             Self::Secret { secrets, place } => {
                 let secret = secrets.secret().await?;
-                if !place.user.is_empty() && place.user != secret.user() {
-                    return Err(Error::new(
-                        ErrorKind::Configuration,
-                        format!(
-                            "user `{}` is configured and secret `{}` is for `{}`: leave the user out, as a rotation by two users changes it",
-                            escape_control(&place.user),
-                            secrets.secret_id(),
-                            escape_control(secret.user())
-                        ),
-                    ));
-                }
+                secrets.check_user(&place.user, &secret)?;
                 Ok(Login::Secret { secret, renew_after: secrets.renew_after() })
             }
             Self::Tokens { tokens, target, max_age, .. } => {

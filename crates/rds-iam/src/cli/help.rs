@@ -71,17 +71,18 @@ inherit it.
 
 The clients of MySQL and MariaDB (mysql, mysqldump, mariadb, mariadb-dump, …)
 get --defaults-file with host, port, user, password and verified TLS: a pipe
-that only they have, so ~/.my.cnf does not count. They need --sslrootcert. Tokens
-of 4,000 bytes and more, which these clients would cut, go into MYSQL_PWD. For
-another program that starts such a client, write {defaults-file} where the
-client's --defaults-file belongs.
+that only they have, so ~/.my.cnf does not count. They need --sslrootcert.
+Tokens of 4,000 bytes and more, which these clients would cut, and passwords
+with a quote go into MYSQL_PWD. For another program that starts such a client,
+write {defaults-file} where the client's --defaults-file belongs.
 
 --url-env gives a tool that takes nothing else a URL with the token in it, in
 its environment alone. A tool for MySQL other than sqlx and diesel needs
 --url-query, the parameters that make it verify TLS.
 
 The token is good for opening connections for 15 minutes; an open connection
-stays.
+stays. With --secret-id, or secretId in the URL, user and password of a secret
+take its place.
 
 Exit codes:
   the client's own; 126 it cannot be run, 127 it was not found,
@@ -96,15 +97,15 @@ Examples:
   DATABASE_URL=postgres://… rds-iam doctor
   rds-iam doctor --json - <url.txt
 
-Steps: parameters, host, dns, credentials, clock, tcp, tls, login; each is ok,
-warning, failed or skipped, and appears as it ends. After a refusal MySQL is
-asked once more, without any password, how it wants this user's: that too counts
-as a failed login.
+Steps: parameters, host, dns, credentials, clock, tcp, tls, login, and secret
+where the URL has secretId; each is ok, warning, failed or skipped, and appears
+as it ends. After a refusal MySQL is asked once more, without any password, how
+it wants this user's: that too counts as a failed login.
 
 Exit codes:
   0    logged in
   2    wrong usage, or nothing to examine
   else the first step that failed:
   10   parameters    11   host    12   dns    13   credentials
-  14   tcp           15   tls     16   login
+  14   tcp           15   tls     16   login 17   secret
   130  interrupted";

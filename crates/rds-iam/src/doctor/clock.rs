@@ -69,7 +69,7 @@ pub(super) async fn report(report: &mut Report, target: &Target, url: Option<&st
 
 /// The server that every region has and that the credentials are about.
 fn sts(target: &Target) -> Option<String> {
-    let region = Region::parse(target.token_request().ok()?.region()).ok()?;
+    let region = Region::parse(&target.region()?).ok()?;
     Some(format!("https://sts.{region}.{}", region.partition().dns_suffix()))
 }
 

@@ -29,8 +29,8 @@ impl Session {
 }
 
 pub(super) async fn report(report: &mut Report, target: &Target, sts: bool) -> Option<Session> {
-    let request = target.token_request();
-    let region = request.as_ref().ok().map(|request| request.region());
+    let region = target.region();
+    let region = region.as_deref();
     let settings = Settings { region, ..target.credentials() };
     let source = credentials::source(settings.profile);
     let credentials = match credentials::load(settings, SystemClock.now(), TIMEOUT).await {

@@ -22,6 +22,10 @@ const UNRESOLVED: &str =
 pub(super) fn report(report: &mut Report, target: &Target, refused: Option<&Error>) {
     let kind = Endpoint::parse(&target.host).map(|endpoint| endpoint.kind().to_string());
     let kind = format!("`{}`, {}", target.host, kind.unwrap_or_default());
+    if target.secret.is_some() {
+        report.ok(StepName::Host, kind);
+        return;
+    }
     let request = match refused.map_or_else(|| target.token_request(), |error| Err(error.clone())) {
         Ok(request) => request,
         Err(error) => {

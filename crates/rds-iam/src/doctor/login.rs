@@ -43,7 +43,7 @@ pub(super) async fn report(report: &mut Report, connector: &Connector, findings:
     };
     let causes = match error.kind() {
         ErrorKind::Login if is_explained_by_the_token(&error) => refused(&error, findings).await,
-        _ if !error.diagnosis().is_empty() => error.diagnosis().iter().map(Cause::from).collect(),
+        _ if !error.diagnosis().is_empty() => error.diagnosis().iter().take(NAMED).map(Cause::from).collect(),
         _ => vec![cause(&error)],
     };
     report.failed(StepName::Login, fact, causes);

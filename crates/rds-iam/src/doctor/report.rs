@@ -26,6 +26,7 @@ pub(super) struct Report {
     causes: Vec<Cause>,
     log: Option<String>,
     target: Option<TargetFacts>,
+    has_secret: bool,
     is_interrupted: bool,
     screen: Rc<Screen>,
 }
@@ -76,6 +77,7 @@ pub(super) enum StepName {
     Host,
     Dns,
     Credentials,
+    Secret,
     Clock,
     Tcp,
     Tls,
@@ -92,12 +94,13 @@ pub(super) enum Status {
 }
 
 impl StepName {
-    /// The steps in the order in which they are tried.
-    pub(super) const ALL: [Self; 8] = [
+    /// The steps in the order in which they are tried; `secret` only where there is one.
+    const ALL: [Self; 9] = [
         Self::Parameters,
         Self::Host,
         Self::Dns,
         Self::Credentials,
+        Self::Secret,
         Self::Clock,
         Self::Tcp,
         Self::Tls,
@@ -110,6 +113,7 @@ impl StepName {
             Self::Host => "host",
             Self::Dns => "dns",
             Self::Credentials => "credentials",
+            Self::Secret => "secret",
             Self::Clock => "clock",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
@@ -143,6 +147,7 @@ pub(super) enum Code {
     Parameters,
     PortClosed,
     Region,
+    Secret,
     SignedPort,
     TimedOut,
     TlsNotOffered,
@@ -182,6 +187,7 @@ impl Code {
             Self::Parameters => "parameters",
             Self::PortClosed => "port-closed",
             Self::Region => "region",
+            Self::Secret => "secret",
             Self::SignedPort => "signed-port",
             Self::TimedOut => "timed-out",
             Self::TlsNotOffered => "tls-not-offered",
@@ -195,11 +201,20 @@ impl Code {
 
 impl Report {
     pub(super) fn new(screen: Rc<Screen>) -> Self {
-        Self { steps: Vec::new(), causes: Vec::new(), log: None, target: None, is_interrupted: false, screen }
+        Self {
+            steps: Vec::new(),
+            causes: Vec::new(),
+            log: None,
+            target: None,
+            has_secret: false,
+            is_interrupted: false,
+            screen,
+        }
     }
 
     /// Notes what is examined.
     pub(super) fn set_target(&mut self, target: &Target) {
+        self.has_secret = target.secret.is_some();
         self.target = Some(TargetFacts {
             engine: target.engine.word(),
             host: escape_control(&target.host),
@@ -208,8 +223,15 @@ impl Report {
             database: target.database.as_deref().map(escape_control),
             signed_host: escape_control(target.signed_host()),
             signed_port: target.signed_port(),
-            region: target.token_request().ok().map(|request| request.region().to_owned()),
+            region: target.region(),
         });
+    }
+
+    /// Notes the user that a secret gave.
+    pub(super) fn set_user(&mut self, user: &str) {
+        if let Some(target) = &mut self.target {
+            target.user = escape_control(user);
+        }
     }
 
     pub(super) fn ok(&mut self, step: StepName, fact: impl Into<String>) {
@@ -291,7 +313,12 @@ impl Report {
 
     /// The step that comes next.
     fn current(&self) -> Option<StepName> {
-        StepName::ALL.get(self.steps.len()).copied()
+        self.step_at(self.steps.len())
+    }
+
+    fn step_at(&self, index: usize) -> Option<StepName> {
+        let mut steps = StepName::ALL.into_iter().filter(|step| self.has_secret || *step != StepName::Secret);
+        steps.nth(index)
     }
 
     fn add(
@@ -305,7 +332,7 @@ impl Report {
         // Whoever it comes from, here it gets its last form.
         let (fact, remedy) = (escape_control(&fact.into()), remedy.as_deref().map(escape_control));
         let step = Step { step, status, code, fact, remedy };
-        self.screen.show(&step, StepName::ALL.get(self.steps.len() + 1).copied());
+        self.screen.show(&step, self.step_at(self.steps.len() + 1));
         self.steps.push(step);
     }
 
@@ -324,6 +351,7 @@ impl Report {
             Some(StepName::Tcp) => 14,
             Some(StepName::Tls) => 15,
             Some(StepName::Login) => 16,
+            Some(StepName::Secret) => 17,
         }
     }
 

@@ -35,7 +35,7 @@ impl Screen {
         Self {
             is_silent: true,
             has_spinner: false,
-            current: Cell::new(StepName::ALL.first().copied()),
+            current: Cell::new(Some(StepName::Parameters)),
             frame: Cell::new(0),
             is_drawn: Cell::new(false),
             failure: RefCell::new(None),

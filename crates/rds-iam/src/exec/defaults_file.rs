@@ -6,10 +6,10 @@ use std::{
     os::fd::IntoRawFd,
 };
 
-use iam_token::AuthToken;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use zeroize::Zeroizing;
 
-use super::{Session, client::Dialect};
+use super::{Login, Session, client::Dialect};
 use crate::failure::Failure;
 
 /// The longest line that every client reads whole: they cut at 4,095 bytes, and print the rest.
@@ -25,8 +25,8 @@ pub(super) struct DefaultsFile {
 pub(super) struct Written {
     /// The argument that names it.
     pub(super) argument: OsString,
-    /// The password, where it is too long for the file.
-    pub(super) password: Option<String>,
+    /// The file cannot hold the password.
+    pub(super) lacks_password: bool,
 }
 
 impl Session {
@@ -57,22 +57,20 @@ impl DefaultsFile {
         })?;
         let tls = match dialect {
             Dialect::Mariadb => "ssl\nssl-verify-server-cert\n",
+            Dialect::Mysql if session.request.is_none() => "ssl-mode=VERIFY_IDENTITY\n",
             Dialect::Mysql => "ssl-mode=VERIFY_IDENTITY\nenable-cleartext-plugin\n",
         };
         let settings = [
             ("ssl-ca", "the path of --sslrootcert", &*roots.to_string_lossy()),
             ("host", "the host", target.tls_name()),
             ("port", "the port", &target.port.to_string()),
-            ("user", "the user", &target.user),
         ];
         let mut text = format!("[client]\n{tls}protocol=TCP\n");
         for (name, what, value) in settings {
-            let line = line(name, what, value)?;
-            if line.len() > LINE_LIMIT {
-                return Err(Failure::usage(format!("{what} is too long for an option file")));
-            }
-            text.push_str(&line);
+            text.push_str(&short_line(name, what, value)?);
         }
+        // Before a person is asked for a code in vain.
+        short_line("user", "the user", &target.user)?;
         // The groups of a client itself count after [client], and only clients that open a database
         // know the option.
         if let Some(database) = &target.database {
@@ -85,18 +83,19 @@ impl DefaultsFile {
     /// Writes the file into a pipe and gives the argument that names it.
     ///
     /// A pipe has no name, and nothing is left in it for the processes that the client starts.
-    pub(super) fn write(&self, token: &AuthToken) -> Result<Written, Failure> {
-        let line = line("password", "the token", token.expose())?;
-        let (text, password) = if line.len() > LINE_LIMIT {
-            (self.settings.clone(), Some(token.expose().to_owned()))
-        } else {
-            (self.settings.replacen("[client]\n", &format!("[client]\n{line}"), 1), None)
-        };
+    pub(super) fn write(&self, login: &Login) -> Result<Written, Failure> {
+        let user = short_line("user", "the user", &login.user)?;
+        // What a line cannot hold, a quote in the password of a secret too, goes another way.
+        let password = line("password", "the password", &login.password).ok();
+        let password = password.filter(|line| line.len() <= LINE_LIMIT);
+        let lacks_password = password.is_none();
+        let own = format!("[client]\n{user}{}", password.unwrap_or_default());
+        let text = Zeroizing::new(self.settings.replacen("[client]\n", &own, 1));
         let reader = pipe(text.as_bytes())
             .map_err(|error| Failure::new("no private file for the client could be made").because(error))?;
         // The client takes it over by its number.
         let argument = format!("--defaults-file=/dev/fd/{}", reader.into_raw_fd()).into();
-        Ok(Written { argument, password })
+        Ok(Written { argument, lacks_password })
     }
 }
 
@@ -108,6 +107,15 @@ fn pipe(text: &[u8]) -> io::Result<PipeReader> {
     let flags = fcntl_getfd(&reader)?;
     fcntl_setfd(&reader, flags.difference(FdFlags::CLOEXEC))?;
     Ok(reader)
+}
+
+/// A line that every client reads whole.
+fn short_line(name: &str, what: &str, value: &str) -> Result<String, Failure> {
+    let line = line(name, what, value)?;
+    if line.len() > LINE_LIMIT {
+        return Err(Failure::usage(format!("{what} is too long for an option file")));
+    }
+    Ok(line)
 }
 
 /// A line of an option file: <https://dev.mysql.com/doc/refman/8.4/en/option-files.html>.

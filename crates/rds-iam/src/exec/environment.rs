@@ -7,9 +7,7 @@ use std::{
     process::Command,
 };
 
-use iam_token::AuthToken;
-
-use super::{Session, client::Client};
+use super::{Login, Session, client::Client};
 use crate::failure::Failure;
 
 /// The first version whose `sslrootcert=system` means the roots of the platform.
@@ -34,22 +32,23 @@ pub(super) fn roots(client: &Client<'_>, given: Option<&Path>) -> Result<OsStrin
     }
 }
 
-pub(super) fn set(command: &mut Command, session: &Session, token: &AuthToken, roots: &OsStr) {
+pub(super) fn set(command: &mut Command, session: &Session, login: &Login, roots: &OsStr) {
     let Session { target, address, .. } = session;
     command
         .env("PGHOST", target.tls_name())
         .env("PGPORT", target.port.to_string())
-        .env("PGUSER", &target.user)
-        .env("PGPASSWORD", token.expose())
+        .env("PGUSER", &login.user)
+        .env("PGPASSWORD", &*login.password)
         .env("PGSSLMODE", "verify-full")
         .env("PGSSLROOTCERT", roots)
         // With a Kerberos ticket the client would otherwise do without TLS.
         .env("PGGSSENCMODE", "disable")
-        // The server asks for the token in clear text, which these may forbid.
-        .env_remove("PGCHANNELBINDING")
-        .env_remove("PGREQUIREAUTH")
         // A service file could lead the client, with this password, elsewhere.
         .env_remove("PGSERVICE");
+    if login.is_token {
+        // The server asks for the token in clear text, which these may forbid.
+        command.env_remove("PGCHANNELBINDING").env_remove("PGREQUIREAUTH");
+    }
     if let Some(address) = address {
         command.env("PGHOSTADDR", address.to_string());
     }

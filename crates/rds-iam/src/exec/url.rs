@@ -1,10 +1,9 @@
-//! The URL with a token in it, for tools that take nothing else.
+//! The URL with a password in it, for tools that take nothing else.
 
-use iam_token::AuthToken;
 use wrapper_adapter::percent_encoded;
 use wrapper_core::{bracketed, is_name};
 
-use super::{Session, client::Client};
+use super::{Login, Session, client::Client};
 use crate::{cli::Engine, failure::Failure};
 
 /// The name of a variable, if it is one.
@@ -47,10 +46,10 @@ pub(super) fn query(client: &Client<'_>, session: &Session, given: Option<&str>)
 }
 
 /// The URL, which belongs into the child's environment and nowhere else.
-pub(super) fn with_token(session: &Session, token: &AuthToken, query: &str) -> String {
+pub(super) fn with_login(session: &Session, login: &Login, query: &str) -> String {
     let target = &session.target;
     let scheme = target.engine.word();
-    let (user, password) = (percent_encoded(&target.user), percent_encoded(token.expose()));
+    let (user, password) = (percent_encoded(&login.user), percent_encoded(&login.password));
     let (host, port) = (bracketed(target.tls_name()), target.port);
     let database = target.database.as_deref().map(percent_encoded).unwrap_or_default();
     format!("{scheme}://{user}:{password}@{host}:{port}/{database}?{query}")

@@ -5,6 +5,7 @@ mod dns;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod postgres;
+mod secrets;
 mod sts;
 
 use std::fs;

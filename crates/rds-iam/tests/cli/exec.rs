@@ -2,6 +2,7 @@
 
 mod mariadb;
 mod postgres;
+mod secrets;
 
 use std::os::unix::process::ExitStatusExt;
 

@@ -1,0 +1,73 @@
+//! User and password out of Secrets Manager.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use token_cache::Clock;
+use tokio::time::timeout;
+use wrapper_core::{CredentialsFailure, Error, ErrorKind, Result};
+use wrapper_iam::SystemClock;
+use wrapper_secrets::{DatabaseSecret, SecretProvider};
+
+use crate::{
+    connector::token_provider,
+    credentials::{self, Settings},
+    failure::Failure,
+    signing::TIMEOUT,
+    target::{Target, configuration},
+};
+
+/// How long the service may take; its own limit is shorter.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// Returns the provider that the parameters describe, which were checked before.
+pub(crate) fn provider(target: &Target, credentials: Credentials) -> Result<SecretProvider> {
+    let id = target.secret.as_deref().ok_or_else(|| configuration("`secretId` is missing"))?;
+    let property = |name, default| target.parameter(name).unwrap_or(default);
+    let mut secrets =
+        SecretProvider::builder(id).credentials(token_provider(credentials)?.credentials()).properties(
+            property("secretUsernameProperty", "username"),
+            property("secretPasswordProperty", "password"),
+        );
+    if let Some(profile) = target.parameter("awsProfile") {
+        secrets = secrets.profile(profile);
+    }
+    if let Some(region) = target.parameter("secretRegion") {
+        secrets = secrets.region(region);
+    }
+    if let Some(url) = target.parameter("secretEndpoint") {
+        secrets = secrets.endpoint(url);
+    }
+    secrets.build()
+}
+
+/// Loads the secret, and sees that it is for the user that is configured.
+pub(crate) async fn load(target: &Target, secrets: &SecretProvider) -> Result<DatabaseSecret> {
+    let Ok(loaded) = timeout(LIMIT, secrets.secret()).await else {
+        let kind = ErrorKind::Credentials(CredentialsFailure::TimedOut);
+        return Err(Error::new(kind, "Secrets Manager gave no answer in time"));
+    };
+    let secret = loaded?;
+    secrets.check_user(&target.user, &secret)?;
+    Ok(secret)
+}
+
+/// Loads credentials and the secret, for a command that has no runtime around it.
+#[cfg(unix)]
+pub(crate) async fn read(target: &Target) -> std::result::Result<DatabaseSecret, Failure> {
+    let region = target.region();
+    let settings = Settings { region: region.as_deref(), ..target.credentials() };
+    let credentials = credentials::load(settings, SystemClock.now(), TIMEOUT).await?;
+    let read = async { load(target, &provider(target, credentials)?).await };
+    read.await.map_err(failure)
+}
+
+/// The error with the remedy of its first cause.
+#[cfg(unix)]
+fn failure(error: Error) -> Failure {
+    let told = error.diagnosis().first().map(|cause| format!("{}: {cause}", error.message()));
+    Failure::from(match told {
+        Some(told) => error.with_message(told),
+        None => error,
+    })
+}
