@@ -1,4 +1,5 @@
-//! An application of one's own, axum over a pool of sqlx, with a test that it survives its token's end.
+//! An application of one's own, axum over a pool of sqlx, with a test that it survives its token's
+//! end.
 //!
 //! `cargo test -p examples --example axum_sqlx` runs the test.
 

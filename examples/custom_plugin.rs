@@ -1,4 +1,5 @@
-//! A plugin of one's own: it connects to the instance that says itself that it is the writer, and looks for a new one meanwhile.
+//! A plugin of one's own: it connects to the instance that says itself that it is the writer, and
+//! looks for a new one meanwhile.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 

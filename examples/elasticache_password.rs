@@ -4,8 +4,8 @@
 //! REDISCLI_AUTH="$(cargo run -q --example elasticache_password -- my-cache jane us-east-1)" valkey-cli --tls --user jane -h ENDPOINT
 //! ```
 //!
-//! The keys come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for a session, `AWS_SESSION_TOKEN`. Nothing but
-//! the token goes to standard output.
+//! The keys come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for a session,
+//! `AWS_SESSION_TOKEN`. Nothing but the token goes to standard output.
 
 use std::{process::ExitCode, time::SystemTime};
 

@@ -1,7 +1,7 @@
 //! Logs the `redis` client in to ElastiCache with IAM tokens, over the end of one.
 //!
-//! It runs against a cache on 127.0.0.1 that checks tokens by itself, on a clock that is moved by hand. A real cache is
-//! spoken to over TLS: `rediss://`.
+//! It runs against a cache on 127.0.0.1 that checks tokens by itself, on a clock that is moved by
+//! hand. A real cache is spoken to over TLS: `rediss://`.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! A pool that writes through a failover, told second by second, while DNS still points to the former writer.
+//! A pool that writes through a failover, told second by second, while DNS still points to the
+//! former writer.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 

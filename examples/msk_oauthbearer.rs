@@ -1,7 +1,8 @@
 //! Hands an OAUTHBEARER token for MSK to a Kafka client, with its lifetime, and a new one in time.
 //!
-//! Kafka clients ask for a token and its end in milliseconds (`expiresAtMs`), and come back before that end: in rdkafka
-//! it is what `ClientContext::generate_oauth_token` returns. It runs with fixed keys, on a clock that is moved by hand.
+//! Kafka clients ask for a token and its end in milliseconds (`expiresAtMs`), and come back before
+//! that end: in rdkafka it is what `ClientContext::generate_oauth_token` returns. It runs with
+//! fixed keys, on a clock that is moved by hand.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 

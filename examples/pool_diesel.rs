@@ -1,4 +1,5 @@
-//! A diesel-async pool whose every physical connection comes from the connector, with a fresh token.
+//! A diesel-async pool whose every physical connection comes from the connector, with a fresh
+//! token.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 

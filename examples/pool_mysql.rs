@@ -1,4 +1,5 @@
-//! A pool of MySQL connections that outlives its first token: every physical connection gets a fresh one.
+//! A pool of MySQL connections that outlives its first token: every physical connection gets a
+//! fresh one.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 

@@ -20,7 +20,8 @@ async fn pool_sqlx() -> Result {
     if let Some(url) = argument("--url", USAGE)? {
         return use_pool(&PgFreshPool::from_url(&url).await?).await;
     }
-    // sqlx verifies the name that it dials, so the embedded server has a certificate for `localhost` too.
+    // sqlx verifies the name that it dials, so the embedded server has a certificate for
+    // `localhost` too.
     let server = PostgresServer::builder().host(HOST).host("localhost").user(USER).start().await?;
     let fresh = PgFreshPool::builder()
         .url(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", server.port()))
@@ -34,7 +35,8 @@ async fn pool_sqlx() -> Result {
 }
 
 async fn use_pool(fresh: &PgFreshPool) -> Result {
-    // The plain pool: for sqlx itself, and for sea-orm's `SqlxPostgresConnector::from_sqlx_postgres_pool`.
+    // The plain pool: for sqlx itself, and for sea-orm's
+    // `SqlxPostgresConnector::from_sqlx_postgres_pool`.
     let pool: PgPool = fresh.pool().clone();
     // Where the program may have been frozen, as in a Lambda function that is invoked again.
     fresh.ensure_fresh().await?;

@@ -4,8 +4,8 @@
 //! PGPASSWORD="$(cargo run -q --example print_rds_token -- HOST 5432 jane us-east-2)" psql "host=HOST user=jane sslmode=verify-full"
 //! ```
 //!
-//! The keys come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for a session, `AWS_SESSION_TOKEN`. Nothing but
-//! the token goes to standard output.
+//! The keys come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for a session,
+//! `AWS_SESSION_TOKEN`. Nothing but the token goes to standard output.
 
 use std::{process::ExitCode, time::SystemTime};
 

@@ -1,8 +1,9 @@
 //! Connects by IAM token, twice, and shows what happened.
 //!
-//! Without arguments it starts a PostgreSQL server on this machine that checks tokens as RDS does; with
-//! `--engine mysql` a MySQL server. Against a real database, with AWS credentials where the AWS command line finds them:
-//! `--url 'postgres://jane@db.abc123.us-east-2.rds.amazonaws.com/app?plugins=iam&sslrootcert=global-bundle.pem'`,
+//! Without arguments it starts a PostgreSQL server on this machine that checks tokens as RDS does;
+//! with `--engine mysql` a MySQL server. Against a real database, with AWS credentials where the
+//! AWS command line finds them: `--url
+//! 'postgres://jane@db.abc123.us-east-2.rds.amazonaws.com/app?plugins=iam&sslrootcert=global-bundle.pem'`,
 //! or `mysql://…`.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
@@ -60,7 +61,8 @@ async fn connect_twice(database: Database, tokens: &IamTokenProvider) -> Result 
     database.ask().await?;
     let after = tokens.stats();
     println!(
-        "again      second connect: {} tokens signed, {} taken from the cache, {} calls for credentials in all",
+        "again      second connect: {} tokens signed, {} taken from the cache, {} calls for credentials in \
+         all",
         after.signed - before.signed,
         after.hits - before.hits,
         after.credentials_calls

@@ -1,4 +1,5 @@
-//! Two pools over one cluster: one for the writer, one for the readers, which share what is known of it.
+//! Two pools over one cluster: one for the writer, one for the readers, which share what is known
+//! of it.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 

@@ -1,4 +1,5 @@
-//! A pool whose password rotates in Secrets Manager while it is in use: the application sees nothing of it.
+//! A pool whose password rotates in Secrets Manager while it is in use: the application sees
+//! nothing of it.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -58,7 +59,8 @@ async fn secret_rotation() -> Result {
     };
     tokio::try_join!(log_in(&pool, "in the window of a rotation by one user"), rotation)?;
 
-    // Two users: the secret goes over to the other one, and the first is closed at the next rotation.
+    // Two users: the secret goes over to the other one, and the first is closed at the next
+    // rotation.
     database.token_policy().add_password_user("app_clone", "third");
     service.rotate(ID, r#"{"username":"app_clone","password":"third"}"#);
     service.finish_rotation(ID);

@@ -19,7 +19,8 @@ pub const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
 /// The database user of the embedded server.
 pub const USER: &str = "jane";
 
-/// Starts a PostgreSQL server on 127.0.0.1 that checks tokens as RDS does, and gives tokens that it accepts.
+/// Starts a PostgreSQL server on 127.0.0.1 that checks tokens as RDS does, and gives tokens that it
+/// accepts.
 ///
 /// # Errors
 ///
@@ -51,7 +52,8 @@ pub fn tokens(key: &AccessKey) -> Result<IamTokenProvider> {
     Ok(IamTokenProvider::builder().credentials_provider(provider).build()?)
 }
 
-/// A connection string for the embedded server under its RDS-like name, which no DNS knows: `hostaddr` says where it is.
+/// A connection string for the embedded server under its RDS-like name, which no DNS knows:
+/// `hostaddr` says where it is.
 pub fn embedded_url(server: &PostgresServer) -> String {
     let ca = server.ca_file().display();
     format!("postgres://{USER}@{HOST}:{}/app?hostaddr=127.0.0.1&sslrootcert={ca}&plugins=iam", server.port())
@@ -106,7 +108,8 @@ pub fn option_and_value(usage: &str) -> Result<Option<(String, String)>> {
     }
 }
 
-/// Prints a token that is signed with the keys in the environment, and nothing but that to standard output.
+/// Prints a token that is signed with the keys in the environment, and nothing but that to standard
+/// output.
 ///
 /// `sign` gets the program's arguments, the credentials and the time.
 pub fn print_token(sign: impl FnOnce(&[String], &Credentials, SystemTime) -> Result<AuthToken>) -> ExitCode {

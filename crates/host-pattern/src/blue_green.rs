@@ -7,14 +7,16 @@ use crate::endpoint::Endpoint;
 const GREEN: &str = "-green-";
 const SUFFIX_LEN: usize = 6;
 
-/// Returns a host name or a bare instance id without the mark of a blue/green deployment's green side.
+/// Returns a host name or a bare instance id without the mark of a blue/green deployment's green
+/// side.
 ///
-/// The mark is `-green-` and six letters or digits at the end of the id, in any case; of a custom name the first label
-/// counts as the id. A text without the mark is returned as it is, and so are one that is no host name and one that
-/// would stand for something else without it: `10-green-abc123.0.0.1` would be an address.
+/// The mark is `-green-` and six letters or digits at the end of the id, in any case; of a custom
+/// name the first label counts as the id. A text without the mark is returned as it is, and so are
+/// one that is no host name and one that would stand for something else without it:
+/// `10-green-abc123.0.0.1` would be an address.
 ///
-/// Source: "Overview of Amazon RDS Blue/Green Deployments" in the RDS user guide, which appends the mark to the names
-/// of the green side's resources.
+/// Source: "Overview of Amazon RDS Blue/Green Deployments" in the RDS user guide, which appends the
+/// mark to the names of the green side's resources.
 ///
 /// # Examples
 ///
@@ -29,7 +31,8 @@ const SUFFIX_LEN: usize = 6;
 /// ```
 pub fn without_green(name: &str) -> Cow<'_, str> {
     let Ok(endpoint) = Endpoint::parse(name) else { return Cow::Borrowed(name) };
-    // The canonical name differs in case and in the trailing dot only, so places in it are places in `name`.
+    // The canonical name differs in case and in the trailing dot only, so places in it are places
+    // in `name`.
     match endpoint.green_mark() {
         Some(mark) => Cow::Owned(format!("{}{}", &name[..mark.start], &name[mark.end..])),
         None => Cow::Borrowed(name),

@@ -14,8 +14,9 @@ use crate::text;
 
 /// A host name, parsed: what it stands for and which parts it has.
 ///
-/// Two endpoints are equal if their canonical names are, so `Db.Example.com.` equals `db.example.com`. They
-/// are ordered and hashed as these names, so that a map with endpoints for keys can be asked for a name.
+/// Two endpoints are equal if their canonical names are, so `Db.Example.com.` equals
+/// `db.example.com`. They are ordered and hashed as these names, so that a map with endpoints for
+/// keys can be asked for a name.
 #[derive(Clone)]
 pub struct Endpoint {
     name: String,
@@ -60,7 +61,8 @@ impl Endpoint {
         Self { layout: grammar::classify(&name), name }
     }
 
-    /// Returns the canonical name: in lower case, without a trailing dot, IP addresses without brackets.
+    /// Returns the canonical name: in lower case, without a trailing dot, IP addresses without
+    /// brackets.
     ///
     /// This is the form to sign and to use as a key.
     pub fn as_str(&self) -> &str {
@@ -94,13 +96,14 @@ impl Endpoint {
     /// Returns the partition that the suffix belongs to or, where several share it, that the region
     /// belongs to.
     ///
-    /// None where the name does not say: for a custom name, an IP address, and a global writer under
-    /// `amazonaws.com`, which may be commercial or GovCloud.
+    /// None where the name does not say: for a custom name, an IP address, and a global writer
+    /// under `amazonaws.com`, which may be commercial or GovCloud.
     pub fn partition(&self) -> Option<Partition> {
         self.aws()?.partition
     }
 
-    /// Returns the domain of the account's instances in the region, such as `abc123.us-east-2.rds.amazonaws.com`.
+    /// Returns the domain of the account's instances in the region, such as
+    /// `abc123.us-east-2.rds.amazonaws.com`.
     ///
     /// None for a global writer, whose instances live in the domains of several regions, and for
     /// what is not RDS.
@@ -129,7 +132,8 @@ impl Endpoint {
 
     /// Returns the writer endpoint of a reader endpoint; a writer endpoint's is itself.
     ///
-    /// None for a custom endpoint: it has an id of its own, and its name says nothing of its cluster.
+    /// None for a custom endpoint: it has an id of its own, and its name says nothing of its
+    /// cluster.
     pub fn writer_endpoint(&self) -> Option<Self> {
         match self.kind() {
             EndpointKind::GlobalWriter | EndpointKind::WriterCluster => Some(self.clone()),
@@ -148,7 +152,8 @@ impl Endpoint {
         self.marked_part().is_some_and(|id| blue_green::green_mark(id).is_some())
     }
 
-    /// Tells whether the id ends in `-old1`, the mark of a blue/green deployment's former blue side.
+    /// Tells whether the id ends in `-old1`, the mark of a blue/green deployment's former blue
+    /// side.
     ///
     /// Of a custom name with a domain the first label counts as the id.
     pub fn is_old(&self) -> bool {

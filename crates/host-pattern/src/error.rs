@@ -4,8 +4,8 @@ use std::{error, fmt};
 
 /// The reason why a text is no host name, region or instance pattern.
 ///
-/// The message names what was found and where it belongs. It repeats the input only where that is made of a host
-/// name's own characters, so user info, a query or a password never show up in it.
+/// The message names what was found and where it belongs. It repeats the input only where that is
+/// made of a host name's own characters, so user info, a query or a password never show up in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,

@@ -11,8 +11,8 @@ use crate::partition::Partition;
 
 /// The suffixes of RDS names and, where a suffix belongs to one partition only, that partition.
 ///
-/// `amazonaws.au` and `amazonaws.uk` are in the host grammars of the JDBC and the Go wrapper; AWS's partition data
-/// does not have them.
+/// `amazonaws.au` and `amazonaws.uk` are in the host grammars of the JDBC and the Go wrapper; AWS's
+/// partition data does not have them.
 const RDS_SUFFIXES: [(&str, Option<Partition>); 9] = [
     (".amazonaws.com", None),
     (".amazonaws.com.cn", Some(Partition::AwsCn)),
@@ -107,7 +107,8 @@ fn rds(name: &str) -> Option<AwsName> {
     if !is_region_label(&name[region.clone()]) {
         return None;
     }
-    // `global` stands in the region's place of a global writer's name and in no other: it is never signed for.
+    // `global` stands in the region's place of a global writer's name and in no other: it is never
+    // signed for.
     let is_global = kind == EndpointKind::GlobalWriter;
     if is_global != (&name[region.clone()] == "global") {
         return None;
@@ -124,7 +125,8 @@ fn rds(name: &str) -> Option<AwsName> {
     Some(AwsName { kind, partition: Some(partition), id_end, domain: Some(start), region: Some(region) })
 }
 
-/// Tells whether a label of letters, digits and hyphens can be a region's: what it says is not looked up.
+/// Tells whether a label of letters, digits and hyphens can be a region's: what it says is not
+/// looked up.
 fn is_region_label(label: &str) -> bool {
     !label.starts_with('-') && !label.ends_with('-')
 }

@@ -18,7 +18,8 @@ pub enum EndpointKind {
     CustomCluster,
     /// An Aurora DSQL cluster, `<26 letters and digits>.dsql.<region>.on.aws`.
     Dsql,
-    /// The writer of an Aurora global database, `<id>.global-….global.rds.…`, in whatever region that is now.
+    /// The writer of an Aurora global database, `<id>.global-….global.rds.…`, in whatever region
+    /// that is now.
     GlobalWriter,
     /// One database instance, `<id>.<domain id>.…`.
     Instance,

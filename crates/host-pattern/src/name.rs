@@ -33,7 +33,8 @@ impl ErrorContext {
     }
 }
 
-/// Underscores are no part of a host name by RFC 1123, but names inside container networks have them.
+/// Underscores are no part of a host name by RFC 1123, but names inside container networks have
+/// them.
 pub(crate) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
@@ -63,7 +64,8 @@ pub(crate) fn check_lengths(name: &str, context: ErrorContext) -> Result<(), Err
     Ok(())
 }
 
-/// Quotes a text for a message if only a name's own characters are in it: nothing else is ever repeated.
+/// Quotes a text for a message if only a name's own characters are in it: nothing else is ever
+/// repeated.
 pub(crate) fn shown(text: &str) -> Option<String> {
     (!text.is_empty() && text.bytes().all(is_name_byte)).then(|| cut(text))
 }
@@ -94,7 +96,8 @@ fn empty(context: ErrorContext) -> Error {
 fn url_piece(text: &str, context: ErrorContext) -> Option<Error> {
     let a_name = context.with_article();
     let (kind, message) = if let Some((scheme, _)) = text.split_once("://") {
-        // Only well-known schemes are repeated: in `pw://x@host` the "scheme" is a part of the password.
+        // Only well-known schemes are repeated: in `pw://x@host` the "scheme" is a part of the
+        // password.
         let known = ["http", "https", "jdbc:mysql", "jdbc:postgresql", "mysql", "postgres", "postgresql"]
             .into_iter()
             .find(|known| scheme.eq_ignore_ascii_case(known));
@@ -147,7 +150,8 @@ fn address_piece(text: &str, context: ErrorContext) -> Option<Error> {
         return None;
     }
     if context == ErrorContext::Pattern && text.contains('?') {
-        let message = "found a colon or a bracket in an instance pattern, behind the name may stand `:` and a port from 1 to 65535";
+        let message = "found a colon or a bracket in an instance pattern, behind the name may stand `:` and \
+                       a port from 1 to 65535";
         return Some(Error::new(ErrorKind::Port, message));
     }
     if let Some((host, port)) = text.rsplit_once(':') {

@@ -110,7 +110,8 @@ impl InstancePattern {
 
     /// Returns the instance id in a host name that the pattern could have built, else none.
     ///
-    /// The host may be in any case and have one trailing dot; the id is returned as it is written there.
+    /// The host may be in any case and have one trailing dot; the id is returned as it is written
+    /// there.
     pub fn instance_id<'a>(&self, host: &'a str) -> Option<&'a str> {
         let host = host.strip_suffix('.').unwrap_or(host);
         let (before, after) = (self.before(), self.after());
@@ -133,7 +134,8 @@ impl InstancePattern {
         &self.text[self.mark + 1..self.name_end]
     }
 
-    /// Tells whether the id is one label and leaves its label and the name within the limits of DNS.
+    /// Tells whether the id is one label and leaves its label and the name within the limits of
+    /// DNS.
     fn matches(&self, id: &str) -> bool {
         let before = self.before().rsplit('.').next().map_or(0, str::len);
         let after = self.after().split('.').next().map_or(0, str::len);
@@ -170,8 +172,8 @@ fn is_ip_domain(name: &str) -> bool {
 }
 
 fn ip() -> Error {
-    let message = "found an IP address in an instance pattern, names below one never resolve, expected a domain as \
-                   in `?.abc123.us-east-2.rds.amazonaws.com`";
+    let message = "found an IP address in an instance pattern, names below one never resolve, expected a \
+                   domain as in `?.abc123.us-east-2.rds.amazonaws.com`";
     Error::new(ErrorKind::Ip, message)
 }
 
@@ -193,7 +195,8 @@ fn wildcard(name: &str) -> Result<usize, Error> {
     }
 }
 
-/// The pattern that an RDS name is of, or the name with its first label replaced, or one below a short name.
+/// The pattern that an RDS name is of, or the name with its first label replaced, or one below a
+/// short name.
 fn suggestion(name: &str) -> String {
     let pattern = Endpoint::parse(name).ok().and_then(|endpoint| endpoint.instance_pattern());
     match (pattern, name.split_once('.')) {

@@ -7,8 +7,9 @@ use crate::text;
 
 /// The name of an AWS region, such as `us-east-1`, in lower case.
 ///
-/// Only the shape is checked: two to four words of letters, then a number, joined by hyphens, and no more characters
-/// than a DNS label has. There is no list of regions, so a region that AWS opens tomorrow works today.
+/// Only the shape is checked: two to four words of letters, then a number, joined by hyphens, and
+/// no more characters than a DNS label has. There is no list of regions, so a region that AWS opens
+/// tomorrow works today.
 #[derive(Clone)]
 pub struct Region(String);
 
@@ -17,8 +18,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Empty`] for blanks alone, [`ErrorKind::Region`] for any other text without the shape of a region;
-    /// for an availability zone (`us-east-1a`) the message names its region.
+    /// [`ErrorKind::Empty`] for blanks alone, [`ErrorKind::Region`] for any other text without the
+    /// shape of a region; for an availability zone (`us-east-1a`) the message names its region.
     ///
     /// # Examples
     ///

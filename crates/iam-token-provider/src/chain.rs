@@ -23,12 +23,14 @@ use crate::error::{CredentialsFailure, Error, ErrorKind, Result};
 
 /// Credentials of the AWS default chain or of one profile, or of a role assumed with these.
 ///
-/// Nothing is cached: each call goes to the source, as an [`IamTokenProvider`](crate::IamTokenProvider) does for its
-/// cell. Clones share what the SDK keeps of the chain.
+/// Nothing is cached: each call goes to the source, as an
+/// [`IamTokenProvider`](crate::IamTokenProvider) does for its cell. Clones share what the SDK keeps
+/// of the chain.
 ///
-/// Where neither the environment nor the profile names a region, STS and AWS sign-in are asked in the region that is
-/// given here. Ends that tools note beside static keys are honoured: `AWS_CREDENTIAL_EXPIRATION` in the environment,
-/// `aws_session_expiration` and `x_security_token_expires` in a profile.
+/// Where neither the environment nor the profile names a region, STS and AWS sign-in are asked in
+/// the region that is given here. Ends that tools note beside static keys are honoured:
+/// `AWS_CREDENTIAL_EXPIRATION` in the environment, `aws_session_expiration` and
+/// `x_security_token_expires` in a profile.
 #[derive(Clone)]
 pub struct DefaultChain(Arc<Inner>);
 
@@ -73,14 +75,15 @@ impl DefaultChain {
 
     /// Loads credentials.
     ///
-    /// What the SDK builds of a chain reads the files of a profile once and never again. So it is kept only as long
-    /// as it gives keys that end by themselves, for the sake of a machine's role: that one it gives again while
-    /// its source is down. A kept one that fails is made anew once, as the profile may have been edited.
+    /// What the SDK builds of a chain reads the files of a profile once and never again. So it is
+    /// kept only as long as it gives keys that end by themselves, for the sake of a machine's role:
+    /// that one it gives again while its source is down. A kept one that fails is made anew once,
+    /// as the profile may have been edited.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Credentials`], with what to do about it. As a `ProvideCredentials` it gives the same error as the
-    /// source of a `CredentialsError`.
+    /// [`ErrorKind::Credentials`], with what to do about it. As a `ProvideCredentials` it gives the
+    /// same error as the source of a `CredentialsError`.
     pub async fn load(&self) -> Result<Credentials> {
         let kept = self.kept().clone();
         if let Some(chain) = kept
@@ -156,7 +159,8 @@ pub struct DefaultChainBuilder {
 }
 
 impl DefaultChainBuilder {
-    /// Takes credentials from this profile, whatever keys the environment holds. Default: the AWS default chain.
+    /// Takes credentials from this profile, whatever keys the environment holds. Default: the AWS
+    /// default chain.
     #[must_use]
     pub fn profile(mut self, profile: impl Into<String>) -> Self {
         self.profile = Some(profile.into());
@@ -171,7 +175,8 @@ impl DefaultChainBuilder {
     }
 
     /// Asks STS and AWS sign-in in this region where no other is set, and STS for
-    /// [`assume_role`](Self::assume_role) in any case. Default: that of the first target a token is for.
+    /// [`assume_role`](Self::assume_role) in any case. Default: that of the first target a token is
+    /// for.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());

@@ -23,7 +23,8 @@ use crate::{
 /// The credentials of one source: loaded once for all who wait, renewed ahead, and served while
 /// their source is down.
 ///
-/// It gives them to AWS SDK clients too, so that these load none of their own. Clones share everything.
+/// It gives them to AWS SDK clients too, so that these load none of their own. Clones share
+/// everything.
 #[derive(Clone)]
 pub struct CredentialsSource(Arc<Inner>);
 
@@ -141,7 +142,8 @@ impl CredentialsSource {
                 Err(error) => drop(source.failed(error)),
             }
         };
-        // Without a runtime nothing runs beside; the credentials are then reloaded when their end is near.
+        // Without a runtime nothing runs beside; the credentials are then reloaded when their end
+        // is near.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(renew);
         }

@@ -7,8 +7,9 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// Describes why there is no token.
 ///
-/// It clones cheaply, so that all tasks that waited for one attempt get the same error. Its text is one clause that names
-/// the offending value (never a secret one) and hints the remedy; the cause is only in [`source`](StdError::source).
+/// It clones cheaply, so that all tasks that waited for one attempt get the same error. Its text is
+/// one clause that names the offending value (never a secret one) and hints the remedy; the cause
+/// is only in [`source`](StdError::source).
 #[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);
 

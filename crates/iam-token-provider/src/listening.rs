@@ -92,7 +92,8 @@ struct State {
 }
 
 impl Failures {
-    /// Notes one; how many there were since the last time, this one included, if they are to be told.
+    /// Notes one; how many there were since the last time, this one included, if they are to be
+    /// told.
     pub(crate) fn note(&self, now: SystemTime) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.since += 1;

@@ -69,7 +69,8 @@ impl IamTokenProvider {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: others who wait for the same credentials drive the one call on.
+    /// Dropping the future loses nothing: others who wait for the same credentials drive the one
+    /// call on.
     pub async fn token(&self, request: &TokenRequest) -> Result<IamToken> {
         self.token_within(request, TOKEN_LIFE).await
     }
@@ -93,7 +94,8 @@ impl IamTokenProvider {
         }
         inner.counters.missed();
         inner.credentials.suggest_region(request.region());
-        // Before the credentials: what is signed with some from before a `clear` is not stored after it.
+        // Before the credentials: what is signed with some from before a `clear` is not stored
+        // after it.
         let epoch = inner.tokens.epoch();
         if let Some(refused_key) = inner.credentials.refusals().take(request) {
             // Whatever comes of it, the unexpired ones sign; a source that fails is told of there.
@@ -112,7 +114,8 @@ impl IamTokenProvider {
         self.token(request).await.map(drop)
     }
 
-    /// Forgets all tokens and credentials; what is being loaded or signed at this moment is not kept either.
+    /// Forgets all tokens and credentials; what is being loaded or signed at this moment is not
+    /// kept either.
     pub fn clear(&self) {
         // In this order: tokens of the new epoch are signed with credentials of the new epoch.
         self.0.credentials.clear();

@@ -2,7 +2,8 @@
 
 use aws_credential_types::{Credentials, credential_feature::AwsCredentialFeature};
 
-/// Names the kind of source that gave these credentials, such as `SSO` or `assumed role`, where the SDK noted it.
+/// Names the kind of source that gave these credentials, such as `SSO` or `assumed role`, where the
+/// SDK noted it.
 pub(crate) fn provider_name(credentials: &Credentials) -> Option<&'static str> {
     use AwsCredentialFeature as Feature;
     let noted = credentials.get_property::<Vec<AwsCredentialFeature>>()?;

@@ -246,10 +246,12 @@ fn endpoint(host: &str) -> Result<Endpoint> {
             ErrorKind::Host,
             match of_another_service(endpoint.as_str()) {
                 Some((service, call)) => format!(
-                    "`{endpoint}` belongs to {service}, whose tokens are others than a database's: ask for one by `TokenRequest::{call}"
+                    "`{endpoint}` belongs to {service}, whose tokens are others than a database's: ask for \
+                     one by `TokenRequest::{call}"
                 ),
                 None => format!(
-                    "`{endpoint}` is no endpoint that a token can be signed for: such a name looks like db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com"
+                    "`{endpoint}` is no endpoint that a token can be signed for: such a name looks like \
+                     db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com"
                 ),
             },
         )),
@@ -262,7 +264,8 @@ fn endpoint(host: &str) -> Result<Endpoint> {
 fn of_another_service(host: &str) -> Option<(&'static str, &'static str)> {
     let name = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
     let has = |wanted: &str| name.split('.').any(|label| label == wanted);
-    // `….serverless.use1.cache`, `….use1.cache`, `….memorydb.us-east-1`, `….kafka.us-east-1`, `….eks.us-east-1`
+    // `….serverless.use1.cache`, `….use1.cache`, `….memorydb.us-east-1`, `….kafka.us-east-1`,
+    // `….eks.us-east-1`
     if has("cache") && has("serverless") {
         return Some(("ElastiCache", "elasticache_serverless` with the cache's name"));
     }

@@ -55,7 +55,8 @@ impl Source {
         let started_in = Handle::try_current().ok();
         let mut loaded = self.guarded(self.signer()).await;
         if loaded.is_err() && started_in.is_some_and(|runtime| is_gone(&runtime)) {
-            // Whoever polls it now lives in another runtime; the sockets and timers of the first are gone.
+            // Whoever polls it now lives in another runtime; the sockets and timers of the first
+            // are gone.
             loaded = self.guarded(self.signer()).await;
         }
         let signer = loaded?;
@@ -102,7 +103,9 @@ impl Source {
         } else if is_tokio {
             needs_runtime().to_owned()
         } else if text.to_ascii_lowercase().contains("certificate") {
-            "the source of AWS credentials panicked, as the AWS SDK does where a machine trusts no certificate authority: install ca-certificates".to_owned()
+            "the source of AWS credentials panicked, as the AWS SDK does where a machine trusts no \
+             certificate authority: install ca-certificates"
+                .to_owned()
         } else {
             format!("{self} panicked while it loaded AWS credentials")
         };
@@ -123,7 +126,8 @@ impl Source {
             CredentialsError::CredentialsNotLoaded(_) => (
                 CredentialsFailure::NotConfigured,
                 format!(
-                    "no AWS credentials found in {self}: set AWS_PROFILE or `awsProfile`, log in, or give the machine a role"
+                    "no AWS credentials found in {self}: set AWS_PROFILE or `awsProfile`, log in, or give \
+                     the machine a role"
                 ),
             ),
             CredentialsError::ProviderTimedOut(_) => {
@@ -149,7 +153,8 @@ fn is_gone(runtime: &Handle) -> bool {
 pub(crate) fn expired() -> Error {
     Error::credentials(
         CredentialsFailure::Expired,
-        "the AWS credentials that the source gave have already expired: renew the session, and check the clock",
+        "the AWS credentials that the source gave have already expired: renew the session, and check the \
+         clock",
     )
 }
 

@@ -13,7 +13,8 @@ use token_cache::{CacheStats, RenewingStats};
 
 use crate::refusals::distance;
 
-/// As many logins in a second are many: one caller alone makes fewer, and a pool that fills makes more.
+/// As many logins in a second are many: one caller alone makes fewer, and a pool that fills makes
+/// more.
 const MANY: usize = 5;
 
 /// What one [`IamTokenProvider`](crate::IamTokenProvider) has done so far.

@@ -7,9 +7,11 @@ use token_cache::Lease;
 
 use crate::TokenRequest;
 
-/// A token that an [`IamTokenProvider`](crate::IamTokenProvider) handed out, with what it was asked for.
+/// A token that an [`IamTokenProvider`](crate::IamTokenProvider) handed out, with what it was asked
+/// for.
 ///
-/// It derefs to [`AuthToken`], so [`expose`](AuthToken::expose) gives the password. Clones are cheap and share the token.
+/// It derefs to [`AuthToken`], so [`expose`](AuthToken::expose) gives the password. Clones are
+/// cheap and share the token.
 #[derive(Clone)]
 pub struct IamToken {
     pub(crate) request: TokenRequest,
@@ -22,7 +24,8 @@ impl IamToken {
         &self.request
     }
 
-    /// Returns whether it was signed while the call that returned it ran, and did not come from the cache.
+    /// Returns whether it was signed while the call that returned it ran, and did not come from the
+    /// cache.
     pub fn is_fresh(&self) -> bool {
         self.lease.is_fresh()
     }

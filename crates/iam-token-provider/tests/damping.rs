@@ -76,7 +76,8 @@ impl Fixture {
         fixture
     }
 
-    /// Has a login refused after some seconds, and returns what became of it and how many loads it cost.
+    /// Has a login refused after some seconds, and returns what became of it and how many loads it
+    /// cost.
     async fn refuse_after(&self, seconds: u64) -> (AfterRefusal, usize) {
         self.clock.advance(secs(seconds));
         let token = self.provider.token(&request()).await.expect("is signed");

@@ -33,7 +33,8 @@ fn secs(count: u64) -> Duration {
 struct TraceCapture(Arc<Mutex<Vec<u8>>>);
 
 impl TraceCapture {
-    /// Captures on this thread until the guard is dropped, without the one event that each call makes.
+    /// Captures on this thread until the guard is dropped, without the one event that each call
+    /// makes.
     fn start(&self) -> tracing::subscriber::DefaultGuard {
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(self.clone());
         let targets = Targets::new()

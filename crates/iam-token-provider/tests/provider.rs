@@ -361,7 +361,8 @@ fn endpoint_of_another_service_names_the_request_that_fits() {
     for (host, says) in [
         (
             "master.orders.abc123.use1.cache.amazonaws.com",
-            "ElastiCache, whose tokens are others than a database's: ask for one by `TokenRequest::elasticache` with the replication group's id",
+            "ElastiCache, whose tokens are others than a database's: ask for one by \
+             `TokenRequest::elasticache` with the replication group's id",
         ),
         ("orders-abc123.serverless.use1.cache.amazonaws.com", "`TokenRequest::elasticache_serverless`"),
         ("orders.abc123.cache.cn-north-1.amazonaws.com.cn", "`TokenRequest::elasticache` "),

@@ -17,7 +17,8 @@ use crate::{signing_time::Rfc3339, zeroizing_string::ZeroizingString};
 ///
 /// # Security
 ///
-/// Whoever has the text can log in until [`expires_at`](Self::expires_at). Send it over verified TLS only.
+/// Whoever has the text can log in until [`expires_at`](Self::expires_at). Send it over verified
+/// TLS only.
 #[derive(Clone)]
 pub struct AuthToken {
     text: ZeroizingString,
@@ -66,7 +67,8 @@ impl AuthToken {
         self.expires_at.duration_since(now).unwrap_or_default()
     }
 
-    /// Returns [`expires_at`](Self::expires_at) in milliseconds since 1970, as Kafka clients want it.
+    /// Returns [`expires_at`](Self::expires_at) in milliseconds since 1970, as Kafka clients want
+    /// it.
     pub fn expires_at_millis(&self) -> u64 {
         let since_epoch = self.expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)

@@ -1,9 +1,10 @@
 //! Text forms of bytes: percent-encoding and hexadecimal.
 
-/// Appends `value` percent-encoded by RFC 3986: everything but the unreserved characters is escaped.
+/// Appends `value` percent-encoded by RFC 3986: everything but the unreserved characters is
+/// escaped.
 ///
-/// SigV4 signs exactly this form, with upper-case digits and `%20` for a space.
-/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
+/// SigV4 signs exactly this form, with upper-case digits and `%20` for a space. Source:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
 pub(crate) fn push_percent_encoded(out: &mut String, value: &str) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut rest = value;

@@ -24,8 +24,8 @@ pub enum ErrorKind {
     InvalidCache,
     /// The name of a MemoryDB or EKS cluster is none that the service allows, such as an endpoint.
     InvalidCluster,
-    /// A part of the credentials is empty or holds blanks, quotes or control characters, or the identity is
-    /// not a pair of AWS credentials.
+    /// A part of the credentials is empty or holds blanks, quotes or control characters, or the
+    /// identity is not a pair of AWS credentials.
     InvalidCredentials,
     /// A signed header is `host`, repeated, or not text that a header can carry.
     InvalidHeader,
@@ -63,7 +63,8 @@ impl Error {
 
     pub(crate) fn expired(access_key_id: &str, expiry: SystemTime, now: SystemTime) -> Self {
         let message = format!(
-            "credentials of the access key ending in {:?} expired at {}, before the signing time {}: load them anew",
+            "credentials of the access key ending in {:?} expired at {}, before the signing time {}: load \
+             them anew",
             masked_key_id(access_key_id),
             Rfc3339(expiry),
             Rfc3339(now),

@@ -9,9 +9,11 @@ const MAX_LABEL: usize = 63;
 
 /// Returns `host` as it is signed: lower case, without one trailing dot, IPv6 in brackets.
 ///
-/// Where the reference signers disagree about upper case, the lower-case name is what a server's verification sees.
+/// Where the reference signers disagree about upper case, the lower-case name is what a server's
+/// verification sees.
 pub(crate) fn canonical(host: &str) -> Result<String, Error> {
-    // A text that is no name may hold a secret, behind `@`, `:`, `=`, a path or a blank: no message repeats that.
+    // A text that is no name may hold a secret, behind `@`, `:`, `=`, a path or a blank: no message
+    // repeats that.
     if host.contains('@') {
         return invalid("host carries user information: give the name alone");
     }
@@ -60,7 +62,8 @@ pub(crate) fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 
-/// Names the host in a message by what stands before the piece that does not belong there, if that is a name.
+/// Names the host in a message by what stands before the piece that does not belong there, if that
+/// is a name.
 fn named(before: &str) -> String {
     match !before.is_empty() && before.chars().all(is_name_character) {
         true => format!("host {}", shown(before)),

@@ -26,7 +26,8 @@ const CACHE: Rule = Rule {
     expected: "1 to 40 letters, digits and single hyphens, a letter first",
 };
 
-/// Source: `ClusterName` of <https://docs.aws.amazon.com/memorydb/latest/devguide/clusters.create.html>.
+/// Source: `ClusterName` of
+/// <https://docs.aws.amazon.com/memorydb/latest/devguide/clusters.create.html>.
 const CLUSTER: Rule = Rule { what: "cluster", kind: ErrorKind::InvalidCluster, ..CACHE };
 
 /// Source: `UserId` and `UserName`, which must be equal, of
@@ -93,7 +94,8 @@ impl Rule {
             && !(self.single_hyphens && (name.ends_with('-') || name.contains("--")))
     }
 
-    /// Says what is wrong. A text with other characters than a host name's may hold a secret: it is not repeated.
+    /// Says what is wrong. A text with other characters than a host name's may hold a secret: it is
+    /// not repeated.
     fn fault(&self, name: &str) -> String {
         if name.is_empty() {
             return format!("is empty: give its name, {}", self.expected);
@@ -168,7 +170,8 @@ mod tests {
             assert_eq!(
                 refused(&CACHE, name),
                 format!(
-                    "cache \"{name}\" is malformed: use 1 to 40 letters, digits and single hyphens, a letter first"
+                    "cache \"{name}\" is malformed: use 1 to 40 letters, digits and single hyphens, a \
+                     letter first"
                 )
             );
             refused(&CLUSTER, name);

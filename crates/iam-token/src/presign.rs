@@ -29,10 +29,11 @@ const SIGNATURE_LEN: usize = 64;
 ///
 /// This is what [`rds`](crate::rds()) and its siblings build, and the way to services that they do
 /// not cover. The payload is empty. The order of the parameters is botocore's: the request's own,
-/// then `X-Amz-Algorithm`,
-/// `-Credential`, `-Date`, `-Expires`, `-SignedHeaders`, `-Security-Token` with session credentials, `-Signature`.
+/// then `X-Amz-Algorithm`, `-Credential`, `-Date`, `-Expires`, `-SignedHeaders`, `-Security-Token`
+/// with session credentials, `-Signature`.
 ///
-/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
+/// Source:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
 ///
 /// # Examples
 ///
@@ -86,7 +87,8 @@ impl Presign {
         PresignBuilder::new("https://", host)
     }
 
-    /// Starts a request to `http://host`. The scheme is text only: it is not signed, and nothing is sent.
+    /// Starts a request to `http://host`. The scheme is text only: it is not signed, and nothing is
+    /// sent.
     pub fn http(host: &str) -> PresignBuilder {
         PresignBuilder::new("http://", host)
     }
@@ -104,10 +106,11 @@ impl Presign {
     ///
     /// # Errors
     ///
-    /// [`InvalidCredentials`](crate::ErrorKind::InvalidCredentials) for an empty access key id or secret key, and for
-    /// blanks, quotes or control characters in them or in the session token,
-    /// [`ExpiredCredentials`](crate::ErrorKind::ExpiredCredentials) for credentials that are dead at `now`,
-    /// [`InvalidTime`](crate::ErrorKind::InvalidTime) for a time before 1970 or after 9999.
+    /// [`InvalidCredentials`](crate::ErrorKind::InvalidCredentials) for an empty access key id or
+    /// secret key, and for blanks, quotes or control characters in them or in the session token,
+    /// [`ExpiredCredentials`](crate::ErrorKind::ExpiredCredentials) for credentials that are dead
+    /// at `now`, [`InvalidTime`](crate::ErrorKind::InvalidTime) for a time before 1970 or after
+    /// 9999.
     pub fn sign_with(&self, signer: &Signer, now: SystemTime) -> Result<AuthToken, Error> {
         let time = SigningTime::new(now)?;
         let date_time = time.date_time();
@@ -191,8 +194,8 @@ struct StringToSign {
 }
 
 impl StringToSign {
-    /// Algorithm, time, date, region, service, terminator and hash, with the bytes between them. `build` bounds region
-    /// and service.
+    /// Algorithm, time, date, region, service, terminator and hash, with the bytes between them.
+    /// `build` bounds region and service.
     const CAPACITY: usize = ALGORITHM_LINE.len() + 17 + 9 + (MAX_SCOPE_PART + 1) + MAX_SCOPE_PART + 14 + 64;
 
     fn new() -> Self {

@@ -8,7 +8,8 @@ use crate::{AuthToken, Error, ErrorKind, Presign, PresignBuilder, region};
 
 /// What a token is for: the result of [`rds`](crate::rds()) and its siblings.
 ///
-/// Nothing is checked before [`sign`](Self::sign) or [`build`](Self::build), which report what is wrong.
+/// Nothing is checked before [`sign`](Self::sign) or [`build`](Self::build), which report what is
+/// wrong.
 #[derive(Clone, Debug)]
 #[must_use = "a recipe does nothing until it is signed or built"]
 pub struct Recipe {
@@ -36,10 +37,11 @@ impl Recipe {
         }
     }
 
-    /// Sets the region to sign for: the region of the endpoint, not of the client. There is no default.
+    /// Sets the region to sign for: the region of the endpoint, not of the client. There is no
+    /// default.
     ///
-    /// Blanks around it are trimmed and upper case is lowered. The recipes of [`msk`](crate::msk()) and
-    /// [`eks`](crate::eks()) have their region already, and a second one is an error.
+    /// Blanks around it are trimmed and upper case is lowered. The recipes of [`msk`](crate::msk())
+    /// and [`eks`](crate::eks()) have their region already, and a second one is an error.
     pub fn region(mut self, region: &str) -> Self {
         self.request = match &self.host_region {
             Some(host_region) => self.request.and(Err(second_region(host_region))),
@@ -48,9 +50,11 @@ impl Recipe {
         self
     }
 
-    /// Sets how long the token can open connections, in whole seconds from 1 to the most that the service takes.
+    /// Sets how long the token can open connections, in whole seconds from 1 to the most that the
+    /// service takes.
     ///
-    /// Default: 15 minutes, which is the most everywhere but at DSQL, which takes 7 days; 60 seconds for EKS.
+    /// Default: 15 minutes, which is the most everywhere but at DSQL, which takes 7 days; 60
+    /// seconds for EKS.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.request = self.request.map(|request| request.lifetime(lifetime));
         self
@@ -58,7 +62,8 @@ impl Recipe {
 
     /// Signs one token at `now`, cut to its second.
     ///
-    /// Many tokens are cheaper with a [`Signer`](crate::Signer) and a request that is [built](Self::build) once.
+    /// Many tokens are cheaper with a [`Signer`](crate::Signer) and a request that is
+    /// [built](Self::build) once.
     ///
     /// # Errors
     ///
@@ -71,8 +76,9 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// `InvalidHost`, `InvalidPort`, `InvalidCache`, `InvalidCluster`, `InvalidUser`, `MissingRegion`, `InvalidRegion` or
-    /// `InvalidLifetime` of [`ErrorKind`], each for the part of that name.
+    /// `InvalidHost`, `InvalidPort`, `InvalidCache`, `InvalidCluster`, `InvalidUser`,
+    /// `MissingRegion`, `InvalidRegion` or `InvalidLifetime` of [`ErrorKind`], each for the part of
+    /// that name.
     pub fn build(&self) -> Result<Presign, Error> {
         self.request.as_ref().map_err(Error::clone)?.build()
     }

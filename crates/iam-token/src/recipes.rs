@@ -8,9 +8,10 @@ const FIFTEEN_MINUTES: Duration = Duration::from_secs(15 * 60);
 
 /// Creates the recipe of the password for an RDS or Aurora database user, or for an RDS Proxy.
 ///
-/// The host is the endpoint's own name, not an alias or a tunnel's address: it is lower-cased and loses
-/// one trailing dot. The port is signed whatever it is, 443 and 80 included. The user is taken as plain
-/// text. The token opens connections for 15 minutes; one that is open by then stays open.
+/// The host is the endpoint's own name, not an alias or a tunnel's address: it is lower-cased and
+/// loses one trailing dot. The port is signed whatever it is, 443 and 80 included. The user is
+/// taken as plain text. The token opens connections for 15 minutes; one that is open by then stays
+/// open.
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
 pub fn rds(host: &str, port: u16, user: &str) -> Recipe {
@@ -22,14 +23,17 @@ pub fn rds(host: &str, port: u16, user: &str) -> Recipe {
 ///
 /// The token names no role: each one that the caller may assume takes it.
 ///
-/// Source: <https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html>.
+/// Source:
+/// <https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html>.
 pub fn dsql(host: &str) -> Recipe {
     dsql_action(host, "DbConnect")
 }
 
-/// Creates the recipe of the password for the role `admin` at an Aurora DSQL cluster (`DbConnectAdmin`).
+/// Creates the recipe of the password for the role `admin` at an Aurora DSQL cluster
+/// (`DbConnectAdmin`).
 ///
-/// Source: <https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html>.
+/// Source:
+/// <https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html>.
 pub fn dsql_admin(host: &str) -> Recipe {
     dsql_action(host, "DbConnectAdmin")
 }
@@ -39,10 +43,11 @@ fn dsql_action(host: &str, action: &str) -> Recipe {
     Recipe::new(Ok(request.lifetime(FIFTEEN_MINUTES)))
 }
 
-/// Creates the recipe of the password for an ElastiCache user at a node-based cache (replication group).
+/// Creates the recipe of the password for an ElastiCache user at a node-based cache (replication
+/// group).
 ///
-/// `name` is the cache's own, not its endpoint: the id of the replication group, which is lower-cased.
-/// The user's id and name must be equal.
+/// `name` is the cache's own, not its endpoint: the id of the replication group, which is
+/// lower-cased. The user's id and name must be equal.
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html>.
 pub fn elasticache(name: &str, user: &str) -> Recipe {
@@ -73,10 +78,10 @@ pub fn memorydb(name: &str, user: &str) -> Recipe {
 
 /// Creates the recipe of the OAuth bearer token for MSK with IAM access control (SASL/OAUTHBEARER).
 ///
-/// It is for a whole region; what it may do is up to the caller's policies. Kafka clients want its end in
-/// milliseconds: [`AuthToken::expires_at_millis`](crate::AuthToken::expires_at_millis). The brokers log
-/// this crate's name and version as the client. The host is that of the region's own partition; AWS's
-/// Python and Go signers write `amazonaws.com` in each, which fails in China.
+/// It is for a whole region; what it may do is up to the caller's policies. Kafka clients want its
+/// end in milliseconds: [`AuthToken::expires_at_millis`](crate::AuthToken::expires_at_millis). The
+/// brokers log this crate's name and version as the client. The host is that of the region's own
+/// partition; AWS's Python and Go signers write `amazonaws.com` in each, which fails in China.
 ///
 /// Source: the signers of
 /// <https://docs.aws.amazon.com/msk/latest/developerguide/configure-clients-for-iam-access-control.html>.
@@ -95,11 +100,12 @@ pub fn msk(region: &str) -> Recipe {
 
 /// Creates the recipe of the bearer token for the API server of an EKS cluster.
 ///
-/// `name` is the cluster's name, or the id of a local cluster on an Outpost. The token is a request to
-/// STS that the API server sends in the caller's name. It is signed for 60 seconds, as by
-/// `aws eks get-token`; the cluster is known to take it for about 15 minutes.
+/// `name` is the cluster's name, or the id of a local cluster on an Outpost. The token is a request
+/// to STS that the API server sends in the caller's name. It is signed for 60 seconds, as by `aws
+/// eks get-token`; the cluster is known to take it for about 15 minutes.
 ///
-/// Source: <https://github.com/kubernetes-sigs/aws-iam-authenticator#api-authorization-from-outside-a-cluster>.
+/// Source:
+/// <https://github.com/kubernetes-sigs/aws-iam-authenticator#api-authorization-from-outside-a-cluster>.
 pub fn eks(name: &str, region: &str) -> Recipe {
     Recipe::in_region(region, |region| {
         names::check_eks_cluster(name)?;

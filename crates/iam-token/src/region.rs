@@ -5,8 +5,8 @@ use crate::{Error, ErrorKind};
 /// The longest DNS label; it also bounds the string to sign, which lives on the stack.
 pub(crate) const MAX_SCOPE_PART: usize = 63;
 
-/// Returns `region` trimmed and in lower case, if it has the shape of a region: two to four words of
-/// letters and a number, joined by hyphens. There is no list of regions: such lists age.
+/// Returns `region` trimmed and in lower case, if it has the shape of a region: two to four words
+/// of letters and a number, joined by hyphens. There is no list of regions: such lists age.
 ///
 /// `host-pattern` has the same rule, and one table of regions tests both.
 pub(crate) fn parse(region: &str) -> Result<String, Error> {
@@ -50,7 +50,8 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// Returns the DNS suffix of the service endpoints in `region`.
 ///
-/// Source: the partitions of <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
+/// Source: the partitions of
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
 /// and their suffixes in the endpoint rules of the AWS SDKs.
 pub(crate) fn dns_suffix(region: &str) -> &'static str {
     const SUFFIXES: &[(&str, &str)] = &[

@@ -22,7 +22,8 @@ use crate::{
 /// Enough for two days in eight pairs of region and service.
 const KEPT_KEYS: usize = 16;
 
-/// A SigV4 signing key. [`Zeroizing`] wipes our copy; what `aws-sigv4` had on its stack is out of reach.
+/// A SigV4 signing key. [`Zeroizing`] wipes our copy; what `aws-sigv4` had on its stack is out of
+/// reach.
 pub(crate) type SigningKey = Zeroizing<[u8; 32]>;
 
 /// Credentials that sign many tokens.
@@ -175,7 +176,8 @@ impl Signer {
         key
     }
 
-    /// Locks the keys. Nothing under the lock leaves them half changed, so a poisoned lock is still sound.
+    /// Locks the keys. Nothing under the lock leaves them half changed, so a poisoned lock is still
+    /// sound.
     fn keys(&self) -> MutexGuard<'_, VecDeque<KeptKey>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,7 +198,8 @@ impl KeptKey {
     }
 }
 
-/// Looks for what no key of AWS has: it comes from a copied line break, quotes of a file, a wrong field.
+/// Looks for what no key of AWS has: it comes from a copied line break, quotes of a file, a wrong
+/// field.
 ///
 /// A signature made with it is refused by a server that never says why.
 fn fault(credentials: &Credentials) -> Option<Error> {

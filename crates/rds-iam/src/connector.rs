@@ -37,7 +37,8 @@ pub(crate) enum Connector {
 }
 
 impl Connector {
-    /// Builds what the program itself would build of the string, with the plugin where it is left out.
+    /// Builds what the program itself would build of the string, with the plugin where it is left
+    /// out.
     pub(crate) fn build(text: &str) -> Result<Self> {
         let added = cut(text).map_or(Vec::new(), |(_, ours)| plugin_of(&ours).into_iter().collect());
         let factories = (IamFactory::default(), SecretsFactory::default());
@@ -140,7 +141,8 @@ impl Recipe<'_> {
     #[cfg(not(feature = "mysql"))]
     fn mysql(self) -> Result<Connector> {
         Err(configuration(
-            "this rds-iam was built without the feature `mysql`: install it with `cargo install rds-iam --features mysql`",
+            "this rds-iam was built without the feature `mysql`: install it with `cargo install rds-iam \
+             --features mysql`",
         ))
     }
 }

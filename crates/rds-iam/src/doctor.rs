@@ -75,7 +75,8 @@ pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure
     Ok(ExitCode::from(report.exit_code()))
 }
 
-/// Goes through the steps; one that failed does not keep the others from being tried where they can be.
+/// Goes through the steps; one that failed does not keep the others from being tried where they can
+/// be.
 async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, server: Option<DnsServer>) {
     let built = Connector::build(text).map(drop);
     let mut target = match target(text, arguments, &built) {

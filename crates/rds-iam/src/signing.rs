@@ -134,7 +134,8 @@ pub(crate) fn read(text: &str, arguments: &ConnectionArguments) -> Result<Target
 pub(crate) fn request(target: &Target, arguments: &ConnectionArguments) -> Result<TokenRequest, Failure> {
     if target.secret.is_some() {
         return Err(Failure::usage(
-            "the connection string takes its password from Secrets Manager, and no token: use `rds-iam exec`, or leave `secretId` out",
+            "the connection string takes its password from Secrets Manager, and no token: use `rds-iam \
+             exec`, or leave `secretId` out",
         ));
     }
     target.token_request().map_err(|error| {

@@ -155,7 +155,8 @@ impl Target {
 }
 
 impl Engine {
-    /// The engine that a connection string is for; without a scheme it is a `key=value` string of PostgreSQL.
+    /// The engine that a connection string is for; without a scheme it is a `key=value` string of
+    /// PostgreSQL.
     pub(crate) fn of(text: &str) -> Result<Self> {
         let lower = text.to_ascii_lowercase();
         if lower.starts_with("mysql") || lower.starts_with("mariadb") {

@@ -69,15 +69,17 @@ fn json(arguments: &TokenArguments, purpose: &Purpose, token: &AuthToken) -> Res
     Ok(text + "\n")
 }
 
-/// Refuses variables with which a client would send the token in clear: none of theirs can ask for TLS.
+/// Refuses variables with which a client would send the token in clear: none of theirs can ask for
+/// TLS.
 fn has_safe_variables(purpose: &Purpose) -> Result<(), Failure> {
     match purpose {
         Purpose::Database(target, _) if target.engine == Engine::Mysql => Err(Failure::usage(
-            "no variable makes a client of MySQL use TLS, without which the token goes in clear: use `rds-iam exec … -- mysql`",
+            "no variable makes a client of MySQL use TLS, without which the token goes in clear: use \
+             `rds-iam exec … -- mysql`",
         )),
         Purpose::Cache(..) => Err(Failure::usage(
-            "no variable makes redis-cli use TLS, without which the token goes in clear: print it plain, as in \
-             REDISCLI_AUTH=\"$(rds-iam token …)\" redis-cli --tls",
+            "no variable makes redis-cli use TLS, without which the token goes in clear: print it plain, as \
+             in REDISCLI_AUTH=\"$(rds-iam token …)\" redis-cli --tls",
         )),
         Purpose::Database(..) | Purpose::Bearer(..) => Ok(()),
     }

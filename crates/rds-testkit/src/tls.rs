@@ -40,7 +40,8 @@ impl CertificateAuthority {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Certificate`](crate::ErrorKind::Certificate) if the key or certificate cannot be made.
+    /// [`ErrorKind::Certificate`](crate::ErrorKind::Certificate) if the key or certificate cannot
+    /// be made.
     pub fn generate() -> Result<Self> {
         Self::generate_for(LIFE)
     }
@@ -50,7 +51,8 @@ impl CertificateAuthority {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Certificate`](crate::ErrorKind::Certificate) if the key or certificate cannot be made.
+    /// [`ErrorKind::Certificate`](crate::ErrorKind::Certificate) if the key or certificate cannot
+    /// be made.
     pub fn generate_for(life: Duration) -> Result<Self> {
         Self::try_generate(life)
             .map_err(|error| Error::certificate("no certificate authority could be made", error))

@@ -22,7 +22,8 @@ use token_cache::{BoxFuture, Cache, Clock, Expiring, Renewing};
 const KEYS: usize = 64;
 const MAX_AGE: Duration = Duration::from_secs(600);
 
-/// Costs nothing to read, so that the comparison with a look-up that reads no clock is one of the look-ups.
+/// Costs nothing to read, so that the comparison with a look-up that reads no clock is one of the
+/// look-ups.
 #[derive(Debug)]
 struct Still(SystemTime);
 

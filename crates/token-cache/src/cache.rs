@@ -22,7 +22,8 @@ use crate::{
     stats::{CacheStats, Counter},
 };
 
-/// A bounded cache of expiring values `V` under keys `K`, for values that cost little, such as a signature.
+/// A bounded cache of expiring values `V` under keys `K`, for values that cost little, such as a
+/// signature.
 ///
 /// Clones are cheap and share everything. It is synchronous: no runtime, no timers, no tasks.
 ///
@@ -30,7 +31,8 @@ use crate::{
 /// They are hashed by [foldhash](https://docs.rs/foldhash), which is quicker than the standard
 /// library's hasher and holds out less well against someone who chooses keys so that they collide.
 ///
-/// No lock of the map is held while a value or a key is dropped. Keys are compared and hashed under one.
+/// No lock of the map is held while a value or a key is dropped. Keys are compared and hashed under
+/// one.
 pub struct Cache<K, V> {
     inner: Arc<Inner<K, V>>,
 }
@@ -64,7 +66,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Self::with_capacity(clock, 10_000)
     }
 
-    /// Creates a cache that holds about so many entries at most; without any it makes every value anew.
+    /// Creates a cache that holds about so many entries at most; without any it makes every value
+    /// anew.
     ///
     /// When a new key finds the cache full, the expired entries go, then those that expire first,
     /// until a tenth is free.
@@ -82,7 +85,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         }
     }
 
-    /// Begins a new epoch: drops all values, and what is being made at this moment will not be stored.
+    /// Begins a new epoch: drops all values, and what is being made at this moment will not be
+    /// stored.
     pub fn clear(&self) {
         self.inner.epoch.fetch_add(1, Ordering::SeqCst);
         self.inner.entries.clear();
@@ -148,7 +152,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
     ///
     /// # Errors
     ///
-    /// Returns the error of `make`, to its own caller only: the next one in line makes its own attempt.
+    /// Returns the error of `make`, to its own caller only: the next one in line makes its own
+    /// attempt.
     ///
     /// # Panics
     ///
@@ -204,7 +209,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         inner.make_in_turn(epoch, key, max_age, seen.map(|seen| seen.id()), make)
     }
 
-    /// Drops the value of `key` if it is still the very one that was leased, and returns whether it was.
+    /// Drops the value of `key` if it is still the very one that was leased, and returns whether it
+    /// was.
     ///
     /// When many callers are refused with the same value, the first call counts and the others
     /// change nothing, least of all the value that has replaced it.
@@ -265,7 +271,8 @@ impl<K: Eq + Hash, V> Inner<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        // Looked at under the shard's lock: a clear that comes later finds the value there and drops it.
+        // Looked at under the shard's lock: a clear that comes later finds the value there and
+        // drops it.
         let is_current = || self.epoch.load(Ordering::SeqCst) == epoch.0;
         self.entries.insert_if(is_current, key.to_owned(), Arc::clone(made));
         if self.entries.len() > self.capacity {

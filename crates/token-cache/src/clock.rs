@@ -7,9 +7,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Tells the time and waits for it.
 ///
-/// Expiry is wall time, because that is what the issuer of a value writes into it, and because monotonic clocks
-/// stop while a machine sleeps. The cache therefore copes with a clock that jumps in either direction, and an
-/// implementation need not hide such jumps.
+/// Expiry is wall time, because that is what the issuer of a value writes into it, and because
+/// monotonic clocks stop while a machine sleeps. The cache therefore copes with a clock that jumps
+/// in either direction, and an implementation need not hide such jumps.
 ///
 /// # Examples
 ///
@@ -41,8 +41,9 @@ pub trait Clock: Debug + Send + Sync + 'static {
 
     /// Completes when `deadline` is reached, at once if it has passed.
     ///
-    /// The cache calls this only while one of its fetches is being polled, so a timer that needs the context of a
-    /// runtime finds that of the task that polls. Dropping the future must release the timer.
+    /// The cache calls this only while one of its fetches is being polled, so a timer that needs
+    /// the context of a runtime finds that of the task that polls. Dropping the future must release
+    /// the timer.
     fn sleep_until(&self, deadline: SystemTime) -> BoxFuture<'static, ()>;
 }
 

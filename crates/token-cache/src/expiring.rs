@@ -32,8 +32,8 @@ impl<V> Expiring<V> {
 
     /// Creates a value that never expires.
     ///
-    /// [`Renewing`](crate::Renewing) asks for it again before it is `renew_after` old, and goes on serving it while
-    /// its source is down.
+    /// [`Renewing`](crate::Renewing) asks for it again before it is `renew_after` old, and goes on
+    /// serving it while its source is down.
     pub fn without_end(value: V, issued_at: SystemTime, renew_after: Duration) -> Self {
         Self { value, issued_at, end: End::Never(renew_after) }
     }

@@ -7,11 +7,14 @@ use std::{error::Error, fmt, time::Duration};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchError<E> {
-    /// The source returned a value that had expired this long ago; one of the two clocks may be wrong.
+    /// The source returned a value that had expired this long ago; one of the two clocks may be
+    /// wrong.
     Expired(Duration),
-    /// The source returned an error, which is also the [`source`](Error::source) where its type allows that.
+    /// The source returned an error, which is also the [`source`](Error::source) where its type
+    /// allows that.
     Failed(E),
-    /// The clock panicked when it was asked to wait, as a runtime's timer does outside that runtime.
+    /// The clock panicked when it was asked to wait, as a runtime's timer does outside that
+    /// runtime.
     NoTimer,
     /// The source returned a value that expires no later than the unexpired one.
     NotExtended,

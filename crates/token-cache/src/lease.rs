@@ -8,8 +8,8 @@ use std::{
 
 use crate::expiring::{End, Expiring};
 
-/// This long before its expiry a value is no longer handed out where another can be had, so that it does not
-/// expire on its way to a server.
+/// This long before its expiry a value is no longer handed out where another can be had, so that it
+/// does not expire on its way to a server.
 pub(crate) const EXPIRY_BUFFER: Duration = Duration::from_secs(60);
 
 /// Issuers cut their times to whole seconds, and clocks of one machine differ a little.
@@ -17,7 +17,8 @@ const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// A value that was handed out, with its identity.
 ///
-/// Clones are cheap and share the value. `Debug` prints the times and never the value, which may be a secret.
+/// Clones are cheap and share the value. `Debug` prints the times and never the value, which may be
+/// a secret.
 pub struct Lease<V> {
     generation: Arc<Generation<V>>,
     is_fresh: bool,
@@ -63,13 +64,14 @@ impl<V> Lease<V> {
 
     /// Returns the identity of the value, which no other value of the same cache has.
     ///
-    /// Two values issued in the same second may be equal in every byte and still are two generations.
+    /// Two values issued in the same second may be equal in every byte and still are two
+    /// generations.
     pub fn generation(&self) -> u64 {
         self.generation.id
     }
 
-    /// Returns whether the value was made while the call that returned this lease ran, by it or by one that it
-    /// waited for.
+    /// Returns whether the value was made while the call that returned this lease ran, by it or by
+    /// one that it waited for.
     pub fn is_fresh(&self) -> bool {
         self.is_fresh
     }

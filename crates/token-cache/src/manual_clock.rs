@@ -32,7 +32,8 @@ impl ManualClock {
         self.dial().now
     }
 
-    /// Moves the clock to `now`, which may lie in its past, and wakes the sleepers whose time has come.
+    /// Moves the clock to `now`, which may lie in its past, and wakes the sleepers whose time has
+    /// come.
     pub fn set(&self, now: SystemTime) {
         self.turn(|_| now);
     }

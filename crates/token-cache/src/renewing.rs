@@ -32,11 +32,13 @@ use crate::{
 ///
 /// What a caller gets depends on the life of the value:
 ///
-/// - Until its refresh window, which begins 15–25 % of its life before its end, and 15 minutes before at most: the
-///   value, at once.
-/// - Within the refresh window: the value, at once. One caller also gets a [`Renewal`] to run beside its own work.
-/// - Within the last 60 s (a quarter of the life of a value that lives shorter than four minutes): the outcome of one
-///   reload that callers wait for, and the value if that fails. One reload in 5 s at most.
+/// - Until its refresh window, which begins 15–25 % of its life before its end, and 15 minutes
+///   before at most: the value, at once.
+/// - Within the refresh window: the value, at once. One caller also gets a [`Renewal`] to run
+///   beside its own work.
+/// - Within the last 60 s (a quarter of the life of a value that lives shorter than four minutes):
+///   the outcome of one reload that callers wait for, and the value if that fails. One reload in 5
+///   s at most.
 /// - Without a value, or with an expired one: the outcome of one fetch that callers wait for.
 ///
 /// A value [without an end](Expiring::without_end) is renewed in the same way and served for as
@@ -111,9 +113,11 @@ impl<V, E> Renewing<V, E> {
         }
     }
 
-    /// Begins a new epoch: drops the value, and what is being fetched at this moment will not be stored.
+    /// Begins a new epoch: drops the value, and what is being fetched at this moment will not be
+    /// stored.
     ///
-    /// Callers that wait for such a fetch still get its outcome; a call that comes later starts another.
+    /// Callers that wait for such a fetch still get its outcome; a call that comes later starts
+    /// another.
     pub fn clear(&self) {
         let mut state = lock(&self.inner.state);
         let retired = state.clear();
@@ -150,7 +154,8 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the fetch stays in its place and another caller drives it on.
+    /// Dropping the future loses nothing: the fetch stays in its place and another caller drives it
+    /// on.
     pub async fn get<F, Fut>(&self, fetch: F) -> Result<Served<V, E>, FetchError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -195,7 +200,8 @@ where
         }
     }
 
-    /// Returns a value of another generation than `than`, for callers to whom that one has been refused.
+    /// Returns a value of another generation than `than`, for callers to whom that one has been
+    /// refused.
     ///
     /// If the cell already holds an unexpired value of another generation, that is it, so that any
     /// number of refused callers cost one fetch. Else all wait for one fetch, whatever the back-off
@@ -207,7 +213,8 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the fetch stays in its place and another caller drives it on.
+    /// Dropping the future loses nothing: the fetch stays in its place and another caller drives it
+    /// on.
     pub async fn refetch<F, Fut>(&self, than: &Lease<V>, fetch: F) -> Result<Lease<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,

@@ -6,8 +6,9 @@ use crate::clock::{BoxFuture, Clock};
 
 /// Tells the machine's wall time and waits with the timer of tokio.
 ///
-/// Waiting panics outside a tokio runtime with time enabled, which [`Renewing`](crate::Renewing) reports as
-/// [`FetchError::NoTimer`](crate::FetchError::NoTimer). It waits only for fetches that do not answer at once.
+/// Waiting panics outside a tokio runtime with time enabled, which [`Renewing`](crate::Renewing)
+/// reports as [`FetchError::NoTimer`](crate::FetchError::NoTimer). It waits only for fetches that
+/// do not answer at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

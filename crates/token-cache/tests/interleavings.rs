@@ -120,7 +120,8 @@ fn explore(round: impl Fn() + Send + Sync + 'static) {
     let round = Arc::new(round);
     let again = Arc::clone(&round);
     shuttle::check_random(move || round(), ROUNDS);
-    // Few changes of the running thread, at chosen places: finds what is rare among the random ones.
+    // Few changes of the running thread, at chosen places: finds what is rare among the random
+    // ones.
     shuttle::check_pct(move || again(), ROUNDS, 3);
 }
 

@@ -22,7 +22,8 @@ pub struct LoginAnswer<'a> {
 }
 
 impl<'a> LoginAnswer<'a> {
-    /// Creates an answer out of a code (an SQLSTATE, or MySQL's error number) and a text in any language.
+    /// Creates an answer out of a code (an SQLSTATE, or MySQL's error number) and a text in any
+    /// language.
     pub fn new(engine: Engine, code: &'a str, text: &'a str) -> Self {
         Self { engine, code, text, hint: None, routine: None, is_before_login: false }
     }
@@ -34,7 +35,8 @@ impl<'a> LoginAnswer<'a> {
         self
     }
 
-    /// Adds the routine of the server's source that a PostgreSQL server names: it is in no human language.
+    /// Adds the routine of the server's source that a PostgreSQL server names: it is in no human
+    /// language.
     #[must_use]
     pub fn with_routine(mut self, routine: Option<&'a str>) -> Self {
         self.routine = routine;
@@ -70,8 +72,8 @@ impl<'a> LoginAnswer<'a> {
 
     /// Finds the row of the engine's table that the answer belongs to.
     ///
-    /// What the server quotes of the names that the client gave does not count: a user may be called
-    /// `pg_hba.conf`.
+    /// What the server quotes of the names that the client gave does not count: a user may be
+    /// called `pg_hba.conf`.
     pub fn classify(&self, names: &[&str]) -> &'static AnswerRow {
         let table = match self.engine {
             Engine::Mysql => MYSQL_ANSWERS,

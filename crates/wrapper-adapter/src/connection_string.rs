@@ -148,7 +148,8 @@ fn parameter(name: &str) -> String {
     if is_name(name) { format!("parameter `{name}`") } else { "a parameter".to_owned() }
 }
 
-/// Reads `key = value` pairs by libpq's rules: blanks around `=` allowed, values in single quotes, `\` escapes.
+/// Reads `key = value` pairs by libpq's rules: blanks around `=` allowed, values in single quotes,
+/// `\` escapes.
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
@@ -174,7 +175,8 @@ impl<'a> Scanner<'a> {
         if self.next() != Some('=') {
             // What stands here may be a piece of a password that was not quoted.
             return Err(configuration(
-                "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (values with blanks go into single quotes)",
+                "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (values \
+                 with blanks go into single quotes)",
             ));
         }
         self.skip_blanks();
@@ -316,7 +318,8 @@ mod tests {
         );
         refused(
             split_key_value("password=hunter2 more host=h", ours),
-            "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (values with blanks go into single quotes)",
+            "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (values with \
+             blanks go into single quotes)",
         );
         refused(split_key_value("a=1 a=2", ours), "parameter `a` is given more than once");
     }

@@ -226,7 +226,8 @@ mod tests {
 
         assert_eq!(
             error.to_string(),
-            "Timed out in bb8: `h:1` refused; another attempt runs: the pooled connection did not answer within 0.0ns; check first: no policy: allow it"
+            "Timed out in bb8: `h:1` refused; another attempt runs: the pooled connection did not answer \
+             within 0.0ns; check first: no policy: allow it"
         );
         assert_eq!(error.diagnosis().len(), 1);
     }

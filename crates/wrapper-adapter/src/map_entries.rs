@@ -2,8 +2,9 @@
 
 use wrapper_core::{Error, ErrorKind, RawParameters, Result, Value, quoted_name};
 
-/// Brings a map's entries into the form of parameters: `null` is no entry, and `ssl: {ca, rejectUnauthorized,
-/// servername}` and `ssl: true`, as the NodeJS wrapper has them, become `sslrootcert`, `sslmode` and `tlsServerName`.
+/// Brings a map's entries into the form of parameters: `null` is no entry, and `ssl: {ca,
+/// rejectUnauthorized, servername}` and `ssl: true`, as the NodeJS wrapper has them, become
+/// `sslrootcert`, `sslmode` and `tlsServerName`.
 ///
 /// # Errors
 ///
@@ -28,7 +29,8 @@ pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Res
                     Some("false") => "disable",
                     _ => {
                         return Err(configuration(format!(
-                            "`ssl` is {}, and must be `true`, `false` or a map such as {{ca: …}}: for a mode write `sslmode`",
+                            "`ssl` is {}, and must be `true`, `false` or a map such as {{ca: …}}: for a \
+                             mode write `sslmode`",
                             value.kind()
                         )));
                     }
@@ -60,14 +62,16 @@ fn tls_entry(name: &str, value: Value) -> Result<Option<(String, Value)>> {
     match (name, value) {
         (_, Value::Null) => Ok(None),
         ("ca", Value::Map(_)) => Err(configuration(
-            "`ssl.ca` is a map, and must be PEM text or the path of a file: of a Buffer give the text".to_owned(),
+            "`ssl.ca` is a map, and must be PEM text or the path of a file: of a Buffer give the text"
+                .to_owned(),
         )),
         ("ca", value) => named("sslrootcert", value),
         ("servername" | "serverName", value) => named("tlsServerName", value),
         ("rejectUnauthorized", value) => match value.text().as_deref() {
             Some("true") => Ok(None),
             Some("false") => Err(configuration(
-                "`ssl.rejectUnauthorized` is `false`, which switches verification off: give the bundle as `ssl.ca`"
+                "`ssl.rejectUnauthorized` is `false`, which switches verification off: give the bundle as \
+                 `ssl.ca`"
                     .to_owned(),
             )),
             _ => Err(configuration("`ssl.rejectUnauthorized` must be `true` or `false`".to_owned())),
@@ -75,10 +79,12 @@ fn tls_entry(name: &str, value: Value) -> Result<Option<(String, Value)>> {
         ("cert", value) => named("sslcert", value),
         ("key", value) => named("sslkey", value),
         ("pfx" | "passphrase", _) => Err(configuration(format!(
-            "`ssl.{name}` is not understood: give the client's certificate and its key, decrypted, as PEM in `ssl.cert` and `ssl.key`"
+            "`ssl.{name}` is not understood: give the client's certificate and its key, decrypted, as PEM \
+             in `ssl.cert` and `ssl.key`"
         ))),
         (name, _) => Err(configuration(format!(
-            "unknown parameter {}: `ca`, `cert`, `key`, `rejectUnauthorized` and `servername` are known of `ssl`",
+            "unknown parameter {}: `ca`, `cert`, `key`, `rejectUnauthorized` and `servername` are known of \
+             `ssl`",
             quoted_name(&format!("ssl.{name}"))
         ))),
     }

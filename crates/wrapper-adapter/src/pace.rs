@@ -58,7 +58,8 @@ impl Pace {
         }
     }
 
-    /// Notes the failure of an attempt that had a turn; those of attempts that ran side by side count as one.
+    /// Notes the failure of an attempt that had a turn; those of attempts that ran side by side
+    /// count as one.
     pub(crate) fn failed(&self, turn: Instant, error: &Error) {
         let mut state = self.lock();
         state.error = Some(error.clone());

@@ -144,7 +144,8 @@ impl PoolRules {
             return Ok(());
         }
         let message = format!(
-            "{} leads to a read-only server where a writer is expected: use the cluster's writer endpoint, or wait for the end of a failover",
+            "{} leads to a read-only server where a writer is expected: use the cluster's writer endpoint, \
+             or wait for the end of a failover",
             self.place
         );
         Err(Error::new(ErrorKind::WrongInstance, message))

@@ -19,7 +19,8 @@ const TURN: Duration = Duration::from_millis(300);
 /// As much as tells one service from another.
 const SHOWN: usize = 64;
 
-/// PostgreSQL's request for TLS: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
+/// PostgreSQL's request for TLS:
+/// <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Says that no server of the engine answers at the request's address, but a service of another
@@ -62,7 +63,8 @@ async fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(words)
 }
 
-/// What a service is by its first words; none where they are those of the engine, or there are none.
+/// What a service is by its first words; none where they are those of the engine, or there are
+/// none.
 fn describe(engine: Engine, words: &[u8]) -> Option<String> {
     // A packet of MySQL's has its length in three bytes and its number, 0, in the fourth; a
     // greeting or an error follow.

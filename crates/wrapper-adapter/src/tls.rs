@@ -1,4 +1,5 @@
-//! What the driver adapters share about TLS: the roots to trust, and words for a handshake that failed.
+//! What the driver adapters share about TLS: the roots to trust, and words for a handshake that
+//! failed.
 
 mod client_certificate;
 mod failure;

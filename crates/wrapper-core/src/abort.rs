@@ -17,7 +17,8 @@ pub struct AbortHandle(Weak<State>);
 impl AbortHandle {
     /// Ends the connection, idle or in use, with this error as the reason.
     ///
-    /// Returns whether this call ended it: not one that is gone, was ended before, or was never held.
+    /// Returns whether this call ended it: not one that is gone, was ended before, or was never
+    /// held.
     pub fn abort(&self, reason: Error) -> bool {
         let Some(state) = self.0.upgrade() else { return false };
         let is_first = state.reason.set(reason).is_ok();
@@ -35,8 +36,9 @@ impl AbortHandle {
 
 /// The other end of an [`AbortHandle`], which an adapter puts into the stream of the connection.
 ///
-/// The stream calls [`check`](Self::check) first in `poll_read`, `poll_write` and `poll_flush` (the last one because a driver
-/// does not read while nobody fetches an answer), and [`register`](Self::register) where a read has to wait.
+/// The stream calls [`check`](Self::check) first in `poll_read`, `poll_write` and `poll_flush` (the
+/// last one because a driver does not read while nobody fetches an answer), and
+/// [`register`](Self::register) where a read has to wait.
 #[derive(Clone, Debug, Default)]
 pub struct AbortRegistration(Arc<State>);
 

@@ -35,7 +35,8 @@ impl<C: Send + 'static> Chain<C> {
 pub struct Next<'a, C> {
     chain: &'a Arc<Chain<C>>,
     at: usize,
-    /// Gets the request in place of the driver, for a chain that is run only to see what reaches that.
+    /// Gets the request in place of the driver, for a chain that is run only to see what reaches
+    /// that.
     caught: Option<&'a Mutex<Option<ConnectRequest>>>,
 }
 
@@ -83,7 +84,8 @@ impl<'a, C: Send + 'static> Next<'a, C> {
         self.chain.session(connected)
     }
 
-    /// Returns the same rest of the chain for a task that outlives this connect; it keeps nothing alive.
+    /// Returns the same rest of the chain for a task that outlives this connect; it keeps nothing
+    /// alive.
     pub fn opener(self) -> Opener<C> {
         Opener::new(self.chain, self.at)
     }
@@ -121,7 +123,8 @@ impl<D: Driver> Wrapper<D> {
         Self { driver, shared, reporter, registry }
     }
 
-    /// Puts another driver behind the same plugins, for an adapter whose driver serves one connect only.
+    /// Puts another driver behind the same plugins, for an adapter whose driver serves one connect
+    /// only.
     ///
     /// Background tasks of plugins end with the last connector of *this* driver.
     #[must_use]
@@ -130,7 +133,8 @@ impl<D: Driver> Wrapper<D> {
         Self { reporter: Arc::clone(&self.reporter), ..other }
     }
 
-    /// Lets every factory of a registry explain the errors, whether its plugin is in the chain or not.
+    /// Lets every factory of a registry explain the errors, whether its plugin is in the chain or
+    /// not.
     #[must_use]
     pub fn explained_by(mut self, registry: Registry<D::Connection>) -> Self {
         self.registry = registry;
@@ -193,7 +197,8 @@ impl<D: Driver> Wrapper<D> {
         self.plugins().iter().for_each(|plugin| plugin.suspect(suspicion));
     }
 
-    /// Whether a plugin says that a connection must not be used any more, without asking the connection.
+    /// Whether a plugin says that a connection must not be used any more, without asking the
+    /// connection.
     pub fn is_outdated(&self, established: &Established) -> bool {
         self.plugins().iter().any(|plugin| plugin.is_outdated(established))
     }
@@ -285,7 +290,8 @@ impl<D: Driver> Wrapper<D> {
             (None, Err(error)) => Err(error),
             (None, Ok(_)) => Err(Error::new(
                 ErrorKind::Configuration,
-                "a plugin opens connections by itself, so that the driver's configuration would not do the same",
+                "a plugin opens connections by itself, so that the driver's configuration would not do the \
+                 same",
             )),
         }
     }

@@ -10,16 +10,17 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Opens connections of one database driver: the end of every chain.
 ///
 /// An implementation
-/// - connects to the request's host and nowhere else, trying the request's addresses (or what the host resolves
-///   to) in order, and stops at the first that answers the login with a refusal;
+/// - connects to the request's host and nowhere else, trying the request's addresses (or what the
+///   host resolves to) in order, and stops at the first that answers the login with a refusal;
 /// - takes the password from the request alone, through
-///   [`Password::expose_for`](crate::Password::expose_for), and tells the truth there about the transport;
+///   [`Password::expose_for`](crate::Password::expose_for), and tells the truth there about the
+///   transport;
 /// - verifies the server's certificate against the request's server name, else its host;
-/// - maps the driver's errors to [`ErrorKind`](crate::ErrorKind)s, and marks a refused login that a newer password may
-///   mend by [`Error::with_stale_password`](crate::Error::with_stale_password);
+/// - maps the driver's errors to [`ErrorKind`](crate::ErrorKind)s, and marks a refused login that a
+///   newer password may mend by [`Error::with_stale_password`](crate::Error::with_stale_password);
 /// - notes on the request's [`Progress`](crate::Progress) what it is doing;
-/// - puts the request's [`AbortRegistration`](crate::AbortRegistration) into the connection's stream if it owns that, and drops it
-///   otherwise;
+/// - puts the request's [`AbortRegistration`](crate::AbortRegistration) into the connection's
+///   stream if it owns that, and drops it otherwise;
 /// - leaves nothing behind when its future is dropped.
 pub trait Driver: Send + Sync + 'static {
     /// What a connect gives: the driver's own type.
@@ -39,11 +40,13 @@ pub trait Driver: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// A server's refusal carries a [`ServerError`](crate::ServerError); after any other error the connection is ended.
+    /// A server's refusal carries a [`ServerError`](crate::ServerError); after any other error the
+    /// connection is ended.
     fn query<'a>(&'a self, connection: &'a mut Self::Connection, sql: &'a str)
     -> BoxFuture<'a, Result<Rows>>;
 
-    /// A value that the server reported by itself on a connection that nobody uses yet; `None` where the driver shows none.
+    /// A value that the server reported by itself on a connection that nobody uses yet; `None`
+    /// where the driver shows none.
     fn parameter(&self, connection: &Self::Connection, name: &str) -> Option<String> {
         let _ = (connection, name);
         None

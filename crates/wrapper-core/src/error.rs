@@ -82,7 +82,8 @@ pub enum CredentialsFailure {
 impl Error {
     /// Creates an error of a kind, for plugins and driver adapters.
     ///
-    /// The message should be one lower-case clause without a period and must not repeat the cause's text.
+    /// The message should be one lower-case clause without a period and must not repeat the cause's
+    /// text.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
         Self(Arc::new(Inner { kind, message, source: None, stale_password: false, diagnosis: Vec::new() }))
@@ -161,8 +162,8 @@ impl Error {
         )
     }
 
-    /// Whether this is a refused login that may come from a password that has become stale, so that one more
-    /// try with a new password makes sense.
+    /// Whether this is a refused login that may come from a password that has become stale, so that
+    /// one more try with a new password makes sense.
     pub fn may_be_stale_password(&self) -> bool {
         self.0.stale_password
     }
@@ -238,8 +239,8 @@ impl StdError for Error {
 /// Holds what a database server said when it refused.
 ///
 /// The text comes from beyond the trust boundary: control characters are escaped, it is cut after
-/// 512 bytes, and a password that the server repeats is blanked out. The driver's own error is not kept,
-/// because it prints the text as it came.
+/// 512 bytes, and a password that the server repeats is blanked out. The driver's own error is not
+/// kept, because it prints the text as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerError {
     code: String,
@@ -321,7 +322,8 @@ mod tests {
         let error = Error::new(ErrorKind::Login, "refused").with_source(server).with_diagnosis(causes);
 
         assert_eq!(error.to_string(), "refused; check first: one: mend\\nit");
-        let full = "refused\n  the server answered 28000: no\n  1. one: mend\\nit\n  2. two: mend\\nit\n  3. three: mend\\nit";
+        let full = "refused\n  the server answered 28000: no\n  1. one: mend\\nit\n  2. two: mend\\nit\n  \
+                    3. three: mend\\nit";
         assert_eq!(format!("{error:#}"), full);
         assert_eq!(format!("{error:?}"), format!("Login: {full}"));
         assert_eq!(error.clone().diagnosis().len(), 4);

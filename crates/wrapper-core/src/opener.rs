@@ -106,7 +106,8 @@ impl State {
 struct Running {
     alive: watch::Receiver<()>,
     task: JoinHandle<()>,
-    /// When the task was polled last; tells a runtime that nobody drives, which `is_finished` does not.
+    /// When the task was polled last; tells a runtime that nobody drives, which `is_finished` does
+    /// not.
     polled: Arc<Mutex<Instant>>,
 }
 

@@ -56,7 +56,8 @@ struct Node {
     forks: Vec<Weak<Mutex<Node>>>,
     /// Where the fork was that ended last, unless something began here since.
     ended: Option<Position>,
-    /// Keeps the way from the root to the newest fork alive when nobody else holds what lies between.
+    /// Keeps the way from the root to the newest fork alive when nobody else holds what lies
+    /// between.
     parent: Option<Progress>,
 }
 
@@ -142,7 +143,8 @@ impl Progress {
         self.position().address
     }
 
-    /// Where it ended: what the newest living fork tells, else the one that ended last, else this note.
+    /// Where it ended: what the newest living fork tells, else the one that ended last, else this
+    /// note.
     pub(crate) fn end(&self) -> Position {
         let ended = {
             let node = self.lock();
@@ -152,7 +154,8 @@ impl Progress {
         ended.unwrap_or_else(|| self.position())
     }
 
-    /// What the newest fork tells that is alive, with the host that the nearest note above it names.
+    /// What the newest fork tells that is alive, with the host that the nearest note above it
+    /// names.
     pub(crate) fn position(&self) -> Position {
         let (own, newest) = {
             let node = self.lock();

@@ -17,7 +17,8 @@ use crate::{
 /// How often a target that keeps refusing is warned of.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Targets whose refusals are counted; more than a connector has, unless its plugins turn to ever new ones.
+/// Targets whose refusals are counted; more than a connector has, unless its plugins turn to ever
+/// new ones.
 const MOST_TARGETS: usize = 256;
 
 /// Reports the connects of one connector.
@@ -157,7 +158,8 @@ impl Attempt<'_> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        // In the middle of a panic a subscriber or a callback of the program's could turn it into an abort.
+        // In the middle of a panic a subscriber or a callback of the program's could turn it into
+        // an abort.
         if !self.is_over && !std::thread::panicking() {
             self.reporter.report(self.request, self.start, Outcome::Abandoned);
         }
@@ -177,7 +179,8 @@ struct Counted {
 }
 
 impl Refusals {
-    /// Notes a refusal; how many there were since the last warning, this one included, if another is due.
+    /// Notes a refusal; how many there were since the last warning, this one included, if another
+    /// is due.
     fn note(&self, target: Target, now: Instant) -> Option<u64> {
         // Plain counters: no panic can leave them half written.
         let mut targets = self.0.lock().unwrap_or_else(PoisonError::into_inner);

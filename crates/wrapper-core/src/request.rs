@@ -16,8 +16,8 @@ use crate::{
 
 /// Describes one connect to one host, handed by value from plugin to plugin to the driver.
 ///
-/// A plugin changes its own copy and hands that on; clones are cheap and share nothing that changes but the
-/// [`Progress`] of the attempt, of which each connect to a host then keeps its own branch.
+/// A plugin changes its own copy and hands that on; clones are cheap and share nothing that changes
+/// but the [`Progress`] of the attempt, of which each connect to a host then keeps its own branch.
 #[derive(Clone, Debug)]
 pub struct ConnectRequest {
     host: Arc<str>,
@@ -67,7 +67,8 @@ impl ServerName {
         Self::new(name, true)
     }
 
-    /// Checked here because the TLS libraries do not: native-tls takes `.evil.example` for a wildcard.
+    /// Checked here because the TLS libraries do not: native-tls takes `.evil.example` for a
+    /// wildcard.
     fn new(name: &str, trusted: bool) -> Result<Self> {
         let wrong = |reason: &str| {
             let message =
@@ -129,7 +130,8 @@ impl ConnectRequest {
         &self.host
     }
 
-    /// Whether the host is still the one of the configuration, so that what was configured for it holds.
+    /// Whether the host is still the one of the configuration, so that what was configured for it
+    /// holds.
     pub fn is_configured_host(&self) -> bool {
         self.host == self.configured_host
     }
@@ -201,7 +203,8 @@ impl ConnectRequest {
         &self.user
     }
 
-    /// Whether the user is still the one of the configuration, so that a configured password is theirs.
+    /// Whether the user is still the one of the configuration, so that a configured password is
+    /// theirs.
     pub fn is_configured_user(&self) -> bool {
         self.user == self.configured_user
     }
@@ -211,7 +214,8 @@ impl ConnectRequest {
     ///
     /// # Errors
     ///
-    /// A configuration error for a name that is empty or holds a control character, as in a configuration.
+    /// A configuration error for a name that is empty or holds a control character, as in a
+    /// configuration.
     pub fn with_user(mut self, user: &str) -> Result<Self> {
         if user.is_empty() {
             return Err(Error::new(
@@ -264,8 +268,8 @@ impl ConnectRequest {
         self
     }
 
-    /// Every password that a server may repeat, for [`ServerError::new`](crate::ServerError::new) and
-    /// [`sanitize_server_text`](crate::sanitize_server_text).
+    /// Every password that a server may repeat, for [`ServerError::new`](crate::ServerError::new)
+    /// and [`sanitize_server_text`](crate::sanitize_server_text).
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.password.iter().chain(self.further_secrets.iter()).map(Password::as_secret)
     }
@@ -282,7 +286,8 @@ impl ConnectRequest {
         self
     }
 
-    /// The name that the server's certificate has to carry: the server name where one is set, else the host.
+    /// The name that the server's certificate has to carry: the server name where one is set, else
+    /// the host.
     pub fn tls_name(&self) -> &str {
         self.server_name.as_ref().map_or(&self.host, |name| name.as_str())
     }

@@ -30,10 +30,11 @@ fn push_escaped(out: &mut String, character: char) {
     }
 }
 
-/// Makes a server's text safe to print: secrets blanked out, the rest [`escape_control`], at most 512 bytes.
+/// Makes a server's text safe to print: secrets blanked out, the rest [`escape_control`], at most
+/// 512 bytes.
 ///
-/// A secret is found as it is, with any of its characters escaped for a URL, JSON, HTML or a debugger, in
-/// hexadecimal, in base64, and cut off by the end of the text.
+/// A secret is found as it is, with any of its characters escaped for a URL, JSON, HTML or a
+/// debugger, in hexadecimal, in base64, and cut off by the end of the text.
 pub fn sanitize_server_text<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
     let secrets: Vec<_> = secrets.into_iter().filter(|secret| !secret.is_empty()).map(Secret::new).collect();
     let mut out = String::new();

@@ -12,9 +12,11 @@ pub trait Session: Send {
     /// The engine of the server.
     fn engine(&self) -> Engine;
 
-    /// A value that the server reported by itself, which costs no round trip; `None` where the driver shows none.
+    /// A value that the server reported by itself, which costs no round trip; `None` where the
+    /// driver shows none.
     ///
-    /// PostgreSQL reports `in_hot_standby` and `server_version`, but the driver shows them only until its connection is spawned.
+    /// PostgreSQL reports `in_hot_standby` and `server_version`, but the driver shows them only
+    /// until its connection is spawned.
     fn parameter(&self, name: &str) -> Option<String> {
         let _ = name;
         None
@@ -24,12 +26,13 @@ pub trait Session: Send {
     ///
     /// # Errors
     ///
-    /// A server's refusal carries a [`ServerError`](crate::ServerError). An answer that exceeds [`Rows`] or the time for it
-    /// ends the connection.
+    /// A server's refusal carries a [`ServerError`](crate::ServerError). An answer that exceeds
+    /// [`Rows`] or the time for it ends the connection.
     ///
     /// # Cancel safety
     ///
-    /// A caller that drops the future must drop the connection as well: the answer is still on its way.
+    /// A caller that drops the future must drop the connection as well: the answer is still on its
+    /// way.
     fn query<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Rows>>;
 }
 

@@ -2,7 +2,8 @@
 
 use crate::Engine;
 
-/// Says what a connection in use makes one suspect of its server; whether it is so, plugins find out by themselves.
+/// Says what a connection in use makes one suspect of its server; whether it is so, plugins find
+/// out by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Suspicion {
@@ -22,7 +23,8 @@ impl Suspicion {
             // admin_shutdown, crash_shutdown, cannot_connect_now; connection exceptions.
             (Engine::Postgres, "57P01" | "57P02" | "57P03") => Some(Self::ConnectionLost),
             (Engine::Postgres, code) if code.starts_with("08") => Some(Self::ConnectionLost),
-            // The number says that an option of the server forbids the statement, whichever option it is.
+            // The number says that an option of the server forbids the statement, whichever option
+            // it is.
             (Engine::Mysql, "1290") if text.contains("read-only") || text.contains("read_only") => {
                 Some(Self::ReadOnly)
             }

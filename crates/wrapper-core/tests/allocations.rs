@@ -1,4 +1,5 @@
-//! How often a plugin that only hands on allocates. The counting allocator comes with its crate and serves this binary alone.
+//! How often a plugin that only hands on allocates. The counting allocator comes with its crate and
+//! serves this binary alone.
 
 #![expect(clippy::unwrap_used, reason = "a failing step fails its test")]
 

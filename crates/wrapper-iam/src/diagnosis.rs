@@ -33,7 +33,8 @@ impl Asked {
     /// Reads out of a refusal of PostgreSQL what the server had asked for.
     pub fn of_postgres(target: &TokenRequest, refusal: &Error) -> Self {
         let is_dsql = Endpoint::parse(target.host()).is_ok_and(|host| host.kind() == EndpointKind::Dsql);
-        // DSQL knows no passwords. Elsewhere a user with rds_iam is refused as one whose token may be stale.
+        // DSQL knows no passwords. Elsewhere a user with rds_iam is refused as one whose token may
+        // be stale.
         if is_dsql || refusal.may_be_stale_password() { Self::Token } else { Self::Password }
     }
 }
@@ -67,7 +68,8 @@ pub struct Facts<'a> {
     pub access_key_id: &'a str,
     /// Whether the key came in place of another one whose token had been refused a moment before.
     pub key_was_replaced: bool,
-    /// For how long ago a server accepted the same token, if that is so recent that it cannot be stale.
+    /// For how long ago a server accepted the same token, if that is so recent that it cannot be
+    /// stale.
     pub recently_accepted: Option<Duration>,
     /// Whether logins are so many that the server may throttle them.
     pub has_many_logins: bool,

@@ -6,8 +6,8 @@ use wrapper_core::{Error, Result};
 
 use crate::connect_error;
 
-/// Returns what the token of a login is for: an RDS, Aurora or DSQL endpoint, in the region of its name unless `iamRegion`
-/// is given.
+/// Returns what the token of a login is for: an RDS, Aurora or DSQL endpoint, in the region of its
+/// name unless `iamRegion` is given.
 ///
 /// # Errors
 ///
@@ -40,7 +40,8 @@ pub(crate) fn endpoint(host: &str) -> Result<Endpoint> {
         EndpointKind::Ip | EndpointKind::Custom => Err(Error::new(
             wrapper_core::ErrorKind::Host,
             format!(
-                "`{}` is no endpoint that a token can be signed for: such a name looks like db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com",
+                "`{}` is no endpoint that a token can be signed for: such a name looks like \
+                 db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com",
                 wrapper_core::bracketed(endpoint.as_str())
             ),
         )),

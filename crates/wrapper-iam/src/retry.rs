@@ -8,7 +8,8 @@ use std::{
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Returns the moment of the next try, anywhere within the longest pause, if that is within the timeout.
+/// Returns the moment of the next try, anywhere within the longest pause, if that is within the
+/// timeout.
 pub(crate) fn next_at(started_at: SystemTime, now: SystemTime, timeout: Duration) -> Option<SystemTime> {
     // A clock that was set back ends the tries, which would else go on for as long as the jump.
     let passed = now.duration_since(started_at).ok()?;

@@ -106,7 +106,8 @@ struct Case {
     every: u64,
     max_age: u64,
     targets: usize,
-    /// Seconds after the rotation at which the server has the new key only, and at which the source gives it.
+    /// Seconds after the rotation at which the server has the new key only, and at which the source
+    /// gives it.
     server_at: u64,
     source_at: u64,
 }
@@ -145,7 +146,8 @@ async fn rotate(case: Case) {
             if now >= rotated_at + secs(source_at) {
                 world.given = NEW;
             }
-            // From when both hold the new key, and from the end of the wait between loads that holds then.
+            // From when both hold the new key, and from the end of the wait between loads that
+            // holds then.
             let wait = secs(if was_refused_before { 60 } else { 30 });
             let last_load = *world.loads.last().expect("they were loaded");
             if from.is_none() && now >= both_at && (is_settled || now > last_load + wait) {

@@ -17,7 +17,8 @@ const ASK_EVERY: Duration = Duration::from_secs(60);
 
 /// Asks whatever takes long what it is.
 ///
-/// The driver takes the first bytes of any service for the length of a packet, and waits for the rest of it.
+/// The driver takes the first bytes of any service for the length of a packet, and waits for the
+/// rest of it.
 #[derive(Debug, Default)]
 pub(crate) struct Doubt {
     /// When a server that may be one was asked; held while one is asked, for the answer counts for

@@ -4,15 +4,17 @@ use std::{fmt, time::SystemTime};
 
 use mysql_async::Opts;
 
-/// Holds options of mysql_async with a password and verified TLS in them, and until when they are good.
+/// Holds options of mysql_async with a password and verified TLS in them, and until when they are
+/// good.
 ///
-/// For programs that insist on making their own connection, such as refinery, which takes a `mysql_async::Pool`. After
-/// [`good_until`](Self::good_until) new connections need new options; open connections live on.
+/// For programs that insist on making their own connection, such as refinery, which takes a
+/// `mysql_async::Pool`. After [`good_until`](Self::good_until) new connections need new options;
+/// open connections live on.
 ///
 /// # Security
 ///
-/// The password in them is a token, and **the driver's `Debug` of `Opts`, `Pool` and `Conn` prints it**: this type's does not, so log
-/// this one, and none of those.
+/// The password in them is a token, and **the driver's `Debug` of `Opts`, `Pool` and `Conn` prints
+/// it**: this type's does not, so log this one, and none of those.
 #[derive(Clone)]
 pub struct DriverConfig {
     opts: Opts,

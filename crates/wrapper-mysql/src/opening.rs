@@ -10,7 +10,8 @@ use tracing::Instrument;
 /// How long a connect may go on whose caller has gone.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What the driver makes of a connect: its result, or the panic that a server's answer brought about.
+/// What the driver makes of a connect: its result, or the panic that a server's answer brought
+/// about.
 type Opened = Result<mysql_async::Result<Conn>, Panic>;
 
 type Panic = Box<dyn Any + Send>;

@@ -24,7 +24,8 @@ impl Target {
     }
 }
 
-/// Lists the hosts of a configuration, paired with their addresses and ports as the driver pairs them.
+/// Lists the hosts of a configuration, paired with their addresses and ports as the driver pairs
+/// them.
 pub(crate) fn targets(config: &Config) -> Result<Vec<Target>> {
     let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
     let count = hosts.len().max(addresses.len());
@@ -65,8 +66,8 @@ pub(crate) fn targets(config: &Config) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// Copies a configuration without hosts, addresses and ports, to which the driver's builder can only add, and
-/// without the password where a plugin gives one.
+/// Copies a configuration without hosts, addresses and ports, to which the driver's builder can
+/// only add, and without the password where a plugin gives one.
 ///
 /// # Errors
 ///
@@ -148,9 +149,7 @@ mod tests {
     #[test]
     fn every_option_survives_without_the_hosts() {
         let config = parsed(
-            "postgres://u:p@a,b:5433/db?application_name=x&target_session_attrs=read-write&options=-c%20a%3Db\
-             &keepalives=1&keepalives_idle=7&keepalives_interval=8&keepalives_retries=3&connect_timeout=5\
-             &tcp_user_timeout=9&channel_binding=disable&load_balance_hosts=random&sslmode=require&sslnegotiation=direct",
+            "postgres://u:p@a,b:5433/db?application_name=x&target_session_attrs=read-write&options=-c%20a%3Db&keepalives=1&keepalives_idle=7&keepalives_interval=8&keepalives_retries=3&connect_timeout=5&tcp_user_timeout=9&channel_binding=disable&load_balance_hosts=random&sslmode=require&sslnegotiation=direct",
         );
 
         let base = base(&config, true).expect("nothing is lost");

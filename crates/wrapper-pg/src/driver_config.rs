@@ -6,15 +6,18 @@ use tokio_postgres::Config;
 
 use crate::Tls;
 
-/// Holds a configuration of tokio-postgres with a password in it, the TLS that has to go with it, and until when it is good.
+/// Holds a configuration of tokio-postgres with a password in it, the TLS that has to go with it,
+/// and until when it is good.
 ///
-/// For programs that insist on making their own connection: migration tools, or a pool without a hook. After
-/// [`good_until`](Self::good_until) new connections need a new one; open connections live on.
+/// For programs that insist on making their own connection: migration tools, or a pool without a
+/// hook. After [`good_until`](Self::good_until) new connections need a new one; open connections
+/// live on.
 ///
 /// # Security
 ///
-/// The password in it is a token. The driver's `Debug` of a configuration leaves it out, and so does this one's. Always connect with
-/// [`tls`](Self::tls), which verifies the server; the driver sends nothing without TLS.
+/// The password in it is a token. The driver's `Debug` of a configuration leaves it out, and so
+/// does this one's. Always connect with [`tls`](Self::tls), which verifies the server; the driver
+/// sends nothing without TLS.
 #[derive(Clone)]
 pub struct DriverConfig {
     config: Config,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use wrapper_adapter::{split_key_value, split_url};
 
-/// With the next two a dead server is found in 25 seconds, and a network that is away for 20 is survived.
+/// With the next two a dead server is found in 25 seconds, and a network that is away for 20 is
+/// survived.
 const IDLE: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(5);
 const RETRIES: u32 = 3;
@@ -27,8 +28,8 @@ pub(crate) fn named_in(text: &str) -> Vec<String> {
 /// Sets what neither a string says (`said`) nor differs from the driver's default, which would take
 /// hours to notice.
 ///
-/// `tcp_user_timeout` stays out of it: on current kernels it also ends the connection to a living server that takes no more data for
-/// as long, as one does during a `COPY` behind a lock.
+/// `tcp_user_timeout` stays out of it: on current kernels it also ends the connection to a living
+/// server that takes no more data for as long, as one does during a `COPY` behind a lock.
 pub(crate) fn set_up(config: &mut Config, said: &[String]) {
     let (is_said, driver) = (|name: &str| said.iter().any(|said| said == name), Config::new());
     if config.get_keepalives() {

@@ -23,7 +23,8 @@ use crate::session;
 
 /// What a server that takes writes answers `f`.
 ///
-/// Not `SHOW transaction_read_only`: that is `on` at the writer too for a role that is read-only by default.
+/// Not `SHOW transaction_read_only`: that is `on` at the writer too for a role that is read-only by
+/// default.
 const IN_RECOVERY: &str = "SELECT pg_is_in_recovery()";
 
 /// Opens a connection by the rules of a pool and gives its driver task to the runtime.
@@ -111,7 +112,8 @@ async fn check(client: &Client, connector: &Connector, rules: &PoolRules) -> Res
     rules.check(answers).await
 }
 
-/// Whether the server that a connection leads to takes writes, as a former writer does not after a failover.
+/// Whether the server that a connection leads to takes writes, as a former writer does not after a
+/// failover.
 async fn is_writer(client: &Client) -> Result<bool> {
     let messages = client.simple_query(IN_RECOVERY).await.map_err(broken)?;
     Ok(messages.iter().any(|message| match message {

@@ -14,7 +14,8 @@ use crate::PgConnection;
 
 /// Returns a way for plugins to ask a client whose connection is spawned, as pools hold it.
 ///
-/// An answer that comes too late or is too large does not end that connection: drop the client then.
+/// An answer that comes too late or is too large does not end that connection: drop the client
+/// then.
 pub fn session(client: &Client) -> impl Session {
     Spawned(client)
 }
@@ -34,7 +35,8 @@ impl Session for Spawned<'_> {
 /// Asks a connection that nobody has spawned yet, and drives it for as long as that takes.
 pub(crate) async fn query((client, connection): &mut PgConnection, sql: &str) -> Result<Rows> {
     let mut answer = pin!(rows(client, sql));
-    // As the driver does for `target_session_attrs`. A connection that is polled again after its end may say that it ended well.
+    // As the driver does for `target_session_attrs`. A connection that is polled again after its
+    // end may say that it ended well.
     poll_fn(|context| match Pin::new(&mut *connection).poll(context) {
         Poll::Ready(Err(error)) => Poll::Ready(Err(unanswered(error))),
         Poll::Ready(Ok(())) => Poll::Ready(Err(Error::new(ErrorKind::Connect, "the connection has ended"))),

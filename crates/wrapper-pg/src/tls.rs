@@ -26,7 +26,8 @@ compile_error!("wrapper-pg needs a TLS stack: enable the feature `native-tls` or
 
 /// Chooses among the TLS stacks that the features bring.
 ///
-/// The default is native-tls where its feature is enabled, so that another crate that enables `rustls` changes nothing.
+/// The default is native-tls where its feature is enabled, so that another crate that enables
+/// `rustls` changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsStack {
@@ -134,7 +135,8 @@ impl Tls {
         self.0.current().roots.clone()
     }
 
-    /// Whether there are other roots now than those that knew no issuer, so that it is worth another try.
+    /// Whether there are other roots now than those that knew no issuer, so that it is worth
+    /// another try.
     pub(crate) async fn may_know(&self, stranger: &Stranger) -> bool {
         match stranger.0.get() {
             Some(trusted) => self.0.renewed(trusted).await.is_some(),

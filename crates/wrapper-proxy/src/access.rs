@@ -20,7 +20,8 @@ pub enum Peer {
     },
 }
 
-/// Decides who may use the proxy: on a unix socket accounts, on a TCP port those who know the password.
+/// Decides who may use the proxy: on a unix socket accounts, on a TCP port those who know the
+/// password.
 #[derive(Clone)]
 pub struct Access {
     owner: u32,
@@ -36,7 +37,8 @@ impl Access {
         Self { password: Some(password), ..Self::without_password() }
     }
 
-    /// Admits the account that runs this process to unix sockets, and anybody on this machine to TCP ports.
+    /// Admits the account that runs this process to unix sockets, and anybody on this machine to
+    /// TCP ports.
     ///
     /// # Security
     ///

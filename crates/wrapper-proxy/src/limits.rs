@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Limits {
     /// Sessions of one proxy at once: 512.
     pub max_connections: usize,
-    /// Clients that have not finished their login at once, of which the oldest goes when another comes: 64.
+    /// Clients that have not finished their login at once, of which the oldest goes when another
+    /// comes: 64.
     pub max_handshakes: usize,
     /// The time for a client's part of the login: 10 s.
     pub handshake_timeout: Duration,

@@ -14,7 +14,8 @@ pub(crate) struct Moved {
     pub(crate) from_server: u64,
 }
 
-/// Moves bytes both ways until both sides have ended; each side's end passes to the other (half-close).
+/// Moves bytes both ways until both sides have ended; each side's end passes to the other
+/// (half-close).
 ///
 /// Nothing of ours is ever written in between: borders of messages are not known here. Many servers
 /// end without a TLS farewell, and many clients by a reset: that is an end like any other.

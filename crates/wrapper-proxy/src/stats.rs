@@ -24,7 +24,8 @@ pub struct Stats {
     pub open: u64,
     /// Sessions that were opened.
     pub opened: u64,
-    /// Clients that got no login at the server: wrong account, user or password, no room, or no PostgreSQL.
+    /// Clients that got no login at the server: wrong account, user or password, no room, or no
+    /// PostgreSQL.
     pub refused_clients: u64,
     /// Clients whose login at the server failed.
     pub failed_logins: u64,

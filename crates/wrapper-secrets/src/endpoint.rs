@@ -35,7 +35,8 @@ pub(crate) fn check_configured(endpoint: &str) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::Configuration,
-        "`secretEndpoint` in a connection string must be Secrets Manager at AWS, as in https://vpce-1a2b3c.secretsmanager.us-east-2.vpce.amazonaws.com: set any other in code",
+        "`secretEndpoint` in a connection string must be Secrets Manager at AWS, as in \
+         https://vpce-1a2b3c.secretsmanager.us-east-2.vpce.amazonaws.com: set any other in code",
     ))
 }
 

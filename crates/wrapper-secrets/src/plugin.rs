@@ -40,8 +40,8 @@ impl SecretsPlugin {
         self
     }
 
-    /// Returns the provider of its secret, for [`SecretProvider::stats`]; a connector's `plugin::<SecretsPlugin>()` finds the
-    /// plugin.
+    /// Returns the provider of its secret, for [`SecretProvider::stats`]; a connector's
+    /// `plugin::<SecretsPlugin>()` finds the plugin.
     pub fn secrets(&self) -> &SecretProvider {
         &self.secrets
     }

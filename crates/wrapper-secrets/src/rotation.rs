@@ -11,7 +11,8 @@ const MOST_DOUBLINGS: u32 = 3;
 /// Without a refusal for this long the next rotation begins with the first step again.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
-/// The steps in which a secret is asked for while a server refuses it, shared by all who are refused.
+/// The steps in which a secret is asked for while a server refuses it, shared by all who are
+/// refused.
 ///
 /// The first refusal asks at once. A load that brings the same secret, or fails, begins a step of 1
 /// s, doubled up to 8 s, and within it nobody asks again: that is the window in which the database

@@ -64,7 +64,8 @@ impl Content {
             // Passwords and users are configuration that comes another way, and the protocols end
             // both with a NUL.
             Some(Value::String(text)) if text.contains(char::is_control) => Err(wrong(format!(
-                "property `{name}` of secret {id} holds a control character: store it without, often a newline at its end"
+                "property `{name}` of secret {id} holds a control character: store it without, often a \
+                 newline at its end"
             ))),
             Some(Value::String(text)) => Ok(text.clone()),
             _ => Err(wrong(format!("property `{name}` of secret {id} is not text: store it in quotes"))),

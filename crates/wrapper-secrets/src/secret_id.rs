@@ -22,7 +22,8 @@ impl SecretId {
         let is_part = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-!:".contains(c);
         if text.is_empty() || text.len() > LONGEST || !text.chars().all(is_part) {
             return Err(configuration(
-                "`secretId` must be the name or the ARN of a secret, as in `prod/app` or `arn:aws:secretsmanager:us-east-2:123456789012:secret:prod/app-AbCdEf`",
+                "`secretId` must be the name or the ARN of a secret, as in `prod/app` or \
+                 `arn:aws:secretsmanager:us-east-2:123456789012:secret:prod/app-AbCdEf`",
             ));
         }
         let Some(arn) = text.strip_prefix("arn:") else {
@@ -79,7 +80,8 @@ impl fmt::Display for SecretId {
 
 fn not_an_arn(text: &str) -> Error {
     configuration(format!(
-        "`secretId` `{text}` is not the ARN of a secret: it looks like arn:aws:secretsmanager:us-east-2:123456789012:secret:prod/app-AbCdEf"
+        "`secretId` `{text}` is not the ARN of a secret: it looks like \
+         arn:aws:secretsmanager:us-east-2:123456789012:secret:prod/app-AbCdEf"
     ))
 }
 

@@ -50,7 +50,8 @@ fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a iam_token_provide
     None
 }
 
-/// Returns the error of a call. What the SDK keeps of an answer is left behind, as it may hold the secret.
+/// Returns the error of a call. What the SDK keeps of an answer is left behind, as it may hold the
+/// secret.
 pub(crate) fn of(id: &SecretId, error: SdkError<GetSecretValueError>) -> Error {
     if let Some(ours) = ours(&error) {
         return connect_error(ours);
@@ -74,7 +75,8 @@ pub(crate) fn of(id: &SecretId, error: SdkError<GetSecretValueError>) -> Error {
         SdkError::ResponseError(_) => Error::new(
             FAILED,
             format!(
-                "what answered for Secrets Manager in {} is something else: check `secretEndpoint` and proxies",
+                "what answered for Secrets Manager in {} is something else: check `secretEndpoint` and \
+                 proxies",
                 id.region()
             ),
         ),
@@ -92,7 +94,8 @@ fn unreachable_in(id: &SecretId, failure: CredentialsFailure) -> Error {
         _ => format!("Secrets Manager in {region} cannot be reached"),
     };
     let remedy = format!(
-        "give it one, or a VPC endpoint com.amazonaws.{region}.secretsmanager, by `secretEndpoint` where that has no private DNS"
+        "give it one, or a VPC endpoint com.amazonaws.{region}.secretsmanager, by `secretEndpoint` where \
+         that has no private DNS"
     );
     let cause = Cause::new("secret-network", "this machine has no way to the service", &remedy);
     Error::new(ErrorKind::Credentials(failure), message).with_diagnosis([cause])
@@ -110,7 +113,9 @@ pub(crate) fn of_fetch(id: &SecretId, error: FetchError<Error>) -> Error {
         FetchError::Panicked => Error::new(
             FAILED,
             format!(
-                "the load of secret {id} panicked, as the AWS SDK does where a machine trusts no certificate authority or a runtime lacks I/O: install ca-certificates, and build the runtime with enable_all"
+                "the load of secret {id} panicked, as the AWS SDK does where a machine trusts no \
+                 certificate authority or a runtime lacks I/O: install ca-certificates, and build the \
+                 runtime with enable_all"
             ),
         ),
         error => Error::new(FAILED, format!("secret {id} could not be renewed")).with_source(error),
@@ -163,7 +168,8 @@ const ROWS: &[Row] = &[
         sentence: "`secretId` or `secretRegion` is another than the secret's",
         remedy: |id| {
             format!(
-                "look for it: aws secretsmanager describe-secret --region {} --secret-id {}; one of another account needs its whole ARN",
+                "look for it: aws secretsmanager describe-secret --region {} --secret-id {}; one of another \
+                 account needs its whole ARN",
                 id.region(),
                 id.as_str()
             )
@@ -178,7 +184,8 @@ const ROWS: &[Row] = &[
         sentence: "these credentials may not use the KMS key that encrypts the secret",
         remedy: |id| {
             format!(
-                "add to their policy, and allow them in the key's own, with the key's ARN: {{\"Effect\":\"Allow\",\"Action\":\"kms:Decrypt\",\"Resource\":\"arn:{}:kms:{}:*:key/*\"}}",
+                "add to their policy, and allow them in the key's own, with the key's ARN: \
+                 {{\"Effect\":\"Allow\",\"Action\":\"kms:Decrypt\",\"Resource\":\"arn:{}:kms:{}:*:key/*\"}}",
                 id.region().partition(),
                 id.region()
             )
@@ -193,7 +200,9 @@ const ROWS: &[Row] = &[
         sentence: "the policy of these credentials does not allow secretsmanager:GetSecretValue on the secret",
         remedy: |id| {
             format!(
-                "add to it {{\"Effect\":\"Allow\",\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"{}\"}}, and see what the secret's own policy, a VPC endpoint's and the organization's deny",
+                "add to it \
+                 {{\"Effect\":\"Allow\",\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"{}\"}}, and \
+                 see what the secret's own policy, a VPC endpoint's and the organization's deny",
                 id.resource()
             )
         },
@@ -234,7 +243,9 @@ const ROWS: &[Row] = &[
         cause: "secret-throttled",
         sentence: "the account calls Secrets Manager more often than its quota allows",
         remedy: |_| {
-            "share one `SecretProvider` among connectors, raise `secretExpirationSec`, or ask for a higher quota".to_owned()
+            "share one `SecretProvider` among connectors, raise `secretExpirationSec`, or ask for a higher \
+             quota"
+                .to_owned()
         },
     },
     Row {
@@ -266,7 +277,8 @@ const ROWS: &[Row] = &[
         kind: FAILED,
         message: "refused AWS credentials",
         cause: "secret-credentials",
-        sentence: "the access key is unknown or revoked, its secret is another, or this machine's clock is off",
+        sentence: "the access key is unknown or revoked, its secret is another, or this machine's clock is \
+                   off",
         remedy: |_| {
             "see `aws sts get-caller-identity` with the same credentials, and set the clock by NTP".to_owned()
         },
@@ -329,7 +341,8 @@ mod tests {
             "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT"
             => FAILED, "no current version", "put-secret-value --secret-id prod/app";
         permission_missing: "AccessDeniedException",
-            "User: arn:aws:iam::123456789012:user/jane is not authorized to perform: secretsmanager:GetSecretValue"
+            "User: arn:aws:iam::123456789012:user/jane is not authorized to perform: \
+             secretsmanager:GetSecretValue"
             => FAILED, "no permission to read",
             "{\"Effect\":\"Allow\",\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"arn:aws:secretsmanager:us-east-2:*:secret:prod/app-??????\"}";
         permission_of_the_key_missing: "AccessDeniedException", "Access to KMS is not allowed"
@@ -344,11 +357,14 @@ mod tests {
             => ErrorKind::Throttled, "no more calls for now", "quota", "`SecretProvider`";
         service_failed_wrong: "InternalServiceError", "An error occurred on the server side."
             => ErrorKind::Transient, "Secrets Manager failed";
-        session_expired_wrong: "ExpiredTokenException", "The security token included in the request is expired"
+        session_expired_wrong: "ExpiredTokenException", "The security token included in the request is \
+                                                         expired"
             => ErrorKind::Credentials(CredentialsFailure::Expired), "log in anew";
-        key_revoked_wrong: "UnrecognizedClientException", "The security token included in the request is invalid."
+        key_revoked_wrong: "UnrecognizedClientException", "The security token included in the request is \
+                                                           invalid."
             => FAILED, "refused AWS credentials", "get-caller-identity", "NTP";
-        clock_off_wrong: "InvalidSignatureException", "Signature expired: 20261127T000000Z is now earlier than"
+        clock_off_wrong: "InvalidSignatureException", "Signature expired: 20261127T000000Z is now earlier \
+                                                       than"
             => FAILED, "clock";
         name_wrong: "InvalidParameterException", "Invalid name"
             => ErrorKind::Configuration, "neither a name nor an ARN";

@@ -44,7 +44,8 @@ pub(crate) mod sealed {
         /// What stands first in a query so that it holds nothing of the environment.
         const RESET: &'static str;
 
-        /// Sets everything but the password, over options that hold what the configuration says beyond it.
+        /// Sets everything but the password, over options that hold what the configuration says
+        /// beyond it.
         fn template(
             options: DriverOptions<Self>,
             place: &Place,
@@ -68,6 +69,7 @@ pub(crate) mod sealed {
 fn socket() -> wrapper_core::Error {
     wrapper_core::Error::new(
         wrapper_core::ErrorKind::Configuration,
-        "the connect options name a unix socket, over which there is no TLS and no login by token: leave it out",
+        "the connect options name a unix socket, over which there is no TLS and no login by token: leave it \
+         out",
     )
 }

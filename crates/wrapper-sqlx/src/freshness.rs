@@ -14,7 +14,8 @@ pub struct Freshness {
     pub expires_at: SystemTime,
     /// Checks in a row that brought no token; 0 is good.
     pub failures: u64,
-    /// Whether the pool is still being looked after; `false` once it is closed, or the runtime that built it has ended.
+    /// Whether the pool is still being looked after; `false` once it is closed, or the runtime that
+    /// built it has ended.
     pub is_running: bool,
     /// Why the last check brought no token, while `failures` is not 0.
     pub last_error: Option<Error>,

@@ -106,7 +106,8 @@ impl<D: Engine> Refresher<D> {
         tracing::debug!(host = self.supply.host(), "pool closed, its login is left as it is");
     }
 
-    /// Gives the pool a token that has a while to live; an error only if the one that it has is past its end.
+    /// Gives the pool a token that has a while to live; an error only if the one that it has is
+    /// past its end.
     pub(crate) async fn refresh(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
         let fetched = self.supply.login().await;
@@ -158,7 +159,8 @@ impl<D: Engine> Refresher<D> {
         known.explain(error)
     }
 
-    /// Closes the pool, and with it the task, in the runtime that built it, or not at all if that has ended.
+    /// Closes the pool, and with it the task, in the runtime that built it, or not at all if that
+    /// has ended.
     pub(crate) fn close(&self) {
         // Nobody gets a connection any more from the call on, whether it is driven or not.
         drop(self.pool.close());

@@ -79,7 +79,8 @@ pub(crate) async fn is_read_only(session: &mut dyn Session, dialect: &Dialect) -
 ///
 /// # Errors
 ///
-/// Returns what kept a statement from being answered, or a driver error for an answer that cannot be read.
+/// Returns what kept a statement from being answered, or a driver error for an answer that cannot
+/// be read.
 pub(crate) async fn ask(
     session: &mut dyn Session,
     dialect: &Dialect,

@@ -31,7 +31,8 @@ pub struct Dialect {
 /// Says how the answers are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// Rows of id, writer or not, CPU, lag and time; a row of the writer's own means "I am the writer".
+    /// Rows of id, writer or not, CPU, lag and time; a row of the writer's own means "I am the
+    /// writer".
     Aurora,
     /// Rows of resource id, endpoint and port; no row means "I am the writer", else this column
     /// holds the writer's id.
@@ -51,7 +52,8 @@ impl Dialect {
         self.engine
     }
 
-    /// Replaces the statement that gives the id of the instance and the first label of its endpoint.
+    /// Replaces the statement that gives the id of the instance and the first label of its
+    /// endpoint.
     #[must_use]
     pub fn with_identity(mut self, sql: impl Into<Cow<'static, str>>) -> Self {
         self.identity = sql.into();

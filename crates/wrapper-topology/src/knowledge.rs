@@ -3,10 +3,12 @@
 //! The rules, each of which a test holds:
 //!
 //! - An instance is the writer only on its own word, and only if both of its answers say so.
-//! - An instance counts only if it gives the id that was dialled and lists a member; the first member is the one behind
-//!   the configured endpoint.
-//! - Evidence has the time at which it was asked for. What was asked before the present writer had answered cannot replace it.
-//! - Of two that claim to be the writer the former stays for as long as it answers; both are asked anew.
+//! - An instance counts only if it gives the id that was dialled and lists a member; the first
+//!   member is the one behind the configured endpoint.
+//! - Evidence has the time at which it was asked for. What was asked before the present writer had
+//!   answered cannot replace it.
+//! - Of two that claim to be the writer the former stays for as long as it answers; both are asked
+//!   anew.
 
 use std::{sync::Arc, time::Duration};
 
@@ -240,7 +242,8 @@ impl Knowledge {
         Ok(id)
     }
 
-    /// Notes what an instance says of itself, unless a newer word of its own is known; the role that counts.
+    /// Notes what an instance says of itself, unless a newer word of its own is known; the role
+    /// that counts.
     fn note(&mut self, id: &str, evidence: &Evidence) -> Option<Role> {
         let answer = &evidence.answer;
         let role = match (answer.is_writer, answer.is_read_only) {

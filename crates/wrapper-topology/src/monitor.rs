@@ -1,4 +1,5 @@
-//! The monitor as a state machine: answers with their times go in, questions, effects and snapshots come out.
+//! The monitor as a state machine: answers with their times go in, questions, effects and snapshots
+//! come out.
 
 use tokio::time::Instant;
 

@@ -10,7 +10,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-/// How many logins the gate lets through in its first second; each second that goes well doubles it.
+/// How many logins the gate lets through in its first second; each second that goes well doubles
+/// it.
 const FIRST_SECOND: u32 = 5;
 
 /// After so many seconds the gate lets through more than any server takes, and is taken away.
@@ -18,7 +19,8 @@ const GATE_SECONDS: u64 = 8;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Lets one attempt at a time through after a failure, ever slower, and a few a second after a change.
+/// Lets one attempt at a time through after a failure, ever slower, and a few a second after a
+/// change.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     state: Mutex<State>,
@@ -103,7 +105,8 @@ impl Pace {
         }
     }
 
-    /// Notes the failure of an attempt that had a turn; those of attempts that ran side by side count as one.
+    /// Notes the failure of an attempt that had a turn; those of attempts that ran side by side
+    /// count as one.
     ///
     /// Returns the pause before the next attempt if this failure changed it.
     pub(crate) fn failed(&self, turn: Instant) -> Option<Duration> {

@@ -6,7 +6,8 @@ use wrapper_core::{
 
 use crate::{Topology, router::Router, task};
 
-/// Leads each connect to an instance of the role that its endpoint stands for, and verifies the role there.
+/// Leads each connect to an instance of the role that its endpoint stands for, and verifies the
+/// role there.
 ///
 /// It runs no task: what it knows it learnt from connects.
 #[derive(Debug)]

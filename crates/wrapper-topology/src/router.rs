@@ -27,7 +27,8 @@ pub(crate) struct Router {
     has_monitor: bool,
 }
 
-/// What the name of a host says of the role that is wanted; `None`: that there is no role to be had.
+/// What the name of a host says of the role that is wanted; `None`: that there is no role to be
+/// had.
 pub(crate) fn wanted_at(host: &str, has_pattern: bool) -> Option<Wanted> {
     let kind = Endpoint::parse(host).ok()?.kind();
     match kind {
@@ -59,7 +60,8 @@ impl Router {
         self.wanted(request) != Wanted::Any && !self.topology.is_off()
     }
 
-    /// The role that a request asks for: its own, the configured one, or that of the endpoint's kind.
+    /// The role that a request asks for: its own, the configured one, or that of the endpoint's
+    /// kind.
     fn wanted(&self, request: &ConnectRequest) -> Wanted {
         // Led elsewhere already, or to one instance.
         if !request.is_configured_host() || request.instance().is_some() {

@@ -20,7 +20,8 @@ const FAST: Duration = Duration::from_secs(30);
 /// Without a connect for so long the monitor ends.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 
-/// A suspicion that came to nothing blocks the next one for the first of these, doubled to the second.
+/// A suspicion that came to nothing blocks the next one for the first of these, doubled to the
+/// second.
 const BLOCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// The pause after a connect that failed: doubled from the first to the second, or to the third if
@@ -205,7 +206,8 @@ impl Schedule {
             (self.block, self.blocked_until) = (BLOCK.0, None);
             return;
         }
-        // The writer is the one as before: whoever caused this does not get to cause it all the time.
+        // The writer is the one as before: whoever caused this does not get to cause it all the
+        // time.
         if self.blocked_until.is_some_and(|until| now.saturating_duration_since(until) > BLOCK.1 * 5) {
             self.block = BLOCK.0;
         }

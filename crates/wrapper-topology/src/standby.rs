@@ -6,7 +6,8 @@ const UNKNOWN: u8 = 0;
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;
 
-/// Believes the report once it agreed with what the server answers, and never again once it did not.
+/// Believes the report once it agreed with what the server answers, and never again once it did
+/// not.
 #[derive(Debug, Default)]
 pub(crate) struct Standby(AtomicU8);
 

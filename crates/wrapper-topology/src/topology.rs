@@ -95,7 +95,8 @@ impl Topology {
         TopologyBuilder::default()
     }
 
-    /// Makes the topology of instances that are all known, such as an RDS instance and its read replicas.
+    /// Makes the topology of instances that are all known, such as an RDS instance and its read
+    /// replicas.
     ///
     /// Hosts may have a port behind a colon; the default is 5432. The first is expected to be the
     /// writer, and each is asked for its role. A host that a connector is configured with stands
@@ -191,7 +192,8 @@ impl Topology {
                 return Err(Error::new(
                     ErrorKind::Configuration,
                     format!(
-                        "the given topology is of another cluster, whose instances are `{}`, not `{}`: one topology serves one cluster",
+                        "the given topology is of another cluster, whose instances are `{}`, not `{}`: one \
+                         topology serves one cluster",
                         known.pattern.as_str(),
                         naming.pattern.as_str()
                     ),
@@ -264,7 +266,8 @@ impl Topology {
             let instance = evidence.answer.id.escape_debug().to_string();
             tracing::warn!(
                 instance,
-                "the instance cannot be reached by its own name, so that connects go by the endpoint: does a security group or the resolver keep instances away?"
+                "the instance cannot be reached by its own name, so that connects go by the endpoint: does \
+                 a security group or the resolver keep instances away?"
             );
         }
         verdict
@@ -343,7 +346,8 @@ impl Topology {
                 tracing::warn!(
                     writer = &*writer,
                     claimant = &*claimant,
-                    "a second instance claims to be the writer; the former one stays for as long as it answers"
+                    "a second instance claims to be the writer; the former one stays for as long as it \
+                     answers"
                 );
             }
             Effect::Stranger { id, why } => {

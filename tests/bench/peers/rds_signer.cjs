@@ -1,10 +1,12 @@
-// Prints the median nanoseconds of one RDS token by @aws-sdk/rds-signer, without and with a session token.
+// Prints the median nanoseconds of one RDS token by @aws-sdk/rds-signer, without and with a session
+// token.
 
 let Signer;
 try {
   ({ Signer } = require("@aws-sdk/rds-signer"));
 } catch {
-  console.log("@aws-sdk/rds-signer is not installed (npm install @aws-sdk/rds-signer, found through NODE_PATH)");
+  console.log("@aws-sdk/rds-signer is not installed (npm install @aws-sdk/rds-signer, found through \
+               NODE_PATH)");
   process.exit(1);
 }
 

@@ -1,4 +1,5 @@
-//! A cluster that fails over, with connectors of both engines and a note of every name that they resolve.
+//! A cluster that fails over, with connectors of both engines and a note of every name that they
+//! resolve.
 
 use std::{
     collections::BTreeSet,

@@ -48,7 +48,8 @@ impl Rig {
     }
 }
 
-/// Opens a connection, asks who it is logged in as, in text and by a prepared statement, and closes it.
+/// Opens a connection, asks who it is logged in as, in text and by a prepared statement, and closes
+/// it.
 ///
 /// # Errors
 ///

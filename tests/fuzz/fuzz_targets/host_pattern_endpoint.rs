@@ -1,4 +1,5 @@
-//! Any text is an endpoint whose canonical name parses to the same, or an error that shows no user info.
+//! Any text is an endpoint whose canonical name parses to the same, or an error that shows no user
+//! info.
 
 #![no_main]
 

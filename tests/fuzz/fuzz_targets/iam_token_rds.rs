@@ -1,6 +1,8 @@
-//! Any host, user, keys and region give a token from which the user and the keys come back exactly, or an error.
+//! Any host, user, keys and region give a token from which the user and the keys come back exactly,
+//! or an error.
 //!
-//! An input is a region, a host, an access key id, a session token and a user, separated by line breaks.
+//! An input is a region, a host, an access key id, a session token and a user, separated by line
+//! breaks.
 
 #![no_main]
 

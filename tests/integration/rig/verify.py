@@ -88,7 +88,8 @@ def judge(token, user, policy, now):
 
     date = given.get("X-Amz-Date", "")
     signed_at = signing_time(date, day)
-    # A user of the Java SDK saw longer ones refused: https://github.com/aws/aws-sdk-java/issues/2617
+    # A user of the Java SDK saw longer ones refused:
+    # https://github.com/aws/aws-sdk-java/issues/2617
     if given.get("X-Amz-Expires") != str(LIFE):
         raise Refused("form", f"X-Amz-Expires {given.get('X-Amz-Expires')!r}")
     if now >= signed_at + datetime.timedelta(seconds=LIFE):

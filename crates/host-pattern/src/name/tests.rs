@@ -19,8 +19,8 @@ fn url_is_refused_with_its_scheme() {
     check(
         "postgres://jane:hunter2@db.example.com:5432/app?sslmode=require",
         ErrorKind::Scheme,
-        "found a `postgres://` URL where a host name is expected, keep only the name between `//` or `@` and the next \
-         `:` or `/`",
+        "found a `postgres://` URL where a host name is expected, keep only the name between `//` or `@` \
+         and the next `:` or `/`",
     );
 }
 
@@ -29,7 +29,8 @@ fn unknown_scheme_is_not_repeated() {
     check(
         "hunter2://x@db.example.com",
         ErrorKind::Scheme,
-        "found a URL where a host name is expected, keep only the name between `//` or `@` and the next `:` or `/`",
+        "found a URL where a host name is expected, keep only the name between `//` or `@` and the next `:` \
+         or `/`",
     );
 }
 
@@ -39,7 +40,8 @@ fn user_info_is_refused_and_not_repeated() {
         check(
             host,
             ErrorKind::UserInfo,
-            "found user info before `@` in a host name, keep only what follows `@` and pass the user separately",
+            "found user info before `@` in a host name, keep only what follows `@` and pass the user \
+             separately",
         );
     }
 }
@@ -50,8 +52,8 @@ fn path_is_refused() {
         check(
             host,
             ErrorKind::Path,
-            "found a path (`/…`) in a host name, keep only the name before it and pass the database and options \
-             separately",
+            "found a path (`/…`) in a host name, keep only the name before it and pass the database and \
+             options separately",
         );
     }
 }
@@ -215,7 +217,8 @@ fn misplaced_piece_of_a_pattern_is_refused_as_such() {
     assert_eq!(error.kind(), ErrorKind::UserInfo);
     assert_eq!(
         error.to_string(),
-        "found user info before `@` in an instance pattern, keep only what follows `@` and pass the user separately",
+        "found user info before `@` in an instance pattern, keep only what follows `@` and pass the user \
+         separately",
     );
 }
 

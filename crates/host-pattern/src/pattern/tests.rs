@@ -151,8 +151,8 @@ fn ip_address_is_refused() {
         check_refused(
             pattern,
             ErrorKind::Ip,
-            "found an IP address in an instance pattern, names below one never resolve, expected a domain as in \
-             `?.abc123.us-east-2.rds.amazonaws.com`",
+            "found an IP address in an instance pattern, names below one never resolve, expected a domain \
+             as in `?.abc123.us-east-2.rds.amazonaws.com`",
         );
     }
 }

@@ -114,7 +114,8 @@ impl Profiles {
         ends.min_by_key(NotedEnd::end)
     }
 
-    /// Says what is wrong with the selected profile, or with one that it takes its credentials from.
+    /// Says what is wrong with the selected profile, or with one that it takes its credentials
+    /// from.
     fn explain(&self, named: Option<&str>, error: &CredentialsError, now: SystemTime) -> Option<Explained> {
         let is_named = named.is_some() || by_variable().is_some();
         let mut visited: Vec<&str> = Vec::new();
@@ -153,7 +154,8 @@ fn missing(which: &str) -> Explained {
     (CredentialsFailure::NotConfigured, message)
 }
 
-/// Asks for a login where the profile is one that people log in to, and nothing else seems to be wrong.
+/// Asks for a login where the profile is one that people log in to, and nothing else seems to be
+/// wrong.
 fn log_in(name: &str, profile: &Profile, error: &CredentialsError) -> Option<Explained> {
     let (text, shown) = (text_of(error), name.escape_debug());
     let is_malformed = matches!(error, CredentialsError::InvalidConfiguration(_));

@@ -101,7 +101,8 @@ fn in_environment() -> Option<NotedEnd> {
     NotedEnd::read(VARIABLE, &value, "the environment".to_owned())
 }
 
-/// Reads RFC 3339 and its kin: with a blank for the `T`, an offset without a colon, or none for UTC.
+/// Reads RFC 3339 and its kin: with a blank for the `T`, an offset without a colon, or none for
+/// UTC.
 fn parse(text: &str) -> Option<SystemTime> {
     let text = text.trim().replacen(' ', "T", 1);
     let text = text.replace(' ', "");

@@ -15,7 +15,8 @@ const LONGEST: Duration = Duration::from_secs(43_200);
 
 /// A role to assume with the credentials of the chain or profile.
 ///
-/// Its parts are checked by [`DefaultChainBuilder::build`](crate::DefaultChainBuilder::build), by the rules of
+/// Its parts are checked by [`DefaultChainBuilder::build`](crate::DefaultChainBuilder::build), by
+/// the rules of
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
 #[derive(Clone, Debug)]
 pub struct AssumeRole {

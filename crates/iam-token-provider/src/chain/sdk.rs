@@ -29,7 +29,8 @@ struct Role {
 }
 
 impl SdkChain {
-    /// Builds the chain. `region` is the target's; it serves where neither environment nor profile name one.
+    /// Builds the chain. `region` is the target's; it serves where neither environment nor profile
+    /// name one.
     ///
     /// # Panics
     ///
@@ -49,7 +50,8 @@ impl SdkChain {
         }
         let config = loader.load().await;
         let base = match profile {
-            // In the chain the environment's keys would win over a profile that somebody named on purpose.
+            // In the chain the environment's keys would win over a profile that somebody named on
+            // purpose.
             Some(profile) => {
                 let provider_config = ProviderConfig::without_region().with_region(config.region().cloned());
                 let provider = ProfileFileCredentialsProvider::builder()

@@ -38,7 +38,8 @@ impl IamTokenProviderBuilder {
         self
     }
 
-    /// Takes credentials from the identity that an AWS SDK resolves, in place of the AWS default chain.
+    /// Takes credentials from the identity that an AWS SDK resolves, in place of the AWS default
+    /// chain.
     #[must_use]
     pub fn identity<F, Fut>(mut self, identify: F) -> Self
     where
@@ -49,7 +50,8 @@ impl IamTokenProviderBuilder {
         self
     }
 
-    /// Takes credentials from this profile, whatever keys the environment holds; without it the default chain decides.
+    /// Takes credentials from this profile, whatever keys the environment holds; without it the
+    /// default chain decides.
     #[must_use]
     pub fn profile(mut self, profile: impl Into<String>) -> Self {
         self.profile = Some(profile.into());
@@ -78,7 +80,8 @@ impl IamTokenProviderBuilder {
         self
     }
 
-    /// Gives a load of credentials this long; 10 s by default, more where it may ask a person for a code.
+    /// Gives a load of credentials this long; 10 s by default, more where it may ask a person for a
+    /// code.
     #[must_use]
     pub fn load_timeout(mut self, limit: Duration) -> Self {
         self.load_timeout = Some(limit);
@@ -89,9 +92,9 @@ impl IamTokenProviderBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if more than one source is given, STS would refuse
-    /// the role's parts, none can be used
-    /// without the feature `default-chain`, or the capacity or the load timeout is 0.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if more than one source is
+    /// given, STS would refuse the role's parts, none can be used without the feature
+    /// `default-chain`, or the capacity or the load timeout is 0.
     pub fn build(self) -> Result<IamTokenProvider> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let capacity = self.capacity.unwrap_or(10_000);
@@ -128,7 +131,8 @@ fn source(
         (Some(provider), None, None) => Ok(Source::Provider(provider)),
         (None, Some(identity), None) => Ok(Source::Identity(identity)),
         (Some(_), Some(_), _) => Err(Error::configuration(
-            "a credentials provider and an identity are given, and one provider of tokens has one source: leave out one",
+            "a credentials provider and an identity are given, and one provider of tokens has one source: \
+             leave out one",
         )),
         (_, _, Some(_)) if cfg!(not(feature = "default-chain")) => Err(no_chain()),
         #[cfg(feature = "default-chain")]
@@ -146,7 +150,8 @@ fn with_role(source: Source, role: crate::AssumeRole) -> Result<Source> {
     match source {
         Source::DefaultChain(chain) => chain.with_role(role).map(Source::DefaultChain),
         Source::Identity(_) | Source::Provider(_) => Err(Error::configuration(
-            "a role is assumed over the AWS default chain, and credentials of your own are given: leave out one",
+            "a role is assumed over the AWS default chain, and credentials of your own are given: leave out \
+             one",
         )),
     }
 }

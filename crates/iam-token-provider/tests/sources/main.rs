@@ -1,4 +1,5 @@
-//! Sources of the machine, each in a process of its own: they read the environment and the home directory.
+//! Sources of the machine, each in a process of its own: they read the environment and the home
+//! directory.
 
 #![expect(clippy::unwrap_used, reason = "a failing step fails its test")]
 
@@ -211,7 +212,8 @@ fn end_in_the_environment_is_honoured() {
     home.check(&with("2100-01-01T00:00:00Z"), "key=AKIAENV end=4102444800");
     home.check(
         &with("2025-01-15T12:34:56Z"),
-        "the AWS keys of the environment expired at 2025-01-15T12:34:56Z, as `AWS_CREDENTIAL_EXPIRATION` says: renew them",
+        "the AWS keys of the environment expired at 2025-01-15T12:34:56Z, as `AWS_CREDENTIAL_EXPIRATION` \
+         says: renew them",
     );
     home.check(&with("soon"), "key=AKIAENV end=none");
     home.check(&with(""), "key=AKIAENV end=none");
@@ -226,7 +228,10 @@ fn end_in_a_profile_is_honoured() {
             let home = Home::new(key, &format!("[profile dev]\n{KEYS}{key} = 2025-01-15T12:34:56+00:00\n"));
             home.check(
                 &[(chosen, "dev")],
-                &format!("the AWS keys of profile `dev` expired at 2025-01-15T12:34:56Z, as `{key}` says: renew them"),
+                &format!(
+                    "the AWS keys of profile `dev` expired at 2025-01-15T12:34:56Z, as `{key}` says: \
+                          renew them"
+                ),
             );
         }
     }
@@ -250,7 +255,8 @@ fn expired_keys_assume_no_role() {
 fn expired_keys_of_a_source_profile_are_named() {
     let sts = Sts::refusing();
     let config = format!(
-        "[profile dev]\nrole_arn = {ROLE}\nsource_profile = base\n[profile base]\n{KEYS}x_security_token_expires = 2025-01-15T12:34:56Z\n"
+        "[profile dev]\nrole_arn = {ROLE}\nsource_profile = base\n[profile \
+         base]\n{KEYS}x_security_token_expires = 2025-01-15T12:34:56Z\n"
     );
     let home = Home::new("expired-source", &config);
     home.check(
@@ -289,7 +295,8 @@ fn profile_without_credentials_says_what_to_give_it() {
 #[test]
 fn sso_profile_that_is_not_logged_in_says_how_to() {
     let of_session = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = r\n\
-                      [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example/start\n";
+                      [sso-session corp]\nsso_region = us-east-1\nsso_start_url = \
+                      https://corp.example/start\n";
     let legacy = "[profile dev]\nsso_region = us-east-1\nsso_start_url = https://corp.example/start\n\
                   sso_account_id = 123456789012\nsso_role_name = r\n";
     let source = format!("[profile app]\nrole_arn = {ROLE}\nsource_profile = dev\n");

@@ -24,8 +24,9 @@ impl Sts {
     }
 
     pub(crate) fn refusing() -> Self {
-        let body = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
-                    <Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>";
+        let body = "<ErrorResponse \
+                    xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not \
+                    authorized</Message></Error></ErrorResponse>";
         Self::answering(403, body)
     }
 
@@ -62,8 +63,8 @@ fn assumed() -> String {
     );
     let result = |action: &str| {
         format!(
-            "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>{user}{keys}\
-             </{action}Result></{action}Response>"
+            "<{action}Response \
+             xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>{user}{keys}</{action}Result></{action}Response>"
         )
     };
     // The parser of the SDK looks for the action's own element.

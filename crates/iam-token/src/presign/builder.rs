@@ -18,13 +18,15 @@ const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 const RESERVED: &str = "X-Amz-";
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>.
 const MAX_LIFETIME: Duration = Duration::from_secs(604_800);
-/// Room for a request of an ordinary length beside its host, so that its texts do not grow piece by piece.
+/// Room for a request of an ordinary length beside its host, so that its texts do not grow piece by
+/// piece.
 const LEAD_LEN: usize = 160;
 const SUFFIX_LEN: usize = 160;
 
 /// The parts of a request to be signed.
 ///
-/// The setters take everything; [`build`](Self::build) checks. Service, region and lifetime have no default.
+/// The setters take everything; [`build`](Self::build) checks. Service, region and lifetime have no
+/// default.
 #[derive(Clone)]
 pub struct PresignBuilder {
     scheme: &'static str,
@@ -65,13 +67,15 @@ impl PresignBuilder {
         self
     }
 
-    /// Sets the port, which is then signed and written even where it is the scheme's own. Default: none.
+    /// Sets the port, which is then signed and written even where it is the scheme's own. Default:
+    /// none.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// Sets the path, which must need no encoding: unreserved characters and single slashes. Default: `/`.
+    /// Sets the path, which must need no encoding: unreserved characters and single slashes.
+    /// Default: `/`.
     pub fn path(mut self, path: &str) -> Self {
         path.clone_into(&mut self.path);
         self
@@ -89,7 +93,8 @@ impl PresignBuilder {
         self
     }
 
-    /// Adds a signed header beside `host`. The name is lower-cased; runs of blanks in the value count as one.
+    /// Adds a signed header beside `host`. The name is lower-cased; runs of blanks in the value
+    /// count as one.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let value = value.split(' ').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         self.headers.push((name.to_ascii_lowercase(), value));
@@ -131,8 +136,9 @@ impl PresignBuilder {
     ///
     /// # Errors
     ///
-    /// `InvalidHost`, `InvalidPort`, `InvalidPath`, `InvalidQuery`, `InvalidHeader`, `InvalidService`,
-    /// `MissingRegion`, `InvalidRegion` or `InvalidLifetime` of [`ErrorKind`], each for the part of that name.
+    /// `InvalidHost`, `InvalidPort`, `InvalidPath`, `InvalidQuery`, `InvalidHeader`,
+    /// `InvalidService`, `MissingRegion`, `InvalidRegion` or `InvalidLifetime` of [`ErrorKind`],
+    /// each for the part of that name.
     pub fn build(&self) -> Result<Presign, Error> {
         let host = host::canonical(&self.host)?;
         let authority = match self.port {
@@ -168,7 +174,8 @@ impl PresignBuilder {
         let mut canonical_suffix = String::with_capacity(SUFFIX_LEN + authority.len());
         canonical_suffix.push_str(&signed_headers);
         for (name, value) in sorted(&lead, query) {
-            // `check_query` keeps the reserved names out, so each name sorts before or behind all of them.
+            // `check_query` keeps the reserved names out, so each name sorts before or behind all
+            // of them.
             if name < RESERVED {
                 [name, "=", value, "&"].into_iter().for_each(|part| canonical_prefix.update(part));
             } else {
@@ -293,7 +300,8 @@ impl fmt::Debug for PresignBuilder {
     }
 }
 
-/// Appends the parameters, encoded and with an `&` behind each; returns where the names and values stand.
+/// Appends the parameters, encoded and with an `&` behind each; returns where the names and values
+/// stand.
 fn push_query(out: &mut String, query: &[(String, String)]) -> Vec<[Range<usize>; 2]> {
     let mut places = Vec::with_capacity(query.len());
     for (name, value) in query {

@@ -40,7 +40,8 @@ fn headers_and_query_are_sorted_in_the_canonical_request() {
     assert_eq!(presign.signed_headers, "&X-Amz-SignedHeaders=accept%3Bhost%3Bx-two");
     assert_eq!(
         presign.canonical_suffix,
-        "&X-Amz-SignedHeaders=accept%3Bhost%3Bx-two&zone=b%20c\naccept:*/*\nhost:db.example:80\nx-two:a b\n\naccept;host;x-two\n\
+        "&X-Amz-SignedHeaders=accept%3Bhost%3Bx-two&zone=b%20c\naccept:*/*\nhost:db.example:80\nx-two:a \
+         b\n\naccept;host;x-two\n\
          e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     );
 }

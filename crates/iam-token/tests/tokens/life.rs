@@ -50,8 +50,8 @@ fn expired_credentials_are_refused() {
     assert_eq!(error.kind(), ErrorKind::ExpiredCredentials);
     assert_eq!(
         error.to_string(),
-        "credentials of the access key ending in \"MPLE\" expired at 2025-01-15T12:34:56Z, before the signing time \
-         2025-01-15T12:34:56Z: load them anew"
+        "credentials of the access key ending in \"MPLE\" expired at 2025-01-15T12:34:56Z, before the \
+         signing time 2025-01-15T12:34:56Z: load them anew"
     );
     jane().sign(&credentials, now() - Duration::from_nanos(1)).unwrap();
 }

@@ -1,4 +1,5 @@
-//! Fixed credentials and times, and a verifier that rebuilds the canonical request from the token's own text.
+//! Fixed credentials and times, and a verifier that rebuilds the canonical request from the token's
+//! own text.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

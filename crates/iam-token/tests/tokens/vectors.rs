@@ -100,7 +100,8 @@ fn rds_empty_user_is_refused() {
     assert_eq!(primitive.sign(&credentials(vector), now()).unwrap().expose(), text(vector, "token"));
 }
 
-/// The other signers sign with a blank in the secret key, which no key of AWS has: it was copied wrong.
+/// The other signers sign with a blank in the secret key, which no key of AWS has: it was copied
+/// wrong.
 #[test]
 fn rds_secret_odd_is_refused() {
     let error = signed(find("rds", "secret_odd")).unwrap_err();

@@ -47,7 +47,8 @@ fn judge(answer: &[u8]) -> Option<bool> {
             1045 | 1698 => Some(false),
             _ => None,
         },
-        // The user is let in without a password, or the server goes on with the plugin that was named.
+        // The user is let in without a password, or the server goes on with the plugin that was
+        // named.
         [0 | 1, ..] => Some(false),
         _ => None,
     }

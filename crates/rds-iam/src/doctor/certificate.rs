@@ -74,8 +74,8 @@ impl Described {
         };
         let days = left.as_secs() / DAY;
         Some(format!(
-            "{whose} ends in {days} days, and no verified login works from then on: rotate it (RDS: modify the \
-             instance's certificate authority), and see that the trusted roots hold the new one's"
+            "{whose} ends in {days} days, and no verified login works from then on: rotate it (RDS: modify \
+             the instance's certificate authority), and see that the trusted roots hold the new one's"
         ))
     }
 }
@@ -139,8 +139,8 @@ mod tests {
 
         assert_eq!(
             described.to_string(),
-            "certificate for db0.example, db1.example, db2.example and 897 more, issued by CN=0, itself by CN=1, \
-             itself by CN=2 and 2 more, until CN=3 ends 1970-01-01T00:00:00Z"
+            "certificate for db0.example, db1.example, db2.example and 897 more, issued by CN=0, itself by \
+             CN=1, itself by CN=2 and 2 more, until CN=3 ends 1970-01-01T00:00:00Z"
         );
     }
 

@@ -183,7 +183,8 @@ fn limited(mut options: ResolverOpts) -> ResolverOpts {
     options
 }
 
-/// A name of several labels is taken as it is, a single one within the domains that the system searches.
+/// A name of several labels is taken as it is, a single one within the domains that the system
+/// searches.
 fn absolute(name: &str) -> Result<Name, hickory_resolver::proto::ProtoError> {
     let mut name = Name::from_str_relaxed(name)?;
     name.set_fqdn(name.is_fqdn() || name.num_labels() > 1);

@@ -42,7 +42,8 @@ pub(super) fn report(report: &mut Report, target: &Target, refused: Option<&Erro
     } else if target.dials_endpoint() && target.signed_port() != target.port {
         let (signed, dialled) = (target.signed_port(), target.port);
         let remedy = format!(
-            "`iamDefaultPort` is {signed} and the connection goes to port {dialled}, which only a tunnel explains"
+            "`iamDefaultPort` is {signed} and the connection goes to port {dialled}, which only a tunnel \
+             explains"
         );
         report.warning(StepName::Host, fact, Code::SignedPort, remedy);
     } else {
@@ -126,7 +127,8 @@ pub(super) async fn resolve(
         ),
         Some(aliases) if aliases.end == End::Missing => (
             format!(": {aliases} ends at a name that does not exist"),
-            "let the CNAME record name a database that exists: this one was renamed or deleted, or is known to another DNS only",
+            "let the CNAME record name a database that exists: this one was renamed or deleted, or is known \
+             to another DNS only",
         ),
         Some(aliases) => (format!(": {aliases}"), UNRESOLVED),
         None => (String::new(), UNRESOLVED),

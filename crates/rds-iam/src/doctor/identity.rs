@@ -59,9 +59,11 @@ impl Identity {
             Some(code @ "InvalidClientTokenId") => refused(
                 code,
                 Code::CredentialsRefused,
-                "the access key is deleted, switched off, or of another partition: check which credentials these are",
+                "the access key is deleted, switched off, or of another partition: check which credentials \
+                 these are",
             ),
-            // A clock that is off is answered with this code too, and is no matter of the credentials.
+            // A clock that is off is answered with this code too, and is no matter of the
+            // credentials.
             Some(code @ "SignatureDoesNotMatch") if !is_about_time(&text) => refused(
                 code,
                 Code::CredentialsRefused,

@@ -95,7 +95,8 @@ fn cause(error: &Error) -> Cause {
         ),
         ErrorKind::Connect if error.message().contains("`target_session_attrs`") => (
             Code::Other,
-            "the login itself is right: name the writer or the reader endpoint, or leave `target_session_attrs` out",
+            "the login itself is right: name the writer or the reader endpoint, or leave \
+             `target_session_attrs` out",
         ),
         ErrorKind::Connect | ErrorKind::Timeout => {
             (Code::ConnectionClosed, "the server broke off during the login: look at its state and its log")

@@ -76,7 +76,8 @@ pub(super) async fn agree(engine: Engine, stream: &mut TcpStream) -> Result<(), 
 
 async fn agree_with_postgres(stream: &mut TcpStream) -> Result<(), NegotiationError> {
     stream.write_all(&POSTGRES_REQUEST).await.map_err(NegotiationError::Closed)?;
-    // A server says one byte and waits; another service says more, and what it says may begin with that byte.
+    // A server says one byte and waits; another service says more, and what it says may begin with
+    // that byte.
     let mut answer = [0; 1024];
     let length = stream.read(&mut answer).await.map_err(NegotiationError::Closed)?;
     match &answer[..length] {
@@ -125,7 +126,8 @@ async fn agree_with_mysql(stream: &mut TcpStream) -> Result<(), NegotiationError
     stream.write_all(&request).await.map_err(NegotiationError::Closed)
 }
 
-/// The lower half of the capabilities: behind version, thread, 8 bytes to prove the password with, and a NUL.
+/// The lower half of the capabilities: behind version, thread, 8 bytes to prove the password with,
+/// and a NUL.
 fn capabilities(greeting: &[u8]) -> Option<u16> {
     let version = greeting.iter().skip(1).position(|byte| *byte == 0)?;
     let at = 1 + version + 1 + 4 + 8 + 1;

@@ -294,7 +294,8 @@ impl Report {
             let cause = match step {
                 StepName::Credentials => Cause::new(
                     Code::CredentialsFailed,
-                    "their source does not answer: try `aws sts get-caller-identity`, which goes to the same source",
+                    "their source does not answer: try `aws sts get-caller-identity`, which goes to the \
+                     same source",
                 ),
                 _ => Cause::new(
                     Code::TimedOut,

@@ -46,7 +46,8 @@ pub(super) async fn report(report: &mut Report, target: &Target, stream: TcpStre
             }
             return true;
         }
-        // The driver of MySQL shows this answer, and that of PostgreSQL takes it for a server without TLS.
+        // The driver of MySQL shows this answer, and that of PostgreSQL takes it for a server
+        // without TLS.
         Ok(Err(Failure::Before(NegotiationError::Refused(answer)))) if target.engine == Engine::Mysql => {
             report.skipped(StepName::Tls, &format!("{answer}, before TLS"));
             return true;
@@ -55,7 +56,8 @@ pub(super) async fn report(report: &mut Report, target: &Target, stream: TcpStre
         Err(_) => {
             let text = match target.engine {
                 Engine::Mysql => format!(
-                    "no greeting within {LIMIT:?}: check that the port is the database's own, as services that wait for the client do so, such as HTTP and PostgreSQL"
+                    "no greeting within {LIMIT:?}: check that the port is the database's own, as services \
+                     that wait for the client do so, such as HTTP and PostgreSQL"
                 ),
                 Engine::Postgres => {
                     format!("no answer within {LIMIT:?}: check that the port is the database's own")

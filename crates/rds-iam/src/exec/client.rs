@@ -110,10 +110,11 @@ impl<'a> Client<'a> {
         match self.placeholder() {
             Some(place) => Ok(Place(Some(place))),
             None if reads_option_files(&name(self.program)) => Ok(Place(None)),
-            // The variables of MySQL's clients cannot ask for TLS, without which the token would go in clear.
+            // The variables of MySQL's clients cannot ask for TLS, without which the token would go
+            // in clear.
             None => Err(Failure::usage(format!(
-                "{} is not known to read an option file, without which nothing makes it verify TLS: write {PLACEHOLDER} \
-                 where a client in its arguments takes --defaults-file, or pass --url-env",
+                "{} is not known to read an option file, without which nothing makes it verify TLS: write \
+                 {PLACEHOLDER} where a client in its arguments takes --defaults-file, or pass --url-env",
                 self.shown()
             ))),
         }

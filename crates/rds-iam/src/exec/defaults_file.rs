@@ -36,8 +36,8 @@ impl Session {
         let Some(address) = self.address else { return Ok(()) };
         let name = self.target.tls_name();
         Err(Failure::usage(format!(
-            "MySQL's clients check the certificate against the host that they dial: add the line `{address} {name}` to \
-             /etc/hosts, and leave --hostaddr and --iam-host out"
+            "MySQL's clients check the certificate against the host that they dial: add the line `{address} \
+             {name}` to /etc/hosts, and leave --hostaddr and --iam-host out"
         )))
     }
 }

@@ -376,7 +376,8 @@ async fn steps_appear_as_they_end_and_outlive_an_interrupt() {
 
     let server = server().await;
     for json in [false, true] {
-        // Each turn has its own: the script of the one before may still be on its way to leave a note.
+        // Each turn has its own: the script of the one before may still be on its way to leave a
+        // note.
         let name = if json { "interrupt-json" } else { "interrupt-text" };
         let mut command = hanging(name);
         let note = folder(&format!("doctor-{name}")).join("runs");

@@ -400,7 +400,8 @@ async fn psql_before_16_is_refused_without_roots() {
         let folder = folder(&format!("exec-psql-{refused}"));
         let program = folder.join("psql");
         let script = format!(
-            "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'psql (PostgreSQL) {version}'; exit; }}\nprintf %s \"$PGSSLROOTCERT\"\n"
+            "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'psql (PostgreSQL) {version}'; exit; }}\nprintf \
+             %s \"$PGSSLROOTCERT\"\n"
         );
         std::fs::write(&program, script).expect("is written");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);

@@ -21,7 +21,8 @@ async fn plain_token_logs_in() {
 async fn token_of_a_shell_logs_in() {
     let server = server().await;
     let script = format!(
-        "eval \"$({} token --host {HOST} --user {USER} --port {} --format env)\"; printf %s \"$PGPASSWORD|$PGHOST|$PGPORT|$PGUSER|$PGSSLMODE\"",
+        "eval \"$({} token --host {HOST} --user {USER} --port {} --format env)\"; printf %s \
+         \"$PGPASSWORD|$PGHOST|$PGPORT|$PGUSER|$PGSSLMODE\"",
         env!("CARGO_BIN_EXE_rds-iam"),
         server.port()
     );

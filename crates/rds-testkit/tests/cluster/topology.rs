@@ -13,8 +13,8 @@ const TOPOLOGY: &str = "SELECT SERVER_ID, CASE WHEN SESSION_ID OPERATOR(pg_catal
     WHERE EXTRACT(EPOCH FROM(pg_catalog.NOW() OPERATOR(pg_catalog.-) LAST_UPDATE_TIMESTAMP)) \
     OPERATOR(pg_catalog.<=) 300 OR SESSION_ID OPERATOR(pg_catalog.=) 'MASTER_SESSION_ID' \
     OR LAST_UPDATE_TIMESTAMP IS NULL";
-const IS_WRITER: &str = "SELECT SERVER_ID FROM aurora_replica_status() WHERE SESSION_ID = 'MASTER_SESSION_ID' \
-    AND SERVER_ID = aurora_db_instance_identifier()";
+const IS_WRITER: &str = "SELECT SERVER_ID FROM aurora_replica_status() WHERE SESSION_ID = \
+                         'MASTER_SESSION_ID' AND SERVER_ID = aurora_db_instance_identifier()";
 
 async fn start(deployment: Deployment) -> Cluster {
     Cluster::builder().deployment(deployment).writer("a").readers(["b", "c"]).start().await.unwrap()

@@ -105,7 +105,8 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     pub(super) fn make_room(&self, capacity: usize, now: SystemTime, newest: u64) -> usize {
         // Declared before the locks are taken, so that the entries are dropped after their release.
         let mut evicted = Vec::new();
-        // Whoever finds the cache full waits here: going on meanwhile, it would fill the cache further.
+        // Whoever finds the cache full waits here: going on meanwhile, it would fill the cache
+        // further.
         let _evicting = self.evicting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.len() <= capacity {
             return 0;

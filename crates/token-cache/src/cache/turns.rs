@@ -48,7 +48,8 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut lines = self.turns.lines();
-        // The map's and this one: nobody else is in the line, and nobody joins while the map is locked.
+        // The map's and this one: nobody else is in the line, and nobody joins while the map is
+        // locked.
         if Arc::strong_count(&self.line) == 2 {
             lines.remove(&self.hash);
         }

@@ -44,7 +44,8 @@ struct Course<V, E> {
 /// How a flight ended.
 pub(super) struct Ended<V, E> {
     pub(super) outcome: Outcome<V, E>,
-    /// Who started it was gone by then, and perhaps the runtime that its sockets and timers belonged to.
+    /// Who started it was gone by then, and perhaps the runtime that its sockets and timers
+    /// belonged to.
     pub(super) was_orphan: bool,
 }
 
@@ -153,7 +154,8 @@ impl<V, E> Wait<V, E> {
         }
     }
 
-    /// Polls the timer, which is set when it is first needed: a fetch that answers at once needs none.
+    /// Polls the timer, which is set when it is first needed: a fetch that answers at once needs
+    /// none.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, FetchError<E>> {
         let Self { cell, flight, timer, .. } = self;
         let limit = cell.fetch_timeout;

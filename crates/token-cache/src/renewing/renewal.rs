@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{fetch_error::FetchError, lease::Lease, sync::lock};
 
-/// A renewal that is due, handed to exactly one of the callers that were served the unexpired value.
+/// A renewal that is due, handed to exactly one of the callers that were served the unexpired
+/// value.
 ///
 /// The cell starts no task: spawn [`run`](Self::run), await it in place, or drop it. Dropping it,
 /// before or while it runs, loses nothing: the next caller is handed the same fetch, to be driven

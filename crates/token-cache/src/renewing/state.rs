@@ -61,11 +61,13 @@ impl<V> Held<V> {
             End::At(end) => (span(issued_at, end), Some(end)),
             End::Never(renew_after) => (renew_after, None),
         };
-        // A life as long as this has the longest window at most, and no multiplication below can overflow.
+        // A life as long as this has the longest window at most, and no multiplication below can
+        // overflow.
         let counted = life.min(LONGEST_REFRESH_WINDOW * 100 / SHARES[1]);
         let [least, most] = SHARES.map(|share| counted * share / 100);
         let mut window = least + (most - least).mul_f64(draw);
-        // Values of a few minutes have a smaller buffer, so that theirs too are renewed before anybody waits.
+        // Values of a few minutes have a smaller buffer, so that theirs too are renewed before
+        // anybody waits.
         let buffer = EXPIRY_BUFFER.min(life / 4);
         if end.is_some() {
             window = window.max((EXPIRY_BUFFER + 3 * NEAR_END_PAUSE).min(life / 2));
@@ -180,7 +182,8 @@ impl<V, E> State<V, E> {
         self.replaces |= replaces;
     }
 
-    /// Takes a flight that has ended out of its place; `None` if it was replaced or cleared meanwhile.
+    /// Takes a flight that has ended out of its place; `None` if it was replaced or cleared
+    /// meanwhile.
     pub(super) fn take(&mut self, flight: u64) -> Option<Arc<Flight<V, E>>> {
         self.flight.take_if(|current| current.id == flight)
     }

@@ -10,8 +10,9 @@ use crate::sync::{Mutex, lock};
 
 /// The tasks that wait for one fetch; as a waker it wakes all of them.
 ///
-/// All and not one: the one that is woken may belong to a runtime that sleeps or is gone, or may be dropped before it
-/// polls. `futures_util::Shared` loses wakes in the latter case (futures-rs#2706).
+/// All and not one: the one that is woken may belong to a runtime that sleeps or is gone, or may be
+/// dropped before it polls. `futures_util::Shared` loses wakes in the latter case
+/// (futures-rs#2706).
 #[derive(Default)]
 pub(super) struct Waiters(Mutex<List>);
 
@@ -28,7 +29,8 @@ struct List {
 impl Waiters {
     /// Notes or renews the waker of one waiter.
     pub(super) fn join(&self, place: &mut Option<u64>, waker: &Waker) {
-        // Wakers are the executor's code: cloned before the lock is taken, dropped after its release.
+        // Wakers are the executor's code: cloned before the lock is taken, dropped after its
+        // release.
         let waker = waker.clone();
         let mut list = lock(&self.0);
         let place = *place.get_or_insert_with(|| {
@@ -67,8 +69,8 @@ impl Waiters {
         list.is_polled = false;
         let is_woken = list.is_woken;
         drop(list);
-        // Those who were woken meanwhile found the fetch taken, and the poller's own task may be dropped before it
-        // polls again.
+        // Those who were woken meanwhile found the fetch taken, and the poller's own task may be
+        // dropped before it polls again.
         if is_woken {
             self.wake_all();
         }

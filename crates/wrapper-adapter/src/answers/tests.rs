@@ -31,7 +31,8 @@ macro_rules! rows {
 rows! { Postgres;
     pam_failure_may_be_a_stale_token: "28000", "PAM authentication failed for user \"jane\""
         => Login, true, "password-refused";
-    pam_failure_in_german_may_be_a_stale_token: "28000", "PAM-Authentifizierung für Benutzer »jane« fehlgeschlagen",
+    pam_failure_in_german_may_be_a_stale_token: "28000", "PAM-Authentifizierung für Benutzer »jane« \
+                                                          fehlgeschlagen",
         routine "auth_failed" => Login, true, "password-refused";
     password_failure_is_mended_by_no_token: "28P01", "password authentication failed for user \"jane\""
         => Login, false, "password-refused";
@@ -53,34 +54,41 @@ rows! { Postgres;
         => Configuration, false, "no-database";
     server_that_is_not_ready_is_transient: "57014" "57P01" "57P02" "57P03" "57P05" "58000" "58030" "55000" "55006",
         "canceling authentication due to timeout" => Transient, false, "not-ready";
-    server_without_resources_is_transient: "53000" "53100" "53200", "out of memory" => Transient, false, "not-ready";
-    full_server_is_throttled: "53300" "53400", "sorry, too many clients already" => Throttled, false, "throttled";
+    server_without_resources_is_transient: "53000" "53100" "53200", "out of memory"
+        => Transient, false, "not-ready";
+    full_server_is_throttled: "53300" "53400", "sorry, too many clients already"
+        => Throttled, false, "throttled";
     proxy_refusal_may_be_a_stale_token: "28000" "28P01",
         "The IAM authentication failed for the role jane. Check the IAM token for this role and try again."
         => Login, true, "password-refused";
     proxy_without_credentials_is_configuration: "28000" "28P01" "08000",
-        "This RDS proxy has no credentials for the role jane. Check the credentials for this role and try again."
+        "This RDS proxy has no credentials for the role jane. Check the credentials for this role and try \
+         again."
         => Configuration, false, "proxy-secret";
     proxy_with_other_logins_is_configuration: "28000" "08P01", "RDS Proxy supports only IAM, MD5, or SCRAM authentication"
         => Configuration, false, "proxy-authentication";
     proxy_that_throttles_is_throttled: "28000" "53300",
         "The IAM authentication failed for the role jane because there are too many competing requests."
         => Throttled, false, "throttled";
-    connection_rate_is_throttled: "28P01" "53400", "Rate of connection requests exceeded" => Throttled, false, "throttled";
+    connection_rate_is_throttled: "28P01" "53400", "Rate of connection requests exceeded"
+        => Throttled, false, "throttled";
     dsql_refusal_is_mended_by_no_token: "08006", "unable to accept connection, access denied"
         => Login, false, "password-refused";
     dsql_expiry_may_be_a_stale_token: "08006", "unable to accept connection, access denied", hint EXPIRED
         => Login, true, "password-refused";
-    dsql_that_wakes_is_transient: "08006", "waking up cluster, please retry later" => Transient, false, "not-ready";
+    dsql_that_wakes_is_transient: "08006", "waking up cluster, please retry later"
+        => Transient, false, "not-ready";
     digits_in_a_text_mean_nothing: "XX000", "port 28000 is odd, 53300" => Driver, false, "";
     user_with_the_name_of_a_rule_is_a_login: "28000", "PAM authentication failed for user \"app\""
         => Login, true, "password-refused";
 }
 
 rows! { Mysql;
-    denied_access_may_be_a_stale_token: "1045" "1698", "Access denied for user 'jane'@'10.0.0.1' (using password: YES)"
+    denied_access_may_be_a_stale_token: "1045" "1698", "Access denied for user 'jane'@'10.0.0.1' (using \
+                                                        password: YES)"
         => Login, true, "password-refused";
-    denied_access_in_german_may_be_a_stale_token: "1045", "Benutzer 'jane'@'10.0.0.1' hat keine Zugriffsberechtigung"
+    denied_access_in_german_may_be_a_stale_token: "1045", "Benutzer 'jane'@'10.0.0.1' hat keine \
+                                                           Zugriffsberechtigung"
         => Login, true, "password-refused";
     refusal_in_place_of_the_greeting_is_no_matter_of_the_token: "1045" "1698", "Access denied"; before_login
         => Login, false, "refused-before-login";
@@ -89,17 +97,25 @@ rows! { Mysql;
     expired_password_is_mended_by_no_token: "1820" "1862", "Your password has expired."
         => Login, false, "password-expired";
     limits_are_throttled: "1040" "1203" "1226", "Too many connections" => Throttled, false, "throttled";
-    limit_before_the_greeting_is_throttled: "1040", "Too many connections"; before_login => Throttled, false, "throttled";
-    proxy_limit_is_throttled: "1040", "IAM authentication rate limit exceeded" => Throttled, false, "throttled";
-    database_without_privileges_is_configuration: "1044", "Access denied for user 'jane'@'%' to database 'app'"
+    limit_before_the_greeting_is_throttled: "1040", "Too many connections"; before_login
+        => Throttled, false, "throttled";
+    proxy_limit_is_throttled: "1040", "IAM authentication rate limit exceeded"
+        => Throttled, false, "throttled";
+    database_without_privileges_is_configuration: "1044", "Access denied for user 'jane'@'%' to database \
+                                                           'app'"
         => Configuration, false, "database-forbidden";
-    mysql_database_missing_is_configuration: "1049", "Unknown database 'app'" => Configuration, false, "no-database";
-    blocked_machine_is_configuration: "1129" "1130", "Host '10.0.0.1' is not allowed" => Configuration, false, "no-access-rule";
+    mysql_database_missing_is_configuration: "1049", "Unknown database 'app'"
+        => Configuration, false, "no-database";
+    blocked_machine_is_configuration: "1129" "1130", "Host '10.0.0.1' is not allowed"
+        => Configuration, false, "no-access-rule";
     plugin_missing_is_configuration: "1524", "Plugin 'AWSAuthenticationPlugin' is not loaded"
         => Configuration, false, "login-plugin-missing";
-    proxy_that_asks_for_tls_is_tls: "3159", "This RDS Proxy requires TLS connections" => Tls, false, "tls-required";
-    proxy_that_waited_is_a_timeout: "9501", "Timed-out waiting to acquire database connection" => Timeout, false, "not-ready";
-    mysql_without_resources_is_transient: "1135" "1041", "Can't create a new thread" => Transient, false, "not-ready";
+    proxy_that_asks_for_tls_is_tls: "3159", "This RDS Proxy requires TLS connections"
+        => Tls, false, "tls-required";
+    proxy_that_waited_is_a_timeout: "9501", "Timed-out waiting to acquire database connection"
+        => Timeout, false, "not-ready";
+    mysql_without_resources_is_transient: "1135" "1041", "Can't create a new thread"
+        => Transient, false, "not-ready";
     mysql_that_is_not_ready_is_transient: "1053" "1158" "1159" "1836" "3032", "The server is currently in offline mode"
         => Transient, false, "not-ready";
     mysql_digits_in_a_text_mean_nothing: "1105", "port 1045 is odd" => Driver, false, "";

@@ -65,12 +65,14 @@ const SQLALCHEMY: &[&str] = &["postgresql+", "postgres+", "mysql+", "mariadb+"];
 const OPENING_QUOTES: &[char] = &['\'', '"', '`', '“', '”', '„', '‘', '’', '«', '»'];
 
 impl StringForm {
-    /// Strings of an engine with one of the schemes, the usual one first, and perhaps `name=value` pairs.
+    /// Strings of an engine with one of the schemes, the usual one first, and perhaps `name=value`
+    /// pairs.
     pub const fn new(engine: &'static str, schemes: &'static [&'static str], takes_pairs: bool) -> Self {
         Self { engine, schemes, takes_pairs, takes_maps: false }
     }
 
-    /// The same of an adapter whose entries can be given to `from_map` as well, which a message then names.
+    /// The same of an adapter whose entries can be given to `from_map` as well, which a message
+    /// then names.
     #[must_use]
     pub const fn with_maps(mut self) -> Self {
         self.takes_maps = true;
@@ -82,7 +84,8 @@ impl StringForm {
         format!("{}://user@host/database", self.schemes.first().unwrap_or(&""))
     }
 
-    /// Takes away blanks, a byte order mark and one line break around a connection string and tells its form.
+    /// Takes away blanks, a byte order mark and one line break around a connection string and tells
+    /// its form.
     ///
     /// # Errors
     ///

@@ -52,7 +52,8 @@ impl<'a> UrlParts<'a> {
         if user_info.is_some_and(is_cut) {
             return Err(misplaced());
         }
-        // After a port and a path the driver would take a stray `@` of the query for the end of the password.
+        // After a port and a path the driver would take a stray `@` of the query for the end of the
+        // password.
         let is_path = |info: &str| info.split_once('?').is_some_and(|(before, _)| before.contains('/'));
         if user_info.is_some_and(is_path) {
             return Err(misplaced());
@@ -88,7 +89,8 @@ impl<'a> UrlParts<'a> {
             }
             if self.user_info.is_none() {
                 return Err(configuration(
-                    "what stands behind the first `:` of the URL is no port: if it is a password, `@host` is missing behind it",
+                    "what stands behind the first `:` of the URL is no port: if it is a password, `@host` \
+                     is missing behind it",
                 ));
             }
             let is_number =
@@ -114,7 +116,8 @@ pub(crate) fn holds_password(text: &str) -> bool {
 
 fn misplaced() -> Error {
     configuration(
-        "an `@`, `/`, `?` or `#` stands where it ends a piece of the URL: in user, password and values write %40, %2F, %3F and %23",
+        "an `@`, `/`, `?` or `#` stands where it ends a piece of the URL: in user, password and values \
+         write %40, %2F, %3F and %23",
     )
 }
 

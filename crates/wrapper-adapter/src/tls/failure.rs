@@ -23,7 +23,8 @@ pub enum TlsFailure {
 }
 
 impl TlsFailure {
-    /// Reads the reason out of an error's text: the libraries behind native-tls have no common codes.
+    /// Reads the reason out of an error's text: the libraries behind native-tls have no common
+    /// codes.
     pub fn from_text(text: &str) -> Self {
         let text = text.to_lowercase();
         let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
@@ -62,16 +63,19 @@ impl TlsFailure {
     }
 }
 
-/// Builds the error for a failed handshake: what was trusted, which name was expected, and what to do.
+/// Builds the error for a failed handshake: what was trusted, which name was expected, and what to
+/// do.
 pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots) -> Error {
     let endpoint = Endpoint::parse(server_name).ok();
     let kind = endpoint.as_ref().map(Endpoint::kind);
     let message = match failure {
         TlsFailure::NotOffered => format!(
-            "the server at `{server_name}` offers no TLS, so nothing secret was sent: check that host and port lead to the database itself"
+            "the server at `{server_name}` offers no TLS, so nothing secret was sent: check that host and \
+             port lead to the database itself"
         ),
         TlsFailure::Expired => format!(
-            "the certificate of `{server_name}` or of one of its issuers is out of its period of validity: check this machine's clock, and renew the certificate or the bundle in `sslrootcert`"
+            "the certificate of `{server_name}` or of one of its issuers is out of its period of validity: \
+             check this machine's clock, and renew the certificate or the bundle in `sslrootcert`"
         ),
         TlsFailure::UnknownIssuer => {
             format!(
@@ -83,9 +87,11 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
             "the server's certificate is not for `{server_name}` (trusted: {roots}){}",
             match kind {
                 Some(EndpointKind::Proxy | EndpointKind::ProxyEndpoint) =>
-                    ": an endpoint of a proxy may present the certificate of the proxy's default endpoint, whose name `tlsServerName` then has to give",
+                    ": an endpoint of a proxy may present the certificate of the proxy's default endpoint, \
+                     whose name `tlsServerName` then has to give",
                 Some(EndpointKind::Custom | EndpointKind::Ip) =>
-                    ": behind a custom domain, an address or a tunnel give the endpoint's own name, by `iamHost` with `iam` or by `tlsServerName`",
+                    ": behind a custom domain, an address or a tunnel give the endpoint's own name, by \
+                     `iamHost` with `iam` or by `tlsServerName`",
                 _ => ": check that host, address and tunnel lead to this endpoint",
             }
         ),
@@ -121,7 +127,8 @@ pub(super) fn bundle_of(endpoint: &Endpoint) -> Option<&'static str> {
 
 fn issuer_hint(endpoint: Option<&Endpoint>, roots: &Roots, platform_is_empty: bool) -> String {
     if platform_is_empty {
-        return ": the platform's store of roots is empty on this machine, as in an image made from scratch: install ca-certificates, or pass a bundle as `sslrootcert`".to_owned();
+        return ": the platform's store of roots is empty on this machine, as in an image made from scratch: \
+                install ca-certificates, or pass a bundle as `sslrootcert`".to_owned();
     }
     let bundle = endpoint.and_then(bundle_of);
     match (bundle, roots.bundles().is_empty(), roots.uses_system()) {
@@ -129,7 +136,8 @@ fn issuer_hint(endpoint: Option<&Endpoint>, roots: &Roots, platform_is_empty: bo
             format!(": download the {bundle} and pass its path as `sslrootcert`")
         }
         (Some(bundle), false, false) => format!(
-            ": check that `sslrootcert` is the {bundle}; for RDS Proxy, DSQL and Aurora express, whose certificates come from public roots, write `sslrootcert=FILE,system`"
+            ": check that `sslrootcert` is the {bundle}; for RDS Proxy, DSQL and Aurora express, whose \
+             certificates come from public roots, write `sslrootcert=FILE,system`"
         ),
         (Some(bundle), false, true) => format!(": check that `sslrootcert` holds the {bundle}"),
         (None, false, false) => {

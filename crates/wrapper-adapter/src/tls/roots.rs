@@ -52,7 +52,8 @@ impl Roots {
         Self { system: false, platform: Platform::now(), bundles: Vec::new() }
     }
 
-    /// Reads the value of `sslrootcert`: paths and `system`, separated by commas, or PEM text itself.
+    /// Reads the value of `sslrootcert`: paths and `system`, separated by commas, or PEM text
+    /// itself.
     ///
     /// As in libpq a file replaces the platform's roots; `FILE,system` trusts both.
     ///

@@ -76,10 +76,11 @@ impl<T> Trust<T> {
 }
 
 impl<T: Send + Sync + 'static> Trust<T> {
-    /// What counts after the files have been read anew, if that is something else than what knew no issuer.
+    /// What counts after the files have been read anew, if that is something else than what knew no
+    /// issuer.
     ///
-    /// `None`: the files are what they were, they were read less than a minute ago, or they cannot be used, which is said
-    /// and leaves the former roots.
+    /// `None`: the files are what they were, they were read less than a minute ago, or they cannot
+    /// be used, which is said and leaves the former roots.
     ///
     /// # Cancel safety
     ///

@@ -29,11 +29,13 @@ impl Roots {
         Ok(certificates)
     }
 
-    /// Returns what rustls verifies against: the bundles, and the platform's roots where they count.
+    /// Returns what rustls verifies against: the bundles, and the platform's roots where they
+    /// count.
     ///
     /// # Errors
     ///
-    /// As [`certificates`](Self::certificates). What rustls cannot read of the platform's store is left out: the others count.
+    /// As [`certificates`](Self::certificates). What rustls cannot read of the platform's store is
+    /// left out: the others count.
     pub fn root_store(&self) -> Result<RootCertStore> {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(self.certificates()?);

@@ -111,7 +111,8 @@ fn wrapper_without_plugins_is_the_driver() {
     assert_eq!(driver.requests().len(), 1);
 }
 
-/// Notes where each attempt is, waits for both, and fails the one to `a.example` by what its request tells.
+/// Notes where each attempt is, waits for both, and fails the one to `a.example` by what its
+/// request tells.
 #[derive(Debug, Default)]
 struct Racing(tokio::sync::Notify);
 

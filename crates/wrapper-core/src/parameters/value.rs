@@ -41,7 +41,8 @@ impl Value {
         }
     }
 
-    /// The text of a value, or those of a list's values between commas; `None` for a map and what holds one.
+    /// The text of a value, or those of a list's values between commas; `None` for a map and what
+    /// holds one.
     pub fn joined(&self) -> Option<String> {
         let Value::List(values) = self else { return self.text() };
         // PEM text comes in lines.
@@ -135,7 +136,8 @@ impl From<u16> for Value {
 
 impl From<f64> for Value {
     fn from(value: f64) -> Self {
-        // `5432.0` is how some formats write 5432; another fraction fits no parameter, and its text says so.
+        // `5432.0` is how some formats write 5432; another fraction fits no parameter, and its text
+        // says so.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if value.fract() == 0.0 && value.abs() < EXACT {
             Self::Integer(value as i64)

@@ -1,6 +1,7 @@
 //! The forms in which a server may repeat a secret.
 
-/// A shorter secret is blanked only where it stands as a word: to blank each `a` would give it away.
+/// A shorter secret is blanked only where it stands as a word: to blank each `a` would give it
+/// away.
 const SHORT: usize = 4;
 
 /// So much of a secret must stand at the end of a text to count as cut off there.
@@ -35,7 +36,8 @@ impl<'a> Secret<'a> {
         Self { raw, encoded }
     }
 
-    /// The length of what begins `text` and is the secret; `before` is the character in front of it.
+    /// The length of what begins `text` and is the secret; `before` is the character in front of
+    /// it.
     pub(super) fn length_at(&self, text: &str, before: Option<char>) -> Option<usize> {
         let raw = self.raw.iter().filter_map(|secret| raw_at(text, secret, before));
         let encoded = self.encoded.iter().filter_map(|form| encoded_at(text, form));

@@ -134,7 +134,8 @@ pub static RANKING: &[CauseRow] = &[
         sentence: |facts| {
             let ago = facts.recently_accepted.unwrap_or_default().as_secs();
             format!(
-                "throttling, because a server took this token {ago} s ago and logins are many: RDS takes about 200 IAM logins a second"
+                "throttling, because a server took this token {ago} s ago and logins are many: RDS takes \
+                 about 200 IAM logins a second"
             )
         },
         remedy: |_| WAIT.to_owned(),
@@ -204,7 +205,8 @@ pub static RANKING: &[CauseRow] = &[
         sentence: |_| "the proxy's own role may not log in to the database".to_owned(),
         remedy: |facts| {
             format!(
-                "allow that role secretsmanager:GetSecretValue on the secret of {} or, where the proxy uses IAM, rds-db:connect",
+                "allow that role secretsmanager:GetSecretValue on the secret of {} or, where the proxy uses \
+                 IAM, rds-db:connect",
                 facts.sql_user()
             )
         },
@@ -290,7 +292,8 @@ pub static RANKING: &[CauseRow] = &[
     },
 ];
 
-/// Only where a token may have been looked at: who is asked for a password is let in by no better token.
+/// Only where a token may have been looked at: who is asked for a password is let in by no better
+/// token.
 fn token(facts: &Facts<'_>, likelihood: Option<Likelihood>) -> Option<Likelihood> {
     likelihood.filter(|_| facts.asked != Asked::Password)
 }
@@ -311,7 +314,8 @@ fn is_global(facts: &Facts<'_>) -> bool {
     facts.kind() == Some(EndpointKind::GlobalWriter)
 }
 
-/// The region in which DNS finds the writer of a global database, where the token is signed for another.
+/// The region in which DNS finds the writer of a global database, where the token is signed for
+/// another.
 fn writer_region(facts: &Facts<'_>) -> Option<String> {
     let region = facts.leads_to.as_ref().filter(|_| is_global(facts))?.region()?;
     (region != facts.target.region()).then(|| region.to_owned())
@@ -321,7 +325,8 @@ fn grant(facts: &Facts<'_>) -> String {
     let user = facts.sql_user();
     match facts.engine {
         Engine::Mysql => format!(
-            "ALTER USER {user} IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS', which ends its login by password"
+            "ALTER USER {user} IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS', which ends its login by \
+             password"
         ),
         _ => format!("GRANT rds_iam TO {user}, which ends its login by password"),
     }

@@ -93,7 +93,8 @@ macro_rules! found {
 }
 
 found! {
-    clock_that_is_ahead_is_named: |facts| facts.clock_ahead = Some(360) => "clock-off", ["6 min ahead", "NTP"];
+    clock_that_is_ahead_is_named: |facts| facts.clock_ahead = Some(360)
+        => "clock-off", ["6 min ahead", "NTP"];
     clock_that_is_behind_is_named: |facts| facts.clock_ahead = Some(-600) => "clock-off", ["10 min behind"];
     credentials_at_their_end_are_named: |facts| facts.credentials_left = Some(Duration::from_secs(9))
         => "credentials-expired", ["renew the session"];
@@ -105,9 +106,12 @@ found! {
     token_taken_a_moment_ago_hints_at_a_changed_policy: |facts| facts.recently_accepted = Some(Duration::ZERO)
         => "policy", ["perhaps the IAM policy of access key …MPLE has changed"];
     replaced_key_is_said: |facts| facts.key_was_replaced = true => "key-replaced", ["…MPLE is refused too"];
-    port_that_was_not_dialled_is_named: |facts| facts.dialled.1 = 6000 => "signed-port", ["port 5432", "6000", "`iamDefaultPort`"];
-    endpoint_that_was_not_dialled_is_named: |facts| facts.dialled.0 = PROXY => "host-name", [INSTANCE, PROXY, "`iamHost`"];
-    endpoint_that_dns_leads_to_is_named: |facts| facts.leads_to = Endpoint::parse(PROXY).ok() => "host-name", ["iamHost=shop.proxy"];
+    port_that_was_not_dialled_is_named: |facts| facts.dialled.1 = 6000
+        => "signed-port", ["port 5432", "6000", "`iamDefaultPort`"];
+    endpoint_that_was_not_dialled_is_named: |facts| facts.dialled.0 = PROXY
+        => "host-name", [INSTANCE, PROXY, "`iamHost`"];
+    endpoint_that_dns_leads_to_is_named: |facts| facts.leads_to = Endpoint::parse(PROXY).ok()
+        => "host-name", ["iamHost=shop.proxy"];
     identity_is_named: |facts| facts.identity = Some(("arn:aws:iam::123456789012:user/jo", "123456789012"))
         => "policy", ["perhaps no policy lets arn:aws:iam::123456789012:user/jo log in"];
 }

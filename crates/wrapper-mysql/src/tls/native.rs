@@ -30,6 +30,7 @@ pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
 /// The driver takes nothing but a PKCS#12 archive here.
 pub(super) fn identity(_: &ClientCertificate) -> Result<ClientIdentity> {
     Err(ClientCertificate::invalid(
-        "with the platform's TLS library the driver takes a PKCS#12 archive, which `client_identity` of the builder gives: use that, or the feature `rustls`",
+        "with the platform's TLS library the driver takes a PKCS#12 archive, which `client_identity` of the \
+         builder gives: use that, or the feature `rustls`",
     ))
 }

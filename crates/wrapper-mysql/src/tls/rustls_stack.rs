@@ -13,7 +13,8 @@ use wrapper_core::Result;
 /// of Mozilla's, compiled in.
 pub(super) const HAS_PLATFORM_ROOTS: bool = false;
 
-/// The platform's roots that rustls can read; the driver would refuse all of them for one that it cannot.
+/// The platform's roots that rustls can read; the driver would refuse all of them for one that it
+/// cannot.
 pub(super) fn platform_roots() -> Vec<Vec<u8>> {
     let certificates = rustls_native_certs::load_native_certs().certs;
     let readable = certificates

@@ -38,7 +38,8 @@ pub type PooledConnection<'a> = bb8::PooledConnection<'a, Bb8Manager>;
 
 /// Manages the connections of a [`bb8::Pool`].
 ///
-/// bb8 tells whoever waits "Timed out in bb8", whatever the reason is: [`Connector::last_error`] knows it.
+/// bb8 tells whoever waits "Timed out in bb8", whatever the reason is: [`Connector::last_error`]
+/// knows it.
 #[derive(Clone, Debug)]
 pub struct Bb8Manager {
     connector: Connector,
@@ -65,7 +66,8 @@ impl Bb8Manager {
         self
     }
 
-    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by default.
+    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by
+    /// default.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.rules = self.rules.with_deadline(deadline);

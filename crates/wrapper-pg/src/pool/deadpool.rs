@@ -59,7 +59,8 @@ impl Deadpool {
         self
     }
 
-    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by default.
+    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by
+    /// default.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.rules = self.rules.with_deadline(deadline);
         self
@@ -85,7 +86,8 @@ impl Deadpool {
 }
 
 impl Connector {
-    /// Settings for a [`deadpool_postgres::Pool`], with a fresh token for every physical connection.
+    /// Settings for a [`deadpool_postgres::Pool`], with a fresh token for every physical
+    /// connection.
     pub fn deadpool(&self) -> Deadpool {
         Deadpool { connector: self.clone(), recycling: ManagerConfig::default(), rules: self.rules.clone() }
     }
@@ -99,8 +101,8 @@ impl Connector {
         self.deadpool().builder()
     }
 
-    /// A manager for a builder of one's own, for which `recycle_timeout` and `runtime` should be set as
-    /// [`deadpool_builder`](Self::deadpool_builder) does.
+    /// A manager for a builder of one's own, for which `recycle_timeout` and `runtime` should be
+    /// set as [`deadpool_builder`](Self::deadpool_builder) does.
     pub fn deadpool_manager(&self) -> Manager {
         self.deadpool().manager()
     }

@@ -26,7 +26,8 @@ pub(super) fn connector(roots: &Roots, plan: &TlsPlan) -> Result<MakeTlsConnecto
         // The library's error may quote what it could not read.
         let identity = Identity::from_pkcs8(certificate.chain(), certificate.key()).map_err(|_| {
             ClientCertificate::invalid(
-                "the platform's TLS library wants a key in PKCS#8 (`BEGIN PRIVATE KEY`) that belongs to the certificate",
+                "the platform's TLS library wants a key in PKCS#8 (`BEGIN PRIVATE KEY`) that belongs to the \
+                 certificate",
             )
         })?;
         builder.identity(identity);

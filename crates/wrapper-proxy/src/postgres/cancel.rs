@@ -33,7 +33,8 @@ impl Cancels {
         Registered { cancels: Arc::clone(self), key }
     }
 
-    /// Passes a cancel request on and waits until the server has taken it; returns whether the key is known.
+    /// Passes a cancel request on and waits until the server has taken it; returns whether the key
+    /// is known.
     ///
     /// The caller closes the client's connection afterwards: libpq waits for that to know that the
     /// server has it.

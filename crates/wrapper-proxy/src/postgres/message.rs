@@ -71,7 +71,8 @@ impl Message {
     }
 }
 
-/// The fields of a server's error: <https://www.postgresql.org/docs/current/protocol-error-fields.html>.
+/// The fields of a server's error:
+/// <https://www.postgresql.org/docs/current/protocol-error-fields.html>.
 pub(crate) struct Fields(Vec<(u8, String)>);
 
 impl Fields {

@@ -46,7 +46,8 @@ impl fmt::Display for InvalidPacket {
         match self {
             Self::Ended(error) => write!(f, "the connection ended within the first packet: {error}"),
             Self::Foreign => f.write_str(
-                "this is no PostgreSQL client: an HTTP client, or one that begins with TLS (`sslnegotiation=direct`)?",
+                "this is no PostgreSQL client: an HTTP client, or one that begins with TLS \
+                 (`sslnegotiation=direct`)?",
             ),
             Self::Malformed => f.write_str("the startup packet cannot be read"),
             Self::Version(major, minor) => {

@@ -65,8 +65,8 @@ impl SecretProviderBuilder {
         self
     }
 
-    /// Takes user and password from these properties (`secretUsernameProperty`, `secretPasswordProperty`); by default
-    /// `username` and `password`.
+    /// Takes user and password from these properties (`secretUsernameProperty`,
+    /// `secretPasswordProperty`); by default `username` and `password`.
     #[must_use]
     pub fn properties(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.properties = Properties { user: user.into(), password: password.into() };

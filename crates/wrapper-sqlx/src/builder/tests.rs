@@ -35,41 +35,62 @@ macro_rules! refused {
 }
 
 refused! {
-    scheme_of_another_engine_wrong: Postgres, "mysql://jane@HOST/app" => "scheme `mysql` is not PostgreSQL's: it is `postgres://`";
+    scheme_of_another_engine_wrong: Postgres, "mysql://jane@HOST/app"
+        => "scheme `mysql` is not PostgreSQL's: it is `postgres://`";
     scheme_missing: MySql, "jane:hunter2@HOST/app" => "mysql://user@host/database";
     url_missing: Postgres, "" => "the connection string is empty: write postgres://user@host/database";
     host_missing: Postgres, "postgres://jane@/app" => "no host";
     user_missing: Postgres, "postgres://HOST/app" => "no user";
     user_empty: MySql, "mysql://:hunter2@HOST/app" => "no user";
-    port_wrong: Postgres, "postgres://jane@HOST:70000/app" => "`port` must be a whole number from 1 to 65535, not `70000`";
+    port_wrong: Postgres, "postgres://jane@HOST:70000/app"
+        => "`port` must be a whole number from 1 to 65535, not `70000`";
     port_zero: Postgres, "postgres://jane@HOST:0/app" => "not `0`";
     hosts_many: Postgres, "postgres://jane@HOST,b.HOST/app" => "several hosts";
     hosts_with_ports_many: Postgres, "postgres://jane@HOST:5432,b.HOST:5432/app" => "several hosts";
-    host_in_the_query_wrong: Postgres, "postgres://jane@HOST/app?host=elsewhere" => "`host` stands in the URL before the query";
-    hostaddr_wrong: Postgres, "postgres://jane@HOST/app?hostaddr=10.0.0.7" => "`hostaddr` would lead to another place";
-    socket_wrong: MySql, "mysql://jane@HOST/app?socket=/tmp/mysql.sock" => "`socket` would lead to another place";
-    unix_socket_wrong: Postgres, "postgres://jane@%2Fvar%2Frun/app" => "`host` must be a host name or an address: found a path";
+    host_in_the_query_wrong: Postgres, "postgres://jane@HOST/app?host=elsewhere"
+        => "`host` stands in the URL before the query";
+    hostaddr_wrong: Postgres, "postgres://jane@HOST/app?hostaddr=10.0.0.7"
+        => "`hostaddr` would lead to another place";
+    socket_wrong: MySql, "mysql://jane@HOST/app?socket=/tmp/mysql.sock"
+        => "`socket` would lead to another place";
+    unix_socket_wrong: Postgres, "postgres://jane@%2Fvar%2Frun/app"
+        => "`host` must be a host name or an address: found a path";
     slash_in_the_password_wrong: Postgres, "postgres://jane:hunter2/x@HOST/app" => "%2F";
     at_sign_in_the_query_wrong: Postgres, "postgres://HOST/app?application_name=a@b" => "%40";
-    host_without_a_token_wrong: Postgres, "postgres://jane@10.0.0.7/app" => "no endpoint that a token can be signed for";
-    host_apart_from_iam_host_wrong: Postgres, &format!("postgres://jane@localhost/app?iamHost={HOST}") => "`localhost` is dialled and the certificate must carry `db.";
+    host_without_a_token_wrong: Postgres, "postgres://jane@10.0.0.7/app"
+        => "no endpoint that a token can be signed for";
+    host_apart_from_iam_host_wrong: Postgres, &format!("postgres://jane@localhost/app?iamHost={HOST}")
+        => "`localhost` is dialled and the certificate must carry `db.";
     server_name_apart_from_host_wrong: Postgres, "postgres://jane@HOST/app?tlsServerName=other.abc123.us-east-2.rds.amazonaws.com" => "sqlx verifies the name that it dials";
     server_name_of_a_string_wrong: Postgres, "postgres://jane@evil.example/app?iamHost=HOST&tlsServerName=evil.example" => "a configuration may not send the token elsewhere";
-    sslmode_disable_wrong: Postgres, "postgres://jane@HOST/app?sslmode=disable" => "less than a token or a managed password may travel over";
-    sslmode_of_the_driver_wrong: MySql, "mysql://jane@HOST/app?ssl-mode=DISABLED" => "did you mean `sslmode`?";
-    root_certificate_of_the_driver_wrong: MySql, "mysql://jane@HOST/app?ssl-ca=a.pem" => "unknown parameter `ssl-ca`";
-    bundle_missing: Postgres, "postgres://jane@HOST/app?sslrootcert=/no/such/file" => "cannot read `/no/such/file`";
-    parameter_unknown: Postgres, "postgres://jane@HOST/app?passwrod=hunter2" => "unknown parameter `passwrod`";
-    parameter_of_another_engine_unknown: MySql, "mysql://jane@HOST/app?application_name=x" => "unknown parameter `application_name`";
+    sslmode_disable_wrong: Postgres, "postgres://jane@HOST/app?sslmode=disable"
+        => "less than a token or a managed password may travel over";
+    sslmode_of_the_driver_wrong: MySql, "mysql://jane@HOST/app?ssl-mode=DISABLED"
+        => "did you mean `sslmode`?";
+    root_certificate_of_the_driver_wrong: MySql, "mysql://jane@HOST/app?ssl-ca=a.pem"
+        => "unknown parameter `ssl-ca`";
+    bundle_missing: Postgres, "postgres://jane@HOST/app?sslrootcert=/no/such/file"
+        => "cannot read `/no/such/file`";
+    parameter_unknown: Postgres, "postgres://jane@HOST/app?passwrod=hunter2"
+        => "unknown parameter `passwrod`";
+    parameter_of_another_engine_unknown: MySql, "mysql://jane@HOST/app?application_name=x"
+        => "unknown parameter `application_name`";
     parameter_misspelt: Postgres, "postgres://jane@HOST/app?iam_region=x" => "did you mean `iamRegion`?";
     parameter_repeated: Postgres, "postgres://jane@HOST/app?charset=x&charset=y" => "given more than once";
-    options_with_an_open_bracket_unknown: Postgres, "postgres://jane@HOST/app?options[geqo=off" => "unknown parameter";
-    plugin_beside_iam_wrong: Postgres, "postgres://jane@HOST/app?plugins=iam,failover2" => "`plugins` is set in code";
-    profile_beside_tokens_wrong: Postgres, "postgres://jane@HOST/app?awsProfile=prod" => "`awsProfile` belongs to the AWS default chain";
-    timeout_of_the_wrapper_wrong: Postgres, "postgres://jane@HOST/app?wrapperConnectTimeout=5" => "`acquire_timeout`";
-    instance_pattern_wrong: Postgres, "postgres://jane@HOST/app?clusterInstanceHostPattern=?.x" => "no effect";
-    region_missing: Postgres, "postgres://jane@db.global-abc123.global.rds.amazonaws.com/app" => "set `iamRegion`";
-    value_of_an_option_wrong: Postgres, "postgres://jane@HOST/app?statement-cache-capacity=hunter2" => "a value that it does not take";
+    options_with_an_open_bracket_unknown: Postgres, "postgres://jane@HOST/app?options[geqo=off"
+        => "unknown parameter";
+    plugin_beside_iam_wrong: Postgres, "postgres://jane@HOST/app?plugins=iam,failover2"
+        => "`plugins` is set in code";
+    profile_beside_tokens_wrong: Postgres, "postgres://jane@HOST/app?awsProfile=prod"
+        => "`awsProfile` belongs to the AWS default chain";
+    timeout_of_the_wrapper_wrong: Postgres, "postgres://jane@HOST/app?wrapperConnectTimeout=5"
+        => "`acquire_timeout`";
+    instance_pattern_wrong: Postgres, "postgres://jane@HOST/app?clusterInstanceHostPattern=?.x"
+        => "no effect";
+    region_missing: Postgres, "postgres://jane@db.global-abc123.global.rds.amazonaws.com/app"
+        => "set `iamRegion`";
+    value_of_an_option_wrong: Postgres, "postgres://jane@HOST/app?statement-cache-capacity=hunter2"
+        => "a value that it does not take";
 }
 
 #[tokio::test]

@@ -62,7 +62,8 @@ impl Member {
         self.said.filter(|_| self.is_answering()).and_then(|word| word.role)
     }
 
-    /// Where to reach it: by its name, or by the endpoint if its name leads nowhere and it answered there.
+    /// Where to reach it: by its name, or by the endpoint if its name leads nowhere and it answered
+    /// there.
     pub(crate) fn target(&self) -> Target {
         match self.is_behind_endpoint() {
             true => Target::Endpoint,

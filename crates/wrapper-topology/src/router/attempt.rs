@@ -145,7 +145,8 @@ impl Search<'_> {
         }
     }
 
-    /// The instance, if it is already known to have the wanted role, so that asking for the role is enough.
+    /// The instance, if it is already known to have the wanted role, so that asking for the role is
+    /// enough.
     fn expected(&self, target: &Target) -> Option<Arc<str>> {
         self.topology().with_knowledge(|known| {
             let member = known.member(target.id()?)?;

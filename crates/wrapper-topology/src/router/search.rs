@@ -64,7 +64,8 @@ impl<'r> Search<'r> {
                 }
             };
             let is_informed = error.kind() == ErrorKind::WrongInstance && self.knows_another();
-            // What an attempt says that was cut off by the end is less than what an instance said before.
+            // What an attempt says that was cut off by the end is less than what an instance said
+            // before.
             let is_late = error.kind() == ErrorKind::Timeout && Instant::now() >= self.until;
             if !is_late || self.last.is_none() {
                 self.last = Some(error);
@@ -84,7 +85,8 @@ impl<'r> Search<'r> {
         Err(self.over())
     }
 
-    /// Waits while the monitor looks for the writer: every connect that did so too would be a login more.
+    /// Waits while the monitor looks for the writer: every connect that did so too would be a login
+    /// more.
     async fn leave_to_monitor(&self) {
         if !self.router.has_monitor || self.wanted != Wanted::Writer {
             return;

@@ -18,13 +18,15 @@ pub struct TopologyBuilder {
 }
 
 impl TopologyBuilder {
-    /// Takes these statements, whatever the servers are; by default they are found out at the first connect.
+    /// Takes these statements, whatever the servers are; by default they are found out at the first
+    /// connect.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = Some(dialect);
         self
     }
 
-    /// Says how the instances are named, and their port; by default as the first connector's host says.
+    /// Says how the instances are named, and their port; by default as the first connector's host
+    /// says.
     pub fn instances(mut self, pattern: InstancePattern, port: u16) -> Self {
         self.naming = Some((pattern, port));
         self
@@ -59,7 +61,8 @@ impl TopologyBuilder {
 
 fn host_and_port(text: &str, default: u16) -> Result<(String, u16)> {
     let wrong = || {
-        let message = "the instances of a topology are host names, each with a port or without, as in `db.example:5432`";
+        let message = "the instances of a topology are host names, each with a port or without, as in \
+                       `db.example:5432`";
         Error::new(ErrorKind::Configuration, message)
     };
     let (host, port) = match text.rsplit_once(':') {

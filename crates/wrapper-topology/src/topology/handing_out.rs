@@ -29,7 +29,8 @@ impl Topology {
         }
     }
 
-    /// Notes where a single instance was logged in to: another address than before is another server.
+    /// Notes where a single instance was logged in to: another address than before is another
+    /// server.
     pub(crate) fn logged_in_at(&self, host: &Arc<str>, established: &Established) {
         let Some(address) = established.address().map(|address| address.ip()) else { return };
         let mut state = self.state();
@@ -48,7 +49,8 @@ impl Topology {
         }
     }
 
-    /// Whether a connection was opened before its cluster's writer, or its instance's address, changed.
+    /// Whether a connection was opened before its cluster's writer, or its instance's address,
+    /// changed.
     pub(crate) fn is_outdated(&self, established: &Established) -> bool {
         let state = self.state();
         if let Some((_, since)) = state.addresses.get(established.host()) {
@@ -64,7 +66,8 @@ impl Topology {
         knowledge.changed_at().is_some_and(|at| established.at() < at) && !is_writers
     }
 
-    /// Whether pooled connections have to be asked for their role, because somebody suspects something.
+    /// Whether pooled connections have to be asked for their role, because somebody suspects
+    /// something.
     pub(crate) fn is_doubted(&self) -> bool {
         self.state().doubted.is_some()
     }

@@ -1,6 +1,6 @@
-//! Connects to the URLs that it is given, with credentials of the default chain or of `--profile NAME`, or as
-//! `--parameters TEXT` at the end of each URL says, and writes
-//! everything that any crate has to say to standard error.
+//! Connects to the URLs that it is given, with credentials of the default chain or of `--profile
+//! NAME`, or as `--parameters TEXT` at the end of each URL says, and writes everything that any
+//! crate has to say to standard error.
 //!
 //! A program of its own, because the default chain reads the environment of the process.
 

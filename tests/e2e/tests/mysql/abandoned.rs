@@ -1,4 +1,5 @@
-//! MySQL connects that their callers give up leave no socket and no task behind, wherever they were.
+//! MySQL connects that their callers give up leave no socket and no task behind, wherever they
+//! were.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -86,7 +87,8 @@ impl Valve {
     }
 }
 
-/// A server behind a valve, both in a runtime of their own: what the test's runtime holds is the client's.
+/// A server behind a valve, both in a runtime of their own: what the test's runtime holds is the
+/// client's.
 struct Site {
     valve: Arc<Valve>,
     port: u16,

@@ -70,29 +70,44 @@ rows! {
         => Login, true, "grant-missing", ["refused the login of user", "refused the login of user `jane`"];
     locked_account_is_a_login: "3118", "Access denied for user 'jane'@'%'. Account is locked."
         => Login, false, "account-locked", ["the account is locked"];
-    expired_password_is_a_login: "1862", "Your password has expired." => Login, false, "password-expired", ["password has expired"];
-    full_server_is_throttled: "1040", "Too many connections" => Throttled, false, "throttled", ["limits new connections"];
-    full_user_is_throttled: "1203", "User jane already has more than 'max_user_connections' active connections"
+    expired_password_is_a_login: "1862", "Your password has expired."
+        => Login, false, "password-expired", ["password has expired"];
+    full_server_is_throttled: "1040", "Too many connections"
         => Throttled, false, "throttled", ["limits new connections"];
-    full_hour_is_throttled: "1226", "User 'jane' has exceeded the 'max_connections_per_hour' resource (current value: 1045)"
+    full_user_is_throttled: "1203", "User jane already has more than 'max_user_connections' active \
+                                     connections"
         => Throttled, false, "throttled", ["limits new connections"];
-    proxy_limit_is_throttled: "1040", "IAM authentication rate limit exceeded" => Throttled, false, "throttled", ["limits new connections"];
-    proxy_without_tls_is_tls: "3159", "This RDS Proxy requires TLS connections" => Tls, false, "tls-required", ["asks for TLS", "sslmode=verify-full"];
+    full_hour_is_throttled: "1226", "User 'jane' has exceeded the 'max_connections_per_hour' resource \
+                                     (current value: 1045)"
+        => Throttled, false, "throttled", ["limits new connections"];
+    proxy_limit_is_throttled: "1040", "IAM authentication rate limit exceeded"
+        => Throttled, false, "throttled", ["limits new connections"];
+    proxy_without_tls_is_tls: "3159", "This RDS Proxy requires TLS connections"
+        => Tls, false, "tls-required", ["asks for TLS", "sslmode=verify-full"];
     proxy_that_waited_is_a_timeout: "9501", "Timed-out waiting to acquire database connection"
         => Timeout, false, "not-ready", ["waited too long"];
-    threads_missing_is_transient: "1135", "Can't create a new thread (errno 11)" => Transient, false, "not-ready", ["short of memory"];
-    broken_read_is_transient: "1158", "Got an error reading communication packets" => Transient, false, "not-ready", ["not ready yet"];
-    timed_out_read_is_transient: "1159", "Got timeout reading communication packets" => Transient, false, "not-ready", ["not ready yet"];
-    read_only_mode_is_transient: "1836", "Running in read-only mode" => Transient, false, "not-ready", ["not ready yet"];
-    offline_mode_is_transient: "3032", "The server is currently in offline mode" => Transient, false, "not-ready", ["not ready yet"];
-    shutdown_is_transient: "1053", "Server shutdown in progress" => Transient, false, "not-ready", ["not ready yet"];
+    threads_missing_is_transient: "1135", "Can't create a new thread (errno 11)"
+        => Transient, false, "not-ready", ["short of memory"];
+    broken_read_is_transient: "1158", "Got an error reading communication packets"
+        => Transient, false, "not-ready", ["not ready yet"];
+    timed_out_read_is_transient: "1159", "Got timeout reading communication packets"
+        => Transient, false, "not-ready", ["not ready yet"];
+    read_only_mode_is_transient: "1836", "Running in read-only mode"
+        => Transient, false, "not-ready", ["not ready yet"];
+    offline_mode_is_transient: "3032", "The server is currently in offline mode"
+        => Transient, false, "not-ready", ["not ready yet"];
+    shutdown_is_transient: "1053", "Server shutdown in progress"
+        => Transient, false, "not-ready", ["not ready yet"];
     database_forbidden_is_configuration: "1044", "Access denied for user 'jane'@'%' to database 'app'"
         => Configuration, false, "database-forbidden", ["has no privileges on database `app`", "no privileges on database"];
-    database_missing_is_configuration: "1049", "Unknown database 'app'" => Configuration, false, "no-database", ["there is no such database"];
-    blocked_machine_is_configuration: "1129", "Host '10.0.0.1' is blocked" => Configuration, false, "no-access-rule", ["takes no connections from this machine"];
+    database_missing_is_configuration: "1049", "Unknown database 'app'"
+        => Configuration, false, "no-database", ["there is no such database"];
+    blocked_machine_is_configuration: "1129", "Host '10.0.0.1' is blocked"
+        => Configuration, false, "no-access-rule", ["takes no connections from this machine"];
     plugin_not_loaded_is_configuration: "1524", "Plugin 'AWSAuthenticationPlugin' is not loaded"
         => Configuration, false, "login-plugin-missing", ["has not loaded the plugin"];
-    unknown_answer_is_the_drivers: "1105", "internal error 1045 28000" => Driver, false, "", ["did not let user", "1105"];
+    unknown_answer_is_the_drivers: "1105", "internal error 1045 28000"
+        => Driver, false, "", ["did not let user", "1105"];
 }
 
 /// A builder without plugins.

@@ -28,12 +28,14 @@ wrong: [
 
 parameter!(iam_default_port,
 ok: ["plugins=iam&iamDefaultPort=3306"],
-wrong: [("plugins=iam&iamDefaultPort=mysql", "`iamDefaultPort` must be a whole number from 1 to 65535, not `mysql`")]);
+wrong: [("plugins=iam&iamDefaultPort=mysql", "`iamDefaultPort` must be a whole number from 1 to 65535, not \
+                                              `mysql`")]);
 
 parameter!(sslmode,
 ok: ["plugins=iam&sslmode=verify-full", "plugins=iam&sslmode=require", "sslmode=disable", "sslmode=verify-full"],
 wrong: [
-    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` is less than a token or a managed password may travel over"),
+    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` is less than a token or a managed password may \
+                                       travel over"),
     ("plugins=iam&sslmode=prefer", "`prefer`", "`verify-full`"),
     ("plugins=iam&sslmode=disable", "`disable`"),
     ("sslmode=prefer", "sslmode `prefer` is nothing that the driver can do"),
@@ -43,7 +45,8 @@ wrong: [
 parameter!(require_ssl,
 ok: ["plugins=iam&require_ssl=true", "require_ssl=false", "require_ssl=true"],
 wrong: [
-    ("plugins=iam&require_ssl=false", "`require_ssl=false` is less than a token or a managed password may travel over"),
+    ("plugins=iam&require_ssl=false", "`require_ssl=false` is less than a token or a managed password may \
+                                       travel over"),
     ("sslmode=verify-full&require_ssl=false", "`require_ssl=false`"),
     ("require_ssl=hunter2", "the value of `require_ssl`"),
     ("require_tls=true", "did you mean `require_ssl`?"),
@@ -51,11 +54,13 @@ wrong: [
 
 parameter!(verify_ca,
 ok: ["plugins=iam&verify_ca=true", "require_ssl=true&verify_ca=false"],
-wrong: [("plugins=iam&verify_ca=false", "`verify_ca=false` is less than a token or a managed password may travel over")]);
+wrong: [("plugins=iam&verify_ca=false", "`verify_ca=false` is less than a token or a managed password may \
+                                         travel over")]);
 
 parameter!(verify_identity,
 ok: ["plugins=iam&verify_identity=true", "require_ssl=true&verify_identity=false"],
-wrong: [("plugins=iam&verify_identity=false", "`verify_identity=false` is less than a token or a managed password may travel over")]);
+wrong: [("plugins=iam&verify_identity=false", "`verify_identity=false` is less than a token or a managed \
+                                               password may travel over")]);
 
 parameter!(built_in_roots,
 ok: ["plugins=iam&built_in_roots=true"],

@@ -1,4 +1,5 @@
-//! Pools of MySQL connections that outlive their first token: deadpool and bb8, on a clock that is moved.
+//! Pools of MySQL connections that outlive their first token: deadpool and bb8, on a clock that is
+//! moved.
 
 use std::time::Duration;
 

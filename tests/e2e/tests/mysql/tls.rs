@@ -87,7 +87,8 @@ async fn authority_missing() {
     nothing_was_sent(&rig, &error, &["the platform's roots", "global-bundle.pem"]);
 }
 
-/// Names the URL of a server for the same test in a process of its own, whose platform trusts what `SSL_CERT_FILE` says.
+/// Names the URL of a server for the same test in a process of its own, whose platform trusts what
+/// `SSL_CERT_FILE` says.
 const URL_OF_PARENT: &str = "E2E_MYSQL_URL";
 
 /// OpenSSL reads the platform's roots from the environment; elsewhere tests cannot change them.
@@ -329,7 +330,8 @@ fn sslmode_disable_reads_no_file() {
     Connector::from_url(url, rds_wrapper::Registry::new()).expect("files about tls are not looked at");
 }
 
-/// Trusts the roots of a file, which the driver reads when it builds its TLS connector and at no other time.
+/// Trusts the roots of a file, which the driver reads when it builds its TLS connector and at no
+/// other time.
 fn trusting(rig: &Rig, file: &Path) -> ConnectorBuilder {
     let roots = SslOpts::default().with_root_certs(vec![file.to_path_buf().into()]);
     let builder = Connector::builder(rig.registry()).url(rig.url() + "&iamTokenExpiration=0");

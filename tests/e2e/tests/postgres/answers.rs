@@ -69,9 +69,11 @@ rows! {
         ["refused the login of user `jane`", "access key …", "rds-db:connect", "PAM authentication failed"];
     translated_refusal_is_a_login: refuse(ServerError::pam_refused_in_german(USER)) => Login, true, "policy",
         ["refused the login of user", "28000"];
-    password_refusal_is_a_missing_grant: refuse(ServerError::password_refused(USER)) => Login, false, "grant-missing",
+    password_refusal_is_a_missing_grant: refuse(ServerError::password_refused(USER))
+        => Login, false, "grant-missing",
         ["asked for a password and not for a token", "lacks the role rds_iam", "GRANT rds_iam TO \"jane\""];
-    access_rule_is_configuration: refuse(ServerError::rule_missing(USER, "app")) => Configuration, false, "no-access-rule",
+    access_rule_is_configuration: refuse(ServerError::rule_missing(USER, "app"))
+        => Configuration, false, "no-access-rule",
         ["access rules", "pg_hba.conf"];
     login_forbidden_is_configuration: answer("28000", "role \"jane\" is not permitted to log in")
         => Configuration, false, "login-forbidden", ["ALTER ROLE \"jane\" LOGIN"];
@@ -81,25 +83,32 @@ rows! {
         => Configuration, false, "database-forbidden", ["GRANT CONNECT ON DATABASE", "GRANT CONNECT ON DATABASE \"app\" TO \"jane\""];
     translated_database_forbidden_is_configuration: answer("42501", "keine Berechtigung für Datenbank »app«")
         => Configuration, false, "database-forbidden", ["GRANT CONNECT ON DATABASE"];
-    proxy_refusal_is_a_login: refuse(ServerError::proxy_refused(USER)) => Login, true, "policy", ["refused the login of user"];
+    proxy_refusal_is_a_login: refuse(ServerError::proxy_refused(USER))
+        => Login, true, "policy", ["refused the login of user"];
     proxy_refusal_with_another_code_is_a_login: answer("28P01", "The IAM authentication failed for the role jane. Check the IAM token.")
         => Login, true, "policy", ["refused the login of user"];
     proxy_without_credentials_is_configuration: answer("28000", "This RDS proxy has no credentials for the role jane.")
         => Configuration, false, "proxy-secret", ["the proxy holds no credentials"];
     proxy_with_other_logins_is_configuration: answer("28000", "RDS Proxy supports only IAM, MD5, or SCRAM authentication.")
         => Configuration, false, "proxy-authentication", ["the proxy is not set up"];
-    proxy_throttling_is_throttled: refuse(ServerError::proxy_throttled(USER)) => Throttled, false, "throttled",
+    proxy_throttling_is_throttled: refuse(ServerError::proxy_throttled(USER))
+        => Throttled, false, "throttled",
         ["limits new connections"];
     proxy_rate_is_throttled: answer("28000", "Rate of connection requests for this proxy exceeded")
         => Throttled, false, "throttled", ["limits new connections"];
-    dsql_refusal_is_a_login: refuse(ServerError::dsql_refused()) => Login, false, "grant-missing", ["refused the login"];
+    dsql_refusal_is_a_login: refuse(ServerError::dsql_refused())
+        => Login, false, "grant-missing", ["refused the login"];
     dsql_expiry_is_a_stale_login: refuse(ServerError::dsql_expired()) => Login, true, "signature-expired",
         ["the token's signature has expired"];
-    dsql_throttling_is_throttled: refuse(ServerError::dsql_throttled()) => Throttled, false, "throttled", ["limits new connections"];
-    dsql_waking_is_transient: refuse(ServerError::dsql_waking()) => Transient, false, "not-ready", ["try again in a moment"];
-    too_many_connections_is_throttled: refuse(ServerError::too_many_connections()) => Throttled, false, "throttled",
+    dsql_throttling_is_throttled: refuse(ServerError::dsql_throttled())
+        => Throttled, false, "throttled", ["limits new connections"];
+    dsql_waking_is_transient: refuse(ServerError::dsql_waking())
+        => Transient, false, "not-ready", ["try again in a moment"];
+    too_many_connections_is_throttled: refuse(ServerError::too_many_connections())
+        => Throttled, false, "throttled",
         ["limits new connections"];
-    configured_limit_is_throttled: answer("53400", "configuration limit exceeded") => Throttled, false, "throttled",
+    configured_limit_is_throttled: answer("53400", "configuration limit exceeded")
+        => Throttled, false, "throttled",
         ["limits new connections"];
     missing_database_is_configuration: answer("3D000", "database \"app\" does not exist")
         => Configuration, false, "no-database", ["there is no such database"];
@@ -107,22 +116,30 @@ rows! {
         => Transient, false, "not-ready", ["not ready yet"];
     stopping_server_is_transient: answer("57P01", "terminating connection due to administrator command")
         => Transient, false, "not-ready", ["not ready yet"];
-    crashed_server_is_transient: answer("57P02", "terminating connection because of crash of another server process")
+    crashed_server_is_transient: answer("57P02", "terminating connection because of crash of another server \
+                                                  process")
         => Transient, false, "not-ready", ["not ready yet"];
     starting_server_is_transient: answer("57P03", "the database system is starting up")
         => Transient, false, "not-ready", ["not ready yet"];
-    failing_system_is_transient: answer("58000", "could not open file") => Transient, false, "not-ready", ["not ready yet"];
-    full_disk_is_transient: answer("53100", "No space left on device") => Transient, false, "not-ready", ["short of memory or disk space"];
-    full_memory_is_transient: answer("53200", "out of memory") => Transient, false, "not-ready", ["short of memory or disk space"];
+    failing_system_is_transient: answer("58000", "could not open file")
+        => Transient, false, "not-ready", ["not ready yet"];
+    full_disk_is_transient: answer("53100", "No space left on device")
+        => Transient, false, "not-ready", ["short of memory or disk space"];
+    full_memory_is_transient: answer("53200", "out of memory")
+        => Transient, false, "not-ready", ["short of memory or disk space"];
     closed_database_is_transient: answer("55000", "database \"app\" is not currently accepting connections")
         => Transient, false, "not-ready", ["not ready yet"];
-    unknown_answer_is_the_drivers: answer("XX000", "internal error 28000 53300") => Driver, false, "", ["did not let user", "XX000"];
+    unknown_answer_is_the_drivers: answer("XX000", "internal error 28000 53300")
+        => Driver, false, "", ["did not let user", "XX000"];
     control_characters_are_escaped: answer("28000", "PAM\u{1b}[31m\nfailed") => Login, true, "policy",
         ["refused the login of user", "PAM\\u{1b}[31m\\nfailed"];
-    scram_question_is_a_missing_grant: Fault::Ask(PasswordMethod::ScramSha256) => Login, false, "grant-missing",
+    scram_question_is_a_missing_grant: Fault::Ask(PasswordMethod::ScramSha256)
+        => Login, false, "grant-missing",
         ["lacks the role rds_iam"];
-    md5_question_is_a_missing_grant: Fault::Ask(PasswordMethod::Md5) => Login, false, "grant-missing", ["lacks the role rds_iam"];
-    lost_connection_at_accept_is_connect: Fault::Drop(Phase::Accept) => Connect, false, "", ["closed the connection"];
+    md5_question_is_a_missing_grant: Fault::Ask(PasswordMethod::Md5)
+        => Login, false, "grant-missing", ["lacks the role rds_iam"];
+    lost_connection_at_accept_is_connect: Fault::Drop(Phase::Accept)
+        => Connect, false, "", ["closed the connection"];
     lost_connection_in_tls_is_tls: Fault::Drop(Phase::Tls) => Tls, false, "", ["the TLS handshake with"];
     lost_connection_at_login_is_connect: Fault::Drop(Phase::Login) => Connect, false, "",
         ["closed the connection while logging in"];

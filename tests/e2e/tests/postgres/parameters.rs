@@ -33,7 +33,8 @@ wrong: [
 
 parameter!(auto_sort_wrapper_plugin_order,
     ok: ["plugins=iam&autoSortWrapperPluginOrder=false"],
-    wrong: [("autoSortWrapperPluginOrder=no", "`autoSortWrapperPluginOrder` must be `true` or `false`, not `no`")]);
+    wrong: [("autoSortWrapperPluginOrder=no", "`autoSortWrapperPluginOrder` must be `true` or `false`, not \
+                                               `no`")]);
 
 parameter!(iam_host,
 ok: [
@@ -87,8 +88,7 @@ parameter!(aws_profile,
 parameter!(assume_role,
 ok: [
     "plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders",
-    "plugins=iam&awsProfile=dev&assumeRoleArn=arn:aws-cn:iam::123456789012:role/a/b&assumeRoleSessionName=app@1\
-     &assumeRoleExternalId=tenant:7&assumeRoleDurationSec=43200",
+    "plugins=iam&awsProfile=dev&assumeRoleArn=arn:aws-cn:iam::123456789012:role/a/b&assumeRoleSessionName=app@1&assumeRoleExternalId=tenant:7&assumeRoleDurationSec=43200",
 ],
 wrong: [
     ("assumeRoleArn=arn:aws:iam::123456789012:role/orders", "`assumeRoleArn` belongs to the plugins `iam` and `awsSecretsManager`"),
@@ -134,7 +134,8 @@ wrong: [
 parameter!(sslmode,
 ok: ["plugins=iam&sslmode=verify-full", "plugins=iam&sslmode=require", "sslmode=prefer", "sslmode=disable"],
 wrong: [
-    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` is less than a token or a managed password may travel over"),
+    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` is less than a token or a managed password may \
+                                       travel over"),
     ("plugins=iam&sslmode=prefer", "`prefer`", "`verify-full`"),
     ("plugins=iam&sslmode=allow", "`allow`"),
     ("plugins=iam&sslmode=disable", "`disable`"),

@@ -1,4 +1,5 @@
-//! Pools that outlive their first token: deadpool and bb8 over real sockets, on a clock that is moved.
+//! Pools that outlive their first token: deadpool and bb8 over real sockets, on a clock that is
+//! moved.
 
 use std::time::Duration;
 

@@ -120,7 +120,8 @@ async fn cancel_request(stack: TlsStack) {
     task.await.expect("ends").expect("without an error");
 }
 
-/// A copy of the server's authority that the connectors trust, in a folder that goes with the server.
+/// A copy of the server's authority that the connectors trust, in a folder that goes with the
+/// server.
 fn bundle(rig: &Rig, name: &str) -> PathBuf {
     let file = rig.server.ca_file().with_file_name(name);
     fs::write(&file, rig.server.ca_pem()).expect("can be written");
@@ -159,7 +160,8 @@ async fn replaced_authority(stack: TlsStack) {
     client.cancel_token().cancel_query(connector.tls()).await.expect("cancel requests know it too");
     drop(client);
     task.await.expect("ends").expect("without an error");
-    // Each of the eight was refused once at most, and no token left for a server that was not known.
+    // Each of the eight was refused once at most, and no token left for a server that was not
+    // known.
     let attempts = rig.server.attempts();
     assert!(attempts.iter().filter(|attempt| attempt.outcome == Outcome::TlsFailed).count() <= 8);
     fs::remove_file(&file).expect("can be removed");

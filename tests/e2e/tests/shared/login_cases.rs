@@ -1,4 +1,5 @@
-//! Logins that every engine takes and refuses alike; included by the tests of each, which bring `Rig` and `log_in`.
+//! Logins that every engine takes and refuses alike; included by the tests of each, which bring
+//! `Rig` and `log_in`.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The table of parameters, right and wrong; included by the tests of each engine, which bring `build`.
+//! The table of parameters, right and wrong; included by the tests of each engine, which bring
+//! `build`.
 
 use std::fmt::Debug;
 

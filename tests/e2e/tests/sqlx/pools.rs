@@ -374,7 +374,8 @@ async fn debug_shows_no_token() {
     assert!(said.contains(HOST) && !said.contains("X-Amz"), "{said}");
 }
 
-/// Run with an environment of its own by the two tests below, which tell by their exit what became of it.
+/// Run with an environment of its own by the two tests below, which tell by their exit what became
+/// of it.
 #[tokio::test]
 #[ignore = "run by other tests, in a process of its own"]
 async fn pool_in_an_environment() {

@@ -1,4 +1,5 @@
-//! A server that asks its clients for certificates, and the cryptography of one's own; without `danger`, with either stack.
+//! A server that asks its clients for certificates, and the cryptography of one's own; without
+//! `danger`, with either stack.
 
 use std::{fs, net::IpAddr, sync::Arc};
 
@@ -85,7 +86,8 @@ impl Rig {
     }
 }
 
-/// Lets a client in that has shown a certificate: <https://www.postgresql.org/docs/current/protocol-flow.html>.
+/// Lets a client in that has shown a certificate:
+/// <https://www.postgresql.org/docs/current/protocol-flow.html>.
 async fn serve(acceptor: &TlsAcceptor, mut socket: TcpStream) -> std::io::Result<CipherSuite> {
     socket.read_exact(&mut [0; 8]).await?;
     socket.write_all(b"S").await?;

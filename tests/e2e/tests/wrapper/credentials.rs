@@ -125,14 +125,14 @@ fn sts(listener: std::net::TcpListener) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("the program calls");
         let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
-        // The request's body ends with the version of the protocol or with a parameter that sorts behind it.
+        // The request's body ends with the version of the protocol or with a parameter that sorts
+        // behind it.
         while !request.windows(15).any(|part| part == b"RoleSessionName") {
             let read = stream.read(&mut buffer).expect("the program sends");
             request.extend_from_slice(&buffer[..read]);
         }
-        let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
-                    <AccessKeyId>ASIAASSUMED</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken>\
-                    <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
+        let body = "<AssumeRoleResponse \
+                    xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials><AccessKeyId>ASIAASSUMED</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
         stream.write_all((head + body).as_bytes()).expect("the program reads");
         String::from_utf8_lossy(&request).into_owned()
@@ -150,7 +150,8 @@ async fn role_rig() -> Rig {
     Rig::start_with(|server| server.host("localhost").access_key(assumed).clock(clock)).await
 }
 
-/// Runs what takes a role in an environment whose STS is on this machine, and checks what STS was asked.
+/// Runs what takes a role in an environment whose STS is on this machine, and checks what STS was
+/// asked.
 async fn with_sts(run: impl AsyncFnOnce(&[(&str, &str)])) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let endpoint = format!("http://{}", listener.local_addr().expect("is bound"));

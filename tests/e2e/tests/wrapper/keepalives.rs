@@ -25,7 +25,8 @@ fn socket_to(server: SocketAddr) -> OwnedFd {
         .expect("a connection to the server is open")
 }
 
-/// Whether keepalives are on, the seconds of idle and interval, the retries, and the user timeout in milliseconds.
+/// Whether keepalives are on, the seconds of idle and interval, the retries, and the user timeout
+/// in milliseconds.
 fn read_back(server: SocketAddr) -> (bool, u64, u64, u32, u32) {
     let socket = socket_to(server);
     (

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use rds_wrapper::{ParameterKind, plugins};
 
-const BEGIN: &str = "<!-- parameters: generated from the declarations by `UPDATE_README=1 cargo test -p e2e --test wrapper readme` -->\n";
+const BEGIN: &str = "<!-- parameters: generated from the declarations by `UPDATE_README=1 cargo test -p e2e \
+                     --test wrapper readme` -->\n";
 const END: &str = "<!-- end of parameters -->";
 
 fn table() -> String {

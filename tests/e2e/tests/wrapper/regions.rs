@@ -1,4 +1,5 @@
-//! One rule for regions: `host-pattern` and `iam-token` know nothing of each other, and must not differ.
+//! One rule for regions: `host-pattern` and `iam-token` know nothing of each other, and must not
+//! differ.
 
 use host_pattern::Region;
 use iam_token::{ErrorKind, eks, msk, rds};

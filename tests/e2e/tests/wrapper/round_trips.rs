@@ -35,7 +35,8 @@ impl Wire {
         Self { port, turns }
     }
 
-    /// The fewest turns of several connects: a server's TLS tickets may cross the client's next message, which adds turns.
+    /// The fewest turns of several connects: a server's TLS tickets may cross the client's next
+    /// message, which adds turns.
     async fn fewest<C>(&self, connect: impl AsyncFn() -> C) -> usize {
         let mut fewest = usize::MAX;
         for _ in 0..12 {

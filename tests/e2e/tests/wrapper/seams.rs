@@ -1,4 +1,5 @@
-//! What a plugin of an application can do: change the user, ask a connection, open one of its own, end one.
+//! What a plugin of an application can do: change the user, ask a connection, open one of its own,
+//! end one.
 
 use std::{
     future::poll_fn,

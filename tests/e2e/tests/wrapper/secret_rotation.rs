@@ -56,7 +56,8 @@ fn through_mysql_pool(connector: &rds_wrapper::mysql::Connector) -> LogIn {
     })
 }
 
-/// Connects all the time in eight tasks, and returns what the last of each was logged in as and every error.
+/// Connects all the time in eight tasks, and returns what the last of each was logged in as and
+/// every error.
 struct Load {
     done: Arc<AtomicUsize>,
     stops: Arc<AtomicBool>,

@@ -51,8 +51,10 @@ async fn key_with_a_line_break_is_no_good_key() {
 async fn sso_that_is_not_logged_in_is_told_how() {
     let folder = folder("doctor-sso");
     let config = folder.join("config");
-    let profile = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = dev\nregion = us-east-2\n\
-                   [sso-session corp]\nsso_region = us-east-2\nsso_start_url = https://corp.awsapps.com/start\n";
+    let profile = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = \
+                   dev\nregion = us-east-2\n\
+                   [sso-session corp]\nsso_region = us-east-2\nsso_start_url = \
+                   https://corp.awsapps.com/start\n";
     fs::write(&config, profile).expect("is written");
     let mut command = program();
     command.env("AWS_CONFIG_FILE", config).env("AWS_PROFILE", "dev").env("HOME", &folder);

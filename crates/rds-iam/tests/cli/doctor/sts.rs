@@ -23,7 +23,8 @@ async fn sts(status: u16, body: String) -> (String, mpsc::UnboundedReceiver<Stri
             let length = stream.read(&mut request).await.unwrap_or_default();
             let _ = asked.send(String::from_utf8_lossy(&request[..length]).into_owned());
             let answer = format!(
-                "HTTP/1.1 {status} Answer\r\nContent-Type: text/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                "HTTP/1.1 {status} Answer\r\nContent-Type: text/xml\r\nContent-Length: {}\r\nConnection: \
+                 close\r\n\r\n{body}",
                 body.len()
             );
             let _ = stream.write_all(answer.as_bytes()).await;
@@ -34,9 +35,8 @@ async fn sts(status: u16, body: String) -> (String, mpsc::UnboundedReceiver<Stri
 
 fn identity() -> String {
     format!(
-        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-         <Arn>{ARN}</Arn><UserId>AROAEXAMPLE:i-0abc</UserId><Account>123456789012</Account>\
-         </GetCallerIdentityResult></GetCallerIdentityResponse>"
+        "<GetCallerIdentityResponse \
+         xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>{ARN}</Arn><UserId>AROAEXAMPLE:i-0abc</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
     )
 }
 

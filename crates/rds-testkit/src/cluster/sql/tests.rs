@@ -53,7 +53,8 @@ const Q2: &str = "SELECT SERVER_ID FROM pg_catalog.aurora_replica_status() WHERE
 const Q3: &str = "SELECT SERVER_ID, CASE WHEN SESSION_ID = 'MASTER_SESSION_ID' THEN TRUE ELSE FALSE END, CPU, REPLICA_LAG_IN_MILLISECONDS, LAST_UPDATE_TIMESTAMP
 FROM information_schema.replica_host_status
 WHERE time_to_sec(timediff(now(), LAST_UPDATE_TIMESTAMP)) <= 300 OR SESSION_ID = 'MASTER_SESSION_ID' ";
-const Q4: &str = "SELECT SERVER_ID FROM information_schema.replica_host_status WHERE SESSION_ID = 'MASTER_SESSION_ID' AND SERVER_ID = @@aurora_server_id";
+const Q4: &str = "SELECT SERVER_ID FROM information_schema.replica_host_status WHERE SESSION_ID = \
+                  'MASTER_SESSION_ID' AND SERVER_ID = @@aurora_server_id";
 const Q5: &str = "SELECT multi_az_db_cluster_source_dbi_resource_id FROM rds_tools.multi_az_db_cluster_source_dbi_resource_id()
  WHERE multi_az_db_cluster_source_dbi_resource_id OPERATOR(pg_catalog.!=) (SELECT dbi_resource_id FROM rds_tools.dbi_resource_id())";
 

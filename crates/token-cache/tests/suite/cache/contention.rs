@@ -76,7 +76,8 @@ fn refused_threads_cost_one_new_value() {
     assert_eq!(made.load(SeqCst), 2);
 }
 
-/// Everything at once on a cache that is too small. That it ends shows that no two locks wait for each other.
+/// Everything at once on a cache that is too small. That it ends shows that no two locks wait for
+/// each other.
 #[test]
 fn mixed_use_under_eviction_keeps_values_with_their_keys() {
     let clock = clock();

@@ -12,8 +12,8 @@ use token_cache::{Expiring, Renewing, SystemClock};
 
 use crate::support::*;
 
-/// Each round one caller waits for a fetch of two steps, while others drop theirs after a poll or two; returns the number of
-/// rounds and the longest wait of the patient one.
+/// Each round one caller waits for a fetch of two steps, while others drop theirs after a poll or
+/// two; returns the number of rounds and the longest wait of the patient one.
 #[expect(clippy::disallowed_methods, reason = "real threads are measured by the real clock")]
 async fn rounds(length: Duration) -> (u64, Duration) {
     let started = Instant::now();

@@ -246,7 +246,8 @@ impl Model {
         loop {
             let Ended { result, was_orphan } = self.drive(waiter.attempt)?;
             self.leave(waiter.attempt, waiter.call);
-            // An answer of the source is one to all; a panic or silence may come of a starter that is gone.
+            // An answer of the source is one to all; a panic or silence may come of a starter that
+            // is gone.
             let may_be_gone = was_orphan && matches!(result, Err("panicked" | "timed out"));
             let replaces =
                 may_be_gone && waiter.may_replace && waiter.kind != Kind::Renewal && !waiter.is_starter;
