@@ -1,6 +1,7 @@
 //! The layout rules of the workspace as code: where crates live, what they may depend on, how long
 //! a file may be.
 
+mod cited_tests;
 mod crates;
 mod dependency_closure;
 mod dependency_rules;
@@ -19,7 +20,9 @@ pub(crate) fn run() -> Result<()> {
     let mut wrong = layout::check(&workspace);
     wrong.extend(dependency_rules::check(&workspace));
     wrong.extend(dependency_closure::check(&workspace)?);
-    wrong.extend(files::check(workspace.root())?);
+    let listed = files::listed(workspace.root())?;
+    wrong.extend(files::check(workspace.root(), &listed));
+    wrong.extend(cited_tests::check(workspace.root(), &listed)?);
     if wrong.is_empty() {
         output::line("tidy: nothing to mend");
         return Ok(());

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use host_pattern::{Endpoint, EndpointKind, InstancePattern, Partition, Region};
 pub use iam_token::AuthToken;
@@ -63,3 +64,14 @@ pub mod failover {}
 
 #[doc = include_str!("../TROUBLESHOOTING.md")]
 pub mod troubleshooting {}
+
+/// Guides, by task.
+///
+/// - [`getting_started`](guide::getting_started), [the side of AWS](guide::aws)
+/// - [`parameters`](guide::parameters), [custom domains, addresses and tunnels](guide::network), [the CA
+///   bundle](guide::ca_bundle)
+/// - [`pools`](guide::pools), [`deployments`](guide::deployments), [several accounts](guide::accounts),
+///   [`capacity`](guide::capacity), [`metrics`](guide::metrics)
+/// - [`testing`](guide::testing), [`plugins`](mod@guide::plugins), [`security`](guide::security)
+/// - [`migration`](guide::migration)
+pub mod guide;

@@ -7,18 +7,23 @@ use crate::{Result, process};
 /// The maximum number of lines of a source file, without tests.
 const MOST_LINES: usize = 400;
 
-/// Returns the files that are too long or name a folder of one machine.
-pub(super) fn check(root: &Path) -> Result<Vec<String>> {
+/// Returns the files of the repository, by their paths from its root.
+pub(super) fn listed(root: &Path) -> Result<Vec<String>> {
     let mut git = process::command("git", root);
     // A checkout in a container often belongs to another user.
     git.args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    Ok(process::output(&mut git)?.split_terminator('\0').map(str::to_owned).collect())
+}
+
+/// Returns the files that are too long or name a folder of one machine.
+pub(super) fn check(root: &Path, listed: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
-    for path in process::output(&mut git)?.split_terminator('\0') {
+    for path in listed {
         // Deleted but not yet committed files are listed, links may lead nowhere.
         let Ok(bytes) = fs::read(root.join(path)) else { continue };
         wrong.extend(judge(path, &String::from_utf8_lossy(&bytes)));
     }
-    Ok(wrong)
+    wrong
 }
 
 fn judge(path: &str, text: &str) -> Vec<String> {

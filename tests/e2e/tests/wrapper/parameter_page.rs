@@ -1,11 +1,11 @@
-//! The README's table of parameters follows the declarations.
+//! The table on the page of parameters follows the declarations.
 
 use std::fmt::Write;
 
 use rds_wrapper::{ParameterKind, plugins};
 
-const BEGIN: &str = "<!-- parameters: generated from the declarations by `UPDATE_README=1 cargo test -p e2e \
-                     --test wrapper readme` -->\n";
+const BEGIN: &str =
+    "<!-- written by the test `parameter_table_matches_the_declarations` with UPDATE_PARAMETERS=1 -->\n";
 const END: &str = "<!-- end of parameters -->";
 
 fn table() -> String {
@@ -38,15 +38,14 @@ fn table() -> String {
 
 #[test]
 fn parameter_table_matches_the_declarations() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-    let readme = std::fs::read_to_string(path).expect("the README is there");
-    let (before, rest) = readme.split_once(BEGIN).expect("the table has its begin");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/rds-wrapper/docs/parameters.md");
+    let page = std::fs::read_to_string(path).expect("the page is there");
+    let (before, rest) = page.split_once(BEGIN).expect("the table has its begin");
     let (found, after) = rest.split_once(END).expect("the table has its end");
     let table = table();
-    if std::env::var_os("UPDATE_README").is_some() {
-        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}"))
-            .expect("the README can be written");
+    if std::env::var_os("UPDATE_PARAMETERS").is_some() {
+        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).expect("the page can be written");
         return;
     }
-    assert_eq!(found, table, "run UPDATE_README=1 cargo test -p e2e --test wrapper readme");
+    assert_eq!(found, table, "run this test with UPDATE_PARAMETERS=1");
 }
