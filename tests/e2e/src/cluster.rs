@@ -13,13 +13,13 @@ use tokio::time::{Instant, sleep};
 
 /// A cluster beside the names that were resolved.
 #[derive(Debug)]
-pub struct ClusterRig {
+pub struct ClusterFixture {
     /// The cluster.
     pub cluster: Cluster,
     names: Arc<Mutex<BTreeSet<String>>>,
 }
 
-impl ClusterRig {
+impl ClusterFixture {
     /// Starts a cluster of three, whose writer is `a`.
     pub async fn start(deployment: Deployment) -> Self {
         Self::start_with(Cluster::builder().deployment(deployment).writer("a").readers(["b", "c"])).await

@@ -30,6 +30,9 @@ use tokio::{
 pub mod cluster;
 pub mod mysql;
 pub mod secrets;
+mod trace_capture;
+
+pub use trace_capture::TraceCapture;
 
 /// The endpoint that the server plays.
 pub const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
@@ -38,11 +41,11 @@ pub const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
 pub const USER: &str = "jane";
 
 /// A PostgreSQL server with what belongs to it.
-pub type Rig = RigOf<PostgresServer>;
+pub type Fixture = FixtureOf<PostgresServer>;
 
 /// A server, a source of credentials that it knows, and one clock for both sides.
 #[derive(Debug)]
-pub struct RigOf<S> {
+pub struct FixtureOf<S> {
     /// The server.
     pub server: S,
     /// Where the credentials come from.
@@ -53,8 +56,8 @@ pub struct RigOf<S> {
     pub clock: ManualClock,
 }
 
-impl<S> RigOf<S> {
-    /// A rig around a server that was started on the same clock.
+impl<S> FixtureOf<S> {
+    /// A fixture around a server that was started on the same clock.
     pub fn new(server: S, key: &AccessKey, clock: ManualClock) -> Self {
         let source = CountingSource::new(key);
         let tokens = IamTokenProvider::builder()
@@ -65,7 +68,7 @@ impl<S> RigOf<S> {
         Self { server, source, tokens, clock }
     }
 
-    /// The plugins, with `iam` on this rig's tokens, for connections of whichever driver.
+    /// The plugins, with `iam` on this fixture's tokens, for connections of whichever driver.
     pub fn registry<C: Send + 'static>(&self) -> Registry<C> {
         plugins().with(IamFactory::new(self.tokens.clone()))
     }
@@ -81,7 +84,7 @@ pub fn local() -> impl Resolver {
     resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]))
 }
 
-impl Rig {
+impl Fixture {
     /// Starts a server with [`HOST`] and [`USER`].
     pub async fn start() -> Self {
         Self::start_with(|server| server).await

@@ -1,4 +1,4 @@
-//! The MySQL side of the rig.
+//! The MySQL side of the fixture.
 
 use mysql_async::prelude::Queryable;
 use rds_testkit::{MysqlServer, MysqlServerBuilder};
@@ -7,12 +7,12 @@ use rds_wrapper::{
     mysql::{Connector, ConnectorBuilder},
 };
 
-use crate::{HOST, RigOf, USER, clock, local};
+use crate::{FixtureOf, HOST, USER, clock, local};
 
 /// A MySQL server with what belongs to it.
-pub type Rig = RigOf<MysqlServer>;
+pub type Fixture = FixtureOf<MysqlServer>;
 
-impl Rig {
+impl Fixture {
     /// Starts a server with [`HOST`] and [`USER`].
     pub async fn start() -> Self {
         Self::start_with(|server| server).await

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::{HOST, Rig, USER, log_in};
+use e2e::{Fixture, HOST, USER, log_in};
 use rds_testkit::{Fault, ServerError};
 use rds_wrapper::{ErrorKind, Event, Outcome, TokenRequest};
 use sqlx::Postgres;
@@ -15,9 +15,9 @@ use wrapper_sqlx::{FreshPoolBuilder, PgFreshPool};
 
 /// Keeps what was heard.
 #[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<String>>>);
+struct Heard(Arc<Mutex<Vec<String>>>);
 
-impl Ear {
+impl Heard {
     fn hear(&self, text: String) {
         self.0.lock().expect("nobody panics").push(text);
     }
@@ -44,7 +44,7 @@ impl Ear {
 
 #[tokio::test]
 async fn postgres_tells_how_connects_end() {
-    let (rig, ear) = (Rig::start().await, Ear::default());
+    let (rig, ear) = (Fixture::start().await, Heard::default());
     let connector = rig.builder(rig.url()).on_event(ear.callback()).build().expect("builds");
     log_in(&connector).await.expect("is let in");
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
@@ -55,7 +55,7 @@ async fn postgres_tells_how_connects_end() {
 }
 
 /// Hears of credentials: the key, whether it is new, and the source.
-fn credentials(ear: &Ear) -> impl Fn(&Event) + Send + Sync + 'static {
+fn credentials(ear: &Heard) -> impl Fn(&Event) + Send + Sync + 'static {
     let ear = ear.clone();
     move |event| {
         if let Event::CredentialsLoaded(loaded) = event {
@@ -66,7 +66,7 @@ fn credentials(ear: &Ear) -> impl Fn(&Event) + Send + Sync + 'static {
 
 #[tokio::test]
 async fn connector_tells_of_credentials_as_long_as_it_lives() {
-    let (rig, ear) = (Rig::start().await, Ear::default());
+    let (rig, ear) = (Fixture::start().await, Heard::default());
     let builder = rig.builder(rig.url()).on_event(|_| panic!("a callback of a test panics"));
     let connector = builder.on_event(credentials(&ear)).build().expect("builds");
     log_in(&connector).await.expect("is let in");
@@ -82,7 +82,7 @@ async fn connector_tells_of_credentials_as_long_as_it_lives() {
 }
 
 /// A pool at a server that is called `localhost`.
-fn sqlx_pool(rig: &Rig) -> FreshPoolBuilder<Postgres> {
+fn sqlx_pool(rig: &Fixture) -> FreshPoolBuilder<Postgres> {
     PgFreshPool::builder()
         .url(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", rig.server.port()))
         .parameter("tlsServerName", "localhost")
@@ -92,8 +92,8 @@ fn sqlx_pool(rig: &Rig) -> FreshPoolBuilder<Postgres> {
 
 #[tokio::test]
 async fn sqlx_pool_tells_of_credentials() {
-    let rig = Rig::start_with(|server| server.host("localhost")).await;
-    let ear = Ear::default();
+    let rig = Fixture::start_with(|server| server.host("localhost")).await;
+    let ear = Heard::default();
     let pool = sqlx_pool(&rig).on_event(credentials(&ear)).build().await.expect("builds");
     assert_eq!(ear.take().len(), 1);
 
@@ -106,7 +106,7 @@ async fn sqlx_pool_tells_of_credentials() {
 
 #[tokio::test]
 async fn mysql_tells_how_connects_end() {
-    let (rig, ear) = (e2e::mysql::Rig::start().await, Ear::default());
+    let (rig, ear) = (e2e::mysql::Fixture::start().await, Heard::default());
     let connector = rig.builder(rig.url()).on_event(ear.callback()).build().expect("builds");
     e2e::mysql::log_in(&connector).await.expect("is let in");
     rig.server.inject(Fault::NoTls);
@@ -119,7 +119,7 @@ async fn mysql_tells_how_connects_end() {
 
 #[tokio::test]
 async fn callback_that_panics_disturbs_no_connect() {
-    let (rig, ear) = (Rig::start().await, Ear::default());
+    let (rig, ear) = (Fixture::start().await, Heard::default());
     let builder = rig.builder(rig.url()).on_event(|_| panic!("a callback of a test panics"));
     let connector = builder.on_event(ear.callback()).build().expect("builds");
 
@@ -130,7 +130,7 @@ async fn callback_that_panics_disturbs_no_connect() {
 }
 
 /// Hears what our crates say, by level.
-struct Levels(Ear);
+struct Levels(Heard);
 
 impl<S: tracing::Subscriber> Layer<S> for Levels {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
@@ -153,15 +153,15 @@ impl<S: tracing::Subscriber> Layer<S> for Levels {
     }
 }
 
-fn listen() -> (Ear, DefaultGuard) {
-    let ear = Ear::default();
+fn listen() -> (Heard, DefaultGuard) {
+    let ear = Heard::default();
     let subscriber = tracing_subscriber::registry().with(Levels(ear.clone()));
     (ear, tracing::subscriber::set_default(subscriber))
 }
 
 #[tokio::test]
 async fn connects_say_nothing_above_debug_but_the_first_refusal_of_a_target() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     // The first key of a process may be said; connects are not.
     log_in(&connector).await.expect("is let in");
@@ -183,7 +183,7 @@ async fn connects_say_nothing_above_debug_but_the_first_refusal_of_a_target() {
 
 #[tokio::test]
 async fn login_that_is_tried_once_more_says_nothing_above_debug() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     rig.clock.advance(Duration::from_secs(120));
@@ -198,7 +198,7 @@ async fn login_that_is_tried_once_more_says_nothing_above_debug() {
 
 #[tokio::test]
 async fn sqlx_pool_without_a_new_token_says_so_at_once_and_then_once_a_minute() {
-    let rig = Rig::start_with(|server| server.host("localhost")).await;
+    let rig = Fixture::start_with(|server| server.host("localhost")).await;
     let pool = sqlx_pool(&rig).build().await.expect("builds");
     rig.tokens.clear();
     rig.source.fail();
@@ -216,7 +216,7 @@ async fn sqlx_pool_without_a_new_token_says_so_at_once_and_then_once_a_minute() 
 }
 
 /// Hears of sources of credentials that fail: why, and how often.
-fn failures(ear: &Ear) -> impl Fn(&Event) + Send + Sync + 'static {
+fn failures(ear: &Heard) -> impl Fn(&Event) + Send + Sync + 'static {
     let ear = ear.clone();
     move |event| {
         if let Event::CredentialsFailed(failed) = event {
@@ -227,7 +227,7 @@ fn failures(ear: &Ear) -> impl Fn(&Event) + Send + Sync + 'static {
 
 #[tokio::test]
 async fn source_that_fails_is_told_at_once_and_then_once_a_minute() {
-    let (rig, told) = (Rig::start().await, Ear::default());
+    let (rig, told) = (Fixture::start().await, Heard::default());
     let connector = rig.builder(rig.url()).on_event(failures(&told)).build().expect("builds");
     rig.source.fail();
     let (ear, _guard) = listen();
@@ -247,7 +247,7 @@ async fn source_that_fails_is_told_at_once_and_then_once_a_minute() {
 
 #[tokio::test]
 async fn load_that_fails_after_a_reported_refusal_is_told() {
-    let (rig, told) = (Rig::start().await, Ear::default());
+    let (rig, told) = (Fixture::start().await, Heard::default());
     let connector = rig.builder(rig.url()).on_event(failures(&told)).build().expect("builds");
     let request = TokenRequest::database(HOST, rig.server.port(), USER).expect("fits");
     let token = rig.tokens.token(&request).await.expect("is signed");

@@ -1,49 +1,16 @@
 //! No secret in anything that is said on the way to MySQL, at TRACE, by any crate.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use e2e::{
-    HOST, USER, forms,
-    mysql::{Rig, log_in},
+    HOST, TraceCapture, USER, forms,
+    mysql::{Fixture, log_in},
 };
 use rds_testkit::{AccessKey, Fault, HostileBehavior};
 use rds_wrapper::mysql::Connector;
-use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
+use tracing_subscriber::fmt::format::FmtSpan;
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const SESSION: &str = "FwoGZXIvYXdzEBYaDHexample/+==IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMiJHMEUC";
 const URL_PASSWORD: &str = "hunter2-in-the-url";
-
-/// Keeps what is written.
-#[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Ear {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no writer panics").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn listen() -> Ear {
-    let ear = Ear::default();
-    let writer = ear.clone();
-    tracing_log::LogTracer::init().expect("the bridge from log is set once");
-    let everything = fmt::layer()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .with_span_events(fmt::format::FmtSpan::FULL)
-        .with_filter(LevelFilter::TRACE);
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(everything))
-        .expect("the subscriber is set once");
-    ear
-}
 
 /// Logs in and says whatever can be said about it.
 async fn attempt(connector: &Connector) {
@@ -61,9 +28,10 @@ async fn attempt(connector: &Connector) {
 
 #[tokio::test]
 async fn nothing_secret_is_said_at_trace() {
-    let ear = listen();
+    let capture = TraceCapture::install(FmtSpan::FULL);
     let key = AccessKey::new("ASIATRACED", SECRET).with_session_token(SESSION).allow(USER);
-    let rig = Rig::start_with(|server| server.access_key(key).password_user("legacy", URL_PASSWORD)).await;
+    let rig =
+        Fixture::start_with(|server| server.access_key(key).password_user("legacy", URL_PASSWORD)).await;
     rig.server.token_policy().deny("ASIATRACED", "stranger");
     let url = |user: &str| rig.url().replace(USER, user);
     let (with_password, stranger) = (url(&format!("{USER}:{URL_PASSWORD}")), url("stranger"));
@@ -94,7 +62,7 @@ async fn nothing_secret_is_said_at_trace() {
     rig.server.inject(Fault::NoTls);
     attempt(&rig.connector()).await;
 
-    let said = String::from_utf8_lossy(&ear.0.lock().expect("no writer panics")).into_owned();
+    let said = capture.take();
     for speaker in [
         "mysql_async",
         "wrapper_core",

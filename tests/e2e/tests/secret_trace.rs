@@ -1,32 +1,14 @@
 //! No secret in anything that is said over a whole rotation, at TRACE, by any crate.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use e2e::{
-    forms,
+    TraceCapture, forms,
     secrets::{Database, FIRST, ID, SECOND, my, mysql_server, postgres, postgres_server, secret, service},
 };
 use rds_testkit::Fault;
 use rds_wrapper::{SecretsPlugin, mysql, pg};
-use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
-
-/// Keeps what is written.
-#[derive(Clone, Default)]
-struct Capture(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Capture {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no writer panics").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Logs in, asks something and says whatever can be said about it.
 async fn log_in(connector: &pg::Connector) {
@@ -50,16 +32,7 @@ fn say<T>(outcome: Result<T, rds_wrapper::Error>) {
 
 #[tokio::test]
 async fn nothing_secret_is_said_at_trace_over_a_whole_rotation() {
-    let capture = Capture::default();
-    let writer = capture.clone();
-    tracing_log::LogTracer::init().expect("the bridge from log is set once");
-    let everything = fmt::layer()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .with_span_events(fmt::format::FmtSpan::FULL)
-        .with_filter(LevelFilter::TRACE);
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(everything))
-        .expect("the subscriber is set once");
+    let capture = TraceCapture::install(FmtSpan::FULL);
     let (postgres_server, mysql_server, service) =
         (postgres_server().await, mysql_server().await, service().await);
     let key = service.access_key().secret_access_key().to_owned();
@@ -102,7 +75,7 @@ async fn nothing_secret_is_said_at_trace_over_a_whole_rotation() {
         log_in_to_mysql(&my).await;
     }
 
-    let said = String::from_utf8_lossy(&capture.0.lock().expect("no writer panics")).into_owned();
+    let said = capture.take();
     for heard in [
         "aws_smithy_runtime",
         "tokio_postgres",

@@ -15,7 +15,7 @@ mod tokens;
 
 use crate::{
     Result,
-    environment::{Environment, HOST, OTHER_HOST, Seen},
+    environment::{Environment, HOST, OTHER_HOST, Observation},
     key::Key,
     login::{Login, Signer},
     report::Report,
@@ -66,7 +66,7 @@ impl Table<'_> {
         Ok(())
     }
 
-    fn row(&mut self, case: &str, expected: &str, seen: &Seen) {
+    fn row(&mut self, case: &str, expected: &str, seen: &Observation) {
         self.report.row(self.environment.engine.name(), case, expected, seen);
     }
 }

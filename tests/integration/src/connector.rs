@@ -8,7 +8,7 @@ use tokio::sync::Barrier;
 
 use crate::{
     Result,
-    environment::{Engine, Seen},
+    environment::{Engine, Observation},
     login::Signer,
 };
 
@@ -46,7 +46,7 @@ impl Connector {
     }
 
     /// Opens that many connections and closes none before all have been let in or not.
-    pub(crate) async fn log_in_at_once(&self, count: usize) -> Seen {
+    pub(crate) async fn log_in_at_once(&self, count: usize) -> Observation {
         let others = Arc::new(Barrier::new(count));
         let logins: Vec<_> = (0..count)
             .map(|_| {
@@ -63,19 +63,19 @@ impl Connector {
                 Err(error) => details.push(error.to_string()),
             }
         }
-        Seen { text: format!("{inside} in"), details }
+        Observation { text: format!("{inside} in"), details }
     }
 
     /// Opens two connections of a pool, moves the clock past a token's end, and opens two more.
-    pub(crate) async fn pool_past(&self, signer: &Signer) -> Seen {
+    pub(crate) async fn pool_past(&self, signer: &Signer) -> Observation {
         let later = || signer.clock.advance(Duration::from_secs(16 * 60));
         let outcome = match self {
             Self::Mysql(connector) => pooled_mysql(connector, later).await,
             Self::Postgres(connector) => pooled_postgres(connector, later).await,
         };
         match outcome {
-            Ok(count) => Seen { text: format!("{count} pooled"), details: Vec::new() },
-            Err(error) => Seen { text: "refused".to_owned(), details: vec![error.to_string()] },
+            Ok(count) => Observation { text: format!("{count} pooled"), details: Vec::new() },
+            Err(error) => Observation { text: "refused".to_owned(), details: vec![error.to_string()] },
         }
     }
 
@@ -130,16 +130,16 @@ async fn pooled_postgres(connector: &pg::Connector, later: impl Fn()) -> Result<
 }
 
 /// What a login came to.
-pub(crate) fn seen(outcome: rds_wrapper::Result<String>) -> Seen {
+pub(crate) fn seen(outcome: rds_wrapper::Result<String>) -> Observation {
     match outcome {
-        Ok(user) => Seen { text: format!("in as {user}"), details: Vec::new() },
-        Err(error) => Seen { text: format!("{:?}", error.kind()), details: vec![chain(&error)] },
+        Ok(user) => Observation { text: format!("in as {user}"), details: Vec::new() },
+        Err(error) => Observation { text: format!("{:?}", error.kind()), details: vec![chain(&error)] },
     }
 }
 
 /// What a configuration that cannot be used came to.
-pub(crate) fn not_built(error: &Error) -> Seen {
-    Seen { text: format!("{:?} at build", error.kind()), details: vec![chain(error)] }
+pub(crate) fn not_built(error: &Error) -> Observation {
+    Observation { text: format!("{:?} at build", error.kind()), details: vec![chain(error)] }
 }
 
 /// Returns the whole text of an error: its own and its causes'.

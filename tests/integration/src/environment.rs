@@ -84,12 +84,15 @@ impl Environment {
     }
 
     /// Runs something and adds what the verifier saw meanwhile.
-    pub(crate) async fn observe(&self, login: impl Future<Output = Seen>) -> Result<Seen> {
+    pub(crate) async fn observe(&self, login: impl Future<Output = Observation>) -> Result<Observation> {
         self.observe_fallible(async { Ok(login.await) }).await
     }
 
     /// Returns the same for something that can fail otherwise than by a case that differs.
-    pub(crate) async fn observe_fallible(&self, login: impl Future<Output = Result<Seen>>) -> Result<Seen> {
+    pub(crate) async fn observe_fallible(
+        &self,
+        login: impl Future<Output = Result<Observation>>,
+    ) -> Result<Observation> {
         let before = self.verifier.verdicts()?.len();
         let mut seen = login.await?;
         let verdicts = self.verifier.verdicts()?.split_off(before);
@@ -102,7 +105,7 @@ impl Environment {
 
 /// What came of a case.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Observation {
     /// For the table, to be compared with what is expected.
     pub(crate) text: String,
     /// For the reader, where it differs.

@@ -14,7 +14,7 @@ use token_cache::ManualClock;
 use crate::{
     Result,
     connector::{Connector, not_built, seen},
-    environment::{Engine, Environment, HOST, Seen},
+    environment::{Engine, Environment, HOST, Observation},
     key::{Key, Source},
 };
 
@@ -135,7 +135,7 @@ impl Login {
     }
 
     /// Builds a connector and logs in once.
-    pub(crate) async fn run(&self, environment: &Environment, signer: &Signer) -> Result<Seen> {
+    pub(crate) async fn run(&self, environment: &Environment, signer: &Signer) -> Result<Observation> {
         let login = async {
             match self.connector(signer) {
                 Ok(connector) => seen(connector.log_in().await),

@@ -1,6 +1,6 @@
 //! The table.
 
-use crate::{Result, environment::Seen, output};
+use crate::{Result, environment::Observation, output};
 
 /// Prints a row for each case as it comes and counts those that differ.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl Report {
     }
 
     /// Prints a row; the details follow where what was seen is not what was expected.
-    pub(crate) fn row(&mut self, engine: &str, case: &str, expected: &str, seen: &Seen) {
+    pub(crate) fn row(&mut self, engine: &str, case: &str, expected: &str, seen: &Observation) {
         let is_right = seen.text == expected;
         output::line(&row(if is_right { "ok" } else { "WRONG" }, engine, case, expected, &seen.text));
         if is_right {

@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     Result,
     connector::{Connector, not_built, seen},
-    environment::{Environment, HOST, Seen},
+    environment::{Environment, HOST, Observation},
     output,
     sources::Variables,
 };
@@ -42,7 +42,7 @@ pub(crate) struct Subprocess {
 /// What came of a login in the other process.
 #[derive(Debug)]
 pub(crate) struct LoginReport {
-    pub(crate) seen: Seen,
+    pub(crate) seen: Observation,
     /// The tokens that it has signed so far.
     pub(crate) signed: u64,
     /// The logins that it has tried once more so far.
@@ -74,7 +74,7 @@ impl Subprocess {
         let answer: Value = serde_json::from_str(&answer)?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(LoginReport {
-            seen: Seen { text: text(&answer["text"]), details: vec![text(&answer["details"])] },
+            seen: Observation { text: text(&answer["text"]), details: vec![text(&answer["details"])] },
             signed: answer["signed"].as_u64().unwrap_or_default(),
             retries: answer["retries"].as_u64().unwrap_or_default(),
         })

@@ -1,22 +1,16 @@
 //! Malformed configurations, in every form and for every adapter: what the error says, and that no
 //! piece of a secret is in anything that is said.
 
-use std::{
-    collections::HashMap,
-    error::Error as StdError,
-    fmt::Debug,
-    io,
-    sync::{Arc, LazyLock, Mutex},
-};
+use std::{collections::HashMap, error::Error as StdError, fmt::Debug, sync::LazyLock};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use e2e::{HOST, Rig};
+use e2e::{Fixture, HOST, TraceCapture};
 use proptest::prelude::*;
 use rds_wrapper::{Error, IamFactory, IamTokenProvider, Registry, Value, mysql, pg, plugins};
 use serde_json::json;
 use sqlx::{MySql, Postgres};
 use tokio::runtime::Runtime;
-use tracing_subscriber::{Layer, filter::LevelFilter, fmt, layer::SubscriberExt};
+use tracing_subscriber::fmt::format::FmtSpan;
 use wrapper_sqlx::{Engine, FreshPool, FreshPoolBuilder};
 
 mod rows;
@@ -56,30 +50,7 @@ impl Adapter {
     }
 }
 
-/// Keeps everything that any crate says.
-#[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Ear {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no writer panics").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-static EAR: LazyLock<Ear> = LazyLock::new(|| {
-    let ear = Ear::default();
-    let writer = ear.clone();
-    tracing_log::LogTracer::init().expect("the bridge from log is set once");
-    let everything =
-        fmt::layer().with_ansi(false).with_writer(move || writer.clone()).with_filter(LevelFilter::TRACE);
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(everything))
-        .expect("the subscriber is set once");
-    ear
-});
+static CAPTURE: LazyLock<TraceCapture> = LazyLock::new(|| TraceCapture::install(FmtSpan::NONE));
 
 static TOKENS: LazyLock<IamTokenProvider> = LazyLock::new(|| {
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
@@ -138,7 +109,7 @@ impl Configuration {
     }
 
     async fn said(self, adapter: Adapter) -> Said {
-        let ear = LazyLock::force(&EAR);
+        let capture = LazyLock::force(&CAPTURE);
         match adapter {
             Adapter::Mysql => {
                 let mut builder = mysql::Connector::builder(registry());
@@ -151,7 +122,7 @@ impl Configuration {
                 for (name, value) in self.code {
                     builder = builder.parameter(name, value);
                 }
-                said(format!("{builder:?}"), builder.build(), ear)
+                said(format!("{builder:?}"), builder.build(), capture)
             }
             Adapter::Postgres => {
                 let mut builder = pg::Connector::builder(registry());
@@ -164,14 +135,14 @@ impl Configuration {
                 for (name, value) in self.code {
                     builder = builder.parameter(name, value);
                 }
-                said(format!("{builder:?}"), builder.build(), ear)
+                said(format!("{builder:?}"), builder.build(), capture)
             }
-            Adapter::SqlxMysql => self.pool::<MySql>(ear).await,
-            Adapter::SqlxPostgres => self.pool::<Postgres>(ear).await,
+            Adapter::SqlxMysql => self.pool::<MySql>(capture).await,
+            Adapter::SqlxPostgres => self.pool::<Postgres>(capture).await,
         }
     }
 
-    async fn pool<D: Engine>(self, ear: &Ear) -> Said {
+    async fn pool<D: Engine>(self, capture: &TraceCapture) -> Said {
         let mut builder: FreshPoolBuilder<D> = FreshPool::builder().tokens(TOKENS.clone());
         if let Some(text) = self.text {
             builder = builder.url(text);
@@ -184,7 +155,7 @@ impl Configuration {
         }
         let debug = format!("{builder:?}");
         let outcome = builder.build().await;
-        let said = said(debug, outcome.as_ref().map_err(Error::clone), ear);
+        let said = said(debug, outcome.as_ref().map_err(Error::clone), capture);
         if let Ok(pool) = outcome {
             pool.pool().close().await;
         }
@@ -192,10 +163,8 @@ impl Configuration {
     }
 }
 
-fn said<T: Debug>(builder: String, outcome: Result<T, Error>, ear: &Ear) -> Said {
-    let traced =
-        String::from_utf8_lossy(&std::mem::take(&mut *ear.0.lock().expect("no writer panics"))).into_owned();
-    let mut everything = builder + "\n" + &traced;
+fn said<T: Debug>(builder: String, outcome: Result<T, Error>, capture: &TraceCapture) -> Said {
+    let mut everything = builder + "\n" + &capture.take();
     let message = match outcome {
         Ok(built) => {
             everything.push_str(&format!("{built:?}\n{built:#?}"));
@@ -276,7 +245,7 @@ async fn malformed_text_is_named_and_never_shown() {
 
 #[tokio::test]
 async fn no_secret_of_a_malformed_text_is_said() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let ca = rig.server.ca_file().to_string_lossy().into_owned();
     let all_pieces: Vec<_> = SECRETS.iter().map(|secret| pieces(secret)).collect();
     let mut failures = Vec::new();
@@ -373,9 +342,9 @@ const PLACES: &[&str] = &[
     "sslmode",
 ];
 
-static RIG: LazyLock<(Runtime, Rig)> = LazyLock::new(|| {
+static RIG: LazyLock<(Runtime, Fixture)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("starts");
-    let rig = runtime.block_on(Rig::start());
+    let rig = runtime.block_on(Fixture::start());
     (runtime, rig)
 });
 

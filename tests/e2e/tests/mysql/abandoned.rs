@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::mysql::Rig;
+use e2e::mysql::Fixture;
 use mysql_async::OptsBuilder;
 use rds_wrapper::mysql::Connector;
 use tokio::{
@@ -92,7 +92,7 @@ impl Valve {
 struct Site {
     valve: Arc<Valve>,
     port: u16,
-    rig: Rig,
+    rig: Fixture,
     elsewhere: Option<Runtime>,
 }
 
@@ -104,7 +104,8 @@ impl Site {
         let start = async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
             let port = listener.local_addr().expect("is bound").port();
-            let rig = Rig::start_with(|server| server.signed_port(port).password_user("legacy", "pw")).await;
+            let rig =
+                Fixture::start_with(|server| server.signed_port(port).password_user("legacy", "pw")).await;
             tokio::spawn(behind.listen(listener, rig.server.port()));
             (rig, port)
         };

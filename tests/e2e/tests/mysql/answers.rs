@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{
     HOST, USER,
-    mysql::{Rig, log_in},
+    mysql::{Fixture, log_in},
 };
 use rds_testkit::{Fault, Gate, Phase, ServerError};
 use rds_wrapper::{
@@ -25,7 +25,7 @@ struct Row {
 }
 
 async fn check(row: Row) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     // Credentials and token are old enough to be stale.
@@ -111,7 +111,7 @@ rows! {
 }
 
 /// A builder without plugins.
-fn without_plugins(rig: &Rig, login: &str, host: &str, query: &str) -> ConnectorBuilder {
+fn without_plugins(rig: &Fixture, login: &str, host: &str, query: &str) -> ConnectorBuilder {
     rig.builder(format!("mysql://{login}@{host}:{}/app?{query}", rig.server.port()))
 }
 
@@ -119,7 +119,7 @@ fn without_plugins(rig: &Rig, login: &str, host: &str, query: &str) -> Connector
 async fn plugin_missing_at_an_rds_host_is_named() {
     // One user who logs in by token, and one who does not; without and with a password.
     for login in [USER, "jane:hunter2", "bob", "bob:hunter2"] {
-        let rig = Rig::start_with(|server| server.password_user("bob", "pw")).await;
+        let rig = Fixture::start_with(|server| server.password_user("bob", "pw")).await;
 
         let connector = without_plugins(&rig, login, HOST, "sslmode=verify-full").build().expect("builds");
         let error = log_in(&connector).await.expect_err("no token");
@@ -136,7 +136,7 @@ async fn plugin_missing_at_an_rds_host_is_named() {
 
 #[tokio::test]
 async fn password_wrong_elsewhere_says_nothing_of_tokens() {
-    let rig = Rig::start_with(|server| server.host("db.example").password_user("legacy", "pw")).await;
+    let rig = Fixture::start_with(|server| server.host("db.example").password_user("legacy", "pw")).await;
 
     let connector =
         without_plugins(&rig, "legacy:wp", "db.example", "sslmode=verify-full").build().expect("builds");
@@ -153,7 +153,7 @@ async fn password_wrong_elsewhere_says_nothing_of_tokens() {
 
 /// Connects with a token to a service that says something at once.
 async fn stranger(words: &'static [u8]) -> (Error, u64) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let port = e2e::service_that_says(words).await;
     let url = rig.url().replace(&format!(":{}/", rig.server.port()), &format!(":{port}/"));
     let connector = rig.builder(url).build().expect("builds");
@@ -176,7 +176,7 @@ async fn refusal_in_place_of_a_greeting_is_before_any_login() {
 }
 
 /// Connects with a token to another port than the server's, with little time.
-async fn elsewhere(rig: &Rig, port: u16) -> Error {
+async fn elsewhere(rig: &Fixture, port: u16) -> Error {
     let url = rig.url().replace(&format!(":{}/", rig.server.port()), &format!(":{port}/"));
     let connector = rig.builder(url + "&wrapperConnectTimeout=4000").build().expect("builds");
     connector.connect().await.expect_err("no MySQL server")
@@ -184,7 +184,7 @@ async fn elsewhere(rig: &Rig, port: u16) -> Error {
 
 #[tokio::test]
 async fn other_service_is_no_mysql_server() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     // The driver takes some for the begin of a packet, and waits for the rest of it.
     for (words, named) in e2e::STRANGERS.iter().chain(&[(b"220 (vsFTPd 3.0.3)\r\n".as_slice(), "vsFTPd")]) {
         let error = elsewhere(&rig, e2e::service_that_says(words).await).await;
@@ -197,8 +197,8 @@ async fn other_service_is_no_mysql_server() {
 
 #[tokio::test]
 async fn service_that_waits_for_its_client_is_no_mysql_server() {
-    let rig = Rig::start().await;
-    let postgres = e2e::Rig::start().await;
+    let rig = Fixture::start().await;
+    let postgres = e2e::Fixture::start().await;
     let alert = e2e::service_that_answers(8, b"\x15\x03\x03\0\x02\x02\x28").await;
     let http = e2e::service_that_answers(8, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     // One that reads lines.
@@ -216,7 +216,7 @@ async fn service_that_waits_for_its_client_is_no_mysql_server() {
 
 #[tokio::test]
 async fn port_that_says_nothing_is_doubted() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let error = elsewhere(&rig, e2e::service_that_says(b"").await).await;
 
@@ -226,7 +226,7 @@ async fn port_that_says_nothing_is_doubted() {
 
 #[tokio::test]
 async fn slow_server_is_asked_what_it_is_and_lets_in() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     let gate = Gate::new();
     rig.server.inject_times(2, Fault::Hang(Phase::Accept, gate.clone()));

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use e2e::mysql::Rig;
+use e2e::mysql::Fixture;
 use mysql_async::{Conn, Result, TxOpts, prelude::Queryable};
 use rds_testkit::Rows;
 use rds_wrapper::mysql::{Recycling, deadpool::Pool};
@@ -95,7 +95,7 @@ async fn perform(connection: &mut Conn, deed: Deed) -> Result<()> {
     Ok(())
 }
 
-fn answers(rig: &Rig) {
+fn answers(rig: &Fixture) {
     let many =
         (0..50).fold(Rows::new(["number"]), |rows, number| rows.row([(1000 + number).to_string().into()]));
     rig.server.answer("SELECT many", many);
@@ -131,7 +131,7 @@ async fn check<C: DerefMut<Target = Conn>>(get: impl AsyncFn() -> C) {
 }
 
 async fn bb8(recycling: Recycling) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     answers(&rig);
     let manager = rig.connector().pool_manager().recycling(recycling);
     let pool = bb8::Pool::builder().max_size(1).build(manager).await.expect("builds");
@@ -139,7 +139,7 @@ async fn bb8(recycling: Recycling) {
 }
 
 async fn deadpool(recycling: Recycling) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     answers(&rig);
     let manager = rig.connector().pool_manager().recycling(recycling);
     let pool = Pool::builder(manager).max_size(1).build().expect("builds");

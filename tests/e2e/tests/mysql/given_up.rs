@@ -3,7 +3,7 @@
 
 use std::ops::DerefMut;
 
-use e2e::mysql::Rig;
+use e2e::mysql::Fixture;
 use mysql_async::{Conn, prelude::Queryable};
 use rds_testkit::{Fault, Gate, Phase};
 use rds_wrapper::mysql::{MysqlManager, Recycling};
@@ -28,7 +28,7 @@ async fn give_up<T>(future: impl Future<Output = T>, gate: &Gate) {
 }
 
 /// Gives something up on the only connection of a pool and asks what cannot be confused.
-async fn check<C: DerefMut<Target = Conn>>(rig: &Rig, get: impl AsyncFn() -> C, given_up: GivenUp) {
+async fn check<C: DerefMut<Target = Conn>>(rig: &Fixture, get: impl AsyncFn() -> C, given_up: GivenUp) {
     let mut connection = get().await;
     connection.query_drop("DO 0").await.expect("answers");
     let gate = Gate::new();
@@ -64,18 +64,18 @@ async fn check<C: DerefMut<Target = Conn>>(rig: &Rig, get: impl AsyncFn() -> C, 
     }
 }
 
-fn manager(rig: &Rig, recycling: Recycling) -> MysqlManager {
+fn manager(rig: &Fixture, recycling: Recycling) -> MysqlManager {
     rig.connector().pool_manager().recycling(recycling)
 }
 
 async fn bb8(recycling: Recycling, given_up: GivenUp) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = bb8::Pool::builder().max_size(1).build(manager(&rig, recycling)).await.expect("builds");
     check(&rig, async || pool.get_owned().await.expect("is served"), given_up).await;
 }
 
 async fn deadpool(recycling: Recycling, given_up: GivenUp) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = rds_wrapper::mysql::deadpool::Pool::builder(manager(&rig, recycling));
     let pool = pool.max_size(1).build().expect("builds");
     check(&rig, async || pool.get().await.expect("is served"), given_up).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{
     HOST, USER, chain,
-    mysql::{Rig, log_in},
+    mysql::{Fixture, log_in},
 };
 use rds_testkit::{AccessKey, AuthPlugin, Fault, Refusal, ServerError};
 use rds_wrapper::{
@@ -23,7 +23,8 @@ async fn token_of(length: usize, plugin: AuthPlugin, switch_data: &[u8]) {
     let session = "A".repeat(length.saturating_sub(362));
     let key = AccessKey::new("ASIAEXAMPLE", "secret").allow(USER);
     let key = if session.is_empty() { key } else { key.with_session_token(session) };
-    let rig = Rig::start_with(|server| server.access_key(key).plugin(plugin).switch_data(switch_data)).await;
+    let rig =
+        Fixture::start_with(|server| server.access_key(key).plugin(plugin).switch_data(switch_data)).await;
 
     assert_eq!(log_in(&rig.connector()).await.expect("is let in"), USER);
 
@@ -57,7 +58,7 @@ async fn token_is_asked_for_with_data_ok() {
 
 #[tokio::test]
 async fn grant_missing() {
-    let rig = Rig::start_with(|server| server.password_user("legacy", "pw")).await;
+    let rig = Fixture::start_with(|server| server.password_user("legacy", "pw")).await;
     let url = rig.url().replace(USER, "legacy");
 
     let error = log_in(&rig.builder(url).build().expect("builds")).await.expect_err("no rds_iam");
@@ -70,7 +71,7 @@ async fn grant_missing() {
 /// Expects this answer of the server to be taken for an error of this kind, and not to be answered
 /// by another login.
 async fn answered(answer: ServerError, kind: ErrorKind, says: &str) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     rig.clock.advance(Duration::from_secs(120));
@@ -105,7 +106,7 @@ async fn proxy_timeout_is_a_timeout() {
 
 #[tokio::test]
 async fn database_missing() {
-    let rig = Rig::start_with(|server| server.database("other")).await;
+    let rig = Fixture::start_with(|server| server.database("other")).await;
 
     let error = log_in(&rig.connector()).await.expect_err("no such database");
 
@@ -116,7 +117,7 @@ async fn database_missing() {
 
 #[tokio::test]
 async fn refusal_without_a_password_is_retried_like_any_other() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     rig.clock.advance(Duration::from_secs(120));
@@ -128,7 +129,7 @@ async fn refusal_without_a_password_is_retried_like_any_other() {
 
 #[tokio::test]
 async fn echoed_token_is_blanked_out() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
     rig.server.inject(Fault::EchoPassword);
 
@@ -139,13 +140,13 @@ async fn echoed_token_is_blanked_out() {
 }
 
 /// A builder without plugins for a user with the password `pw`.
-fn with_password(rig: &Rig, password: &str, query: &str) -> ConnectorBuilder {
+fn with_password(rig: &Fixture, password: &str, query: &str) -> ConnectorBuilder {
     let url = format!("mysql://legacy{password}@{HOST}:{}/app?{query}", rig.server.port());
     Connector::builder(rig.registry()).url(url).resolver(e2e::local())
 }
 
-async fn rig_of_passwords(plugin: AuthPlugin) -> Rig {
-    Rig::start_with(|server| server.plugin(plugin).password_user("legacy", "pw")).await
+async fn rig_of_passwords(plugin: AuthPlugin) -> Fixture {
+    Fixture::start_with(|server| server.plugin(plugin).password_user("legacy", "pw")).await
 }
 
 #[tokio::test]
@@ -186,7 +187,7 @@ async fn password_without_plugins_missing() {
 
 #[tokio::test]
 async fn plugin_missing() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let url = format!("mysql://{USER}:pw@{HOST}:{}/app?sslmode=verify-full", rig.server.port());
 
     let error = log_in(&rig.builder(url).build().expect("builds")).await.expect_err("asks for a token");
@@ -199,7 +200,7 @@ async fn plugin_missing() {
 #[tokio::test]
 async fn instance_is_signed_for_by_its_own_name() {
     let instance = "instance-1.abc123.us-east-2.rds.amazonaws.com";
-    let rig = Rig::start_with(|server| server.host(instance)).await;
+    let rig = Fixture::start_with(|server| server.host(instance)).await;
 
     log_in(&rig.connector().instance("instance-1").expect("follows from the host")).await.expect("is let in");
 
@@ -208,7 +209,7 @@ async fn instance_is_signed_for_by_its_own_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn cold_connects_share_one_credentials_call_and_one_signature() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     let tasks: Vec<_> = (0..100)
         .map(|_| {
@@ -227,7 +228,7 @@ async fn cold_connects_share_one_credentials_call_and_one_signature() {
 
 #[tokio::test]
 async fn refusal_is_not_repeated_on_the_hosts_other_addresses() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
     let twice = rds_wrapper::resolver_fn(|_| Ok(vec![[127, 0, 0, 1].into(); 2]));
 
@@ -248,7 +249,7 @@ async fn configured_password_is_blanked_in_every_form() {
         secret.escape_debug(),
     );
     for (in_code, url) in [(false, "hunter2%20p%40ss%2Fw%22rd"), (true, "")] {
-        let rig = Rig::start_with(|server| server.password_user("legacy", "another")).await;
+        let rig = Fixture::start_with(|server| server.password_user("legacy", "another")).await;
         rig.server.inject_always(Fault::Refuse(ServerError::new("1045", &said)));
         let place = format!("{HOST}:{}", rig.server.port());
         let connector = match in_code {

@@ -1,6 +1,6 @@
 //! Every parameter of the MySQL adapter, right and wrong: what comes of it, or the message.
 
-use e2e::{HOST, mysql::Rig};
+use e2e::{HOST, mysql::Fixture};
 use mysql_async::{Conn, OptsBuilder, SslOpts};
 use rds_wrapper::{Error, ErrorKind, Registry, Value, mysql::Connector, plugins};
 
@@ -192,7 +192,7 @@ async fn map_takes_strings_integers_and_booleans() {
 
 #[tokio::test]
 async fn pem_in_a_map_ok() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let map = [("host", HOST), ("user", "jane"), ("plugins", "iam"), ("ssl.ca", rig.server.ca_pem())];
 
     Connector::from_map(map, registry()).expect("fits");
@@ -200,7 +200,7 @@ async fn pem_in_a_map_ok() {
 
 #[tokio::test]
 async fn map_of_the_nodejs_wrapper_is_understood() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let build = |ssl: serde_json::Value| {
         let json = serde_json::json!({
             "host": HOST, "port": 3306.0, "user": "jane", "password": null, "plugins": ["iam"], "ssl": ssl,
@@ -256,7 +256,7 @@ async fn options_of_the_driver_wrong() {
 
 #[tokio::test]
 async fn code_locks_a_parameter_against_the_url() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let build = |query: &str| rig.builder(rig.url() + query).parameter("iamRegion", "us-east-2").build();
 
     build("").expect("the code alone");

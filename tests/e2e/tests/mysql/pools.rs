@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::{USER, mysql::Rig};
+use e2e::{USER, mysql::Fixture};
 use mysql_async::prelude::Queryable;
 use rds_testkit::{AccessKey, Fault, ServerError};
 use rds_wrapper::{
@@ -47,7 +47,7 @@ async fn use_bb8(pool: &Bb8, count: usize) {
 
 #[tokio::test]
 async fn deadpool_opens_connections_after_the_first_token_ended() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = deadpool(rig.connector().pool_manager(), 4);
     use_deadpool(&pool, 2).await;
 
@@ -60,7 +60,7 @@ async fn deadpool_opens_connections_after_the_first_token_ended() {
 
 #[tokio::test]
 async fn bb8_opens_connections_after_the_first_token_ended() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = bb8(rig.connector().pool_manager(), 4).await;
     use_bb8(&pool, 2).await;
 
@@ -73,7 +73,7 @@ async fn bb8_opens_connections_after_the_first_token_ended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn five_hundred_tasks_on_a_cold_pool_cost_one_credentials_call() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = deadpool(rig.connector().pool_manager(), 50);
 
     let tasks: Vec<_> = (0..500)
@@ -92,7 +92,7 @@ async fn five_hundred_tasks_on_a_cold_pool_cost_one_credentials_call() {
 
 #[tokio::test]
 async fn rotated_credentials_cost_one_refusal_and_one_reload() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = deadpool(rig.connector().pool_manager(), 8);
     use_deadpool(&pool, 1).await;
     let rotated = AccessKey::new("AKIAROTATED", "new-secret").allow(USER);
@@ -108,7 +108,7 @@ async fn rotated_credentials_cost_one_refusal_and_one_reload() {
 
 #[tokio::test]
 async fn pool_errors_are_ours() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::Refuse(ServerError::access_denied(USER)));
 
     let error = deadpool(rig.connector().pool_manager(), 1).get().await.expect_err("refused");
@@ -121,7 +121,7 @@ async fn pool_errors_are_ours() {
 
 #[tokio::test]
 async fn connection_is_used_again_after_a_ping_or_a_reset() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     for recycling in [Recycling::Ping, Recycling::Reset] {
         let before = rig.server.accepted();
         let pool = deadpool(rig.connector().pool_manager().recycling(recycling), 1);
@@ -134,7 +134,7 @@ async fn connection_is_used_again_after_a_ping_or_a_reset() {
 
 #[tokio::test]
 async fn connection_that_was_cut_is_replaced() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let deadpool = deadpool(rig.connector().pool_manager(), 1);
     let bb8 = bb8(rig.connector().pool_manager(), 1).await;
     use_deadpool(&deadpool, 1).await;

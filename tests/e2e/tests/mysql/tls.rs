@@ -8,7 +8,7 @@ use std::{
 
 use e2e::{
     HOST, USER, chain,
-    mysql::{Rig, log_in},
+    mysql::{Fixture, log_in},
 };
 use mysql_async::{OptsBuilder, SslOpts, prelude::Queryable};
 use rds_testkit::{CertificateAuthority, Fault, Gate, HostileBehavior, MysqlServer, Outcome, Phase};
@@ -23,7 +23,7 @@ const TLS_REQUEST: usize = 4 + 32;
 
 /// Expects that the server never saw a byte of a token, in clear text or as a password.
 #[track_caller]
-fn no_token_was_sent(rig: &Rig, error: &Error) {
+fn no_token_was_sent(rig: &Fixture, error: &Error) {
     let attempts = rig.server.attempts();
     assert!(attempts.iter().all(|attempt| attempt.password_len == 0), "{attempts:?}");
     assert!(attempts.iter().all(|attempt| attempt.outcome != Outcome::Accepted), "{attempts:?}");
@@ -33,7 +33,7 @@ fn no_token_was_sent(rig: &Rig, error: &Error) {
 }
 
 #[track_caller]
-fn nothing_was_sent(rig: &Rig, error: &Error, says: &[&str]) {
+fn nothing_was_sent(rig: &Fixture, error: &Error, says: &[&str]) {
     assert_eq!(error.kind(), ErrorKind::Tls, "{}", chain(error));
     for part in says {
         assert!(error.to_string().contains(part), "{error} should say {part}");
@@ -43,7 +43,7 @@ fn nothing_was_sent(rig: &Rig, error: &Error, says: &[&str]) {
 
 #[tokio::test]
 async fn tls_ok() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     log_in(&rig.connector()).await.expect("is let in");
 
@@ -53,7 +53,7 @@ async fn tls_ok() {
 
 #[tokio::test]
 async fn tls_missing() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::NoTls);
 
     let error = log_in(&rig.connector()).await.expect_err("no tls on offer");
@@ -64,7 +64,7 @@ async fn tls_missing() {
 
 #[tokio::test]
 async fn authority_wrong() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
     let error = log_in(&rig.connector()).await.expect_err("another authority");
@@ -78,7 +78,7 @@ async fn authority_wrong() {
 
 #[tokio::test]
 async fn authority_missing() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector =
         Connector::builder(rig.registry()).url(rig.url()).resolver(e2e::local()).build().expect("builds");
 
@@ -97,7 +97,7 @@ const URL_OF_PARENT: &str = "E2E_MYSQL_URL";
 async fn platform_roots_count_as_sslrootcert_says() {
     let other = MysqlServer::builder().start().await.expect("the server starts");
     let Ok(url) = std::env::var(URL_OF_PARENT) else {
-        let rig = Rig::start_with(|server| server.password_user("legacy", "pw")).await;
+        let rig = Fixture::start_with(|server| server.password_user("legacy", "pw")).await;
         let mut child = Command::new(std::env::current_exe().expect("is a file"));
         child.args(["--exact", "tls::platform_roots_count_as_sslrootcert_says"]);
         child.env(URL_OF_PARENT, format!("mysql://legacy:pw@{HOST}:{}/app", rig.server.port()));
@@ -122,7 +122,7 @@ async fn platform_roots_count_as_sslrootcert_says() {
 
 #[tokio::test]
 async fn name_wrong() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::CertificateFor("db.evil.us-east-2.rds.amazonaws.com".to_owned()));
 
     let error = log_in(&rig.connector()).await.expect_err("another name");
@@ -132,7 +132,7 @@ async fn name_wrong() {
 
 #[tokio::test]
 async fn certificate_expired() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::CertificateExpired);
 
     let error = log_in(&rig.connector()).await.expect_err("expired");
@@ -142,7 +142,7 @@ async fn certificate_expired() {
 
 #[tokio::test]
 async fn address_with_iam_host_ok() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let url = format!("mysql://{USER}@127.0.0.1:{}/app?plugins=iam&iamHost={HOST}", rig.server.port());
 
     log_in(&rig.builder(url).build().expect("builds")).await.expect("verified against the endpoint's name");
@@ -152,7 +152,7 @@ async fn address_with_iam_host_ok() {
 
 #[tokio::test]
 async fn server_name_in_a_url_may_not_leave_the_domain() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let error =
         rig.builder(rig.url() + "&tlsServerName=db.evil.example").build().expect_err("another domain");
@@ -167,7 +167,7 @@ async fn server_name_in_a_url_may_not_leave_the_domain() {
 
 #[tokio::test]
 async fn server_that_asks_at_once_gets_nothing() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.misbehave(HostileBehavior::AskAtOnce);
 
     let error = log_in(&rig.connector()).await.expect_err("no greeting");
@@ -178,7 +178,7 @@ async fn server_that_asks_at_once_gets_nothing() {
 
 #[tokio::test]
 async fn server_that_asks_without_tls_gets_nothing() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::NoTls);
     rig.server.misbehave(HostileBehavior::AskWithoutTls);
 
@@ -190,7 +190,7 @@ async fn server_that_asks_without_tls_gets_nothing() {
 
 #[tokio::test]
 async fn server_that_asks_in_place_of_tls_gets_nothing() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.misbehave(HostileBehavior::AskInsteadOfTls);
 
     let error = log_in(&rig.connector()).await.expect_err("no handshake");
@@ -202,7 +202,7 @@ async fn server_that_asks_in_place_of_tls_gets_nothing() {
 
 #[tokio::test]
 async fn question_that_was_slipped_in_before_tls_is_not_answered() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.misbehave(HostileBehavior::AskBehindGreeting);
     rig.server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
@@ -213,7 +213,7 @@ async fn question_that_was_slipped_in_before_tls_is_not_answered() {
 
 #[tokio::test]
 async fn socket_of_the_remote_server_is_not_asked_for() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.misbehave(HostileBehavior::Socket(PathBuf::from("/tmp/hostile.sock")));
 
     log_in(&rig.builder(rig.url() + "&prefer_socket=true").build().expect("builds"))
@@ -226,7 +226,7 @@ async fn socket_of_the_remote_server_is_not_asked_for() {
 
 #[tokio::test]
 async fn file_is_not_given() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.misbehave(HostileBehavior::AskForFile(PathBuf::from("/etc/hostname")));
 
     let mut connection = rig.connector().connect().await.expect("is let in");
@@ -238,7 +238,7 @@ async fn file_is_not_given() {
 
 #[tokio::test]
 async fn oversized_greeting_is_an_error() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.misbehave(HostileBehavior::Oversized);
 
     let error = log_in(&rig.connector()).await.expect_err("too large");
@@ -250,7 +250,7 @@ async fn oversized_greeting_is_an_error() {
 
 #[tokio::test]
 async fn panic_in_the_driver_is_an_error() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let opts = OptsBuilder::default().ip_or_hostname(HOST).tcp_port(rig.server.port()).user(Some(USER));
     let opts = opts.after_connect(|_| Box::pin(async { panic!("as on some answers") }));
     let connector = rig.builder("").opts(opts).parameter("plugins", "iam").build().expect("builds");
@@ -263,7 +263,7 @@ async fn panic_in_the_driver_is_an_error() {
 }
 
 /// A copy of the server's authority, and a connector that trusts it.
-fn bundled(rig: &Rig, name: &str) -> (PathBuf, Connector) {
+fn bundled(rig: &Fixture, name: &str) -> (PathBuf, Connector) {
     let file = rig.server.ca_file().with_file_name(name);
     fs::write(&file, rig.server.ca_pem()).expect("can be written");
     let url = format!("{}&sslrootcert={}", rig.url(), file.display());
@@ -273,7 +273,7 @@ fn bundled(rig: &Rig, name: &str) -> (PathBuf, Connector) {
 
 #[tokio::test]
 async fn replaced_authority_is_found_in_the_file() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let (file, connector) = bundled(&rig, "replaced-mysql.pem");
     log_in(&connector).await.expect("is let in");
 
@@ -297,7 +297,7 @@ async fn replaced_authority_is_found_in_the_file() {
 
 #[tokio::test]
 async fn broken_bundle_leaves_the_former_roots() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let (file, connector) = bundled(&rig, "broken-mysql.pem");
     fs::write(&file, "-----BEGIN CERTIFICATE-----\nhalf").expect("can be written");
     rig.server.inject(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
@@ -311,7 +311,7 @@ async fn broken_bundle_leaves_the_former_roots() {
 
 #[tokio::test]
 async fn bundle_with_a_comment_that_is_not_utf8_ok() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let (file, _) = bundled(&rig, "latin1-mysql.pem");
     let comment = b"# Entidade Certificadora de Jo\xe3o\n".as_slice();
     fs::write(&file, [comment, rig.server.ca_pem().as_bytes(), comment].concat()).expect("can be written");
@@ -332,7 +332,7 @@ fn sslmode_disable_reads_no_file() {
 
 /// Trusts the roots of a file, which the driver reads when it builds its TLS connector and at no
 /// other time.
-fn trusting(rig: &Rig, file: &Path) -> ConnectorBuilder {
+fn trusting(rig: &Fixture, file: &Path) -> ConnectorBuilder {
     let roots = SslOpts::default().with_root_certs(vec![file.to_path_buf().into()]);
     let builder = Connector::builder(rig.registry()).url(rig.url() + "&iamTokenExpiration=0");
     builder.resolver(e2e::local()).danger_ssl_opts(roots)
@@ -340,7 +340,7 @@ fn trusting(rig: &Rig, file: &Path) -> ConnectorBuilder {
 
 #[tokio::test]
 async fn tls_connector_is_built_once_for_all_connects_and_tokens() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let file = rig.server.ca_file().with_file_name("once.pem");
     fs::write(&file, rig.server.ca_pem()).expect("can be written");
     let connector = trusting(&rig, &file).build().expect("builds");
@@ -358,7 +358,7 @@ async fn tls_connector_is_built_once_for_all_connects_and_tokens() {
 
 #[tokio::test]
 async fn hanging_server_is_left_when_the_time_is_over() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let gate = Gate::new();
     rig.server.inject(Fault::Hang(Phase::Login, gate.clone()));
     let connector = rig.builder(rig.url() + "&wrapperConnectTimeout=200").build().expect("builds");
@@ -374,7 +374,7 @@ async fn hanging_server_is_left_when_the_time_is_over() {
 
 #[tokio::test]
 async fn second_address_is_dialled_when_nothing_listens_on_the_first() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let addresses = vec![[127, 0, 0, 2].into(), [127, 0, 0, 1].into()];
     let connector = rig
         .builder(rig.url())
@@ -387,7 +387,7 @@ async fn second_address_is_dialled_when_nothing_listens_on_the_first() {
 
 #[tokio::test]
 async fn nothing_listening_is_a_connect_error() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let url = format!("mysql://{USER}@{HOST}:1/app?plugins=iam");
 
     let error = log_in(&rig.builder(url).build().expect("builds")).await.expect_err("port 1 is closed");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{HOST, Rig, USER, chain, log_in};
+use e2e::{Fixture, HOST, USER, chain, log_in};
 use rds_testkit::{Fault, PasswordMethod, Phase, ServerError};
 use rds_wrapper::{Cause, ErrorKind, pg::ConnectorBuilder};
 
@@ -19,7 +19,7 @@ struct Row {
 }
 
 async fn check(row: Row) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     // Credentials and token are old enough to be stale.
@@ -146,7 +146,7 @@ rows! {
 }
 
 /// A builder without plugins.
-fn without_plugins(rig: &Rig, login: &str, host: &str, query: &str) -> ConnectorBuilder {
+fn without_plugins(rig: &Fixture, login: &str, host: &str, query: &str) -> ConnectorBuilder {
     let url = format!("postgres://{login}@{host}:{}/app?{query}", rig.server.port());
     rig.builder(url)
 }
@@ -154,7 +154,7 @@ fn without_plugins(rig: &Rig, login: &str, host: &str, query: &str) -> Connector
 #[tokio::test]
 async fn plugin_missing_at_an_rds_host_is_named() {
     for login in [USER, "jane:hunter2"] {
-        let rig = Rig::start().await;
+        let rig = Fixture::start().await;
 
         let connector = without_plugins(&rig, login, e2e::HOST, "").build().expect("builds");
         let error = log_in(&connector).await.expect_err("no token");
@@ -175,7 +175,7 @@ async fn password_wrong_elsewhere_says_nothing_of_tokens() {
         (PasswordMethod::ScramSha256, "the user or the password is wrong"),
         (PasswordMethod::Cleartext, "the user or the password is wrong"),
     ] {
-        let rig = Rig::start_with(|server| {
+        let rig = Fixture::start_with(|server| {
             server.host("db.example").password_user("legacy", "pw").password_method(method)
         })
         .await;
@@ -193,7 +193,7 @@ async fn password_wrong_elsewhere_says_nothing_of_tokens() {
 
 #[tokio::test]
 async fn password_missing_elsewhere_is_named() {
-    let rig = Rig::start_with(|server| server.host("db.example").password_user("legacy", "pw")).await;
+    let rig = Fixture::start_with(|server| server.host("db.example").password_user("legacy", "pw")).await;
 
     let error = log_in(&without_plugins(&rig, "legacy", "db.example", "").build().expect("builds")).await;
 
@@ -204,7 +204,7 @@ async fn password_missing_elsewhere_is_named() {
 
 #[tokio::test]
 async fn failure_without_tls_is_in_the_login() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject(Fault::Drop(Phase::Startup));
 
     let connector = without_plugins(&rig, "jane:pw", e2e::HOST, "sslmode=disable").build().expect("builds");
@@ -255,7 +255,7 @@ fn runtime_that_lacks_a_driver_is_named() {
 
 #[tokio::test]
 async fn echoed_token_is_blanked() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::EchoPassword);
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
 
@@ -268,7 +268,7 @@ async fn echoed_token_is_blanked() {
 
 #[tokio::test]
 async fn port_without_a_server_is_named() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     drop(rig.server);
 
@@ -280,7 +280,7 @@ async fn port_without_a_server_is_named() {
 
 #[tokio::test]
 async fn host_missing_in_dns_is_named() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let builder = rig.builder(rig.url()).resolver(rds_wrapper::resolver_fn(|_| {
         Err(std::io::Error::other("failed to lookup address information"))
     }));
@@ -294,7 +294,7 @@ async fn host_missing_in_dns_is_named() {
 #[tokio::test]
 async fn dsql_endpoint_gets_dsql_tokens() {
     let host = "abcdefghijklmnopqrst123456.dsql.us-east-2.on.aws";
-    let rig = Rig::start_with(|server| server.host(host).user("admin")).await;
+    let rig = Fixture::start_with(|server| server.host(host).user("admin")).await;
     for user in [USER, "admin"] {
         let url = format!("postgres://{user}@{host}:{}/postgres?plugins=iam", rig.server.port());
         let connector = rig.builder(url).build().expect("builds");
@@ -313,7 +313,7 @@ async fn configured_password_is_blanked_in_every_form() {
         secret.escape_debug(),
     );
     for (in_code, url) in [(false, "hunter2%20p%40ss%2Fw%22rd"), (true, "")] {
-        let rig = Rig::start_with(|server| server.password_user("legacy", "another")).await;
+        let rig = Fixture::start_with(|server| server.password_user("legacy", "another")).await;
         rig.server.inject_always(Fault::Refuse(ServerError::new("28P01", &said)));
         let place = format!("{HOST}:{}", rig.server.port());
         let connector = match in_code {

@@ -7,24 +7,25 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use e2e::{HOST, Rig, USER, log_in};
+use e2e::{Fixture, HOST, USER, log_in};
 use rds_testkit::{Fault, Gate, Outcome, Phase, ServerError};
 use rds_wrapper::{ErrorKind, pg::Connector, resolver_fn};
 
 const OTHER: &str = "other.abc123.us-east-2.rds.amazonaws.com";
 
 /// Two servers that trust the same key, the first of them called [`HOST`], the second [`OTHER`].
-async fn pair() -> (Rig, Rig) {
-    let first = Rig::start().await;
+async fn pair() -> (Fixture, Fixture) {
+    let first = Fixture::start().await;
     let key = first.server.access_key().clone().allow(USER);
     let ca = first.server.ca().clone();
     let clock = first.clock.clone();
     let second =
-        Rig::start_with(|server| server.host(OTHER).access_key(key).ca(&ca).clock(move || clock.now())).await;
+        Fixture::start_with(|server| server.host(OTHER).access_key(key).ca(&ca).clock(move || clock.now()))
+            .await;
     (first, second)
 }
 
-fn connector(pair: &(Rig, Rig), query: &str) -> Connector {
+fn connector(pair: &(Fixture, Fixture), query: &str) -> Connector {
     let (first, second) = (&pair.0.server, &pair.1.server);
     let url =
         format!("postgres://{USER}@{HOST}:{},{OTHER}:{}/app?plugins=iam{query}", first.port(), second.port());
@@ -92,7 +93,7 @@ async fn random_order_reaches_both_hosts() {
 
 #[tokio::test]
 async fn refused_login_is_not_repeated_on_other_addresses() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
     let twice = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST); 2]));
 
@@ -104,7 +105,7 @@ async fn refused_login_is_not_repeated_on_other_addresses() {
 
 #[tokio::test]
 async fn dead_first_address_gives_way_to_the_next() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     // Nothing listens on 127.0.0.2 at that port.
     let addresses = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::LOCALHOST].map(IpAddr::from);
     let resolver = resolver_fn(move |_| Ok(addresses.to_vec()));
@@ -131,7 +132,7 @@ async fn instance_is_dialled_and_signed_by_its_own_name() {
 #[tokio::test]
 async fn connect_given_up_at_any_phase_leaves_nothing_behind() {
     for phase in [Phase::Accept, Phase::Tls, Phase::Startup, Phase::Login, Phase::Ready] {
-        let rig = Rig::start().await;
+        let rig = Fixture::start().await;
         let connector = rig.connector();
         let gate = Gate::new();
         rig.server.inject(Fault::Hang(phase, gate.clone()));
@@ -151,7 +152,7 @@ async fn connect_given_up_at_any_phase_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn connect_given_up_at_every_poll_leaves_the_token_usable() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     for polls in 0..6 {
         let mut connect = pin!(connector.connect());

@@ -1,6 +1,6 @@
 //! Logins by token at an RDS-like PostgreSQL server, right and wrong.
 
-use e2e::{Rig, USER, log_in};
+use e2e::{Fixture, USER, log_in};
 use rds_testkit::{AccessKey, Refusal};
 
 #[path = "../shared/login_cases.rs"]
@@ -11,7 +11,7 @@ use cases::refused;
 #[tokio::test]
 async fn session_token_of_1400_bytes_ok() {
     let key = AccessKey::new("ASIAEXAMPLE", "secret").with_session_token("Fwo/+=".repeat(240)).allow(USER);
-    let rig = Rig::start_with(|server| server.access_key(key)).await;
+    let rig = Fixture::start_with(|server| server.access_key(key)).await;
 
     assert_eq!(log_in(&rig.connector()).await.expect("is let in"), USER);
     assert!(rig.server.attempts()[0].password_len > 1_400);
@@ -19,7 +19,7 @@ async fn session_token_of_1400_bytes_ok() {
 
 #[tokio::test]
 async fn grant_missing() {
-    let rig = Rig::start_with(|server| server.password_user("legacy", "pw")).await;
+    let rig = Fixture::start_with(|server| server.password_user("legacy", "pw")).await;
     let url = rig.url().replace(USER, "legacy");
 
     let error = log_in(&rig.builder(url).build().expect("builds")).await.expect_err("no rds_iam");

@@ -1,6 +1,6 @@
 //! Every parameter, right and wrong: what comes of it, or the message.
 
-use e2e::{HOST, Rig};
+use e2e::{Fixture, HOST};
 use rds_wrapper::{
     Error, ErrorKind, Registry,
     pg::{Connector, PgConnection},
@@ -222,7 +222,7 @@ async fn map_takes_strings_integers_and_booleans() {
 
 #[tokio::test]
 async fn map_of_the_nodejs_wrapper_is_understood() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let json = serde_json::json!({
         "host": HOST,
         "port": 5432.0,
@@ -274,7 +274,7 @@ async fn host_of_the_drivers_own_type_is_never_shown_unless_it_is_one() {
 
 #[tokio::test]
 async fn code_locks_a_parameter_against_the_string() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let build = |query: &str| rig.builder(rig.url() + query).parameter("iamRegion", "us-east-2").build();
 
     build("").expect("the code alone");
@@ -290,7 +290,7 @@ async fn code_locks_a_parameter_against_the_string() {
 
 #[tokio::test]
 async fn profile_beside_own_credentials_is_refused() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let error = rig.builder(rig.url() + "&awsProfile=dev").build().expect_err("two sources");
 

@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use deadpool_postgres::{ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
-use e2e::{Rig, USER};
+use e2e::{Fixture, USER};
 use rds_testkit::{AccessKey, Fault, ServerError};
 use rds_wrapper::{Error, ErrorKind, pg::bb8::Pool as Bb8};
 
 const QUARTER: Duration = Duration::from_secs(16 * 60);
 
-fn deadpool(rig: &Rig, size: usize) -> Pool {
+fn deadpool(rig: &Fixture, size: usize) -> Pool {
     Pool::builder(rig.connector().deadpool_manager()).max_size(size).build().expect("builds")
 }
 
-async fn bb8(rig: &Rig, size: u32) -> Bb8 {
+async fn bb8(rig: &Fixture, size: u32) -> Bb8 {
     let builder = Bb8::builder().max_size(size).retry_connection(false);
     builder.build(rig.connector().bb8_manager()).await.expect("builds")
 }
@@ -42,7 +42,7 @@ async fn use_bb8(pool: &Bb8, count: usize) {
 
 #[tokio::test]
 async fn deadpool_opens_connections_after_the_first_token_ended() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = deadpool(&rig, 4);
     use_deadpool(&pool, 2).await;
 
@@ -55,7 +55,7 @@ async fn deadpool_opens_connections_after_the_first_token_ended() {
 
 #[tokio::test]
 async fn bb8_opens_connections_after_the_first_token_ended() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = bb8(&rig, 4).await;
     use_bb8(&pool, 2).await;
 
@@ -68,7 +68,7 @@ async fn bb8_opens_connections_after_the_first_token_ended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn five_hundred_tasks_on_a_cold_pool_cost_one_credentials_call() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = deadpool(&rig, 50);
 
     let tasks: Vec<_> = (0..500)
@@ -87,7 +87,7 @@ async fn five_hundred_tasks_on_a_cold_pool_cost_one_credentials_call() {
 
 #[tokio::test]
 async fn source_that_hangs_and_then_fails_goes_unnoticed_while_the_credentials_live() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let key = rig.server.access_key().clone();
     rig.source.set(&key, Some(rig.clock.now() + Duration::from_secs(3600)));
     let pool = deadpool(&rig, 20);
@@ -111,7 +111,7 @@ async fn source_that_hangs_and_then_fails_goes_unnoticed_while_the_credentials_l
 
 #[tokio::test]
 async fn rotated_credentials_cost_one_refusal_and_one_reload() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let pool = deadpool(&rig, 8);
     use_deadpool(&pool, 1).await;
     let rotated = AccessKey::new("AKIAROTATED", "new-secret").allow(USER);
@@ -127,7 +127,7 @@ async fn rotated_credentials_cost_one_refusal_and_one_reload() {
 
 #[tokio::test]
 async fn deadpool_error_gives_ours_back() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
 
     let error = deadpool(&rig, 1).get().await.expect_err("refused");
@@ -139,7 +139,7 @@ async fn deadpool_error_gives_ours_back() {
 
 #[tokio::test]
 async fn bb8_error_is_ours() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
     let pool =
         Bb8::builder().max_size(1).retry_connection(false).build_unchecked(rig.connector().bb8_manager());
@@ -152,7 +152,7 @@ async fn bb8_error_is_ours() {
 
 #[tokio::test]
 async fn deadpool_patterns_keep_working() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     for method in [RecyclingMethod::Fast, RecyclingMethod::Verified, RecyclingMethod::Clean] {
         let config = ManagerConfig { recycling_method: method.clone() };

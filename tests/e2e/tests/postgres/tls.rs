@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use e2e::{HOST, Rig, USER, chain, log_in};
+use e2e::{Fixture, HOST, USER, chain, log_in};
 use rds_testkit::{CertificateAuthority, Fault, Gate, Outcome, Phase};
 use rds_wrapper::{
     Error, ErrorKind,
@@ -10,7 +10,7 @@ use rds_wrapper::{
 };
 
 #[track_caller]
-fn nothing_was_sent(rig: &Rig, error: &Error, says: &[&str]) {
+fn nothing_was_sent(rig: &Fixture, error: &Error, says: &[&str]) {
     assert_eq!(error.kind(), ErrorKind::Tls, "{}", chain(error));
     for part in says {
         assert!(error.to_string().contains(part), "{error} should say {part}");
@@ -20,17 +20,17 @@ fn nothing_was_sent(rig: &Rig, error: &Error, says: &[&str]) {
     assert!(attempts.iter().all(|attempt| attempt.outcome != Outcome::Accepted));
 }
 
-fn builder(rig: &Rig, query: &str, stack: TlsStack) -> ConnectorBuilder {
+fn builder(rig: &Fixture, query: &str, stack: TlsStack) -> ConnectorBuilder {
     rig.builder(rig.url() + query).tls_stack(stack)
 }
 
-async fn refused(rig: &Rig, stack: TlsStack) -> Error {
+async fn refused(rig: &Fixture, stack: TlsStack) -> Error {
     let connector = builder(rig, "", stack).build().expect("builds");
     log_in(&connector).await.expect_err("less than verified tls")
 }
 
 async fn verified(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     assert_eq!(log_in(&builder(&rig, "", stack).build().expect("builds")).await.expect("is let in"), USER);
 
@@ -38,14 +38,14 @@ async fn verified(stack: TlsStack) {
 }
 
 async fn not_offered(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::NoTls);
 
     nothing_was_sent(&rig, &refused(&rig, stack).await, &["offers no TLS", "nothing secret was sent"]);
 }
 
 async fn other_authority(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
     let says = ["no trusted issuer", HOST, "1 certificate", "sslrootcert", "`sslrootcert=FILE,system`"];
@@ -53,7 +53,7 @@ async fn other_authority(stack: TlsStack) {
 }
 
 async fn platform_roots_alone(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let url = rig.url() + "&hostaddr=127.0.0.1&sslrootcert=system";
     let connector =
         rds_wrapper::pg::Connector::builder(rig.registry()).connection_string(url).tls_stack(stack);
@@ -64,21 +64,21 @@ async fn platform_roots_alone(stack: TlsStack) {
 }
 
 async fn other_name(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::CertificateFor("db.evil.us-east-2.rds.amazonaws.com".to_owned()));
 
     nothing_was_sent(&rig, &refused(&rig, stack).await, &["certificate is not for", HOST]);
 }
 
 async fn expired(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.inject_always(Fault::CertificateExpired);
 
     nothing_was_sent(&rig, &refused(&rig, stack).await, &["period of validity"]);
 }
 
 async fn address_with_iam_host(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let url = format!("postgres://{USER}@127.0.0.1:{}/app?plugins=iam&iamHost={HOST}", rig.server.port());
     let connector = rig.builder(url).tls_stack(stack).build().expect("builds");
 
@@ -88,7 +88,7 @@ async fn address_with_iam_host(stack: TlsStack) {
 }
 
 async fn direct_negotiation(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let connector = builder(&rig, "&sslnegotiation=direct", stack).build().expect("builds");
 
@@ -96,7 +96,7 @@ async fn direct_negotiation(stack: TlsStack) {
 }
 
 async fn server_name_outside_the_domain(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let error = builder(&rig, "&tlsServerName=db.evil.example", stack).build().expect_err("another domain");
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("`tlsServerName` `db.evil.example` lies outside"), "{error}");
@@ -108,7 +108,7 @@ async fn server_name_outside_the_domain(stack: TlsStack) {
 }
 
 async fn cancel_request(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = builder(&rig, "", stack).build().expect("builds");
     let (client, connection) = connector.connect().await.expect("is let in");
     let task = tokio::spawn(connection);
@@ -122,13 +122,13 @@ async fn cancel_request(stack: TlsStack) {
 
 /// A copy of the server's authority that the connectors trust, in a folder that goes with the
 /// server.
-fn bundle(rig: &Rig, name: &str) -> PathBuf {
+fn bundle(rig: &Fixture, name: &str) -> PathBuf {
     let file = rig.server.ca_file().with_file_name(name);
     fs::write(&file, rig.server.ca_pem()).expect("can be written");
     file
 }
 
-fn trusting(rig: &Rig, stack: TlsStack, file: &std::path::Path) -> rds_wrapper::pg::Connector {
+fn trusting(rig: &Fixture, stack: TlsStack, file: &std::path::Path) -> rds_wrapper::pg::Connector {
     let builder = rds_wrapper::pg::Connector::builder(rig.registry())
         .connection_string(format!("{}&sslrootcert={}", rig.url(), file.display()))
         .resolver(e2e::local())
@@ -137,7 +137,7 @@ fn trusting(rig: &Rig, stack: TlsStack, file: &std::path::Path) -> rds_wrapper::
 }
 
 async fn replaced_authority(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let file = bundle(&rig, &format!("replaced-{stack:?}.pem"));
     let connector = trusting(&rig, stack, &file);
     log_in(&connector).await.expect("is let in");
@@ -168,7 +168,7 @@ async fn replaced_authority(stack: TlsStack) {
 }
 
 async fn broken_bundle(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let file = bundle(&rig, &format!("broken-{stack:?}.pem"));
     let connector = trusting(&rig, stack, &file);
     fs::write(&file, "-----BEGIN CERTIFICATE-----\nhalf").expect("can be written");
@@ -181,7 +181,7 @@ async fn broken_bundle(stack: TlsStack) {
 }
 
 async fn bundle_with_a_comment_that_is_not_utf8(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let file = bundle(&rig, &format!("latin1-{stack:?}.pem"));
     let comment = b"# Entidade Certificadora de Jo\xe3o\n".as_slice();
     fs::write(&file, [comment, rig.server.ca_pem().as_bytes(), comment].concat()).expect("can be written");
@@ -202,7 +202,7 @@ async fn no_tls_wanted(stack: TlsStack) {
 }
 
 async fn server_that_hangs(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let gate = Gate::new();
     rig.server.inject(Fault::Hang(Phase::Tls, gate.clone()));
     let connector = builder(&rig, "&wrapperConnectTimeout=300", stack).build().expect("builds");

@@ -1,5 +1,5 @@
 //! Logins that every engine takes and refuses alike; included by the tests of each, which bring
-//! `Rig` and `log_in`.
+//! `Fixture` and `log_in`.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use e2e::{HOST, USER, chain};
 use rds_testkit::{AccessKey, Outcome, Refusal};
 use rds_wrapper::{Error, ErrorKind};
 
-use super::{Rig, log_in};
+use super::{Fixture, log_in};
 
 /// Expects one refused login with this reason on the server's side.
 #[track_caller]
-pub(super) fn refused(rig: &Rig, error: &Error, reason: Refusal) {
+pub(super) fn refused(rig: &Fixture, error: &Error, reason: Refusal) {
     let outcomes: Vec<_> = rig.server.attempts().iter().map(|attempt| attempt.outcome).collect();
     assert_eq!(outcomes, [Outcome::Refused(reason)], "{}", chain(error));
     assert_eq!(error.kind(), ErrorKind::Login, "{}", chain(error));
@@ -19,7 +19,7 @@ pub(super) fn refused(rig: &Rig, error: &Error, reason: Refusal) {
 
 #[tokio::test]
 async fn token_ok() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
 
     assert_eq!(log_in(&connector).await.expect("is let in"), USER);
@@ -33,7 +33,7 @@ async fn token_ok() {
 
 #[tokio::test]
 async fn token_is_signed_for_every_connect_when_reuse_is_off() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.builder(rig.url() + "&iamTokenExpiration=0").build().expect("builds");
 
     for _ in 0..3 {
@@ -45,7 +45,7 @@ async fn token_is_signed_for_every_connect_when_reuse_is_off() {
 
 #[tokio::test]
 async fn expired_token_is_renewed_before_connect() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
 
@@ -58,7 +58,7 @@ async fn expired_token_is_renewed_before_connect() {
 
 #[tokio::test]
 async fn expired_token_wrong() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     // The server's clock alone runs ahead.
     rig.server.advance(Duration::from_secs(15 * 60 + 1));
 
@@ -71,7 +71,7 @@ async fn expired_token_wrong() {
 #[tokio::test]
 async fn user_wrong() {
     let key = AccessKey::new("AKIAEXAMPLE", "secret").allow("bob");
-    let rig = Rig::start_with(|server| server.access_key(key)).await;
+    let rig = Fixture::start_with(|server| server.access_key(key)).await;
 
     let error = log_in(&rig.connector()).await.expect_err("the policy does not name the user");
 
@@ -81,7 +81,7 @@ async fn user_wrong() {
 
 #[tokio::test]
 async fn host_wrong() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     // The name is one that the certificate covers, so that the login is reached.
     let url = rig.url() + "&iamHost=other.abc123.us-east-2.rds.amazonaws.com&tlsServerName=" + HOST;
 
@@ -93,7 +93,7 @@ async fn host_wrong() {
 
 #[tokio::test]
 async fn port_wrong() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let connector = rig.builder(rig.url() + "&iamDefaultPort=1").build().expect("builds");
     let error = log_in(&connector).await.expect_err("signed for another port");
@@ -104,7 +104,7 @@ async fn port_wrong() {
 
 #[tokio::test]
 async fn region_wrong_is_named_first() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let connector = rig.builder(rig.url() + "&iamRegion=eu-west-1").build().expect("builds");
     let error = log_in(&connector).await.expect_err("signed for another region");
@@ -118,7 +118,7 @@ async fn region_wrong_is_named_first() {
 
 #[tokio::test]
 async fn signature_wrong() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.source.set(&AccessKey::new(rig.server.access_key().access_key_id(), "tampered"), None);
 
     let error = log_in(&rig.connector()).await.expect_err("does not verify");
@@ -128,7 +128,7 @@ async fn signature_wrong() {
 
 #[tokio::test]
 async fn credentials_missing() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.source.fail();
 
     let error = log_in(&rig.connector()).await.expect_err("nothing to sign with");
@@ -139,7 +139,7 @@ async fn credentials_missing() {
 
 #[tokio::test]
 async fn stale_cached_token_is_retried_once() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     // The credentials are rotated and the old ones revoked; the token in the cache is stale.
@@ -158,7 +158,7 @@ async fn stale_cached_token_is_retried_once() {
 
 #[tokio::test]
 async fn stale_cached_token_is_reported_when_the_new_one_is_refused_too() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
@@ -172,7 +172,7 @@ async fn stale_cached_token_is_reported_when_the_new_one_is_refused_too() {
 
 #[tokio::test]
 async fn fresh_token_is_never_retried() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
 
     log_in(&rig.connector()).await.expect_err("refused");
@@ -183,7 +183,7 @@ async fn fresh_token_is_never_retried() {
 
 #[tokio::test]
 async fn token_accepted_a_moment_ago_is_not_retried() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
@@ -200,7 +200,7 @@ async fn token_accepted_a_moment_ago_is_not_retried() {
 
 #[tokio::test]
 async fn token_accepted_a_moment_ago_among_many_logins_was_throttled() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     for _ in 0..5 {
         log_in(&connector).await.expect("is let in");
@@ -214,7 +214,7 @@ async fn token_accepted_a_moment_ago_among_many_logins_was_throttled() {
 
 #[tokio::test]
 async fn token_never_outlives_its_credentials() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let key = rig.server.access_key().clone();
     rig.source.set(&key, Some(rig.clock.now() + Duration::from_secs(5 * 60)));
     let connector = rig.connector();

@@ -5,7 +5,7 @@
 
 use std::{process::Command, time::Duration};
 
-use e2e::{HOST, Rig, RigOf, USER, mysql};
+use e2e::{Fixture, FixtureOf, HOST, USER, mysql};
 use rds_testkit::{Fault, Gate, Phase, ServerError};
 use rds_wrapper::{CredentialsFailure, ErrorKind, Session};
 use sqlx::{
@@ -20,15 +20,15 @@ use wrapper_sqlx::{Engine, FreshPool, FreshPoolBuilder, MySqlFreshPool, PgFreshP
 const CHECK: Duration = Duration::from_secs(15);
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn postgres() -> Rig {
-    Rig::start_with(|server| server.host("localhost")).await
+async fn postgres() -> Fixture {
+    Fixture::start_with(|server| server.host("localhost")).await
 }
 
-async fn mysql() -> mysql::Rig {
-    mysql::Rig::start_with(|server| server.host("localhost")).await
+async fn mysql() -> mysql::Fixture {
+    mysql::Fixture::start_with(|server| server.host("localhost")).await
 }
 
-fn builder<D: Engine, S>(rig: &RigOf<S>, scheme: &str, port: u16, ca: &str) -> FreshPoolBuilder<D> {
+fn builder<D: Engine, S>(rig: &FixtureOf<S>, scheme: &str, port: u16, ca: &str) -> FreshPoolBuilder<D> {
     FreshPool::builder()
         .url(format!("{scheme}://{USER}@localhost:{port}/app?plugins=iam&iamHost={HOST}"))
         .parameter("tlsServerName", "localhost")
@@ -37,11 +37,11 @@ fn builder<D: Engine, S>(rig: &RigOf<S>, scheme: &str, port: u16, ca: &str) -> F
         .pool_options(PoolOptions::new().max_connections(20).acquire_timeout(Duration::from_secs(5)))
 }
 
-async fn pg_pool(rig: &Rig) -> PgFreshPool {
+async fn pg_pool(rig: &Fixture) -> PgFreshPool {
     builder(rig, "postgres", rig.server.port(), rig.server.ca_pem()).build().await.expect("builds")
 }
 
-async fn mysql_pool(rig: &mysql::Rig) -> MySqlFreshPool {
+async fn mysql_pool(rig: &mysql::Fixture) -> MySqlFreshPool {
     builder(rig, "mysql", rig.server.port(), rig.server.ca_pem()).build().await.expect("builds")
 }
 
@@ -335,7 +335,7 @@ async fn refused_login_is_not_tried_again() {
 
 #[tokio::test]
 async fn certificate_for_another_name_gets_no_token() {
-    let postgres = Rig::start().await;
+    let postgres = Fixture::start().await;
     let pool: PgFreshPool = builder(&postgres, "postgres", postgres.server.port(), postgres.server.ca_pem())
         .build()
         .await
@@ -343,7 +343,7 @@ async fn certificate_for_another_name_gets_no_token() {
     pool.pool().acquire().await.expect_err("the certificate carries another name");
     assert_eq!(postgres.server.wait_for_attempts(1).await[0].password_len, 0);
 
-    let mysql = mysql::Rig::start().await;
+    let mysql = mysql::Fixture::start().await;
     let pool: MySqlFreshPool =
         builder(&mysql, "mysql", mysql.server.port(), mysql.server.ca_pem()).build().await.expect("builds");
     pool.pool().acquire().await.expect_err("the certificate carries another name");

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::cluster::{ClusterRig, until};
+use e2e::cluster::{ClusterFixture, until};
 use rds_testkit::{Cluster, Deployment, Instance, Lie, View};
 use rds_wrapper::{
     Established, Event, FailoverFactory, FailoverPlugin, InitialConnectionPlugin, Role, Topology,
@@ -27,7 +27,7 @@ enum Connector {
 }
 
 impl Connector {
-    fn new(rig: &ClusterRig, url: &str) -> Self {
+    fn new(rig: &ClusterFixture, url: &str) -> Self {
         match url.starts_with("mysql") {
             true => Self::My(rig.my(url).build().expect("builds")),
             false => Self::Pg(rig.pg(url).build().expect("builds")),
@@ -76,7 +76,7 @@ fn writer(id: &str) -> (String, Option<Role>) {
 async fn connect_is_led_to_the_writer_while_dns_is_stale() {
     for deployment in CLUSTERS {
         for plugin in ["initialConnection", "failover2", "initialConnection,failover2"] {
-            let rig = ClusterRig::start(deployment).await;
+            let rig = ClusterFixture::start(deployment).await;
             let connector = Connector::new(&rig, &rig.url(plugin, ""));
             assert_eq!(connector.found().await, writer("a"), "{deployment:?} {plugin}");
 
@@ -98,7 +98,7 @@ async fn connect_is_led_to_the_writer_while_dns_is_stale() {
 #[tokio::test]
 async fn first_connect_goes_on_from_a_reader_to_the_writer() {
     for deployment in CLUSTERS {
-        let rig = ClusterRig::start(deployment).await;
+        let rig = ClusterFixture::start(deployment).await;
         rig.cluster.dns().hold();
         rig.cluster.fail_over("c");
         let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
@@ -111,7 +111,7 @@ async fn first_connect_goes_on_from_a_reader_to_the_writer() {
 #[tokio::test]
 async fn reader_endpoint_leads_to_readers_and_else_to_the_writer() {
     for deployment in CLUSTERS {
-        let rig = ClusterRig::start(deployment).await;
+        let rig = ClusterFixture::start(deployment).await;
         let connector =
             Connector::new(&rig, &rig.reader_url("failover2", "&readerHostSelectorStrategy=roundRobin"));
         let mut found = Vec::new();
@@ -125,7 +125,7 @@ async fn reader_endpoint_leads_to_readers_and_else_to_the_writer() {
             "{deployment:?}: {found:?}"
         );
 
-        let alone = ClusterRig::start_with(Cluster::builder().deployment(deployment).writer("a")).await;
+        let alone = ClusterFixture::start_with(Cluster::builder().deployment(deployment).writer("a")).await;
         let connector = Connector::new(&alone, &alone.reader_url("initialConnection", ""));
         assert_eq!(connector.found().await, writer("a"), "{deployment:?}");
     }
@@ -133,7 +133,7 @@ async fn reader_endpoint_leads_to_readers_and_else_to_the_writer() {
 
 #[tokio::test]
 async fn known_writer_of_postgres_costs_no_round_trip() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
     connector.found().await;
     let before = rig.cluster.node("a").queries().len();
@@ -145,7 +145,7 @@ async fn known_writer_of_postgres_costs_no_round_trip() {
 
 #[tokio::test]
 async fn known_writer_of_mysql_costs_one_round_trip() {
-    let rig = ClusterRig::start(Deployment::AuroraMysql).await;
+    let rig = ClusterFixture::start(Deployment::AuroraMysql).await;
     let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
     connector.found().await;
     let before = rig.cluster.node("a").queries().len();
@@ -157,7 +157,7 @@ async fn known_writer_of_mysql_costs_one_round_trip() {
 
 #[tokio::test]
 async fn report_of_a_hot_standby_that_lied_once_is_never_believed() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     rig.cluster.lie("a", Lie::Standby(true));
     let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
     assert_eq!(connector.found().await, writer("a"));
@@ -171,7 +171,7 @@ async fn report_of_a_hot_standby_that_lied_once_is_never_believed() {
 #[tokio::test]
 async fn lying_reader_moves_nobody() {
     for deployment in [Deployment::AuroraMysql, Deployment::AuroraPostgres] {
-        let rig = ClusterRig::start(deployment).await;
+        let rig = ClusterFixture::start(deployment).await;
         let connector = Connector::new(&rig, &rig.url("failover2", ""));
         let held = connector.connect().await.expect("is let in");
         let topology = connector.topology();
@@ -193,7 +193,7 @@ async fn lying_reader_moves_nobody() {
 async fn no_token_leaves_to_a_name_outside_of_the_pattern() {
     let evil = ["evil.example", "x.y", "", "a b", "a/../evil", "evil.example#", "evil.example:1"];
     for deployment in [Deployment::AuroraMysql, Deployment::AuroraPostgres] {
-        let rig = ClusterRig::start(deployment).await;
+        let rig = ClusterFixture::start(deployment).await;
         let mut lie = View::of("a", ["b", "c"]);
         for id in evil {
             lie = lie.with(Instance::writer(id)).with(Instance::reader(id));
@@ -215,7 +215,7 @@ async fn no_token_leaves_to_a_name_outside_of_the_pattern() {
 
 #[tokio::test]
 async fn alien_cluster_of_the_same_domain_is_never_the_writer() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = Connector::new(&rig, &rig.url("failover2", ""));
     assert_eq!(connector.found().await, writer("a"));
     // `c` turns out to be of another cluster, whose writer it is; `b` leads there.
@@ -235,7 +235,7 @@ async fn alien_cluster_of_the_same_domain_is_never_the_writer() {
 
 #[tokio::test]
 async fn more_than_32_rows_are_no_answer() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let many =
         (0..32).fold(View::of("a", []), |view, number| view.with(Instance::reader(format!("i{number}"))));
     ["a", "b", "c"].iter().for_each(|id| rig.cluster.disagree(id, many.clone()));
@@ -249,7 +249,7 @@ async fn more_than_32_rows_are_no_answer() {
 
 #[tokio::test]
 async fn without_a_writer_the_connect_says_who_was_seen_last() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = Connector::new(&rig, &rig.url("failover2", "&openConnectionRetryTimeoutMs=1000"));
     assert_eq!(connector.found().await, writer("a"));
     rig.cluster.kill("a").await;
@@ -263,7 +263,7 @@ async fn without_a_writer_the_connect_says_who_was_seen_last() {
 
 #[tokio::test]
 async fn frozen_writer_is_left_as_soon_as_another_is_verified() {
-    let rig = ClusterRig::start(Deployment::MultiAzPostgres).await;
+    let rig = ClusterFixture::start(Deployment::MultiAzPostgres).await;
     let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
     let (client, connection) = connector.connect().await.expect("is let in");
     let running = tokio::spawn(connection);
@@ -285,7 +285,7 @@ async fn frozen_writer_is_left_as_soon_as_another_is_verified() {
 
 #[tokio::test]
 async fn demoted_writer_is_cut_by_its_own_word() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);
     let connector = rig
@@ -311,7 +311,7 @@ async fn demoted_writer_is_cut_by_its_own_word() {
 
 #[tokio::test]
 async fn one_monitor_serves_all_connectors_and_ends_with_the_last() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let topology = Topology::default();
     let registry = || rig.registry().with(FailoverFactory::new(topology.clone()));
     let build = || rig.pg_with(registry(), rig.url("failover2", "")).build().expect("builds");
@@ -337,8 +337,8 @@ async fn one_monitor_serves_all_connectors_and_ends_with_the_last() {
 
 #[tokio::test]
 async fn topology_of_another_cluster_is_refused() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
-    let other = ClusterRig::start_with(Cluster::builder().domain_id("other").writer("a")).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
+    let other = ClusterFixture::start_with(Cluster::builder().domain_id("other").writer("a")).await;
     let topology = Topology::default();
     let registry = || rig.registry().with(FailoverFactory::new(topology.clone()));
     rig.pg_with(registry(), rig.url("failover2", "")).build().expect("builds");
@@ -350,7 +350,7 @@ async fn topology_of_another_cluster_is_refused() {
 
 #[tokio::test]
 async fn read_replicas_are_a_fixed_topology() {
-    let rig = ClusterRig::start(Deployment::InstancePostgres).await;
+    let rig = ClusterFixture::start(Deployment::InstancePostgres).await;
     let hosts = ["a", "b", "c"].map(|id| format!("{}:{}", rig.cluster.node(id).host(), rig.cluster.port()));
     let topology = Topology::fixed(&hosts[0], [&*hosts[1], &*hosts[2]]).expect("are hosts");
     let registry = rig.registry().with(FailoverFactory::new(topology.clone()));
@@ -368,7 +368,7 @@ async fn read_replicas_are_a_fixed_topology() {
 
 #[tokio::test]
 async fn server_without_a_cluster_is_connected_to_as_configured() {
-    let rig = ClusterRig::start(Deployment::InstancePostgres).await;
+    let rig = ClusterFixture::start(Deployment::InstancePostgres).await;
     let pattern = rig.cluster.instance_pattern();
     let more = format!(
         "&clusterInstanceHostPattern={}&verifyOpenedConnectionType=writer",
@@ -384,7 +384,7 @@ async fn server_without_a_cluster_is_connected_to_as_configured() {
 
 #[tokio::test]
 async fn unreachable_instances_are_reached_by_the_endpoint() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let dns = rig.cluster.dns();
     let endpoint = rig.cluster.endpoint().to_owned();
     let connector = pg::Connector::builder(rig.registry())

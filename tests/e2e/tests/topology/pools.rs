@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::cluster::{ClusterRig, until};
+use e2e::cluster::{ClusterFixture, until};
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Deployment, Lie};
 use rds_wrapper::{FailoverPlugin, Role, Topology, mysql as my, pg};
@@ -44,7 +44,7 @@ fn topology(plugin: Option<&FailoverPlugin>) -> Topology {
 }
 
 /// Makes `b` the writer while sessions to `a` live on, as after a partition.
-fn demote_quietly(rig: &ClusterRig) {
+fn demote_quietly(rig: &ClusterFixture) {
     for lie in [Lie::Writer(false), Lie::ReadOnly(true), Lie::Standby(true)] {
         rig.cluster.lie("a", lie);
     }
@@ -53,7 +53,7 @@ fn demote_quietly(rig: &ClusterRig) {
 
 #[tokio::test]
 async fn deadpool_postgres_follows_the_writer() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
     let pool = connector.deadpool_builder().max_size(4).build().expect("builds");
     assert_eq!(postgres_id(&pool.get().await.expect("is let in")).await, "a");
@@ -71,7 +71,7 @@ async fn deadpool_postgres_follows_the_writer() {
 
 #[tokio::test]
 async fn idle_connections_of_postgres_pools_to_a_demoted_writer_are_never_handed_out() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
     let deadpool = connector.deadpool_builder().max_size(2).build().expect("builds");
     let bb8 = pg::bb8::Pool::builder().max_size(2).build(connector.bb8_manager()).await.expect("builds");
@@ -90,7 +90,7 @@ async fn idle_connections_of_postgres_pools_to_a_demoted_writer_are_never_handed
 
 #[tokio::test]
 async fn idle_connections_of_mysql_pools_to_a_demoted_writer_are_never_handed_out() {
-    let rig = ClusterRig::start(Deployment::AuroraMysql).await;
+    let rig = ClusterFixture::start(Deployment::AuroraMysql).await;
     let connector = rig.my(rig.url("failover2", "")).build().expect("builds");
     let deadpool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(2).build().expect("builds");
     let bb8 = my::bb8::Pool::builder().max_size(2).build(connector.pool_manager()).await.expect("builds");
@@ -108,7 +108,7 @@ async fn idle_connections_of_mysql_pools_to_a_demoted_writer_are_never_handed_ou
 
 #[tokio::test]
 async fn reported_error_is_looked_into_without_a_monitor_too() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = rig.pg(rig.url("initialConnection", "")).build().expect("builds");
     let pool = connector.deadpool_builder().max_size(1).build().expect("builds");
     assert_eq!(postgres_id(&pool.get().await.expect("is let in")).await, "a");
@@ -121,7 +121,7 @@ async fn reported_error_is_looked_into_without_a_monitor_too() {
 
 #[tokio::test]
 async fn two_pools_share_one_topology() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
     let (writer, reader) = (connector.writer().expect("is led"), connector.reader().expect("is led"));
 
@@ -138,7 +138,7 @@ async fn two_pools_share_one_topology() {
 
 #[tokio::test]
 async fn fifty_waiting_after_a_failover_log_in_at_the_pace() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
     let pool = connector.deadpool_builder().max_size(50).build().expect("builds");
     drop(pool.get().await.expect("is let in"));

@@ -26,7 +26,7 @@ use tokio_rustls::{
 const NAME: &str = "db.example";
 
 /// An authority for both sides, and a server that lets in nobody without one of its certificates.
-struct Rig {
+struct Fixture {
     port: u16,
     authority: String,
     /// A client's certificate and key, PEM.
@@ -34,7 +34,7 @@ struct Rig {
     suites: tokio::sync::mpsc::UnboundedReceiver<CipherSuite>,
 }
 
-impl Rig {
+impl Fixture {
     async fn start() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         // By the same name as its issuer OpenSSL would take a certificate for a self-signed one.
@@ -103,7 +103,7 @@ async fn serve(acceptor: &TlsAcceptor, mut socket: TcpStream) -> std::io::Result
 }
 
 async fn certificate_in_code(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let (certificate, key) = rig.client.clone();
 
     let connector = rig.builder(stack, "").client_certificate(certificate, key).build().expect("builds");
@@ -112,7 +112,7 @@ async fn certificate_in_code(stack: TlsStack) {
 }
 
 async fn certificate_in_files(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let file =
         |end: &str| std::env::temp_dir().join(format!("client-{stack:?}-{}.{end}", std::process::id()));
     fs::write(file("pem"), &rig.client.0).expect("can be written");
@@ -127,7 +127,7 @@ async fn certificate_in_files(stack: TlsStack) {
 }
 
 async fn certificate_missing(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let error = rig.builder(stack, "").build().expect("builds").connect().await.map(drop);
 
@@ -136,7 +136,7 @@ async fn certificate_missing(stack: TlsStack) {
 }
 
 async fn certificate_wrong(stack: TlsStack) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let wrong = |certificate: &str, key: &str, says: &str| {
         let built = rig.builder(stack, "").client_certificate(certificate, key).build();
         let error = built.expect_err("does not fit");
@@ -175,7 +175,7 @@ either_stack! {
 
 #[tokio::test]
 async fn cryptography_of_ones_own_is_used_without_danger() {
-    let mut rig = Rig::start().await;
+    let mut rig = Fixture::start().await;
     let (certificate, key) = rig.client.clone();
     let mut provider = aws_lc_rs::default_provider();
     let only = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
@@ -186,7 +186,7 @@ async fn cryptography_of_ones_own_is_used_without_danger() {
     drop(connector.connect().await.expect("is let in"));
 
     assert_eq!(rig.suites.recv().await, Some(only));
-    let stranger = Rig::start().await;
+    let stranger = Fixture::start().await;
     let other = rig.builder(TlsStack::Rustls, "").parameter("sslrootcert", stranger.authority.as_str());
     let error = other.build().expect("builds").connect().await.map(drop).expect_err("roots still count");
     assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Rig, USER, log_in};
+use e2e::{Fixture, USER, log_in};
 use rds_testkit::AccessKey;
 use rds_wrapper::pg::Connector;
 
@@ -24,7 +24,7 @@ async fn all(connector: &Connector) -> Vec<rds_wrapper::Result<String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn cold_connects_share_one_credentials_call_and_one_signature() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let outcomes = all(&rig.connector()).await;
 
@@ -36,7 +36,7 @@ async fn cold_connects_share_one_credentials_call_and_one_signature() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn refusals_of_one_stale_token_share_one_credentials_call_and_one_signature() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
     let rotated = AccessKey::new("AKIAROTATED", "new-secret").allow(USER);

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use e2e::{HOST, Rig, USER, log_in};
+use e2e::{Fixture, HOST, USER, log_in};
 use rds_testkit::{AccessKey, Fault, ServerError};
 use rds_wrapper::{Clock, ErrorKind, IamFactory, IamTokenProvider, SystemClock, pg, plugins};
 use token_cache::ManualClock;
 use tokio::process::Command;
 
-async fn connect(rig: &Rig, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+async fn connect(rig: &Fixture, arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let (port, ca) = (rig.server.port(), rig.server.ca_file().display());
     let url = format!("postgres://{USER}@{HOST}:{port}/app?hostaddr=127.0.0.1&sslrootcert={ca}&plugins=iam");
     let output = Command::new(env!("CARGO_BIN_EXE_traced"))
@@ -23,16 +23,18 @@ async fn connect(rig: &Rig, arguments: &[&str], environment: &[(&str, &str)]) ->
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-async fn rig() -> Rig {
+async fn rig() -> Fixture {
     let keys = ["AKIAENV", "AKIADEV"].map(|id| AccessKey::new(id, "secret").allow(USER));
     let [environment, profile] = keys;
-    Rig::start_with(|server| server.access_key(environment).access_key(profile).clock(|| SystemClock.now()))
-        .await
+    Fixture::start_with(|server| {
+        server.access_key(environment).access_key(profile).clock(|| SystemClock.now())
+    })
+    .await
 }
 
 /// The access key of the one login that there was.
 #[track_caller]
-fn used(rig: &Rig, said: &str) -> String {
+fn used(rig: &Fixture, said: &str) -> String {
     let attempts = rig.server.attempts();
     assert_eq!((attempts.len(), rig.server.accepted()), (1, 1), "{said}");
     attempts[0].access_key_id.clone().expect("a token")
@@ -144,10 +146,10 @@ const ROLE: &str = "&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeR
                     &assumeRoleSessionName=e2e&assumeRoleDurationSec=900";
 
 /// A server, also named `localhost`, that lets the role in and nobody else.
-async fn role_rig() -> Rig {
+async fn role_rig() -> Fixture {
     let assumed = AccessKey::new("ASIAASSUMED", "secret").with_session_token("session").allow(USER);
     let clock = || SystemClock.now();
-    Rig::start_with(|server| server.host("localhost").access_key(assumed).clock(clock)).await
+    Fixture::start_with(|server| server.host("localhost").access_key(assumed).clock(clock)).await
 }
 
 /// Runs what takes a role in an environment whose STS is on this machine, and checks what STS was

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{HOST, Rig, USER};
+use e2e::{Fixture, HOST, USER};
 use mysql_async::prelude::Queryable;
 use rds_testkit::PostgresServer;
 use rds_wrapper::ErrorKind;
@@ -11,7 +11,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(900);
 
 #[tokio::test]
 async fn postgres_configuration_logs_in_over_verified_tls() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let config = rig.connector().driver_config().await.expect("a token is at hand");
 
@@ -29,7 +29,7 @@ async fn postgres_configuration_logs_in_over_verified_tls() {
 
 #[tokio::test]
 async fn postgres_configuration_finds_the_server_behind_a_tunnel() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let url = format!("postgres://{USER}@127.0.0.1:{}/app?plugins=iam&iamHost={HOST}", rig.server.port());
     let connector = rig.builder(url).build().expect("builds");
 
@@ -41,7 +41,7 @@ async fn postgres_configuration_finds_the_server_behind_a_tunnel() {
 
 #[tokio::test]
 async fn postgres_configuration_of_several_hosts_is_an_error() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let other = "other.abc123.us-east-2.rds.amazonaws.com";
     let url = format!("postgres://{USER}@{HOST},{other}:{}/app?plugins=iam", rig.server.port());
 
@@ -53,7 +53,7 @@ async fn postgres_configuration_of_several_hosts_is_an_error() {
 
 #[tokio::test]
 async fn failing_source_is_the_error() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     rig.source.fail();
 
     let error = rig.connector().driver_config().await.expect_err("no credentials");
@@ -77,7 +77,7 @@ async fn configuration_without_a_plugin_is_the_drivers() {
 
 #[tokio::test]
 async fn mysql_options_log_in_over_verified_tls() {
-    let rig = e2e::mysql::Rig::start().await;
+    let rig = e2e::mysql::Fixture::start().await;
 
     let config = rig.connector().driver_config().await.expect("a token is at hand");
 

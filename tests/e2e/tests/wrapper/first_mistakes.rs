@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use e2e::{HOST, Rig, USER, mysql};
+use e2e::{Fixture, HOST, USER, mysql};
 use rds_testkit::{AccessKey, CertificateAuthority, Fault};
 use rds_wrapper::{Error, resolver_fn};
 use tokio::net::TcpListener;
@@ -191,17 +191,17 @@ macro_rules! mistakes {
 
 mistakes!(
     first_mistakes_with_postgres_are_told,
-    Rig,
+    Fixture,
     "postgres",
-    async { mysql::Rig::start().await },
+    async { mysql::Fixture::start().await },
     rds_wrapper::pg::Connector,
     connection_string
 );
 mistakes!(
     first_mistakes_with_mysql_are_told,
-    mysql::Rig,
+    mysql::Fixture,
     "mysql",
-    async { Rig::start().await },
+    async { Fixture::start().await },
     rds_wrapper::mysql::Connector,
     url
 );

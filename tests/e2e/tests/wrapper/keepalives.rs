@@ -4,7 +4,7 @@
 
 use std::{fs, net::SocketAddr, os::fd::OwnedFd};
 
-use e2e::Rig;
+use e2e::Fixture;
 use rustix::{
     net::{getpeername, sockopt},
     process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
@@ -39,7 +39,7 @@ fn read_back(server: SocketAddr) -> (bool, u64, u64, u32, u32) {
 }
 
 async fn postgres(query: &str) -> (bool, u64, u64, u32, u32) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.builder(rig.url() + query).build().expect("builds");
     let _connection = connector.connect().await.expect("is let in");
     read_back(rig.server.addr())
@@ -60,7 +60,7 @@ async fn postgres_does_what_the_string_says() {
 }
 
 async fn mysql(query: &str) -> (bool, u64, u32) {
-    let rig = e2e::mysql::Rig::start().await;
+    let rig = e2e::mysql::Fixture::start().await;
     let connector = rig.builder(rig.url() + query).build().expect("builds");
     let _connection = connector.connect().await.expect("is let in");
     let (is_on, idle, _, _, user_timeout) = read_back(rig.server.addr());

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 
 use bb8::ManageConnection;
 use deadpool::managed::{Manager, Object, Pool};
-use e2e::{Rig, mysql};
+use e2e::{Fixture, mysql};
 use rds_testkit::{Fault, Gate, Phase, Rows, ServerError};
 use rds_wrapper::{Error, ErrorKind, LastError};
 use tokio::{
@@ -58,11 +58,11 @@ where
 }
 
 /// Connectors whose connects end soon.
-fn pg(rig: &Rig) -> rds_wrapper::pg::Connector {
+fn pg(rig: &Fixture) -> rds_wrapper::pg::Connector {
     rig.builder(rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds")
 }
 
-fn my(rig: &mysql::Rig) -> rds_wrapper::mysql::Connector {
+fn my(rig: &mysql::Fixture) -> rds_wrapper::mysql::Connector {
     rig.builder(rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds")
 }
 
@@ -76,7 +76,7 @@ macro_rules! for_each_pool {
 
             #[tokio::test]
             async fn of_postgres_bb8() {
-                let rig = Rig::start().await;
+                let rig = Fixture::start().await;
                 let connector = $connector_of::pg(&rig);
                 let manager = $writer!(connector.bb8_manager()).deadline(SOON);
                 let pool = bb8::Pool::builder().max_size(SIZE.into()).connection_timeout(PATIENCE);
@@ -86,7 +86,7 @@ macro_rules! for_each_pool {
 
             #[tokio::test]
             async fn of_postgres_deadpool() {
-                let rig = Rig::start().await;
+                let rig = Fixture::start().await;
                 let connector = $connector_of::pg(&rig);
                 let settings = $writer!(connector.deadpool()).deadline(SOON);
                 let settings =
@@ -97,7 +97,7 @@ macro_rules! for_each_pool {
 
             #[tokio::test]
             async fn of_mysql_bb8() {
-                let rig = mysql::Rig::start().await;
+                let rig = mysql::Fixture::start().await;
                 let connector = $connector_of::my(&rig);
                 let manager = $writer!(connector.pool_manager()).deadline(SOON);
                 let pool = bb8::Pool::builder().max_size(SIZE.into()).connection_timeout(PATIENCE);
@@ -107,7 +107,7 @@ macro_rules! for_each_pool {
 
             #[tokio::test]
             async fn of_mysql_deadpool() {
-                let rig = mysql::Rig::start().await;
+                let rig = mysql::Fixture::start().await;
                 let connector = $connector_of::my(&rig);
                 let manager = $writer!(connector.pool_manager()).deadline(SOON);
                 let pool = rds_wrapper::mysql::deadpool::Pool::builder(manager).max_size(SIZE.into());
@@ -125,11 +125,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 mod patient {
     use super::*;
 
-    pub(super) fn pg(rig: &Rig) -> rds_wrapper::pg::Connector {
+    pub(super) fn pg(rig: &Fixture) -> rds_wrapper::pg::Connector {
         rig.connector()
     }
 
-    pub(super) fn my(rig: &mysql::Rig) -> rds_wrapper::mysql::Connector {
+    pub(super) fn my(rig: &mysql::Fixture) -> rds_wrapper::mysql::Connector {
         rig.connector()
     }
 }
@@ -271,7 +271,7 @@ for_each_pool!(login_that_hangs_is_told, any, hasty);
 
 #[tokio::test]
 async fn ready_builder_has_a_runtime_and_five_seconds_to_recycle() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let pool = rig.connector().deadpool_builder().build().expect("builds");
 
@@ -282,7 +282,7 @@ async fn ready_builder_has_a_runtime_and_five_seconds_to_recycle() {
 
 #[tokio::test]
 async fn pool_whose_connections_are_all_in_use_says_so() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
     let builder = connector.deadpool_builder().max_size(1).wait_timeout(Some(SOON));
     let pool = builder.build().expect("builds");
@@ -296,7 +296,7 @@ async fn pool_whose_connections_are_all_in_use_says_so() {
 
 #[tokio::test]
 async fn postgres_role_that_is_read_only_by_default_has_its_writer() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let on = Rows::new(["transaction_read_only"]).row(["on".into()]);
     rig.server.answer("SHOW transaction_read_only", on);
     let pool = rig.connector().deadpool().expect_writer().builder().build().expect("builds");
@@ -310,7 +310,7 @@ async fn postgres_role_that_is_read_only_by_default_has_its_writer() {
 
 #[tokio::test]
 async fn mysql_role_is_read_as_text() {
-    let rig = mysql::Rig::start().await;
+    let rig = mysql::Fixture::start().await;
     let connector = rig.connector();
     for (word, is_writer) in [("OFF", true), ("ON", false), ("NO_LOCK", false), ("NO_LOCK_NO_ADMIN", false)] {
         let rows = Rows::new(["a", "b"]).row([0.into(), word.into()]);

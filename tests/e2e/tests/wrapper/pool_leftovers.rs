@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bb8::ManageConnection;
-use e2e::{Rig, mysql};
+use e2e::{Fixture, mysql};
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, Gate, Phase};
 use rds_wrapper::{mysql::Recycling, pg::deadpool::RecyclingMethod};
@@ -129,7 +129,7 @@ const LEFT: [Left; 4] = [Left::Idle, Left::GivenUp, Left::InTransaction, Left::O
 #[tokio::test]
 async fn postgres_bb8_leaves_nothing() {
     for left in LEFT {
-        let site = Elsewhere::start(Rig::start()).await;
+        let site = Elsewhere::start(Fixture::start()).await;
         let connector =
             site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
         let manager = connector.bb8_manager().deadline(SOON);
@@ -144,7 +144,7 @@ async fn postgres_bb8_leaves_nothing() {
 #[tokio::test]
 async fn postgres_deadpool_leaves_nothing() {
     for left in LEFT {
-        let site = Elsewhere::start(Rig::start()).await;
+        let site = Elsewhere::start(Fixture::start()).await;
         let connector =
             site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
         let settings = connector.deadpool().deadline(SOON).recycling_method(RecyclingMethod::Verified);
@@ -160,7 +160,7 @@ async fn postgres_deadpool_leaves_nothing() {
 async fn mysql_bb8_leaves_nothing() {
     for left in LEFT {
         for recycling in [Recycling::Ping, Recycling::Reset] {
-            let site = Elsewhere::start(mysql::Rig::start()).await;
+            let site = Elsewhere::start(mysql::Fixture::start()).await;
             let connector =
                 site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
             let manager = connector.pool_manager().deadline(SOON).recycling(recycling);
@@ -177,7 +177,7 @@ async fn mysql_bb8_leaves_nothing() {
 async fn mysql_deadpool_leaves_nothing() {
     for left in LEFT {
         for recycling in [Recycling::Ping, Recycling::Reset] {
-            let site = Elsewhere::start(mysql::Rig::start()).await;
+            let site = Elsewhere::start(mysql::Fixture::start()).await;
             let connector =
                 site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
             let manager = connector.pool_manager().deadline(SOON).recycling(recycling);

@@ -73,7 +73,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, turns: Arc<AtomicUsi
 
 #[tokio::test]
 async fn postgres_takes_no_more_turns_than_the_bare_driver() {
-    let rig = e2e::Rig::start().await;
+    let rig = e2e::Fixture::start().await;
     let wire = Wire::to(rig.server.addr()).await;
     let signed = rig.server.port();
     let url = format!("postgres://{USER}@{HOST}:{}/app?plugins=iam&iamDefaultPort={signed}", wire.port);
@@ -92,7 +92,7 @@ async fn postgres_takes_no_more_turns_than_the_bare_driver() {
 
 #[tokio::test]
 async fn mysql_takes_no_more_turns_than_the_bare_driver() {
-    let rig = e2e::mysql::Rig::start().await;
+    let rig = e2e::mysql::Fixture::start().await;
     let wire = Wire::to(rig.server.addr()).await;
     let signed = rig.server.port();
     let url = format!("mysql://{USER}@{HOST}:{}/app?plugins=iam&iamDefaultPort={signed}", wire.port);

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::{HOST, Rig, USER, local, mysql};
+use e2e::{Fixture, HOST, USER, local, mysql};
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, Gate, Phase};
 use rds_wrapper::{
@@ -40,7 +40,7 @@ macro_rules! turns_to_other {
 
 #[tokio::test]
 async fn plugin_changes_the_user_of_postgres() {
-    let rig = Rig::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
+    let rig = Fixture::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
     let url = format!("postgres://{USER}:configured@{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     let builder = || {
         pg::Connector::builder(Registry::new())
@@ -60,7 +60,7 @@ async fn plugin_changes_the_user_of_postgres() {
 
 #[tokio::test]
 async fn plugin_changes_the_user_of_mysql() {
-    let rig = mysql::Rig::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
+    let rig = mysql::Fixture::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
     let url = format!("mysql://{USER}:configured@{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     let builder = || {
         my::Connector::builder(Registry::new())
@@ -81,7 +81,7 @@ async fn plugin_changes_the_user_of_mysql() {
 
 #[tokio::test]
 async fn connection_comes_with_the_address_that_was_dialled() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
 
     let connected = rig.connector().connect_established().await.expect("is let in");
 
@@ -136,7 +136,7 @@ impl<C: Send + 'static> Plugin<C> for Roles {
 #[tokio::test]
 async fn postgres_connection_tells_its_role_and_is_as_good_as_new() {
     for (read_only, expected) in [(false, Role::Writer), (true, Role::Reader)] {
-        let rig = Rig::start_with(|server| server.read_only(read_only)).await;
+        let rig = Fixture::start_with(|server| server.read_only(read_only)).await;
         let reported = plugin_fn("reported", |request: ConnectRequest, next: Next<'_, pg::PgConnection>| {
             Box::pin(async move {
                 let mut connected = next.run(request).await?;
@@ -157,7 +157,7 @@ async fn postgres_connection_tells_its_role_and_is_as_good_as_new() {
 #[tokio::test]
 async fn mysql_connection_tells_its_role_and_is_as_good_as_new() {
     for (read_only, expected) in [(false, Role::Writer), (true, Role::Reader)] {
-        let rig = mysql::Rig::start_with(|server| server.read_only(read_only)).await;
+        let rig = mysql::Fixture::start_with(|server| server.read_only(read_only)).await;
         let connector = rig.builder(rig.url()).plugin(Roles).build().expect("builds");
 
         let connected = connector.connect_established().await.expect("is let in");
@@ -170,7 +170,7 @@ async fn mysql_connection_tells_its_role_and_is_as_good_as_new() {
 
 #[tokio::test]
 async fn plugin_reads_what_a_server_refuses() {
-    let (postgres, mysql) = (Rig::start().await, mysql::Rig::start().await);
+    let (postgres, mysql) = (Fixture::start().await, mysql::Fixture::start().await);
     let connector = postgres.connector();
     let (client, connection) = connector.connect().await.expect("is let in");
     let _task = tokio::spawn(connection);
@@ -192,7 +192,7 @@ fn too_wide() -> String {
 
 #[tokio::test]
 async fn answer_that_is_too_large_ends_the_connection() {
-    let (postgres, mysql) = (Rig::start().await, mysql::Rig::start().await);
+    let (postgres, mysql) = (Fixture::start().await, mysql::Fixture::start().await);
     let asks = plugin_fn("asks", |request: ConnectRequest, next: Next<'_, pg::PgConnection>| {
         Box::pin(async move {
             let mut connected = next.run(request).await?;
@@ -217,7 +217,7 @@ async fn answer_that_is_too_large_ends_the_connection() {
 
 #[tokio::test]
 async fn connection_that_ended_is_asked_again_without_harm() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let server = Arc::new(rig);
     let drops = Arc::clone(&server);
     let asks = plugin_fn("asks", move |request: ConnectRequest, next: Next<'_, pg::PgConnection>| {
@@ -239,7 +239,7 @@ async fn connection_that_ended_is_asked_again_without_harm() {
 
 #[tokio::test]
 async fn pools_hand_out_no_connection_that_a_plugin_refuses() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.builder(rig.url()).plugin(Roles).build().expect("builds");
     let bb8 = bb8::Pool::builder().max_size(1).build(connector.bb8_manager()).await.expect("builds");
     let deadpool = connector.deadpool_builder().max_size(1).build().expect("builds");
@@ -254,7 +254,7 @@ async fn pools_hand_out_no_connection_that_a_plugin_refuses() {
 
     assert_eq!(rig.server.accepted(), 3, "a former writer is not");
 
-    let rig = mysql::Rig::start_with(|server| server.read_only(true)).await;
+    let rig = mysql::Fixture::start_with(|server| server.read_only(true)).await;
     let connector = rig.builder(rig.url()).plugin(Roles).build().expect("builds");
     let pool = deadpool::managed::Pool::<my::MysqlManager>::builder(connector.pool_manager());
     let pool = pool.max_size(1).build().expect("builds");
@@ -264,7 +264,7 @@ async fn pools_hand_out_no_connection_that_a_plugin_refuses() {
     assert_eq!(rig.server.accepted(), 2, "a reader is not kept");
 }
 
-async fn postgres(rig: &Rig, stack: pg::TlsStack) -> Connected<pg::PgConnection> {
+async fn postgres(rig: &Fixture, stack: pg::TlsStack) -> Connected<pg::PgConnection> {
     let connector = rig.builder(rig.url()).tls_stack(stack).build().expect("builds");
     connector.connect_established().await.expect("is let in")
 }
@@ -282,7 +282,7 @@ enum Doing {
 }
 
 async fn ended(stack: pg::TlsStack, doing: Doing) {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let Connected { connection: (client, connection), established, .. } = postgres(&rig, stack).await;
     let (polls, mut connection) = (Arc::new(AtomicUsize::new(0)), connection);
     let counter = Arc::clone(&polls);
@@ -349,7 +349,7 @@ async fn connection_whose_answer_nobody_fetches_is_ended() {
 
 #[tokio::test]
 async fn warm_up_signs_without_connecting() {
-    let rig = Rig::start().await;
+    let rig = Fixture::start().await;
     let connector = rig.connector();
 
     connector.warm_up().await.expect("signs");
@@ -389,7 +389,7 @@ impl<C: Send + 'static> Plugin<C> for Brings {
 
 #[tokio::test]
 async fn plugin_brings_the_user_and_hears_of_lost_connections_of_postgres() {
-    let rig = Rig::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
+    let rig = Fixture::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
     let url = format!("postgres://{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     let missing = rig.builder(&url).build().expect_err("names no user");
     assert!(missing.to_string().starts_with("no user"), "{missing}");
@@ -418,7 +418,7 @@ async fn plugin_brings_the_user_and_hears_of_lost_connections_of_postgres() {
 
 #[tokio::test]
 async fn plugin_brings_the_user_and_hears_of_lost_connections_of_mysql() {
-    let rig = mysql::Rig::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
+    let rig = mysql::Fixture::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
     let url = format!("mysql://{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     let missing = rig.builder(&url).build().expect_err("names no user");
     assert!(missing.to_string().starts_with("no user"), "{missing}");

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use e2e::{HOST, Rig, USER, forms};
+use e2e::{Fixture, HOST, USER, forms};
 use rds_testkit::{AccessKey, Fault};
 use rds_wrapper::{Clock, SystemClock};
 use tokio::process::Command;
@@ -19,7 +19,7 @@ fn forms_of_a_secret_are_all_looked_for() {
 #[tokio::test]
 async fn nothing_secret_is_said_at_trace() {
     let key = AccessKey::new("ASIATRACED", SECRET).with_session_token(SESSION).allow(USER);
-    let rig = Rig::start_with(|server| server.access_key(key).clock(|| SystemClock.now())).await;
+    let rig = Fixture::start_with(|server| server.access_key(key).clock(|| SystemClock.now())).await;
     let url = |user: &str| {
         let (port, ca) = (rig.server.port(), rig.server.ca_file().display());
         format!("postgres://{user}@{HOST}:{port}/app?hostaddr=127.0.0.1&sslrootcert={ca}&plugins=iam")

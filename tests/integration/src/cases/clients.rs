@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::{Table, temporary_key};
 use crate::{
     Result,
-    environment::{Engine, Environment, HOST, OTHER_HOST, REGION, Seen},
+    environment::{Engine, Environment, HOST, OTHER_HOST, Observation, REGION},
     key::Key,
     programs::{Programs, printed, run as ran},
     report::Report,
@@ -62,7 +62,7 @@ pub(super) async fn row(table: &mut Table<'_>, case: &str, expected: &str, comma
         let ran = ran(command).await?;
         let user = ran.out.trim_end_matches("@%");
         let text = if ran.succeeded { format!("in as {user}") } else { "refused".to_owned() };
-        Ok(Seen { text, details: vec![ran.err] })
+        Ok(Observation { text, details: vec![ran.err] })
     };
     let seen = table.environment.observe_fallible(login).await?;
     table.row(case, expected, &seen);
@@ -78,7 +78,7 @@ async fn command_lines(table: &mut Table<'_>, client: &Client<'_>) -> Result<()>
         let session = temporary_key().session_token.unwrap_or_default();
         let begin = session.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
         let tokens = ran.out.matches(&format!("X-Amz-Security-Token={begin}")).count();
-        Ok(Seen { text: format!("client {own}, {tokens} tokens"), details: vec![ran.err] })
+        Ok(Observation { text: format!("client {own}, {tokens} tokens"), details: vec![ran.err] })
     };
     let seen = table.environment.observe_fallible(looked).await?;
     let case = format!("command lines while {} runs", client.name);

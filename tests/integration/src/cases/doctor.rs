@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Table, key};
 use crate::{
     Result,
-    environment::{Engine, Environment, HOST, OTHER_HOST, REGION, Seen},
+    environment::{Engine, Environment, HOST, OTHER_HOST, Observation, REGION},
     postgres::Server,
     programs::{Programs, run as ran},
     report::Report,
@@ -99,7 +99,7 @@ impl<'a> Doctor<'a> {
             let json: Value = serde_json::from_str(&ran.out)
                 .map_err(|error| format!("no report ({error}): {}{}", ran.out, ran.err))?;
             let wanted = expected.split([' ', ';']).next().unwrap_or_default();
-            Ok(Seen { text: cause(&json, wanted), details: vec![ran.out] })
+            Ok(Observation { text: cause(&json, wanted), details: vec![ran.out] })
         };
         let seen = self.table.environment.observe_fallible(examined).await?;
         self.table.row(&format!("doctor: {case}"), expected, &seen);
@@ -112,7 +112,8 @@ impl<'a> Doctor<'a> {
         let ran = ran(command).await?;
         let json: Value = serde_json::from_str(&ran.out)?;
         let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
-        let seen = Seen { text: format!("{}, {}", text("kind"), text("region")), details: vec![ran.out] };
+        let seen =
+            Observation { text: format!("{}, {}", text("kind"), text("region")), details: vec![ran.out] };
         self.table.row("rds-iam inspect", &format!("instance endpoint, {REGION}"), &seen);
         Ok(())
     }

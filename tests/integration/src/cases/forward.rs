@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Result,
-    environment::{Engine, Environment, FORWARDED, HOST, REGION, Seen},
+    environment::{Engine, Environment, FORWARDED, HOST, Observation, REGION},
     key::Key,
     programs::{Programs, printed},
     report::Report,
@@ -91,8 +91,8 @@ async fn application(
 ) -> Result<()> {
     let run = async {
         Ok(match outcome.await {
-            Ok(text) => Seen { text, details: Vec::new() },
-            Err(error) => Seen { text: "failed".to_owned(), details: vec![error.to_string()] },
+            Ok(text) => Observation { text, details: Vec::new() },
+            Err(error) => Observation { text: "failed".to_owned(), details: vec![error.to_string()] },
         })
     };
     let seen = table.environment.observe_fallible(run).await?;
@@ -107,7 +107,7 @@ async fn application(
 /// Whether all of them came by a token that the testkit accepted, but the one that was bent.
 fn logins(table: &mut Table<'_>, accepted: usize, refused: usize) {
     let text = format!("by token: {}, refused: {refused}", if accepted >= 3 { "all" } else { "some" });
-    let seen = Seen { text, details: vec![format!("{accepted} accepted")] };
+    let seen = Observation { text, details: vec![format!("{accepted} accepted")] };
     table.row("logins at rds-testkit", "by token: all, refused: 1", &seen);
 }
 

@@ -6,7 +6,7 @@ use super::{Table, key, temporary_key};
 use crate::{
     Result,
     connector::seen,
-    environment::Seen,
+    environment::Observation,
     key::Key,
     login::{Login, Signer},
 };
@@ -26,7 +26,7 @@ pub(super) async fn over_time(table: &mut Table<'_>) -> Result<()> {
         signer.clock.advance(Duration::from_secs(890));
         let second = seen(connector.log_in().await);
         let text = format!("{}, {}, {} signed", first.text, second.text, signer.tokens.stats().signed);
-        Seen { text, details: [first.details, second.details].concat() }
+        Observation { text, details: [first.details, second.details].concat() }
     };
     let twice = environment.observe(twice).await?;
     table.row("token renewed at its end", "in as jane, in as jane, 2 signed; accepted 2 times", &twice);
@@ -45,7 +45,7 @@ pub(super) async fn over_time(table: &mut Table<'_>) -> Result<()> {
     let again = async {
         let seen = seen(connector.log_in().await);
         let text = format!("{}, {} retried", seen.text, signer.tokens.stats().retries);
-        Seen { text, ..seen }
+        Observation { text, ..seen }
     };
     let again = environment.observe(again).await?;
     table.row("keys rotated, cached token stale", "in as jane, 1 retried; key, accepted", &again);
@@ -72,7 +72,7 @@ async fn pools_and_sources(table: &mut Table<'_>) -> Result<()> {
         signer.source.expire(signer.clock.now() + Duration::from_secs(3600));
         let second = seen(connector.log_in().await);
         let text = format!("{}, {}, {} signed", first.text, second.text, signer.tokens.stats().signed);
-        Seen { text, details: [first.details, second.details].concat() }
+        Observation { text, details: [first.details, second.details].concat() }
     };
     let capped = environment.observe(capped).await?;
     table.row("session that ends in 5 min", "in as jane, in as jane, 2 signed; accepted 2 times", &capped);
@@ -85,7 +85,7 @@ async fn pools_and_sources(table: &mut Table<'_>) -> Result<()> {
         signer.source.fail(false);
         let second = seen(connector.log_in().await);
         let details = if first.text.starts_with("in as") { first.details } else { second.details };
-        Seen { text: format!("{}, {}", first.text, second.text), details }
+        Observation { text: format!("{}, {}", first.text, second.text), details }
     };
     let recovered = environment.observe(recovered).await?;
     table.row("source down, then up", "Credentials(Failed), in as jane; accepted", &recovered);
@@ -99,7 +99,7 @@ pub(super) async fn at_once(table: &mut Table<'_>) -> Result<()> {
     let together = async {
         let seen = connector.log_in_at_once(AT_ONCE).await;
         let (calls, signed) = (signer.source.calls(), signer.tokens.stats().signed);
-        Seen { text: format!("{}, {calls} call, {signed} signed", seen.text), ..seen }
+        Observation { text: format!("{}, {calls} call, {signed} signed", seen.text), ..seen }
     };
     let together = environment.observe(together).await?;
     let expected = format!("{AT_ONCE} in, 1 call, 1 signed; accepted {AT_ONCE} times");

@@ -10,7 +10,7 @@ use super::{Table, key};
 use crate::{
     Result,
     connector::Connector,
-    environment::{Environment, HOST, Seen},
+    environment::{Environment, HOST, Observation},
     login::{Login, Signer},
     postgres::Server,
     report::Report,
@@ -57,8 +57,8 @@ pub(crate) async fn copy_behind_a_lock(server: &Server, report: &mut Report) -> 
     };
     let copied = async {
         match copy(&connector).await {
-            Ok(rows) => Seen { text: format!("{rows} rows"), details: Vec::new() },
-            Err(error) => Seen { text: "lost".to_owned(), details: vec![error.to_string()] },
+            Ok(rows) => Observation { text: format!("{rows} rows"), details: Vec::new() },
+            Err(error) => Observation { text: "lost".to_owned(), details: vec![error.to_string()] },
         }
     };
     let copied = environment.observe(copied).await?;

@@ -6,7 +6,7 @@
 use super::Table;
 use crate::{
     Result,
-    environment::{Environment, Seen},
+    environment::{Environment, Observation},
     report::Report,
     sources::{Given, Source, Sources},
     subprocess::Subprocess,
@@ -104,9 +104,9 @@ fn change(environment: &Environment, sources: &Sources, source: &Source, given: 
     environment.record(&[&source.key(given.turn)])
 }
 
-fn together<const N: usize>(logins: [Seen; N], more: &[String]) -> Seen {
+fn together<const N: usize>(logins: [Observation; N], more: &[String]) -> Observation {
     let texts = logins.iter().map(|seen| if seen.text == "in as jane" { "in" } else { &seen.text });
     let text = texts.chain(more.iter().map(String::as_str)).collect::<Vec<_>>().join(", ");
     let details = logins.into_iter().flat_map(|seen| seen.details);
-    Seen { text, details: details.filter(|line| !line.is_empty()).collect() }
+    Observation { text, details: details.filter(|line| !line.is_empty()).collect() }
 }

@@ -3,7 +3,7 @@
 use super::{Table, temporary_key};
 use crate::{
     Result,
-    environment::{Engine, Environment, HOST, READER_HOST, Seen},
+    environment::{Engine, Environment, HOST, Observation, READER_HOST},
     output,
     prerequisites::Prerequisites,
     programs::Programs,
@@ -31,7 +31,7 @@ pub(crate) async fn run(
     output::line("");
     let succeeded = command.status().await?.success();
     let text = if succeeded { "all as expected" } else { "not all as expected" };
-    let seen = Seen { text: text.to_owned(), details: Vec::new() };
+    let seen = Observation { text: text.to_owned(), details: Vec::new() };
     table.row("--rds, by its variables", "all as expected", &seen);
     Ok(())
 }

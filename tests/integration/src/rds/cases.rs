@@ -6,7 +6,7 @@ use rds_wrapper::{Clock, IamTokenProvider, SystemClock, SystemResolver};
 use token_cache::ManualClock;
 
 use super::database::Database;
-use crate::{Result, environment::Seen, login::Login, report::Report};
+use crate::{Result, environment::Observation, login::Login, report::Report};
 
 /// Few enough for the smallest instance and for the limit of about 200 logins by token a second.
 const AT_ONCE: usize = 20;
@@ -41,7 +41,7 @@ pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> 
 
     let tokens = IamTokenProvider::from_default_chain()?;
     let seen = login().build(&tokens, SystemResolver)?.log_in_at_once(AT_ONCE).await;
-    let seen = Seen { text: format!("{}, {} signed", seen.text, tokens.stats().signed), ..seen };
+    let seen = Observation { text: format!("{}, {} signed", seen.text, tokens.stats().signed), ..seen };
     let case = format!("{AT_ONCE} connections open at once");
     report.row(engine, &case, &format!("{AT_ONCE} in, 1 signed"), &seen);
     Ok(())

@@ -5,7 +5,7 @@ use rds_wrapper::{IamTokenProvider, Resolver, SystemResolver, TokenRequest};
 use crate::{
     Result,
     connector::{not_built, seen},
-    environment::{Engine, Seen},
+    environment::{Engine, Observation},
     login::Login,
 };
 
@@ -98,7 +98,7 @@ impl Database {
     }
 
     /// Logs in once.
-    pub(super) async fn try_out(&self, login: &Login, tokens: &IamTokenProvider) -> Seen {
+    pub(super) async fn try_out(&self, login: &Login, tokens: &IamTokenProvider) -> Observation {
         match login.build(tokens, SystemResolver) {
             Ok(connector) => seen(connector.log_in().await),
             Err(error) => not_built(&error),
