@@ -1,6 +1,8 @@
 //! The command line.
 
 mod help;
+#[cfg(unix)]
+mod proxy;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -11,9 +13,11 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-#[cfg(unix)]
-use self::help::EXEC_EXAMPLES;
 use self::help::{DOCTOR_EXAMPLES, EXAMPLES, TOKEN_EXAMPLES};
+#[cfg(unix)]
+use self::help::{EXEC_EXAMPLES, PROXY_EXAMPLES};
+#[cfg(unix)]
+pub(crate) use self::proxy::{ListenAt, ProxyArguments, ProxyOptions, place};
 use crate::connection::ConnectionArguments;
 
 /// Prints IAM tokens for RDS and Aurora, opens clients with them, and says why a login fails
@@ -33,6 +37,10 @@ pub(crate) enum Command {
     #[cfg(unix)]
     #[command(after_help = EXEC_EXAMPLES, disable_help_flag = true)]
     Exec(ExecArguments),
+    /// Lets clients in that cannot log in with a token, through a local socket
+    #[cfg(unix)]
+    #[command(after_help = PROXY_EXAMPLES)]
+    Proxy(ProxyArguments),
     /// Says what host names stand for and what a token would be signed for
     Inspect(InspectArguments),
     /// Tries to log in, step by step, and says what is wrong

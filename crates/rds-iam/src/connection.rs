@@ -189,7 +189,7 @@ pub(crate) fn nothing() -> Failure {
     Failure::usage("no database is named: pass a connection string or --host, or set DATABASE_URL")
 }
 
-fn from_environment() -> Result<Option<String>, Failure> {
+pub(crate) fn from_environment() -> Result<Option<String>, Failure> {
     match env::var("DATABASE_URL") {
         Ok(url) if url.trim().is_empty() => Ok(None),
         Ok(url) => Ok(Some(url)),

@@ -10,13 +10,15 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) struct Failure {
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
+    /// What to check, the likeliest first.
+    hints: Vec<String>,
     exit_code: u8,
 }
 
 impl Failure {
     /// A failure with exit code 1.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None, exit_code: 1 }
+        Self { message: message.into(), source: None, hints: Vec::new(), exit_code: 1 }
     }
 
     /// A wrong value or combination of arguments.
@@ -34,6 +36,16 @@ impl Failure {
         self
     }
 
+    #[cfg(unix)]
+    pub(crate) fn with_hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
+        self.hints.extend(hints);
+        self
+    }
+
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit_code)
     }
@@ -41,13 +53,23 @@ impl Failure {
 
 impl From<wrapper_core::Error> for Failure {
     fn from(error: wrapper_core::Error) -> Self {
-        Self { message: error.to_string(), source: error.source().map(described), exit_code: 1 }
+        Self {
+            message: error.to_string(),
+            source: error.source().map(described),
+            hints: Vec::new(),
+            exit_code: 1,
+        }
     }
 }
 
 impl From<iam_token::Error> for Failure {
     fn from(error: iam_token::Error) -> Self {
-        Self { message: error.to_string(), source: error.source().map(described), exit_code: 1 }
+        Self {
+            message: error.to_string(),
+            source: error.source().map(described),
+            hints: Vec::new(),
+            exit_code: 1,
+        }
     }
 }
 

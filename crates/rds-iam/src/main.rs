@@ -10,6 +10,8 @@ mod exec;
 mod failure;
 mod generate;
 mod inspect;
+#[cfg(unix)]
+mod proxy;
 mod secret;
 mod server;
 mod signing;
@@ -50,6 +52,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Exec(arguments) => exec::run(&arguments, &runtime),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Man { command, dir } => generate::man(command.as_deref(), dir.as_deref()),
+        #[cfg(unix)]
+        Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Token(arguments) => runtime.block_on(token::run(&arguments)),
     }
 }

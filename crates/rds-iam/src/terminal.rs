@@ -31,6 +31,9 @@ pub(crate) fn print_error(failure: &Failure) {
     if let Some(cause) = failure.source() {
         print_note(&format!("  because: {}", escape_control(&chain(cause))));
     }
+    for (index, hint) in failure.hints().iter().enumerate() {
+        print_note(&format!("  {}. {}", index + 1, escape_control(hint)));
+    }
 }
 
 /// Writes a line to standard error.

@@ -16,7 +16,6 @@ fn member(workspace: &Workspace, package: &Package) -> Vec<String> {
     let folder =
         package.manifest_path.parent().map(|folder| folder.as_std_path()).unwrap_or(workspace.root());
     let home = workspace.root().join("crates").join(name);
-    // `wrapper-proxy` is a crate like the others, though it is not published.
     if folder != home {
         if is_publishable(package) {
             wrong.push(format!("{name}: published crates live in crates/{name}"));

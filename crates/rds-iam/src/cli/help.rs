@@ -88,6 +88,44 @@ Exit codes:
   the client's own; 126 it cannot be run, 127 it was not found,
   1 no credentials, or no token, 2 wrong usage, or a wrong value";
 
+#[cfg(unix)]
+pub(super) const PROXY_EXAMPLES: &str = "\
+Examples:
+  rds-iam proxy --listen 6432 \\
+    'postgres://jane@db.abc123.us-east-2.rds.amazonaws.com/app'
+  rds-iam proxy --listen /run/db --allow-uid 1001 \"$DATABASE_URL\"
+  rds-iam proxy --config /etc/rds-iam/proxy.toml
+  rds-iam proxy --admin 127.0.0.1:9090 --wait-ready
+
+A file:
+  admin = \"127.0.0.1:9090\"
+  local-password-file = \"/etc/rds-iam/local-password\"
+
+  [[target]]
+  name = \"orders\"
+  url = \"postgres://jane@db.abc123.us-east-2.rds.amazonaws.com/orders\"
+  listen = [\"6432\", \"/run/rds-iam/orders\"]
+
+  [[target]]
+  name = \"sales\"
+  host = \"db.cluster-abc123.us-east-2.rds.amazonaws.com\"
+  user = \"jane\"
+  plugins = [\"iam\", \"failover2\"]
+  listen = \"6433\"
+
+Clients log in as the target's user, without TLS: that is between the proxy and
+the server, and verified. A unix socket serves the account that runs the proxy,
+and others that --allow-uid and --allow-gid name; it asks for no password. A port
+can be reached by every account of the machine and asks for the local password.
+
+SIGTERM and Ctrl-C take no more clients and wait for the sessions; a second one
+ends them. Under systemd (Type=notify) the proxy says when it is ready.
+
+Exit codes:
+  0  ended by a signal, or ready (--wait-ready)
+  1  a login at the start failed, a place is taken, or not ready in time
+  2  wrong usage, or a wrong value";
+
 pub(super) const DOCTOR_EXAMPLES: &str = "\
 Examples:
   rds-iam doctor 'postgres://jane@db.abc123.us-east-2.rds.amazonaws.com/app'

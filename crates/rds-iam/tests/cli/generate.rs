@@ -21,7 +21,7 @@ async fn completions_name_the_commands() {
 }
 
 /// Whether a program is there; says so if not.
-async fn installed(program: &str) -> bool {
+pub(crate) async fn installed(program: &str) -> bool {
     let found =
         Command::new("sh").args(["-c", &format!("command -v {program}")]).output().await.expect("runs");
     if !found.status.success() {
@@ -134,6 +134,7 @@ async fn manual_has_a_page_for_each_command() {
         .to_vec();
     if cfg!(unix) {
         expected.insert(2, "rds-iam-exec.1".to_owned());
+        expected.insert(5, "rds-iam-proxy.1".to_owned());
     }
     assert_eq!(names, expected);
     for page in &pages {
@@ -166,7 +167,7 @@ async fn manual_is_clean() {
 
 #[tokio::test]
 async fn help_fits_a_terminal_of_80_columns() {
-    for command in ["", "token", "exec", "doctor", "inspect"] {
+    for command in ["", "token", "exec", "doctor", "inspect", "proxy"] {
         let mut program = program();
         program.env("COLUMNS", "80");
 

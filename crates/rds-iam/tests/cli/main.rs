@@ -9,5 +9,7 @@ mod doctor;
 mod exec;
 mod generate;
 mod inspect;
+#[cfg(unix)]
+mod proxy;
 mod support;
 mod token;

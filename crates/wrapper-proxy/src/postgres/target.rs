@@ -7,7 +7,10 @@ use tokio::{
     time::timeout,
 };
 use wrapper_adapter::{Dialer, HostList, SystemResolver, TlsMode, read_roots};
-use wrapper_core::{BoxFuture, Connected, Error, RawParameters, Registry, Requirements, Result, Wrapper};
+use wrapper_core::{
+    BoxFuture, ConnectRequest, Connected, Engine, Error, RawParameters, Registry, Requirements, Result,
+    Wrapper,
+};
 
 use super::{
     cancel::Cancels,
@@ -33,10 +36,9 @@ const EARLY: usize = 1024;
 pub struct PostgresTarget {
     hosts: HostList<RelayDriver>,
     upstream: Arc<Upstream>,
-    user: String,
+    request: ConnectRequest,
     /// The name of the account that runs this process: psql asks for it by default.
     account: Option<String>,
-    port: u16,
     cancels: Arc<Cancels>,
     counters: Counters,
 }
@@ -64,23 +66,20 @@ impl PostgresTarget {
         let tls = Tls::new(read_roots(&options, &[], request.host())?)?;
         let dialer = Dialer::new(Arc::new(SystemResolver), false);
         let upstream = Arc::new(Upstream { tls, dialer, sends_token });
-        let (user, port) = (request.user().to_owned(), request.port());
         let driver = RelayDriver::new(Arc::clone(&upstream), Startup::new("rds-iam proxy"));
         let wrapper = Wrapper::new(driver, plugins).explained_by(registry);
-        let hosts = HostList::new(wrapper, vec![request], false, &options)?;
+        let hosts = HostList::new(wrapper, vec![request.clone()], false, &options)?;
         Ok(Self {
             hosts,
             upstream,
-            user,
+            request,
             account: account(),
-            port,
             cancels: Arc::default(),
             counters: Counters::default(),
         })
     }
 
-    /// Logs in once, as a client would be, so that a wrong policy is said at the start and not in a
-    /// client's window.
+    /// Logs in once; see [`Target::check`].
     ///
     /// # Errors
     ///
@@ -102,7 +101,7 @@ impl PostgresTarget {
     async fn admit(&self, client: &mut Local, peer: Peer, room: &Room) -> std::result::Result<Wish, Refused> {
         let wish = wish(client).await?;
         if let Wish::Session(startup) = &wish {
-            check_user(client, startup, &self.user, self.account.as_deref()).await?;
+            check_user(client, startup, self.request.user(), self.account.as_deref()).await?;
             if let Some(password) = room.access.password_for(peer) {
                 check_password(client, password).await?;
             }
@@ -208,8 +207,20 @@ impl Serve for PostgresTarget {
         Box::pin(self.serve(client, peer, room))
     }
 
+    fn check(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.check())
+    }
+
+    fn request(&self) -> &ConnectRequest {
+        &self.request
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
+    }
+
     fn socket_file(&self) -> String {
-        format!(".s.PGSQL.{}", self.port)
+        format!(".s.PGSQL.{}", self.request.port())
     }
 
     fn stats(&self) -> Stats {
@@ -231,6 +242,6 @@ fn account() -> Option<String> {
 
 impl fmt::Debug for PostgresTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresTarget").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("PostgresTarget").field("user", &self.request.user()).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,216 @@
+//! `rds-iam proxy`.
+
+mod descriptors;
+mod file;
+mod local_password;
+mod log;
+mod ready;
+mod settings;
+mod systemd;
+
+use std::{process::ExitCode, time::Duration};
+
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+use wrapper_core::{Engine, Error, ErrorKind, Registry};
+use wrapper_iam::IamFactory;
+use wrapper_proxy::{
+    Access, Admin, Handle, Limits, Listen, Place, Proxy, Target, TcpPort, postgres::PostgresTarget,
+};
+use wrapper_secrets::SecretsFactory;
+use wrapper_topology::{FailoverFactory, InitialConnectionFactory};
+
+use self::{
+    local_password::Chosen,
+    settings::{Settings, TargetSettings},
+};
+use crate::{
+    cli::{self, ListenAt, ProxyArguments},
+    failure::{Failure, USAGE},
+    target,
+    terminal::{print, print_note, wrapped},
+};
+
+/// How long sessions may go on after the first signal.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(crate) fn run(arguments: &ProxyArguments) -> Result<ExitCode, Failure> {
+    if let Some(limit) = arguments.wait_ready {
+        return ready::wait(settings::admin(arguments)?, limit);
+    }
+    let settings = Settings::read(arguments)?;
+    log::start(arguments.verbose);
+    // Clients are served side by side.
+    let runtime = Runtime::new()
+        .map_err(|error| Failure::new("no asynchronous runtime could be started").because(error))?;
+    runtime.block_on(serve(&settings))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until a signal ends it.
+async fn serve(settings: &Settings) -> Result<(), Failure> {
+    let targets = settings.targets.iter().map(|target| Ok((target, opened(target)?)));
+    let targets = targets.collect::<Result<Vec<_>, Failure>>()?;
+    let password = settings.local_password()?;
+    let mut limits = Limits::default();
+    if let Some(most) = settings.options.max_connections {
+        limits.max_connections = usize::try_from(most).unwrap_or(usize::MAX);
+    }
+    descriptors::raise(limits.max_connections);
+    if !settings.options.lazy {
+        for (named, target) in &targets {
+            target.check().await.map_err(|error| unable(named, &error))?;
+        }
+    }
+    // Before anybody is told that it runs.
+    let mut signals = Signals::new()?;
+    let mut proxy = Proxy::new(access(settings, &password), limits);
+    let mut told = String::new();
+    for (named, target) in &targets {
+        told.push_str(&heading(named, target));
+        for listen in &named.listen {
+            let listen = place(listen, settings.options.expose_to_network)?;
+            let place = proxy.listen(&listen, target.clone()).await;
+            told.push_str(&told_of(&place.map_err(|error| Failure::new(error.to_string()))?, target));
+        }
+    }
+    let handle = proxy.handle();
+    if let Some(address) = settings.options.admin {
+        let names = settings.targets.iter().map(|target| target.name.clone());
+        let admin = Admin::bind(address, handle.clone(), names).await;
+        let admin = admin.map_err(|error| Failure::new(error.to_string()))?;
+        let address = admin.address().map_err(|error| Failure::new(error.to_string()))?;
+        told.push_str(&format!("health and metrics at http://{address}\n"));
+        tokio::spawn(admin.run());
+    }
+    if let Chosen::Made { shown, .. } = &password {
+        told.push_str(&format!("local password, shown this once: {shown}\n"));
+    }
+    print(&told)?;
+    systemd::notify("READY=1")?;
+    tokio::spawn(async move { signals.end(&handle).await });
+    proxy.run(settings.options.drain_timeout.unwrap_or(DRAIN_TIMEOUT)).await;
+    Ok(())
+}
+
+/// Builds the target that a connection string names.
+fn opened(settings: &TargetSettings) -> Result<Target, Failure> {
+    let name = &settings.name;
+    let wrong = |error: Error| {
+        let failure = Failure::usage(format!("{name}: {error}"));
+        match std::error::Error::source(&error) {
+            Some(source) => failure.because(crate::failure::chain(source)),
+            None => failure,
+        }
+    };
+    match cli::Engine::of(&settings.text).map_err(wrong)? {
+        cli::Engine::Postgres => {
+            PostgresTarget::from_url(&settings.text, plugins()).map(Into::into).map_err(wrong)
+        }
+        cli::Engine::Mysql => {
+            Err(wrong(target::configuration("the proxy does not speak MySQL yet: see `rds-iam exec`")))
+        }
+    }
+}
+
+fn plugins<C: Send + 'static>() -> Registry<C> {
+    Registry::new()
+        .with(IamFactory::default())
+        .with(SecretsFactory::default())
+        .with(InitialConnectionFactory::default())
+        .with(FailoverFactory::default())
+}
+
+fn access(settings: &Settings, password: &Chosen) -> Access {
+    let access = match password {
+        Chosen::Given(password) | Chosen::Made { password, .. } => Access::new(password.clone()),
+        Chosen::None => Access::without_password(),
+    };
+    let access = settings.options.allow_uid.iter().fold(access, |access, uid| access.allow_uid(*uid));
+    settings.options.allow_gid.iter().fold(access, |access, gid| access.allow_gid(*gid))
+}
+
+fn place(listen: &ListenAt, is_exposed: bool) -> Result<Listen, Failure> {
+    match listen {
+        ListenAt::Folder(folder) => Ok(Listen::Unix(folder.clone())),
+        ListenAt::Address(address) if is_exposed => Ok(Listen::Tcp(TcpPort::anywhere(*address))),
+        ListenAt::Address(address) => TcpPort::new(*address).map(Listen::Tcp).map_err(|error| {
+            Failure::usage(format!("{error}, or add --expose-to-network (`expose-to-network = true`)"))
+        }),
+    }
+}
+
+/// Says why nobody could log in at a target, with what to check.
+fn unable(named: &TargetSettings, error: &Error) -> Failure {
+    let is_wrong = matches!(error.kind(), ErrorKind::Configuration | ErrorKind::Host | ErrorKind::Region);
+    let failure = Failure::new(format!("{}: {error}", named.name));
+    let failure = if is_wrong { failure.with_exit_code(USAGE) } else { failure };
+    let failure = match std::error::Error::source(error) {
+        Some(source) => failure.because(crate::failure::chain(source)),
+        None => failure,
+    };
+    failure.with_hints(error.diagnosis().iter().take(3).map(ToString::to_string))
+}
+
+/// The first line about a target.
+fn heading(named: &TargetSettings, target: &Target) -> String {
+    let line = format!("{}: {}:{} as `{}`", named.name, target.host(), target.port(), target.user());
+    format!("{}\n", wrapped(&line, 2))
+}
+
+/// Where clients connect, as their own options have it.
+fn told_of(place: &Place, target: &Target) -> String {
+    let (host, port) = match place {
+        Place::Tcp(address) => (address.ip().to_string(), address.port()),
+        Place::Unix(path) => {
+            let folder = path.parent().unwrap_or(path);
+            (folder.display().to_string(), target.port())
+        }
+        _ => (place.to_string(), target.port()),
+    };
+    let database = target.database().map(|name| format!(" dbname={name}")).unwrap_or_default();
+    let user = target.user();
+    let line = match target.engine() {
+        Engine::Postgres => format!("  host={host} port={port} user={user}{database}"),
+        _ => format!("  {place}"),
+    };
+    format!("{}\n", wrapped(&line, 4))
+}
+
+/// The signals that end a proxy.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listened =
+            |kind| signal(kind).map_err(|error| Failure::new("signals cannot be listened to").because(error));
+        let (terminate, interrupt) = (listened(SignalKind::terminate())?, listened(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Lets sessions end at the first signal and cuts them at the second.
+    async fn end(&mut self, handle: &Handle) {
+        self.next().await;
+        handle.drain();
+        let sessions: u64 = handle.stats().iter().map(|stats| stats.open).sum();
+        if sessions > 0 {
+            print_note(&format!("waiting for sessions to end ({sessions} open); a second signal cuts them"));
+        }
+        // Systemd waits in any case.
+        drop(systemd::notify("STOPPING=1"));
+        self.next().await;
+        handle.cut();
+    }
+}

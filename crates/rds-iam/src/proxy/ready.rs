@@ -1,0 +1,46 @@
+//! `--wait-ready`: asks a running proxy whether it takes clients, for probes and scripts.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::ExitCode,
+    thread::sleep,
+    time::Duration,
+};
+
+use token_cache::Clock;
+use wrapper_iam::SystemClock;
+
+use crate::failure::Failure;
+
+/// The pause between two questions, and the time for an answer.
+const PAUSE: Duration = Duration::from_millis(100);
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Waits until the proxy whose health this address tells is ready.
+pub(super) fn wait(admin: SocketAddr, limit: Duration) -> Result<ExitCode, Failure> {
+    let end = SystemClock.now() + limit;
+    loop {
+        let asked = is_ready(admin);
+        if matches!(asked, Ok(true)) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if SystemClock.now() >= end {
+            let failure = Failure::new(format!("the proxy at {admin} was not ready within {limit:?}"));
+            return Err(match asked {
+                Err(error) => failure.because(error),
+                Ok(_) => failure,
+            });
+        }
+        sleep(PAUSE);
+    }
+}
+
+fn is_ready(admin: SocketAddr) -> io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&admin, ANSWER)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    write!(stream, "GET /readiness HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(1024).read_to_end(&mut answer)?;
+    Ok(answer.starts_with(b"HTTP/1.1 200 "))
+}

@@ -1,0 +1,32 @@
+//! Telling systemd how the service is: <https://www.freedesktop.org/software/systemd/man/sd_notify.html>.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    os::unix::{ffi::OsStrExt, net::UnixDatagram},
+};
+
+use crate::failure::Failure;
+
+/// Says a state to whoever started this process and asked to be told.
+pub(super) fn notify(state: &str) -> Result<(), Failure> {
+    let Some(socket) = env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else {
+        return Ok(());
+    };
+    send(&socket, state).map_err(|error| {
+        Failure::new("the socket in NOTIFY_SOCKET cannot be told of the start").because(error)
+    })
+}
+
+fn send(socket: &OsStr, state: &str) -> io::Result<()> {
+    let sender = UnixDatagram::unbound()?;
+    #[cfg(target_os = "linux")]
+    if let Some(name) = socket.as_bytes().strip_prefix(b"@") {
+        use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+        sender.send_to_addr(state.as_bytes(), &SocketAddr::from_abstract_name(name)?)?;
+        return Ok(());
+    }
+    sender.send_to(state.as_bytes(), socket)?;
+    Ok(())
+}

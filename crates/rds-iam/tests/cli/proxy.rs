@@ -1,0 +1,248 @@
+//! `rds-iam proxy`.
+
+mod config;
+mod life;
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio};
+
+use rds_testkit::PostgresServer;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::{
+    generate::installed,
+    support::{Ran, USER, folder, program_with, run, server},
+};
+
+const PASSWORD: &str = "a local password";
+
+/// A proxy that runs, and what it told.
+struct Running {
+    child: Child,
+    told: String,
+}
+
+impl Running {
+    /// Runs a proxy and waits until it has told where each of so many targets is.
+    async fn start(mut command: Command, places: usize) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
+        let (mut told, mut found) = (String::new(), 0);
+        while found < places {
+            let Some(line) = lines.next_line().await.expect("is text") else {
+                let ran = Ran::from(child.wait_with_output().await.expect("ends"));
+                panic!("ended before it was ready: {told}{ran:?}");
+            };
+            found += usize::from(line.starts_with("  host="));
+            told.push_str(&line);
+            told.push('\n');
+        }
+        Self { child, told }
+    }
+
+    /// The client's configuration that it told of a target.
+    fn config(&self, target: usize) -> Config {
+        let line = self.told.lines().filter(|line| line.starts_with("  host=")).nth(target).expect("is told");
+        line.trim().parse().expect("is right")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).expect("runs");
+        kill_process(Pid::from_raw(id).expect("an id"), signal).expect("is sent");
+    }
+
+    async fn end(self) -> Ran {
+        self.signal(Signal::TERM);
+        self.child.wait_with_output().await.expect("ends").into()
+    }
+}
+
+/// The program with a server's key, about to proxy it.
+fn proxy(server: &PostgresServer) -> Command {
+    let mut command = program_with(server.access_key());
+    command.args(["proxy", &server.url()]);
+    command
+}
+
+/// A folder of our own for the sockets of a test.
+fn sockets(name: &str) -> PathBuf {
+    let folder = folder(&format!("proxy-{name}"));
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("is set");
+    folder
+}
+
+/// A file with the local password.
+fn password_file(name: &str, mode: u32) -> String {
+    let path = folder(&format!("proxy-{name}")).join("password");
+    drop(fs::remove_file(&path));
+    fs::write(&path, format!("{PASSWORD}\n")).expect("is written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("is set");
+    path.to_string_lossy().into_owned()
+}
+
+async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn current_user(client: &Client) -> String {
+    client.query_one("SELECT current_user", &[]).await.expect("answers").get(0)
+}
+
+#[tokio::test]
+async fn socket_serves_its_own_account_without_a_password() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    command.args(["--listen", &sockets("own").to_string_lossy()]);
+
+    let running = Running::start(command, 1).await;
+
+    let client = connect(&running.config(0)).await.expect("is let in");
+    assert_eq!(current_user(&client).await, USER);
+    drop(client);
+    let ran = running.end().await;
+    assert_eq!(ran.code, Some(0));
+    // It may see the client's end later than the signal.
+    let told = ran.err.lines().filter(|line| !line.starts_with("waiting for sessions"));
+    assert_eq!(told.collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn runtime_folder_of_the_account_is_the_default() {
+    let server = server().await;
+    let folder = sockets("default");
+    let mut command = proxy(&server);
+    command.env("XDG_RUNTIME_DIR", &folder);
+
+    let running = Running::start(command, 1).await;
+
+    assert!(connect(&running.config(0)).await.is_ok());
+    assert!(running.told.contains(&*folder.to_string_lossy()), "{}", running.told);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn port_asks_for_the_password_of_the_file() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    command.args(["--listen", "0", "--local-password-file", &password_file("file", 0o600)]);
+    let running = Running::start(command, 1).await;
+
+    let mut config = running.config(0);
+    assert!(connect(config.password(PASSWORD)).await.is_ok());
+    let error = connect(config.password("another password")).await.map(drop).expect_err("is refused");
+
+    assert_eq!(error.code().map(|code| code.code()), Some("28P01"));
+    running.end().await;
+}
+
+#[tokio::test]
+async fn port_asks_for_the_password_of_the_environment() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    command.args(["--listen", "0"]).env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
+    let running = Running::start(command, 1).await;
+
+    let mut config = running.config(0);
+    assert!(connect(config.password(PASSWORD)).await.is_ok());
+    assert!(connect(config.password("")).await.is_err());
+    running.end().await;
+}
+
+#[tokio::test]
+async fn port_without_a_password_is_warned_of() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    command.args(["--listen", "0", "--no-local-password"]);
+    let running = Running::start(command, 1).await;
+
+    assert!(connect(&running.config(0)).await.is_ok());
+
+    let ran = running.end().await;
+    assert!(ran.err.contains("WARN every account of this machine may use the ports"), "{}", ran.err);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn made_password_is_shown_on_a_terminal_and_nowhere_else() {
+    let server = server().await;
+    let ran = run(proxy(&server), ["--listen", "0"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+    assert!(ran.err.contains("no terminal to show one on: pass --local-password-file"), "{}", ran.err);
+
+    // Ended by itself: the terminal is read to its end.
+    let mut command = program_with(server.access_key());
+    let script = r#"timeout --foreground -s TERM 3 "$0" proxy "$1" --listen 0; echo "ended with $?""#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_rds-iam"), &server.url()]);
+    shell.env_clear().envs(command.as_std_mut().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ran = crate::support::on_a_terminal(shell).await;
+    let shown = ran.out.split_once("local password, shown this once: ").expect("is shown").1;
+    assert_eq!(shown.split_whitespace().next().map(str::len), Some(32), "{}", ran.out);
+    assert!(!ran.err.contains("local password"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn password_wrong() {
+    let server = server().await;
+    for (mode, expected) in [(0o604, "mode 604"), (0o644, "chmod 600 it")] {
+        let ran =
+            run(proxy(&server), ["--listen", "0", "--local-password-file", &password_file("open", mode)])
+                .await;
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.err.contains(expected), "{}", ran.err);
+    }
+    let mut command = proxy(&server);
+    command.env("RDS_IAM_LOCAL_PASSWORD", "geheim");
+    let ran = run(command, ["--listen", "0"]).await;
+    assert!(ran.err.contains("at least 12 bytes") && !ran.err.contains("geheim"), "{}", ran.err);
+    let ran = run(proxy(&server), ["--listen", "0", "--local-password-file", "/nonexistent/file"]).await;
+    assert!(ran.err.contains("/nonexistent/file cannot be read"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn address_that_others_reach_needs_a_word_for_it() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    command.env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
+    let ran = run(command, ["--listen", "0.0.0.0:0"]).await;
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("other machines reach 0.0.0.0:0") && ran.err.contains("--expose-to-network"));
+
+    let ran =
+        run(proxy(&server), ["--listen", "0.0.0.0:0", "--expose-to-network", "--no-local-password"]).await;
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("needs a local password"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn psql_works_as_at_the_server_itself() {
+    if !installed("psql").await {
+        return;
+    }
+    let server = server().await;
+    let folder = sockets("psql");
+    let mut command = proxy(&server);
+    command.args(["--listen", &folder.to_string_lossy()]);
+    let running = Running::start(command, 1).await;
+    let port = server.port().to_string();
+    // The account's own name stands for the target's user, as psql asks by default.
+    let mut psql = Command::new("psql");
+    psql.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
+    psql.args(["-X", "-At", "-h", &folder.to_string_lossy(), "-p", &port, "-U", USER, "-d", "app"]);
+
+    let ran = run(psql, ["-c", "SELECT current_user"]).await;
+
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "jane\n"), "{}", ran.err);
+    let mut other = Command::new("psql");
+    other.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
+    let ran =
+        run(other, ["-X", "-h", &folder.to_string_lossy(), "-p", &port, "-U", "root2", "-d", "app"]).await;
+    assert!(ran.err.contains("connect as `jane`"), "{}", ran.err);
+    running.end().await;
+}

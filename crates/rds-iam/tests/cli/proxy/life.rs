@@ -1,0 +1,166 @@
+//! The start of a proxy, and its end.
+
+use std::{fs, os::unix::net::UnixDatagram};
+
+use rustix::process::Signal;
+
+use super::{Running, connect, current_user, proxy, sockets};
+use crate::support::{program, run, server};
+
+#[tokio::test]
+async fn refused_login_is_told_at_the_start_with_what_to_check() {
+    let server = server().await;
+    let key = server.access_key().access_key_id().to_owned();
+    server.token_policy().deny(&key, "jane");
+    let folder = sockets("denied");
+    let folder = folder.to_string_lossy();
+
+    let ran = run(proxy(&server), ["--listen", &folder]).await;
+
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.contains("PAM authentication failed") && ran.err.contains("  1. "), "{}", ran.err);
+    assert!(!ran.err.contains("X-Amz"), "{}", ran.err);
+
+    let mut command = proxy(&server);
+    command.args(["--lazy", "--listen", &folder]);
+    let running = Running::start(command, 1).await;
+    assert!(connect(&running.config(0)).await.is_err());
+    let ran = running.end().await;
+    assert!(ran.err.contains("WARN a client could not be logged in"), "{}", ran.err);
+    assert!(!ran.err.contains("X-Amz"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn credentials_missing() {
+    let server = server().await;
+    let mut command = program();
+    command.args(["proxy", &server.url(), "--listen", &sockets("none").to_string_lossy()]);
+
+    let ran = run(command, []).await;
+
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.contains("credentials"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn first_signal_lets_sessions_end_and_the_second_does_not() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = server().await;
+        let mut command = proxy(&server);
+        command.args(["--listen", &sockets("drain").to_string_lossy()]);
+        let running = Running::start(command, 1).await;
+        let config = running.config(0);
+        let client = connect(&config).await.expect("is let in");
+
+        running.signal(signal);
+        while connect(&config).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(current_user(&client).await, "jane");
+        running.signal(signal);
+        let output = running.child.wait_with_output().await.expect("ends");
+
+        assert_eq!(output.status.code(), Some(0));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.starts_with("waiting for sessions to end ("), "{told}");
+        assert!(client.simple_query("SELECT 1").await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_cut_when_the_drain_is_over() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    command.args(["--drain-timeout", "1", "--listen", &sockets("cut").to_string_lossy()]);
+    let running = Running::start(command, 1).await;
+    let client = connect(&running.config(0)).await.expect("is let in");
+
+    let ran = running.end().await;
+
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.err.contains("sessions outlived the drain sessions=1"), "{}", ran.err);
+    assert!(client.simple_query("SELECT 1").await.is_err());
+}
+
+#[tokio::test]
+async fn systemd_is_told_of_the_start_and_of_the_end() {
+    let server = server().await;
+    let folder = sockets("systemd");
+    let path = folder.join("notify");
+    drop(fs::remove_file(&path));
+    let socket = UnixDatagram::bind(&path).expect("binds");
+    let told = || {
+        let mut text = [0; 64];
+        let length = socket.recv(&mut text).expect("is told");
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    let mut command = proxy(&server);
+    command.args(["--listen", &folder.join("db").to_string_lossy()]).env("NOTIFY_SOCKET", &path);
+
+    let running = Running::start(command, 1).await;
+
+    assert_eq!(told(), "READY=1");
+    assert!(connect(&running.config(0)).await.is_ok());
+    running.end().await;
+    assert_eq!(told(), "STOPPING=1");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn abstract_socket_of_systemd_is_told_as_well() {
+    use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+
+    let server = server().await;
+    let name = format!("rds-iam-notify-{}", std::process::id());
+    let socket = SocketAddr::from_abstract_name(&name).and_then(|address| UnixDatagram::bind_addr(&address));
+    let mut command = proxy(&server);
+    command.args(["--listen", &sockets("abstract").to_string_lossy()]);
+    command.env("NOTIFY_SOCKET", format!("@{name}"));
+
+    let running = Running::start(command, 1).await;
+
+    let mut text = [0; 64];
+    let length = socket.expect("binds").recv(&mut text).expect("is told");
+    assert_eq!(&text[..length], b"READY=1");
+    running.end().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn limit_of_open_files_is_raised_as_far_as_sessions_need() {
+    let server = server().await;
+    let folder = sockets("files");
+    let mut command = tokio::process::Command::new("sh");
+    let script = r#"ulimit -Sn 64; exec "$0" proxy "$1" --listen "$2" --max-connections 300"#;
+    command.args(["-c", script, env!("CARGO_BIN_EXE_rds-iam"), &server.url()]).arg(&folder);
+    let with_key = crate::support::program_with(server.access_key());
+    let environment = with_key.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
+    command.env_clear().envs(environment).kill_on_drop(true);
+
+    let running = Running::start(command, 1).await;
+
+    let id = running.child.id().expect("runs");
+    let limits = fs::read_to_string(format!("/proc/{id}/limits")).expect("is read");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("is there");
+    assert_eq!(files.split_whitespace().nth(3), Some("856"), "{files}");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn nothing_of_a_token_is_told_of_any_client() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    command.args(["--verbose", "--listen", &sockets("verbose").to_string_lossy()]);
+    let running = Running::start(command, 1).await;
+
+    drop(connect(&running.config(0)).await.expect("is let in"));
+    let mut other = running.config(0);
+    assert!(connect(other.user("postgres")).await.is_err());
+
+    let told = running.told.clone();
+    let ran = running.end().await;
+    assert!(ran.err.contains("DEBUG a client was refused"), "{}", ran.err);
+    for text in [told, ran.out, ran.err] {
+        assert!(!text.contains("X-Amz") && !text.contains("Signature"), "{text}");
+    }
+}
