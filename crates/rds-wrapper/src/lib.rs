@@ -6,11 +6,10 @@ pub use iam_token::AuthToken;
 pub use wrapper_adapter::{ClientCertificate, LastError, Resolver, SystemResolver, resolver_fn};
 pub use wrapper_core::{
     AbortHandle, Background, BoxFuture, BuildContext, Cause, ConnectFinished, ConnectRequest, Connected,
-    ConnectionCut, CredentialsFailed, CredentialsFailure, CredentialsLoaded, Driver, Engine, Error,
-    ErrorKind, Established, Event, Events, Factory, Next, Opener, Opening, Options, Outcome, Paced,
-    Parameter, ParameterKind, Password, Phase, Plugin, RawParameters, Registry, Requirements, Result, Role,
-    Rows, ServerError, ServerName, Session, Suspicion, Value, WRAPPER_PARAMETERS, Wrapper, WriterChanged,
-    plugin_fn,
+    ConnectionCut, CredentialsFailed, CredentialsFailure, CredentialsLoaded, Engine, Error, ErrorKind,
+    Established, Event, Events, Factory, Next, Opener, Opening, Options, Outcome, Paced, Parameter,
+    ParameterKind, Password, Phase, Plugin, Registry, Requirements, Result, Role, ServerError, ServerName,
+    Session, Suspicion, Value, WriterChanged, plugin_fn,
 };
 pub use wrapper_iam::{
     AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,
@@ -24,6 +23,15 @@ pub use wrapper_secrets::{
     AfterRefusal as AfterSecretRefusal, DatabaseSecret, SECRETS_PARAMETERS, SecretProvider,
     SecretProviderBuilder, SecretStats, SecretsFactory, SecretsPlugin,
 };
+
+/// What the author of a driver adapter needs beside the names at the root.
+pub mod adapter {
+    pub use wrapper_adapter::*;
+    pub use wrapper_core::{
+        AbortRegistration, Driver, Progress, RawParameters, Rows, Transport, Wrapper, escape_control,
+        is_name, sanitize_server_text,
+    };
+}
 
 /// The adapter for mysql_async.
 #[cfg(any(feature = "mysql", feature = "mysql-rustls"))]
@@ -42,9 +50,9 @@ pub use wrapper_topology::{
 
 /// Every built-in plugin, for connections of whichever driver.
 ///
-/// The `iam` plugin takes credentials from the AWS default chain; for credentials of your own replace it:
-/// `plugins().with(IamFactory::new(tokens))`. With the feature `secrets` there is `awsSecretsManager` too, and
-/// `plugins().with(SecretsFactory::new(secrets))` shares a secret.
+/// The `iam` plugin takes credentials from the AWS default chain; for credentials of your own
+/// replace it: `plugins().with(IamFactory::new(tokens))`. With the feature `secrets` there is
+/// `awsSecretsManager` too, and `plugins().with(SecretsFactory::new(secrets))` shares a secret.
 pub fn plugins<C: Send + 'static>() -> Registry<C> {
     let registry = Registry::new().with(IamFactory::default());
     #[cfg(feature = "secrets")]

@@ -98,7 +98,7 @@ impl Dialer {
 }
 
 /// Brings items into a random order, for load balancing.
-pub fn shuffle<T>(items: &mut Vec<T>) {
+pub(crate) fn shuffle<T>(items: &mut Vec<T>) {
     // The standard library's only source of randomness; load balancing needs no better one.
     let random = RandomState::new();
     let mut keyed: Vec<_> = items.drain(..).enumerate().collect();

@@ -59,12 +59,12 @@ impl<D: Driver> HostList<D> {
         };
         let requests: Vec<_> = requests.into_iter().map(named).collect();
         requests.iter().try_for_each(|request| wrapper.check(request))?;
-        let timeout = settings.integer("wrapperConnectTimeout").and_then(|millis| u64::try_from(millis).ok());
+        let timeout = settings.get(&Options::WRAPPER_CONNECT_TIMEOUT);
         let plan = Plan {
             requests,
             shuffles,
-            pattern: settings.text("clusterInstanceHostPattern").map(instance_pattern).transpose()?,
-            timeout: timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis),
+            pattern: settings.get(&Options::CLUSTER_INSTANCE_HOST_PATTERN).cloned(),
+            timeout: timeout.map_or(DEFAULT_TIMEOUT, |millis| Duration::from_millis(*millis)),
         };
         Ok(Self { wrapper, plan: Arc::new(plan) })
     }
@@ -130,23 +130,33 @@ impl<D: Driver> HostList<D> {
                     .to_owned(),
             ));
         }
-        let requests = self.plan.requests.iter().map(|request| request.clone().with_role(role)).collect();
-        let plan = Plan {
-            requests,
-            shuffles: self.plan.shuffles,
-            pattern: self.plan.pattern.clone(),
-            timeout: self.plan.timeout,
-        };
-        Ok(Self { wrapper: self.wrapper.clone(), plan: Arc::new(plan) })
+        Ok(self.with_each(|request| request.with_role(role)))
     }
 
-    /// Lets the plugins judge a connection that was in use before.
+    /// Lets the plugins judge a connection that was in use before: by the host that it leads to where
+    /// that is known, else by the first configured one.
     ///
     /// # Errors
     ///
     /// The first plugin's error; the connection must not be used then.
-    pub async fn check(&self, session: &mut dyn Session) -> Result<()> {
-        self.wrapper.verify(&self.plan.requests[0], session).await
+    pub async fn check(&self, session: &mut dyn Session, established: Option<&Established>) -> Result<()> {
+        let request = established.map(|established| self.request_of(established));
+        self.wrapper.verify(request.as_ref().unwrap_or(&self.plan.requests[0]), session).await
+    }
+
+    /// The request that leads to where a connection leads, wherever plugins led its connect to.
+    fn request_of(&self, established: &Established) -> ConnectRequest {
+        let (host, port) = (established.host(), established.port());
+        let is_it =
+            |request: &&ConnectRequest| request.port() == port && request.host().eq_ignore_ascii_case(host);
+        let request = match self.plan.requests.iter().find(is_it) {
+            Some(request) => request.clone(),
+            None => self.plan.requests[0].clone().with_host(host).with_port(port),
+        };
+        match established.instance() {
+            Some(instance) => request.with_instance(instance),
+            None => request,
+        }
     }
 
     /// The same hosts for another database; the driver, its TLS and the plugins are shared.
@@ -158,14 +168,18 @@ impl<D: Driver> HostList<D> {
         if database.is_empty() || database.contains(char::is_control) {
             return Err(configuration("the database is empty or holds a control character".to_owned()));
         }
-        let with = |request: &ConnectRequest| request.clone().with_database(database);
+        Ok(self.with_each(|request| request.with_database(database)))
+    }
+
+    /// The same plugins and the same driver for other requests.
+    fn with_each(&self, change: impl Fn(ConnectRequest) -> ConnectRequest) -> Self {
         let plan = Plan {
-            requests: self.plan.requests.iter().map(with).collect(),
+            requests: self.plan.requests.iter().cloned().map(change).collect(),
             shuffles: self.plan.shuffles,
             pattern: self.plan.pattern.clone(),
             timeout: self.plan.timeout,
         };
-        Ok(Self { wrapper: self.wrapper.clone(), plan: Arc::new(plan) })
+        Self { wrapper: self.wrapper.clone(), plan: Arc::new(plan) }
     }
 
     /// The requests, one for each configured host.
@@ -252,7 +266,8 @@ impl<D: Driver> HostList<D> {
         in_runtime(prepare).await
     }
 
-    /// The same for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the first configured host.
+    /// The same for one instance of the cluster, whose endpoint follows from
+    /// `clusterInstanceHostPattern` or the first configured host.
     ///
     /// # Errors
     ///
@@ -289,21 +304,27 @@ impl<D: Driver> HostList<D> {
 ///
 /// As [`Roots::read_for`].
 pub fn read_roots(settings: &Options, pem: &[String], host: &str) -> Result<Roots> {
-    let read = |setting| Roots::read_for(setting, host);
-    let roots = settings.text("sslrootcert").map_or(Ok(Roots::system()), read)?;
+    let read = |setting: &String| Roots::read_for(setting, host);
+    let roots = settings.get(&Options::SSLROOTCERT).map_or(Ok(Roots::system()), read)?;
     pem.iter().try_fold(roots, |roots, pem| roots.with_pem(pem))
 }
 
-fn server_name(settings: &Options) -> Result<Option<ServerName>> {
-    let name = settings.text("tlsServerName");
-    let is_trusted = settings.is_trusted("tlsServerName");
+/// Reads `tlsServerName`, which only code and maps may choose freely.
+///
+/// # Errors
+///
+/// A configuration error if it is no DNS name.
+pub fn server_name(settings: &Options) -> Result<Option<ServerName>> {
+    let name = settings.get(&Options::TLS_SERVER_NAME);
+    let is_trusted = settings.is_trusted(Options::TLS_SERVER_NAME.name());
     name.map(
         |name| if is_trusted { ServerName::from_code(name) } else { ServerName::from_configuration(name) },
     )
     .transpose()
 }
 
-/// Checks that a configured host is a DNS name or an address; the text of one that is neither is not shown.
+/// Checks that a configured host is a DNS name or an address; the text of one that is neither is
+/// not shown.
 ///
 /// # Errors
 ///
@@ -328,12 +349,6 @@ pub fn user_with_colon() -> Error {
         "`user` holds a `:`: give the password as `password`, or in a URL behind a `:` that is not percent-coded"
             .to_owned(),
     )
-}
-
-fn instance_pattern(text: &str) -> Result<InstancePattern> {
-    text.parse().map_err(|error: host_pattern::Error| {
-        configuration(format!("`clusterInstanceHostPattern` does not fit: {error}"))
-    })
 }
 
 fn configuration(message: String) -> Error {

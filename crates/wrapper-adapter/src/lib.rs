@@ -5,6 +5,7 @@ mod answers;
 mod attempt_errors;
 mod connection_string;
 mod dial;
+mod driver_names;
 mod host_list;
 mod last_error;
 mod map_entries;
@@ -20,13 +21,14 @@ pub use answers::{AnswerRow, LoginAnswer, MYSQL_ANSWERS, POSTGRES_ANSWERS};
 pub use connection_string::{
     ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, split_key_value, split_url,
 };
-pub use dial::{Dialer, shuffle};
-pub use host_list::{HostList, check_host, read_roots, user_with_colon};
+pub use dial::Dialer;
+pub use driver_names::{DriverNames, given_in_code};
+pub use host_list::{HostList, check_host, read_roots, server_name, user_with_colon};
 pub use last_error::LastError;
 pub use map_entries::flat_entries;
 pub use percent::{percent_decoded, percent_encoded};
 pub use pool_rules::PoolRules;
-pub use resolver::{Resolver, ResolverFn, SystemResolver, resolver_fn};
+pub use resolver::{Resolver, SystemResolver, resolver_fn};
 pub use runtime::{in_runtime, lacking_runtime};
 pub use stranger::stranger;
 pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trusted, explain_tls_failure};

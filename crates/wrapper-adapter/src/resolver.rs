@@ -13,7 +13,8 @@ pub trait Resolver: Debug + Send + Sync + 'static {
     /// The reason why there is none; an empty list is taken as "no address".
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
 
-    /// Whether it finds what every program of the machine finds, so that a driver may as well ask by itself.
+    /// Whether it finds what every program of the machine finds, so that a driver may as well ask
+    /// by itself.
     fn is_system(&self) -> bool {
         false
     }
@@ -51,7 +52,8 @@ impl<R: Resolver + ?Sized> Resolver for Arc<R> {
     }
 }
 
-/// Makes a resolver of a closure that knows its answers without waiting: fixed addresses, a table, a test.
+/// Makes a resolver of a closure that knows its answers without waiting: fixed addresses, a table,
+/// a test.
 ///
 /// ```
 /// use std::net::{IpAddr, Ipv4Addr};
@@ -60,15 +62,14 @@ impl<R: Resolver + ?Sized> Resolver for Arc<R> {
 /// let resolver = resolver_fn(|_host| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
 /// # let _: &dyn wrapper_adapter::Resolver = &resolver;
 /// ```
-pub fn resolver_fn<F>(resolve: F) -> ResolverFn<F>
+pub fn resolver_fn<F>(resolve: F) -> impl Resolver
 where
     F: Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
 {
     ResolverFn(resolve)
 }
 
-/// A resolver made of a closure by [`resolver_fn`].
-pub struct ResolverFn<F>(F);
+struct ResolverFn<F>(F);
 
 impl<F> Debug for ResolverFn<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

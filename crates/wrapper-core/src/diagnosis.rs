@@ -2,16 +2,6 @@
 
 use crate::escape_control;
 
-/// The code of the cause where a server wants the password as it is, and the driver does not send it so.
-pub const PASSWORD_IN_CLEAR: &str = "password-in-clear";
-
-/// The code of the cause where a server asks for a password and there is none.
-pub const PASSWORD_MISSING: &str = "password-missing";
-
-/// The code of the cause where a login was refused and nothing more is known; a plugin that knows
-/// more replaces it.
-pub const PASSWORD_REFUSED: &str = "password-refused";
-
 /// Describes one likely cause of a failure and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
@@ -21,6 +11,17 @@ pub struct Cause {
 }
 
 impl Cause {
+    /// The code of the cause where a server wants the password as it is, and the driver does not
+    /// send it so.
+    pub const PASSWORD_IN_CLEAR: &str = "password-in-clear";
+
+    /// The code of the cause where a server asks for a password and there is none.
+    pub const PASSWORD_MISSING: &str = "password-missing";
+
+    /// The code of the cause where a login was refused and nothing more is known; a plugin that
+    /// knows more replaces it.
+    pub const PASSWORD_REFUSED: &str = "password-refused";
+
     /// Creates a cause; the remedy may be empty.
     ///
     /// The code is in kebab case and stays the same from release to release. Control characters in

@@ -28,7 +28,7 @@ mod timeout;
 pub use abort::{AbortHandle, AbortRegistration};
 pub use chain::{Next, Wrapper};
 pub use connected::{Connected, Established, Role};
-pub use diagnosis::{Cause, PASSWORD_IN_CLEAR, PASSWORD_MISSING, PASSWORD_REFUSED};
+pub use diagnosis::Cause;
 pub use driver::{BoxFuture, Driver};
 pub use engine::Engine;
 pub use error::{CredentialsFailure, Error, ErrorKind, Result, ServerError};
@@ -40,12 +40,12 @@ pub use event::{
 pub use mock::MockDriver;
 pub use opener::{Background, Opener};
 pub use parameters::{
-    Options, Parameter, ParameterKind, RawParameters, Value, WRAPPER_PARAMETERS, quoted_name,
+    Options, Parameter, ParameterKind, ParameterValue, RawParameters, Value, WRAPPER_PARAMETERS, quoted_name,
 };
 pub use password::{Password, Transport};
-pub use plugin::{Opening, Plugin, PluginFn, Requirements, plugin_fn};
+pub use plugin::{Opening, Plugin, Requirements, plugin_fn};
 pub use progress::{Phase, Progress};
-pub use registry::{BuildContext, DriverNames, Factory, Registry};
+pub use registry::{BuildContext, Factory, Registry};
 pub use request::{ConnectRequest, ServerName, bracketed};
 pub use sanitize::{escape_control, is_name, sanitize_server_text};
 pub use session::{Rows, Session};

@@ -9,7 +9,7 @@ mod spec;
 mod value;
 
 pub use options::Options;
-pub use spec::{Parameter, ParameterKind, WRAPPER_PARAMETERS};
+pub use spec::{Parameter, ParameterKind, ParameterValue, WRAPPER_PARAMETERS};
 pub use value::Value;
 
 /// Collects the parameters that were given, from code and from configuration, before they are judged.
@@ -109,11 +109,6 @@ impl RawParameters {
         self.given.get(name).map(|given| &given.value)
     }
 
-    /// Whether the value of a name was set in code.
-    pub fn is_set_in_code(&self, name: &str) -> bool {
-        self.origin(name) == Some(Origin::Code)
-    }
-
     pub(crate) fn origin(&self, name: &str) -> Option<Origin> {
         self.given.get(name).map(|given| given.origin)
     }
@@ -121,11 +116,6 @@ impl RawParameters {
     /// Takes a value out, for names that are not parameters of the wrapper.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         self.given.remove(name).map(|given| given.value)
-    }
-
-    /// The names given, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.given.keys().map(String::as_str)
     }
 }
 

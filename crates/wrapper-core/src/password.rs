@@ -49,11 +49,6 @@ impl Password {
         self.good_until
     }
 
-    /// Whether it only goes over verified TLS.
-    pub fn is_verified_tls_only(&self) -> bool {
-        self.verified_tls_only
-    }
-
     /// Gives the text to a driver adapter that says how it will travel.
     ///
     /// # Errors

@@ -45,7 +45,8 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
         Requirements::default()
     }
 
-    /// Judges a host when the connector is built, so that what cannot work is said before the first connect.
+    /// Judges a host when the connector is built, so that what cannot work is said before the first
+    /// connect.
     ///
     /// # Errors
     ///
@@ -202,15 +203,14 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
 /// });
 /// # wrapper_core::Plugin::<()>::code(&plugin);
 /// ```
-pub fn plugin_fn<C, F>(code: impl Into<Arc<str>>, connect: F) -> PluginFn<F>
+pub fn plugin_fn<C, F>(code: impl Into<Arc<str>>, connect: F) -> impl Plugin<C>
 where
     F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> Opening<'a, C> + Send + Sync + 'static,
 {
     PluginFn { code: code.into(), connect }
 }
 
-/// A plugin made of a closure by [`plugin_fn`].
-pub struct PluginFn<F> {
+struct PluginFn<F> {
     code: Arc<str>,
     connect: F,
 }

@@ -7,56 +7,6 @@ use crate::{
     WRAPPER_PARAMETERS, is_name, suggest,
 };
 
-mod elsewhere;
-mod unknown;
-
-pub use unknown::DriverNames;
-
-/// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not yet.
-const KNOWN_ELSEWHERE: &[&str] = &[
-    "autoReadWriteSplitting",
-    "autoSimpleReadWriteSplitting",
-    "awsSecretsManager2",
-    "bg",
-    "blueGreen",
-    "connectTime",
-    "customEndpoint",
-    "dataCache",
-    "dev",
-    "driverMetaData",
-    "efm",
-    "efm2",
-    "executeTime",
-    "executionTime",
-    "fastestResponseStrategy",
-    "federatedAuth",
-    "gdbAutoReadWriteSplitting",
-    "gdbAutoSimpleReadWriteSplitting",
-    "gdbFailover",
-    "gdbReadWriteSplitting",
-    "gdbSimpleReadWriteSplitting",
-    "hostMonitoring",
-    "hostMonitoringV2",
-    "kmsEncryption",
-    "limitless",
-    "logQuery",
-    "okta",
-    "readWriteSplitting",
-    "remoteQueryCache",
-    "simpleReadWriteSplitting",
-    "sqlParser",
-    "srw",
-];
-
-/// Codes of plugins that are crates of their own, which a program may leave out, with the features
-/// of the facade that bring them.
-const OPTIONAL: &[(&str, &str)] = &[
-    ("awsSecretsManager", "secrets"),
-    ("failover2", "topology"),
-    ("initialConnection", "topology"),
-    ("secretsManager", "secrets"),
-];
-
 /// Plugins, the outermost first.
 type Plugins<C> = Vec<Arc<dyn Plugin<C>>>;
 
@@ -73,6 +23,13 @@ pub trait Factory<C>: Send + Sync {
     /// The codes of plugins of the wrapper family whose work this one does, for the error that says so.
     fn covers(&self) -> &[&str] {
         &[]
+    }
+
+    /// Says why a related plugin is not there, by a code that people may know from elsewhere, and
+    /// what to do; `None` for others.
+    fn absence(&self, code: &str) -> Option<String> {
+        let _ = code;
+        None
     }
 
     /// The codes of plugins that cannot stand in one chain with this one.
@@ -99,8 +56,8 @@ pub trait Factory<C>: Send + Sync {
 
     /// Adds the causes that the plugin knows of to an error of a connect; by default none.
     ///
-    /// Every registered factory is asked, so that one whose plugin is not enabled can say that it should be:
-    /// [`ConnectRequest::has_plugin`] tells.
+    /// Every registered factory is asked, so that one whose plugin is not enabled can say that it
+    /// should be: [`ConnectRequest::has_plugin`] tells.
     fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
         let _ = request;
         error
@@ -174,6 +131,11 @@ impl<C> Registry<C> {
         self.parameters().any(|(_, parameter)| parameter.name == name)
     }
 
+    /// Whether a plugin of this code is known.
+    pub fn contains(&self, code: &str) -> bool {
+        self.0.iter().any(|factory| factory.code() == code)
+    }
+
     /// Builds the plugins that the parameter `plugins` names, the outermost first, and the options
     /// they were built from.
     ///
@@ -198,7 +160,7 @@ impl<C> Registry<C> {
     ) -> Result<(Plugins<C>, Options)> {
         let wrapper = Options::read(given, WRAPPER_PARAMETERS)?;
         let mut chosen: Vec<&Arc<dyn Factory<C>>> = Vec::new();
-        for code in wrapper.list("plugins") {
+        for code in wrapper.get(&Options::PLUGINS).into_iter().flatten() {
             let factory = self.factory(code)?;
             if chosen.iter().any(|known| known.code() == factory.code()) {
                 return Err(configuration(format!("plugin `{code}` is named twice in `plugins`")));
@@ -207,7 +169,7 @@ impl<C> Registry<C> {
         }
         check_conflicts(&chosen)?;
         self.check_owners(given, &chosen)?;
-        if wrapper.boolean("autoSortWrapperPluginOrder").unwrap_or(true) {
+        if *wrapper.get(&Options::AUTO_SORT_WRAPPER_PLUGIN_ORDER).unwrap_or(&true) {
             chosen.sort_by_key(|factory| factory.weight());
         }
         let declared = chosen.iter().flat_map(|factory| factory.parameters());
@@ -237,15 +199,8 @@ impl<C> Registry<C> {
                 "plugin `{code}` is covered by `{covering}`: write that in its place in `plugins`"
             )));
         }
-        if let Some((known, feature)) = OPTIONAL.iter().find(|(known, _)| folded(known) == folded(code)) {
-            return Err(configuration(format!(
-                "plugin `{known}` is not compiled in: enable the feature `{feature}` of rds-wrapper"
-            )));
-        }
-        if let Some(known) = KNOWN_ELSEWHERE.iter().find(|known| folded(known) == folded(code)) {
-            return Err(configuration(format!(
-                "plugin `{known}` is known, not available yet: take it out of `plugins`"
-            )));
+        if let Some(why) = self.0.iter().find_map(|factory| factory.absence(code)) {
+            return Err(configuration(why));
         }
         if code == "none" {
             return Err(configuration("`plugins=none` names no plugin: leave `plugins` out".to_owned()));
@@ -294,11 +249,6 @@ fn declares<C>(factory: &dyn Factory<C>, name: &str) -> bool {
     factory.parameters().iter().any(|parameter| parameter.name == name)
 }
 
-/// A name as it is compared: `iam_region`, `iam-region` and `IAMREGION` are one.
-fn folded(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
-}
-
 fn check_conflicts<C>(chosen: &[&Arc<dyn Factory<C>>]) -> Result<()> {
     for factory in chosen {
         if let Some(other) = chosen.iter().find(|other| factory.conflicts().contains(&other.code())) {
@@ -309,6 +259,11 @@ fn check_conflicts<C>(chosen: &[&Arc<dyn Factory<C>>]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A code as it is compared: `failover_v2` and `failoverV2` are one.
+fn folded(code: &str) -> String {
+    code.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 fn configuration(message: String) -> Error {

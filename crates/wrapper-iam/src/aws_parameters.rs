@@ -6,7 +6,9 @@ use wrapper_core::{Error, ErrorKind, Options, Parameter, ParameterKind, Result};
 use crate::connect_error;
 
 /// Declares `awsProfile`.
-pub const AWS_PROFILE: Parameter = Parameter::new(
+pub const AWS_PROFILE: Parameter = PROFILE.untyped();
+
+const PROFILE: Parameter<String> = Parameter::typed(
     "awsProfile",
     ParameterKind::Text,
     "none",
@@ -15,7 +17,9 @@ pub const AWS_PROFILE: Parameter = Parameter::new(
 .aliases(&["aws_profile", "profile"]);
 
 /// Declares `assumeRoleArn`.
-pub const ASSUME_ROLE_ARN: Parameter = Parameter::new(
+pub const ASSUME_ROLE_ARN: Parameter = ROLE_ARN.untyped();
+
+const ROLE_ARN: Parameter<String> = Parameter::typed(
     "assumeRoleArn",
     ParameterKind::Text,
     "none",
@@ -24,7 +28,9 @@ pub const ASSUME_ROLE_ARN: Parameter = Parameter::new(
 .aliases(&["assume_role_arn", "roleArn", "role_arn"]);
 
 /// Declares `assumeRoleSessionName`.
-pub const ASSUME_ROLE_SESSION_NAME: Parameter = Parameter::new(
+pub const ASSUME_ROLE_SESSION_NAME: Parameter = ROLE_SESSION_NAME.untyped();
+
+const ROLE_SESSION_NAME: Parameter<String> = Parameter::typed(
     "assumeRoleSessionName",
     ParameterKind::Text,
     "the program's name",
@@ -33,7 +39,9 @@ pub const ASSUME_ROLE_SESSION_NAME: Parameter = Parameter::new(
 .aliases(&["assume_role_session_name", "roleSessionName", "role_session_name"]);
 
 /// Declares `assumeRoleExternalId`.
-pub const ASSUME_ROLE_EXTERNAL_ID: Parameter = Parameter::new(
+pub const ASSUME_ROLE_EXTERNAL_ID: Parameter = ROLE_EXTERNAL_ID.untyped();
+
+const ROLE_EXTERNAL_ID: Parameter<String> = Parameter::typed(
     "assumeRoleExternalId",
     ParameterKind::Text,
     "none",
@@ -42,7 +50,9 @@ pub const ASSUME_ROLE_EXTERNAL_ID: Parameter = Parameter::new(
 .aliases(&["assume_role_external_id", "externalId", "external_id"]);
 
 /// Declares `assumeRoleDurationSec`.
-pub const ASSUME_ROLE_DURATION_SEC: Parameter = Parameter::new(
+pub const ASSUME_ROLE_DURATION_SEC: Parameter = ROLE_DURATION_SEC.untyped();
+
+const ROLE_DURATION_SEC: Parameter<u64> = Parameter::typed(
     "assumeRoleDurationSec",
     ParameterKind::Integer { min: 900, max: 43_200 },
     "`3600`",
@@ -50,8 +60,13 @@ pub const ASSUME_ROLE_DURATION_SEC: Parameter = Parameter::new(
 )
 .aliases(&["assume_role_duration_sec", "assumeRoleDuration", "durationSeconds"]);
 
-const ROLE_PARAMETERS: [&str; 4] =
-    ["assumeRoleArn", "assumeRoleSessionName", "assumeRoleExternalId", "assumeRoleDurationSec"];
+const ROLE_PARAMETERS: [Parameter; 4] =
+    [ASSUME_ROLE_ARN, ASSUME_ROLE_SESSION_NAME, ASSUME_ROLE_EXTERNAL_ID, ASSUME_ROLE_DURATION_SEC];
+
+/// Returns the profile that credentials are taken from, where one is given.
+pub fn aws_profile(options: &Options) -> Option<&str> {
+    options.get(&PROFILE).map(String::as_str)
+}
 
 /// Returns the provider on the credentials that the parameters name: `given` where the program
 /// brings its own, else a new one on a profile, a role or the AWS default chain.
@@ -60,9 +75,14 @@ const ROLE_PARAMETERS: [&str; 4] =
 ///
 /// A configuration error for a parameter of a role without the role, and for one of the default
 /// chain beside `given`.
-pub fn token_provider(settings: &Options, given: Option<&IamTokenProvider>) -> Result<IamTokenProvider> {
-    let Some(given) = given else { return machine_tokens(settings) };
-    match ["awsProfile"].into_iter().chain(ROLE_PARAMETERS).find(|name| is_given(settings, name)) {
+pub fn token_provider(options: &Options, given: Option<&IamTokenProvider>) -> Result<IamTokenProvider> {
+    let Some(given) = given else { return machine_tokens(options) };
+    match [AWS_PROFILE]
+        .iter()
+        .chain(&ROLE_PARAMETERS)
+        .map(Parameter::name)
+        .find(|name| options.contains(name))
+    {
         Some(name) => Err(configuration(&format!(
             "`{name}` belongs to the AWS default chain, and the program gives credentials of its own: leave it out",
         ))),
@@ -70,19 +90,15 @@ pub fn token_provider(settings: &Options, given: Option<&IamTokenProvider>) -> R
     }
 }
 
-fn is_given(settings: &Options, name: &str) -> bool {
-    settings.text(name).is_some() || settings.integer(name).is_some()
-}
-
 /// Reads where the machine's credentials come from.
-fn machine_tokens(settings: &Options) -> Result<IamTokenProvider> {
+fn machine_tokens(options: &Options) -> Result<IamTokenProvider> {
     let mut tokens = IamTokenProvider::builder();
-    if let Some(profile) = settings.text("awsProfile") {
+    if let Some(profile) = options.get(&PROFILE) {
         tokens = tokens.profile(profile);
     }
-    let role_parameter = ROLE_PARAMETERS.into_iter().find(|name| is_given(settings, name));
-    match (settings.text("assumeRoleArn"), role_parameter) {
-        (Some(arn), _) => build(with_role(tokens, arn, settings)?),
+    let role_parameter = ROLE_PARAMETERS.iter().map(Parameter::name).find(|name| options.contains(name));
+    match (options.get(&ROLE_ARN), role_parameter) {
+        (Some(arn), _) => build(with_role(tokens, arn, options)?),
         (None, Some(name)) => {
             Err(configuration(&format!("`{name}` has no use without `assumeRoleArn`: add that")))
         }
@@ -94,17 +110,17 @@ fn machine_tokens(settings: &Options) -> Result<IamTokenProvider> {
 fn with_role(
     tokens: IamTokenProviderBuilder,
     arn: &str,
-    settings: &Options,
+    options: &Options,
 ) -> Result<IamTokenProviderBuilder> {
     let mut role = crate::AssumeRole::new(arn);
-    if let Some(name) = settings.text("assumeRoleSessionName") {
+    if let Some(name) = options.get(&ROLE_SESSION_NAME) {
         role = role.with_session_name(name);
     }
-    if let Some(external_id) = settings.text("assumeRoleExternalId") {
+    if let Some(external_id) = options.get(&ROLE_EXTERNAL_ID) {
         role = role.with_external_id(external_id);
     }
-    if let Some(seconds) = settings.integer("assumeRoleDurationSec").and_then(|s| u64::try_from(s).ok()) {
-        role = role.with_duration(std::time::Duration::from_secs(seconds));
+    if let Some(seconds) = options.get(&ROLE_DURATION_SEC) {
+        role = role.with_duration(std::time::Duration::from_secs(*seconds));
     }
     Ok(tokens.assume_role(role))
 }

@@ -6,6 +6,7 @@ pub mod diagnosis;
 mod error;
 mod events;
 mod factory;
+mod family;
 mod plugin;
 mod refusal;
 mod request;
@@ -13,7 +14,7 @@ mod retry;
 
 pub use aws_parameters::{
     ASSUME_ROLE_ARN, ASSUME_ROLE_DURATION_SEC, ASSUME_ROLE_EXTERNAL_ID, ASSUME_ROLE_SESSION_NAME,
-    AWS_PROFILE, token_provider,
+    AWS_PROFILE, aws_profile, token_provider,
 };
 pub use error::connect_error;
 pub use events::tell_of_credentials;

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use host_pattern::{Endpoint, Region};
-use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, TokenRequest};
+use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, Stats, TokenRequest};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Events, Next, Opening, Password, Phase, Plugin,
     Requirements, Result, ServerName, bracketed,
@@ -98,6 +98,51 @@ impl IamSettings {
         self
     }
 
+    /// Returns how long a token is reused at most.
+    pub fn token_expiration(&self) -> Duration {
+        self.max_age
+    }
+
+    /// Says what the token for a request is signed for.
+    ///
+    /// # Errors
+    ///
+    /// A host, region or configuration error that names the parameter to set.
+    pub fn target(&self, request: &ConnectRequest) -> Result<TokenRequest> {
+        let port = self.port.unwrap_or(request.port());
+        if let Some(region) = self.trusted(request.host()) {
+            let target = TokenRequest::rds_at_any_host(request.host(), port, request.user(), region.as_str());
+            return target.map_err(|error| connect_error(&error));
+        }
+        let endpoint = self.endpoint(request)?;
+        let region = self.region.as_ref();
+        TokenRequest::endpoint(&endpoint, port, request.user(), region)
+            .map_err(|error| explained(&error, endpoint.as_str(), region.is_some()))
+    }
+
+    fn endpoint(&self, request: &ConnectRequest) -> Result<Endpoint> {
+        let own = request::endpoint(request.host());
+        match (&self.host, request.instance()) {
+            // The instance behind a custom domain has its real name in the domain of the configured one.
+            (Some(host), Some(instance)) if own.is_err() => {
+                let real = host.instance_pattern().and_then(|pattern| pattern.host(instance).ok());
+                real.and_then(|real| Endpoint::parse(&real).ok()).ok_or_else(|| {
+                    let message =
+                        format!("`iamHost` `{host}` does not tell the real name of instance `{instance}`");
+                    Error::new(ErrorKind::Host, message)
+                })
+            }
+            (Some(host), None) if request.is_configured_host() => Ok(host.clone()),
+            _ => own.map_err(|error| {
+                let message = format!(
+                    "{error}; set `iamHost` to the endpoint's own name to connect through `{}`",
+                    bracketed(request.host())
+                );
+                error.with_message(message)
+            }),
+        }
+    }
+
     fn trusted(&self, host: &str) -> Option<&Region> {
         let is_it = |(trusted, _): &&(String, Region)| trusted.eq_ignore_ascii_case(host);
         self.trusted.iter().find(is_it).map(|(_, region)| region)
@@ -132,45 +177,14 @@ impl IamPlugin {
         self
     }
 
-    /// Returns the provider of its tokens, for [`IamTokenProvider::stats`]; a connector's `plugin::<IamPlugin>()` finds the plugin.
+    /// Returns what its provider has done so far; a connector's `plugin::<IamPlugin>()` finds the plugin.
+    pub fn stats(&self) -> Stats {
+        self.tokens.stats()
+    }
+
+    /// Returns the provider of its tokens.
     pub fn tokens(&self) -> &IamTokenProvider {
         &self.tokens
-    }
-
-    /// Says what the token for a request is signed for.
-    fn target(&self, request: &ConnectRequest) -> Result<TokenRequest> {
-        let port = self.settings.port.unwrap_or(request.port());
-        if let Some(region) = self.settings.trusted(request.host()) {
-            let target = TokenRequest::rds_at_any_host(request.host(), port, request.user(), region.as_str());
-            return target.map_err(|error| connect_error(&error));
-        }
-        let endpoint = self.endpoint(request)?;
-        let region = self.settings.region.as_ref();
-        TokenRequest::endpoint(&endpoint, port, request.user(), region)
-            .map_err(|error| explained(&error, endpoint.as_str(), region.is_some()))
-    }
-
-    fn endpoint(&self, request: &ConnectRequest) -> Result<Endpoint> {
-        let own = request::endpoint(request.host());
-        match (&self.settings.host, request.instance()) {
-            // The instance behind a custom domain has its real name in the domain of the configured one.
-            (Some(host), Some(instance)) if own.is_err() => {
-                let real = host.instance_pattern().and_then(|pattern| pattern.host(instance).ok());
-                real.and_then(|real| Endpoint::parse(&real).ok()).ok_or_else(|| {
-                    let message =
-                        format!("`iamHost` `{host}` does not tell the real name of instance `{instance}`");
-                    Error::new(ErrorKind::Host, message)
-                })
-            }
-            (Some(host), None) if request.is_configured_host() => Ok(host.clone()),
-            _ => own.map_err(|error| {
-                let message = format!(
-                    "{error}; set `iamHost` to the endpoint's own name to connect through `{}`",
-                    bracketed(request.host())
-                );
-                error.with_message(message)
-            }),
-        }
     }
 
     fn check_server_name(&self, request: &ConnectRequest, target: &TokenRequest) -> Result<()> {
@@ -203,7 +217,8 @@ impl IamPlugin {
         let request = request.clone().with_password(password);
         Ok(match request.server_name() {
             Some(_) => request,
-            // A trusted host is dialled as it is signed for, and a certificate names an address by itself.
+            // A trusted host is dialled as it is signed for, and a certificate names an address by
+            // itself.
             None if target.host().parse::<IpAddr>().is_ok() => request,
             None => request.with_server_name(ServerName::from_code(target.host())?),
         })
@@ -214,7 +229,7 @@ impl IamPlugin {
         request: ConnectRequest,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
-        let target = self.target(&request)?;
+        let target = self.settings.target(&request)?;
         let clock = self.tokens.clock();
         let started_at = clock.now();
         let mut keys = RefusedKeys::default();
@@ -342,11 +357,11 @@ impl<C: Send + 'static> Plugin<C> for IamPlugin {
     }
 
     fn check(&self, request: &ConnectRequest) -> Result<()> {
-        let target = self.target(request)?;
+        let target = self.settings.target(request)?;
         if self.settings.trusted(request.host()).is_some() {
             return self.check_server_name(request, &target);
         }
-        let named = self.endpoint(request)?;
+        let named = self.settings.endpoint(request)?;
         if let Some(region) = named.region().filter(|region| *region != target.region()) {
             tracing::warn!(
                 host = target.host(),
@@ -363,7 +378,7 @@ impl<C: Send + 'static> Plugin<C> for IamPlugin {
 
     fn warm_up<'a>(&'a self, request: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            self.tokens.warm_up(&self.target(request)?).await.map_err(|error| connect_error(&error))
+            self.tokens.warm_up(&self.settings.target(request)?).await.map_err(|error| connect_error(&error))
         })
     }
 }

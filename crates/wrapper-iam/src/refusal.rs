@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use iam_token_provider::{IamToken, TokenRequest, masked_key_id};
-use wrapper_core::{ConnectRequest, Engine, Error, PASSWORD_REFUSED};
+use wrapper_core::{Cause, ConnectRequest, Engine, Error};
 
 use crate::diagnosis::{Asked, Facts};
 
@@ -58,7 +58,7 @@ impl Refusal<'_> {
         // A locked account has one cause, which the server told.
         match error.diagnosis() {
             [] => {}
-            [cause, ..] if cause.code() == PASSWORD_REFUSED => {}
+            [cause, ..] if cause.code() == Cause::PASSWORD_REFUSED => {}
             _ => return error,
         }
         let causes = self.facts(&error).causes();

@@ -3,10 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
-use wrapper_adapter::{Dialer, HostList, Resolver, SystemResolver, Trust, check_host};
+use wrapper_adapter::{Dialer, HostList, Resolver, SystemResolver, Trust, check_host, given_in_code};
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Event, Events, Password, Plugin, RawParameters, Registry, Requirements,
-    Result, Transport, Value, Wrapper,
+    ConnectRequest, Error, ErrorKind, Event, Events, Password, Plugin, Registry, Requirements, Result,
+    Transport, Value, Wrapper,
 };
 
 use crate::{
@@ -89,7 +89,8 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Adds a plugin that has no code in the registry; those added stand outside of those named in `plugins`, the first outermost.
+    /// Adds a plugin that has no code in the registry; those added stand outside of those named in
+    /// `plugins`, the first outermost.
     #[must_use]
     pub fn plugin(mut self, plugin: impl Plugin<Conn> + 'static) -> Self {
         self.plugins.push(Arc::new(plugin));
@@ -120,10 +121,11 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Shows the server a certificate of the client's own, where it asks for one, in place of `sslcert` and `sslkey`.
+    /// Shows the server a certificate of the client's own, where it asks for one, in place of
+    /// `sslcert` and `sslkey`.
     ///
-    /// The driver's type holds a PKCS#12 archive with the feature `native-tls`, and PEM with `rustls`. Its `Debug` prints the
-    /// key: log it nowhere.
+    /// The driver's type holds a PKCS#12 archive with the feature `native-tls`, and PEM with
+    /// `rustls`. Its `Debug` prints the key: log it nowhere.
     #[must_use]
     pub fn client_identity(mut self, identity: ClientIdentity) -> Self {
         self.identity = Some(identity);
@@ -149,13 +151,7 @@ impl ConnectorBuilder {
     ///
     /// A configuration error that names the parameter and the remedy.
     pub fn build(self) -> Result<Connector> {
-        let mut given = RawParameters::new();
-        for (name, value) in self.parameters {
-            if !self.registry.declares(&name) {
-                return Err(self.registry.unknown_parameter_in_code(&name));
-            }
-            given.set(&name, value)?;
-        }
+        let mut given = given_in_code(&self.registry, self.parameters)?;
         let (opts, switches) = match self.source {
             Source::Map(pairs) => read_map(pairs, &self.registry, &mut given)?,
             Source::Opts(opts) => {

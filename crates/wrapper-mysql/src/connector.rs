@@ -2,7 +2,7 @@
 
 use mysql_async::{Conn, Opts};
 use wrapper_adapter::HostList;
-use wrapper_core::{Connected, Plugin, Registry, Result, Role, Session, Suspicion, Value};
+use wrapper_core::{Connected, Established, Plugin, Registry, Result, Role, Session, Suspicion, Value};
 
 use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver, suspicion::suspicion};
 
@@ -35,7 +35,8 @@ impl Connector {
         ConnectorBuilder::new(registry)
     }
 
-    /// Builds a connector from a URL, such as `mysql://jane@db.abc.us-east-2.rds.amazonaws.com/app?plugins=iam`.
+    /// Builds a connector from a URL, such as
+    /// `mysql://jane@db.abc.us-east-2.rds.amazonaws.com/app?plugins=iam`.
     ///
     /// # Errors
     ///
@@ -44,7 +45,8 @@ impl Connector {
         Self::builder(registry).url(url).build()
     }
 
-    /// Builds a connector from the driver's own options, which name no plugins; to name some use the builder.
+    /// Builds a connector from the driver's own options, which name no plugins; to name some use
+    /// the builder.
     ///
     /// # Errors
     ///
@@ -114,14 +116,32 @@ impl Connector {
     /// Lets the plugins judge a connection that was in use before, within five seconds; without a
     /// plugin that does so it costs nothing.
     ///
+    /// They are told the first configured host: [`check_established`](Self::check_established) tells
+    /// them the one that it leads to.
+    ///
     /// # Errors
     ///
     /// The first plugin's error; the connection must not be used then.
     pub async fn check(&self, session: &mut dyn Session) -> Result<()> {
-        self.hosts.check(session).await
+        self.hosts.check(session, None).await
     }
 
-    /// A connector for another database of the same hosts, which shares the TLS and the plugins of this one.
+    /// The same for a connection of which is known where it leads, as
+    /// [`connect_established`](Self::connect_established) tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub async fn check_established(
+        &self,
+        session: &mut dyn Session,
+        established: &Established,
+    ) -> Result<()> {
+        self.hosts.check(session, Some(established)).await
+    }
+
+    /// A connector for another database of the same hosts, which shares the TLS and the plugins of
+    /// this one.
     ///
     /// # Errors
     ///
@@ -154,7 +174,8 @@ impl Connector {
         self.hosts.with_role(Role::Reader).map(Self::new)
     }
 
-    /// A connector for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the configured RDS host.
+    /// A connector for one instance of the cluster, whose endpoint follows from
+    /// `clusterInstanceHostPattern` or the configured RDS host.
     ///
     /// # Errors
     ///

@@ -6,9 +6,7 @@ use std::io;
 use mysql_async::TlsError;
 use mysql_async::{DriverError, Error as MysqlError, IoError};
 use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
-use wrapper_core::{
-    Cause, ConnectRequest, Engine, Error, ErrorKind, PASSWORD_IN_CLEAR, ServerError, sanitize_server_text,
-};
+use wrapper_core::{Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError, sanitize_server_text};
 
 /// What the driver calls the SQLSTATE of an answer that has none: servers send one as soon as the
 /// client has said that it reads them, in its login.
@@ -65,7 +63,7 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
             let message =
                 format!("{} asks for the password as it is, so nothing was sent", request.address_label());
             let cause = Cause::new(
-                PASSWORD_IN_CLEAR,
+                Cause::PASSWORD_IN_CLEAR,
                 "the user is identified with a plugin that needs the password in clear text",
                 "add enable_cleartext_plugin=true and sslmode=verify-full, if that is meant",
             );

@@ -34,7 +34,8 @@ const READ_ONLY: &str = "SELECT @@innodb_read_only, @@read_only";
 pub enum Recycling {
     /// Asks whether the server is still there; the session's state stays.
     Ping,
-    /// Resets the session (temporary tables, variables, open transactions), as the driver's own pool does.
+    /// Resets the session (temporary tables, variables, open transactions), as the driver's own
+    /// pool does.
     #[default]
     Reset,
 }
@@ -45,7 +46,8 @@ pub enum Recycling {
 /// the answer that is still on its way would pass for the next one's: each check ends with a
 /// question whose answer cannot be another's.
 ///
-/// bb8 tells whoever waits "Timed out in bb8", whatever the reason is: [`Connector::last_error`] knows it.
+/// bb8 tells whoever waits "Timed out in bb8", whatever the reason is: [`Connector::last_error`]
+/// knows it.
 #[derive(Clone, Debug)]
 pub struct MysqlManager {
     connector: Connector,
@@ -79,7 +81,8 @@ impl MysqlManager {
         self
     }
 
-    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by default.
+    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by
+    /// default.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.rules = self.rules.with_deadline(deadline);
@@ -104,13 +107,15 @@ impl MysqlManager {
         self.rules.check(self.clean(connection)).await
     }
 
-    /// Makes a connection ready for its next user, and says whether it leads to a writer where that matters.
+    /// Makes a connection ready for its next user, and says whether it leads to a writer where that
+    /// matters.
     async fn clean(&self, connection: &mut Conn) -> Result<bool> {
         // Whoever took it last gave a command up, whose answer would pass for the one to ours.
         if connection.is_disconnected() {
             return Err(Error::new(ErrorKind::Driver, "a statement was given up on the pooled connection"));
         }
-        // The driver's stream cannot be ended from elsewhere; a server that is gone would not answer either.
+        // The driver's stream cannot be ended from elsewhere; a server that is gone would not
+        // answer either.
         if self
             .opened
             .of(connection)
@@ -121,7 +126,8 @@ impl MysqlManager {
         }
         match self.recycling {
             Recycling::Ping => prove_in_step(connection).await?,
-            // A server too old for a reset would have the driver log in again, with a token that has ended.
+            // A server too old for a reset would have the driver log in again, with a token that
+            // has ended.
             Recycling::Reset if !connection.reset().await.map_err(broken)? => {
                 return Err(Error::new(ErrorKind::Driver, "the server cannot reset a connection"));
             }
@@ -133,7 +139,7 @@ impl MysqlManager {
             (false, Recycling::Reset) => prove_in_step(connection).await.map(|()| true)?,
             (false, Recycling::Ping) => true,
         };
-        self.connector.hosts.check(&mut session(connection)).await?;
+        self.connector.hosts.check(&mut session(connection), None).await?;
         Ok(is_writer)
     }
 }
@@ -158,7 +164,8 @@ async fn prove_in_step(connection: &mut Conn) -> Result<()> {
     }
 }
 
-/// Whether the server that a connection leads to takes writes, as a former writer does not after a failover.
+/// Whether the server that a connection leads to takes writes, as a former writer does not after a
+/// failover.
 async fn is_writer(connection: &mut Conn) -> Result<bool> {
     let answer: Option<Row> = connection.query_first(READ_ONLY).await.map_err(broken)?;
     let says_no = |column| word(answer.clone(), column).is_some_and(|word| is_no(&word));

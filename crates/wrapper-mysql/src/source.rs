@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder, UrlError};
 use wrapper_adapter::{
-    ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host, flat_entries,
-    percent_encoded, split_url, user_with_colon,
+    ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host,
+    flat_entries, percent_encoded, split_url, user_with_colon,
 };
-use wrapper_core::{DriverNames, Engine, Error, ErrorKind, RawParameters, Registry, Result, Value, is_name};
+use wrapper_core::{Engine, Error, ErrorKind, RawParameters, Registry, Result, Value, is_name};
 
 use crate::tls::Switches;
 
@@ -94,7 +94,7 @@ pub(crate) fn read_url<C>(
 
 /// The key that a name in a query means and that belongs elsewhere in a URL.
 fn misplaced<C>(name: &str, registry: &Registry<C>) -> Option<&'static str> {
-    let meant = |key: &&&str| **key == name || registry.suggest(name, &DRIVER) == Some(**key);
+    let meant = |key: &&&str| **key == name || DRIVER.suggest(registry, name) == Some(**key);
     let is_exact = !DRIVER.names.contains(&name) || KEYS.contains(&name);
     // A typo of `password` is named as what it is.
     let is_alias = |key: &&&str| **key == name || **key != "password";
@@ -140,7 +140,7 @@ pub(crate) fn read_map<C>(
     registry: &Registry<C>,
     given: &mut RawParameters,
 ) -> Result<(Opts, Switches)> {
-    registry.check_elsewhere(&pairs, &DRIVER)?;
+    DRIVER.check_elsewhere(registry, &pairs)?;
     let mut switches = Switches::default();
     let mut seen = RawParameters::new();
     let mut keys = Vec::new();
@@ -204,8 +204,8 @@ fn port(text: &str) -> Result<u16> {
 fn url_error<C>(error: UrlError, registry: &Registry<C>, parts: Option<&UrlParts<'_>>) -> Error {
     match error {
         UrlError::UnknownParameter { param } => match parts.is_some_and(|parts| parts.is_doubtful(&param)) {
-            true => registry.unknown_parameter_in_doubt(&param, &DRIVER),
-            false => registry.unknown_parameter(&param, &DRIVER),
+            true => DRIVER.unknown_in_doubt(registry, &param),
+            false => DRIVER.unknown(registry, &param),
         },
         // The driver's error prints the value.
         UrlError::InvalidParamValue { param, .. } if is_name(&param) => {

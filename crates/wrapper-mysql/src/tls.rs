@@ -127,7 +127,7 @@ impl Tls {
         };
         if !is_wanted {
             // Where `disable` is said, files of roots that lie about are as little looked at as by libpq.
-            if mode.is_none() && (settings.text("sslrootcert").is_some() || !given.pem.is_empty()) {
+            if mode.is_none() && (settings.contains(Options::SSLROOTCERT.name()) || !given.pem.is_empty()) {
                 return Err(configuration(
                     "roots are given, but no TLS is asked for: add sslmode=verify-full",
                 ));

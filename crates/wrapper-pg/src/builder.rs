@@ -6,10 +6,12 @@ use tokio_postgres::{
     Config,
     config::{ChannelBinding, LoadBalanceHosts, SslMode, SslNegotiation},
 };
-use wrapper_adapter::{ClientCertificate, Dialer, HostList, Resolver, SystemResolver, TlsMode, read_roots};
+use wrapper_adapter::{
+    ClientCertificate, Dialer, HostList, Resolver, SystemResolver, TlsMode, given_in_code, read_roots,
+};
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Event, Events, Options, Password, Plugin, RawParameters, Registry,
-    Requirements, Result, Value, Wrapper,
+    ConnectRequest, Error, ErrorKind, Event, Events, Options, Password, Plugin, Registry, Requirements,
+    Result, Value, Wrapper,
 };
 use zeroize::Zeroizing;
 
@@ -113,7 +115,8 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Adds a plugin that has no code in the registry; those added stand outside of those named in `plugins`, the first outermost.
+    /// Adds a plugin that has no code in the registry; those added stand outside of those named in
+    /// `plugins`, the first outermost.
     #[must_use]
     pub fn plugin(mut self, plugin: impl Plugin<PgConnection> + 'static) -> Self {
         self.plugins.push(Arc::new(plugin));
@@ -178,9 +181,10 @@ impl ConnectorBuilder {
     ///
     /// # Security
     ///
-    /// Tokens go to any server that this connector accepts. Roots, `sslrootcert` and client certificates do not count then,
-    /// and no file is read anew. For a certificate or the cryptography of your own there are
-    /// [`client_certificate`](Self::client_certificate) and `rustls_provider`.
+    /// Tokens go to any server that this connector accepts. Roots, `sslrootcert` and client
+    /// certificates do not count then, and no file is read anew. For a certificate or the
+    /// cryptography of your own there are [`client_certificate`](Self::client_certificate) and
+    /// `rustls_provider`.
     #[must_use]
     pub fn danger_tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
@@ -193,13 +197,7 @@ impl ConnectorBuilder {
     ///
     /// A configuration error that names the parameter and the remedy.
     pub fn build(self) -> Result<Connector> {
-        let mut given = RawParameters::new();
-        for (name, value) in self.parameters {
-            if !self.registry.declares(&name) {
-                return Err(self.registry.unknown_parameter_in_code(&name));
-            }
-            given.set(&name, value)?;
-        }
+        let mut given = given_in_code(&self.registry, self.parameters)?;
         let said = self.source.keepalives();
         let mut config = match self.source {
             Source::Config(config) => *config,

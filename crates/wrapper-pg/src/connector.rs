@@ -2,7 +2,7 @@
 
 use tokio_postgres::Config;
 use wrapper_adapter::HostList;
-use wrapper_core::{Connected, Plugin, Registry, Result, Role, Session, Suspicion, Value};
+use wrapper_core::{Connected, Established, Plugin, Registry, Result, Role, Session, Suspicion, Value};
 
 use crate::{
     ConnectorBuilder, DriverConfig, Tls,
@@ -34,7 +34,8 @@ impl Connector {
         ConnectorBuilder::new(registry)
     }
 
-    /// Builds a connector from a URL, such as `postgres://jane@db.abc.us-east-2.rds.amazonaws.com/app?plugins=iam`.
+    /// Builds a connector from a URL, such as
+    /// `postgres://jane@db.abc.us-east-2.rds.amazonaws.com/app?plugins=iam`.
     ///
     /// A `key=value` string is understood as well.
     ///
@@ -47,7 +48,8 @@ impl Connector {
 
     /// Builds a connector from the driver's own configuration, which names no plugins.
     ///
-    /// To name some use the builder: `Connector::builder(registry).config(config).parameter("plugins", "iam")`.
+    /// To name some use the builder:
+    /// `Connector::builder(registry).config(config).parameter("plugins", "iam")`.
     ///
     /// # Errors
     ///
@@ -120,14 +122,32 @@ impl Connector {
     /// Lets the plugins judge a connection that was in use before, within five seconds; without a
     /// plugin that does so it costs nothing.
     ///
+    /// They are told the first configured host: [`check_established`](Self::check_established) tells
+    /// them the one that it leads to.
+    ///
     /// # Errors
     ///
     /// The first plugin's error; the connection must not be used then.
     pub async fn check(&self, session: &mut dyn Session) -> Result<()> {
-        self.hosts.check(session).await
+        self.hosts.check(session, None).await
     }
 
-    /// A connector for another database of the same hosts, which shares the TLS and the plugins of this one.
+    /// The same for a connection of which is known where it leads, as
+    /// [`connect_established`](Self::connect_established) tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub async fn check_established(
+        &self,
+        session: &mut dyn Session,
+        established: &Established,
+    ) -> Result<()> {
+        self.hosts.check(session, Some(established)).await
+    }
+
+    /// A connector for another database of the same hosts, which shares the TLS and the plugins of
+    /// this one.
     ///
     /// # Errors
     ///
@@ -160,7 +180,8 @@ impl Connector {
         self.hosts.with_role(Role::Reader).map(Self::new)
     }
 
-    /// A connector for one instance of the cluster, whose endpoint follows from `clusterInstanceHostPattern` or the configured RDS host.
+    /// A connector for one instance of the cluster, whose endpoint follows from
+    /// `clusterInstanceHostPattern` or the configured RDS host.
     ///
     /// # Errors
     ///
@@ -197,7 +218,8 @@ impl Connector {
         self.hosts.requests()[0].user()
     }
 
-    /// The TLS connector, which cancel requests need: `client.cancel_token().cancel_query(connector.tls())`.
+    /// The TLS connector, which cancel requests need:
+    /// `client.cancel_token().cancel_query(connector.tls())`.
     ///
     /// RDS Proxy ignores cancel requests.
     pub fn tls(&self) -> Tls {

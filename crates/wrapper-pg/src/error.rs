@@ -5,8 +5,7 @@ use std::{error::Error as _, io};
 use tokio_postgres::error::DbError;
 use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
 use wrapper_core::{
-    Cause, ConnectRequest, Engine, Error, ErrorKind, PASSWORD_MISSING, Phase, ServerError,
-    sanitize_server_text,
+    Cause, ConnectRequest, Engine, Error, ErrorKind, Phase, ServerError, sanitize_server_text,
 };
 
 /// What the driver says of every answer to its request for TLS that is not yes.
@@ -33,7 +32,7 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
     let place = request.address_label();
     if source == "password missing" {
         let message = format!("{place} asks for a password and there is none");
-        let cause = Cause::new(PASSWORD_MISSING, "no password is configured", "add one");
+        let cause = Cause::new(Cause::PASSWORD_MISSING, "no password is configured", "add one");
         return Error::new(ErrorKind::Configuration, message).with_diagnosis([cause]);
     }
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);

@@ -2,10 +2,10 @@
 
 use tokio_postgres::Config;
 use wrapper_adapter::{
-    ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, flat_entries, split_key_value,
-    split_url,
+    ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd, flat_entries,
+    split_key_value, split_url,
 };
-use wrapper_core::{DriverNames, Engine, Error, ErrorKind, RawParameters, Registry, Result, Value};
+use wrapper_core::{Engine, Error, ErrorKind, RawParameters, Registry, Result, Value};
 
 /// The strings that the driver reads.
 const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true).with_maps();
@@ -83,8 +83,8 @@ fn unknown<C>(text: ConnectionText<'_>, name: &str, others: &[String], registry:
         ConnectionText::Pairs(pairs) => is_after_password(pairs, name),
     };
     match is_doubtful {
-        true => registry.unknown_parameter_in_doubt(name, &DRIVER),
-        false => registry.unknown_parameter(name, &DRIVER),
+        true => DRIVER.unknown_in_doubt(registry, name),
+        false => DRIVER.unknown(registry, name),
     }
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn read_map<C>(
     registry: &Registry<C>,
     given: &mut RawParameters,
 ) -> Result<Config> {
-    registry.check_elsewhere(&pairs, &DRIVER)?;
+    DRIVER.check_elsewhere(registry, &pairs)?;
     let mut driver = String::new();
     let mut seen = RawParameters::new();
     for (name, value) in flat_entries(pairs, given)? {
@@ -104,7 +104,7 @@ pub(crate) fn read_map<C>(
             continue;
         }
         if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '=') {
-            return Err(registry.unknown_parameter(name, &DRIVER));
+            return Err(DRIVER.unknown(registry, name));
         }
         let text = match name {
             // The driver takes lists of these.
@@ -116,9 +116,8 @@ pub(crate) fn read_map<C>(
         let text = text.replace('\\', "\\\\").replace('\'', "\\'");
         driver.push_str(&format!("{name}='{text}' "));
     }
-    let config: Config = driver
-        .parse()
-        .map_err(|error| driver_error(error, |name| registry.unknown_parameter(name, &DRIVER)))?;
+    let config: Config =
+        driver.parse().map_err(|error| driver_error(error, |name| DRIVER.unknown(registry, name)))?;
     check(&config)?;
     Ok(config)
 }

@@ -1,12 +1,10 @@
 //! Where a target connects to, read from a URL.
 
 use wrapper_adapter::{
-    ConnectionText, StringForm, UrlParts, UserInfoEnd, check_host, percent_decoded, split_url,
+    ConnectionText, DriverNames, StringForm, UrlParts, UserInfoEnd, check_host, percent_decoded, split_url,
     user_with_colon,
 };
-use wrapper_core::{
-    ConnectRequest, DriverNames, Error, ErrorKind, Password, RawParameters, Registry, Result,
-};
+use wrapper_core::{ConnectRequest, Error, ErrorKind, Password, RawParameters, Registry, Result};
 
 /// What the URLs of an engine look like.
 pub(crate) struct UrlForm {
@@ -37,8 +35,8 @@ impl UrlForm {
         let driver = DriverNames { names: &[], known_elsewhere: ELSEWHERE, engine: None };
         if let Some(name) = split.others.first() {
             return Err(match parts.is_doubtful(name) {
-                true => registry.unknown_parameter_in_doubt(name, &driver),
-                false => registry.unknown_parameter(name, &driver),
+                true => driver.unknown_in_doubt(registry, name),
+                false => driver.unknown(registry, name),
             });
         }
         for (name, value) in split.pairs {

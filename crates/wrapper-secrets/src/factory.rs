@@ -8,12 +8,12 @@ use wrapper_core::{
 };
 use wrapper_iam::{
     ASSUME_ROLE_ARN, ASSUME_ROLE_DURATION_SEC, ASSUME_ROLE_EXTERNAL_ID, ASSUME_ROLE_SESSION_NAME,
-    AWS_PROFILE, IamPlugin, IamTokenProvider, token_provider,
+    AWS_PROFILE, IamPlugin, IamTokenProvider, aws_profile, token_provider,
 };
 
 use crate::{SecretProvider, SecretsPlugin, endpoint};
 
-const SECRET_ID: Parameter = Parameter::new(
+const SECRET_ID: Parameter<String> = Parameter::typed(
     "secretId",
     ParameterKind::Text,
     "none; needed",
@@ -21,7 +21,7 @@ const SECRET_ID: Parameter = Parameter::new(
 )
 .aliases(&["secretsManagerSecretId", "secrets_manager_secret_id", "secretName", "secretArn"]);
 
-const SECRET_REGION: Parameter = Parameter::new(
+const SECRET_REGION: Parameter<String> = Parameter::typed(
     "secretRegion",
     ParameterKind::Text,
     "the region of an ARN",
@@ -29,7 +29,7 @@ const SECRET_REGION: Parameter = Parameter::new(
 )
 .aliases(&["secretsManagerRegion", "secrets_manager_region"]);
 
-const SECRET_ENDPOINT: Parameter = Parameter::new(
+const SECRET_ENDPOINT: Parameter<String> = Parameter::typed(
     "secretEndpoint",
     ParameterKind::Text,
     "the region's own",
@@ -37,7 +37,7 @@ const SECRET_ENDPOINT: Parameter = Parameter::new(
 )
 .aliases(&["secretsManagerEndpoint", "secrets_manager_endpoint"]);
 
-const SECRET_EXPIRATION_SEC: Parameter = Parameter::new(
+const SECRET_EXPIRATION_SEC: Parameter<u64> = Parameter::typed(
     "secretExpirationSec",
     ParameterKind::Integer { min: 60, max: 31_536_000 },
     "`870`",
@@ -50,7 +50,7 @@ const SECRET_EXPIRATION_SEC: Parameter = Parameter::new(
     "secretExpiration",
 ]);
 
-const SECRET_USERNAME_PROPERTY: Parameter = Parameter::new(
+const SECRET_USERNAME_PROPERTY: Parameter<String> = Parameter::typed(
     "secretUsernameProperty",
     ParameterKind::Text,
     "`username`",
@@ -58,7 +58,7 @@ const SECRET_USERNAME_PROPERTY: Parameter = Parameter::new(
 )
 .aliases(&["secretsManagerSecretUsernameProperty", "secrets_manager_secret_username_key"]);
 
-const SECRET_PASSWORD_PROPERTY: Parameter = Parameter::new(
+const SECRET_PASSWORD_PROPERTY: Parameter<String> = Parameter::typed(
     "secretPasswordProperty",
     ParameterKind::Text,
     "`password`",
@@ -66,7 +66,7 @@ const SECRET_PASSWORD_PROPERTY: Parameter = Parameter::new(
 )
 .aliases(&["secretsManagerSecretPasswordProperty", "secrets_manager_secret_password_key"]);
 
-const SECRET_ROTATION_RETRY_TIMEOUT_MS: Parameter = Parameter::new(
+const SECRET_ROTATION_RETRY_TIMEOUT_MS: Parameter<u64> = Parameter::typed(
     "secretRotationRetryTimeoutMs",
     ParameterKind::Integer { min: 0, max: 600_000 },
     "`0`",
@@ -76,13 +76,13 @@ const SECRET_ROTATION_RETRY_TIMEOUT_MS: Parameter = Parameter::new(
 
 /// The parameters of the plugin `awsSecretsManager`.
 pub const SECRETS_PARAMETERS: &[Parameter] = &[
-    SECRET_ID,
-    SECRET_REGION,
-    SECRET_ENDPOINT,
-    SECRET_EXPIRATION_SEC,
-    SECRET_USERNAME_PROPERTY,
-    SECRET_PASSWORD_PROPERTY,
-    SECRET_ROTATION_RETRY_TIMEOUT_MS,
+    SECRET_ID.untyped(),
+    SECRET_REGION.untyped(),
+    SECRET_ENDPOINT.untyped(),
+    SECRET_EXPIRATION_SEC.untyped(),
+    SECRET_USERNAME_PROPERTY.untyped(),
+    SECRET_PASSWORD_PROPERTY.untyped(),
+    SECRET_ROTATION_RETRY_TIMEOUT_MS.untyped(),
     AWS_PROFILE,
     ASSUME_ROLE_ARN,
     ASSUME_ROLE_SESSION_NAME,
@@ -111,7 +111,8 @@ impl SecretsFactory {
         Self { tokens: Some(tokens), secrets: None }
     }
 
-    /// Returns the provider that the options of a configuration name, for those who connect by themselves.
+    /// Returns the provider that the options of a configuration name, for those who connect by
+    /// themselves.
     ///
     /// # Errors
     ///
@@ -120,37 +121,38 @@ impl SecretsFactory {
         if let Some(secrets) = &self.secrets {
             let ours = SECRETS_PARAMETERS.iter().map(Parameter::name);
             let mut given = ours.filter(|name| *name != SECRET_ROTATION_RETRY_TIMEOUT_MS.name());
-            return match given.find(|name| options.text(name).is_some() || options.integer(name).is_some()) {
+            return match given.find(|name| options.contains(name)) {
                 Some(name) => Err(configuration(format!(
                     "`{name}` is given, and the program brings a secret of its own: leave it out"
                 ))),
                 None => Ok(secrets.clone()),
             };
         }
-        let id = options.text(SECRET_ID.name()).ok_or_else(|| {
+        let id = options.get(&SECRET_ID).ok_or_else(|| {
             configuration(format!(
                 "plugin `{}` needs `secretId`: the name or the ARN of the secret",
                 SecretsPlugin::CODE
             ))
         })?;
         let mut secrets = SecretProvider::builder(id).credentials(self.credentials(options)?);
-        if let Some(profile) = options.text(AWS_PROFILE.name()) {
+        if let Some(profile) = aws_profile(options) {
             secrets = secrets.profile(profile);
         }
-        if let Some(region) = options.text(SECRET_REGION.name()) {
+        if let Some(region) = options.get(&SECRET_REGION) {
             secrets = secrets.region(region);
         }
-        if let Some(url) = options.text(SECRET_ENDPOINT.name()) {
+        if let Some(url) = options.get(&SECRET_ENDPOINT) {
             if !options.is_trusted(SECRET_ENDPOINT.name()) {
                 endpoint::check_configured(url)?;
             }
             secrets = secrets.endpoint(url);
         }
-        if let Some(age) = options.integer(SECRET_EXPIRATION_SEC.name()).and_then(|s| u64::try_from(s).ok()) {
-            secrets = secrets.renew_after(Duration::from_secs(age));
+        if let Some(age) = options.get(&SECRET_EXPIRATION_SEC) {
+            secrets = secrets.renew_after(Duration::from_secs(*age));
         }
-        let property =
-            |parameter: Parameter, default| options.text(parameter.name()).unwrap_or(default).to_owned();
+        let property = |parameter: Parameter<String>, default: &str| {
+            options.get(&parameter).cloned().unwrap_or_else(|| default.to_owned())
+        };
         secrets
             .properties(
                 property(SECRET_USERNAME_PROPERTY, "username"),
@@ -187,8 +189,7 @@ impl<C: Send + 'static> Factory<C> for SecretsFactory {
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>> {
         let options = context.options();
-        let timeout = options.integer(SECRET_ROTATION_RETRY_TIMEOUT_MS.name());
-        let timeout = timeout.and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default();
+        let timeout = options.get(&SECRET_ROTATION_RETRY_TIMEOUT_MS).copied().unwrap_or_default();
         let plugin = SecretsPlugin::new(self.provider(options)?);
         Ok(Arc::new(plugin.with_retry_timeout(Duration::from_millis(timeout))))
     }

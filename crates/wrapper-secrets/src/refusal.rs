@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use host_pattern::Endpoint;
-use wrapper_core::{Cause, ConnectRequest, Engine, Error, PASSWORD_REFUSED, escape_control};
+use wrapper_core::{Cause, ConnectRequest, Engine, Error, escape_control};
 
 use crate::DatabaseSecret;
 
@@ -37,7 +37,7 @@ impl Refusal<'_> {
         let message = format!("{}; {}", error.message(), self.told());
         let error = error.clone().with_message(message);
         // A locked account has one cause, which the server told.
-        if error.diagnosis().first().is_some_and(|cause| cause.code() != PASSWORD_REFUSED) {
+        if error.diagnosis().first().is_some_and(|cause| cause.code() != Cause::PASSWORD_REFUSED) {
             return error;
         }
         let causes = self.causes(&error);

@@ -3,7 +3,8 @@
 #![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use wrapper_core::{ConnectRequest, Error, RawParameters, Registry, Requirements, Result};
+use wrapper_adapter::given_in_code;
+use wrapper_core::{ConnectRequest, Error, RawParameters, Registry, Requirements, Result, Value};
 use wrapper_iam::{IamFactory, IamTokenProvider};
 use wrapper_secrets::{SecretProvider, SecretsFactory};
 
@@ -101,7 +102,8 @@ fn names_of_the_family_lead_to_ours() {
         ("secret_rotation_retry_timeout_ms", "secretRotationRetryTimeoutMs"),
         ("secretID", "secretId"),
     ] {
-        let error = registry().unknown_parameter(name, &wrapper_core::DriverNames::NONE).to_string();
+        let given = given_in_code(&registry(), [(name.to_owned(), Value::from("x"))]);
+        let error = given.expect_err("unknown").to_string();
         assert!(error.contains(&format!("did you mean `{meant}`?")), "{error}");
     }
 }

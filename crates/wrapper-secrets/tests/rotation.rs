@@ -13,8 +13,8 @@ use rds_testkit::{SecretsError, SecretsServer};
 use token_cache::ManualClock;
 use tokio::task::JoinHandle;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, CredentialsFailure, Driver, Engine, Error, ErrorKind, PASSWORD_REFUSED,
-    Result, Rows, ServerError, Transport, Wrapper,
+    BoxFuture, ConnectRequest, CredentialsFailure, Driver, Engine, Error, ErrorKind, Result, Rows,
+    ServerError, Transport, Wrapper,
 };
 use wrapper_iam::IamTokenProvider;
 use wrapper_secrets::{SecretProvider, SecretsPlugin};
@@ -64,7 +64,8 @@ impl Driver for Database {
                 return Ok(request.user().to_owned());
             }
             let said = format!("password authentication failed for user \"{}\"", request.user());
-            let cause = wrapper_core::Cause::new(PASSWORD_REFUSED, "the password is wrong", "");
+            let cause =
+                wrapper_core::Cause::new(wrapper_core::Cause::PASSWORD_REFUSED, "the password is wrong", "");
             let error = Error::new(ErrorKind::Login, format!("`{HOST}` refused the login"));
             Err(error.with_source(ServerError::new("28P01", &said, None)).with_diagnosis([cause]))
         })

@@ -10,12 +10,12 @@ use std::{
 use sqlx::pool::PoolOptions;
 #[cfg(feature = "secrets")]
 use wrapper_adapter::split_url;
-use wrapper_adapter::{ClientCertificate, TlsMode, in_runtime, read_roots};
+use wrapper_adapter::{ClientCertificate, TlsMode, given_in_code, in_runtime, read_roots, server_name};
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Event, Events, Options, Plugin, RawParameters, Registry, Requirements,
-    Result, ServerName, Value, bracketed,
+    ConnectRequest, Error, ErrorKind, Event, Events, Options, Plugin, Registry, Requirements, Result, Value,
+    bracketed,
 };
-use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, TokenRequest, token_provider, token_request};
+use wrapper_iam::{IamFactory, IamPlugin, IamSettings, IamTokenProvider, TokenRequest, token_provider};
 #[cfg(feature = "secrets")]
 use wrapper_secrets::{SecretProvider, SecretsFactory, SecretsPlugin};
 
@@ -183,13 +183,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let has_secret = self.secrets.is_some() || is_named;
         #[cfg(not(feature = "secrets"))]
         let has_secret = false;
-        let mut given = RawParameters::new();
-        for (name, value) in self.parameters {
-            if !registry.declares(&name) {
-                return Err(registry.unknown_parameter_in_code(&name));
-            }
-            given.set(&name, value)?;
-        }
+        let mut given = given_in_code(&registry, self.parameters)?;
         if !has_secret {
             given.set("plugins", IamPlugin::CODE)?;
         }
@@ -206,27 +200,27 @@ impl<D: Engine> FreshPoolBuilder<D> {
             Some(database) => request.with_database(database),
             None => request,
         };
-        let (plugins, settings) = registry.build(&given, std::slice::from_ref(&request))?;
-        let target = if has_secret { None } else { Some(target(&settings, &place)?) };
-        check(&settings, &place, target.as_ref(), &plugins)?;
-        let roots = roots::pem(&read_roots(&settings, &self.pem, &place.host)?)?;
-        let certificate = ClientCertificate::read(&settings)?;
-        let options = (self.adjust)(options::<D>(&query)?);
+        let (plugins, options) = registry.build(&given, std::slice::from_ref(&request))?;
+        let iam = IamSettings::from_options(&options, 1)?;
+        let target = if has_secret { None } else { Some(iam.target(&request)?) };
+        check(&options, &place, target.as_ref(), &plugins)?;
+        let roots = roots::pem(&read_roots(&options, &self.pem, &place.host)?)?;
+        let certificate = ClientCertificate::read(&options)?;
+        let driver_options = (self.adjust)(driver_options::<D>(&query)?);
         if has_secret && place.database.is_none() && D::SCHEMES[0] == "postgres" {
             return Err(configuration(
                 "no database: name one, as in postgres://host/database; the server would take the user's name, which is in the secret",
             ));
         }
-        let template = D::template(options, &place, roots, certificate.as_ref())?;
+        let template = D::template(driver_options, &place, roots, certificate.as_ref())?;
 
         let supply = match target {
             Some(target) => {
-                let tokens = token_provider(&settings, self.tokens.as_ref())?;
-                let max_age = settings.integer("iamTokenExpiration").and_then(|age| u64::try_from(age).ok());
-                Supply::tokens(tokens, target, max_age.map(Duration::from_secs), &self.events)
+                let tokens = token_provider(&options, self.tokens.as_ref())?;
+                Supply::tokens(tokens, target, iam.token_expiration(), &self.events)
             }
             #[cfg(feature = "secrets")]
-            None => Supply::secret(secrets.provider(&settings)?, &place),
+            None => Supply::secret(secrets.provider(&options)?, &place),
             #[cfg(not(feature = "secrets"))]
             None => return Err(configuration("there is no source of passwords")),
         };
@@ -265,40 +259,34 @@ fn touch_drivers() {
     }
 }
 
-/// What the token is signed for.
-fn target(settings: &Options, place: &Place) -> Result<TokenRequest> {
-    let host = settings.text("iamHost").unwrap_or(&place.host);
-    let port = settings.integer("iamDefaultPort").and_then(|port| u16::try_from(port).ok());
-    let port = port.unwrap_or(place.port);
-    token_request(host, port, &place.user, settings.text("iamRegion"))
-}
-
 fn check(
-    settings: &Options,
+    options: &Options,
     place: &Place,
     target: Option<&TokenRequest>,
     plugins: &[Arc<dyn Plugin<()>>],
 ) -> Result<()> {
-    TlsMode::read(settings, Requirements::of(plugins))?;
-    for name in ["clusterInstanceHostPattern", "wrapperConnectTimeout"] {
-        if settings.text(name).is_some() || settings.integer(name).is_some() {
+    TlsMode::read(options, Requirements::of(plugins))?;
+    let unused = [Options::CLUSTER_INSTANCE_HOST_PATTERN.name(), Options::WRAPPER_CONNECT_TIMEOUT.name()];
+    for name in unused {
+        if options.contains(name) {
             return Err(configuration(format!(
                 "`{name}` has no effect on a pool of sqlx, which bounds a connect by `acquire_timeout`: leave it out"
             )));
         }
     }
-    if settings.integer("secretRotationRetryTimeoutMs").is_some() {
+    if options.contains("secretRotationRetryTimeoutMs") {
         return Err(configuration(
             "`secretRotationRetryTimeoutMs` has no effect on a pool of sqlx, which tells nobody of a refused login: set `secretExpirationSec=60` in its place",
         ));
     }
     let mut request = ConnectRequest::new(&place.host, place.port, &place.user);
-    let verified = settings.text("tlsServerName").unwrap_or(target.map_or(&*place.host, TokenRequest::host));
-    if let Some(name) = settings.text("tlsServerName") {
-        request = request.with_server_name(match settings.is_trusted("tlsServerName") {
-            true => ServerName::from_code(name)?,
-            false => ServerName::from_configuration(name)?,
-        });
+    let server_name = server_name(options)?;
+    let verified = match &server_name {
+        Some(name) => name.as_str(),
+        None => target.map_or(&*place.host, TokenRequest::host),
+    };
+    if let Some(name) = server_name.clone() {
+        request = request.with_server_name(name);
     }
     plugins.iter().try_for_each(|plugin| plugin.check(&request))?;
     let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
@@ -313,7 +301,7 @@ fn check(
 
 /// The driver's own reading of its options. The user and the password keep it from looking for a
 /// password file.
-fn options<D: Engine>(query: &str) -> Result<DriverOptions<D>> {
+fn driver_options<D: Engine>(query: &str) -> Result<DriverOptions<D>> {
     format!("{}://x:x@x/?{}{query}", D::SCHEMES[0], D::RESET).parse().map_err(|_: sqlx::Error| {
         // The driver's error may show the value.
         configuration("an option of the driver in the configuration has a value that it does not take")

@@ -2,7 +2,7 @@
 
 use sqlx::error::DatabaseError;
 use wrapper_adapter::LoginAnswer;
-use wrapper_core::{ConnectRequest, Engine, Error, ErrorKind, PASSWORD_REFUSED, ServerError};
+use wrapper_core::{Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError};
 use wrapper_iam::{
     IamToken,
     diagnosis::{Asked, Facts},
@@ -70,7 +70,8 @@ impl Known<'_> {
     }
 
     fn refused_token(&self, refused: Error, token: &IamToken, said: &str) -> Error {
-        let is_told = refused.diagnosis().first().is_some_and(|cause| cause.code() != PASSWORD_REFUSED);
+        let is_told =
+            refused.diagnosis().first().is_some_and(|cause| cause.code() != Cause::PASSWORD_REFUSED);
         if is_told || !refused.is_login() {
             return refused;
         }

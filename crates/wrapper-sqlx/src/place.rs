@@ -1,10 +1,10 @@
 //! Where a pool connects to, read from a URL or a map.
 
 use wrapper_adapter::{
-    ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host, flat_entries,
-    percent_decoded, percent_encoded, split_url, user_with_colon,
+    ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host,
+    flat_entries, percent_decoded, percent_encoded, split_url, user_with_colon,
 };
-use wrapper_core::{DriverNames, Error, ErrorKind, RawParameters, Registry, Result, Value};
+use wrapper_core::{Error, ErrorKind, RawParameters, Registry, Result, Value};
 
 use crate::engine::sealed::Driver;
 
@@ -17,7 +17,8 @@ pub struct Place {
     pub(crate) database: Option<String>,
 }
 
-/// A configuration taken apart: where to connect to, and the driver's own options as they stood in the query.
+/// A configuration taken apart: where to connect to, and the driver's own options as they stood in
+/// the query.
 pub(crate) struct Source {
     pub(crate) place: Place,
     pub(crate) query: String,
@@ -65,7 +66,7 @@ pub(crate) fn read_map<D: Driver>(
     needs_user: bool,
 ) -> Result<Source> {
     let names: Vec<_> = D::NAMES.iter().chain(KEYS).copied().collect();
-    registry.check_elsewhere(&pairs, &driver_names::<D>(&names))?;
+    driver_names::<D>(&names).check_elsewhere(registry, &pairs)?;
     let mut keys = RawParameters::new();
     let mut seen = RawParameters::new();
     let mut query = Vec::new();
@@ -102,8 +103,8 @@ fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlPa
     }
     let names: Vec<_> = D::NAMES.iter().chain(KEYS).copied().collect();
     let driver = driver_names::<D>(&names);
-    let Some(parts) = url else { return Err(registry.unknown_parameter(name, &driver)) };
-    let meant = if KEYS.contains(&name) { Some(name) } else { registry.suggest(name, &driver) };
+    let Some(parts) = url else { return Err(driver.unknown(registry, name)) };
+    let meant = if KEYS.contains(&name) { Some(name) } else { driver.suggest(registry, name) };
     // A typo of `password` is named as what it is.
     if let Some(key) = meant.filter(|key| KEYS.contains(key) && (*key == name || *key != "password")) {
         return Err(configuration(format!(
@@ -112,8 +113,8 @@ fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlPa
         )));
     }
     Err(match parts.is_doubtful(name) {
-        true => registry.unknown_parameter_in_doubt(name, &driver),
-        false => registry.unknown_parameter(name, &driver),
+        true => driver.unknown_in_doubt(registry, name),
+        false => driver.unknown(registry, name),
     })
 }
 

@@ -56,10 +56,10 @@ impl Supply {
     pub(crate) fn tokens(
         tokens: IamTokenProvider,
         target: TokenRequest,
-        max_age: Option<Duration>,
+        max_age: Duration,
         events: &Events,
     ) -> Self {
-        let max_age = max_age.map_or(RENEW_AFTER, |max_age| max_age.min(RENEW_AFTER));
+        let max_age = max_age.min(RENEW_AFTER);
         let _listening = tell_of_credentials(&tokens, events);
         Self::Tokens { tokens, target, max_age, _listening }
     }

@@ -27,7 +27,7 @@ impl Strategy {
         "weightedRandom",
     ];
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
         match text {
             "random" => Some(Self::Random),
             "roundRobin" => Some(Self::RoundRobin),

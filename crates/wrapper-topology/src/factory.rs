@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_pattern::{Endpoint, EndpointKind, InstancePattern};
+use host_pattern::{Endpoint, EndpointKind};
 use wrapper_core::{
     BuildContext, ConnectRequest, Error, ErrorKind, Factory, Options, Parameter, Plugin, Result,
 };
@@ -16,7 +16,8 @@ use crate::{
 
 /// Makes the plugin `initialConnection`.
 ///
-/// By default each connector has a topology of its own; connectors whose factory was given one share that.
+/// By default each connector has a topology of its own; connectors whose factory was given one
+/// share that.
 #[derive(Clone, Debug, Default)]
 pub struct InitialConnectionFactory(Option<Topology>);
 
@@ -134,13 +135,12 @@ fn naming(options: &Options, requests: &[ConnectRequest]) -> Result<Option<Named
     }
     let Some(first) = requests.first() else { return Ok(None) };
     let port = first.port();
-    if let Some(text) = options.text("clusterInstanceHostPattern") {
-        let pattern = InstancePattern::parse(text)
-            .map_err(|error| configuration(format!("`clusterInstanceHostPattern` does not fit: {error}")))?;
+    if let Some(pattern) = options.get(&Options::CLUSTER_INSTANCE_HOST_PATTERN) {
+        let pattern = pattern.clone();
         return Ok(Some(Named { naming: Naming { pattern, port }, is_given: true }));
     }
     // A tunnel in front of the cluster does not lead to its instances.
-    if options.text("iamHost").is_some() {
+    if options.contains("iamHost") {
         return Ok(None);
     }
     let endpoint = Endpoint::parse(first.host()).ok();
@@ -155,7 +155,7 @@ fn why_off(host: &str, options: &Options) -> &'static str {
         }
         Some(EndpointKind::Dsql) => "the plugin is off: DSQL has no instances",
         Some(EndpointKind::ShardGroup) => "the plugin is off: a shard group has no instances to choose from",
-        _ if options.text("iamHost").is_some() => {
+        _ if options.contains("iamHost") => {
             "the plugin is off: behind `iamHost` instances cannot be reached by name; set `clusterInstanceHostPattern` if they can"
         }
         _ => {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use wrapper_core::{Error, ErrorKind, Options, Parameter, ParameterKind, Result, Role};
+use wrapper_core::{
+    Error, ErrorKind, Options, Parameter, ParameterKind, ParameterValue, Result, Role, Value,
+};
 
 use crate::{choice::Strategy, schedule::Rates};
 
@@ -14,7 +16,7 @@ pub(crate) const HIGH: Duration = Duration::from_millis(100);
 
 const DAY_MS: i64 = 86_400_000;
 
-const VERIFY: Parameter = Parameter::new(
+const VERIFY: Parameter<String> = Parameter::typed(
     "verifyOpenedConnectionType",
     ParameterKind::Text,
     "by the endpoint's kind",
@@ -22,7 +24,7 @@ const VERIFY: Parameter = Parameter::new(
 )
 .aliases(&["verify_opened_connection_type", "endpointSubstitutionRole"]);
 
-const STRATEGY: Parameter = Parameter::new(
+const STRATEGY: Parameter<Strategy> = Parameter::typed(
     "readerHostSelectorStrategy",
     ParameterKind::Text,
     "`random`",
@@ -30,7 +32,7 @@ const STRATEGY: Parameter = Parameter::new(
 )
 .aliases(&["reader_host_selector_strategy"]);
 
-const RETRY_TIMEOUT: Parameter = Parameter::new(
+const RETRY_TIMEOUT: Parameter<u64> = Parameter::typed(
     "openConnectionRetryTimeoutMs",
     ParameterKind::Integer { min: 1, max: DAY_MS },
     "the connect's own deadline",
@@ -38,7 +40,7 @@ const RETRY_TIMEOUT: Parameter = Parameter::new(
 )
 .aliases(&["open_connection_retry_timeout_ms"]);
 
-const RETRY_INTERVAL: Parameter = Parameter::new(
+const RETRY_INTERVAL: Parameter<u64> = Parameter::typed(
     "openConnectionRetryIntervalMs",
     ParameterKind::Integer { min: 1, max: DAY_MS },
     "`100`",
@@ -54,7 +56,7 @@ const CLUSTER_ID: Parameter = Parameter::new(
 )
 .aliases(&["cluster_id"]);
 
-const MODE: Parameter = Parameter::new(
+const MODE: Parameter<String> = Parameter::typed(
     "failoverMode",
     ParameterKind::Text,
     "`reader-or-writer` at a reader endpoint, else `strict-writer`",
@@ -62,7 +64,7 @@ const MODE: Parameter = Parameter::new(
 )
 .aliases(&["failover_mode"]);
 
-const FAILOVER_STRATEGY: Parameter = Parameter::new(
+const FAILOVER_STRATEGY: Parameter<Strategy> = Parameter::typed(
     "failoverReaderHostSelectorStrategy",
     ParameterKind::Text,
     "`random`",
@@ -70,7 +72,7 @@ const FAILOVER_STRATEGY: Parameter = Parameter::new(
 )
 .aliases(&["failover_reader_host_selector_strategy"]);
 
-const REFRESH_RATE: Parameter = Parameter::new(
+const REFRESH_RATE: Parameter<u64> = Parameter::typed(
     "clusterTopologyRefreshRateMs",
     ParameterKind::Integer { min: 0, max: DAY_MS },
     "`30000`",
@@ -78,7 +80,7 @@ const REFRESH_RATE: Parameter = Parameter::new(
 )
 .aliases(&["cluster_topology_refresh_rate_ms"]);
 
-const HIGH_RATE: Parameter = Parameter::new(
+const HIGH_RATE: Parameter<u64> = Parameter::typed(
     "clusterTopologyHighRefreshRateMs",
     ParameterKind::Integer { min: 10, max: DAY_MS },
     "`100`",
@@ -98,19 +100,19 @@ const INSTEAD_OF_RATES: &str = "Accepted and without effect: `clusterTopologyRef
 
 /// The parameters of the plugin `initialConnection`.
 pub const INITIAL_CONNECTION_PARAMETERS: &[Parameter] =
-    &[VERIFY, STRATEGY, RETRY_TIMEOUT, RETRY_INTERVAL, CLUSTER_ID];
+    &[VERIFY.untyped(), STRATEGY.untyped(), RETRY_TIMEOUT.untyped(), RETRY_INTERVAL.untyped(), CLUSTER_ID];
 
 /// The parameters of the plugin `failover2`.
 pub const FAILOVER_PARAMETERS: &[Parameter] = &[
-    VERIFY,
-    STRATEGY,
-    RETRY_TIMEOUT,
-    RETRY_INTERVAL,
+    VERIFY.untyped(),
+    STRATEGY.untyped(),
+    RETRY_TIMEOUT.untyped(),
+    RETRY_INTERVAL.untyped(),
     CLUSTER_ID,
-    MODE,
-    FAILOVER_STRATEGY,
-    REFRESH_RATE,
-    HIGH_RATE,
+    MODE.untyped(),
+    FAILOVER_STRATEGY.untyped(),
+    REFRESH_RATE.untyped(),
+    HIGH_RATE.untyped(),
     accepted("failoverTimeoutMs", INSTEAD_OF_TIMEOUT),
     accepted("enableConnectFailover", INSTEAD_OF_SWITCH),
     accepted("failoverClusterTopologyRefreshRateMs", INSTEAD_OF_RATES),
@@ -156,26 +158,23 @@ pub(crate) struct RouteOptions {
 impl RouteOptions {
     /// Reads the parameters that were given and warns of those without effect.
     pub(crate) fn read(options: &Options) -> Result<Self> {
-        let millis = |name| {
-            options.integer(name).and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis)
-        };
-        let verify = options.text("verifyOpenedConnectionType");
-        let (verified, verifies) = match verify {
+        let millis = |parameter| options.get(parameter).copied().map(Duration::from_millis);
+        let (verified, verifies) = match options.get(&VERIFY).map(String::as_str) {
             None => (None, true),
             Some("writer") => (Some(Wanted::Writer), true),
             Some("reader") => (Some(Wanted::Reader { or_writer: true }), true),
             Some("none") => (None, false),
             Some(_) => {
-                return Err(unfit("verifyOpenedConnectionType", "`writer`, `reader` or `none`"));
+                return Err(unfit(VERIFY.name(), "`writer`, `reader` or `none`"));
             }
         };
-        let mode = match options.text("failoverMode") {
+        let mode = match options.get(&MODE).map(String::as_str) {
             None => None,
             Some("strict-writer") => Some(Wanted::Writer),
             Some("strict-reader") => Some(Wanted::Reader { or_writer: false }),
             Some("reader-or-writer") => Some(Wanted::Reader { or_writer: true }),
             Some(_) => {
-                return Err(unfit("failoverMode", "`strict-writer`, `strict-reader` or `reader-or-writer`"));
+                return Err(unfit(MODE.name(), "`strict-writer`, `strict-reader` or `reader-or-writer`"));
             }
         };
         if let (Some(verified), Some(mode)) = (verified, mode)
@@ -191,36 +190,35 @@ impl RouteOptions {
             wanted: mode.or(verified),
             is_strict_reader,
             verifies,
-            strategy: strategy(options)?,
-            retry_timeout: millis("openConnectionRetryTimeoutMs"),
-            retry_interval: millis("openConnectionRetryIntervalMs").unwrap_or(HIGH),
+            strategy: *options
+                .get(&STRATEGY)
+                .or(options.get(&FAILOVER_STRATEGY))
+                .unwrap_or(&Strategy::default()),
+            retry_timeout: millis(&RETRY_TIMEOUT),
+            retry_interval: millis(&RETRY_INTERVAL).unwrap_or(HIGH),
             rates: Rates {
-                refresh: millis("clusterTopologyRefreshRateMs").unwrap_or(REFRESH),
-                high: millis("clusterTopologyHighRefreshRateMs").unwrap_or(HIGH),
+                refresh: millis(&REFRESH_RATE).unwrap_or(REFRESH),
+                high: millis(&HIGH_RATE).unwrap_or(HIGH),
             },
         })
     }
 }
 
-fn strategy(options: &Options) -> Result<Strategy> {
-    let mut chosen = None;
-    for name in ["readerHostSelectorStrategy", "failoverReaderHostSelectorStrategy"] {
-        let Some(text) = options.text(name) else { continue };
-        if let Some(known) = Strategy::KNOWN_ELSEWHERE.iter().find(|known| **known == text) {
+impl ParameterValue for Strategy {
+    fn parse(name: &str, value: &Value) -> Result<Self> {
+        let text = value.single(name)?;
+        if let Some(known) = Self::KNOWN_ELSEWHERE.iter().find(|known| **known == text) {
             return Err(configuration(&format!(
                 "`{name}`: strategy `{known}` is known, not available yet: there is `random` and `roundRobin`"
             )));
         }
-        let strategy = Strategy::parse(text).ok_or_else(|| unfit(name, "`random` or `roundRobin`"))?;
-        chosen = chosen.or(Some(strategy));
+        Self::from_text(&text).ok_or_else(|| unfit(name, "`random` or `roundRobin`"))
     }
-    Ok(chosen.unwrap_or_default())
 }
 
 fn warn_of_parameters_without_effect(options: &Options) {
     let without_effect = FAILOVER_PARAMETERS.iter().filter(|parameter| {
-        parameter.help().starts_with("Accepted and without effect")
-            && options.text(parameter.name()).is_some()
+        parameter.help().starts_with("Accepted and without effect") && options.contains(parameter.name())
     });
     for parameter in without_effect {
         let (parameter, instead) = (parameter.name(), parameter.help());

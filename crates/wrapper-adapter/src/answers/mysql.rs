@@ -1,7 +1,7 @@
 //! MySQL and MariaDB, with RDS Proxy.
 
 use super::AnswerRow;
-use wrapper_core::{ErrorKind, PASSWORD_REFUSED};
+use wrapper_core::{Cause, ErrorKind};
 
 const NOT_READY: (&str, &str, &str) = ("not-ready", "the server is not ready yet", "try again in a moment");
 
@@ -24,7 +24,11 @@ pub static MYSQL_ANSWERS: &[AnswerRow] = &[
     row(
         &["1045", "1698"],
         ErrorKind::Login,
-        (PASSWORD_REFUSED, "the user or the password is wrong", "check both, and the host part of the user"),
+        (
+            Cause::PASSWORD_REFUSED,
+            "the user or the password is wrong",
+            "check both, and the host part of the user",
+        ),
     )
     .retried(),
     row(

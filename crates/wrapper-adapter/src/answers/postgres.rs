@@ -1,9 +1,10 @@
 //! PostgreSQL, with RDS Proxy and Aurora DSQL, which share its codes.
 
 use super::AnswerRow;
-use wrapper_core::{ErrorKind, PASSWORD_REFUSED};
+use wrapper_core::{Cause, ErrorKind};
 
-const UNEXPLAINED: (&str, &str, &str) = (PASSWORD_REFUSED, "the user or the password is wrong", "check both");
+const UNEXPLAINED: (&str, &str, &str) =
+    (Cause::PASSWORD_REFUSED, "the user or the password is wrong", "check both");
 const NOT_READY: (&str, &str, &str) = ("not-ready", "the server is not ready yet", "try again in a moment");
 const THROTTLED: (&str, &str, &str) = (
     "throttled",

@@ -4,12 +4,12 @@ use wrapper_core::{
     plugin_fn,
 };
 
-fn settings(pairs: &[(&str, &str)]) -> Options {
+fn settings(pairs: &[(&str, &str)]) -> Result<Options> {
     let mut given = RawParameters::new();
     for (name, value) in pairs {
         given.configure(name, *value).expect("fits");
     }
-    Options::read(&given, WRAPPER_PARAMETERS).expect("fits")
+    Options::read(&given, WRAPPER_PARAMETERS)
 }
 
 fn hosts(
@@ -18,7 +18,7 @@ fn hosts(
     pairs: &[(&str, &str)],
 ) -> Result<HostList<impl Driver<Connection = ConnectRequest>>> {
     let requests = names.iter().map(|name| ConnectRequest::new(name, 5432, "jane")).collect();
-    HostList::new(Wrapper::new(driver, Vec::new()), requests, false, &settings(pairs))
+    HostList::new(Wrapper::new(driver, Vec::new()), requests, false, &settings(pairs)?)
 }
 
 /// Never answers.
@@ -98,7 +98,7 @@ async fn timeout_tells_where_a_plugin_had_led_to() {
     });
     let wrapper = Wrapper::new(Moves, vec![Arc::new(moves)]);
     let requests = vec![ConnectRequest::new("a.example", 5432, "jane")];
-    let hosts = HostList::new(wrapper, requests, false, &settings(&[])).expect("fits");
+    let hosts = HostList::new(wrapper, requests, false, &settings(&[]).expect("fits")).expect("fits");
 
     let error = hosts.connect().await.expect_err("nobody answers");
 
@@ -200,7 +200,7 @@ fn hosts_behind_credentials(after: Option<Duration>) -> (MockDriver, HostList<Mo
     let requests =
         ["a.example", "b.example", "c.example"].map(|name| ConnectRequest::new(name, 5432, "jane"));
     let wrapper = Wrapper::new(driver.clone(), vec![Arc::new(slow)]);
-    let settings = settings(&[("wrapperConnectTimeout", "6000")]);
+    let settings = settings(&[("wrapperConnectTimeout", "6000")]).expect("fits");
     let hosts = HostList::new(wrapper, requests.to_vec(), false, &settings).expect("fits");
     (driver, hosts)
 }

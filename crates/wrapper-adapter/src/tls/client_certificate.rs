@@ -10,8 +10,8 @@ use super::path::shown_path;
 
 /// Holds a client's certificate chain and its private key, both PEM.
 ///
-/// `Debug` prints no part of the key, and the memory is zeroized when the last clone goes; the TLS libraries keep copies of
-/// their own.
+/// `Debug` prints no part of the key, and the memory is zeroized when the last clone goes; the TLS
+/// libraries keep copies of their own.
 #[derive(Clone)]
 pub struct ClientCertificate {
     chain: Arc<[u8]>,
@@ -44,7 +44,7 @@ impl ClientCertificate {
     ///
     /// A configuration error if one is missing or cannot be read, and as [`new`](Self::new).
     pub fn read(settings: &Options) -> Result<Option<Self>> {
-        match (settings.text("sslcert"), settings.text("sslkey")) {
+        match (settings.get(&Options::SSLCERT), settings.get(&Options::SSLKEY)) {
             (None, None) => Ok(None),
             (Some(chain), Some(key)) => {
                 Self::new(content("sslcert", chain)?, content("sslkey", key)?).map(Some)

@@ -23,7 +23,7 @@ impl TlsMode {
     ///
     /// A configuration error that names the value and what fits.
     pub fn read(settings: &Options, needs: Requirements) -> Result<Option<Self>> {
-        match settings.text("sslmode") {
+        match settings.get(&Options::SSLMODE).map(String::as_str) {
             Some("verify-full" | "require") => Ok(Some(Self::Verify)),
             Some(mode @ ("verify-ca" | "prefer" | "allow" | "disable")) if needs.verified_tls => {
                 Err(Self::insufficient_tls(&format!("sslmode `{mode}`")))

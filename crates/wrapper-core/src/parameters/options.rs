@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{Origin, Parameter, ParameterKind, RawParameters, Value};
+use super::{Origin, Parameter, ParameterKind, RawParameters, Value, spec::Parsed};
 use crate::{Error, ErrorKind, Result, sanitize::shown};
 
 /// Holds parameters whose values fit their declarations.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    values: BTreeMap<&'static str, (Value, Origin)>,
+    values: BTreeMap<&'static str, Given>,
+}
+
+#[derive(Clone, Debug)]
+struct Given {
+    origin: Origin,
+    parsed: Parsed,
 }
 
 impl Options {
@@ -39,50 +45,29 @@ impl Options {
                         ),
                     ));
                 }
-                values.insert(parameter.name, (value, origin));
+                let parsed = (parameter.parse)(parameter.name, &value)?;
+                values.insert(parameter.name, Given { origin, parsed });
             }
         }
         Ok(Self { values })
     }
 
-    /// The value of a boolean parameter, where given.
-    pub fn boolean(&self, name: &str) -> Option<bool> {
-        match self.values.get(name) {
-            Some((Value::Boolean(value), _)) => Some(*value),
-            _ => None,
-        }
+    /// Returns the value of a parameter, where given.
+    pub fn get<T: 'static>(&self, parameter: &Parameter<T>) -> Option<&T> {
+        let value = self.values.get(parameter.name)?.parsed.downcast_ref();
+        debug_assert!(value.is_some(), "`{}` is declared with two types", parameter.name);
+        value
     }
 
-    /// The value of an integer parameter, where given.
-    pub fn integer(&self, name: &str) -> Option<i64> {
-        match self.values.get(name) {
-            Some((Value::Integer(value), _)) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// The value of a text or list parameter, where given.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        match self.values.get(name) {
-            Some((Value::Text(value), _)) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// The values of a list parameter, trimmed; empty where not given.
-    pub fn list(&self, name: &str) -> Vec<&str> {
-        self.text(name).map(|text| text.split(',').map(str::trim).collect()).unwrap_or_default()
-    }
-
-    /// Whether the value was set in code, not by a configuration.
-    pub fn is_set_in_code(&self, name: &str) -> bool {
-        self.values.get(name).is_some_and(|(_, origin)| *origin == Origin::Code)
+    /// Returns whether a value is given for a name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.values.contains_key(name)
     }
 
     /// Whether the value comes from code or from a map, which is as trusted, and not from a
     /// connection string.
     pub fn is_trusted(&self, name: &str) -> bool {
-        self.values.get(name).is_some_and(|(_, origin)| *origin > Origin::Text)
+        self.values.get(name).is_some_and(|given| given.origin > Origin::Text)
     }
 }
 
@@ -126,14 +111,19 @@ impl ParameterKind {
 
 #[cfg(test)]
 mod tests {
+    use host_pattern::Region;
+
     use super::*;
 
-    const DECLARED: &[Parameter] = &[
-        Parameter::new("flag", ParameterKind::Boolean, "", ""),
-        Parameter::new("number", ParameterKind::Integer { min: 0, max: 900 }, "", ""),
-        Parameter::new("list", ParameterKind::List, "", ""),
-        Parameter::new("name", ParameterKind::Text, "", ""),
-    ];
+    const FLAG: Parameter<bool> = Parameter::typed("flag", ParameterKind::Boolean, "", "");
+    const NUMBER: Parameter<u64> =
+        Parameter::typed("number", ParameterKind::Integer { min: 0, max: 900 }, "", "");
+    const LIST: Parameter<Vec<String>> = Parameter::typed("list", ParameterKind::List, "", "");
+    const NAME: Parameter<String> = Parameter::typed("name", ParameterKind::Text, "", "");
+    const REGION: Parameter<Region> = Parameter::typed("region", ParameterKind::Text, "", "");
+
+    const DECLARED: &[Parameter] =
+        &[FLAG.untyped(), NUMBER.untyped(), LIST.untyped(), NAME.untyped(), REGION.untyped()];
 
     fn read(name: &str, value: impl Into<Value>) -> Result<Options> {
         let mut given = RawParameters::new();
@@ -148,14 +138,23 @@ mod tests {
 
     #[test]
     fn values_that_fit_are_read_ok() {
-        assert_eq!(read("flag", "true").unwrap().boolean("flag"), Some(true));
-        assert_eq!(read("flag", false).unwrap().boolean("flag"), Some(false));
-        assert_eq!(read("number", 900).unwrap().integer("number"), Some(900));
-        assert_eq!(read("number", " 7 ").unwrap().integer("number"), Some(7));
-        assert_eq!(read("list", " a , b ").unwrap().list("list"), ["a", "b"]);
-        assert_eq!(read("list", vec!["a", "b"]).unwrap().list("list"), ["a", "b"]);
-        assert_eq!(read("name", Value::Null).unwrap().text("name"), None);
-        assert_eq!(read("name", "x").unwrap().text("name"), Some("x"));
+        assert_eq!(read("flag", "true").unwrap().get(&FLAG), Some(&true));
+        assert_eq!(read("flag", false).unwrap().get(&FLAG), Some(&false));
+        assert_eq!(read("number", 900).unwrap().get(&NUMBER), Some(&900));
+        assert_eq!(read("number", " 7 ").unwrap().get(&NUMBER), Some(&7));
+        assert_eq!(read("list", " a , b ").unwrap().get(&LIST).unwrap(), &["a", "b"]);
+        assert_eq!(read("list", vec!["a", "b"]).unwrap().get(&LIST).unwrap(), &["a", "b"]);
+        assert_eq!(read("name", Value::Null).unwrap().get(&NAME), None);
+        assert_eq!(read("name", "x").unwrap().get(&NAME).unwrap(), "x");
+    }
+
+    #[test]
+    fn value_has_the_type_of_its_parameter() {
+        let options = read("region", "us-east-2").unwrap();
+        assert_eq!(options.get(&REGION).unwrap().as_str(), "us-east-2");
+        let error = read("region", "mars").expect_err("no region");
+        assert_eq!(error.kind(), ErrorKind::Region);
+        assert!(error.to_string().starts_with("`region` does not fit: "), "{error}");
     }
 
     #[test]
@@ -182,10 +181,10 @@ mod tests {
     fn values_that_are_not_given_are_missing() {
         let settings = Options::read(&RawParameters::new(), DECLARED).unwrap();
 
-        assert_eq!(settings.boolean("flag"), None);
-        assert_eq!(settings.integer("number"), None);
-        assert!(settings.list("list").is_empty());
-        assert_eq!(settings.text("name"), None);
+        assert_eq!(settings.get(&FLAG), None);
+        assert_eq!(settings.get(&NUMBER), None);
+        assert_eq!(settings.get(&LIST), None);
+        assert_eq!(settings.get(&NAME), None);
     }
 
     #[test]
@@ -198,7 +197,7 @@ mod tests {
 
         assert!(error.to_string().contains("`name` is set in code"), "{error}");
         assert!(!error.to_string().contains("staging"), "{error}");
-        assert!(Options::read(&given, DECLARED).unwrap().is_set_in_code("name"));
+        assert!(Options::read(&given, DECLARED).unwrap().is_trusted("name"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{ConnectRequest, Engine, Next, Opening, ParameterKind, Value};
+use crate::{ConnectRequest, Next, Opening, ParameterKind};
 
 struct Fake {
     code: &'static str,
@@ -25,6 +25,10 @@ impl Factory<()> for Fake {
 
     fn covers(&self) -> &[&str] {
         if self.code == "retry" { &["retryV1"] } else { &[] }
+    }
+
+    fn absence(&self, code: &str) -> Option<String> {
+        (self.code == "auth" && code == "failover2").then(|| "`auth` knows `failover2`".to_owned())
     }
 
     fn conflicts(&self) -> &[&str] {
@@ -91,14 +95,7 @@ fn plugin_code_wrong() {
     refused(&[("plugins", "atuh")], "unknown plugin `atuh` in `plugins`: did you mean `auth`?");
     refused(&[("plugins", "x")], "unknown plugin `x` in `plugins`: there is `auth`, `retry`, `secret`");
     refused(&[("plugins", "auth,auth")], "plugin `auth` is named twice in `plugins`");
-    refused(
-        &[("plugins", "auth,limitless")],
-        "plugin `limitless` is known, not available yet: take it out of `plugins`",
-    );
-    for code in ["awsSecretsManager2", "host_monitoring_v2", "EFM2", "gdbAutoSimpleReadWriteSplitting"] {
-        let error = build(&[("plugins", code)]).expect_err("refused").to_string();
-        assert!(error.contains("known, not available yet"), "{error}");
-    }
+    refused(&[("plugins", "auth,failover2")], "`auth` knows `failover2`");
     refused(
         &[("plugins", "jane:hunter2")],
         "unknown plugin in `plugins`: there is `auth`, `retry`, `secret`",
@@ -146,167 +143,4 @@ fn parameter_of_several_plugins_needs_one_of_them() {
         &[("plugins", "retry"), ("cloudProfile", "p")],
         "`cloudProfile` belongs to the plugins `auth` and `secret`, none of which is enabled: add plugins=auth",
     );
-}
-
-#[test]
-fn plugin_that_is_left_out_names_its_feature() {
-    for code in ["awsSecretsManager", "secretsManager", "aws_secrets_manager"] {
-        let error = build(&[("plugins", code)]).expect_err("refused").to_string();
-        assert!(error.contains("enable the feature `secrets` of rds-wrapper"), "{error}");
-    }
-}
-
-#[test]
-fn unknown_parameter_names_the_nearest_and_no_value() {
-    let driver = DriverNames {
-        names: &["password", "user"],
-        known_elsewhere: &[("kennwort", "password")],
-        engine: None,
-    };
-    let message = |name| registry().unknown_parameter(name, &driver).to_string();
-
-    assert_eq!(message("passwrod"), "unknown parameter `passwrod`: did you mean `password`?");
-    assert_eq!(message("auth_host"), "unknown parameter `auth_host`: did you mean `authHost`?");
-    assert_eq!(message("loginDomain"), "unknown parameter `loginDomain`: did you mean `authHost`?");
-    assert_eq!(message("colour"), "unknown parameter `colour`");
-    assert_eq!(message("Kennwort"), "unknown parameter `Kennwort`: did you mean `password`?");
-    assert_eq!(message("user_name"), "unknown parameter `user_name`: did you mean `user`?");
-    assert_eq!(message("useSSL"), "unknown parameter `useSSL`: did you mean `sslmode=verify-full`?");
-    assert!(message("jane:hunter2@h").starts_with("unknown parameter, whose name is not shown"));
-}
-
-#[test]
-fn name_in_doubt_is_shown_only_if_it_is_near() {
-    let driver = DriverNames { names: &["password", "user"], known_elsewhere: &[], engine: None };
-    let message = |name| registry().unknown_parameter_in_doubt(name, &driver).to_string();
-
-    assert_eq!(message("usr"), "unknown parameter `usr`: did you mean `user`?");
-    assert!(!message("hunter2").contains("hunter2"));
-}
-
-/// Every parameter of the NodeJS wrapper 2.x that is not read here.
-const OF_NODEJS: &[&str] = &[
-    "appId",
-    "bgBaselineMs",
-    "bgConnectTimeoutMs",
-    "bgHighMs",
-    "bgIncreasedMs",
-    "bgSuspendNewBlueConnections",
-    "bgSwitchoverTimeoutMs",
-    "bgdId",
-    "blue_green_monitoring_connectTimeout",
-    "clusterId",
-    "clusterTopologyHighRefreshRateMs",
-    "clusterTopologyRefreshRateMs",
-    "connectionProvider",
-    "customAwsCredentialProviderHandler",
-    "customDatabaseDialect",
-    "customEndpointInfoRefreshRateMs",
-    "customEndpointMonitorExpirationMs",
-    "customEndpointRegion",
-    "defaultHostAvailabilityStrategy",
-    "dialect",
-    "enableClusterAwareFailover",
-    "enableGreenHostReplacement",
-    "enableTelemetry",
-    "failoverClusterTopologyRefreshRateMs",
-    "failoverMode",
-    "failoverReaderConnectTimeoutMs",
-    "failoverReaderHostSelectorStrategy",
-    "failoverTimeoutMs",
-    "failoverWriterReconnectIntervalMs",
-    "failureDetectionCount",
-    "failureDetectionEnabled",
-    "failureDetectionInterval",
-    "failureDetectionTime",
-    "hostAvailabilityStrategyInitialBackoffTimeSec",
-    "hostAvailabilityStrategyMaxRetries",
-    "httpsAgentOptions",
-    "iamIdpArn",
-    "iamRoleArn",
-    "idpEndpoint",
-    "idpPassword",
-    "idpPort",
-    "idpUsername",
-    "limitlessConnectMaxRetries",
-    "limitlessGetTransactionRouterInfoMaxRetries",
-    "limitlessGetTransactionRouterInfoRetryIntervalMs",
-    "limitlessTransactionRouterMonitorDisposalTimeMs",
-    "limitlessTransactionRouterMonitorIntervalMs",
-    "limitlessWaitForTransactionRouterInfo",
-    "monitorDisposalTime",
-    "monitoring_connectTimeout",
-    "mysqlQueryTimeout",
-    "openConnectionRetryIntervalMs",
-    "openConnectionRetryTimeoutMs",
-    "profileName",
-    "readerHostSelectorStrategy",
-    "resetSessionStateOnClose",
-    "responseMeasurementIntervalMs",
-    "rollbackOnSwitch",
-    "roundRobinDefaultWeight",
-    "roundRobinHostWeightPairs",
-    "rpIdentifier",
-    "singleWriterConnectionString",
-    "telemetryFailoverAdditionalTopTrace",
-    "telemetryMetricsBackend",
-    "telemetrySubmitToplevel",
-    "telemetryTracesBackend",
-    "topology_monitoring_connectTimeout",
-    "transferSessionStateOnSwitch",
-    "waitForCustomEndpointInfo",
-    "waitForCustomEndpointInfoTimeoutMs",
-    "wrapperDriverDialect",
-    "wrapperKeepAliveProperties",
-    "wrapperQueryTimeout",
-];
-
-#[test]
-fn parameters_of_the_nodejs_wrapper_say_why_they_are_of_no_use() {
-    let driver = DriverNames { names: &["host", "port", "user"], ..DriverNames::NONE };
-    for name in OF_NODEJS {
-        let from_string = registry().unknown_parameter(name, &driver).to_string();
-        let entry = ((*name).to_owned(), Value::from("hunter2"));
-        let from_map = registry().check_elsewhere(&[entry], &driver).expect_err(name).to_string();
-        assert_eq!(from_string, from_map);
-        let says = from_map.contains("is of no use here, leave it out: ")
-            || from_map.contains("which is known, not available yet: leave it out");
-        assert!(says && from_map.starts_with(&format!("`{name}` ")), "{from_map}");
-        assert_eq!(registry().unknown_parameter_in_code(name).to_string(), from_map);
-        assert!(!registry().unknown_parameter_in_doubt(name, &driver).to_string().contains(name), "{name}");
-        let absent = ((*name).to_owned(), Value::Null);
-        assert!(registry().check_elsewhere(&[absent], &driver).is_ok(), "null is no entry");
-    }
-}
-
-#[test]
-fn parameter_that_the_driver_has_is_left_to_it() {
-    let driver = DriverNames { names: &["charset"], known_elsewhere: &[], engine: Some(Engine::Mysql) };
-    let entries = ["charset", "pool"].map(|name| (name.to_owned(), Value::from("x")));
-    assert!(registry().check_elsewhere(&entries[..1], &driver).is_ok());
-    assert!(registry().check_elsewhere(&entries, &driver).expect_err("pool").to_string().contains("`pool`"));
-}
-
-#[test]
-fn common_names_of_other_drivers_lead_to_what_is_written_here() {
-    let message = |engine, name| {
-        let names = &["connect_timeout", "enable_cleartext_plugin", "options"];
-        let driver = DriverNames { names, known_elsewhere: &[], engine: Some(engine) };
-        registry().unknown_parameter(name, &driver).to_string()
-    };
-    let check = |engine, name, says: &str| {
-        let text = message(engine, name);
-        assert!(text.contains(says) && !text.contains("enable_cleartext_plugin"), "{text}");
-    };
-    check(Engine::Postgres, "connectTimeout", "did you mean `wrapperConnectTimeout`?");
-    check(Engine::Mysql, "connectTimeout", "did you mean `wrapperConnectTimeout`?");
-    check(Engine::Postgres, "statement_timeout", "did you mean `options=-cstatement_timeout=…`?");
-    check(Engine::Postgres, "statementTimeout", "did you mean `options=-cstatement_timeout=…`?");
-    check(Engine::Postgres, "TimeZone", "did you mean `options=-ctimezone=…`?");
-    check(Engine::Mysql, "statement_timeout", "run it as a statement");
-    check(Engine::Mysql, "charset", "utf8mb4");
-    check(Engine::Postgres, "client_encoding", "UTF-8");
-    check(Engine::Mysql, "allowCleartextPasswords", "a token needs no switch");
-    check(Engine::Mysql, "useSSL", "`sslmode=verify-full`");
-    check(Engine::Postgres, "connection_limit", "where the pool is built");
 }

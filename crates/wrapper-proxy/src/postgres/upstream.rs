@@ -19,8 +19,8 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use wrapper_adapter::{Dialer, LoginAnswer, TlsFailure, explain_tls_failure, stranger};
 use wrapper_core::{
-    AbortRegistration, BoxFuture, Cause, ConnectRequest, Driver, Engine, Error, ErrorKind, PASSWORD_MISSING,
-    PASSWORD_REFUSED, Password, Phase, Progress, Result, Rows, ServerError, Transport,
+    AbortRegistration, BoxFuture, Cause, ConnectRequest, Driver, Engine, Error, ErrorKind, Password, Phase,
+    Progress, Result, Rows, ServerError, Transport,
 };
 
 use super::{
@@ -328,7 +328,7 @@ impl fmt::Debug for Session {
 fn password(request: &ConnectRequest) -> Result<&Password> {
     request.password().ok_or_else(|| {
         let message = format!("{} asks for a password and there is none", request.address_label());
-        let cause = Cause::new(PASSWORD_MISSING, "no password is configured", "add one");
+        let cause = Cause::new(Cause::PASSWORD_MISSING, "no password is configured", "add one");
         Error::new(ErrorKind::Configuration, message).with_diagnosis([cause])
     })
 }
@@ -336,8 +336,11 @@ fn password(request: &ConnectRequest) -> Result<&Password> {
 /// The server asks for a password's proof: it knows the user by a password, not by IAM.
 fn no_token_user(request: &ConnectRequest) -> Error {
     let message = format!("{} asks user `{}` for a password", request.address_label(), request.user());
-    let cause =
-        Cause::new(PASSWORD_REFUSED, "the user logs in by a password, not by a token", "grant it `rds_iam`");
+    let cause = Cause::new(
+        Cause::PASSWORD_REFUSED,
+        "the user logs in by a password, not by a token",
+        "grant it `rds_iam`",
+    );
     Error::new(ErrorKind::Login, message).with_diagnosis([cause])
 }
 

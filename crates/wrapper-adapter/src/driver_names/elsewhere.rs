@@ -1,7 +1,7 @@
 //! Parameters of other wrappers and drivers that have no counterpart here.
 
 use super::folded;
-use crate::Engine;
+use wrapper_core::Engine;
 
 /// How other tools call what belongs to every driver, and what is written here.
 const COMMON_MEANT: &[(&str, &str)] = &[

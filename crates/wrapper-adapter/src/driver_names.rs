@@ -1,0 +1,144 @@
+//! Parameters that nobody knows, and what was most likely meant.
+
+use wrapper_core::{Engine, Error, ErrorKind, RawParameters, Registry, Result, Value, is_name, suggest};
+
+mod elsewhere;
+
+use elsewhere::Why;
+
+/// What a driver calls its own parameters; only for hints, the driver itself decides.
+#[derive(Clone, Copy, Debug)]
+pub struct DriverNames<'a> {
+    /// The names.
+    pub names: &'a [&'a str],
+    /// Names that people may know from elsewhere, each with what is written here.
+    pub known_elsewhere: &'a [(&'a str, &'a str)],
+    /// The engine, for names that its other drivers have.
+    pub engine: Option<Engine>,
+}
+
+impl DriverNames<'_> {
+    /// For names that only the wrapper may know.
+    pub(crate) const NONE: Self = Self { names: &[], known_elsewhere: &[], engine: None };
+
+    /// Suggests the known parameter closest to an unknown name, or what is written in its place.
+    pub fn suggest<'a, C>(&'a self, registry: &'a Registry<C>, name: &str) -> Option<&'a str> {
+        let same = |known: &str| folded(known) == folded(name);
+        let declared: Vec<_> = registry.parameters().map(|(_, parameter)| parameter).collect();
+        let aliased = declared
+            .iter()
+            .find(|parameter| parameter.known_aliases().iter().any(|alias| same(alias)))
+            .map(|parameter| parameter.name());
+        let mut elsewhere = self.known_elsewhere.iter().chain(elsewhere::meant(self.engine));
+        let ours = declared.iter().map(|parameter| parameter.name());
+        let known = ours.clone().chain(self.names.iter().copied()).filter(|known| *known != name);
+        let mut ours = ours.filter(|known| same(known));
+        // In this order: `connectTimeout` counts milliseconds, and a driver's `connect_timeout` does not.
+        ours.next()
+            .or(aliased)
+            .or_else(|| elsewhere.find(|(alias, _)| same(alias)).map(|(_, meant)| *meant))
+            .or_else(|| known.clone().find(|known| same(known)))
+            .or_else(|| match elsewhere::why(name, self.engine) {
+                Some(_) => None,
+                None => suggest(name, known),
+            })
+    }
+
+    /// Refuses entries of a map that other wrappers and drivers know, and that have no place here.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error that names the first such entry, and why it has none.
+    pub fn check_elsewhere<C>(&self, registry: &Registry<C>, entries: &[(String, Value)]) -> Result<()> {
+        for (name, value) in entries {
+            let is_known = registry.declares(name) || self.names.contains(&&**name) || name == "ssl";
+            if *value != Value::Null && !is_known && self.suggest(registry, name).is_none() {
+                self.of_no_use(registry, name).map_or(Ok(()), Err)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn of_no_use<C>(&self, registry: &Registry<C>, name: &str) -> Option<Error> {
+        Some(configuration(match elsewhere::why(name, self.engine)? {
+            Why::Plugin(code) if registry.contains(code) => {
+                format!("`{name}` is of no use here: leave it out")
+            }
+            Why::Plugin(code) => {
+                format!(
+                    "`{name}` belongs to plugin `{code}`, which is known, not available yet: leave it out"
+                )
+            }
+            Why::Reason(why) => format!("`{name}` is of no use here, leave it out: {why}"),
+        }))
+    }
+
+    /// Creates the error for a name that neither the wrapper nor the driver knows; it never shows
+    /// the value.
+    pub fn unknown<C>(&self, registry: &Registry<C>, name: &str) -> Error {
+        self.unknown_shown(registry, name, is_name(name))
+    }
+
+    /// The same for a name that may be a piece of a password: it is shown only if it is near to a
+    /// known one.
+    pub fn unknown_in_doubt<C>(&self, registry: &Registry<C>, name: &str) -> Error {
+        self.unknown_shown(registry, name, false)
+    }
+
+    fn unknown_shown<C>(&self, registry: &Registry<C>, name: &str, is_shown: bool) -> Error {
+        let meant = self.suggest(registry, name);
+        // The name may be a piece of a password that begins as one of these.
+        if is_shown
+            && meant.is_none()
+            && let Some(error) = self.of_no_use(registry, name)
+        {
+            return error;
+        }
+        configuration(match meant.filter(|_| is_name(name)) {
+            Some(meant) => format!("unknown parameter `{name}`: did you mean `{meant}`?"),
+            None if is_shown => format!("unknown parameter `{name}`"),
+            None => "unknown parameter, whose name is not shown as it may be a piece of a password: write `&` as %26 in a URL, and put values with blanks into single quotes in pairs"
+                .to_owned(),
+        })
+    }
+}
+
+/// Collects the parameters that a builder was given in code, of which the wrapper has to know each.
+///
+/// # Errors
+///
+/// A configuration error for an unknown name, which says where the driver's own stand.
+pub fn given_in_code<C>(
+    registry: &Registry<C>,
+    parameters: impl IntoIterator<Item = (String, Value)>,
+) -> Result<RawParameters> {
+    let mut given = RawParameters::new();
+    for (name, value) in parameters {
+        if !registry.declares(&name) {
+            return Err(unknown_in_code(registry, &name));
+        }
+        given.set(&name, value)?;
+    }
+    Ok(given)
+}
+
+fn unknown_in_code<C>(registry: &Registry<C>, name: &str) -> Error {
+    match DriverNames::NONE.suggest(registry, name) {
+        None if is_name(name) && elsewhere::why(name, None).is_none() => configuration(format!(
+            "`{name}` is no parameter of the wrapper: the driver's own stand in the connection string or the map"
+        )),
+        _ => DriverNames::NONE.unknown(registry, name),
+    }
+}
+
+/// A name as it is compared: `iam_region`, `iam-region` and `IAMREGION` are one.
+fn folded(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn configuration(message: String) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+#[cfg(test)]
+mod tests;
