@@ -2,11 +2,13 @@
 
 pub(crate) mod clients;
 pub(crate) mod doctor;
+pub(crate) mod exec;
 pub(crate) mod forward;
 pub(crate) mod mysql;
 pub(crate) mod peers;
 pub(crate) mod postgres;
 pub(crate) mod rotation;
+pub(crate) mod secrets;
 pub(crate) mod sources;
 pub(crate) mod variables;
 

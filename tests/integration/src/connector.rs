@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use mysql_async::prelude::Queryable;
-use rds_wrapper::{Error, IamFactory, IamTokenProvider, Resolver, mysql, pg, plugins};
+use rds_wrapper::{
+    Error, IamFactory, IamTokenProvider, Resolver, SecretProvider, SecretsFactory, mysql, pg, plugins,
+};
 use tokio::sync::Barrier;
 
 use crate::{
@@ -28,15 +30,65 @@ impl Connector {
         resolver: impl Resolver,
     ) -> rds_wrapper::Result<Self> {
         let iam = IamFactory::new(tokens.clone());
+        Self::build_by(engine, parameters, (iam, SecretsFactory::default()), resolver)
+    }
+
+    /// Builds a connector whose plugin `awsSecretsManager` uses this secret.
+    pub(crate) fn with_secret(
+        engine: Engine,
+        parameters: Vec<(String, String)>,
+        secret: SecretProvider,
+        resolver: impl Resolver,
+    ) -> rds_wrapper::Result<Self> {
+        Self::build_by(engine, parameters, (IamFactory::default(), SecretsFactory::new(secret)), resolver)
+    }
+
+    fn build_by(
+        engine: Engine,
+        parameters: Vec<(String, String)>,
+        (iam, secrets): (IamFactory, SecretsFactory),
+        resolver: impl Resolver,
+    ) -> rds_wrapper::Result<Self> {
         Ok(match engine {
             Engine::Mariadb | Engine::Mysql => {
-                let builder = mysql::Connector::builder(plugins().with(iam));
+                let builder = mysql::Connector::builder(plugins().with(iam).with(secrets));
                 Self::Mysql(builder.map(parameters).resolver(resolver).build()?)
             }
             Engine::Postgres => {
-                let builder = pg::Connector::builder(plugins().with(iam));
+                let builder = pg::Connector::builder(plugins().with(iam).with(secrets));
                 Self::Postgres(builder.map(parameters).resolver(resolver).build()?)
             }
+        })
+    }
+
+    /// Opens a connection, runs a statement, and closes it.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<()> {
+        match self {
+            Self::Mysql(connector) => {
+                let mut connection = connector.connect().await?;
+                connection.query_drop(sql).await?;
+                connection.disconnect().await?;
+            }
+            Self::Postgres(connector) => {
+                let (client, connection) = connector.connect().await?;
+                let task = tokio::spawn(connection);
+                client.batch_execute(sql).await?;
+                drop(client);
+                task.await??;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a pool of eight connections.
+    pub(crate) fn pool(&self) -> Result<Pool> {
+        Ok(match self {
+            Self::Mysql(connector) => {
+                Pool::Mysql(deadpool::managed::Pool::builder(connector.pool_manager()).max_size(8).build()?)
+            }
+            Self::Postgres(connector) => Pool::Postgres(
+                deadpool_postgres::Pool::builder(connector.deadpool_manager()).max_size(8).build()?,
+            ),
         })
     }
 
@@ -102,6 +154,34 @@ impl Connector {
                 drop(client);
                 let _ = task.await;
                 Ok(row.map_or_else(|error| error.to_string(), |row| row.get(0)))
+            }
+        }
+    }
+}
+
+/// A pool of either engine.
+#[derive(Clone)]
+pub(crate) enum Pool {
+    Mysql(deadpool::managed::Pool<mysql::MysqlManager>),
+    Postgres(deadpool_postgres::Pool),
+}
+
+impl Pool {
+    /// Takes a connection out of the pool for good, so that the next one is a physical connect, and
+    /// says who it is logged in as.
+    pub(crate) async fn log_in(&self) -> Result<String> {
+        match self {
+            Self::Mysql(pool) => {
+                let mut connection = deadpool::managed::Object::take(pool.get().await?);
+                let user: Option<String> = connection.query_first("SELECT CURRENT_USER()").await?;
+                connection.disconnect().await?;
+                Ok(user.unwrap_or_default().trim_end_matches("@%").to_owned())
+            }
+            Self::Postgres(pool) => {
+                let client = pool.get().await?;
+                let row = client.query_one("SELECT current_user::text", &[]).await?;
+                drop(deadpool_postgres::Object::take(client));
+                Ok(row.get(0))
             }
         }
     }

@@ -27,6 +27,9 @@ pub(crate) const USERS: [&str; 5] = ["jane", "bob", "Jane Doe", "a@b+c/d%e", "ma
 /// The user, with a password and without TLS, as whom `rds-testkit` hands sessions over.
 pub(crate) const FORWARDED: (&str, &str) = ("forwarded", "forwarded password");
 
+/// The users of a secret, with the passwords that they begin with.
+pub(crate) const OF_SECRETS: [(&str, &str); 2] = [("app", "first password"), ("app_clone", "clone password")];
+
 /// Which adapter a server is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Engine {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use rds_wrapper::{Clock, IamTokenProvider, Resolver, SystemClock, resolver_fn};
+use rds_wrapper::{Clock, IamTokenProvider, Resolver, SecretProvider, SystemClock, resolver_fn};
 use token_cache::ManualClock;
 
 use crate::{
@@ -123,6 +123,14 @@ impl Login {
     pub(crate) fn connector(&self, signer: &Signer) -> rds_wrapper::Result<Connector> {
         let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
         self.build(&signer.tokens, here)
+    }
+
+    /// Builds a connector that takes user and password from a secret, and finds every name on this
+    /// machine.
+    pub(crate) fn with_secret(&self, secret: SecretProvider) -> rds_wrapper::Result<Connector> {
+        let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
+        let parameters = self.clone().without("user").with("plugins", "awsSecretsManager").parameters;
+        Connector::with_secret(self.engine, parameters, secret, here)
     }
 
     /// Builds a connector.

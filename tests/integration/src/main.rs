@@ -110,6 +110,8 @@ impl Run<'_> {
         cases::peers::run(environment, self.prerequisites, self.options.has("rds-signer"), &mut self.report)
             .await?;
         cases::clients::run(environment, &self.programs, &mut self.report).await?;
+        cases::exec::run(environment, &self.programs, &mut self.report).await?;
+        cases::secrets::run(environment, &mut self.report).await?;
         cases::forward::run(environment, &self.programs, &mut self.report).await?;
         cases::doctor::run(environment, &self.sources, &self.programs, &mut self.report).await?;
         cases::variables::run(environment, self.prerequisites, &self.programs, &mut self.report).await?;

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Result,
     certificates::Certificates,
-    environment::{Engine, Environment, FORWARDED, HOST, READER_HOST, REGION, USERS},
+    environment::{Engine, Environment, FORWARDED, HOST, OF_SECRETS, READER_HOST, REGION, USERS},
     prerequisites::Prerequisites,
     scratch::{Scratch, free_port, hand_over},
     service::{Plan, Service, as_server, compile, finish},
@@ -124,7 +124,10 @@ CREATE USER 'guarded'@'%' IDENTIFIED BY 'guarded password' REQUIRE SSL;
         "CREATE USER '{user}'@'%' IDENTIFIED BY '{password}';\n\
          CREATE DATABASE app;\nGRANT ALL ON app.* TO '{user}'@'%';\n"
     );
-    by_token.concat() + others + &forwarded
+    let of_secrets = OF_SECRETS.map(|(user, password)| {
+        format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{password}' REQUIRE SSL;\n")
+    });
+    by_token.concat() + others + &forwarded + &of_secrets.concat() + "GRANT SELECT ON app.* TO 'jane'@'%';\n"
 }
 
 /// Copies the program into the temporary folder, since its own may be one that other users cannot

@@ -14,7 +14,7 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 use crate::{
     Result,
     certificates::Certificates,
-    environment::{Engine, Environment, FORWARDED, HOST, READER_HOST, REGION, USERS},
+    environment::{Engine, Environment, FORWARDED, HOST, OF_SECRETS, READER_HOST, REGION, USERS},
     prerequisites::Prerequisites,
     scratch::{Scratch, free_port, hand_over},
     service::{Plan, Service, as_server, compile, finish},
@@ -115,6 +115,8 @@ impl Server {
         let (user, password) = FORWARDED;
         statements.push(format!("CREATE USER {user} PASSWORD '{password}'"));
         statements.push(format!("CREATE DATABASE app OWNER {user}"));
+        statements
+            .extend(OF_SECRETS.map(|(user, password)| format!("CREATE USER {user} PASSWORD '{password}'")));
         statements.extend(USERS.map(|user| format!("CREATE USER \"{user}\"; GRANT rds_iam TO \"{user}\"")));
         self.administer(&statements.iter().map(String::as_str).collect::<Vec<_>>()).await.map(drop)
     }

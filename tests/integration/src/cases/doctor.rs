@@ -1,11 +1,18 @@
 //! `rds-iam inspect`, and `rds-iam doctor`: whether it names the cause.
 
-use serde_json::Value;
+use std::net::Ipv4Addr;
 
-use super::{Table, key};
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinHandle};
+
+use super::{
+    Table, key,
+    secrets::{self, ID},
+};
 use crate::{
     Result,
-    environment::{Engine, Environment, HOST, OTHER_HOST, Observation, REGION},
+    environment::{Engine, Environment, HOST, OF_SECRETS, OTHER_HOST, Observation, REGION},
+    key::Key,
     postgres::Server,
     programs::{Programs, run as ran},
     report::Report,
@@ -23,10 +30,10 @@ pub(crate) async fn run(
     let mut doctor = Doctor::new(environment, sources, programs, report)?;
     let url = Url::of(environment);
     doctor.row("healthy", "logged in; accepted", &url).await?;
-    doctor.with("no credentials", "credentials-missing; not asked", &url, &Vec::new()).await?;
+    doctor.with("no credentials", "credentials-missing; not asked", &url.text(), &Vec::new()).await?;
     sources.give(Given { ends_in: -60, ..Given::FIRST })?;
     let profile = sources.environment(&sources.profile("process"));
-    doctor.with("credentials expired", "credentials-expired; not asked", &url, &profile).await?;
+    doctor.with("credentials expired", "credentials-expired; not asked", &url.text(), &profile).await?;
     sources.give(Given::FIRST)?;
 
     doctor.row("region wrong", "region; region", &url.and("iamRegion=us-east-1")).await?;
@@ -51,7 +58,38 @@ pub(crate) async fn run(
 
     // The server shows nothing of this: to be among the three most likely is all that can be had.
     environment.record(&[])?;
-    doctor.row("key unknown", "credentials-refused among 3; key", &url).await
+    doctor.row("key unknown", "credentials-refused among 3; key", &url).await?;
+    let replaced = Key { id: "AKIAREPLACED".to_owned(), ..key() };
+    environment.record(&[&replaced])?;
+    doctor.row("keys replaced", "credentials-refused among 3; key", &url).await?;
+    environment.record(&[&key()])?;
+
+    let (port, other) = other_service("SSH-2.0-OpenSSH_9.2p1\r\n").await?;
+    doctor.row("SSH at the port", "other-service; not asked", &Url { port, ..url.clone() }).await?;
+    other.abort();
+    let (port, other) = other_service("HTTP/1.1 400 Bad Request\r\n\r\n").await?;
+    doctor.row("HTTP at the port", "other-service; not asked", &Url { port, ..url.clone() }).await?;
+    other.abort();
+    if !matches!(environment.engine, Engine::Postgres) {
+        let bob = Url { user: "bob", engine: (url.engine.0, "app"), ..url.clone() };
+        doctor.row("database forbidden", "database-forbidden; accepted", &bob).await?;
+    }
+    doctor.secrets().await
+}
+
+/// Starts a server that says this to everybody, and nothing else.
+async fn other_service(says: &'static str) -> Result<(u16, JoinHandle<()>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let port = listener.local_addr()?.port();
+    let task = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            drop(stream.write_all(says.as_bytes()).await);
+            // What a client sends is read, since a closed connection with unread bytes is reset.
+            drop(stream.shutdown().await);
+            drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
+        }
+    });
+    Ok((port, task))
 }
 
 /// Runs the cases of PostgreSQL alone, whose TLS can be switched off while it runs.
@@ -65,7 +103,40 @@ pub(crate) async fn postgres(
     doctor.inspect().await?;
     server.set_tls(false).await?;
     doctor.row("no tls", "tls-not-offered; not asked", &Url::of(server.environment())).await?;
-    server.set_tls(true).await
+    server.set_tls(true).await?;
+    let url = Url { user: "bob", ..Url::of(server.environment()) };
+    let app = Url { engine: ("postgres", "app"), ..url.clone() };
+    let missing = Url { engine: ("postgres", "missing"), ..url.clone() };
+    for (case, expected, url, before, after) in [
+        ("no LOGIN", "login-forbidden; accepted", &url, "ALTER ROLE bob NOLOGIN", "ALTER ROLE bob LOGIN"),
+        (
+            "no CONNECT",
+            "database-forbidden; accepted",
+            &app,
+            "REVOKE CONNECT ON DATABASE app FROM PUBLIC",
+            "GRANT CONNECT ON DATABASE app TO PUBLIC",
+        ),
+        (
+            "not accepting connections",
+            "not-ready; accepted",
+            &app,
+            "ALTER DATABASE app ALLOW_CONNECTIONS false",
+            "ALTER DATABASE app ALLOW_CONNECTIONS true",
+        ),
+        (
+            "too many connections of the role",
+            "throttled; accepted",
+            &url,
+            "ALTER ROLE bob CONNECTION LIMIT 0",
+            "ALTER ROLE bob CONNECTION LIMIT -1",
+        ),
+        ("database missing", "no-database; accepted", &missing, "SELECT 1", "SELECT 1"),
+    ] {
+        server.administer(&[before]).await?;
+        doctor.row(case, expected, url).await?;
+        server.administer(&[after]).await?;
+    }
+    Ok(())
 }
 
 struct Doctor<'a> {
@@ -87,14 +158,37 @@ impl<'a> Doctor<'a> {
     }
 
     async fn row(&mut self, case: &str, expected: &str, url: &Url) -> Result<()> {
-        self.with(case, expected, url, &key().variables()).await
+        self.with(case, expected, &url.text(), &key().variables()).await
+    }
+
+    /// Examines logins with user and password of a secret.
+    async fn secrets(&mut self) -> Result<()> {
+        let [(user, password), _] = OF_SECRETS;
+        let Url { engine: (scheme, database), host, port, authority, .. } = Url::of(self.table.environment);
+        let url = format!(
+            "{scheme}://{host}:{port}/{database}?plugins=awsSecretsManager&secretId={ID}&secretRegion={REGION}&sslrootcert={authority}"
+        );
+        for (case, expected, user, password) in [
+            ("secret, healthy", "logged in; not asked", user, password),
+            ("secret, password changed since", "secret-rotation; not asked", user, "former password"),
+        ] {
+            let service = secrets::service(user, password).await?;
+            let aws = service.access_key();
+            let variables = vec![
+                ("AWS_ACCESS_KEY_ID", aws.access_key_id().to_owned()),
+                ("AWS_SECRET_ACCESS_KEY", aws.secret_access_key().to_owned()),
+                ("AWS_ENDPOINT_URL_SECRETS_MANAGER", service.url()),
+            ];
+            self.with(case, expected, &url, &variables).await?;
+        }
+        Ok(())
     }
 
     /// Examines with these variables.
-    async fn with(&mut self, case: &str, expected: &str, url: &Url, variables: &Variables) -> Result<()> {
+    async fn with(&mut self, case: &str, expected: &str, url: &str, variables: &Variables) -> Result<()> {
         let examined = async {
             let mut command = self.programs.command(self.programs.rds_iam(), variables);
-            command.args(["doctor", "--json", "--time-url", self.sources.address(), &url.text()]);
+            command.args(["doctor", "--json", "--time-url", self.sources.address(), url]);
             let ran = ran(command).await?;
             let json: Value = serde_json::from_str(&ran.out)
                 .map_err(|error| format!("no report ({error}): {}{}", ran.out, ran.err))?;
