@@ -3,6 +3,7 @@
 mod client;
 mod defaults_file;
 mod environment;
+mod secret;
 mod url;
 
 use std::{
@@ -23,7 +24,7 @@ use crate::{
     cli::{Engine, ExecArguments},
     connection::{self, ConnectionArguments, Input},
     failure::Failure,
-    secret, signing,
+    signing,
     target::Target,
 };
 

@@ -3,17 +3,12 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use token_cache::Clock;
 use tokio::time::timeout;
 use wrapper_core::{CredentialsFailure, Error, ErrorKind, Result};
-use wrapper_iam::SystemClock;
 use wrapper_secrets::{DatabaseSecret, SecretProvider};
 
 use crate::{
     connector::token_provider,
-    credentials::{self, Settings},
-    failure::Failure,
-    signing::TIMEOUT,
     target::{Target, configuration},
 };
 
@@ -50,24 +45,4 @@ pub(crate) async fn load(target: &Target, secrets: &SecretProvider) -> Result<Da
     let secret = loaded?;
     secrets.check_user(&target.user, &secret)?;
     Ok(secret)
-}
-
-/// Loads credentials and the secret, for a command that has no runtime around it.
-#[cfg(unix)]
-pub(crate) async fn read(target: &Target) -> std::result::Result<DatabaseSecret, Failure> {
-    let region = target.region();
-    let settings = Settings { region: region.as_deref(), ..target.credentials() };
-    let credentials = credentials::load(settings, SystemClock.now(), TIMEOUT).await?;
-    let read = async { load(target, &provider(target, credentials)?).await };
-    read.await.map_err(failure)
-}
-
-/// The error with the remedy of its first cause.
-#[cfg(unix)]
-fn failure(error: Error) -> Failure {
-    let told = error.diagnosis().first().map(|cause| format!("{}: {cause}", error.message()));
-    Failure::from(match told {
-        Some(told) => error.with_message(told),
-        None => error,
-    })
 }

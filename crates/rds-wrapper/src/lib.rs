@@ -8,8 +8,8 @@ pub use wrapper_core::{
     AbortHandle, Background, BoxFuture, BuildContext, Cause, ConnectFinished, ConnectRequest, Connected,
     ConnectionCut, CredentialsFailed, CredentialsFailure, CredentialsLoaded, Engine, Error, ErrorKind,
     Established, Event, Events, Factory, Next, Opener, Opening, Options, Outcome, Paced, Parameter,
-    ParameterKind, Password, Phase, Plugin, Registry, Requirements, Result, Role, ServerError, ServerName,
-    Session, Suspicion, Value, WriterChanged, plugin_fn,
+    ParameterKind, Password, Phase, Plugin, Registry, Requirements, Result, Role, SecretLoaded, ServerError,
+    ServerName, Session, Suspicion, Value, WriterChanged, plugin_fn,
 };
 pub use wrapper_iam::{
     AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,

@@ -26,6 +26,8 @@ pub enum Event {
     CredentialsLoaded(CredentialsLoaded),
     /// Connects are slowed down.
     Paced(Paced),
+    /// A secret with user and password was loaded.
+    SecretLoaded(SecretLoaded),
     /// A cluster has another writer.
     WriterChanged(WriterChanged),
 }
@@ -101,6 +103,27 @@ impl CredentialsLoaded {
     /// Describes credentials by the end of their access key id and the name of their source.
     pub fn new(access_key: impl Into<String>, provider: impl Into<String>) -> Self {
         Self { access_key: access_key.into(), is_new_key: false, provider: provider.into(), expires_at: None }
+    }
+}
+
+/// Describes a secret that was loaded, without its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SecretLoaded {
+    /// The name or ARN of the secret.
+    pub secret: String,
+    /// The id of its version.
+    pub version: String,
+    /// The database user in it.
+    pub user: String,
+    /// Whether it has another user or password than before, as after a rotation.
+    pub is_changed: bool,
+}
+
+impl SecretLoaded {
+    /// Describes a version of a secret for a user, the first that was loaded.
+    pub fn new(secret: impl Into<String>, version: impl Into<String>, user: impl Into<String>) -> Self {
+        Self { secret: secret.into(), version: version.into(), user: user.into(), is_changed: false }
     }
 }
 

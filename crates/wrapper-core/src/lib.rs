@@ -34,7 +34,7 @@ pub use engine::Engine;
 pub use error::{CredentialsFailure, Error, ErrorKind, Result, ServerError};
 pub use event::{
     ConnectFinished, ConnectionCut, CredentialsFailed, CredentialsLoaded, Event, Events, Outcome, Paced,
-    WriterChanged,
+    SecretLoaded, WriterChanged,
 };
 #[cfg(feature = "test-util")]
 pub use mock::MockDriver;

@@ -190,7 +190,7 @@ impl<C: Send + 'static> Factory<C> for SecretsFactory {
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>> {
         let options = context.options();
         let timeout = options.get(&SECRET_ROTATION_RETRY_TIMEOUT_MS).copied().unwrap_or_default();
-        let plugin = SecretsPlugin::new(self.provider(options)?);
+        let plugin = SecretsPlugin::new(self.provider(options)?).with_events(context.events());
         Ok(Arc::new(plugin.with_retry_timeout(Duration::from_millis(timeout))))
     }
 }

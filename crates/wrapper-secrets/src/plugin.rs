@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Connected, Next, Opening, Password, Phase, Plugin, Requirements, Result,
+    BoxFuture, ConnectRequest, Connected, Events, Next, Opening, Password, Phase, Plugin, Requirements,
+    Result,
 };
 
 use crate::{
-    AfterRefusal, DatabaseSecret, SecretProvider,
+    AfterRefusal, DatabaseSecret, SecretProvider, Telling,
     refusal::{Refusal, Retry},
 };
 
@@ -22,6 +23,7 @@ use crate::{
 pub struct SecretsPlugin {
     secrets: SecretProvider,
     retry_timeout: Duration,
+    _telling: Option<Telling>,
 }
 
 impl SecretsPlugin {
@@ -30,13 +32,20 @@ impl SecretsPlugin {
 
     /// Creates a plugin that takes user and password from the given provider.
     pub fn new(secrets: SecretProvider) -> Self {
-        Self { secrets, retry_timeout: Duration::ZERO }
+        Self { secrets, retry_timeout: Duration::ZERO, _telling: None }
     }
 
     /// Repeats a refused login for so long (`secretRotationRetryTimeoutMs`); zero does not.
     #[must_use]
     pub fn with_retry_timeout(mut self, timeout: Duration) -> Self {
         self.retry_timeout = timeout;
+        self
+    }
+
+    /// Tells these listeners of secrets that are loaded, as long as the plugin lives.
+    #[must_use]
+    pub fn with_events(mut self, events: &Events) -> Self {
+        self._telling = self.secrets.tell(events);
         self
     }
 

@@ -4,12 +4,14 @@ mod builder;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 
 use token_cache::{Clock, Expiring, FetchError, Lease, Renewal, Renewing};
-use wrapper_core::{BoxFuture, ConnectRequest, Error, ErrorKind, Result, escape_control};
+use wrapper_core::{
+    BoxFuture, ConnectRequest, Error, ErrorKind, Event, Events, Result, SecretLoaded, escape_control,
+};
 use zeroize::Zeroizing;
 
 pub use self::builder::SecretProviderBuilder;
@@ -55,7 +57,13 @@ struct Inner {
     counters: Counters,
     /// What was loaded last, to tell a rotation.
     last: Mutex<Option<Login>>,
+    listeners: Mutex<Vec<Weak<Events>>>,
 }
+
+/// Keeps listeners listening until it is dropped; made by [`SecretProvider::tell`].
+#[derive(Debug)]
+#[must_use = "dropped, it ends the listening"]
+pub struct Telling(#[expect(dead_code, reason = "held, not read")] Arc<Events>);
 
 /// A user and a password, to compare with.
 type Login = (String, Arc<Zeroizing<String>>);
@@ -202,6 +210,20 @@ impl SecretProvider {
         self.0.steps.reset();
     }
 
+    /// Tells these listeners of each load, as long as what it returns is held.
+    ///
+    /// `None` where nobody listens.
+    pub fn tell(&self, events: &Events) -> Option<Telling> {
+        if events.is_empty() {
+            return None;
+        }
+        let events = Arc::new(events.clone());
+        let mut listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listeners| listeners.strong_count() > 0);
+        listeners.push(Arc::downgrade(&events));
+        Some(Telling(events))
+    }
+
     /// Returns what has happened so far.
     pub fn stats(&self) -> SecretStats {
         self.0.counters.snapshot(self.0.cell.stats())
@@ -306,12 +328,18 @@ impl Inner {
         let login = (content.user.clone(), Arc::clone(&content.password));
         let former = self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(login.clone());
         let (secret, version, user) = (self.service.id.as_str(), &*content.version, &*content.user);
-        match former {
-            Some(former) if former != login => {
-                self.counters.rotated();
-                tracing::info!(secret, version, user, "secret loaded, with another user or password");
-            }
-            _ => tracing::debug!(secret, version, user, "secret loaded"),
+        let mut event = SecretLoaded::new(secret, version, user);
+        event.is_changed = former.is_some_and(|former| former != login);
+        if event.is_changed {
+            self.counters.rotated();
+            tracing::info!(secret, version, user, "secret loaded, with another user or password");
+        } else {
+            tracing::debug!(secret, version, user, "secret loaded");
+        }
+        // Callbacks run outside of the lock.
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for events in listeners.iter().filter_map(Weak::upgrade) {
+            events.emit(&Event::SecretLoaded(event.clone()));
         }
         if let Some(host) = &content.host {
             let host = escape_control(host);

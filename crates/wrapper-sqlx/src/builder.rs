@@ -112,7 +112,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Tells the callback of credentials that are loaded; how connects end is sqlx's to tell, which
+    /// Tells the callback of credentials and secrets that are loaded; how connects end is sqlx's to tell, which
     /// has no hook for it.
     ///
     /// It runs where the event happens, so it should be short; one that panics disturbs nothing.
@@ -220,7 +220,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
                 Supply::tokens(tokens, target, iam.token_expiration(), &self.events)
             }
             #[cfg(feature = "secrets")]
-            None => Supply::secret(secrets.provider(&options)?, &place),
+            None => Supply::secret(secrets.provider(&options)?, &place, &self.events),
             #[cfg(not(feature = "secrets"))]
             None => return Err(configuration("there is no source of passwords")),
         };

@@ -12,7 +12,7 @@ use wrapper_iam::{
     Clock, IamToken, IamTokenProvider, Listening, TokenRequest, connect_error, tell_of_credentials,
 };
 #[cfg(feature = "secrets")]
-use wrapper_secrets::{DatabaseSecret, SecretProvider};
+use wrapper_secrets::{DatabaseSecret, SecretProvider, Telling};
 
 use crate::engine::{DriverOptions, Engine};
 #[cfg(feature = "secrets")]
@@ -26,7 +26,7 @@ const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug)]
 pub(crate) enum Supply {
     #[cfg(feature = "secrets")]
-    Secret { secrets: SecretProvider, place: Place },
+    Secret { secrets: SecretProvider, place: Place, _telling: Option<Telling> },
     Tokens {
         tokens: IamTokenProvider,
         target: TokenRequest,
@@ -46,10 +46,11 @@ pub(crate) enum Login {
 }
 
 impl Supply {
-    /// Supplies what a secret holds.
+    /// Supplies what a secret holds, and tells these listeners of its loads.
     #[cfg(feature = "secrets")]
-    pub(crate) fn secret(secrets: SecretProvider, place: &Place) -> Self {
-        Self::Secret { secrets, place: place.clone() }
+    pub(crate) fn secret(secrets: SecretProvider, place: &Place, events: &Events) -> Self {
+        let _telling = secrets.tell(events);
+        Self::Secret { secrets, place: place.clone(), _telling }
     }
 
     /// Supplies tokens, and tells these listeners of credentials that are loaded.
@@ -67,7 +68,7 @@ impl Supply {
     pub(crate) async fn login(&self) -> Result<Login> {
         match self {
             #[cfg(feature = "secrets")]
-            Self::Secret { secrets, place } => {
+            Self::Secret { secrets, place, .. } => {
                 let secret = secrets.secret().await?;
                 secrets.check_user(&place.user, &secret)?;
                 Ok(Login::Secret { secret, renew_after: secrets.renew_after() })

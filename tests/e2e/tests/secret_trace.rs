@@ -84,7 +84,7 @@ async fn nothing_secret_is_said_at_trace_over_a_whole_rotation() {
         "secret=\"prod/app\"",
         "user=\"app\"",
         "[password]",
-        "an event",
+        "SecretLoaded(SecretLoaded { secret: \"prod/app\", version",
         "is not JSON",
         "there is no newer one",
     ] {

@@ -139,6 +139,7 @@ impl SecretProviderBuilder {
             steps: Steps::default(),
             counters: Counters::default(),
             last: Mutex::new(None),
+            listeners: Mutex::default(),
         })))
     }
 }

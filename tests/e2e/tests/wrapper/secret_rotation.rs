@@ -16,7 +16,9 @@ use e2e::{
 };
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, MysqlServer, PasswordMethod, PostgresServer, SecretsServer};
-use rds_wrapper::{BoxFuture, ErrorKind, IamTokenProvider, SecretProvider, SecretsPlugin, Session, pg};
+use rds_wrapper::{
+    BoxFuture, ErrorKind, Event, IamTokenProvider, SecretLoaded, SecretProvider, SecretsPlugin, Session, pg,
+};
 use token_cache::ManualClock;
 use wrapper_sqlx::{Engine, FreshPool, PgFreshPool};
 
@@ -208,6 +210,35 @@ async fn password_of_a_secret_proves_itself_by_scram_ok() {
     let connector = postgres(&server, &service, "").build().expect("builds");
 
     assert_eq!(e2e::log_in(&connector).await.expect("is let in"), "app");
+}
+
+#[tokio::test]
+async fn connector_tells_of_the_secrets_that_it_loads_as_long_as_it_lives() {
+    let (server, service) = (postgres_server().await, service().await);
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let ear = Arc::clone(&heard);
+    let connector = postgres(&server, &service, "")
+        .on_event(|_| panic!("a callback of a test panics"))
+        .on_event(move |event| {
+            if let Event::SecretLoaded(loaded) = event {
+                let SecretLoaded { secret, user, is_changed, .. } = loaded.clone();
+                ear.lock().expect("nobody panics").push((secret, user, is_changed));
+            }
+        })
+        .build()
+        .expect("builds");
+    e2e::log_in(&connector).await.expect("is let in");
+    server.set("app", SECOND);
+    service.put(ID, secret("app", SECOND));
+    e2e::log_in(&connector).await.expect("is let in");
+    let secrets = connector.plugin::<SecretsPlugin>().expect("is in the chain").secrets().clone();
+    drop(connector);
+    secrets.clear();
+    secrets.warm_up().await.expect("is there");
+
+    let expected = [false, true].map(|is_changed| (ID.to_owned(), "app".to_owned(), is_changed));
+    assert_eq!(*heard.lock().expect("nobody panics"), expected);
+    assert_eq!(service.requests().len(), 3);
 }
 
 /// The provider of the secret in a program that makes its own, by a clock that tests move.
