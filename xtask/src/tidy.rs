@@ -1,5 +1,5 @@
-//! The layout rules of the workspace as code: where crates live, what they may depend on, how long
-//! a file may be.
+//! The rules of the workspace as code: where crates live, what they may depend on, how long files
+//! and lines may be, and how prose is written.
 
 mod cited_tests;
 mod crates;
@@ -7,6 +7,7 @@ mod dependency_closure;
 mod dependency_rules;
 mod files;
 mod layout;
+mod phrases;
 
 use crate::{Result, output, workspace::Workspace};
 

@@ -27,7 +27,7 @@ const RDS_SUFFIXES: [(&str, Option<Partition>); 9] = [
 
 const DSQL_SUFFIX: &str = ".on.aws";
 
-/// What stands in front of a domain id, longer ones first; the domain id has no hyphen, so they
+/// The labels that may precede a domain id, longer ones first; the domain id has no hyphen, so they
 /// cannot pile up.
 const PREFIXES: [(&str, EndpointKind); 6] = [
     ("cluster-custom-", EndpointKind::CustomCluster),

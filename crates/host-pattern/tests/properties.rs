@@ -146,8 +146,10 @@ proptest! {
                 let name = endpoint.as_str();
                 prop_assert_eq!(&Endpoint::parse(name).unwrap(), &endpoint);
                 prop_assert!(name.len() <= 253 && !name.ends_with('.'));
-                prop_assert!(!name.bytes().any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_whitespace()));
-                prop_assert_eq!(endpoint.id().is_some(), endpoint.is_rds() || endpoint.kind() == EndpointKind::Dsql);
+                let is_odd = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_whitespace();
+                prop_assert!(!name.bytes().any(is_odd));
+                let has_id = endpoint.is_rds() || endpoint.kind() == EndpointKind::Dsql;
+                prop_assert_eq!(endpoint.id().is_some(), has_id);
                 prop_assert_eq!(&Endpoint::parse(&without_green(&text)).unwrap(), &endpoint.without_green());
                 if let Some(pattern) = endpoint.instance_pattern() {
                     prop_assert_eq!(InstancePattern::parse(pattern.as_str()), Ok(pattern));

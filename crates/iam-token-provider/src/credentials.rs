@@ -207,7 +207,8 @@ impl Inner {
         }
         match former {
             Some(_) if is_new_key => {
-                tracing::info!(%access_key, expires_in_s, %source, provider, "credentials loaded, with a new access key");
+                tracing::info!(%access_key, expires_in_s, %source, provider,
+                    "credentials loaded, with a new access key");
             }
             _ => tracing::debug!(%access_key, expires_in_s, %source, provider, "credentials loaded"),
         }

@@ -52,7 +52,7 @@ impl TokenRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Host`] if the name is no such endpoint, [`ErrorKind::Region`] if it names no
+    /// [`ErrorKind::Host`] for another name, [`ErrorKind::Region`] if it names no
     /// region (a global writer endpoint), [`ErrorKind::Configuration`] for an empty user or port 0.
     pub fn database(host: &str, port: u16, user: &str) -> Result<Self> {
         Self::endpoint(&endpoint(host)?, port, user, None)
@@ -101,7 +101,7 @@ impl TokenRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Host`] for a name that is none, [`ErrorKind::Region`] for a malformed region,
+    /// [`ErrorKind::Host`] for an invalid name, [`ErrorKind::Region`] for a malformed region,
     /// [`ErrorKind::Configuration`] for an empty user or port 0.
     pub fn rds_at_any_host(host: &str, port: u16, user: &str, region: &str) -> Result<Self> {
         check_login(port, user)?;
@@ -259,8 +259,8 @@ fn endpoint(host: &str) -> Result<Endpoint> {
     }
 }
 
-/// The service of an endpoint in its canonical form that is none of a database, and what its tokens
-/// are asked for by.
+/// Names the service of an endpoint, in its canonical form, that is not a database, and the call
+/// that gives its tokens.
 fn of_another_service(host: &str) -> Option<(&'static str, &'static str)> {
     let name = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
     let has = |wanted: &str| name.split('.').any(|label| label == wanted);

@@ -62,8 +62,8 @@ pub(crate) fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 
-/// Names the host in a message by what stands before the piece that does not belong there, if that
-/// is a name.
+/// Names the host in a message by the text before the piece that does not belong there, if that is
+/// a name.
 fn named(before: &str) -> String {
     match !before.is_empty() && before.chars().all(is_name_character) {
         true => format!("host {}", shown(before)),

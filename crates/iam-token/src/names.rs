@@ -31,7 +31,8 @@ const CACHE: Rule = Rule {
 const CLUSTER: Rule = Rule { what: "cluster", kind: ErrorKind::InvalidCluster, ..CACHE };
 
 /// Source: `UserId` and `UserName`, which must be equal, of
-/// <https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateUser.html>, and `UserName` of
+/// <https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateUser.html>,
+/// and `UserName` of
 /// <https://docs.aws.amazon.com/memorydb/latest/APIReference/API_CreateUser.html>.
 const CACHE_USER: Rule = Rule {
     what: "user",

@@ -52,7 +52,8 @@ const SIGNATURE_LEN: usize = 64;
 ///     .lifetime(Duration::from_secs(60))
 ///     .build()?
 ///     .sign(&credentials, now)?;
-/// assert!(url.expose().starts_with("https://sts.us-west-2.amazonaws.com/?Action=GetCallerIdentity&Version="));
+/// let start = "https://sts.us-west-2.amazonaws.com/?Action=GetCallerIdentity&Version=";
+/// assert!(url.expose().starts_with(start));
 /// # Ok::<(), iam_token::Error>(())
 /// ```
 #[derive(Clone)]
@@ -72,7 +73,7 @@ pub struct Presign {
     signed_headers: String,
     /// The token behind its signature.
     unsigned: String,
-    /// What stands before the base64url form of the token, where it has that form.
+    /// The prefix of the base64url form of the token, where it has that form.
     base64url: Option<String>,
     /// The hash of the canonical request so far: up to the access key id, which is the first thing
     /// that varies.

@@ -88,7 +88,7 @@ pub(crate) struct ExecArguments {
     /// Gives the client a URL with the token in it, in this variable, and nothing else
     #[arg(long, value_name = "NAME")]
     pub(crate) url_env: Option<String>,
-    /// What stands behind `?` in that URL, in place of what makes the tool verify TLS
+    /// The query of that URL, in place of what makes the tool verify TLS
     #[arg(long, value_name = "QUERY", requires = "url_env")]
     pub(crate) url_query: Option<String>,
     /// The client and its arguments
@@ -119,7 +119,8 @@ pub(crate) struct DoctorArguments {
     /// The server whose clock is asked, by http or https [default: STS in the region]
     #[arg(long, value_name = "URL")]
     pub(crate) time_url: Option<String>,
-    /// The DNS server to ask, in place of what this system is set to (as `dig @` does); the login asks it too
+    /// The DNS server to ask, in place of what this system is set to (as `dig @` does); the login
+    /// asks it too
     #[arg(long, value_name = "IP[:PORT]", value_parser = dns_server)]
     pub(crate) dns_server: Option<SocketAddr>,
     /// Asks STS in the region whose credentials they are, at AWS_ENDPOINT_URL_STS if that is set

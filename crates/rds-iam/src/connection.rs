@@ -17,8 +17,8 @@ use crate::{cli::Engine, failure::Failure};
 /// Where a database is, who logs in there, and with whose credentials.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ConnectionArguments {
-    /// The connection string as a program has it; without one and without --host, DATABASE_URL counts.
-    /// A password in it can be read by every user of the machine while the command runs
+    /// The connection string as a program has it; without one and without --host, DATABASE_URL
+    /// counts. A password in it can be read by every user of the machine while the command runs
     #[arg(long, value_name = "URL", conflicts_with_all = ["engine", "host", "port", "user", "database"])]
     pub(crate) url: Option<String>,
     /// The database engine [default: postgres, or what the client is for]
@@ -39,7 +39,8 @@ pub(crate) struct ConnectionArguments {
     /// The database
     #[arg(short, long)]
     pub(crate) database: Option<String>,
-    /// The endpoint that the token is signed for, where the host is an alias, an address or a tunnel
+    /// The endpoint that the token is signed for, where the host is an alias, an address or a
+    /// tunnel
     #[arg(long, value_name = "HOST")]
     pub(crate) iam_host: Option<String>,
     /// The port that the token is signed for, where a tunnel listens on another one
@@ -57,7 +58,8 @@ pub(crate) struct ConnectionArguments {
     /// The external id that the role's trust policy asks for
     #[arg(long, value_name = "ID", requires = "assume_role")]
     pub(crate) external_id: Option<String>,
-    /// The secret of Secrets Manager, by name or ARN, that gives user and password in place of a token
+    /// The secret of Secrets Manager, by name or ARN, that gives user and password in place of a
+    /// token
     #[arg(long, value_name = "ID")]
     pub(crate) secret_id: Option<String>,
     /// The region of that secret [default: the one in its ARN]

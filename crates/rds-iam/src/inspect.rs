@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<ExitCode, Failure> {
             }
             Err(error) => {
                 failed = true;
-                terminal::print_error(&Failure::new(format!("host {} is none: {error}", index + 1)));
+                terminal::print_error(&Failure::new(format!("host {} is invalid: {error}", index + 1)));
             }
         }
     }
@@ -78,8 +78,8 @@ fn signs_for(endpoint: &Endpoint) -> (Option<String>, Option<String>) {
 }
 
 fn text(description: &Description) -> String {
-    let Description { host, kind, id, region, partition, instance_pattern, writer, green, signs_for, remark } =
-        description;
+    let Description { host, kind, id, region, partition, .. } = description;
+    let Description { instance_pattern, writer, green, signs_for, remark, .. } = description;
     let mut text = format!("{host}\n");
     let mut line = |name: &str, value: Option<&str>| {
         if let Some(value) = value {

@@ -53,7 +53,8 @@ impl Target {
         let secret = secret.filter(|_| names(&[SecretsPlugin::CODE, "secretsManager"]).unwrap_or(true));
         if secret.is_none() && names(&[IamPlugin::CODE]) == Some(false) {
             return Err(configuration(
-                "`plugins` names neither `iam` nor `awsSecretsManager`: without one of them nothing gives a password",
+                "`plugins` names neither `iam` nor `awsSecretsManager`: without one of them nothing gives a \
+                 password",
             ));
         }
         let roots = given("sslrootcert")

@@ -11,7 +11,8 @@ use crate::random;
 /// the key may connect as every user. `Debug` prints neither the secret nor the session token.
 ///
 /// ```
-/// let key = rds_testkit::AccessKey::new("ASIAEXAMPLE", "secret").with_session_token("session").allow("jane");
+/// let key = rds_testkit::AccessKey::new("ASIAEXAMPLE", "secret");
+/// let key = key.with_session_token("session").allow("jane");
 /// assert_eq!(key.env()[0], ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE".to_owned()));
 /// ```
 #[derive(Clone, Eq, PartialEq)]

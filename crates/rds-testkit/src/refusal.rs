@@ -12,7 +12,7 @@ pub enum Refusal {
     Injected,
     /// `X-Amz-Expires` was over 900 seconds.
     LifetimeTooLong,
-    /// No `pg_hba.conf` rule exists for the database; on MySQL, there is no such database.
+    /// No `pg_hba.conf` rule exists for the database; on MySQL, the database does not exist.
     NoRule,
     /// The server knows no such user.
     NoSuchUser,

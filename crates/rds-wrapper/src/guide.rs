@@ -1,6 +1,7 @@
 //! Guides, by task: see the list in the documentation of the module.
 //!
-//! Their examples are tested where the features that they use are enabled; the text is always there.
+//! Their examples are tested where the features that they use are enabled; the text is always
+//! there.
 
 #[cfg_attr(any(not(doctest), feature = "postgres"), doc = include_str!("../docs/accounts.md"))]
 pub mod accounts {}
@@ -35,11 +36,25 @@ pub mod parameters {}
 #[cfg_attr(any(not(doctest), feature = "postgres"), doc = include_str!("../docs/plugins.md"))]
 pub mod plugins {}
 
-#[cfg_attr(any(not(doctest), all(feature = "postgres", feature = "bb8", feature = "deadpool", any(feature = "mysql", feature = "mysql-rustls"))), doc = include_str!("../docs/pools.md"))]
+#[cfg_attr(
+    any(
+        not(doctest),
+        all(
+            feature = "postgres",
+            feature = "bb8",
+            feature = "deadpool",
+            any(feature = "mysql", feature = "mysql-rustls")
+        )
+    ),
+    doc = include_str!("../docs/pools.md")
+)]
 pub mod pools {}
 
 #[doc = include_str!("../docs/security.md")]
 pub mod security {}
 
-#[cfg_attr(any(not(doctest), all(feature = "postgres", feature = "deadpool")), doc = include_str!("../docs/testing.md"))]
+#[cfg_attr(
+    any(not(doctest), all(feature = "postgres", feature = "deadpool")),
+    doc = include_str!("../docs/testing.md")
+)]
 pub mod testing {}

@@ -173,7 +173,7 @@ impl<'a> Scanner<'a> {
         self.at += length;
         self.skip_blanks();
         if self.next() != Some('=') {
-            // What stands here may be a piece of a password that was not quoted.
+            // This text may be a piece of a password that was not quoted.
             return Err(configuration(
                 "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (values \
                  with blanks go into single quotes)",

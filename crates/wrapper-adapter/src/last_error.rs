@@ -19,7 +19,11 @@ use wrapper_core::{ConnectRequest, Error, ErrorKind, Result};
 /// ```
 /// # use wrapper_adapter::LastError;
 /// # #[derive(Debug)] struct TimedOut;
-/// # impl std::fmt::Display for TimedOut { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { f.write_str("Timed out in bb8") } }
+/// # impl std::fmt::Display for TimedOut {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+/// #         f.write_str("Timed out in bb8")
+/// #     }
+/// # }
 /// # impl std::error::Error for TimedOut {}
 /// # fn get() -> Result<(), TimedOut> { Err(TimedOut) }
 /// # let last_error = LastError::default();

@@ -12,7 +12,7 @@ pub fn percent_encoded(text: &str) -> String {
         .collect()
 }
 
-/// Decodes `%XX`; what is no such escape stays as it is, as the drivers read it.
+/// Decodes `%XX`; leaves malformed escapes unchanged, as the drivers do.
 pub fn percent_decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -65,7 +65,7 @@ impl PoolRules {
         &self.last_error
     }
 
-    /// Opens a connection and, where a writer is expected, sees to it that it leads to one.
+    /// Opens a connection and, where a writer is expected, checks that it leads to one.
     ///
     /// After a connection that did not, attempts wait for their turn, for `patience` at most: 100
     /// ms, doubled up to 1.6 s.

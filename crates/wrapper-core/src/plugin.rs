@@ -60,7 +60,7 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Its own, or what came from further in.
+    /// Returns its own error or the inner plugin's.
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C>;
 
     /// Judges a connection that a pool is about to hand out again; `request` is for the first

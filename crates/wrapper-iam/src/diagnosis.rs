@@ -247,7 +247,8 @@ pub(crate) fn plugin_missing(host: &str, user: &str, engine: Engine, password_wa
         "plugin-missing",
         "`plugins=iam` is missing, without which no token is sent",
         &format!(
-            "add plugins=iam and {}; it takes {grant}AWS credentials whose policy allows {action}{else_wrong}",
+            "add plugins=iam and {}; it takes {grant}AWS credentials whose policy allows \
+             {action}{else_wrong}",
             also.join(" and ")
         ),
     )

@@ -68,7 +68,7 @@ impl Admin {
             };
             let connection =
                 http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), &answer);
-            // A client that breaks off is no matter of ours.
+            // A client may break off; nothing is to be done then.
             drop(timeout(REQUEST_TIMEOUT, connection).await);
         }
     }

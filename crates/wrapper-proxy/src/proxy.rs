@@ -114,7 +114,8 @@ impl Proxy {
         clients.close();
         tokio::select! {
             () = clients.wait() => return,
-            () = sleep(drain_timeout) => tracing::warn!(sessions = clients.len(), "sessions outlived the drain"),
+            () = sleep(drain_timeout) => tracing::warn!(sessions = clients.len(),
+                "sessions outlived the drain"),
             () = handle.cut.cancelled() => {}
         }
         handle.cut.cancel();

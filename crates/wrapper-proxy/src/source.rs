@@ -13,7 +13,7 @@ pub(crate) struct UrlForm {
     pub(crate) default_port: u16,
 }
 
-/// How other tools call what stands before the query.
+/// How other tools call the pieces before the query.
 const ELSEWHERE: &[(&str, &str)] =
     &[("databaseName", "database"), ("db", "database"), ("dbname", "database")];
 

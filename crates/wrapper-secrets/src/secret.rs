@@ -194,12 +194,17 @@ mod tests {
         password_missing: r#"{"username":"app","pass":"hunter2"}"#
             => "no property `password` (named by `secretPasswordProperty`): add it";
         both_missing: "{}" => "`username` (named by `secretUsernameProperty`) and no `password`";
-        user_empty_wrong: r#"{"username":"","password":"hunter2"}"# => "property `username` of secret `prod/app` is empty";
-        password_empty_wrong: r#"{"username":"app","password":""}"# => "property `password` of secret `prod/app` is empty";
+        user_empty_wrong: r#"{"username":"","password":"hunter2"}"#
+            => "property `username` of secret `prod/app` is empty";
+        password_empty_wrong: r#"{"username":"app","password":""}"#
+            => "property `password` of secret `prod/app` is empty";
         password_null_wrong: r#"{"username":"app","password":null}"# => "is not text: store it in quotes";
         password_number_wrong: r#"{"username":"app","password":1}"# => "is not text";
-        user_nested_wrong: r#"{"username":{"a":"hunter2"},"password":"b"}"# => "property `username` of secret `prod/app` is not text";
-        password_with_a_newline_wrong: r#"{"username":"app","password":"hunter2\n"}"# => "a newline at its end";
-        user_with_a_nul_wrong: r#"{"username":"a\u0000hunter2","password":"b"}"# => "holds a control character";
+        user_nested_wrong: r#"{"username":{"a":"hunter2"},"password":"b"}"#
+            => "property `username` of secret `prod/app` is not text";
+        password_with_a_newline_wrong: r#"{"username":"app","password":"hunter2\n"}"#
+            => "a newline at its end";
+        user_with_a_nul_wrong: r#"{"username":"a\u0000hunter2","password":"b"}"#
+            => "holds a control character";
     }
 }

@@ -197,12 +197,13 @@ const ROWS: &[Row] = &[
         kind: FAILED,
         message: "no permission to read",
         cause: "secret-policy",
-        sentence: "the policy of these credentials does not allow secretsmanager:GetSecretValue on the secret",
+        sentence: "the policy of these credentials does not allow secretsmanager:GetSecretValue on the \
+                   secret",
         remedy: |id| {
             format!(
                 "add to it \
-                 {{\"Effect\":\"Allow\",\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"{}\"}}, and \
-                 see what the secret's own policy, a VPC endpoint's and the organization's deny",
+                 {{\"Effect\":\"Allow\",\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"{}\"}}, \
+                 and see what the secret's own policy, a VPC endpoint's and the organization's deny",
                 id.resource()
             )
         },
@@ -336,7 +337,8 @@ mod tests {
 
     answers! {
         secret_missing: "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
-            => ErrorKind::Credentials(CredentialsFailure::NotConfigured), "no such secret", "`secretRegion`", "whole ARN";
+            => ErrorKind::Credentials(CredentialsFailure::NotConfigured), "no such secret", "`secretRegion`",
+                "whole ARN";
         version_missing: "ResourceNotFoundException",
             "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT"
             => FAILED, "no current version", "put-secret-value --secret-id prod/app";

@@ -41,7 +41,7 @@ pub(crate) mod sealed {
         /// Whether names of the form `options[…]` are understood too.
         const TAKES_OPTIONS: bool;
 
-        /// What stands first in a query so that it holds nothing of the environment.
+        /// The start of a query that keeps values of the environment out.
         const RESET: &'static str;
 
         /// Sets everything but the password, over options that hold what the configuration says

@@ -27,7 +27,7 @@ pub(crate) struct Source {
 /// Keys of the map form, and names that sqlx would take from a URL's query as well.
 const KEYS: &[&str] = &["host", "port", "user", "database", "password"];
 
-/// How other tools call what stands before the query.
+/// How other tools call the pieces before the query.
 const ELSEWHERE: &[(&str, &str)] =
     &[("databaseName", "database"), ("db", "database"), ("dbname", "database"), ("schema", "database")];
 
@@ -49,7 +49,7 @@ pub(crate) fn read_url<D: Driver>(
     for (name, value) in pairs {
         given.configure(&name, value)?;
     }
-    // What stands behind the place is the driver's, byte for byte.
+    // The rest of the URL is the driver's, byte for byte.
     let behind = match parts.user_info {
         Some(_) => rest.split_once('@').map_or("", |(_, rest)| rest),
         None => &rest,

@@ -92,7 +92,7 @@ impl<D: Engine> FreshPool<D> {
         self.pool().clone()
     }
 
-    /// Sees to it that the next physical connection finds a token that is good for a while.
+    /// Renews the token, if needed, so that the next physical connection finds a valid one.
     ///
     /// Call it where a program wakes after it was frozen (a laptop's sleep, Lambda between two
     /// invocations): the timer has slept as well and may be up to 15 seconds behind. It costs next

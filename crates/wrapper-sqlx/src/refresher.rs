@@ -17,8 +17,8 @@ use crate::{
     supply::{Login, Supply},
 };
 
-/// How often the token is looked at. A token is at hand for a minute more at least, so that three
-/// checks may come to nothing.
+/// How often the token is checked. A token stays valid for at least another minute, so three checks
+/// may fail.
 const CHECK_EVERY: Duration = Duration::from_secs(15);
 
 /// How often a pool that gets no new token is warned of.

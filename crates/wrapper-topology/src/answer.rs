@@ -56,7 +56,8 @@ async fn is_understood(session: &mut dyn Session, dialect: &Dialect) -> Result<b
                 let Some(answer) = error.server() else { return Err(error) };
                 if matches!(answer.code(), "42501" | "1142" | "1227" | "1370") {
                     let (name, grants) = (dialect.name(), dialect.grants);
-                    tracing::warn!(deployment = name, grants, %error, "the user may not ask for the topology");
+                    tracing::warn!(deployment = name, grants, %error,
+                        "the user may not ask for the topology");
                 }
                 return Ok(false);
             }

@@ -104,7 +104,7 @@ impl Topology {
     ///
     /// # Errors
     ///
-    /// A configuration error for a host that is none.
+    /// A configuration error for an invalid host.
     pub fn fixed<'a>(writer: &'a str, readers: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         Self::builder().fixed(writer, readers)
     }

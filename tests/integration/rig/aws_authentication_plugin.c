@@ -1,7 +1,9 @@
-/* A plugin for MySQL 5.7 and, with -DMARIADB, MariaDB: of the name and with the answers of RDS's AWSAuthenticationPlugin.
+/* A plugin for MySQL 5.7 and, with -DMARIADB, MariaDB: of the name and with the answers of RDS's
+ * AWSAuthenticationPlugin.
  *
- * It asks the client for mysql_clear_password and lets in whom the verifier at the socket in TOKEN_VERIFIER accepts. The
- * servers' binary interfaces are declared here, so that their headers need not be installed. */
+ * It asks the client for mysql_clear_password and lets in whom the verifier at the socket in
+ * TOKEN_VERIFIER accepts. The servers' binary interfaces are declared here, so that their headers
+ * need not be installed. */
 #include <stdlib.h>
 
 #include "verifier.h"
@@ -79,8 +81,8 @@ enum { MATURITY_STABLE = 4 };
 int _maria_plugin_interface_version_ = 0x010e;
 int _maria_sizeof_struct_st_plugin_ = sizeof(struct plugin);
 struct plugin _maria_plugin_declarations_[] = {
-    {AUTHENTICATION_PLUGIN, &descriptor, "AWSAuthenticationPlugin", "rds-wrapper", "Tokens, as RDS takes them", LICENSE_GPL,
-     nothing_to_do, nothing_to_do, 0x0100, 0, 0, "1.0", MATURITY_STABLE},
+    {AUTHENTICATION_PLUGIN, &descriptor, "AWSAuthenticationPlugin", "rds-wrapper",
+     "Tokens, as RDS takes them", LICENSE_GPL, nothing_to_do, nothing_to_do, 0x0100, 0, 0, "1.0", MATURITY_STABLE},
     {0},
 };
 
@@ -116,7 +118,8 @@ static struct {
     int (*validate)(char *const, unsigned);
     int (*salt)(const char *, unsigned, unsigned char *, unsigned char *);
     unsigned long flags;
-} descriptor = {0x0101, "mysql_clear_password", authenticate, take_authentication_string, any_authentication_string, no_salt, 0};
+} descriptor = {0x0101, "mysql_clear_password", authenticate, take_authentication_string,
+                any_authentication_string, no_salt, 0};
 
 struct plugin {
     int type;
@@ -132,8 +135,8 @@ struct plugin {
 int _mysql_plugin_interface_version_ = 0x0107;
 int _mysql_sizeof_struct_st_plugin_ = sizeof(struct plugin);
 struct plugin _mysql_plugin_declarations_[] = {
-    {AUTHENTICATION_PLUGIN, &descriptor, "AWSAuthenticationPlugin", "rds-wrapper", "Tokens, as RDS takes them", LICENSE_GPL,
-     nothing_to_do, nothing_to_do, 0x0100, 0, 0, 0, 0},
+    {AUTHENTICATION_PLUGIN, &descriptor, "AWSAuthenticationPlugin", "rds-wrapper",
+     "Tokens, as RDS takes them", LICENSE_GPL, nothing_to_do, nothing_to_do, 0x0100, 0, 0, 0, 0},
     {0},
 };
 

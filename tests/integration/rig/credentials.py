@@ -1,11 +1,13 @@
-"""Plays the sources of credentials of the AWS default chain: IMDSv2, ECS and EKS, STS, SSO, and `credential_process`.
+"""Plays the sources of credentials of the AWS default chain.
+
+These are IMDSv2, ECS and EKS, STS, SSO, and `credential_process`.
 
 usage: credentials.py STATE PORT   serves
        credentials.py STATE        prints what a `credential_process` prints
 
-STATE is read at every request: {"turn": 1, "ends_in": 3600, "down": false, "ahead": 0}. In turn N the key of the source `x` is
-ASIAXN with the secret `x secret N` and the session token `x session N`, good for `ends_in` seconds; `ahead` shifts the clock
-that the answers carry.
+STATE is read at every request: {"turn": 1, "ends_in": 3600, "down": false, "ahead": 0}. In turn N
+the key of the source `x` is ASIAXN with the secret `x secret N` and the session token `x session N`,
+good for `ends_in` seconds; `ahead` shifts the clock that the answers carry.
 """
 
 import datetime
@@ -41,7 +43,11 @@ def timestamp(time):
 
 def key(source):
     turn = state()["turn"]
-    return {"id": f"ASIA{source.upper()}{turn}", "secret": f"{source}-secret-{turn}", "token": f"{source}-session-{turn}"}
+    return {
+        "id": f"ASIA{source.upper()}{turn}",
+        "secret": f"{source}-secret-{turn}",
+        "token": f"{source}-session-{turn}",
+    }
 
 
 def document(source):
@@ -115,7 +121,8 @@ class Source(BaseHTTPRequestHandler):
             return self.answer(200, document(path[1:]))
         if path == "/federation/credentials":
             if self.headers.get("x-amz-sso_bearer_token") != "sso token":
-                return self.answer(401, {"message": "not the token"}, x_amzn_ErrorType="UnauthorizedException")
+                body = {"message": "not the token"}
+                return self.answer(401, body, x_amzn_ErrorType="UnauthorizedException")
             given = key("sso")
             return self.answer(200, {"roleCredentials": {
                 "accessKeyId": given["id"],
@@ -133,7 +140,10 @@ class Source(BaseHTTPRequestHandler):
             return self.answer(403, "")
         if action == "AssumeRole":
             source = "role"
-        elif action == "AssumeRoleWithWebIdentity" and form.get("WebIdentityToken") == f"web identity {state()['turn']}":
+        elif (action, form.get("WebIdentityToken")) == (
+            "AssumeRoleWithWebIdentity",
+            f"web identity {state()['turn']}",
+        ):
             source = "web"
         else:
             return self.answer(400, "")

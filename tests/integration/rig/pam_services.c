@@ -7,10 +7,11 @@
 struct pam_conv;
 typedef struct pam_handle pam_handle_t;
 /* Since Linux-PAM 1.4. */
-extern int pam_start_confdir(const char *service, const char *user, const struct pam_conv *, const char *folder,
-                             pam_handle_t **);
+extern int pam_start_confdir(const char *service, const char *user, const struct pam_conv *,
+                             const char *folder, pam_handle_t **);
 
-int pam_start(const char *service, const char *user, const struct pam_conv *conversation, pam_handle_t **handle)
+int pam_start(const char *service, const char *user, const struct pam_conv *conversation,
+              pam_handle_t **handle)
 {
     return pam_start_confdir(service, user, conversation, getenv("PAM_SERVICES"), handle);
 }

@@ -1,4 +1,7 @@
-"""Prints a token by botocore, as `aws rds generate-db-auth-token` does: sign.py HOST PORT USER REGION, the key from AWS_*."""
+"""Prints a token by botocore, as `aws rds generate-db-auth-token` does.
+
+usage: sign.py HOST PORT USER REGION, the key from AWS_*.
+"""
 
 import sys
 

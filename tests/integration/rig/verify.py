@@ -1,12 +1,15 @@
-"""Judges RDS IAM tokens as the service does; botocore computes the signatures, so that no code of ours judges itself.
+"""Judges RDS IAM tokens as the service does.
+
+Botocore computes the signatures, so that no code of ours judges itself.
 
 usage: verify.py SOCKET POLICY LOG
 
-Listens on a unix socket for a user, NUL, a token, end of input, and answers "1" or "0". POLICY is read for every login, so
-that keys can be rotated while it runs. One line a login goes to LOG: what a client never learns.
+Listens on a unix socket for a user, NUL, a token, end of input, and answers "1" or "0". POLICY is
+read for every login, so that keys can be rotated while it runs. One line a login goes to LOG: what a
+client never learns.
 
-Not known from outside, so chosen here: 300 s of clock skew into the future, host names without regard to case, no raw "+" in
-the query, the order of the checks.
+Not known from outside, so chosen here: 300 s of clock skew into the future, host names without
+regard to case, no raw "+" in the query, the order of the checks.
 """
 
 import datetime
@@ -54,7 +57,8 @@ def signing_time(text, day):
 
 
 def signature(netloc, pairs, date, key_id, secret, session_token, region):
-    query = "&".join(f"{quote(n, safe='-_.~')}={quote(v, safe='-_.~')}" for n, v in pairs if n != "X-Amz-Signature")
+    signed = [pair for pair in pairs if pair[0] != "X-Amz-Signature"]
+    query = "&".join(f"{quote(n, safe='-_.~')}={quote(v, safe='-_.~')}" for n, v in signed)
     request = AWSRequest(method="GET", url=f"https://{netloc}/?{query}")
     request.context["timestamp"] = date
     signer = SigV4QueryAuth(Credentials(key_id, secret, session_token), "rds-db", region, LIFE)
@@ -123,7 +127,8 @@ class Login(socketserver.StreamRequestHandler):
             word, details = refused.word, str(refused)
         except Exception as error:  # A mistake here must show as a refusal, not as a server that hangs.
             word, details = "verifier failed", repr(error)
-        line = json.dumps({"word": word, "user": user.decode(errors="replace"), "length": len(token), "details": details})
+        user = user.decode(errors="replace")
+        line = json.dumps({"word": word, "user": user, "length": len(token), "details": details})
         # Before the answer, so that the client finds it there.
         os.write(self.server.log, (line + "\n").encode())
         self.wfile.write(b"1" if word == "accepted" else b"0")

@@ -27,7 +27,8 @@ pub(super) fn check(root: &Path, files: &[String]) -> Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// Returns the functions of a file, and the tests that a macro makes of rows such as `name => case;`.
+/// Returns the functions of a file, and the tests that a macro makes of rows such as `name =>
+/// case;`.
 fn tests_of(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| {
         let line = line.trim_start();

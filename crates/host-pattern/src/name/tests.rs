@@ -1,3 +1,5 @@
+//! Host names that are refused, and the messages for them.
+
 use super::*;
 use crate::{Endpoint, InstancePattern};
 

@@ -1,3 +1,5 @@
+//! Instance patterns, right and wrong, and the names that they give.
+
 use super::*;
 
 #[track_caller]

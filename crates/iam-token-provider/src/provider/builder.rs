@@ -140,7 +140,8 @@ fn source(
         #[cfg(not(feature = "default-chain"))]
         (None, None, _) => Err(no_chain()),
         (_, _, Some(_)) => Err(Error::configuration(
-            "a profile belongs to the AWS default chain, and credentials of your own are given: leave out one",
+            "a profile belongs to the AWS default chain, and credentials of your own are given: \
+             leave out one",
         )),
     }
 }

@@ -1,3 +1,5 @@
+//! The presigned URL: its canonical request and its size.
+
 use std::time::UNIX_EPOCH;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The signer's derived keys: kept for their day, and bounded in number.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;

@@ -31,7 +31,7 @@ pub(crate) fn session_credentials(expiry: Option<SystemTime>) -> Credentials {
 /// A token taken apart.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Parts {
-    /// What stands before the query.
+    /// The text before the query.
     pub(crate) target: String,
     /// The raw parameters, sorted.
     pub(crate) parameters: Vec<(String, String)>,

@@ -64,7 +64,7 @@ own.
 PostgreSQL clients, and every other program, get PGHOST, PGPORT, PGUSER,
 PGPASSWORD, PGDATABASE, PGSSLMODE=verify-full, PGGSSENCMODE=disable and
 PGSSLROOTCERT; without --sslrootcert and PGSSLROOTCERT that is `system`, which
-needs libpq 16. What stands in the client's own arguments wins over these: name
+needs libpq 16. The client's own arguments win over these: name
 no sslmode there. The environment of a process can be read by its own user and
 by root (on Linux in /proc/PID/environ), and programs that the client starts
 inherit it.

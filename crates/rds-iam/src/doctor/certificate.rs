@@ -1,4 +1,4 @@
-//! What stands in a server's certificate.
+//! The contents of a server's certificate.
 
 use std::{
     fmt,

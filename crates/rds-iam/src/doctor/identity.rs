@@ -62,8 +62,7 @@ impl Identity {
                 "the access key is deleted, switched off, or of another partition: check which credentials \
                  these are",
             ),
-            // A clock that is off is answered with this code too, and is no matter of the
-            // credentials.
+            // A clock that is off gets this code too; the credentials may be right.
             Some(code @ "SignatureDoesNotMatch") if !is_about_time(&text) => refused(
                 code,
                 Code::CredentialsRefused,

@@ -173,7 +173,7 @@ impl Failure {
                 return cause.as_ref().map_or(Cause::new(Code::NotReady, text), Cause::from);
             }
             Self::Before(NegotiationError::Closed(_)) | Self::Closed(_) => {
-                let text = "check that the port is the database's own, and what stands between";
+                let text = "check that the port is the database's own, and what lies between";
                 return Cause::new(Code::ConnectionClosed, text);
             }
             Self::Other(_) => (Code::Other, TlsFailure::Other),

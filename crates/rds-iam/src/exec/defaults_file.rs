@@ -15,7 +15,7 @@ use crate::failure::Failure;
 /// The longest line that every client reads whole: they cut at 4,095 bytes, and print the rest.
 const LINE_LIMIT: usize = 4000;
 
-/// What stands in the file besides the password.
+/// The contents of the file besides the password.
 #[derive(Debug)]
 pub(super) struct DefaultsFile {
     settings: String,

@@ -41,7 +41,7 @@ async fn no_host_is_told_without_its_password() {
     let ran = run(program(), ["inspect", "postgres://jane:geheim@db.example", "db.example"]).await;
 
     assert_eq!(ran.code, Some(1));
-    assert!(ran.err.contains("error: host 1 is none: "), "{}", ran.err);
+    assert!(ran.err.contains("error: host 1 is invalid: "), "{}", ran.err);
     assert!(!ran.err.contains("geheim"));
     assert!(ran.out.contains("custom domain name"));
 }

@@ -251,7 +251,7 @@ async fn hand_over(
 }
 
 async fn welcome(wire: &mut Wire, state: &State, attempt: &LoginAttempt) -> io::Result<Session> {
-    // Never 0, which stands for a key that is none.
+    // Never 0, which means that there is no key.
     let key = i32::from_be_bytes(random::bytes()?) | 1;
     let cancellable = state.journal.open(key);
     // Numbers of sessions have 31 bits.

@@ -1,3 +1,5 @@
+//! Certificates of the PostgreSQL server, as clients see them.
+
 use rds_testkit::{CertificateAuthority, ErrorKind, Fault, Outcome, PostgresServer};
 
 use crate::client::{config, connect, login, tls};

@@ -1,3 +1,5 @@
+//! Faults of the PostgreSQL server: refusals, delays and dropped connections.
+
 use rds_testkit::{Fault, Gate, Outcome, PasswordMethod, Phase, PostgresServer, Refusal, ServerError};
 use tokio_postgres::config::SslMode;
 

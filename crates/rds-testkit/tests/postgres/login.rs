@@ -1,3 +1,5 @@
+//! Logins by token at the PostgreSQL server, right and wrong.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use postgres_native_tls::MakeTlsConnector;

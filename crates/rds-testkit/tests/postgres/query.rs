@@ -1,3 +1,5 @@
+//! The statements that the PostgreSQL server answers.
+
 use rds_testkit::PostgresServer;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::types::Type;

@@ -79,9 +79,11 @@ rows! {
     service_wrong: Some(Refusal::WrongService), |signer| signer.service = "rds".to_owned();
     user_wrong: Some(Refusal::WrongUser), |signer| signer.user = "bob".to_owned();
     user_of_other_case_wrong: Some(Refusal::WrongUser), |signer| signer.user = "Jane".to_owned();
-    access_key_unknown_wrong: Some(Refusal::UnknownKey), |signer| signer.access_key_id = "AKIAOTHER".to_owned();
+    access_key_unknown_wrong: Some(Refusal::UnknownKey),
+        |signer| signer.access_key_id = "AKIAOTHER".to_owned();
     secret_wrong: Some(Refusal::Signature), |signer| signer.secret = "Secret".to_owned();
-    session_token_wrong: Some(Refusal::SessionToken), |signer| signer.session_token = Some("other".to_owned());
+    session_token_wrong: Some(Refusal::SessionToken),
+        |signer| signer.session_token = Some("other".to_owned());
     session_token_missing: Some(Refusal::SessionToken), |signer| signer.session_token = None;
 }
 
@@ -93,13 +95,16 @@ bent_rows! {
     signature_truncated: Some(Refusal::Signature), "jane", |token| &token[..token.len() - 4];
     signature_missing: Some(Refusal::NotAToken), "jane", |token| &token[..token.len() - 81];
     user_replaced: Some(Refusal::Signature), "bob", |token| token.replace("DBUser=jane", "DBUser=bob");
-    user_added: Some(Refusal::NotAToken), "bob", |token| token.replace("DBUser=jane", "DBUser=jane&DBUser=bob");
+    user_added: Some(Refusal::NotAToken), "bob",
+        |token| token.replace("DBUser=jane", "DBUser=jane&DBUser=bob");
     user_missing: Some(Refusal::WrongUser), "jane", |token| token.replace("DBUser=jane&", "");
     parameter_added: Some(Refusal::Signature), "jane", |token| format!("{token}&a=b");
     other_login_user: Some(Refusal::WrongUser), "bob", |token| token;
-    action_wrong: Some(Refusal::NotAToken), "jane", |token| token.replace("Action=connect", "Action=DbConnect");
+    action_wrong: Some(Refusal::NotAToken), "jane",
+        |token| token.replace("Action=connect", "Action=DbConnect");
     algorithm_wrong: Some(Refusal::NotAToken), "jane", |token| token.replace("SHA256", "SHA512");
-    signed_headers_wrong: Some(Refusal::NotAToken), "jane", |token| token.replace("rs=host", "rs=host%3Bdate");
+    signed_headers_wrong: Some(Refusal::NotAToken), "jane",
+        |token| token.replace("rs=host", "rs=host%3Bdate");
     scheme_given: Some(Refusal::NotAToken), "jane", |token| format!("https://{token}");
     path_given: Some(Refusal::NotAToken), "jane", |token| token.replace("/?", "/app/?");
     user_info_given: Some(Refusal::NotAToken), "jane", |token| format!("a@{token}");

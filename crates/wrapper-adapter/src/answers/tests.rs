@@ -1,3 +1,5 @@
+//! Answers of servers, and the kind of error that each becomes.
+
 use super::*;
 
 const EXPIRED: Option<&str> = Some("Signature expired: 20251126T100000Z");
@@ -11,7 +13,8 @@ fn check(answer: &LoginAnswer<'_>, kind: ErrorKind, retried: bool, code: &str) {
 }
 
 macro_rules! rows {
-    ($engine:ident; $($name:ident: $($code:literal)+, $text:expr $(, hint $hint:expr)? $(, routine $routine:expr)? $(; $before:ident)?
+    ($engine:ident; $($name:ident: $($code:literal)+, $text:expr
+        $(, hint $hint:expr)? $(, routine $routine:expr)? $(; $before:ident)?
         => $kind:ident, $retried:literal, $cause:literal;)*) => {
         $(
             #[test]
@@ -52,7 +55,8 @@ rows! { Postgres;
         => Configuration, false, "database-forbidden";
     database_missing_is_configuration: "3D000", "database \"app\" does not exist"
         => Configuration, false, "no-database";
-    server_that_is_not_ready_is_transient: "57014" "57P01" "57P02" "57P03" "57P05" "58000" "58030" "55000" "55006",
+    server_that_is_not_ready_is_transient:
+        "57014" "57P01" "57P02" "57P03" "57P05" "58000" "58030" "55000" "55006",
         "canceling authentication due to timeout" => Transient, false, "not-ready";
     server_without_resources_is_transient: "53000" "53100" "53200", "out of memory"
         => Transient, false, "not-ready";
@@ -65,7 +69,8 @@ rows! { Postgres;
         "This RDS proxy has no credentials for the role jane. Check the credentials for this role and try \
          again."
         => Configuration, false, "proxy-secret";
-    proxy_with_other_logins_is_configuration: "28000" "08P01", "RDS Proxy supports only IAM, MD5, or SCRAM authentication"
+    proxy_with_other_logins_is_configuration: "28000" "08P01",
+        "RDS Proxy supports only IAM, MD5, or SCRAM authentication"
         => Configuration, false, "proxy-authentication";
     proxy_that_throttles_is_throttled: "28000" "53300",
         "The IAM authentication failed for the role jane because there are too many competing requests."
@@ -116,7 +121,8 @@ rows! { Mysql;
         => Timeout, false, "not-ready";
     mysql_without_resources_is_transient: "1135" "1041", "Can't create a new thread"
         => Transient, false, "not-ready";
-    mysql_that_is_not_ready_is_transient: "1053" "1158" "1159" "1836" "3032", "The server is currently in offline mode"
+    mysql_that_is_not_ready_is_transient: "1053" "1158" "1159" "1836" "3032",
+        "The server is currently in offline mode"
         => Transient, false, "not-ready";
     mysql_digits_in_a_text_mean_nothing: "1105", "port 1045 is odd" => Driver, false, "";
 }

@@ -1,7 +1,7 @@
 //! What kind of text was given where a connection string belongs.
 //!
-//! Text that is none may be or hold a password, so an error says what it seems to be and shows no
-//! piece of it.
+//! Other text may be or hold a password, so an error says what it seems to be and shows no piece of
+//! it.
 
 use wrapper_core::{Error, ErrorKind, Result};
 
@@ -181,7 +181,7 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches(blank)
 }
 
-/// What stands around a text that does not belong to it.
+/// Names what surrounds a text or took its place: quotes, brackets of a form, a variable.
 fn around(text: &str) -> Option<&'static str> {
     let first = text.chars().next();
     let last = text.chars().next_back();
@@ -207,8 +207,10 @@ fn around(text: &str) -> Option<&'static str> {
 }
 
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-        || c.is_control()
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    ) || c.is_control()
 }
 
 /// What cannot stand inside of a URL.

@@ -1,4 +1,4 @@
-//! The pieces of a connection URL, and what stands in the wrong one.
+//! The pieces of a connection URL, and the mistakes of splitting it.
 //!
 //! A character of a password that is not percent-coded moves the borders of all pieces: what then
 //! seems to be a host, a port or a parameter's name is a piece of the password. So the borders are
@@ -35,7 +35,7 @@ impl<'a> UrlParts<'a> {
     /// # Errors
     ///
     /// A configuration error that shows no piece of the URL: for an `@`, `/`, `?` or `#` that must
-    /// be percent-coded, and for a port that is none.
+    /// be percent-coded, and for an invalid port.
     pub fn of(url: &'a str, end: UserInfoEnd) -> Result<Self> {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -89,8 +89,8 @@ impl<'a> UrlParts<'a> {
             }
             if self.user_info.is_none() {
                 return Err(configuration(
-                    "what stands behind the first `:` of the URL is no port: if it is a password, `@host` \
-                     is missing behind it",
+                    "the text behind the first `:` of the URL is no port: if it is a password, `@host` is \
+                     missing behind it",
                 ));
             }
             let is_number =

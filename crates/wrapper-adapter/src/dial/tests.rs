@@ -1,3 +1,5 @@
+//! Dialling addresses one after the other, on paused time.
+
 use std::{net::Ipv4Addr, sync::Mutex};
 
 use super::*;

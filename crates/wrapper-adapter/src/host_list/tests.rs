@@ -1,3 +1,5 @@
+//! Lists of hosts and ports, right and wrong.
+
 use super::*;
 use wrapper_core::{
     BoxFuture, CredentialsFailure, Engine, MockDriver, Next, Phase, RawParameters, Rows, WRAPPER_PARAMETERS,

@@ -1,3 +1,5 @@
+//! Tasks that keep a connection open over the connectors that share them.
+
 use std::{sync::atomic::AtomicUsize, sync::atomic::Ordering, time::Duration};
 
 use tokio::{runtime::Runtime, sync::Notify};

@@ -1,3 +1,5 @@
+//! What a registry makes of options, and its messages for mistakes.
+
 use super::*;
 use crate::{ConnectRequest, Next, Opening, ParameterKind};
 

@@ -14,7 +14,7 @@ const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// Finds one secret in whatever form.
 pub(super) struct Secret<'a> {
-    /// The secret itself, and what stands as a value in it: a token is a URL.
+    /// The secret itself, and the values in it: a token is a URL.
     raw: Vec<&'a str>,
     encoded: Vec<String>,
 }

@@ -1,3 +1,5 @@
+//! Facts of a refused login, and the causes that they suggest.
+
 use super::*;
 
 const INSTANCE: &str = "db.abc123.us-east-2.rds.amazonaws.com";
@@ -98,7 +100,8 @@ found! {
     clock_that_is_behind_is_named: |facts| facts.clock_ahead = Some(-600) => "clock-off", ["10 min behind"];
     credentials_at_their_end_are_named: |facts| facts.credentials_left = Some(Duration::from_secs(9))
         => "credentials-expired", ["renew the session"];
-    hint_of_an_expired_signature_is_said_outright: |facts| facts.answer = "no (Signature expired: 2026)".to_owned()
+    hint_of_an_expired_signature_is_said_outright:
+        |facts| facts.answer = "no (Signature expired: 2026)".to_owned()
         => "signature-expired", ["the server says", "15 minutes"];
     token_taken_a_moment_ago_among_many_logins_means_throttling: |facts| {
         (facts.recently_accepted, facts.has_many_logins) = (Some(Duration::from_secs(30)), true);

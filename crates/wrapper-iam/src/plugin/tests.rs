@@ -1,3 +1,5 @@
+//! The plugin before a driver that accepts or refuses its tokens.
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},

@@ -29,7 +29,8 @@ use crate::{
     tls::Tls,
 };
 
-/// As much as a client may send before its session is ready; it sends nothing, if it follows the protocol.
+/// As much as a client may send before its session is ready; it sends nothing, if it follows the
+/// protocol.
 const EARLY: usize = 1024;
 
 /// Logs clients in at one PostgreSQL server, as one user.
@@ -47,7 +48,8 @@ const FORM: UrlForm =
     UrlForm { engine: "PostgreSQL", schemes: &["postgres", "postgresql"], default_port: 5432 };
 
 impl PostgresTarget {
-    /// Reads a target from a URL, as `wrapper-pg` reads it: `postgres://user@host/database?plugins=iam`.
+    /// Reads a target from a URL, as `wrapper-pg` reads it:
+    /// `postgres://user@host/database?plugins=iam`.
     ///
     /// The server's chain and name are always verified. Options of a session belong to the clients,
     /// so the URL takes none.
@@ -112,7 +114,8 @@ impl PostgresTarget {
     async fn serve(&self, mut client: Local, peer: Peer, room: &Room) {
         let handshake = room.handshakes.begin(room.limits.max_handshakes);
         let admitted = tokio::select! {
-            admitted = timeout(room.limits.handshake_timeout, self.admit(&mut client, peer, room)) => admitted,
+            admitted = timeout(room.limits.handshake_timeout, self.admit(&mut client, peer, room))
+                => admitted,
             () = handshake.displaced.cancelled() => return self.refuse("displaced by newer clients"),
             () = room.cut.cancelled() => return,
         };

@@ -1,3 +1,5 @@
+//! What the builder refuses, and its messages.
+
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use sqlx::{MySql, Postgres, mysql::MySqlSslMode, postgres::PgSslMode};
 
@@ -61,8 +63,12 @@ refused! {
         => "no endpoint that a token can be signed for";
     host_apart_from_iam_host_wrong: Postgres, &format!("postgres://jane@localhost/app?iamHost={HOST}")
         => "`localhost` is dialled and the certificate must carry `db.";
-    server_name_apart_from_host_wrong: Postgres, "postgres://jane@HOST/app?tlsServerName=other.abc123.us-east-2.rds.amazonaws.com" => "sqlx verifies the name that it dials";
-    server_name_of_a_string_wrong: Postgres, "postgres://jane@evil.example/app?iamHost=HOST&tlsServerName=evil.example" => "a configuration may not send the token elsewhere";
+    server_name_apart_from_host_wrong: Postgres,
+        "postgres://jane@HOST/app?tlsServerName=other.abc123.us-east-2.rds.amazonaws.com"
+        => "sqlx verifies the name that it dials";
+    server_name_of_a_string_wrong: Postgres,
+        "postgres://jane@evil.example/app?iamHost=HOST&tlsServerName=evil.example"
+        => "a configuration may not send the token elsewhere";
     sslmode_disable_wrong: Postgres, "postgres://jane@HOST/app?sslmode=disable"
         => "less than a token or a managed password may travel over";
     sslmode_of_the_driver_wrong: MySql, "mysql://jane@HOST/app?ssl-mode=DISABLED"

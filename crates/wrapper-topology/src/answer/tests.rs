@@ -1,3 +1,5 @@
+//! Rows of topology queries, and what is read from them.
+
 use wrapper_core::{BoxFuture, Engine, ServerError};
 
 use super::*;

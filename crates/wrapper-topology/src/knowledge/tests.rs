@@ -1,3 +1,5 @@
+//! What is known of a cluster after several answers.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! When a monitor asks next.
+
 use std::slice::from_ref;
 
 use host_pattern::InstancePattern;

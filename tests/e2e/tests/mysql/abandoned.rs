@@ -25,8 +25,8 @@ use tokio::{
 
 const CONNECTS: usize = 100;
 
-/// What stands between clients and a server: lets so many bytes of each answer through, and the
-/// rest once it is opened.
+/// A relay between clients and a server: passes some bytes of each answer, and the rest once it is
+/// opened.
 struct Valve {
     limits: Mutex<VecDeque<usize>>,
     passed: AtomicUsize,

@@ -49,7 +49,8 @@ async fn check(row: Row) {
 }
 
 macro_rules! rows {
-    ($($name:ident: $code:literal, $text:expr => $kind:ident, $retried:literal, $cause:literal, [$($says:expr),* $(,)?];)*) => {
+    ($($name:ident: $code:literal, $text:expr => $kind:ident, $retried:literal, $cause:literal,
+        [$($says:expr),* $(,)?];)*) => {
         $(
             #[tokio::test]
             async fn $name() {
@@ -63,7 +64,8 @@ macro_rules! rows {
 
 rows! {
     denied_access_is_a_login: "1045", "Access denied for user 'jane'@'10.0.0.1' (using password: YES)"
-        => Login, true, "grant-missing", ["refused the login of user", "refused the login of user `jane`", "AWSAuthenticationPlugin", "ALTER USER 'jane'@'%'"];
+        => Login, true, "grant-missing", ["refused the login of user", "refused the login of user `jane`",
+            "AWSAuthenticationPlugin", "ALTER USER 'jane'@'%'"];
     translated_denial_is_a_login: "1045", "Benutzer 'jane'@'10.0.0.1' hat keine Zugriffsberechtigung"
         => Login, true, "grant-missing", ["refused the login of user", "refused the login of user `jane`"];
     denied_access_without_password_is_a_login: "1698", "Access denied for user 'jane'@'10.0.0.1'"
@@ -99,7 +101,8 @@ rows! {
     shutdown_is_transient: "1053", "Server shutdown in progress"
         => Transient, false, "not-ready", ["not ready yet"];
     database_forbidden_is_configuration: "1044", "Access denied for user 'jane'@'%' to database 'app'"
-        => Configuration, false, "database-forbidden", ["has no privileges on database `app`", "no privileges on database"];
+        => Configuration, false, "database-forbidden",
+            ["has no privileges on database `app`", "no privileges on database"];
     database_missing_is_configuration: "1049", "Unknown database 'app'"
         => Configuration, false, "no-database", ["there is no such database"];
     blocked_machine_is_configuration: "1129", "Host '10.0.0.1' is blocked"

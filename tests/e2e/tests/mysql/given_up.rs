@@ -101,9 +101,11 @@ given_up! {
     bb8_with_reset_serves_no_answer_after_going_on_from_a_given_up_select: bb8, Reset, RowsAndOn;
     bb8_with_reset_serves_no_answer_after_going_on_from_a_given_up_statement: bb8, Reset, StatementAndOn;
     deadpool_with_ping_serves_no_answer_after_going_on_from_a_given_up_select: deadpool, Ping, RowsAndOn;
-    deadpool_with_ping_serves_no_answer_after_going_on_from_a_given_up_statement: deadpool, Ping, StatementAndOn;
+    deadpool_with_ping_serves_no_answer_after_going_on_from_a_given_up_statement: deadpool, Ping,
+        StatementAndOn;
     deadpool_with_reset_serves_no_answer_after_going_on_from_a_given_up_select: deadpool, Reset, RowsAndOn;
-    deadpool_with_reset_serves_no_answer_after_going_on_from_a_given_up_statement: deadpool, Reset, StatementAndOn;
+    deadpool_with_reset_serves_no_answer_after_going_on_from_a_given_up_statement: deadpool, Reset,
+        StatementAndOn;
     bb8_with_reset_serves_no_answer_of_a_given_up_check_out: bb8, Reset, CheckOut;
     bb8_with_reset_serves_no_answer_of_a_given_up_select: bb8, Reset, Rows;
     bb8_with_reset_serves_no_answer_of_a_given_up_statement: bb8, Reset, Statement;

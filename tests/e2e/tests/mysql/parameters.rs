@@ -32,7 +32,8 @@ wrong: [("plugins=iam&iamDefaultPort=mysql", "`iamDefaultPort` must be a whole n
                                               `mysql`")]);
 
 parameter!(sslmode,
-ok: ["plugins=iam&sslmode=verify-full", "plugins=iam&sslmode=require", "sslmode=disable", "sslmode=verify-full"],
+ok: ["plugins=iam&sslmode=verify-full", "plugins=iam&sslmode=require", "sslmode=disable",
+    "sslmode=verify-full"],
 wrong: [
     ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` is less than a token or a managed password may \
                                        travel over"),
@@ -69,7 +70,8 @@ wrong: [("plugins=iam&built_in_roots=false", "nothing is trusted", "`sslrootcert
 parameter!(sslrootcert,
 ok: ["plugins=iam&sslrootcert=system"],
 wrong: [
-    ("plugins=iam&sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`: No such file", "global-bundle.pem) to that path"),
+    ("plugins=iam&sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`: No such file",
+        "global-bundle.pem) to that path"),
     ("plugins=iam&sslrootcert=/dev/null", "`/dev/null` in `sslrootcert` holds no PEM certificate"),
     ("sslrootcert=system", "no TLS is asked for", "sslmode=verify-full"),
 ]);

@@ -45,7 +45,8 @@ async fn check(row: Row) {
 }
 
 macro_rules! rows {
-    ($($name:ident: $fault:expr => $kind:ident, $retried:literal, $cause:literal, [$($says:expr),* $(,)?];)*) => {
+    ($($name:ident: $fault:expr => $kind:ident, $retried:literal, $cause:literal,
+        [$($says:expr),* $(,)?];)*) => {
         $(
             #[tokio::test]
             async fn $name() {
@@ -80,16 +81,20 @@ rows! {
     role_missing_is_configuration: answer("28000", "role \"jane\" does not exist")
         => Configuration, false, "no-such-user", ["there is no role"];
     database_forbidden_is_configuration: answer("42501", "permission denied for database \"app\"")
-        => Configuration, false, "database-forbidden", ["GRANT CONNECT ON DATABASE", "GRANT CONNECT ON DATABASE \"app\" TO \"jane\""];
+        => Configuration, false, "database-forbidden",
+            ["GRANT CONNECT ON DATABASE", "GRANT CONNECT ON DATABASE \"app\" TO \"jane\""];
     translated_database_forbidden_is_configuration: answer("42501", "keine Berechtigung für Datenbank »app«")
         => Configuration, false, "database-forbidden", ["GRANT CONNECT ON DATABASE"];
     proxy_refusal_is_a_login: refuse(ServerError::proxy_refused(USER))
         => Login, true, "policy", ["refused the login of user"];
-    proxy_refusal_with_another_code_is_a_login: answer("28P01", "The IAM authentication failed for the role jane. Check the IAM token.")
+    proxy_refusal_with_another_code_is_a_login: answer("28P01",
+        "The IAM authentication failed for the role jane. Check the IAM token.")
         => Login, true, "policy", ["refused the login of user"];
-    proxy_without_credentials_is_configuration: answer("28000", "This RDS proxy has no credentials for the role jane.")
+    proxy_without_credentials_is_configuration: answer("28000",
+        "This RDS proxy has no credentials for the role jane.")
         => Configuration, false, "proxy-secret", ["the proxy holds no credentials"];
-    proxy_with_other_logins_is_configuration: answer("28000", "RDS Proxy supports only IAM, MD5, or SCRAM authentication.")
+    proxy_with_other_logins_is_configuration: answer("28000",
+        "RDS Proxy supports only IAM, MD5, or SCRAM authentication.")
         => Configuration, false, "proxy-authentication", ["the proxy is not set up"];
     proxy_throttling_is_throttled: refuse(ServerError::proxy_throttled(USER))
         => Throttled, false, "throttled",

@@ -43,7 +43,8 @@ ok: [
 ],
 wrong: [
     ("iamHost=db.abc123.us-east-2.rds.amazonaws.com", "`iamHost` belongs to plugin `iam`", "plugins=iam"),
-    ("plugins=iam&iamHost=db.example", "`iamHost` must be an RDS", "db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com"),
+    ("plugins=iam&iamHost=db.example", "`iamHost` must be an RDS",
+        "db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com"),
     ("plugins=iam&iamHost=10.0.0.1", "`iamHost` must be an RDS"),
     ("plugins=iam&iam_host=x", "did you mean `iamHost`?"),
     ("plugins=iam&iamHost=a%0Ab", "`iamHost` holds a control character"),
@@ -83,7 +84,8 @@ wrong: [
 
 parameter!(aws_profile,
     ok: ["plugins=iam&awsProfile=dev"],
-    wrong: [("awsProfile=dev", "add plugins=iam"), ("plugins=iam&aws_profile=dev", "did you mean `awsProfile`?")]);
+    wrong: [("awsProfile=dev", "add plugins=iam"), 
+        ("plugins=iam&aws_profile=dev", "did you mean `awsProfile`?")]);
 
 parameter!(assume_role,
 ok: [
@@ -91,29 +93,38 @@ ok: [
     "plugins=iam&awsProfile=dev&assumeRoleArn=arn:aws-cn:iam::123456789012:role/a/b&assumeRoleSessionName=app@1&assumeRoleExternalId=tenant:7&assumeRoleDurationSec=43200",
 ],
 wrong: [
-    ("assumeRoleArn=arn:aws:iam::123456789012:role/orders", "`assumeRoleArn` belongs to the plugins `iam` and `awsSecretsManager`"),
-    ("plugins=iam&assumeRoleArn=orders", "`assumeRoleArn` must look like arn:aws:iam::123456789012:role/name"),
+    ("assumeRoleArn=arn:aws:iam::123456789012:role/orders",
+        "`assumeRoleArn` belongs to the plugins `iam` and `awsSecretsManager`"),
+    ("plugins=iam&assumeRoleArn=orders",
+        "`assumeRoleArn` must look like arn:aws:iam::123456789012:role/name"),
     ("plugins=iam&assumeRoleArn=", "`assumeRoleArn` must be text that is not empty"),
     ("plugins=iam&assumeRoleSessionName=app", "`assumeRoleSessionName` has no use without `assumeRoleArn`"),
-    ("plugins=iam&assumeRoleExternalId=tenant-7", "`assumeRoleExternalId` has no use without `assumeRoleArn`"),
+    ("plugins=iam&assumeRoleExternalId=tenant-7",
+        "`assumeRoleExternalId` has no use without `assumeRoleArn`"),
     ("plugins=iam&assumeRoleDurationSec=900", "`assumeRoleDurationSec` has no use without `assumeRoleArn`"),
-    ("plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleSessionName=a%20b", "`assumeRoleSessionName` must be"),
-    ("plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleExternalId=a%22b", "`assumeRoleExternalId` must be"),
-    ("plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleDurationSec=899", "from 900 to 43200, not `899`"),
+    ("plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleSessionName=a%20b",
+        "`assumeRoleSessionName` must be"),
+    ("plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleExternalId=a%22b",
+        "`assumeRoleExternalId` must be"),
+    ("plugins=iam&assumeRoleArn=arn:aws:iam::123456789012:role/orders&assumeRoleDurationSec=899",
+        "from 900 to 43200, not `899`"),
     ("plugins=iam&roleArn=x", "did you mean `assumeRoleArn`?"),
 ]);
 
 parameter!(cluster_instance_host_pattern,
-ok: ["clusterInstanceHostPattern=?.abc123.us-east-2.rds.amazonaws.com", "clusterInstanceHostPattern=db-?.internal.example:6432"],
+ok: ["clusterInstanceHostPattern=?.abc123.us-east-2.rds.amazonaws.com",
+    "clusterInstanceHostPattern=db-?.internal.example:6432"],
 wrong: [
     ("clusterInstanceHostPattern=db.internal.example", "`clusterInstanceHostPattern` does not fit"),
     ("clusterInstanceHostPattern=?.10.0.0.1", "`clusterInstanceHostPattern` does not fit"),
-    ("clusterInstanceHostPattern=?.proxy-abc.us-east-2.rds.amazonaws.com", "`clusterInstanceHostPattern` does not fit"),
+    ("clusterInstanceHostPattern=?.proxy-abc.us-east-2.rds.amazonaws.com",
+        "`clusterInstanceHostPattern` does not fit"),
 ]);
 
 parameter!(wrapper_connect_timeout,
     ok: ["wrapperConnectTimeout=1"],
-    wrong: [("wrapperConnectTimeout=0", "`wrapperConnectTimeout` must be"), ("wrapperConnectTimeout=30s", "not `30s`")]);
+    wrong: [("wrapperConnectTimeout=0", "`wrapperConnectTimeout` must be"), 
+        ("wrapperConnectTimeout=30s", "not `30s`")]);
 
 parameter!(tls_server_name,
 ok: ["tlsServerName=db.example", "plugins=iam&tlsServerName=other.abc123.us-east-2.rds.amazonaws.com"],
@@ -125,7 +136,8 @@ wrong: [
 parameter!(sslrootcert,
 ok: ["sslrootcert=system"],
 wrong: [
-    ("sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`: No such file", "global-bundle.pem) to that path"),
+    ("sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`: No such file",
+        "global-bundle.pem) to that path"),
     ("sslrootcert=System", "the word is `system`"),
     ("sslrootcert=/dev/null", "`/dev/null` in `sslrootcert` holds no PEM certificate"),
     ("sslrootcrt=system", "did you mean `sslrootcert`?"),

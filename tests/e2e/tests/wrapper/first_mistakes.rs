@@ -89,7 +89,7 @@ macro_rules! mistakes {
                 ("global writer", url_at("g.global-abc123.global.rds.amazonaws.com", port, ""), "iamRegion"),
                 ("port in iamHost", at(&format!("&iamHost={HOST}:5432")), "iamDefaultPort"),
                 ("URL as iamHost", at(&format!("&iamHost=https://{HOST}/")), "iamHost"),
-                ("region that is none", at("&iamRegion=Ohio"), "iamRegion"),
+                ("display name as region", at("&iamRegion=Ohio"), "iamRegion"),
                 ("availability zone as region", at("&iamRegion=us-east-2a"), "us-east-2"),
                 ("expiration too long", at("&iamTokenExpiration=3600"), "900"),
                 ("CA file that is not there", at("&sslrootcert=/nowhere/ca.pem"), "/nowhere/ca.pem"),

@@ -340,7 +340,7 @@ async fn sqlx_login_that_is_refused_with_a_secret_is_explained() {
     assert!(!said.contains(FIRST), "{said}");
 }
 
-/// One row: what stands in a URL of sqlx beside the secret, and what the error says.
+/// One row: the text beside the secret in a URL of sqlx, and what the error says.
 #[tokio::test]
 async fn sqlx_configuration_that_cannot_work_with_a_secret_wrong() {
     let secret = "plugins=awsSecretsManager&secretId=a&secretRegion=us-east-2";

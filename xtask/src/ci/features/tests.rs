@@ -1,3 +1,5 @@
+//! The combinations of features that CI checks.
+
 use serde_json::json;
 
 use super::*;

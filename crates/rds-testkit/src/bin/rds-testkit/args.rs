@@ -6,13 +6,14 @@ use std::time::Duration;
 pub(crate) const USAGE: &str = "\
 Usage: rds-testkit serve --engine postgres|mysql [options]
 
-Runs a server on 127.0.0.1 that takes IAM tokens for passwords as Amazon RDS does. Prints one line of JSON when it
-listens: where, with which certificate and which AWS keys to sign, all made for this run and good for a day. Ends when
-standard input closes, or after the time of --for.
+Runs a server on 127.0.0.1 that takes IAM tokens for passwords as Amazon RDS does. Prints one line
+of JSON when it listens: where, with which certificate and which AWS keys to sign, all made for this
+run and good for a day. Ends when standard input closes, or after the time of --for.
 
   --engine NAME       postgres or mysql
   --port PORT         the port to listen on; default a free one
-  --host NAME         the name to sign for, which the certificate carries; default db.abc123.us-east-2.rds.amazonaws.com
+  --host NAME         the name to sign for, which the certificate carries; default
+                      db.abc123.us-east-2.rds.amazonaws.com
   --region NAME       the region to sign for; default us-east-2
   --user NAME         a user with rds_iam; repeatable; default jane
   --database NAME     a database; repeatable; default: every name is one

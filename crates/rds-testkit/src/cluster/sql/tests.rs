@@ -43,20 +43,28 @@ fn error(topology: &Topology, statement: &str) -> String {
     answer(&canonical(statement), topology).unwrap().unwrap_err().code().to_owned()
 }
 
-const Q1: &str = "SELECT SERVER_ID, CASE WHEN SESSION_ID OPERATOR(pg_catalog.=) 'MASTER_SESSION_ID' THEN TRUE ELSE FALSE END,
+const Q1: &str =
+    "SELECT SERVER_ID, CASE WHEN SESSION_ID OPERATOR(pg_catalog.=) 'MASTER_SESSION_ID' THEN TRUE \
+    ELSE FALSE END,
        CPU, COALESCE(REPLICA_LAG_IN_MSEC, 0), LAST_UPDATE_TIMESTAMP
 FROM pg_catalog.aurora_replica_status()
-WHERE EXTRACT(EPOCH FROM(pg_catalog.NOW() OPERATOR(pg_catalog.-) LAST_UPDATE_TIMESTAMP)) OPERATOR(pg_catalog.<=) 300
+WHERE EXTRACT(EPOCH FROM(pg_catalog.NOW() OPERATOR(pg_catalog.-) LAST_UPDATE_TIMESTAMP)) \
+    OPERATOR(pg_catalog.<=) 300
    OR SESSION_ID OPERATOR(pg_catalog.=) 'MASTER_SESSION_ID' OR LAST_UPDATE_TIMESTAMP IS NULL ";
-const Q2: &str = "SELECT SERVER_ID FROM pg_catalog.aurora_replica_status() WHERE SESSION_ID OPERATOR(pg_catalog.=) 'MASTER_SESSION_ID'
+const Q2: &str = "SELECT SERVER_ID FROM pg_catalog.aurora_replica_status() \
+    WHERE SESSION_ID OPERATOR(pg_catalog.=) 'MASTER_SESSION_ID'
    AND SERVER_ID OPERATOR(pg_catalog.=) pg_catalog.aurora_db_instance_identifier()";
-const Q3: &str = "SELECT SERVER_ID, CASE WHEN SESSION_ID = 'MASTER_SESSION_ID' THEN TRUE ELSE FALSE END, CPU, REPLICA_LAG_IN_MILLISECONDS, LAST_UPDATE_TIMESTAMP
+const Q3: &str =
+    "SELECT SERVER_ID, CASE WHEN SESSION_ID = 'MASTER_SESSION_ID' THEN TRUE ELSE FALSE END, CPU, \
+    REPLICA_LAG_IN_MILLISECONDS, LAST_UPDATE_TIMESTAMP
 FROM information_schema.replica_host_status
 WHERE time_to_sec(timediff(now(), LAST_UPDATE_TIMESTAMP)) <= 300 OR SESSION_ID = 'MASTER_SESSION_ID' ";
 const Q4: &str = "SELECT SERVER_ID FROM information_schema.replica_host_status WHERE SESSION_ID = \
                   'MASTER_SESSION_ID' AND SERVER_ID = @@aurora_server_id";
-const Q5: &str = "SELECT multi_az_db_cluster_source_dbi_resource_id FROM rds_tools.multi_az_db_cluster_source_dbi_resource_id()
- WHERE multi_az_db_cluster_source_dbi_resource_id OPERATOR(pg_catalog.!=) (SELECT dbi_resource_id FROM rds_tools.dbi_resource_id())";
+const Q5: &str = "SELECT multi_az_db_cluster_source_dbi_resource_id \
+    FROM rds_tools.multi_az_db_cluster_source_dbi_resource_id()
+ WHERE multi_az_db_cluster_source_dbi_resource_id \
+    OPERATOR(pg_catalog.!=) (SELECT dbi_resource_id FROM rds_tools.dbi_resource_id())";
 
 #[test]
 fn aurora_postgres_answers_the_family() {

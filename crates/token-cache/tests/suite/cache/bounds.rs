@@ -1,3 +1,5 @@
+//! The capacity of a cache, and what it evicts.
+
 use token_cache::{Expiring, ManualClock};
 
 use crate::support::*;

@@ -1,3 +1,5 @@
+//! A cache that is cleared, also while a value is made.
+
 use crate::support::*;
 
 #[test]

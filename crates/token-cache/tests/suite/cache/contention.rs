@@ -1,3 +1,5 @@
+//! A cache that many threads use at once.
+
 use std::{
     sync::{
         Arc,

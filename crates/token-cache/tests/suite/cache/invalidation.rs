@@ -1,3 +1,5 @@
+//! Values of a cache that were refused or accepted.
+
 use crate::support::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! When a cache makes a value, and when it hands out the stored one.
+
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use token_cache::{Expiring, Lease};

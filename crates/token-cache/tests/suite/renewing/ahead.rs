@@ -1,3 +1,5 @@
+//! Renewal ahead of expiry, and its backoff.
+
 use token_cache::{Expiring, FetchError, Lease, ManualClock, Renewal};
 
 use crate::support::*;

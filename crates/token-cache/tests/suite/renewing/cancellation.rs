@@ -1,3 +1,5 @@
+//! Calls that are dropped at every poll.
+
 use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use token_cache::{BoxFuture, Expiring, ManualClock};

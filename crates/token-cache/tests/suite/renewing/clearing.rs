@@ -1,3 +1,5 @@
+//! A cell that is cleared while it fetches.
+
 use crate::support::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! The fetch that waiting callers share.
+
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use token_cache::{FetchError, Lease, Renewal};

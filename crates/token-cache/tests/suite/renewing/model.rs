@@ -33,7 +33,8 @@ enum Step {
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
-        4 => prop::sample::select(vec![0, 30, 60, 100, 400, 900, 8000]).prop_map(|life| Outcome::Value { life }),
+        4 => prop::sample::select(vec![0, 30, 60, 100, 400, 900, 8000])
+            .prop_map(|life| Outcome::Value { life }),
         2 => Just(Outcome::Fail),
         1 => Just(Outcome::Panic),
     ]
@@ -527,7 +528,11 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn cell_behaves_as_the_model(steps in prop::collection::vec(step(), 1..80)) {

@@ -1,3 +1,5 @@
+//! Fetching again after a value was refused.
+
 use token_cache::FetchError;
 
 use crate::support::*;
