@@ -181,7 +181,7 @@ impl Endpoint {
         Self::from_canonical(format!("{}{}", &self.name[..piece.start], &self.name[piece.end..]))
     }
 
-    /// The end of the id or, without one, of the first label.
+    /// Returns the end of the id or, without one, of the first label.
     fn id_end(&self) -> usize {
         match &self.layout {
             Layout::Aws(aws) => aws.id_end,

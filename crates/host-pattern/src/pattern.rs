@@ -195,8 +195,8 @@ fn wildcard(name: &str) -> Result<usize, Error> {
     }
 }
 
-/// The pattern that an RDS name is of, or the name with its first label replaced, or one below a
-/// short name.
+/// Returns the pattern that an RDS name is of, or the name with its first label replaced, or one
+/// below a short name.
 fn suggestion(name: &str) -> String {
     let pattern = Endpoint::parse(name).ok().and_then(|endpoint| endpoint.instance_pattern());
     match (pattern, name.split_once('.')) {

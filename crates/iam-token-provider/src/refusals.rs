@@ -58,7 +58,7 @@ struct State {
 }
 
 impl Refusals {
-    /// Whether credentials that were loaded at `loaded_at` may be loaded anew.
+    /// Returns whether credentials that were loaded at `loaded_at` may be loaded anew.
     ///
     /// Ages are distances: a clock that was set back does not make credentials young.
     pub(crate) fn may_load(&self, now: SystemTime, loaded_at: SystemTime) -> bool {
@@ -132,7 +132,7 @@ fn may_ask_a_person(signer: &Signer) -> bool {
     })
 }
 
-/// The time between two moments, whichever is the later one.
+/// Returns the time between two moments, whichever is the later one.
 pub(crate) fn distance(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|error| error.duration())
 }

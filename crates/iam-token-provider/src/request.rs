@@ -214,7 +214,7 @@ impl TokenRequest {
         &self.0.key.user
     }
 
-    /// Whether its tokens live too short for a cache.
+    /// Returns whether its tokens live too short for a cache.
     pub(crate) fn is_signed_each_time(&self) -> bool {
         self.0.key.service == Service::Eks
     }

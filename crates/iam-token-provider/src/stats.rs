@@ -75,7 +75,7 @@ impl Counters {
         self.throttled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether many logins ended within the last second.
+    /// Returns whether many logins ended within the last second.
     pub(crate) fn are_many(&self, now: SystemTime) -> bool {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let is_recent = |at: &SystemTime| distance(*at, now) <= Duration::from_secs(1);

@@ -153,7 +153,7 @@ fn target(text: &str, arguments: &DoctorArguments, built: &Result<(), Error>) ->
     }
 }
 
-/// How the login finds the address, where it is not the operating system's matter.
+/// Returns how the login finds the address, where it is not the operating system's matter.
 fn resolver(target: &Target, server: Option<DnsServer>) -> Option<Arc<dyn Resolver>> {
     match target.address {
         Some(address) => Some(Arc::new(resolver_fn(move |_| Ok(vec![address])))),

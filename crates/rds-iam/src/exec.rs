@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
     Err(not_run(child.exec(), &client))
 }
 
-/// Why the client could not be run.
+/// Returns why the client could not be run.
 fn not_run(error: io::Error, client: &Client<'_>) -> Failure {
     let (message, code) = match error.kind() {
         io::ErrorKind::NotFound => ("was not found: check its name and PATH", 127),
@@ -142,7 +142,7 @@ impl Session {
     }
 }
 
-/// The address of a host that is another name than the certificate's, as an alias is.
+/// Returns the address of a host that is another name than the certificate's, as an alias is.
 async fn address_of(host: &str) -> Result<IpAddr, Failure> {
     if let Ok(address) = host.parse() {
         return Ok(address);
@@ -152,7 +152,8 @@ async fn address_of(host: &str) -> Result<IpAddr, Failure> {
     addresses.first().copied().ok_or_else(failed)
 }
 
-/// The client would say so too, but not in the words of this program, and after a token was signed.
+/// Returns the client would say so too, but not in the words of this program, and after a token was
+/// signed.
 fn readable(roots: &Path) -> Result<(), Failure> {
     // libpq's word for the roots of the platform.
     if roots == Path::new("system") {

@@ -16,12 +16,12 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure with exit code 1.
+    /// Creates a failure with exit code 1.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), source: None, hints: Vec::new(), exit_code: 1 }
     }
 
-    /// A wrong value or combination of arguments.
+    /// Returns a wrong value or combination of arguments.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(message).with_exit_code(USAGE)
     }
@@ -73,12 +73,12 @@ impl From<iam_token::Error> for Failure {
     }
 }
 
-/// The text of an error and its causes, as one.
+/// Returns the text of an error and its causes, as one.
 fn described(error: &(dyn Error + 'static)) -> Box<dyn Error + Send + Sync> {
     chain(error).into()
 }
 
-/// An error's text and those of its causes, each of which says something new.
+/// Returns an error's text and those of its causes, each of which says something new.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -42,7 +42,7 @@ pub(crate) fn man(name: Option<&str>, folder: Option<&Path>) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-/// The program and its commands, a page for each.
+/// Returns the program and its commands, a page for each.
 fn pages() -> Vec<Command> {
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();

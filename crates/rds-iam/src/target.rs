@@ -67,32 +67,32 @@ impl Target {
         user.clone_into(&mut self.server.user);
     }
 
-    /// A parameter of ours, where the string has it.
+    /// Returns a parameter of ours, where the string has it.
     pub(crate) fn parameter(&self, wanted: &str) -> Option<&str> {
         self.parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     }
 
-    /// The name that the token is signed for.
+    /// Returns the name that the token is signed for.
     pub(crate) fn signed_host(&self) -> &str {
         self.parameter("iamHost").unwrap_or(&self.host)
     }
 
-    /// The endpoint that the token is signed for, if it is one.
+    /// Returns the endpoint that the token is signed for, if it is one.
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         Endpoint::parse(self.signed_host()).ok()
     }
 
-    /// The port that the token is signed for.
+    /// Returns the port that the token is signed for.
     pub(crate) fn signed_port(&self) -> u16 {
         self.parameter("iamDefaultPort").and_then(|port| port.trim().parse().ok()).unwrap_or(self.port)
     }
 
-    /// What the token is signed for.
+    /// Returns what the token is signed for.
     pub(crate) fn token_request(&self) -> Result<TokenRequest> {
         token_request(self.signed_host(), self.signed_port(), &self.user, self.parameter("iamRegion"))
     }
 
-    /// The region of AWS that is asked: the token's, or the secret's.
+    /// Returns the region of AWS that is asked: the token's, or the secret's.
     pub(crate) fn region(&self) -> Option<String> {
         let Some(secret) = &self.secret else {
             return Some(self.token_request().ok()?.region().to_owned());
@@ -101,12 +101,12 @@ impl Target {
         self.parameter("secretRegion").or_else(own).map(|region| region.trim().to_lowercase())
     }
 
-    /// What decides about the credentials.
+    /// Returns what decides about the credentials.
     pub(crate) fn credentials(&self) -> Settings<'_> {
         Settings { profile: self.parameter("awsProfile"), region: None, role: self.role() }
     }
 
-    /// The role that the credentials are to assume; its parts are checked where it is used.
+    /// Returns the role that the credentials are to assume; its parts are checked where it is used.
     fn role(&self) -> Option<AssumeRole> {
         let mut role = AssumeRole::new(self.parameter("assumeRoleArn")?);
         if let Some(name) = self.parameter("assumeRoleSessionName") {
@@ -121,19 +121,19 @@ impl Target {
         Some(role)
     }
 
-    /// The name that the server's certificate has to carry.
+    /// Returns the name that the server's certificate has to carry.
     pub(crate) fn tls_name(&self) -> &str {
         self.parameter("tlsServerName").unwrap_or(self.signed_host())
     }
 
-    /// Whether the host is itself such a name, and not what leads there: an address, a tunnel, a
-    /// custom domain.
+    /// Returns whether the host is itself such a name, and not what leads there: an address, a
+    /// tunnel, a custom domain.
     pub(crate) fn dials_endpoint(&self) -> bool {
         let kind = Endpoint::parse(&self.host).map(|endpoint| endpoint.kind());
         !matches!(kind, Ok(EndpointKind::Custom | EndpointKind::Ip) | Err(_))
     }
 
-    /// The endpoint that DNS leads to, if that is another one than the token is signed for.
+    /// Returns the endpoint that DNS leads to, if that is another one than the token is signed for.
     pub(crate) fn leads_elsewhere(&self) -> Option<Endpoint> {
         let aliases = self.aliases.as_ref()?;
         let (behind, signed) = (aliases.endpoint()?, self.endpoint()?);
@@ -144,7 +144,7 @@ impl Target {
         is_elsewhere.then_some(behind)
     }
 
-    /// What to do if DNS leads to another endpoint than the token is signed for.
+    /// Returns what to do if DNS leads to another endpoint than the token is signed for.
     pub(crate) fn alias_remedy(&self) -> Option<String> {
         let target = self.token_request().ok()?;
         let mut facts = Facts::new(&target, (&self.host, self.port), self.engine.into());
@@ -156,8 +156,8 @@ impl Target {
 }
 
 impl Engine {
-    /// The engine that a connection string is for; without a scheme it is a `key=value` string of
-    /// PostgreSQL.
+    /// Returns the engine that a connection string is for; without a scheme it is a `key=value`
+    /// string of PostgreSQL.
     pub(crate) fn of(text: &str) -> Result<Self> {
         let lower = text.to_ascii_lowercase();
         if lower.starts_with("mysql") || lower.starts_with("mariadb") {

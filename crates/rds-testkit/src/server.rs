@@ -174,12 +174,12 @@ impl Shared {
         self.read_only.load(Ordering::Relaxed)
     }
 
-    /// What the server says when asked whether it is a reader; a node of a cluster may lie.
+    /// Returns what the server says when asked whether it is a reader; a node of a cluster may lie.
     pub(crate) fn reports_read_only(&self) -> bool {
         self.node.as_ref().and_then(NodeView::lie_of_role).unwrap_or_else(|| self.is_read_only())
     }
 
-    /// What the server reports unasked as `in_hot_standby`; a node of a cluster may lie.
+    /// Returns what the server reports unasked as `in_hot_standby`; a node of a cluster may lie.
     pub(crate) fn reports_standby(&self) -> bool {
         self.node.as_ref().and_then(NodeView::lie_of_standby).unwrap_or_else(|| self.is_read_only())
     }

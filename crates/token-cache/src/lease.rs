@@ -131,12 +131,12 @@ impl<V> Generation<V> {
         self.end
     }
 
-    /// Whether it is further from its expiry than the buffer.
+    /// Returns whether it is further from its expiry than the buffer.
     pub(crate) fn is_outside_buffer(&self, now: SystemTime) -> bool {
         self.usable_until.is_none_or(|until| now < until)
     }
 
-    /// Whether a reader who bounds the age of what it takes may use the value.
+    /// Returns whether a reader who bounds the age of what it takes may use the value.
     pub(crate) fn is_usable(&self, now: SystemTime, max_age: Duration) -> bool {
         self.is_outside_buffer(now)
             // A value from the future was issued by a clock that has since been set back.

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-/// The time from `earlier` to `later`, zero if they are the other way round.
+/// Returns the time from `earlier` to `later`, zero if they are the other way round.
 pub(crate) fn span(earlier: SystemTime, later: SystemTime) -> Duration {
     later.duration_since(earlier).unwrap_or_default()
 }
 
-/// The time between two moments, whichever comes first.
+/// Returns the time between two moments, whichever comes first.
 pub(crate) fn distance(one: SystemTime, other: SystemTime) -> Duration {
     span(one, other).max(span(other, one))
 }

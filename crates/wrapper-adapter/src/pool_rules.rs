@@ -43,7 +43,7 @@ impl PoolRules {
         self
     }
 
-    /// How long a check may take.
+    /// Returns how long a check may take.
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
@@ -55,12 +55,12 @@ impl PoolRules {
         self
     }
 
-    /// Whether only connections to a writer are taken.
+    /// Returns whether only connections to a writer are taken.
     pub fn expects_writer(&self) -> bool {
         self.expects_writer
     }
 
-    /// What the pools know of their last attempts.
+    /// Returns what the pools know of their last attempts.
     pub fn last_error(&self) -> &LastError {
         &self.last_error
     }

@@ -13,8 +13,8 @@ pub trait Resolver: Debug + Send + Sync + 'static {
     /// The reason why there is none; an empty list is taken as "no address".
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
 
-    /// Whether it finds what every program of the machine finds, so that a driver may as well ask
-    /// by itself.
+    /// Returns whether it finds what every program of the machine finds, so that a driver may as
+    /// well ask by itself.
     fn is_system(&self) -> bool {
         false
     }

@@ -28,7 +28,7 @@ impl AbortHandle {
         is_first
     }
 
-    /// Whether a connection is at the other end.
+    /// Returns whether a connection is at the other end.
     pub fn is_held(&self) -> bool {
         self.0.strong_count() > 0
     }

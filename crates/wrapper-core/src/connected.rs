@@ -52,22 +52,22 @@ pub struct Established {
 }
 
 impl Established {
-    /// The host that was dialled, wherever plugins led the connect to.
+    /// Returns the host that was dialled, wherever plugins led the connect to.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The TCP port.
+    /// Returns the TCP port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address behind the host, where the adapter told it.
+    /// Returns the address behind the host, where the adapter told it.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// The instance of a cluster, where a plugin named one.
+    /// Returns the instance of a cluster, where a plugin named one.
     pub fn instance(&self) -> Option<&str> {
         self.instance.as_deref()
     }
@@ -77,7 +77,7 @@ impl Established {
         self.instance = Some(instance.into());
     }
 
-    /// The role as a plugin verified it; `None` if no plugin asked.
+    /// Returns the role as a plugin verified it; `None` if no plugin asked.
     pub fn role(&self) -> Option<Role> {
         self.role
     }
@@ -92,7 +92,7 @@ impl Established {
         &self.abort
     }
 
-    /// When the connection was open.
+    /// Returns when the connection was open.
     pub fn at(&self) -> Instant {
         self.at
     }

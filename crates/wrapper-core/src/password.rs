@@ -8,8 +8,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Holds a password and the least protection that it may be sent under.
 ///
-/// `Debug` prints no part of it, and the memory is zeroized when the last clone goes. The drivers keep
-/// copies of their own, which are not.
+/// `Debug` prints no part of it, and the memory is zeroized when the last clone goes. The drivers
+/// keep copies of their own, which are not.
 #[derive(Clone)]
 pub struct Password {
     text: Arc<Zeroizing<String>>,
@@ -27,7 +27,7 @@ pub enum Transport {
 }
 
 impl Password {
-    /// A password that is sent however the driver is configured.
+    /// Creates a password that is sent however the driver is configured.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: Arc::new(Zeroizing::new(text.into())), verified_tls_only: false, good_until: None }
     }
@@ -44,7 +44,7 @@ impl Password {
         self
     }
 
-    /// When it ends, where it does.
+    /// Returns when it ends, where it does.
     pub fn good_until(&self) -> Option<SystemTime> {
         self.good_until
     }
@@ -58,13 +58,14 @@ impl Password {
         if self.verified_tls_only && transport < Transport::VerifiedTls {
             return Err(Error::new(
                 ErrorKind::Configuration,
-                "the password is a token or a managed secret and goes over verified TLS only, but the connection is set up without",
+                "the password is a token or a managed secret and goes over verified TLS only, but the \
+                 connection is set up without",
             ));
         }
         Ok(&self.text)
     }
 
-    /// The text for blanking it out of what a server said; never to be sent or printed.
+    /// Returns the text for blanking it out of what a server said; never to be sent or printed.
     pub fn as_secret(&self) -> &str {
         &self.text
     }

@@ -93,7 +93,7 @@ impl Progress {
         self.fork_with(Position::default())
     }
 
-    /// The same for a login of this user.
+    /// Does the same for a login of this user.
     pub(crate) fn fork_for(&self, user: &Arc<str>) -> Self {
         self.fork_with(Position { user: Some(Arc::clone(user)), ..Position::default() })
     }
@@ -133,18 +133,18 @@ impl Progress {
         (own.phase, own.address) = (Phase::Dial, Some(address));
     }
 
-    /// The phase that the attempt is in.
+    /// Returns the phase that the attempt is in.
     pub fn phase(&self) -> Phase {
         self.position().phase
     }
 
-    /// The address that was dialled last.
+    /// Returns the address that was dialled last.
     pub fn address(&self) -> Option<SocketAddr> {
         self.position().address
     }
 
-    /// Where it ended: what the newest living fork tells, else the one that ended last, else this
-    /// note.
+    /// Returns where it ended: what the newest living fork tells, else the one that ended last,
+    /// else this note.
     pub(crate) fn end(&self) -> Position {
         let ended = {
             let node = self.lock();
@@ -154,8 +154,8 @@ impl Progress {
         ended.unwrap_or_else(|| self.position())
     }
 
-    /// What the newest fork tells that is alive, with the host that the nearest note above it
-    /// names.
+    /// Returns what the newest fork tells that is alive, with the host that the nearest note above
+    /// it names.
     pub(crate) fn position(&self) -> Position {
         let (own, newest) = {
             let node = self.lock();

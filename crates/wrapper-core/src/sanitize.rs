@@ -64,14 +64,14 @@ pub fn sanitize_server_text<'a>(text: &str, secrets: impl IntoIterator<Item = &'
     out
 }
 
-/// Whether text looks like the name of a parameter, host or plugin, so that it may stand in a
-/// message: what failed to parse may be a password.
+/// Returns whether text looks like the name of a parameter, host or plugin, so that it may stand in
+/// a message: what failed to parse may be a password.
 pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
-/// A value for a message, in quotes if it looks like a name; else its length alone.
+/// Returns a value for a message, in quotes if it looks like a name; else its length alone.
 pub(crate) fn shown(value: &str) -> String {
     match value.chars().count() {
         0 => "empty text".to_owned(),

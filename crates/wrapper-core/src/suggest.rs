@@ -18,8 +18,8 @@ fn folded(name: &str) -> Vec<char> {
     name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).take(64).collect()
 }
 
-/// The optimal string alignment distance: insertions, deletions, substitutions and neighbours
-/// swapped.
+/// Returns the optimal string alignment distance: insertions, deletions, substitutions and
+/// neighbours swapped.
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut before = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();

@@ -12,7 +12,8 @@ const PROFILE: Parameter<String> = Parameter::typed(
     "awsProfile",
     ParameterKind::Text,
     "none",
-    "The profile to take AWS credentials from, whatever keys the environment holds; without it the AWS default chain decides.",
+    "The profile to take AWS credentials from, whatever keys the environment holds; without it the AWS \
+     default chain decides.",
 )
 .aliases(&["aws_profile", "profile"]);
 
@@ -84,7 +85,8 @@ pub fn token_provider(options: &Options, given: Option<&IamTokenProvider>) -> Re
         .find(|name| options.contains(name))
     {
         Some(name) => Err(configuration(&format!(
-            "`{name}` belongs to the AWS default chain, and the program gives credentials of its own: leave it out",
+            "`{name}` belongs to the AWS default chain, and the program gives credentials of its own: leave \
+             it out",
         ))),
         None => Ok(given.clone()),
     }

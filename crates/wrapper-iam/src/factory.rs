@@ -30,10 +30,11 @@ pub const IAM_PARAMETERS: &[Parameter] = &[
 ];
 
 const IAM_HOST: Parameter<SignedHost> = Parameter::typed(
-"iamHost",
-        ParameterKind::Text,
-        "the configured host",
-        "The RDS, Aurora or DSQL endpoint that the token is signed for; needed when the host is an IP address, a custom domain or a tunnel.",
+    "iamHost",
+    ParameterKind::Text,
+    "the configured host",
+    "The RDS, Aurora or DSQL endpoint that the token is signed for; needed when the host is an IP \
+         address, a custom domain or a tunnel.",
 )
 .aliases(&["iam_host", "iamHostname"]);
 
@@ -62,10 +63,11 @@ const IAM_TOKEN_EXPIRATION: Parameter<u64> = Parameter::typed(
 .aliases(&["iamExpiration", "iamExpirationSec", "iam_expiration"]);
 
 const IAM_LOGIN_RETRY_TIMEOUT_MS: Parameter<u64> = Parameter::typed(
-"iamLoginRetryTimeoutMs",
-        ParameterKind::Integer { min: 0, max: 600_000 },
-        "`0`",
-        "Milliseconds for which a refused login is repeated, every 0.2 to 2 s at random, where a new token may mend it; for deploys that run into the server's limit, which shows as a plain refusal.",
+    "iamLoginRetryTimeoutMs",
+    ParameterKind::Integer { min: 0, max: 600_000 },
+    "`0`",
+    "Milliseconds for which a refused login is repeated, every 0.2 to 2 s at random, where a new token \
+         may mend it; for deploys that run into the server's limit, which shows as a plain refusal.",
 )
 .aliases(&["iam_login_retry_timeout_ms", "iamLoginRetryTimeout"]);
 
@@ -95,7 +97,7 @@ pub struct IamFactory {
 }
 
 impl IamFactory {
-    /// A factory whose plugins share the given tokens.
+    /// Creates a factory whose plugins share the given tokens.
     pub fn new(tokens: IamTokenProvider) -> Self {
         Self { tokens: Some(tokens), ..Self::default() }
     }
@@ -105,7 +107,8 @@ impl IamFactory {
     ///
     /// # Security
     ///
-    /// Whoever answers at that host gets a token of your credentials: no connection string can name one.
+    /// Whoever answers at that host gets a token of your credentials: no connection string can name
+    /// one.
     #[must_use]
     pub fn with_trusted_host(mut self, host: impl Into<String>, region: Region) -> Self {
         self.trusted.push((host.into(), region));
@@ -174,7 +177,8 @@ impl IamSettings {
             if hosts > 1 {
                 return Err(Error::new(
                     ErrorKind::Configuration,
-                    "`iamHost` is one name, and several hosts are configured: name the hosts by their own endpoints",
+                    "`iamHost` is one name, and several hosts are configured: name the hosts by their own \
+                     endpoints",
                 ));
             }
             iam = iam.with_host(host.clone());

@@ -10,7 +10,8 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("secretsManager", "secrets"),
 ];
 
-/// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not yet.
+/// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not
+/// yet.
 const PLANNED: &[&str] = &[
     "autoReadWriteSplitting",
     "autoSimpleReadWriteSplitting",
@@ -58,7 +59,8 @@ pub(crate) fn absence(code: &str) -> Option<String> {
     Some(format!("plugin `{known}` is known, not available yet: take it out of `plugins`"))
 }
 
-/// A code as it is compared: `auto_read_write_splitting` and `autoReadWriteSplitting` are one.
+/// Returns a code as it is compared: `auto_read_write_splitting` and `autoReadWriteSplitting` are
+/// one.
 fn folded(code: &str) -> String {
     code.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }

@@ -26,17 +26,17 @@ impl DriverConfig {
         Self { opts, good_until }
     }
 
-    /// The options.
+    /// Returns the options.
     pub fn opts(&self) -> &Opts {
         &self.opts
     }
 
-    /// The options, for the driver: `mysql_async::Pool::new(config.into_opts())`.
+    /// Returns the options, for the driver: `mysql_async::Pool::new(config.into_opts())`.
     pub fn into_opts(self) -> Opts {
         self.opts
     }
 
-    /// When the token in them ends; `None` where the password is not one.
+    /// Returns when the token in them ends; `None` where the password is not one.
     pub fn good_until(&self) -> Option<SystemTime> {
         self.good_until
     }

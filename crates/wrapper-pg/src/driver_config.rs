@@ -30,17 +30,17 @@ impl DriverConfig {
         Self { config, tls, good_until }
     }
 
-    /// The configuration: `config.config().connect(config.tls())`.
+    /// Returns the configuration: `config.config().connect(config.tls())`.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The TLS connector to connect with.
+    /// Returns the TLS connector to connect with.
     pub fn tls(&self) -> Tls {
         self.tls.clone()
     }
 
-    /// When the token in it ends; `None` where the password is not one.
+    /// Returns when the token in it ends; `None` where the password is not one.
     pub fn good_until(&self) -> Option<SystemTime> {
         self.good_until
     }

@@ -14,7 +14,7 @@ const RETRIES: u32 = 3;
 /// More than this was most likely meant as milliseconds, which libpq reads.
 const TOO_LONG: Duration = Duration::from_secs(600);
 
-/// The names of the options in a connection string that are about keepalives.
+/// Returns the names of the options in a connection string that are about keepalives.
 pub(crate) fn named_in(text: &str) -> Vec<String> {
     let is_asked_for = |name: &str| name.starts_with("keepalives");
     // What cannot be read is reported where the string is read for good.

@@ -88,7 +88,7 @@ impl Driving {
         Self { task, held }
     }
 
-    /// The task, which goes on until it is aborted.
+    /// Returns the task, which goes on until it is aborted.
     #[cfg(feature = "deadpool")]
     fn into_task(self) -> JoinHandle<()> {
         // Without a receiver the task has ended.
@@ -112,8 +112,8 @@ async fn check(client: &Client, connector: &Connector, rules: &PoolRules) -> Res
     rules.check(answers).await
 }
 
-/// Whether the server that a connection leads to takes writes, as a former writer does not after a
-/// failover.
+/// Returns whether the server that a connection leads to takes writes, as a former writer does not
+/// after a failover.
 async fn is_writer(client: &Client) -> Result<bool> {
     let messages = client.simple_query(IN_RECOVERY).await.map_err(broken)?;
     Ok(messages.iter().any(|message| match message {

@@ -33,7 +33,8 @@ const SECRET_ENDPOINT: Parameter<String> = Parameter::typed(
     "secretEndpoint",
     ParameterKind::Text,
     "the region's own",
-    "The URL to ask in place of the region's own, such as a VPC endpoint's; a connection string can only name Secrets Manager at AWS, over https.",
+    "The URL to ask in place of the region's own, such as a VPC endpoint's; a connection string can only \
+     name Secrets Manager at AWS, over https.",
 )
 .aliases(&["secretsManagerEndpoint", "secrets_manager_endpoint"]);
 
@@ -70,7 +71,9 @@ const SECRET_ROTATION_RETRY_TIMEOUT_MS: Parameter<u64> = Parameter::typed(
     "secretRotationRetryTimeoutMs",
     ParameterKind::Integer { min: 0, max: 600_000 },
     "`0`",
-    "Milliseconds for which a refused login is repeated, with one call of the service after 1, 2, 4 and every 8 s for all; it bridges the window of a rotation in which the database has the new password and the secret has not.",
+    "Milliseconds for which a refused login is repeated, with one call of the service after 1, 2, 4 and \
+     every 8 s for all; it bridges the window of a rotation in which the database has the new password and \
+     the secret has not.",
 )
 .aliases(&["secretsManagerConnectRetryTimeoutMs", "secret_rotation_retry_timeout_ms"]);
 

@@ -49,7 +49,8 @@ impl Known<'_> {
         }
     }
 
-    /// Reads a server's answer as the other adapters read it, and ranks the causes of a refused login.
+    /// Reads a server's answer as the other adapters read it, and ranks the causes of a refused
+    /// login.
     fn answered(&self, answer: &dyn DatabaseError) -> Error {
         let code = code(answer);
         let said = ServerError::new(&code, answer.message(), [self.login.password()]);
@@ -90,7 +91,7 @@ impl Known<'_> {
     }
 }
 
-/// The hint of a PostgreSQL server, and the routine of its source.
+/// Returns the hint of a PostgreSQL server, and the routine of its source.
 #[cfg(feature = "postgres")]
 fn details(answer: &dyn DatabaseError) -> (Option<&str>, Option<&str>) {
     let answer = answer.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();

@@ -79,8 +79,8 @@ impl<D: Engine> FreshPool<D> {
         Self(Arc::new(Owner { refresher, is_detached: AtomicBool::new(false) }))
     }
 
-    /// The plain pool, for sqlx and for whatever stands on it; its clones are kept fresh too, as
-    /// long as an owner lives.
+    /// Returns the plain pool, for sqlx and for whatever stands on it; its clones are kept fresh
+    /// too, as long as an owner lives.
     pub fn pool(&self) -> &Pool<D> {
         self.0.refresher.pool()
     }
@@ -116,7 +116,7 @@ impl<D: Engine> FreshPool<D> {
         self.0.refresher.explain(error)
     }
 
-    /// How fresh the pool's token is.
+    /// Returns how fresh the pool's token is.
     pub fn freshness(&self) -> Freshness {
         self.0.refresher.freshness()
     }

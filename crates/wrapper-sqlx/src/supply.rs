@@ -94,7 +94,7 @@ impl Supply {
         }
     }
 
-    /// The host that is connected to, for events.
+    /// Returns the host that is connected to, for events.
     pub(crate) fn host(&self) -> &str {
         match self {
             #[cfg(feature = "secrets")]
@@ -113,7 +113,7 @@ impl Supply {
 }
 
 impl Login {
-    /// Whether the same login is made with it as with `other`.
+    /// Returns whether the same login is made with it as with `other`.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             #[cfg(feature = "secrets")]
@@ -134,7 +134,7 @@ impl Login {
         }
     }
 
-    /// The password, to be kept out of texts.
+    /// Returns the password, to be kept out of texts.
     pub(crate) fn password(&self) -> &str {
         match self {
             #[cfg(feature = "secrets")]
@@ -143,7 +143,7 @@ impl Login {
         }
     }
 
-    /// The request with the user that logs in.
+    /// Returns the request with the user that logs in.
     pub(crate) fn request<'a>(&self, configured: &'a ConnectRequest) -> Cow<'a, ConnectRequest> {
         match self {
             #[cfg(feature = "secrets")]
@@ -163,7 +163,7 @@ impl Login {
         }
     }
 
-    /// When it ends; a secret, which has no end, is asked for again then.
+    /// Returns when it ends; a secret, which has no end, is asked for again then.
     pub(crate) fn expires_at(&self) -> SystemTime {
         match self {
             #[cfg(feature = "secrets")]

@@ -44,12 +44,12 @@ impl Strategy {
     }
 }
 
-/// A number that nobody needs to be unable to guess.
+/// Returns a number that nobody needs to be unable to guess.
 pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-/// The same, from 0 to 1.
+/// Does the same, from 0 to 1.
 pub(crate) fn jitter() -> f64 {
     (random() >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -81,7 +81,7 @@ impl Dialect {
         self
     }
 
-    /// Whether the instances' names are to be learnt from the server.
+    /// Returns whether the instances' names are to be learnt from the server.
     pub(crate) fn discovers(&self) -> bool {
         self.layout != Layout::Single
     }

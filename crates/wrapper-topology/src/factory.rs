@@ -128,7 +128,8 @@ fn naming(options: &Options, requests: &[ConnectRequest]) -> Result<Option<Named
     for request in requests {
         if endpoint_kind(request.host()) == Some(EndpointKind::GlobalWriter) {
             return Err(configuration(format!(
-                "`{}` is the writer endpoint of a global database, whose instances lie in several regions: configure the regional cluster's writer endpoint",
+                "`{}` is the writer endpoint of a global database, whose instances lie in several regions: \
+                 configure the regional cluster's writer endpoint",
                 request.host()
             )));
         }
@@ -156,10 +157,12 @@ fn why_off(host: &str, options: &Options) -> &'static str {
         Some(EndpointKind::Dsql) => "the plugin is off: DSQL has no instances",
         Some(EndpointKind::ShardGroup) => "the plugin is off: a shard group has no instances to choose from",
         _ if options.contains("iamHost") => {
-            "the plugin is off: behind `iamHost` instances cannot be reached by name; set `clusterInstanceHostPattern` if they can"
+            "the plugin is off: behind `iamHost` instances cannot be reached by name; set \
+             `clusterInstanceHostPattern` if they can"
         }
         _ => {
-            "the plugin is off: the host does not tell how its instances are named; set `clusterInstanceHostPattern`"
+            "the plugin is off: the host does not tell how its instances are named; set \
+             `clusterInstanceHostPattern`"
         }
     }
 }

@@ -131,7 +131,7 @@ impl Knowledge {
         self.last_writer.as_deref()
     }
 
-    /// Whether there is an endpoint that leads to some instance.
+    /// Returns whether there is an endpoint that leads to some instance.
     pub(crate) fn has_endpoint(&self) -> bool {
         self.naming.is_some()
     }
@@ -144,13 +144,13 @@ impl Knowledge {
         self.changed_at
     }
 
-    /// When the writer gave its word last.
+    /// Returns when the writer gave its word last.
     pub(crate) fn verified_at(&self) -> Option<Instant> {
         self.writer.as_ref().and(self.fence)
     }
 
-    /// Whether something has to be asked: no writer, a silent one, another that claims to be it, or
-    /// a table that names another.
+    /// Returns whether something has to be asked: no writer, a silent one, another that claims to
+    /// be it, or a table that names another.
     pub(crate) fn is_in_doubt(&self) -> bool {
         let Some(writer) = self.writer() else { return true };
         let said = writer.said.map(|word| word.asked);
@@ -342,7 +342,7 @@ impl Knowledge {
         }
     }
 
-    /// Where to look for the writer, the likeliest first.
+    /// Returns where to look for the writer, the likeliest first.
     pub(crate) fn writer_candidates(&self) -> Vec<Target> {
         let mut candidates = Vec::new();
         let mut add = |target: Target| {
@@ -366,7 +366,7 @@ impl Knowledge {
         candidates
     }
 
-    /// The readers that answer, or were not asked yet.
+    /// Returns the readers that answer, or were not asked yet.
     pub(crate) fn readers(&self) -> impl Iterator<Item = &Member> {
         let is_writer = |member: &Member| self.writer.as_deref().is_some_and(|writer| member.is(writer));
         self.members.iter().filter(move |member| !is_writer(member) && member.is_answering())

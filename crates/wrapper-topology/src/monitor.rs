@@ -26,7 +26,7 @@ impl Monitor {
         self.schedule.due(now, &self.knowledge)
     }
 
-    /// When to call [`due`](Self::due) again, if nothing happens before.
+    /// Returns when to call [`due`](Self::due) again, if nothing happens before.
     pub(crate) fn wake_at(&self, now: Instant) -> Instant {
         self.schedule.wake_at(now, &self.knowledge)
     }

@@ -27,8 +27,8 @@ pub(crate) struct Router {
     has_monitor: bool,
 }
 
-/// What the name of a host says of the role that is wanted; `None`: that there is no role to be
-/// had.
+/// Returns what the name of a host says of the role that is wanted; `None`: that there is no role
+/// to be had.
 pub(crate) fn wanted_at(host: &str, has_pattern: bool) -> Option<Wanted> {
     let kind = Endpoint::parse(host).ok()?.kind();
     match kind {
@@ -55,13 +55,13 @@ impl Router {
         &self.topology
     }
 
-    /// Whether connects are led anywhere, so that a monitor has something to do.
+    /// Returns whether connects are led anywhere, so that a monitor has something to do.
     pub(crate) fn leads(&self, request: &ConnectRequest) -> bool {
         self.wanted(request) != Wanted::Any && !self.topology.is_off()
     }
 
-    /// The role that a request asks for: its own, the configured one, or that of the endpoint's
-    /// kind.
+    /// Returns the role that a request asks for: its own, the configured one, or that of the
+    /// endpoint's kind.
     fn wanted(&self, request: &ConnectRequest) -> Wanted {
         // Led elsewhere already, or to one instance.
         if !request.is_configured_host() || request.instance().is_some() {
@@ -95,7 +95,7 @@ impl Router {
         Search::new(self, request, wanted).run(next).await
     }
 
-    /// Whether connects of at least one host are led to instances.
+    /// Returns whether connects of at least one host are led to instances.
     pub(crate) fn leads_any(&self) -> bool {
         !self.hosts.is_empty()
     }
@@ -118,8 +118,8 @@ impl Router {
 /// How long a connect to one instance may take before another way is tried.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// What is left of a connect's time so that it ends by itself, with an error that says more than
-/// that it is late.
+/// Returns what is left of a connect's time so that it ends by itself, with an error that says more
+/// than that it is late.
 fn end_of(request: &ConnectRequest, now: Instant, limit: Option<Duration>) -> Instant {
     const DEFAULT: Duration = Duration::from_secs(30);
     let deadline = request.deadline().unwrap_or(now + DEFAULT);

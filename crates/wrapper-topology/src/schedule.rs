@@ -106,7 +106,7 @@ impl Schedule {
         self.used = now;
     }
 
-    /// Whether nobody has connected for long.
+    /// Returns whether nobody has connected for long.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.used) >= IDLE
     }
@@ -150,7 +150,7 @@ impl Schedule {
         due
     }
 
-    /// When [`due`](Self::due) is to be called again, if nothing happens before.
+    /// Returns when [`due`](Self::due) is to be called again, if nothing happens before.
     pub(crate) fn wake_at(&self, now: Instant, knowledge: &Knowledge) -> Instant {
         let wanted = self.wanted(now, knowledge);
         let lanes = self.lanes.iter().filter(|lane| !lane.is_asked && wanted.contains(&lane.target));

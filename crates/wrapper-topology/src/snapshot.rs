@@ -131,7 +131,7 @@ impl Instance {
         self.seen
     }
 
-    /// Whether nothing failed since the instance answered last, or it was not tried yet.
+    /// Returns whether nothing failed since the instance answered last, or it was not tried yet.
     pub fn is_answering(&self) -> bool {
         self.is_answering
     }

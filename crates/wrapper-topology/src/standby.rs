@@ -12,7 +12,7 @@ const FALSE: u8 = 2;
 pub(crate) struct Standby(AtomicU8);
 
 impl Standby {
-    /// The report, if it is to be believed.
+    /// Returns the report, if it is to be believed.
     pub(crate) fn trusted(&self, reported: Option<bool>) -> Option<bool> {
         reported.filter(|_| self.0.load(Ordering::Relaxed) == TRUE)
     }

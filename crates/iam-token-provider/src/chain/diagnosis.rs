@@ -178,7 +178,7 @@ fn log_in(name: &str, profile: &Profile, error: &CredentialsError) -> Option<Exp
     Some((CredentialsFailure::Failed, message))
 }
 
-/// An error and its causes, as one text.
+/// Returns an error and its causes, as one text.
 fn text_of(error: &CredentialsError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

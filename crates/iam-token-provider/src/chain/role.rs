@@ -125,7 +125,7 @@ fn is_made_of(text: &str, others: &str, length: std::ops::RangeInclusive<usize>)
     length.contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
-/// The name of the running program, with what no session's name may have replaced.
+/// Returns the name of the running program, with what no session's name may have replaced.
 fn program_name() -> String {
     let program = std::env::current_exe().ok();
     let name = program

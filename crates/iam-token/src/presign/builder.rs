@@ -205,8 +205,8 @@ impl PresignBuilder {
         })
     }
 
-    /// A path that needs no encoding and no normalisation is signed alike by every reading of the
-    /// rules: some services encode a path twice, some normalise it, some do neither.
+    /// Returns a path that needs no encoding and no normalisation is signed alike by every reading
+    /// of the rules: some services encode a path twice, some normalise it, some do neither.
     fn check_path(&self) -> Result<(), Error> {
         let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
         let plain = |segment: &str| !matches!(segment, "." | "..") && segment.bytes().all(unreserved);

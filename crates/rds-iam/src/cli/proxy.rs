@@ -10,8 +10,8 @@ use clap::Args;
 
 #[derive(Args, Debug)]
 pub(crate) struct ProxyArguments {
-    /// Connection strings, each a target; without any, DATABASE_URL counts. A password in one can be
-    /// read by every user of the machine
+    /// Connection strings, each a target; without any, DATABASE_URL counts. A password in one can
+    /// be read by every user of the machine
     #[arg(value_name = "URL")]
     pub(crate) urls: Vec<String>,
     /// A TOML file with the options below and any number of targets, in place of all of them
@@ -51,8 +51,8 @@ pub(crate) struct ProxyOptions {
     /// Lets accounts of another first group use the unix sockets, by its number; may be repeated
     #[arg(long, value_name = "GID")]
     pub(crate) allow_gid: Vec<u32>,
-    /// The file of the password for ports [default: RDS_IAM_LOCAL_PASSWORD, or one made at the start
-    /// and shown on the terminal]
+    /// The file of the password for ports [default: RDS_IAM_LOCAL_PASSWORD, or one made at the
+    /// start and shown on the terminal]
     #[arg(long, value_name = "FILE", conflicts_with = "no_local_password")]
     pub(crate) local_password_file: Option<PathBuf>,
     /// Lets every account of this machine use the ports

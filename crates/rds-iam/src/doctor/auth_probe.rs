@@ -12,7 +12,7 @@ use crate::target::Target;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Whether the server asks this user for a token; none if it does not say.
+/// Returns whether the server asks this user for a token; none if it does not say.
 ///
 /// A user with AWSAuthenticationPlugin is asked for the password as it is, every other one, and one
 /// who does not exist, for a proof of another kind. Nothing secret is sent, but the server counts

@@ -67,13 +67,13 @@ pub(super) async fn report(report: &mut Report, target: &Target, url: Option<&st
     Some(ahead)
 }
 
-/// The server that every region has and that the credentials are about.
+/// Returns the server that every region has and that the credentials are about.
 fn sts(target: &Target) -> Option<String> {
     let region = Region::parse(&target.region()?).ok()?;
     Some(format!("https://sts.{region}.{}", region.partition().dns_suffix()))
 }
 
-/// The server of a URL, without user info, path and query, which may be secret.
+/// Returns the server of a URL, without user info, path and query, which may be secret.
 fn origin(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
     let (scheme, authority) = (uri.scheme()?.as_str().to_ascii_lowercase(), uri.authority()?);
@@ -87,7 +87,7 @@ fn origin(url: &str) -> Option<Uri> {
     format!("{scheme}://{}{port}/", authority.host()).parse().ok()
 }
 
-/// The `Date` header of a server, in seconds since 1970.
+/// Returns the `Date` header of a server, in seconds since 1970.
 async fn date(origin: &Uri) -> Result<i64, String> {
     let tls = tls::config(tls::roots(&Roots::system()), None).map_err(|error| error.to_string())?;
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();

@@ -51,7 +51,7 @@ pub(super) fn report(report: &mut Report, target: &Target, refused: Option<&Erro
     }
 }
 
-/// Why no token can be signed, and what DNS tells of the name that one can be signed for.
+/// Returns why no token can be signed, and what DNS tells of the name that one can be signed for.
 fn unsigned(target: &Target, error: &Error) -> Cause {
     let behind = target.aliases.as_ref().and_then(Aliases::endpoint);
     let text = crate::failure::chain(error);
@@ -74,7 +74,7 @@ fn unsigned(target: &Target, error: &Error) -> Cause {
     }
 }
 
-/// Whether the host is to be looked up: it is no address, and none is given.
+/// Returns whether the host is to be looked up: it is no address, and none is given.
 pub(super) fn is_looked_up(target: &Target) -> bool {
     target.address.is_none() && literal(target).is_none()
 }
@@ -138,7 +138,7 @@ pub(super) async fn resolve(
     None
 }
 
-/// The chain down to the addresses.
+/// Returns the chain down to the addresses.
 fn drawn(target: &Target, aliases: &Aliases, addresses: &str) -> String {
     let mut text = match aliases.is_alias() {
         true => format!("{aliases} -> {addresses}"),

@@ -30,7 +30,7 @@ impl Screen {
         Self { is_silent: false, has_spinner: terminal::can_be_redrawn(), ..Self::silent() }
     }
 
-    /// A screen on which nothing appears until the end.
+    /// Returns a screen on which nothing appears until the end.
     pub(super) fn silent() -> Self {
         Self {
             is_silent: true,
@@ -84,7 +84,7 @@ impl Screen {
         }
     }
 
-    /// Why something could not be shown.
+    /// Returns why something could not be shown.
     pub(super) fn failure(&self) -> Option<Failure> {
         self.failure.take()
     }

@@ -103,7 +103,7 @@ pub(super) async fn connect(
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-/// A configuration that trusts the given roots; what is seen goes to `seen`.
+/// Returns a configuration that trusts the given roots; what is seen goes to `seen`.
 pub(super) fn config(
     store: RootCertStore,
     seen: Option<&Arc<Recorded>>,
@@ -121,7 +121,7 @@ pub(super) fn config(
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-/// The roots as a store; what cannot be read was reported with the parameters.
+/// Returns the roots as a store; what cannot be read was reported with the parameters.
 pub(super) fn roots(roots: &Roots) -> RootCertStore {
     let mut store = RootCertStore::empty();
     for bundle in roots.bundles() {
@@ -151,7 +151,7 @@ impl Failure {
         }
     }
 
-    /// The reason in the words of the library, and what the certificate tells besides.
+    /// Returns the reason in the words of the library, and what the certificate tells besides.
     fn cause(&self, target: &Target, certificate: Option<&Described>) -> Cause {
         let name = target.tls_name();
         let explain = |failure| explain_tls_failure(failure, name, &target.roots).to_string();
@@ -213,7 +213,7 @@ fn reason(error: &rustls::Error) -> (Code, TlsFailure) {
     }
 }
 
-/// A name in the certificate that a token could be signed for.
+/// Returns a name in the certificate that a token could be signed for.
 fn endpoint_in(certificate: &Described) -> Option<Endpoint> {
     let endpoints = certificate.names.iter().filter_map(|name| Endpoint::parse(name).ok());
     endpoints.into_iter().find(|endpoint| !matches!(endpoint.kind(), EndpointKind::Custom | EndpointKind::Ip))

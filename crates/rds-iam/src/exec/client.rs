@@ -86,14 +86,14 @@ impl<'a> Client<'a> {
         Self { program, rest }
     }
 
-    /// The engine that a client of this name is for; none where the name says nothing.
+    /// Returns the engine that a client of this name is for; none where the name says nothing.
     pub(super) fn engine(&self) -> Option<Engine> {
         let name = name(self.program);
         let is_of_mysql = reads_option_files(&name) || matches!(&*name, "mycli" | "mysqlsh");
         (is_of_mysql || self.placeholder().is_some()).then_some(Engine::Mysql)
     }
 
-    /// The tool's own name, behind `cargo` too.
+    /// Returns the tool's own name, behind `cargo` too.
     pub(super) fn tool(&self) -> String {
         match (&*name(self.program), self.rest.first()) {
             ("cargo", Some(tool)) => name(tool),
@@ -105,7 +105,8 @@ impl<'a> Client<'a> {
         self.rest.iter().position(|argument| argument == PLACEHOLDER)
     }
 
-    /// Where the option file is named: first, as these clients want it, or where the person says.
+    /// Returns where the option file is named: first, as these clients want it, or where the person
+    /// says.
     pub(super) fn place_of_file(&self) -> Result<Place, Failure> {
         match self.placeholder() {
             Some(place) => Ok(Place(Some(place))),
@@ -120,8 +121,8 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// How the client that reads the option file names TLS; it is asked for its version only where
-    /// its name is MySQL's, which MariaDB uses too.
+    /// Returns how the client that reads the option file names TLS; it is asked for its version
+    /// only where its name is MySQL's, which MariaDB uses too.
     pub(super) fn dialect(&self) -> Dialect {
         let reader = match self.placeholder() {
             Some(0) | None => self.program,
@@ -133,7 +134,8 @@ impl<'a> Client<'a> {
         if is_mariadb { Dialect::Mariadb } else { Dialect::Mysql }
     }
 
-    /// The major version of a client of PostgreSQL, which is asked for it; none of another client.
+    /// Returns the major version of a client of PostgreSQL, which is asked for it; none of another
+    /// client.
     pub(super) fn postgres_version(&self) -> Option<u32> {
         if !OF_POSTGRES.contains(&&*name(self.program)) {
             return None;
@@ -143,7 +145,7 @@ impl<'a> Client<'a> {
         number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     }
 
-    /// The client for a message: a whole command line in quotes may hold a password.
+    /// Returns the client for a message: a whole command line in quotes may hold a password.
     pub(super) fn shown(&self) -> String {
         let program = self.program.to_string_lossy();
         let is_path = program.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c));
@@ -170,7 +172,7 @@ fn name(program: &OsStr) -> String {
     Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned()
 }
 
-/// What a client says to `--version`, if it does so in time.
+/// Returns what a client says to `--version`, if it does so in time.
 fn version(program: &OsStr) -> Option<String> {
     let mut client = Command::new(program);
     client.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -99,8 +99,8 @@ impl DefaultsFile {
     }
 }
 
-/// A pipe that the client inherits, with all of the text in it: at most four lines of the limit and
-/// some words, while the smallest pipe holds 16 kB.
+/// Returns a pipe that the client inherits, with all of the text in it: at most four lines of the
+/// limit and some words, while the smallest pipe holds 16 kB.
 fn pipe(text: &[u8]) -> io::Result<PipeReader> {
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(text)?;
@@ -109,7 +109,7 @@ fn pipe(text: &[u8]) -> io::Result<PipeReader> {
     Ok(reader)
 }
 
-/// A line that every client reads whole.
+/// Returns a line that every client reads whole.
 fn short_line(name: &str, what: &str, value: &str) -> Result<String, Failure> {
     let line = line(name, what, value)?;
     if line.len() > LINE_LIMIT {
@@ -118,7 +118,7 @@ fn short_line(name: &str, what: &str, value: &str) -> Result<String, Failure> {
     Ok(line)
 }
 
-/// A line of an option file: <https://dev.mysql.com/doc/refman/8.4/en/option-files.html>.
+/// Returns a line of an option file: <https://dev.mysql.com/doc/refman/8.4/en/option-files.html>.
 fn line(name: &str, what: &str, value: &str) -> Result<String, Failure> {
     if value.contains(['"', '\'']) || value.contains(char::is_control) {
         return Err(Failure::usage(format!(

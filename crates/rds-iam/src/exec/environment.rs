@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// The first version whose `sslrootcert=system` means the roots of the platform.
 const KNOWS_SYSTEM: u32 = 16;
 
-/// The trusted roots: those that are given, those of the environment, or the platform's.
+/// Returns the trusted roots: those that are given, those of the environment, or the platform's.
 pub(super) fn roots(client: &Client<'_>, given: Option<&Path>) -> Result<OsString, Failure> {
     if let Some(roots) = given {
         return Ok(roots.as_os_str().to_owned());

@@ -22,7 +22,7 @@ pub(super) async fn read(target: &Target) -> Result<DatabaseSecret, Failure> {
     read.await.map_err(failure)
 }
 
-/// The error with the remedy of its first cause.
+/// Returns the error with the remedy of its first cause.
 fn failure(error: Error) -> Failure {
     let told = error.diagnosis().first().map(|cause| format!("{}: {cause}", error.message()));
     Failure::from(match told {

@@ -21,7 +21,8 @@ pub(super) enum Chosen {
 }
 
 impl Chosen {
-    /// Takes the password of a file, or of the environment, or makes one for the person at the terminal.
+    /// Takes the password of a file, or of the environment, or makes one for the person at the
+    /// terminal.
     pub(super) fn read(file: Option<&Path>) -> Result<Self, Failure> {
         if let Some(path) = file {
             return from_file(path).map(Self::Given);
@@ -32,7 +33,8 @@ impl Chosen {
             Err(env::VarError::NotPresent) if shows_a_person() => made(),
             // Journals and logs are read by others.
             Err(env::VarError::NotPresent) => Err(Failure::usage(format!(
-                "a port needs a local password, and there is no terminal to show one on: pass --local-password-file or set {VARIABLE}, or listen in a folder"
+                "a port needs a local password, and there is no terminal to show one on: pass \
+                 --local-password-file or set {VARIABLE}, or listen in a folder"
             ))),
         }
     }
@@ -45,7 +47,8 @@ fn from_file(path: &Path) -> Result<LocalPassword, Failure> {
     let mode = fs::metadata(path).map_err(unreadable)?.mode() & 0o777;
     if mode & 0o007 != 0 {
         return Err(Failure::usage(format!(
-            "every account of this machine may use the local password's file {shown} (mode {mode:o}): chmod 600 it"
+            "every account of this machine may use the local password's file {shown} (mode {mode:o}): chmod \
+             600 it"
         )));
     }
     let text = fs::read_to_string(path).map_err(unreadable)?;

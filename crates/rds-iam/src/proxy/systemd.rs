@@ -1,4 +1,5 @@
-//! Telling systemd how the service is: <https://www.freedesktop.org/software/systemd/man/sd_notify.html>.
+//! Telling systemd how the service is:
+//! <https://www.freedesktop.org/software/systemd/man/sd_notify.html>.
 
 use std::{
     env,

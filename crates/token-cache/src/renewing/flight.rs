@@ -60,7 +60,7 @@ impl<V, E> Flight<V, E> {
         }
     }
 
-    /// Whether it has reached its time limit, so that the next caller starts another.
+    /// Returns whether it has reached its time limit, so that the next caller starts another.
     pub(super) fn is_overdue(&self, now: SystemTime, limit: Duration) -> bool {
         // Once the clock has been set back by more than the limit, nothing tells how old it is.
         distance(self.started_at, now) >= limit

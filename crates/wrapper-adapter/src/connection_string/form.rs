@@ -71,15 +71,15 @@ impl StringForm {
         Self { engine, schemes, takes_pairs, takes_maps: false }
     }
 
-    /// The same of an adapter whose entries can be given to `from_map` as well, which a message
-    /// then names.
+    /// Does the same for an adapter whose entries can be given to `from_map` as well, which a
+    /// message then names.
     #[must_use]
     pub const fn with_maps(mut self) -> Self {
         self.takes_maps = true;
         self
     }
 
-    /// What a URL looks like, for messages.
+    /// Returns what a URL looks like, for messages.
     pub fn example(&self) -> String {
         format!("{}://user@host/database", self.schemes.first().unwrap_or(&""))
     }
@@ -154,7 +154,7 @@ impl StringForm {
         Error::new(ErrorKind::Configuration, message)
     }
 
-    /// A scheme of ours that lost a character.
+    /// Returns a scheme of ours that lost a character.
     fn of_a_slip(&self, text: &str) -> Option<&'static str> {
         if text.starts_with("//") {
             return Some("has no scheme");
@@ -213,7 +213,7 @@ fn is_invisible(c: char) -> bool {
     ) || c.is_control()
 }
 
-/// What cannot stand inside of a URL.
+/// Returns what cannot stand inside of a URL.
 fn inside(text: &str) -> Option<&'static str> {
     if text.contains(['\n', '\r']) {
         return Some("holds a line break");
@@ -242,7 +242,7 @@ fn is_go(text: &str) -> bool {
     ["@tcp(", "@unix(", "@tcp6(", "@("].iter().any(|piece| text.contains(piece))
 }
 
-/// What other tools read.
+/// Returns what other tools read.
 fn of_another_tool(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| lower.starts_with(prefix));
@@ -322,7 +322,7 @@ fn is_assignment(text: &str) -> bool {
     end > 0 && scheme.is_some_and(|scheme| FOREIGN_SCHEMES.contains(&scheme.as_str()))
 }
 
-/// What writes the entries of a map.
+/// Returns what writes the entries of a map.
 fn map(text: &str) -> Option<&'static str> {
     match text.starts_with('{') || text.starts_with('[') {
         true => Some("JSON"),
@@ -337,7 +337,7 @@ fn is_yaml(text: &str) -> bool {
         && !text.contains("://")
 }
 
-/// Whether a text begins as `name=value`, by the rules of libpq.
+/// Returns whether a text begins as `name=value`, by the rules of libpq.
 fn is_pairs(text: &str) -> bool {
     let name = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.'));
     name.is_some_and(|end| end > 0 && text[end..].trim_start().starts_with('='))

@@ -101,14 +101,14 @@ impl<'a> UrlParts<'a> {
         Ok(())
     }
 
-    /// Whether a name in the query may be a piece of a password.
+    /// Returns whether a name in the query may be a piece of a password.
     pub fn is_doubtful(&self, name: &str) -> bool {
         let end = self.query.find(name).unwrap_or(self.query.len());
         self.query.contains('@') || holds_password(&self.query[..end])
     }
 }
 
-/// Whether a password stands in a text, so that what follows may belong to it.
+/// Returns whether a password stands in a text, so that what follows may belong to it.
 pub(crate) fn holds_password(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     ["pass", "pwd", "secret", "token"].iter().any(|word| lower.contains(word))

@@ -252,7 +252,7 @@ const MYSQL: &[OfNoUse] = &[
     reason(STATEMENTS, &["readTimeout", "writeTimeout", "net_read_timeout", "net_write_timeout"]),
 ];
 
-/// What is written here for names of other tools.
+/// Returns what is written here for names of other tools.
 pub(super) fn meant<'a>(engine: Option<Engine>) -> impl Iterator<Item = &'a (&'a str, &'a str)> {
     let of_engine = if engine == Some(Engine::Postgres) { POSTGRES_MEANT } else { &[] };
     of_engine.iter().chain(COMMON_MEANT)

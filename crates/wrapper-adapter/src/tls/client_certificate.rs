@@ -38,7 +38,8 @@ impl ClientCertificate {
         Ok(Self { chain: chain.into(), key: Arc::new(key) })
     }
 
-    /// Reads the files of `sslcert` and `sslkey`; the map form may hold PEM text in place of a path.
+    /// Reads the files of `sslcert` and `sslkey`; the map form may hold PEM text in place of a
+    /// path.
     ///
     /// # Errors
     ///
@@ -54,17 +55,18 @@ impl ClientCertificate {
         }
     }
 
-    /// The certificates, PEM.
+    /// Returns the certificates, PEM.
     pub fn chain(&self) -> &[u8] {
         &self.chain
     }
 
-    /// The private key, PEM; never to be printed.
+    /// Returns the private key, PEM; never to be printed.
     pub fn key(&self) -> &[u8] {
         &self.key
     }
 
-    /// An error for a certificate or key that the TLS library does not take, for the reason given.
+    /// Returns an error for a certificate or key that the TLS library does not take, for the reason
+    /// given.
     pub fn invalid(reason: &str) -> Error {
         configuration(&format!("the client certificate (`sslcert`, `sslkey`) cannot be used: {reason}"))
     }

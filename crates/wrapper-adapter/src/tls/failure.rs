@@ -102,8 +102,8 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
     Error::new(ErrorKind::Tls, message)
 }
 
-/// Whether this machine has no roots of its own, as in an image made from scratch; on other systems
-/// than Linux they always exist.
+/// Returns whether this machine has no roots of its own, as in an image made from scratch; on other
+/// systems than Linux they always exist.
 fn platform_store_is_empty() -> bool {
     let found = openssl_probe::probe();
     cfg!(target_os = "linux") && found.cert_file.is_none() && found.cert_dir.is_empty()

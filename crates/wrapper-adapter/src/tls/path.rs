@@ -1,6 +1,7 @@
 //! Paths in messages.
 
-/// A path, if the text looks like one: text that was meant for another place may hold a password.
+/// Returns a path, if the text looks like one: text that was meant for another place may hold a
+/// password.
 pub(super) fn shown_path(path: &str) -> String {
     let is_path = path.chars().all(|c| c.is_alphanumeric() || "/\\._-~ ".contains(c) || c == ':');
     let is_short = path.len() <= 256 && path.split(['/', '\\']).all(|piece| piece.len() <= 64);

@@ -43,7 +43,7 @@ pub struct Bundle {
 }
 
 impl Roots {
-    /// The platform's roots.
+    /// Returns the platform's roots.
     pub fn system() -> Self {
         Self { system: true, ..Self::none() }
     }
@@ -132,12 +132,12 @@ impl Roots {
         self
     }
 
-    /// Whether the platform's roots are trusted.
+    /// Returns whether the platform's roots are trusted.
     pub fn uses_system(&self) -> bool {
         self.system
     }
 
-    /// The bundles to trust.
+    /// Returns the bundles to trust.
     pub fn bundles(&self) -> &[Bundle] {
         &self.bundles
     }
@@ -161,12 +161,12 @@ impl Bundle {
         Self::new(format!("`{name}`"), Some(file), pem)
     }
 
-    /// The PEM text, which need not be UTF-8; every certificate in it counts.
+    /// Returns the PEM text, which need not be UTF-8; every certificate in it counts.
     pub fn pem(&self) -> &[u8] {
         &self.pem
     }
 
-    /// An error for a bundle that the TLS library does not take.
+    /// Returns an error for a bundle that the TLS library does not take.
     pub fn invalid_certificate(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         configuration(format!("{} in `sslrootcert` holds a certificate that cannot be read", self.origin))
             .with_source(source)

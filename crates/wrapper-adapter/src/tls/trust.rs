@@ -56,7 +56,7 @@ impl<T> Trust<T> {
         Ok(Self::with(roots, made, Some(Box::new(make))))
     }
 
-    /// A set-up that stays as it is, because it was made elsewhere or trusts nobody.
+    /// Returns a set-up that stays as it is, because it was made elsewhere or trusts nobody.
     pub fn fixed(roots: Roots, made: T) -> Self {
         Self::with(roots, made, None)
     }
@@ -69,15 +69,15 @@ impl<T> Trust<T> {
         }))
     }
 
-    /// What counts now.
+    /// Returns what counts now.
     pub fn current(&self) -> Arc<Trusted<T>> {
         Arc::clone(&self.0.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl<T: Send + Sync + 'static> Trust<T> {
-    /// What counts after the files have been read anew, if that is something else than what knew no
-    /// issuer.
+    /// Returns what counts after the files have been read anew, if that is something else than what
+    /// knew no issuer.
     ///
     /// `None`: the files are what they were, they were read less than a minute ago, or they cannot
     /// be used, which is said and leaves the former roots.

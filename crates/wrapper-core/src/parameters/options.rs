@@ -40,7 +40,8 @@ impl Options {
                     return Err(Error::new(
                         ErrorKind::Configuration,
                         format!(
-                            "`{}` holds PEM text, and in a connection string it names a file: give PEM text in a map or to the builder",
+                            "`{}` holds PEM text, and in a connection string it names a file: give PEM text \
+                             in a map or to the builder",
                             parameter.name
                         ),
                     ));
@@ -64,7 +65,7 @@ impl Options {
         self.values.contains_key(name)
     }
 
-    /// Whether the value comes from code or from a map, which is as trusted, and not from a
+    /// Returns whether the value comes from code or from a map, which is as trusted, and not from a
     /// connection string.
     pub fn is_trusted(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|given| given.origin > Origin::Text)
@@ -98,7 +99,7 @@ impl Parameter {
 }
 
 impl ParameterKind {
-    /// What values fit, in words.
+    /// Returns what values fit, in words.
     pub fn description(&self) -> String {
         match self {
             ParameterKind::Boolean => "`true` or `false`".to_owned(),

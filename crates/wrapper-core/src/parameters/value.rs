@@ -31,7 +31,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The text of a single value; `None` for a list or a map.
+    /// Returns the text of a single value; `None` for a list or a map.
     pub fn text(&self) -> Option<String> {
         match self {
             Value::Boolean(value) => Some(value.to_string()),
@@ -41,8 +41,8 @@ impl Value {
         }
     }
 
-    /// The text of a value, or those of a list's values between commas; `None` for a map and what
-    /// holds one.
+    /// Returns the text of a value, or those of a list's values between commas; `None` for a map
+    /// and what holds one.
     pub fn joined(&self) -> Option<String> {
         let Value::List(values) = self else { return self.text() };
         // PEM text comes in lines.
@@ -66,7 +66,7 @@ impl Value {
 }
 
 impl Value {
-    /// The text of a value that stands alone.
+    /// Returns the text of a value that stands alone.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Value {
         })
     }
 
-    /// The text of a value, or those of a list's values between commas.
+    /// Returns the text of a value, or those of a list's values between commas.
     ///
     /// # Errors
     ///

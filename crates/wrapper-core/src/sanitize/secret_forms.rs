@@ -36,8 +36,8 @@ impl<'a> Secret<'a> {
         Self { raw, encoded }
     }
 
-    /// The length of what begins `text` and is the secret; `before` is the character in front of
-    /// it.
+    /// Returns the length of what begins `text` and is the secret; `before` is the character in
+    /// front of it.
     pub(super) fn length_at(&self, text: &str, before: Option<char>) -> Option<usize> {
         let raw = self.raw.iter().filter_map(|secret| raw_at(text, secret, before));
         let encoded = self.encoded.iter().filter_map(|form| encoded_at(text, form));
@@ -83,7 +83,7 @@ fn encoded_at(text: &str, form: &str) -> Option<usize> {
     }
 }
 
-/// The length of one character at the beginning of a text, escaped in any usual way.
+/// Returns the length of one character at the beginning of a text, escaped in any usual way.
 fn escaped_at(text: &str, character: char) -> Option<usize> {
     match text.as_bytes().first()? {
         b'+' if character == ' ' => Some(1),
@@ -153,8 +153,8 @@ fn backslash_at(text: &str, character: char) -> Option<usize> {
     (code == u32::from(character)).then_some(length)
 }
 
-/// The characters of a base64 text that a secret alone decides if it begins at byte `offset` of a
-/// group of three.
+/// Returns the characters of a base64 text that a secret alone decides if it begins at byte
+/// `offset` of a group of three.
 fn base64_inside(secret: &[u8], offset: usize) -> String {
     let bytes: Vec<u8> = std::iter::repeat_n(0, offset).chain(secret.iter().copied()).collect();
     let bit = |index: usize| bytes[index / 8] >> (7 - index % 8) & 1;

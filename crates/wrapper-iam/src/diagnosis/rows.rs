@@ -314,8 +314,8 @@ fn is_global(facts: &Facts<'_>) -> bool {
     facts.kind() == Some(EndpointKind::GlobalWriter)
 }
 
-/// The region in which DNS finds the writer of a global database, where the token is signed for
-/// another.
+/// Returns the region in which DNS finds the writer of a global database, where the token is signed
+/// for another.
 fn writer_region(facts: &Facts<'_>) -> Option<String> {
     let region = facts.leads_to.as_ref().filter(|_| is_global(facts))?.region()?;
     (region != facts.target.region()).then(|| region.to_owned())

@@ -13,8 +13,8 @@ pub(super) fn platform_roots() -> Vec<Vec<u8>> {
     Vec::new()
 }
 
-/// Every certificate of the bundles, one by one: the driver takes a bundle that it cannot read for
-/// an empty one.
+/// Returns every certificate of the bundles, one by one: the driver takes a bundle that it cannot
+/// read for an empty one.
 pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
     let mut certificates = Vec::new();
     for bundle in roots.bundles() {
@@ -27,7 +27,7 @@ pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
     Ok(certificates)
 }
 
-/// The driver takes nothing but a PKCS#12 archive here.
+/// Returns an error: the driver takes nothing but a PKCS#12 archive here.
 pub(super) fn identity(_: &ClientCertificate) -> Result<ClientIdentity> {
     Err(ClientCertificate::invalid(
         "with the platform's TLS library the driver takes a PKCS#12 archive, which `client_identity` of the \

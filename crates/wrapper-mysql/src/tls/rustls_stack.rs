@@ -13,8 +13,8 @@ use wrapper_core::Result;
 /// of Mozilla's, compiled in.
 pub(super) const HAS_PLATFORM_ROOTS: bool = false;
 
-/// The platform's roots that rustls can read; the driver would refuse all of them for one that it
-/// cannot.
+/// Returns the platform's roots that rustls can read; the driver would refuse all of them for one
+/// that it cannot.
 pub(super) fn platform_roots() -> Vec<Vec<u8>> {
     let certificates = rustls_native_certs::load_native_certs().certs;
     let readable = certificates
@@ -23,7 +23,8 @@ pub(super) fn platform_roots() -> Vec<Vec<u8>> {
     readable.map(|certificate| certificate.to_vec()).collect()
 }
 
-/// Every certificate of the bundles, one by one, each checked, so that an error names the bundle.
+/// Returns every certificate of the bundles, one by one, each checked, so that an error names the
+/// bundle.
 pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
     // The driver asks rustls for the provider of the process, which panics where two are linked in
     // and none is chosen.
@@ -33,7 +34,7 @@ pub(super) fn certificates(roots: &Roots) -> Result<Vec<Vec<u8>>> {
     Ok(roots.certificates()?.into_iter().map(|certificate| certificate.to_vec()).collect())
 }
 
-/// The errors of the parser are left out, for they may quote a piece of the key.
+/// Returns the identity. Errors of the parser are left out, as they may quote a piece of the key.
 pub(super) fn identity(certificate: &ClientCertificate) -> Result<ClientIdentity> {
     let mut chain = CertificateDer::pem_slice_iter(certificate.chain());
     if chain.any(|certificate| certificate.is_err()) {

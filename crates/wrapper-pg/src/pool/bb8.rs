@@ -47,7 +47,7 @@ pub struct Bb8Manager {
 }
 
 impl Bb8Manager {
-    /// A manager whose connections come from a connector.
+    /// Creates a manager whose connections come from a connector.
     pub fn new(connector: Connector) -> Self {
         let rules = connector.rules.clone();
         Self { connector, rules }
@@ -76,7 +76,7 @@ impl Bb8Manager {
 }
 
 impl Connector {
-    /// A manager for [`bb8::Pool`], with a fresh token for every physical connection.
+    /// Returns a manager for [`bb8::Pool`], with a fresh token for every physical connection.
     pub fn bb8_manager(&self) -> Bb8Manager {
         Bb8Manager::new(self.clone())
     }

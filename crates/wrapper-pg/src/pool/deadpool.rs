@@ -66,7 +66,8 @@ impl Deadpool {
         self
     }
 
-    /// A pool's builder, with the runtime, the deadline of recycling and the hook that they need.
+    /// Creates a pool's builder, with the runtime, the deadline of recycling and the hook that they
+    /// need.
     pub fn builder(self) -> PoolBuilder {
         let (connector, rules) = (self.connector.clone(), self.rules.clone());
         let builder =
@@ -78,7 +79,7 @@ impl Deadpool {
         builder.pre_recycle(plugins_are_asked(connector, rules))
     }
 
-    /// The manager alone, which asks for the role at the connect only and has no deadline.
+    /// Returns the manager alone, which asks for the role at the connect only and has no deadline.
     fn manager(self) -> Manager {
         let opens = Opens { connector: self.connector, rules: self.rules };
         Manager::from_connect(Config::new(), opens, self.recycling)
@@ -92,29 +93,29 @@ impl Connector {
         Deadpool { connector: self.clone(), recycling: ManagerConfig::default(), rules: self.rules.clone() }
     }
 
-    /// A builder of a [`deadpool_postgres::Pool`] with a fresh token for every physical connection,
-    /// a runtime, and five seconds as the limit of recycling; [`deadpool`](Self::deadpool) has more
-    /// settings.
+    /// Returns a builder of a [`deadpool_postgres::Pool`] with a fresh token for every physical
+    /// connection, a runtime, and five seconds as the limit of recycling;
+    /// [`deadpool`](Self::deadpool) has more settings.
     ///
     /// An error of a connect arrives as the cause of deadpool's; [`Error::find`] gets it back.
     pub fn deadpool_builder(&self) -> PoolBuilder {
         self.deadpool().builder()
     }
 
-    /// A manager for a builder of one's own, for which `recycle_timeout` and `runtime` should be
-    /// set as [`deadpool_builder`](Self::deadpool_builder) does.
+    /// Returns a manager for a builder of one's own, for which `recycle_timeout` and `runtime`
+    /// should be set as [`deadpool_builder`](Self::deadpool_builder) does.
     pub fn deadpool_manager(&self) -> Manager {
         self.deadpool().manager()
     }
 
-    /// The same with a recycling method of one's own, which without a `recycle_timeout` waits for a
-    /// frozen server without limit.
+    /// Does the same with a recycling method of one's own, which without a `recycle_timeout` waits
+    /// for a frozen server without limit.
     pub fn deadpool_manager_with(&self, config: ManagerConfig) -> Manager {
         Deadpool { recycling: config, ..self.deadpool() }.manager()
     }
 }
 
-/// A hook that drops a connection that a plugin refuses.
+/// Returns a hook that drops a connection that a plugin refuses.
 fn plugins_are_asked(connector: Connector, rules: PoolRules) -> Hook {
     Hook::async_fn(move |client, _| {
         let (connector, rules) = (connector.clone(), rules.clone());
@@ -126,7 +127,7 @@ fn plugins_are_asked(connector: Connector, rules: PoolRules) -> Hook {
     })
 }
 
-/// A hook that drops a connection that turns out to lead to a read-only server, or to none.
+/// Returns a hook that drops a connection that turns out to lead to a read-only server, or to none.
 fn role_is_asked(rules: PoolRules) -> Hook {
     Hook::async_fn(move |client, _| {
         let rules = rules.clone();

@@ -47,7 +47,7 @@ pub(super) fn connector(roots: &Roots, plan: &TlsPlan) -> Result<MakeRustlsConne
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// The errors of the parser are left out, for they may quote a piece of the key.
+/// Returns the identity. Errors of the parser are left out, as they may quote a piece of the key.
 fn parsed(certificate: &ClientCertificate) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let chain = CertificateDer::pem_slice_iter(certificate.chain()).collect::<std::result::Result<_, _>>();
     let chain = chain.map_err(|_| ClientCertificate::invalid("a certificate cannot be read"))?;

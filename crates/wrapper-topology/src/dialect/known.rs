@@ -131,8 +131,8 @@ impl Dialect {
         }
     }
 
-    /// The kinds of clusters that a server of this engine may belong to, in the order in which it
-    /// is asked.
+    /// Returns the kinds of clusters that a server of this engine may belong to, in the order in
+    /// which it is asked.
     pub(crate) fn of_engine(engine: Engine) -> &'static [Self] {
         const MYSQL: &[Dialect] = &[Dialect::aurora_mysql(), Dialect::multi_az_mysql()];
         const POSTGRES: &[Dialect] = &[Dialect::aurora_postgres(), Dialect::multi_az_postgres()];

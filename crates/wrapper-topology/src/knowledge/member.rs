@@ -47,23 +47,23 @@ impl Member {
         self.id.eq_ignore_ascii_case(id)
     }
 
-    /// Whether nothing failed since it was heard last: a dead connection's word is void.
+    /// Returns whether nothing failed since it was heard last: a dead connection's word is void.
     pub(crate) fn is_answering(&self) -> bool {
         self.silent.is_none()
     }
 
-    /// How often in a row it could not be asked.
+    /// Returns how often in a row it could not be asked.
     pub(super) fn silences(&self) -> u32 {
         self.silent.map_or(0, |(_, count)| count)
     }
 
-    /// The role that it gave itself, for as long as it answers.
+    /// Returns the role that it gave itself, for as long as it answers.
     pub(crate) fn role(&self) -> Option<Role> {
         self.said.filter(|_| self.is_answering()).and_then(|word| word.role)
     }
 
-    /// Where to reach it: by its name, or by the endpoint if its name leads nowhere and it answered
-    /// there.
+    /// Returns where to reach it: by its name, or by the endpoint if its name leads nowhere and it
+    /// answered there.
     pub(crate) fn target(&self) -> Target {
         match self.is_behind_endpoint() {
             true => Target::Endpoint,
@@ -71,7 +71,7 @@ impl Member {
         }
     }
 
-    /// Whether its name leads nowhere, though it answered at the endpoint.
+    /// Returns whether its name leads nowhere, though it answered at the endpoint.
     pub(crate) fn is_behind_endpoint(&self) -> bool {
         self.unreachable.is_some() && self.is_answering()
     }

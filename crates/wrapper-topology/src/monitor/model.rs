@@ -35,7 +35,7 @@ impl Random {
         Duration::from_millis(self.below(bound))
     }
 
-    /// The time on the way: short as a rule.
+    /// Returns the time on the way: short as a rule.
     fn delay(&mut self) -> Duration {
         let bound = if self.one_in(4) { 6_000 } else { 20 };
         self.millis(bound)
@@ -59,7 +59,7 @@ impl World {
         self.history.iter().rev().find(|(since, _)| *since <= at).and_then(|(_, writer)| *writer)
     }
 
-    /// What an instance answers at one moment; readers' tables lag by up to three seconds.
+    /// Returns what an instance answers at one moment; readers' tables lag by up to three seconds.
     fn answer(&self, asked: usize, at: Instant, random: &mut Random) -> Answer {
         let is_writer = self.writer_at(at) == Some(asked);
         let (changed, _) = *self.history.iter().rev().find(|(since, _)| *since <= at).expect("has a first");

@@ -11,7 +11,8 @@ use crate::{
 };
 
 impl Topology {
-    /// The statements for this cluster; found out on the first connection. `None`: it is none.
+    /// Returns the statements for this cluster; found out on the first connection. `None`: it is
+    /// none.
     pub(crate) async fn dialect(&self, session: &mut dyn Session) -> Result<Option<Dialect>> {
         match &self.state().kind {
             Kind::Known(dialect) => return Ok(Some(dialect.clone())),
