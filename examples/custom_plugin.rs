@@ -34,7 +34,7 @@ struct Known {
 }
 
 const INTERVAL: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn is_writer(mut session: impl Session) -> rds_wrapper::Result<bool> {
     Ok(session.query("SELECT pg_is_in_recovery()").await?.value() == Some("f"))
@@ -48,7 +48,7 @@ impl<C: Send + 'static> Plugin<C> for Writer {
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         Box::pin(async move {
             let (known, probed) = (Arc::clone(&self.known), request.clone());
-            self.probe.ensure(next, PATIENCE * 2, |opener| probe(opener, known, probed));
+            self.probe.ensure(next, TIMEOUT * 2, |opener| probe(opener, known, probed));
             let (count, first) = (self.known.instances.len(), self.known.writer.load(Relaxed));
             for at in (first..first + count).map(|at| at % count) {
                 let request = request.clone().with_host(&self.known.instances[at]);
@@ -69,7 +69,7 @@ async fn probe<C: Send + 'static>(opener: Opener<C>, known: Arc<Known>, request:
     loop {
         for (at, host) in known.instances.iter().enumerate() {
             let request = request.clone().with_host(host);
-            let Ok(mut connected) = opener.open(request, PATIENCE).await else { continue };
+            let Ok(mut connected) = opener.open(request, TIMEOUT).await else { continue };
             let Ok(session) = opener.session(&mut connected) else { return };
             if is_writer(session).await.unwrap_or(false) {
                 known.writer.store(at, Relaxed);

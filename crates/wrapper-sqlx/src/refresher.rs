@@ -33,7 +33,7 @@ pub(crate) struct Refresher<D: Engine> {
     request: ConnectRequest,
     runtime: Handle,
     /// Held for the length of a check, so that an older token never replaces a newer one.
-    turn: tokio::sync::Mutex<()>,
+    refresh_lock: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -78,10 +78,10 @@ impl<D: Engine> Refresher<D> {
             renewals: 0,
             warned_at: None,
         };
-        let turn = tokio::sync::Mutex::new(());
+        let refresh_lock = tokio::sync::Mutex::new(());
         let runtime = Handle::current();
         let state = Mutex::new(state);
-        let refresher = Arc::new(Self { pool, template, supply, request, runtime, turn, state });
+        let refresher = Arc::new(Self { pool, template, supply, request, runtime, refresh_lock, state });
         // Made here, because a runtime that ends may drop a task that it never ran.
         let running = Running(Arc::clone(&refresher));
         tokio::spawn(async move { running.0.run().await });
@@ -109,7 +109,7 @@ impl<D: Engine> Refresher<D> {
     /// Gives the pool a token that has a while to live; an error only if the one that it has is
     /// past its end.
     pub(crate) async fn refresh(&self) -> Result<()> {
-        let _turn = self.turn.lock().await;
+        let _guard = self.refresh_lock.lock().await;
         let fetched = self.supply.login().await;
         let now = self.supply.clock().now();
         let mut state = self.state();

@@ -33,7 +33,8 @@ async fn client_gets_the_token_in_its_environment() {
             "--",
             "sh",
             "-c",
-            r#"printf %s "$PGPASSWORD|$PGHOST|$PGPORT|$PGUSER|$PGSSLMODE|$PGSSLROOTCERT|$PGGSSENCMODE|$PGSERVICE|$1""#,
+            "printf '%s|' \"$PGPASSWORD\" \"$PGHOST\" \"$PGPORT\" \"$PGUSER\" \"$PGSSLMODE\" \
+             \"$PGSSLROOTCERT\" \"$PGGSSENCMODE\" \"$PGSERVICE\"; printf %s \"$1\"",
             "sh",
             "a b",
         ],

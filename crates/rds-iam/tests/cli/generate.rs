@@ -71,8 +71,16 @@ zmodload zsh/zpty
 zpty -b shell 'zsh -f'
 send() { zpty -w -n shell "$1" }
 send $'autoload -Uz compinit && compinit -u -D; PS1=; unsetopt zle_bracketed_paste\n'
-send $'eval "$('$RDS_IAM$' completions zsh)"; zstyle ":completion:*" list-prompt ""; LISTMAX=10000; echo REA""DY\n'
-read_until() { local text= part; repeat 100; do zpty -rt shell part && text+=$part || sleep 0.1; [[ $text == *$1* ]] && break; done; print -r -- $text }
+send $'eval "$('$RDS_IAM$' completions zsh)"; zstyle ":completion:*" list-prompt ""; LISTMAX=10000\n'
+send $'echo REA""DY\n'
+read_until() {
+    local text= part
+    repeat 100; do
+        zpty -rt shell part && text+=$part || sleep 0.1
+        [[ $text == *$1* ]] && break
+    done
+    print -r -- $text
+}
 read_until READY >/dev/null
 send $'rds-iam to\t'; send $'\C-e#END1\n'; read_until 'END1'
 send $'rds-iam token --fo\t'; send $'\C-e#END2\n'; read_until 'END2'

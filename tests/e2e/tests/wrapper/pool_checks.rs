@@ -79,7 +79,7 @@ macro_rules! for_each_pool {
                 let rig = Fixture::start().await;
                 let connector = $connector_of::pg(&rig);
                 let manager = $writer!(connector.bb8_manager()).deadline(SOON);
-                let pool = bb8::Pool::builder().max_size(SIZE.into()).connection_timeout(PATIENCE);
+                let pool = bb8::Pool::builder().max_size(SIZE.into()).connection_timeout(TIMEOUT);
                 let pool = pool.error_sink(Box::new(connector.last_error())).build_unchecked(manager);
                 super::$check(&rig.server, Explained(pool, connector.last_error())).await;
             }
@@ -100,7 +100,7 @@ macro_rules! for_each_pool {
                 let rig = mysql::Fixture::start().await;
                 let connector = $connector_of::my(&rig);
                 let manager = $writer!(connector.pool_manager()).deadline(SOON);
-                let pool = bb8::Pool::builder().max_size(SIZE.into()).connection_timeout(PATIENCE);
+                let pool = bb8::Pool::builder().max_size(SIZE.into()).connection_timeout(TIMEOUT);
                 let pool = pool.error_sink(Box::new(connector.last_error())).build_unchecked(manager);
                 super::$check(&rig.server, Explained(pool, connector.last_error())).await;
             }
@@ -119,7 +119,7 @@ macro_rules! for_each_pool {
 }
 
 /// How long bb8 lets its users wait.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connectors whose connects have the time that they have by default.
 mod patient {

@@ -16,7 +16,7 @@ use tokio::{
 const SOON: Duration = Duration::from_millis(200);
 
 /// How long bb8 lets its users wait.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A server in a runtime of its own: what the test's runtime holds is the client's.
 struct Elsewhere<R> {
@@ -121,7 +121,7 @@ macro_rules! leave {
 /// A builder of a pool without a task of its own, which would look once in a while whether the pool
 /// is still there.
 fn bb8_builder<M: ManageConnection>() -> bb8::Builder<M> {
-    bb8::Pool::builder().max_size(1).connection_timeout(PATIENCE).idle_timeout(None).max_lifetime(None)
+    bb8::Pool::builder().max_size(1).connection_timeout(TIMEOUT).idle_timeout(None).max_lifetime(None)
 }
 
 const LEFT: [Left; 4] = [Left::Idle, Left::GivenUp, Left::InTransaction, Left::Opened];
