@@ -224,4 +224,15 @@ mod tests {
     fn command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn longer_texts_fit_a_terminal_of_80_columns() {
+        let cli = Cli::command();
+        for command in cli.get_subcommands().chain([&cli]) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in text.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+        }
+    }
 }

@@ -69,7 +69,7 @@ pub(crate) struct ConnectionArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) sslrootcert: Option<PathBuf>,
     /// Prints help
-    #[arg(long, action = clap::ArgAction::Help)]
+    #[arg(long, action = clap::ArgAction::Help, display_order = 1000)]
     pub(crate) help: Option<bool>,
 }
 

@@ -53,6 +53,8 @@ Examples:
   rds-iam exec --host db.abc123.us-east-2.rds.amazonaws.com --user jane \\
     --sslrootcert global-bundle.pem -- mysqldump --single-transaction app
   rds-iam exec --url \"$DATABASE_URL\" --hostaddr 127.0.0.1 -- pg_dump app
+  rds-iam exec --host db.abc123.us-east-2.rds.amazonaws.com \\
+    --secret-id prod/app --secret-region us-east-2 -- psql app
   rds-iam exec --url \"$DATABASE_URL\" --url-env DATABASE_URL -- \\
     sqlx migrate run
   rds-iam exec --url 'mysql://jane@db.abc123.us-east-2.rds.amazonaws.com/app' \\
@@ -115,8 +117,9 @@ A file:
 
 Clients log in as the target's user, without TLS: that is between the proxy and
 the server, and verified. A unix socket serves the account that runs the proxy,
-and others that --allow-uid and --allow-gid name; it asks for no password. A port
-can be reached by every account of the machine and asks for the local password.
+and others that --allow-uid and --allow-gid name; it asks for no password. A
+port can be reached by every account of the machine and asks for the local
+password.
 
 SIGTERM and Ctrl-C take no more clients and wait for the sessions; a second one
 ends them. Under systemd (Type=notify) the proxy says when it is ready.
@@ -145,5 +148,5 @@ Exit codes:
   2    wrong usage, or nothing to examine
   else the first step that failed:
   10   parameters    11   host    12   dns    13   credentials
-  14   tcp           15   tls     16   login 17   secret
+  14   tcp           15   tls     16   login   17   secret
   130  interrupted";

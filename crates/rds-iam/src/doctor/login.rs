@@ -47,7 +47,8 @@ pub(super) async fn report(report: &mut Report, connector: &Connector, findings:
         _ => vec![cause(&error)],
     };
     report.failed(StepName::Login, fact, causes);
-    if error.is_login() {
+    // The log tells of tokens alone.
+    if error.is_login() && target.secret.is_none() {
         report.set_log(target.endpoint().as_ref().and_then(log_group));
     }
 }

@@ -7,7 +7,7 @@ use super::{
     credentials::Session,
     report::{Cause, Code, Report, StepName},
 };
-use crate::{secret, target::Target};
+use crate::{failure::chain, secret, target::Target};
 
 /// Loads the secret, where the target has one, and notes the user in it.
 pub(super) async fn report(
@@ -42,10 +42,13 @@ pub(super) async fn report(
 
 /// Takes an error apart into what is wrong and what to do.
 fn explained(error: &Error) -> (String, Vec<Cause>) {
-    let text = crate::failure::chain(error);
     if !error.diagnosis().is_empty() {
-        return (text, error.diagnosis().iter().map(Cause::from).collect());
+        // The causes are shown by themselves, and the service's own words after the message.
+        let words = std::error::Error::source(error).map(|source| format!(": {}", chain(source)));
+        let fact = format!("{}{}", error.message(), words.unwrap_or_default());
+        return (fact, error.diagnosis().iter().map(Cause::from).collect());
     }
+    let text = chain(error);
     let general = "try `aws secretsmanager get-secret-value`, which asks the same service";
     let (fact, remedy) = text.split_once(": ").unwrap_or((&text, general));
     (fact.to_owned(), vec![Cause::new(Code::Secret, remedy)])

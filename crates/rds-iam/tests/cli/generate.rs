@@ -121,8 +121,8 @@ async fn zsh_completes_behind_a_command() {
 }
 
 /// The pages that `--dir` writes.
-async fn pages() -> Vec<PathBuf> {
-    let folder = folder("man");
+async fn pages(test: &str) -> Vec<PathBuf> {
+    let folder = folder(&format!("man-{test}"));
     let ran = run(program(), ["man", "--dir", &folder.to_string_lossy()]).await;
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
     let mut pages: Vec<_> =
@@ -133,7 +133,7 @@ async fn pages() -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn manual_has_a_page_for_each_command() {
-    let pages = pages().await;
+    let pages = pages("commands").await;
 
     let names: Vec<_> =
         pages.iter().map(|page| page.file_name().expect("a name").to_string_lossy()).collect();
@@ -164,7 +164,7 @@ async fn manual_is_clean() {
     if !installed("groff").await {
         return;
     }
-    for page in pages().await {
+    for page in pages("clean").await {
         let output =
             Command::new("groff").args(["-ww", "-man", "-Tutf8"]).arg(&page).output().await.expect("runs");
 

@@ -86,6 +86,7 @@ async fn refused_login_is_explained_by_the_rotation() {
 
     report.first_cause_is(16, "secret-rotation");
     assert_eq!(report.causes(), ["secret-rotation", "secret-out-of-step"]);
+    assert!(report.json["log"].is_null(), "the log of IAM logins tells nothing of it: {:#}", report.json);
 }
 
 /// One row: what the service does, and what the doctor says first.
@@ -103,6 +104,7 @@ async fn service_that_gives_no_secret_is_explained() {
 
         report.first_cause_is(17, cause);
         report.says("secret", "failed", remedy);
+        assert!(!report.step("secret")["fact"].to_string().contains("check first"), "told once");
         report.says("login", "skipped", "");
     }
 }
