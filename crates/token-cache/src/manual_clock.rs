@@ -84,11 +84,15 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Wakers are the executor's code: cloned before the lock is taken, dropped after its release.
+        let sleeper = (self.deadline, cx.waker().clone());
         let mut dial = self.clock.dial();
         if dial.now >= self.deadline {
             return Poll::Ready(());
         }
-        dial.sleepers.insert(self.id, (self.deadline, cx.waker().clone()));
+        let former = dial.sleepers.insert(self.id, sleeper);
+        drop(dial);
+        drop(former);
         Poll::Pending
     }
 }

@@ -306,15 +306,14 @@ impl<V, E> Inner<V, E> {
             End::At(end) if end <= now => Err(FetchError::Expired(span(end, now))),
             _ => Ok(made),
         });
-        // Declared before the lock is taken, so that they are dropped after its release.
-        let (_flight, _retired);
+        // Declared before the lock is taken, so that it is dropped after its release.
+        let _retired;
         let mut state = lock(&self.state);
         let id = state.next_id();
         let fetched = fetched.map(|made| Arc::new(Generation::new(made, id)));
-        let Some(taken) = state.take(flight) else {
+        if !state.take(flight) {
             return fetched;
-        };
-        _flight = taken;
+        }
         if let Some(better) = fetched.as_ref().ok().filter(|made| state.is_better(made, now)) {
             // Of the identity, so drawn once per value, and with another seed in each process.
             let draw =

@@ -72,7 +72,8 @@ impl<V> Held<V> {
         if end.is_some() {
             window = window.max((EXPIRY_BUFFER + 3 * NEAR_END_PAUSE).min(life / 2));
         }
-        let wait_from = end.map(|end| end.checked_sub(buffer).unwrap_or(issued_at));
+        // The buffer is a part of the life, so this is no earlier than the issue.
+        let wait_from = end.map(|end| end - buffer);
         Self { generation, renew_after: life.saturating_sub(window), wait_from }
     }
 
@@ -182,10 +183,11 @@ impl<V, E> State<V, E> {
         self.replaces |= replaces;
     }
 
-    /// Takes a flight that has ended out of its place; `None` if it was replaced or cleared
+    /// Takes a flight that has ended out of its place; `false` if it was replaced or cleared
     /// meanwhile.
-    pub(super) fn take(&mut self, flight: u64) -> Option<Arc<Flight<V, E>>> {
-        self.flight.take_if(|current| current.id == flight)
+    pub(super) fn take(&mut self, flight: u64) -> bool {
+        // Nothing is dropped by this: whoever ends the flight holds it as well.
+        self.flight.take_if(|current| current.id == flight).is_some()
     }
 
     /// Whether what a flight brought is to be stored.
@@ -218,9 +220,10 @@ impl<V, E> State<V, E> {
         serves
     }
 
+    /// Empties the cell and returns what it held, to be dropped outside the lock.
+    ///
+    /// Without a value there is no back-off, and the next one that is stored ends it.
     pub(super) fn clear(&mut self) -> impl Sized + use<V, E> {
-        self.failures = 0;
-        self.tried_at = None;
         (self.held.take(), self.flight.take())
     }
 }

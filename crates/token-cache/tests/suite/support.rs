@@ -4,8 +4,11 @@ use std::{
     collections::HashMap,
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::{Duration, SystemTime},
 };
 
@@ -68,6 +71,27 @@ pub(crate) fn finish<F: Future>(future: F) -> F::Output {
     match poll_once(&mut Box::pin(future)) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("the future waits"),
+    }
+}
+
+/// A waker that counts.
+#[derive(Default)]
+pub(crate) struct Wakes(AtomicUsize);
+
+impl Wakes {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+
+    /// Polls a future that wakes this waker.
+    pub(crate) fn poll<F: Future>(self: &Arc<Self>, future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+        future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(self))))
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The fetch that waiting callers share.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use token_cache::{FetchError, Lease, Renewal};
 
@@ -107,6 +107,43 @@ async fn waiter_is_woken_after_the_driver_is_dropped() {
     drop(driver);
     source.succeed(0, living(&clock, 1, 900));
     assert_eq!(waiter.await.unwrap(), Ok(1));
+}
+
+#[test]
+fn fetch_that_wakes_itself_while_it_is_polled_is_polled_again() {
+    let clock = clock();
+    let (cell, fetched) = (cell(&clock), living(&clock, 1, 900));
+    let mut is_first = true;
+    let eager = poll_fn(move |cx| {
+        if std::mem::take(&mut is_first) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    });
+    let wakes = Arc::new(Wakes::default());
+    let mut waiter = Box::pin(cell.get(move || async {
+        eager.await;
+        Ok(fetched)
+    }));
+    assert!(wakes.poll(&mut waiter).is_pending());
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(*finish(waiter).unwrap().0.value(), 1);
+}
+
+#[test]
+fn waiter_that_goes_wakes_another() {
+    let clock = clock();
+    let (cell, source) = (cell(&clock), Source::default());
+    let wakes = [Arc::new(Wakes::default()), Arc::new(Wakes::default())];
+    let mut first = Box::pin(cell.get(source.fetch()));
+    let mut second = Box::pin(cell.get(source.fetch()));
+    assert!(wakes[0].poll(&mut first).is_pending() && wakes[1].poll(&mut second).is_pending());
+    source.succeed(0, living(&clock, 1, 900));
+    let before = wakes[1].count();
+    drop(first);
+    assert_eq!(wakes[1].count(), before + 1, "the one that was woken too goes before it polls");
+    assert_eq!(*finish(second).unwrap().0.value(), 1);
 }
 
 #[test]

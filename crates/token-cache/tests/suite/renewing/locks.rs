@@ -2,12 +2,13 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, mpsc},
     task::{Context, Wake, Waker},
     thread,
+    time::SystemTime,
 };
 
-use token_cache::{Expiring, Renewing};
+use token_cache::{BoxFuture, Clock, Expiring, Renewing};
 
 use crate::support::*;
 
@@ -152,5 +153,78 @@ fn wakers_may_use_the_cell_while_they_are_woken_and_dropped() {
         waiters.pop();
         source.succeed(0, living(&clock, 1, 1000));
         assert!(!waiters.iter_mut().any(poll));
+    });
+}
+
+type Waiter = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+fn waiter(cell: &TestCell, source: &Source) -> Waiter {
+    let (cell, fetch) = (cell.clone(), source.fetch());
+    Box::pin(async move { cell.get(fetch).await.is_ok() })
+}
+
+#[test]
+fn wakers_may_own_other_waiters_that_are_dropped_with_them() {
+    /// As an executor's task, which its last waker drops.
+    struct Task(#[expect(dead_code, reason = "held, not read")] Mutex<Waiter>);
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    /// Keeps no waker, so that the cell has the last one.
+    #[derive(Debug)]
+    struct Timeless;
+    impl Clock for Timeless {
+        fn now(&self) -> SystemTime {
+            clock().now()
+        }
+        fn sleep_until(&self, _: SystemTime) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let check = |cell: TestCell| {
+        let source = Source::default();
+        let owner = || {
+            let mut owned = waiter(&cell, &source);
+            assert!(poll_once(&mut owned).is_pending());
+            Waker::from(Arc::new(Task(Mutex::new(owned))))
+        };
+        let mut waiter = waiter(&cell, &source);
+        // The second waker replaces the first, and goes with the waiter.
+        for _ in 0..2 {
+            assert!(waiter.as_mut().poll(&mut Context::from_waker(&owner())).is_pending());
+        }
+        drop(waiter);
+    };
+    without_deadlock(move || {
+        check(cell(&clock()));
+        check(Renewing::new(Arc::new(Timeless), secs(10)));
+    });
+}
+
+#[test]
+fn fetch_that_timed_out_may_poll_another_waiter_while_it_is_dropped() {
+    struct Poller(Arc<Mutex<Option<Waiter>>>);
+    impl Drop for Poller {
+        fn drop(&mut self) {
+            let waiter = self.0.lock().unwrap().take();
+            let _ = waiter.map(|mut waiter| poll_once(&mut waiter));
+        }
+    }
+    without_deadlock(|| {
+        let (clock, source) = (clock(), Source::default());
+        let cell = cell(&clock);
+        let other = Arc::new(Mutex::new(None));
+        let poller = Poller(Arc::clone(&other));
+        let mut first = Box::pin(cell.get(move || async move {
+            let _poller = poller;
+            std::future::pending().await
+        }));
+        assert!(poll_once(&mut first).is_pending());
+        let mut second = waiter(&cell, &source);
+        assert!(poll_once(&mut second).is_pending());
+        *other.lock().unwrap() = Some(second);
+        clock.advance(secs(10));
+        assert!(finish(first).is_err());
+        assert!(other.lock().unwrap().is_none(), "the fetch was dropped");
     });
 }
