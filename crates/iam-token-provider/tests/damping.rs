@@ -211,6 +211,17 @@ async fn failed_load_is_not_repeated_at_each_refusal() {
 }
 
 #[tokio::test]
+async fn acceptance_ends_the_wait_after_a_failed_load() {
+    let fixture = Fixture::loaded(None).await;
+    fixture.source.is_down.store(true, SeqCst);
+    let (outcome, loads) = fixture.refuse_after(31).await;
+    assert!(matches!(outcome, AfterRefusal::Failed(_)) && loads == 1, "{outcome:?}, {loads}");
+    fixture.source.is_down.store(false, SeqCst);
+    fixture.accept().await;
+    fixture.check(fixture.refuse_after(1).await, 1);
+}
+
+#[tokio::test]
 async fn clock_that_was_set_back_makes_no_credentials_young() {
     let fixture = Fixture::loaded(None).await;
     fixture.clock.set(fixture.clock.now() - secs(3_600));

@@ -240,6 +240,21 @@ async fn reported_refusal_loads_anew_at_the_next_call_and_not_more_often() {
 }
 
 #[tokio::test]
+async fn reported_refusal_is_looked_after_by_one_call() {
+    let clock = clock();
+    let source = Source::new(&clock, 0);
+    let provider = source.provider();
+    let token = provider.token(&request()).await.expect("is signed");
+    clock.advance(secs(31));
+    provider.report_refused(&token);
+    for _ in 0..5 {
+        provider.token_within(&request(), Duration::ZERO).await.expect("is signed");
+        clock.advance(secs(61));
+    }
+    assert_eq!(source.calls.load(SeqCst), 2);
+}
+
+#[tokio::test]
 async fn token_of_a_former_key_counts_as_absent() {
     let clock = clock();
     let source = Source::new(&clock, 0);
@@ -251,6 +266,43 @@ async fn token_of_a_former_key_counts_as_absent() {
     source.key.store(1, SeqCst);
     provider.after_refusal(&token).await;
     assert_eq!(provider.token(&other).await.expect("is signed").access_key_id(), "AKIA0001");
+}
+
+#[tokio::test]
+async fn token_that_another_task_signed_with_the_former_key_is_not_handed_out() {
+    let clock = clock();
+    let (gate, opened) = tokio::sync::oneshot::channel::<()>();
+    let (opened, loads) = (std::sync::Mutex::new(Some(opened)), AtomicUsize::new(0));
+    let provider = IamTokenProvider::builder()
+        .identity(move || {
+            let load = loads.fetch_add(1, SeqCst);
+            let opened = opened.lock().expect("no test panics").take_if(|_| load == 1);
+            async move {
+                if let Some(opened) = opened {
+                    opened.await?;
+                }
+                Ok(Credentials::new(format!("AKIA{load:04}"), "secret", None, None, "test").into())
+            }
+        })
+        .clock(Arc::new(clock.clone()))
+        .build()
+        .expect("builds");
+    provider.report_refused(&provider.token(&request()).await.expect("is signed"));
+    clock.advance(secs(31));
+    let refused = provider.clone();
+    let refused =
+        tokio::spawn(
+            async move { refused.token(&request()).await.map(|token| token.access_key_id().to_owned()) },
+        );
+    settle().await;
+    // Nobody else waits for the load that the refusal started.
+    let other = provider.token(&request()).await.expect("is signed");
+    assert_eq!((other.access_key_id(), other.is_fresh()), ("AKIA0000", true));
+
+    gate.send(()).expect("is waited for");
+
+    assert_eq!(refused.await.expect("no panic").expect("is signed"), "AKIA0001");
+    assert_eq!(provider.token(&request()).await.expect("is signed").access_key_id(), "AKIA0001");
 }
 
 #[tokio::test]

@@ -237,6 +237,20 @@ async fn clock_that_was_set_back_over_a_rotation_keeps_nobody_out() {
 }
 
 #[tokio::test]
+async fn clock_that_was_set_back_makes_no_acceptance_a_recent_one() {
+    let actors = Actors::new(None);
+    let wrapper = actors.connector(IamSettings::default());
+    let connect = async || wrapper.connect(ConnectRequest::new(HOST, 5432, "jane")).await.map(drop);
+    connect().await.expect("is let in");
+    actors.clock.advance(secs(300));
+    connect().await.expect("is let in with the same token");
+    actors.clock.set(actors.clock.now() - secs(200));
+    actors.world().accepted.clear();
+    connect().await.expect_err("is refused");
+    assert_eq!(actors.world().refused, 2, "a token from the cache is tried once more");
+}
+
+#[tokio::test]
 async fn refused_login_is_repeated_within_its_timeout() {
     let actors = Actors::new(None);
     let wrapper = actors.connector(IamSettings::default().with_login_retry_timeout(secs(20)));
