@@ -1,6 +1,7 @@
 //! The checks that a change must pass.
 
 mod features;
+mod slow;
 
 use std::process::Command;
 
@@ -26,13 +27,12 @@ pub(crate) fn model() -> Result<()> {
 
 type Step = fn(&Workspace) -> Result<()>;
 
-/// Runs every step, also after one has failed.
+/// Runs what a change must pass.
 ///
 /// # Errors
 ///
 /// Lists the steps that failed.
 pub(crate) fn run(with_tests: bool) -> Result<()> {
-    let workspace = Workspace::load()?;
     let mut steps: Vec<(&str, Step)> = vec![
         ("format", format),
         ("tidy", |_| tidy::run()),
@@ -42,19 +42,32 @@ pub(crate) fn run(with_tests: bool) -> Result<()> {
         ("tests with other features", tests_of_alternatives),
         ("docs", docs),
         ("examples", examples),
-        ("licences, bans, sources", deny),
     ];
     if with_tests {
         steps.push(("tests", tests));
         steps.push(("interleavings", interleavings));
     }
+    perform(&steps)
+}
 
+/// Runs what takes too long for each change, with tools that have to be installed.
+///
+/// # Errors
+///
+/// Lists the steps that failed, among them those whose tool is missing.
+pub(crate) fn slow() -> Result<()> {
+    perform(&slow::steps(&Workspace::load()?)?)
+}
+
+/// Runs every step, also after one has failed.
+fn perform(steps: &[(&str, Step)]) -> Result<()> {
+    let workspace = Workspace::load()?;
     let mut failed = Vec::new();
     for (name, step) in steps {
         output::line(&format!("\n[{name}]"));
         if let Err(error) = step(&workspace) {
             output::error(&error.to_string());
-            failed.push(name);
+            failed.push(*name);
         }
     }
     if failed.is_empty() {
@@ -143,16 +156,6 @@ fn examples(workspace: &Workspace) -> Result<()> {
         process::run(run.args(["run", "--quiet", "--package", "examples", "--example", &example.name]))?;
     }
     Ok(())
-}
-
-fn deny(workspace: &Workspace) -> Result<()> {
-    let mut version = process::cargo(workspace.root());
-    if process::output(version.args(["deny", "--version"])).is_err() {
-        output::line("skipped: cargo-deny is not installed (cargo install --locked cargo-deny)");
-        return Ok(());
-    }
-    // Without advisories: their database cannot be fetched everywhere.
-    process::run(process::cargo(workspace.root()).args(["deny", "check", "licenses", "bans", "sources"]))
 }
 
 fn deny_warnings(clippy: &mut Command) -> &mut Command {

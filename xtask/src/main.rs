@@ -5,6 +5,7 @@ mod ci;
 mod integration;
 mod output;
 mod process;
+mod release;
 mod tidy;
 mod workspace;
 
@@ -17,10 +18,12 @@ const USAGE: &str = "\
 usage: cargo xtask <task>
 
   bench                what tokens, cache hits and host names cost, beside other implementations
-  ci [--no-tests]      format, lints, features, docs, tests, tidy, licences: what a change must pass
+  ci [--no-tests]      format, lints, features, docs, tests, tidy: what a change must pass
+  ci --slow            licences, spelling, lowest versions, semver, fuzzing: weekly and before a release
   features             each publishable crate with each of its features alone, a part of ci
   integration --local  real servers that check tokens, started here; more with `cargo xtask integration`
   model                the cell of token-cache under chosen interleavings, a part of ci
+  release --dry-run    what a release has to fulfil, without publishing
   tidy                 layout, dependency rules, forbidden crates, file lengths, manifests";
 
 fn main() -> ExitCode {
@@ -30,9 +33,11 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(),
         ["ci"] => ci::run(true),
         ["ci", "--no-tests"] => ci::run(false),
+        ["ci", "--slow"] => ci::slow(),
         ["features"] => ci::features(),
         ["integration", more @ ..] => integration::run(more),
         ["model"] => ci::model(),
+        ["release", "--dry-run"] => release::dry_run(),
         ["tidy"] => tidy::run(),
         _ => Err(USAGE.into()),
     };

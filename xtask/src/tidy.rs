@@ -8,6 +8,7 @@ mod dependency_rules;
 mod files;
 mod layout;
 mod phrases;
+mod readmes;
 
 use crate::{Result, output, workspace::Workspace};
 
@@ -19,6 +20,7 @@ use crate::{Result, output, workspace::Workspace};
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
     let mut wrong = layout::check(&workspace);
+    wrong.extend(readmes::check(&workspace));
     wrong.extend(dependency_rules::check(&workspace));
     wrong.extend(dependency_closure::check(&workspace)?);
     let listed = files::listed(workspace.root())?;

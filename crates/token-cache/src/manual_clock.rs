@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -51,10 +52,12 @@ impl ManualClock {
         let mut dial = self.dial();
         let now = to(dial.now);
         dial.now = now;
-        let due: Vec<_> = dial.sleepers.extract_if(.., |_, (deadline, _)| *deadline <= now).collect();
+        let all = mem::take(&mut dial.sleepers).into_iter();
+        let (due, waiting): (BTreeMap<_, _>, _) = all.partition(|(_, (deadline, _))| *deadline <= now);
+        dial.sleepers = waiting;
         // A waker may poll at once, and that looks at this clock.
         drop(dial);
-        due.into_iter().for_each(|(_, (_, waker))| waker.wake());
+        due.into_values().for_each(|(_, waker)| waker.wake());
     }
 
     fn dial(&self) -> MutexGuard<'_, Dial> {

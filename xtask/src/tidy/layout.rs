@@ -1,5 +1,7 @@
 //! Folders, names and manifests.
 
+use std::path::Path;
+
 use cargo_metadata::Package;
 
 use super::crates::rules_of;
@@ -34,6 +36,33 @@ fn member(workspace: &Workspace, package: &Package) -> Vec<String> {
     match &package.readme {
         Some(readme) if folder.join(readme).is_file() => {}
         _ => wrong.push(format!("{name}: no README.md that the manifest names")),
+    }
+    if is_publishable(package) {
+        wrong.extend(published(package, folder));
+    }
+    wrong
+}
+
+/// Returns what a package page or docs.rs would miss.
+fn published(package: &Package, folder: &Path) -> Vec<String> {
+    let name = package.name.as_str();
+    let mut wrong = Vec::new();
+    for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        if !folder.join(file).is_file() {
+            wrong.push(format!("{name}: no {file}: link the workspace's"));
+        }
+    }
+    if package.repository.is_none() || package.homepage.is_none() {
+        wrong.push(format!("{name}: no `repository` or `homepage`: inherit the workspace's"));
+    }
+    let page = format!("https://docs.rs/{name}");
+    if package.documentation.as_deref() != Some(page.as_str()) {
+        wrong.push(format!("{name}: `documentation` is not {page}"));
+    }
+    let is_library = package.targets.iter().any(|target| target.is_lib());
+    let shown = package.metadata.pointer("/docs/rs/features").and_then(|features| features.as_array());
+    if is_library && !package.features.is_empty() && shown.is_none_or(Vec::is_empty) {
+        wrong.push(format!("{name}: `package.metadata.docs.rs` names no features to show"));
     }
     wrong
 }

@@ -1,0 +1,127 @@
+//! The checks that take too long for each change: weekly, and before a release.
+//!
+//! A tool that is missing fails its step, so that nothing passes that was not looked at.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use super::Step;
+use crate::{Result, process, workspace::Workspace};
+
+/// Returns the steps, the quick ones first.
+pub(super) fn steps(workspace: &Workspace) -> Result<Vec<(&'static str, Step)>> {
+    let mut steps: Vec<(&str, Step)> =
+        vec![("licences, bans, sources", deny), ("spelling", spelling), ("packages", packages)];
+    // Before the first release there is nothing to compare with.
+    if last_release(workspace)?.is_some() {
+        steps.push(("semver", semver));
+    }
+    steps.extend([
+        ("lowest rust", lowest_rust as Step),
+        ("lowest versions of dependencies", lowest_versions),
+        ("comparison with peers compiles", bench),
+        ("fuzzing", fuzz),
+    ]);
+    Ok(steps)
+}
+
+/// Without advisories: their database cannot be fetched everywhere.
+fn deny(workspace: &Workspace) -> Result<()> {
+    process::run(process::cargo(workspace.root()).args(["deny", "check", "licenses", "bans", "sources"]))
+}
+
+fn spelling(workspace: &Workspace) -> Result<()> {
+    process::run(&mut process::command("typos", workspace.root()))
+}
+
+/// Packages every crate and builds it from its package.
+fn packages(workspace: &Workspace) -> Result<()> {
+    process::run(process::cargo(workspace.root()).args([
+        "publish",
+        "--workspace",
+        "--dry-run",
+        "--allow-dirty",
+    ]))
+}
+
+/// Compares with the last release.
+fn semver(workspace: &Workspace) -> Result<()> {
+    let last = last_release(workspace)?.ok_or("there is no release")?;
+    let mut check = process::cargo(workspace.root());
+    process::run(check.args(["semver-checks", "--workspace", "--baseline-rev", &last]))
+}
+
+fn last_release(workspace: &Workspace) -> Result<Option<String>> {
+    let mut tags = process::command("git", workspace.root());
+    let tags = process::output(tags.args(["tag", "--list", "v*", "--sort=-version:refname"]))?;
+    Ok(tags.lines().next().map(str::to_owned))
+}
+
+/// Compiles each crate with the Rust that its manifest names.
+fn lowest_rust(workspace: &Workspace) -> Result<()> {
+    for package in workspace.publishable() {
+        let Some(version) = &package.rust_version else {
+            return Err(format!("{}: no `rust-version`", package.name).into());
+        };
+        let version = version.to_string();
+        let mut install = process::command("rustup", workspace.root());
+        process::run(install.args([
+            "toolchain",
+            "install",
+            &version,
+            "--profile",
+            "minimal",
+            "--no-self-update",
+        ]))?;
+        let mut check = with_toolchain(workspace, &version);
+        check.args([
+            "check",
+            "--locked",
+            "--package",
+            package.name.as_str(),
+            "--target-dir",
+            "target/lowest-rust",
+        ]);
+        process::run(&mut check)?;
+    }
+    Ok(())
+}
+
+/// Compiles with the oldest dependencies that the manifests allow.
+fn lowest_versions(workspace: &Workspace) -> Result<()> {
+    let lock = workspace.root().join("Cargo.lock");
+    let kept = fs::read(&lock)?;
+    let mut update = with_toolchain(workspace, "nightly");
+    let outcome = process::run(update.args(["update", "-Z", "direct-minimal-versions"])).and_then(|()| {
+        let mut check = process::cargo(workspace.root());
+        process::run(check.args(["check", "--workspace", "--target-dir", "target/lowest-versions"]))
+    });
+    fs::write(&lock, kept)?;
+    outcome
+}
+
+fn bench(workspace: &Workspace) -> Result<()> {
+    let mut check = process::cargo(workspace.root());
+    process::run(check.args(["check", "--locked", "--manifest-path", "tests/bench/Cargo.toml"]))
+}
+
+/// Runs each target for ten seconds.
+fn fuzz(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.root().join("tests/fuzz");
+    let mut targets: Vec<PathBuf> =
+        fs::read_dir(folder.join("fuzz_targets"))?.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
+    targets.sort();
+    for target in targets {
+        let Some(name) = target.file_stem() else { continue };
+        let mut run = process::command("rustup", workspace.root());
+        run.args(["run", "nightly", "cargo", "fuzz", "run", "--fuzz-dir"]).arg(&folder).arg(name);
+        process::run(run.args(["--", "-max_total_time=10"]))?;
+    }
+    Ok(())
+}
+
+/// Returns the cargo of another toolchain.
+fn with_toolchain(workspace: &Workspace, toolchain: &str) -> Command {
+    let mut cargo = process::command("rustup", workspace.root());
+    cargo.args(["run", toolchain, "cargo"]);
+    cargo
+}
