@@ -77,8 +77,8 @@ impl DefaultChain {
     ///
     /// What the SDK builds of a chain reads the files of a profile once and never again. So it is
     /// kept only as long as it gives keys that end by themselves, for the sake of a machine's role:
-    /// that one it gives again while its source is down. A kept one that fails is made anew once,
-    /// as the profile may have been edited.
+    /// that one it gives again while its source is down. If a kept chain fails, it is rebuilt once,
+    /// because the profile may have been edited.
     ///
     /// # Errors
     ///
@@ -159,7 +159,7 @@ pub struct DefaultChainBuilder {
 }
 
 impl DefaultChainBuilder {
-    /// Takes credentials from this profile, whatever keys the environment holds. Default: the AWS
+    /// Takes credentials from this profile, even if the environment holds keys. Default: the AWS
     /// default chain.
     #[must_use]
     pub fn profile(mut self, profile: impl Into<String>) -> Self {

@@ -95,8 +95,7 @@ impl CredentialsSource {
         Ok(lease)
     }
 
-    /// Loads credentials anew whose key a server or a service refused, where that is due, once for
-    /// all who are refused.
+    /// Reloads credentials whose key was refused, if a reload is due, once for all refused callers.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! Telling of credentials that were loaded, and of a source that fails.
+//! Listeners for loaded credentials and failed loads.
 
 use std::{
     any::Any,
@@ -53,7 +53,7 @@ impl fmt::Debug for Listening {
     }
 }
 
-/// Who listens, held weakly: a provider outlives the connectors that share it.
+/// The listeners, held weakly because a provider outlives the connectors that share it.
 pub(crate) struct Listeners<T>(Mutex<Vec<Weak<Listener<T>>>>);
 
 impl<T> Default for Listeners<T> {
@@ -75,13 +75,13 @@ impl<T: 'static> Listeners<T> {
     pub(crate) fn tell(&self, what: &T) {
         let listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for listener in listeners.iter().filter_map(Weak::upgrade) {
-            // One that panics must not make a load fail that all wait for.
+            // A panicking listener must not fail a load that others wait for.
             drop(catch_unwind(AssertUnwindSafe(|| listener(what))));
         }
     }
 }
 
-/// Counts calls that bring nothing.
+/// Counts failed calls.
 #[derive(Default)]
 pub(crate) struct Failures(Mutex<State>);
 
@@ -106,7 +106,7 @@ impl Failures {
         Some(std::mem::take(&mut state.since))
     }
 
-    /// Begins anew: the source works.
+    /// Resets the count after a success.
     pub(crate) fn reset(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }

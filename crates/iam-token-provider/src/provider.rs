@@ -21,9 +21,9 @@ const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 /// Gives fresh tokens of one source of credentials; clones share the source and the cache.
 ///
 /// A token is signed when it is first asked for and handed out again until a minute before its end,
-/// which is 15 minutes after its signature or the end of the credentials, whatever comes first. The
-/// credentials are loaded once for all who wait, and renewed ahead beside those who use them, also
-/// by calls that find a token in the cache. Two sources never share a token: they are two
+/// which is 15 minutes after its signature or the end of the credentials, whichever comes first.
+/// The credentials are loaded once for all who wait, and renewed ahead beside those who use them,
+/// also by calls that find a token in the cache. Two sources never share a token: they are two
 /// providers.
 #[derive(Clone)]
 pub struct IamTokenProvider(Arc<Inner>);
@@ -75,7 +75,7 @@ impl IamTokenProvider {
         self.token_within(request, TOKEN_LIFE).await
     }
 
-    /// Returns a token signed within the last `max_age`; zero signs anew.
+    /// Returns a token signed within the last `max_age`; zero always signs a new one.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl IamTokenProvider {
     /// Drops a token that a server refused, and has the credentials looked after at the next call
     /// for its request.
     ///
-    /// That call loads them anew if they are older than 30 s, since they may have been rotated or
+    /// That call reloads them if they are older than 30 s, since they may have been rotated or
     /// revoked; a minute for as long as the same key comes back. Nobody else waits for it.
     pub fn report_refused(&self, token: &IamToken) {
         self.discard(token);
@@ -148,8 +148,8 @@ impl IamTokenProvider {
 
     /// Drops a token that a server refused, and says whether another login is worth it.
     ///
-    /// Credentials older than 30 s are loaded anew, once for all that are refused; a minute for as
-    /// long as the same key comes back, and five minutes where a load may ask a person for a code.
+    /// Credentials older than 30 s are reloaded, once for all refused callers; a minute for as long
+    /// as the same key comes back, and five minutes where a load may ask a person for a code.
     ///
     /// # Cancel safety
     ///
@@ -204,8 +204,7 @@ impl IamTokenProvider {
         self.0.credentials.clone()
     }
 
-    /// Returns a usable token of the cache; one signed with another key than the credentials now
-    /// have is none.
+    /// Returns a usable token of the cache; a token signed with a former key counts as absent.
     fn cached(
         &self,
         request: &TokenRequest,
@@ -239,7 +238,7 @@ impl IamTokenProvider {
         };
         let mut lease = sign()?;
         if !is_signed_with(&lease, credentials) {
-            // Another task put a token there that it had signed with the former credentials.
+            // Another task stored a token that it had signed with the former credentials.
             self.0.tokens.invalidate(request, &lease);
             lease = sign()?;
         }

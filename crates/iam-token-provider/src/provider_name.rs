@@ -1,4 +1,4 @@
-//! The source's real name.
+//! The name of the credentials source.
 
 use aws_credential_types::{Credentials, credential_feature::AwsCredentialFeature};
 

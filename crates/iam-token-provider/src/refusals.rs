@@ -1,4 +1,4 @@
-//! When a refused login is worth another load of the credentials.
+//! Decides when a refused login reloads the credentials.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -13,24 +13,24 @@ use token_cache::Lease;
 
 use crate::{Error, TokenRequest};
 
-/// Credentials younger than this are not loaded anew because of a refused login.
+/// A refused login does not reload credentials younger than this.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 /// Nor are those younger than this, once a load has brought the same key.
 const LONG_WAIT: Duration = Duration::from_secs(60);
 /// The same where a load may ask a person for a code.
 const LONG_WAIT_FOR_PEOPLE: Duration = Duration::from_secs(5 * 60);
-/// As many requests remember that they were refused.
+/// The most refused requests that are remembered.
 const MOST_PENDING: usize = 1_000;
 
-/// What became of the credentials after a refusal.
+/// The outcome of a reload after a refusal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AfterRefusal {
-    /// They were due to be loaded anew, and that failed; the ones that are held go on serving.
+    /// The reload failed; the current credentials stay in use.
     Failed(Error),
-    /// They have another key than the refused token was signed with, so another login is worth it.
+    /// The access key differs from the refused one, so another login may succeed.
     NewKey,
-    /// They have the same key, loaded anew or too lately to be loaded again.
+    /// The access key is unchanged, after a reload or because the last one is too recent.
     SameKey,
 }
 
@@ -58,7 +58,7 @@ struct State {
 }
 
 impl Refusals {
-    /// Returns whether credentials that were loaded at `loaded_at` may be loaded anew.
+    /// Returns whether credentials that were loaded at `loaded_at` may be reloaded.
     ///
     /// Ages are distances: a clock that was set back does not make credentials young.
     pub(crate) fn may_load(&self, now: SystemTime, loaded_at: SystemTime) -> bool {
@@ -78,7 +78,7 @@ impl Refusals {
         let mut state = self.state();
         state.failed_at = None;
         if state.wait.is_some() && state.generation == generation {
-            // Another of those who were refused together has drawn.
+            // Another caller refused with the same value has drawn already.
             return;
         }
         let longest = if may_ask_a_person(loaded.value()) { LONG_WAIT_FOR_PEOPLE } else { LONG_WAIT };
@@ -88,7 +88,7 @@ impl Refusals {
         (state.wait, state.generation) = (Some(longest.mul_f64(share)), generation);
     }
 
-    /// Begins anew: a server accepted a token, or there is a new key.
+    /// Resets the wait: a server accepted a token, or the key is new.
     pub(crate) fn reset(&self) {
         let mut state = self.state();
         (state.wait, state.failed_at) = (None, None);

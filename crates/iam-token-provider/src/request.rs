@@ -1,4 +1,4 @@
-//! What a token is for.
+//! The request for a token: service, endpoint, region and user.
 
 use std::{
     fmt,

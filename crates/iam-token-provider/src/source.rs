@@ -1,4 +1,4 @@
-//! Where credentials come from, and one load of them.
+//! The source of credentials, and loading from it.
 
 use std::{
     any::Any,
@@ -55,8 +55,8 @@ impl Source {
         let started_in = Handle::try_current().ok();
         let mut loaded = self.guarded(self.signer()).await;
         if loaded.is_err() && started_in.is_some_and(|runtime| is_gone(&runtime)) {
-            // Whoever polls it now lives in another runtime; the sockets and timers of the first
-            // are gone.
+            // The current poller lives in another runtime; the sockets and timers of the first are
+            // gone.
             loaded = self.guarded(self.signer()).await;
         }
         let signer = loaded?;
@@ -96,7 +96,7 @@ impl Source {
     fn panicked(&self, panic: &(dyn Any + Send)) -> Error {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
-        // The text itself is a stranger's and may hold anything, so it is not shown.
+        // The panic message is foreign and may hold a secret, so it is not shown.
         let is_tokio = text.contains("Tokio 1.x");
         let message = if is_tokio && text.contains("shutdown") {
             "the tokio runtime in which AWS credentials were loaded is gone".to_owned()
@@ -118,7 +118,7 @@ impl Source {
     }
 
     fn error(&self, error: CredentialsError) -> Error {
-        // One of ours, given as a stranger's provider, has said already what to do.
+        // A chain of ours given as a provider already returns our own error.
         if let Some(ours) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
             return ours.clone();
         }
@@ -172,7 +172,7 @@ impl fmt::Display for Source {
     }
 }
 
-// The provider's own `Debug` is a stranger's.
+// The provider's own `Debug` is foreign code and may print secrets.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -13,8 +13,7 @@ use token_cache::{CacheStats, RenewingStats};
 
 use crate::refusals::distance;
 
-/// As many logins in a second are many: one caller alone makes fewer, and a pool that fills makes
-/// more.
+/// This many logins in a second count as many: a single caller makes fewer, a filling pool more.
 const MANY: usize = 5;
 
 /// What one [`IamTokenProvider`](crate::IamTokenProvider) has done so far.

@@ -1,4 +1,4 @@
-//! A token that was handed out.
+//! A token with the request it was signed for.
 
 use std::{fmt, ops::Deref, time::SystemTime};
 

@@ -1,4 +1,4 @@
-//! The signed token.
+//! A signed token and its lifetime.
 
 use std::{
     fmt,

@@ -4,7 +4,7 @@ use std::{fmt, time::SystemTime};
 
 use crate::signing_time::Rfc3339;
 
-/// The reason why a token could not be signed.
+/// Explains why a token could not be signed.
 ///
 /// The message names the offending value and the remedy; it never holds a secret, a token or user
 /// information.
@@ -14,15 +14,15 @@ pub struct Error {
     message: String,
 }
 
-/// The sorts of [`Error`].
+/// The kinds of [`Error`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The credentials were already expired at the signing time, so that the token would be dead.
     ExpiredCredentials,
-    /// The name of an ElastiCache cache is none that the service allows, such as an endpoint.
+    /// The name of an ElastiCache cache is invalid, such as an endpoint.
     InvalidCache,
-    /// The name of a MemoryDB or EKS cluster is none that the service allows, such as an endpoint.
+    /// The name of a MemoryDB or EKS cluster is invalid, such as an endpoint.
     InvalidCluster,
     /// A part of the credentials is empty or holds blanks, quotes or control characters, or the
     /// identity is not a pair of AWS credentials.
@@ -39,20 +39,20 @@ pub enum ErrorKind {
     InvalidPort,
     /// A query name is empty or one of the `X-Amz-` names that the signature itself adds.
     InvalidQuery,
-    /// The region does not have the shape of one, or is a second one beside the host's.
+    /// The region is malformed, or contradicts the region of the host.
     InvalidRegion,
     /// The service is missing, or not 1 to 63 lower-case letters, digits and hyphens.
     InvalidService,
     /// The signing time is before 1970 or after 9999.
     InvalidTime,
-    /// The user is empty, or none that ElastiCache or MemoryDB allows.
+    /// The user is empty or invalid for ElastiCache or MemoryDB.
     InvalidUser,
     /// No region was given; there is no default.
     MissingRegion,
 }
 
 impl Error {
-    /// Returns which sort of error this is.
+    /// Returns the kind of this error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

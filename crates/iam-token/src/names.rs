@@ -1,4 +1,4 @@
-//! What the services let caches, clusters and users be called.
+//! The rules of each service for names of caches, clusters and users.
 
 use crate::{Error, ErrorKind, host::is_name_character, region::shown};
 
@@ -71,7 +71,7 @@ pub(crate) fn check_cache_user(user: &str) -> Result<(), Error> {
     CACHE_USER.check(user)
 }
 
-/// Databases take almost any name; only an empty one cannot log in.
+/// Databases allow almost any user name; only an empty one is invalid.
 pub(crate) fn check_database_user(user: &str) -> Result<(), Error> {
     match user {
         "" => Err(Error::new(ErrorKind::InvalidUser, "user is empty: give the name to log in with")),
@@ -95,8 +95,8 @@ impl Rule {
             && !(self.single_hyphens && (name.ends_with('-') || name.contains("--")))
     }
 
-    /// Says what is wrong. A text with other characters than a host name's may hold a secret: it is
-    /// not repeated.
+    /// Describes the violation. Text with characters outside a host name may hold a secret, so it
+    /// is not repeated.
     fn fault(&self, name: &str) -> String {
         if name.is_empty() {
             return format!("is empty: give its name, {}", self.expected);

@@ -1,4 +1,4 @@
-//! The SigV4 query form, on which every recipe stands.
+//! SigV4 query presigning, the basis of every recipe.
 
 mod builder;
 

@@ -1,4 +1,4 @@
-//! A token that is described, but not signed yet.
+//! The description of a token that is not signed yet.
 
 use std::time::{Duration, SystemTime};
 

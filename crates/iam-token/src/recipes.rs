@@ -9,9 +9,8 @@ const FIFTEEN_MINUTES: Duration = Duration::from_secs(15 * 60);
 /// Creates the recipe of the password for an RDS or Aurora database user, or for an RDS Proxy.
 ///
 /// The host is the endpoint's own name, not an alias or a tunnel's address: it is lower-cased and
-/// loses one trailing dot. The port is signed whatever it is, 443 and 80 included. The user is
-/// taken as plain text. The token opens connections for 15 minutes; one that is open by then stays
-/// open.
+/// loses one trailing dot. The port is always signed, 443 and 80 included. The user is taken as
+/// plain text. The token opens connections for 15 minutes; open connections outlive it.
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
 pub fn rds(host: &str, port: u16, user: &str) -> Recipe {

@@ -1,4 +1,4 @@
-//! Credentials with what can be computed once for all their tokens.
+//! Credentials, with everything that can be computed once for all their tokens.
 
 use std::{
     collections::VecDeque,
@@ -50,7 +50,7 @@ pub(crate) type SigningKey = Zeroizing<[u8; 32]>;
 pub struct Signer {
     credentials: Credentials,
     expiry: Option<SystemTime>,
-    /// What keeps the credentials from signing, found once.
+    /// Why the credentials cannot sign, checked once.
     fault: Option<Error>,
     access_key_id: Arc<str>,
     /// With the encoded slash behind it.
@@ -176,8 +176,7 @@ impl Signer {
         key
     }
 
-    /// Locks the keys. Nothing under the lock leaves them half changed, so a poisoned lock is still
-    /// sound.
+    /// Locks the keys. No code under the lock can panic halfway, so a poisoned lock is still sound.
     fn keys(&self) -> MutexGuard<'_, VecDeque<KeptKey>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,10 +197,9 @@ impl KeptKey {
     }
 }
 
-/// Looks for what no key of AWS has: it comes from a copied line break, quotes of a file, a wrong
-/// field.
+/// Finds characters that no AWS key contains, such as a copied line break or quotes from a file.
 ///
-/// A signature made with it is refused by a server that never says why.
+/// Servers refuse a signature made with such a key without saying why.
 fn fault(credentials: &Credentials) -> Option<Error> {
     let invalid = |message| Some(Error::new(ErrorKind::InvalidCredentials, message));
     let parts = [
@@ -223,12 +221,12 @@ fn fault(credentials: &Credentials) -> Option<Error> {
     None
 }
 
-/// Tells what keys are made of, which is quicker than looking for what they are not.
+/// Tells whether a byte may be part of a key; this fast path covers every valid key.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`')
 }
 
-/// Names the sort of a character that is in no key; invisible ones count as blanks.
+/// Names the class of a character that no key contains; invisible ones count as blanks.
 fn foreign(c: char) -> Option<&'static str> {
     match c {
         '"' | '\'' | '`' | '\u{ab}' | '\u{bb}' | '\u{2018}'..='\u{201f}' => Some("a quote"),

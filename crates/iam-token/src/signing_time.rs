@@ -1,4 +1,4 @@
-//! The second in which a token is signed, in the forms that SigV4 wants.
+//! The signing time, in the formats that SigV4 requires.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! Text that leaves nothing behind.
+//! A string that is overwritten when it is dropped.
 
 use std::ops::Deref;
 

@@ -1,4 +1,4 @@
-//! The map of values that are made in place.
+//! The bounded map of values that are made in place.
 
 mod entries;
 mod turns;
@@ -142,9 +142,9 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Returns the value of `key` if it may be used, else makes one and stores it.
     ///
-    /// When a value may be used is said at [`get`](Self::get); `max_age` bounds what this call
-    /// takes and is not stored. With a `max_age` of zero every call makes a value and none is
-    /// stored. A value made within 60 s of its expiry is returned and not stored.
+    /// [`get`](Self::get) describes when a value may be used; `max_age` bounds what this call takes
+    /// and is not stored. With a `max_age` of zero every call makes a value and none is stored. A
+    /// value made within 60 s of its expiry is returned and not stored.
     ///
     /// At most one caller at a time makes a value for a key. The others block their threads until
     /// it is done and then use it if they may, so `make` should neither wait nor do I/O. While it
@@ -212,8 +212,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
     /// Drops the value of `key` if it is still the very one that was leased, and returns whether it
     /// was.
     ///
-    /// When many callers are refused with the same value, the first call counts and the others
-    /// change nothing, least of all the value that has replaced it.
+    /// When many callers are refused with the same value, only the first call drops it; later calls
+    /// leave its replacement alone.
     pub fn invalidate<Q>(&self, key: &Q, refused: &Lease<V>) -> bool
     where
         K: Borrow<Q>,
@@ -233,8 +233,8 @@ impl<K: Eq + Hash, V> Inner<K, V> {
         Arc::new(Generation::new(made, self.ids.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Makes a value unless another call makes it meanwhile. Apart from a hit, which is not to pay
-    /// for its size.
+    /// Makes a value, unless another call has made it in the meantime. Kept out of line, so that a
+    /// hit stays small.
     #[inline(never)]
     fn make_in_turn<Q, F>(
         &self,

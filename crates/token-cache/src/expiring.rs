@@ -1,4 +1,4 @@
-//! What a source of values returns.
+//! A value with its validity, as a source returns it.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! Why a fetch brought nothing.
+//! Why a fetch returned no value.
 
 use std::{error::Error, fmt, time::Duration};
 

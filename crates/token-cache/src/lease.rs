@@ -1,4 +1,4 @@
-//! What is handed out.
+//! The lease: a handle to a value that was handed out.
 
 use std::{
     fmt,
@@ -24,7 +24,7 @@ pub struct Lease<V> {
     is_fresh: bool,
 }
 
-/// One value, whoever looks at it.
+/// One value, shared by all its leases.
 pub(crate) struct Generation<V> {
     value: V,
     issued_at: SystemTime,

@@ -1,4 +1,4 @@
-//! The cell of one value that is fetched.
+//! A cell for one value that is fetched.
 
 mod flight;
 mod renewal;
@@ -50,10 +50,10 @@ use crate::{
 ///
 /// The fetch belongs to the cell and is polled by whichever of its waiters is scheduled, so it is
 /// neither cancelled nor started anew by a caller that gives up. It ends at its time limit, which
-/// every waiter brings with a timer of its own; past it, the next caller starts another. If whoever
-/// started it is gone, perhaps with the runtime that its sockets belong to, and it panics or
-/// reaches its limit, a caller that joined it starts another once. An error of the source is an
-/// answer, and everybody who waits gets it.
+/// every waiter brings with a timer of its own; past it, the next caller starts another. If its
+/// starter is gone, perhaps with the runtime that owned its sockets, and the fetch panics or times
+/// out, a caller that joined it starts another one, once. An error of the source is an answer, and
+/// everybody who waits gets it.
 ///
 /// Clones are cheap and share everything. No lock is held while code of the user runs or a value of
 /// the user is dropped.
@@ -83,7 +83,7 @@ struct Counters {
 /// The unexpired value, and its renewal if it is due and this is the caller to run it.
 pub type Served<V, E> = (Lease<V>, Option<Renewal<V, E>>);
 
-/// What a call is to do.
+/// What a call does next.
 enum Step<V, E> {
     Serve(Lease<V>, Option<Renewal<V, E>>),
     Wait { wait: Wait<V, E>, has_unexpired: bool },

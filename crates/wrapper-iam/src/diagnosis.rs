@@ -24,7 +24,7 @@ pub enum Asked {
     Password,
     /// For the password in clear text, which a token is.
     Token,
-    /// MySQL refuses whoever it is in the same words.
+    /// MySQL refuses every login with the same message.
     #[default]
     Unknown,
 }

@@ -50,21 +50,21 @@ impl Default for IamSettings {
 }
 
 impl IamSettings {
-    /// Signs for this endpoint, whatever host is dialled (`iamHost`).
+    /// Signs for this endpoint instead of the dialled host (`iamHost`).
     #[must_use]
     pub fn with_host(mut self, host: Endpoint) -> Self {
         self.host = Some(host);
         self
     }
 
-    /// Signs for this port, whatever port is dialled (`iamDefaultPort`).
+    /// Signs for this port instead of the dialled one (`iamDefaultPort`).
     #[must_use]
     pub fn with_port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// Signs for this region, whatever the name says (`iamRegion`).
+    /// Signs for this region instead of the one in the name (`iamRegion`).
     #[must_use]
     pub fn with_region(mut self, region: Region) -> Self {
         self.region = Some(region);
@@ -151,9 +151,9 @@ impl IamSettings {
 
 /// Gives every connect a token as its password, over verified TLS only.
 ///
-/// Credentials older than half a minute are loaded anew when a token is refused. If they have
-/// another key, the login is tried once more; if not, only where the token came from the cache and
-/// no server accepted it within the last minute.
+/// A refused token reloads credentials older than 30 s. If they have another key, the login is
+/// tried once more; if not, only where the token came from the cache and no server accepted it
+/// within the last minute.
 #[derive(Debug)]
 pub struct IamPlugin {
     tokens: IamTokenProvider,

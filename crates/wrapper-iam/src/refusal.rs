@@ -71,7 +71,7 @@ impl Refusal<'_> {
         let mut facts = Facts::new(self.target, dialled, self.request.engine().unwrap_or(Engine::Postgres));
         facts.asked = match facts.engine {
             Engine::Postgres => Asked::of_postgres(self.target, error),
-            // MySQL refuses whoever it is in the same words.
+            // MySQL refuses every login with the same message.
             _ => Asked::Unknown,
         };
         facts.answer = error.server().map(|answer| answer.text().to_owned()).unwrap_or_default();

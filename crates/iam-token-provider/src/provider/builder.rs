@@ -50,7 +50,7 @@ impl IamTokenProviderBuilder {
         self
     }
 
-    /// Takes credentials from this profile, whatever keys the environment holds; without it the
+    /// Takes credentials from this profile, even if the environment holds keys; without it the
     /// default chain decides.
     #[must_use]
     pub fn profile(mut self, profile: impl Into<String>) -> Self {

@@ -1,4 +1,4 @@
-//! The entries, and which of them go when there are too many.
+//! The entries, and which ones are evicted when the cache is full.
 
 use std::{
     borrow::Borrow,
@@ -30,7 +30,7 @@ pub(super) struct Entries<K, V> {
 #[repr(align(128))]
 struct Stripe(Counter);
 
-/// An entry's place in the line of those that go.
+/// The position of an entry in the eviction order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     is_unexpired: bool,
@@ -105,8 +105,7 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     pub(super) fn make_room(&self, capacity: usize, now: SystemTime, newest: u64) -> usize {
         // Declared before the locks are taken, so that the entries are dropped after their release.
         let mut evicted = Vec::new();
-        // Whoever finds the cache full waits here: going on meanwhile, it would fill the cache
-        // further.
+        // Callers that find the cache full wait here; otherwise they would go on filling it.
         let _evicting = self.evicting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.len() <= capacity {
             return 0;
@@ -122,7 +121,7 @@ impl<K: Eq + Hash, V> Entries<K, V> {
             places.truncate(count);
         }
         evicted.extend(places.iter().filter_map(|place| {
-            // By its id, for nothing else than the map has the key.
+            // By its id, because only the map owns the key.
             let shard = &self.map.shards()[self.map.determine_shard(place.hash as usize)];
             shard.write().remove_entry(place.hash, |(_, held)| held.get().id() == place.id)
         }));

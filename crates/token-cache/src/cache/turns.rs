@@ -1,4 +1,4 @@
-//! Whose turn it is to make a value.
+//! One maker at a time for each key.
 
 use std::{
     collections::HashMap,

@@ -27,7 +27,7 @@ pub(super) type Fetch<V, E> = BoxFuture<'static, Result<Expiring<V>, E>>;
 pub(super) struct Flight<V, E> {
     pub(super) id: u64,
     started_at: SystemTime,
-    /// Whether whoever started it is still there.
+    /// Upgrades while the caller that started it still waits.
     starter: Weak<()>,
     waiters: Arc<Waiters>,
     course: Mutex<Course<V, E>>,
@@ -36,7 +36,7 @@ pub(super) struct Flight<V, E> {
 struct Course<V, E> {
     /// In its place unless it is being polled.
     fetch: Option<Fetch<V, E>>,
-    /// Somebody found out how it ends, and is telling the cell and the others.
+    /// A waiter has the outcome and is publishing it.
     is_ending: bool,
     end: Option<Arc<Ended<V, E>>>,
 }
@@ -44,8 +44,7 @@ struct Course<V, E> {
 /// How a flight ended.
 pub(super) struct Ended<V, E> {
     pub(super) outcome: Outcome<V, E>,
-    /// Who started it was gone by then, and perhaps the runtime that its sockets and timers
-    /// belonged to.
+    /// Its starter was gone by then, perhaps along with the runtime of its sockets and timers.
     pub(super) was_orphan: bool,
 }
 
@@ -73,7 +72,7 @@ impl<V, E> Flight<V, E> {
     /// Polls the fetch if nobody else does.
     fn poll(&self) -> Poll<Result<Expiring<V>, FetchError<E>>> {
         if !self.waiters.begin_poll() {
-            // Whoever polls wakes all if there is something to do.
+            // The waiter that polls wakes all others when there is progress.
             return Poll::Pending;
         }
         let mut polled = Poll::Pending;
@@ -174,7 +173,7 @@ impl<V, E: Clone> Future for Wait<V, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        // Before the first look: whoever ends the flight from here on wakes this waiter.
+        // Registered before the first check, so that the end of the flight cannot be missed.
         this.flight.waiters.join(&mut this.place, cx.waker());
         let mut end = this.flight.end();
         if end.is_none() {

@@ -1,4 +1,4 @@
-//! The right to run a renewal.
+//! A renewal that is due, for one caller to run.
 
 use std::{fmt, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! What a cell holds, and what follows from it at a given moment.
+//! The state of a cell and its decisions at a given time.
 
 use std::{
     sync::Arc,
@@ -43,7 +43,7 @@ struct Held<V> {
     wait_from: Option<SystemTime>,
 }
 
-/// What a caller finds.
+/// The result of a lookup.
 pub(super) enum Lookup<V> {
     /// An unexpired value, and nothing to do.
     Serve(Arc<Generation<V>>),
@@ -186,7 +186,7 @@ impl<V, E> State<V, E> {
     /// Takes a flight that has ended out of its place; `false` if it was replaced or cleared
     /// meanwhile.
     pub(super) fn take(&mut self, flight: u64) -> bool {
-        // Nothing is dropped by this: whoever ends the flight holds it as well.
+        // This is never the last reference: the waiter that ends the flight holds one.
         self.flight.take_if(|current| current.id == flight).is_some()
     }
 

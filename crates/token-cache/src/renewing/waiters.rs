@@ -1,4 +1,4 @@
-//! Who waits for a fetch.
+//! The tasks that wait for a fetch.
 
 use std::{
     collections::BTreeMap,
