@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod integration;
+mod matrix;
 mod output;
 mod process;
 mod release;
@@ -22,6 +23,7 @@ usage: cargo xtask <task>
   ci --slow            licences, spelling, lowest versions, semver, fuzzing: weekly and before a release
   features             each publishable crate with each of its features alone, a part of ci
   integration --local  real servers that check tokens, started here; more with `cargo xtask integration`
+  matrix [word]...     an application through failovers of an embedded cluster, as a table
   model                the cell of token-cache under chosen interleavings, a part of ci
   release --dry-run    what a release has to fulfil, without publishing
   tidy                 layout, dependency rules, forbidden crates, file lengths, manifests";
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ["ci", "--slow"] => ci::slow(),
         ["features"] => ci::features(),
         ["integration", more @ ..] => integration::run(more),
+        ["matrix", more @ ..] => matrix::run(more),
         ["model"] => ci::model(),
         ["release", "--dry-run"] => release::dry_run(),
         ["tidy"] => tidy::run(),

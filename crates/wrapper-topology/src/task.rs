@@ -17,6 +17,10 @@ use crate::{
 /// How long one question may take, the connect included.
 const QUESTION: Duration = Duration::from_secs(5);
 
+/// How long an instance may take to answer on a connection that is open: one that stands still would
+/// add the whole of [`QUESTION`] to a failover. What it said is void then, and no more: it is asked anew.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// The longest pause: whoever sees no poll for longer knows that the runtime stands still.
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -100,14 +104,19 @@ async fn question<C: Send + 'static>(
             None => open(topology, opener, request, &target).await?,
         };
         asked = Instant::now();
-        let answer = topology.ask(&mut opener.session(&mut connection)?, target.id()).await?;
+        let mut session = opener.session(&mut connection)?;
+        let answer =
+            timeout(ANSWER, topology.ask(&mut session, target.id())).await.map_err(|_| late(ANSWER))??;
+        drop(session);
         let gone = || Error::new(ErrorKind::Driver, "the server belongs to no cluster that is known");
         Ok((connection, answer.ok_or_else(gone)?))
     };
-    let outcome = timeout(QUESTION, ask).await.unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Timeout, format!("no answer to the monitor within {QUESTION:?}")))
-    });
+    let outcome = timeout(QUESTION, ask).await.unwrap_or_else(|_| Err(late(QUESTION)));
     Ended { target, asked, outcome }
+}
+
+fn late(limit: Duration) -> Error {
+    Error::new(ErrorKind::Timeout, format!("no answer to the monitor within {limit:?}"))
 }
 
 async fn open<C: Send + 'static>(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use e2e::cluster::{ClusterFixture, until};
-use rds_testkit::{Cluster, Deployment, Instance, Lie, View};
+use rds_testkit::{Cluster, Deployment, Fault, Instance, Lie, Phase, View};
 use rds_wrapper::{
     Established, Event, FailoverFactory, FailoverPlugin, InitialConnectionPlugin, Role, Topology,
     mysql as my, pg,
@@ -281,6 +281,50 @@ async fn frozen_writer_is_left_as_soon_as_another_is_verified() {
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     timeout(Duration::from_secs(10), running).await.expect("is cut").expect("runs").ok();
     assert!(client.is_closed());
+}
+
+#[tokio::test]
+async fn writer_that_stands_still_is_left_once_its_open_connection_does_not_answer() {
+    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let connector = Connector::new(&rig, &rig.url("failover2", ""));
+    assert_eq!(connector.found().await, writer("a"));
+    let topology = connector.topology();
+    until("the monitor has a connection", || topology.stats().questions > 2).await;
+    rig.cluster.freeze("a");
+    rig.cluster.disagree("c", View::of("b", ["a", "c"]));
+    rig.cluster.promote("b");
+
+    let begun = Instant::now();
+    topology.suspect();
+    until("`b` is the writer", || topology.snapshot().epoch() == 2).await;
+
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn connection_lost_in_the_tls_handshake_is_tried_again() {
+    for deployment in CLUSTERS {
+        let rig = ClusterRig::start(deployment).await;
+        let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
+        assert_eq!(connector.found().await, writer("a"), "{deployment:?}");
+        rig.cluster.node("a").inject(Fault::Drop(Phase::Tls));
+
+        assert_eq!(connector.found().await, writer("a"), "{deployment:?}");
+    }
+}
+
+#[tokio::test]
+async fn certificate_of_another_authority_is_not_tried_again() {
+    for deployment in CLUSTERS {
+        let rig = ClusterRig::start(deployment).await;
+        let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
+        assert_eq!(connector.found().await, writer("a"), "{deployment:?}");
+        rig.cluster.node("a").inject(Fault::CertificateExpired);
+
+        let error = connector.connect().await.expect_err("is not trusted");
+
+        assert_eq!(error.kind(), rds_wrapper::ErrorKind::Tls, "{deployment:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::cluster::{ClusterFixture, until};
 use mysql_async::prelude::Queryable;
-use rds_testkit::{Deployment, Lie};
+use rds_testkit::{Deployment, Lie, View};
 use rds_wrapper::{FailoverPlugin, Role, Topology, mysql as my, pg};
 use tokio::{task::JoinSet, time::Instant};
 
@@ -104,6 +104,31 @@ async fn idle_connections_of_mysql_pools_to_a_demoted_writer_are_never_handed_ou
 
     assert_eq!(mysql_id(&mut deadpool.get().await.expect("is let in")).await, "b");
     assert_eq!(mysql_id(&mut bb8.get().await.expect("is let in")).await, "b");
+}
+
+/// Lets `a` stand still and `b` be the writer; the clients of `a` hear nothing of it.
+fn stand_still(rig: &ClusterRig) {
+    rig.cluster.freeze("a");
+    rig.cluster.disagree("c", View::of("b", ["a", "c"]));
+    rig.cluster.promote("b");
+}
+
+#[tokio::test]
+async fn idle_connection_to_a_frozen_mysql_writer_does_not_keep_the_pool_waiting() {
+    let rig = ClusterRig::start(Deployment::AuroraMysql).await;
+    let connector = rig.my(rig.url("failover2", "")).build().expect("builds");
+    let pool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(2).build().expect("builds");
+    assert_eq!(mysql_id(&mut pool.get().await.expect("is let in")).await, "a");
+    let topology = topology(connector.plugin::<FailoverPlugin>());
+    stand_still(&rig);
+    topology.suspect();
+
+    let begun = Instant::now();
+    let mut connection = pool.get().await.expect("is let in");
+
+    assert_eq!(mysql_id(&mut connection).await, "b");
+    // The check of the idle connection alone may take five seconds.
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

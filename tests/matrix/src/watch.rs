@@ -1,0 +1,108 @@
+//! Who is the writer when, and how many logins there are.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rds_testkit::{Cluster, Node};
+use rds_wrapper::Topology;
+use tokio::time::{Instant, sleep};
+
+const SAMPLE: Duration = Duration::from_millis(10);
+/// The monitor opens a connection, and another one where the first was ended by the failover.
+const MONITORS: usize = 2;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The writers of a cluster, one after the other.
+#[derive(Debug)]
+pub(crate) struct Writers(Mutex<Vec<Reign>>);
+
+#[derive(Debug)]
+struct Reign {
+    id: &'static str,
+    until: Option<Instant>,
+}
+
+impl Writers {
+    pub(crate) fn new(first: &'static str) -> Self {
+        Self(Mutex::new(vec![Reign { id: first, until: None }]))
+    }
+
+    /// Notes a writer that is about to be one.
+    pub(crate) fn begin(&self, id: &'static str) {
+        self.reigns().push(Reign { id, until: None });
+    }
+
+    /// Notes that all but the last are writers no more.
+    pub(crate) fn end_former(&self) {
+        let mut reigns = self.reigns();
+        let former = reigns.len() - 1;
+        reigns[..former].iter_mut().for_each(|reign| {
+            reign.until.get_or_insert(Instant::now());
+        });
+    }
+
+    /// Whether an instance was the writer at some time since then.
+    pub(crate) fn was_writer(&self, id: &str, since: Instant) -> bool {
+        self.reigns().iter().any(|reign| reign.id == id && reign.until.is_none_or(|until| until >= since))
+    }
+
+    fn reigns(&self) -> MutexGuard<'_, Vec<Reign>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts of logins, and of writers that the topology knows, over time.
+#[derive(Debug, Default)]
+pub(crate) struct Logins(Vec<Sample>);
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at: Instant,
+    /// Those that the servers let in.
+    all: usize,
+    /// Those that the last writer let in.
+    at_writer: usize,
+    epoch: u64,
+}
+
+impl Logins {
+    /// Counts until it is dropped.
+    pub(crate) async fn watch(into: &Mutex<Self>, cluster: &Cluster, writer: &Node, topology: &Topology) {
+        loop {
+            let sample = Sample {
+                at: Instant::now(),
+                all: cluster.nodes().iter().map(Node::accepted).sum(),
+                at_writer: writer.accepted(),
+                epoch: topology.stats().epoch,
+            };
+            into.lock().unwrap_or_else(PoisonError::into_inner).0.push(sample);
+            sleep(SAMPLE).await;
+        }
+    }
+
+    /// The most logins of the servers within any second.
+    pub(crate) fn peak(&self) -> usize {
+        let within = |end: &Sample| {
+            let begin = self.0.iter().rfind(|begin| end.at - begin.at >= SECOND).or(self.0.first());
+            begin.map_or(0, |begin| end.all - begin.all)
+        };
+        self.0.iter().map(within).max().unwrap_or(0)
+    }
+
+    /// How many logins there were at most at the last writer beyond the pace: five in the first second after the
+    /// writer is known, doubling with each second.
+    pub(crate) fn beyond_pace(&self) -> usize {
+        let Some(last) = self.0.last() else { return 0 };
+        let Some(known) = self.0.iter().position(|sample| sample.epoch == last.epoch) else { return 0 };
+        let before = self.0[known.saturating_sub(1)];
+        let begin = self.0[0].at_writer + MONITORS;
+        let beyond = |sample: &Sample| {
+            let seconds = (sample.at.saturating_duration_since(before.at) + SAMPLE).as_secs().min(20);
+            let may_be = (5 << (seconds + 1)) - 5;
+            sample.at_writer.saturating_sub(begin + may_be)
+        };
+        self.0.iter().map(beyond).max().unwrap_or(0)
+    }
+}
