@@ -9,6 +9,7 @@ pub(crate) mod deadpool;
 mod opened;
 
 use std::{
+    future::pending,
     hash::{BuildHasher, RandomState},
     sync::{
         LazyLock,
@@ -18,8 +19,9 @@ use std::{
 };
 
 use mysql_async::{Conn, Row, prelude::Queryable};
+use tokio::time::sleep;
 use wrapper_adapter::PoolRules;
-use wrapper_core::{Error, ErrorKind, Result};
+use wrapper_core::{Error, ErrorKind, Established, Result};
 
 use self::opened::Opened;
 use crate::{Connector, session};
@@ -27,6 +29,9 @@ use crate::{Connector, session};
 /// What a server that takes writes answers with two words for "no": an Aurora reader says yes to
 /// the first, a replica of RDS to the second.
 const READ_ONLY: &str = "SELECT @@innodb_read_only, @@read_only";
+
+/// How often it is looked whether a connection that does not answer its check is outdated.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Says what is done to a connection before it is handed out again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +109,24 @@ impl MysqlManager {
     }
 
     async fn recycle_connection(&self, connection: &mut Conn) -> Result<()> {
-        self.rules.check(self.clean(connection)).await
+        let established = self.opened.of(connection);
+        let check = async {
+            tokio::select! {
+                biased;
+                cleaned = self.clean(connection) => cleaned,
+                // Its server may stand still and never answer.
+                () = self.outdates(established) => Err(outdated()),
+            }
+        };
+        self.rules.check(check).await
+    }
+
+    /// Waits until a connection is outdated; the plugins have nothing to wait for.
+    async fn outdates(&self, established: Option<Established>) {
+        let Some(established) = established else { return pending().await };
+        while !self.connector.hosts.is_outdated(&established) {
+            sleep(LOOK).await;
+        }
     }
 
     /// Makes a connection ready for its next user, and says whether it leads to a writer where that
@@ -121,8 +143,7 @@ impl MysqlManager {
             .of(connection)
             .is_some_and(|established| self.connector.hosts.is_outdated(&established))
         {
-            let message = "the pooled connection was opened before the writer changed";
-            return Err(Error::new(ErrorKind::WrongInstance, message));
+            return Err(outdated());
         }
         match self.recycling {
             Recycling::Ping => prove_in_step(connection).await?,
@@ -149,6 +170,10 @@ impl Connector {
     pub fn pool_manager(&self) -> MysqlManager {
         MysqlManager::new(self.clone())
     }
+}
+
+fn outdated() -> Error {
+    Error::new(ErrorKind::WrongInstance, "the pooled connection was opened before the writer changed")
 }
 
 /// Asks what has not been asked before: a late answer to something else, of a statement that was

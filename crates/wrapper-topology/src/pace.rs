@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 /// How many logins the gate lets through in its first second; each second that goes well doubles
@@ -79,8 +79,9 @@ impl Pace {
                 Err(wait) => wait,
             };
             match wait {
-                Wait::Turn(at) if at <= deadline && now < deadline => drop(timeout_at(at, freed).await),
-                Wait::Gate(at) if at <= deadline && now < deadline => sleep_until(at).await,
+                Wait::Turn(at) | Wait::Gate(at) if at <= deadline && now < deadline => {
+                    drop(timeout_at(at, freed).await)
+                }
                 _ => return None,
             }
         }
@@ -133,6 +134,20 @@ impl Pace {
     /// Puts the gate up: there is a new writer, or the server takes no more logins for now.
     pub(crate) fn gate(&self) {
         self.lock().gate = Some(Gate::new(Instant::now()));
+        // Whoever waits for the former gate may pass the new one now.
+        self.freed.notify_waiters();
+    }
+
+    /// Notes that the writer is lost, which counts as a failure of all that are under way: whoever
+    /// looks for another one by itself would else do so beside everybody else.
+    pub(crate) fn lost(&self) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        state.last = Some(now);
+        if state.next.is_none() {
+            state.failures = 1;
+            state.next = Some(now + delay(1));
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -218,5 +233,44 @@ mod tests {
         for _ in 0..10_000 {
             pace.admit(Instant::now()).await.expect("there is no gate any more");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn loss_of_the_writer_lets_one_through_at_a_time_until_a_success() {
+        let pace = Pace::default();
+        let under_way = pace.admit(soon()).await.expect("free");
+        pace.lost();
+        assert_eq!(pace.admit(Instant::now()).await, None, "not all at once");
+        assert_eq!(pace.failed(under_way), None, "it failed with the loss");
+        let begun = Instant::now();
+        pace.admit(soon()).await.expect("in time");
+        assert_eq!(begun.elapsed().as_millis(), 100);
+        assert_eq!(pace.admit(Instant::now()).await, None, "one at a time");
+
+        pace.succeeded();
+
+        for _ in 0..100 {
+            pace.admit(Instant::now()).await.expect("the writer is back");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn next_change_of_the_writer_lets_those_through_who_wait_for_the_former_gate() {
+        let pace = Arc::new(Pace::default());
+        pace.gate();
+        for _ in 0..5 {
+            pace.admit(Instant::now()).await.expect("is among the first");
+        }
+        let waiting = tokio::spawn({
+            let pace = Arc::clone(&pace);
+            async move { pace.admit(soon()).await }
+        });
+        tokio::task::yield_now().await;
+        let begun = Instant::now();
+
+        pace.gate();
+
+        waiting.await.expect("runs").expect("is let through");
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 }

@@ -309,10 +309,12 @@ impl Topology {
         drop(state);
         effects.into_iter().for_each(|effect| self.apply(effect, &listeners));
         if before != after {
-            self.0.version.send_modify(|version| *version += 1);
-            if after.is_some_and(|(_, is_answering)| is_answering) {
-                self.0.pace.succeeded();
+            // First the pace: whoever hears of the change may connect at once.
+            match after.is_some_and(|(_, is_answering)| is_answering) {
+                true => self.0.pace.succeeded(),
+                false => self.0.pace.lost(),
             }
+            self.0.version.send_modify(|version| *version += 1);
         }
         outcome
     }

@@ -183,6 +183,8 @@ impl Cell {
             held.push(client);
         }
         let topology = run.pool.topology();
+        // The monitor watches the writer then, over a connection of its own.
+        topology.suspect();
         while topology.snapshot().instances().len() < 3 || topology.stats().questions < 3 {
             sleep(PAUSE).await;
         }

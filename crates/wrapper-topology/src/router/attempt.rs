@@ -7,7 +7,7 @@ use wrapper_core::{Connected, Error, ErrorKind, Next, Phase, Result, Role};
 
 use super::{
     ATTEMPT,
-    search::{Search, attempt_end},
+    search::{Search, attempt_end, is_unreached},
     wrong,
 };
 use crate::{
@@ -34,14 +34,7 @@ impl Search<'_> {
             Err(error) => Err(error),
         };
         if let Err(error) = &outcome
-            && matches!(
-                error.kind(),
-                ErrorKind::Connect
-                    | ErrorKind::Driver
-                    | ErrorKind::Resolve
-                    | ErrorKind::Timeout
-                    | ErrorKind::Transient
-            )
+            && is_unreached(error)
         {
             self.topology().failed(target, asked);
         }
@@ -62,14 +55,15 @@ impl Search<'_> {
         };
         let mut version = self.topology().version();
         let end = |now| self.topology().with_knowledge(|known| attempt_end(target, known, self.until, now));
-        let mut end = end(Instant::now());
+        let began = Instant::now();
+        let mut end = end(began);
         let mut run = next.run(request);
         loop {
             tokio::select! {
                 biased;
                 opened = &mut run => return opened,
                 changed = version.changed() => {
-                    if changed.is_ok() && self.is_elsewhere(target) {
+                    if changed.is_ok() && self.is_elsewhere(target, began) {
                         return Err(wrong("the writer changed while the connection was being opened"));
                     }
                 }
@@ -87,13 +81,16 @@ impl Search<'_> {
         }
     }
 
-    /// Whether the writer is another instance now than the one that is dialled.
-    fn is_elsewhere(&self, target: &Target) -> bool {
+    /// Whether the writer is another instance now than the one that is dialled, or that one has said
+    /// meanwhile that it is a reader: of many that are on their way there, the first hears it for all.
+    fn is_elsewhere(&self, target: &Target, began: Instant) -> bool {
         self.wanted == Wanted::Writer
             && self.topology().with_knowledge(|known| {
-                known.writer().is_some_and(|writer| {
+                let is_other = known.writer().is_some_and(|writer| {
                     writer.is_answering() && target.id().is_none_or(|id| !writer.is(id))
-                })
+                });
+                let word = target.id().and_then(|id| known.member(id)?.said);
+                is_other || word.is_some_and(|word| word.role == Some(Role::Reader) && word.asked >= began)
             })
     }
 

@@ -1,6 +1,6 @@
 //! One connect that looks for an instance of the wanted role until its time is over.
 
-use std::time::Duration;
+use std::{error::Error as _, io, iter, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 use wrapper_core::{ConnectRequest, Connected, Error, ErrorKind, Next, Result};
@@ -191,15 +191,34 @@ fn is_looked_for(known: &Knowledge) -> bool {
 
 /// Whether another instance, or the same one later, may let the connect in.
 fn may_be_elsewhere(error: &Error) -> bool {
-    matches!(
-        error.kind(),
+    error.kind() == ErrorKind::WrongInstance || is_unreached(error)
+}
+
+/// Whether an instance could not be asked, which says that something is wrong with it.
+pub(super) fn is_unreached(error: &Error) -> bool {
+    match error.kind() {
         ErrorKind::Connect
-            | ErrorKind::Driver
-            | ErrorKind::Resolve
-            | ErrorKind::Timeout
-            | ErrorKind::Transient
-            | ErrorKind::WrongInstance
-    )
+        | ErrorKind::Driver
+        | ErrorKind::Resolve
+        | ErrorKind::Timeout
+        | ErrorKind::Transient => true,
+        // One that goes in the middle of the handshake is gone; one with a wrong certificate is not.
+        ErrorKind::Tls => is_connection_lost(error),
+        _ => false,
+    }
+}
+
+fn is_connection_lost(error: &Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    let mut causes = iter::successors(error.source(), |&cause| cause.source());
+    causes.any(|cause| match cause.downcast_ref::<io::Error>() {
+        Some(io) => matches!(
+            io.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+        ),
+        // OpenSSL has no error of the system's to show where the other side just closed.
+        None => cause.to_string().to_ascii_lowercase().contains("unexpected eof"),
+    })
 }
 
 /// How long one attempt may take: all the time that there is where there is nowhere else to go.

@@ -289,6 +289,7 @@ async fn writer_that_stands_still_is_left_once_its_open_connection_does_not_answ
     let connector = Connector::new(&rig, &rig.url("failover2", ""));
     assert_eq!(connector.found().await, writer("a"));
     let topology = connector.topology();
+    topology.suspect();
     until("the monitor has a connection", || topology.stats().questions > 2).await;
     rig.cluster.freeze("a");
     rig.cluster.disagree("c", View::of("b", ["a", "c"]));

@@ -120,6 +120,8 @@ async fn idle_connection_to_a_frozen_mysql_writer_does_not_keep_the_pool_waiting
     let pool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(2).build().expect("builds");
     assert_eq!(mysql_id(&mut pool.get().await.expect("is let in")).await, "a");
     let topology = topology(connector.plugin::<FailoverPlugin>());
+    topology.suspect();
+    until("the monitor has a connection", || topology.stats().questions > 2).await;
     stand_still(&rig);
     topology.suspect();
 
