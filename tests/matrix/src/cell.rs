@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     Activity, Fault, Stack,
-    pool::{Client, Pool, WRITE},
+    pool::{Client, Pool, SILENT, WRITE},
     watch::{Logins, Writers},
 };
 
@@ -242,7 +242,8 @@ async fn write(run: Arc<Run>, mut held: Option<Client>) -> (Instant, Client) {
         };
         let written = client.execute(WRITE).await;
         let at = Instant::now();
-        let instance = client.instance().await;
+        let is_silent = written.as_ref().is_err_and(|seen| seen == SILENT);
+        let instance = if is_silent { None } else { client.instance().await };
         let is_wrong = instance.as_deref().is_some_and(|instance| !run.writers.was_writer(instance, asked));
         if is_new && is_wrong {
             *run.wrong.lock().unwrap_or_else(PoisonError::into_inner) += 1;

@@ -13,6 +13,9 @@ use tokio_postgres::SimpleQueryMessage;
 /// The statement that an application repeats.
 pub(crate) const WRITE: &str = "INSERT INTO beats VALUES (1)";
 
+/// What an application sees of a statement that is not answered in time.
+pub(crate) const SILENT: &str = "no answer within 1 s";
+
 /// How long an application gives one statement, as the guide recommends.
 const STATEMENT: Duration = Duration::from_secs(1);
 
@@ -166,7 +169,7 @@ impl Client {
     pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), Seen> {
         match timeout(STATEMENT, self.query(sql)).await {
             Ok(answer) => answer.map(drop),
-            Err(_) => Err("no answer within 1 s".to_owned()),
+            Err(_) => Err(SILENT.to_owned()),
         }
     }
 

@@ -285,7 +285,7 @@ async fn frozen_writer_is_left_as_soon_as_another_is_verified() {
 
 #[tokio::test]
 async fn writer_that_stands_still_is_left_once_its_open_connection_does_not_answer() {
-    let rig = ClusterRig::start(Deployment::AuroraPostgres).await;
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = Connector::new(&rig, &rig.url("failover2", ""));
     assert_eq!(connector.found().await, writer("a"));
     let topology = connector.topology();
@@ -305,7 +305,7 @@ async fn writer_that_stands_still_is_left_once_its_open_connection_does_not_answ
 #[tokio::test]
 async fn connection_lost_in_the_tls_handshake_is_tried_again() {
     for deployment in CLUSTERS {
-        let rig = ClusterRig::start(deployment).await;
+        let rig = ClusterFixture::start(deployment).await;
         let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
         assert_eq!(connector.found().await, writer("a"), "{deployment:?}");
         rig.cluster.node("a").inject(Fault::Drop(Phase::Tls));
@@ -317,7 +317,7 @@ async fn connection_lost_in_the_tls_handshake_is_tried_again() {
 #[tokio::test]
 async fn certificate_of_another_authority_is_not_tried_again() {
     for deployment in CLUSTERS {
-        let rig = ClusterRig::start(deployment).await;
+        let rig = ClusterFixture::start(deployment).await;
         let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
         assert_eq!(connector.found().await, writer("a"), "{deployment:?}");
         rig.cluster.node("a").inject(Fault::CertificateExpired);

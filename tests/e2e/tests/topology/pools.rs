@@ -107,7 +107,7 @@ async fn idle_connections_of_mysql_pools_to_a_demoted_writer_are_never_handed_ou
 }
 
 /// Lets `a` stand still and `b` be the writer; the clients of `a` hear nothing of it.
-fn stand_still(rig: &ClusterRig) {
+fn stand_still(rig: &ClusterFixture) {
     rig.cluster.freeze("a");
     rig.cluster.disagree("c", View::of("b", ["a", "c"]));
     rig.cluster.promote("b");
@@ -115,7 +115,7 @@ fn stand_still(rig: &ClusterRig) {
 
 #[tokio::test]
 async fn idle_connection_to_a_frozen_mysql_writer_does_not_keep_the_pool_waiting() {
-    let rig = ClusterRig::start(Deployment::AuroraMysql).await;
+    let rig = ClusterFixture::start(Deployment::AuroraMysql).await;
     let connector = rig.my(rig.url("failover2", "")).build().expect("builds");
     let pool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(2).build().expect("builds");
     assert_eq!(mysql_id(&mut pool.get().await.expect("is let in")).await, "a");
@@ -185,12 +185,15 @@ async fn fifty_waiting_after_a_failover_log_in_at_the_pace() {
         });
     }
     until("the writer changed", || topology.snapshot().epoch() == 2).await;
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    let in_the_first_second = rig.cluster.node("b").accepted() - before;
+    let known = Instant::now();
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let logins = rig.cluster.node("b").accepted() - before;
+    // On a busy machine the pause may reach into the next second.
+    let seconds = (known.elapsed() + Duration::from_millis(100)).as_secs().min(4);
 
     let found = waiting.join_all().await;
     assert!(found.iter().all(|id| id == "b"), "{found:?}");
-    // Two more are the monitor's.
-    assert!(in_the_first_second <= 5 + 2, "{in_the_first_second} logins");
+    // Five in the first second, twice as many in the next; two more are the monitor's.
+    assert!(logins <= (5 << (seconds + 1)) - 5 + 2, "{logins} logins, second {seconds}");
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
