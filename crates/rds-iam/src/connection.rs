@@ -77,6 +77,7 @@ pub(crate) struct ConnectionArguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
     /// It is the client's.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "clients are run on Unix only"))]
     Foreign,
     Own,
 }

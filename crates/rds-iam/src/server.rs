@@ -25,6 +25,7 @@ pub(crate) struct Server {
     pub(crate) is_direct: bool,
     pub(crate) has_password: bool,
     /// What a client of libpq is told besides, by its variables.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "clients are run on Unix only"))]
     pub(crate) settings: Vec<(&'static str, String)>,
 }
 
