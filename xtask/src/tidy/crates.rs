@@ -60,7 +60,7 @@ pub(super) const CRATES: &[CrateRules] = &[
     CrateRules {
         name: "iam-token-provider",
         uses: &["host-pattern", "iam-token", "token-cache"],
-        closure: Closure::NoneOf(&["mysql_async", "tokio-postgres", "wrapper-core"]),
+        closure: Closure::NoneOf(&["mysql_async", "sqlx-core", "tokio-postgres", "wrapper-core"]),
     },
     CrateRules { name: "wrapper-core", uses: &["host-pattern"], closure: Closure::NoAws },
     CrateRules { name: "wrapper-adapter", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },

@@ -107,6 +107,10 @@ fn rds_secret_odd_is_refused() {
     let error = signed(find("rds", "secret_odd")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidCredentials);
     assert!(error.to_string().starts_with("secret access key holds a blank"), "{error}");
+    // Nothing but the blank is wrong with it.
+    let mut mended = find("rds", "secret_odd").clone();
+    mended["secret_access_key"] = text(&mended, "secret_access_key").replace(' ', "").into();
+    signed(&mended).unwrap();
 }
 
 #[track_caller]
