@@ -17,7 +17,8 @@ use tokio::{
 use wrapper_core::{Engine, Error, ErrorKind, Registry};
 use wrapper_iam::IamFactory;
 use wrapper_proxy::{
-    Access, Admin, Handle, Limits, Listen, Place, Proxy, Target, TcpPort, postgres::PostgresTarget,
+    Access, Admin, Handle, Limits, Listen, Place, Proxy, Target, TcpPort, mysql::MysqlTarget,
+    postgres::PostgresTarget,
 };
 use wrapper_secrets::SecretsFactory;
 use wrapper_topology::{FailoverFactory, InitialConnectionFactory};
@@ -29,7 +30,6 @@ use self::{
 use crate::{
     cli::{self, ListenAt, ProxyArguments},
     failure::{Failure, USAGE},
-    target,
     terminal::{print, print_note, wrapped},
 };
 
@@ -107,20 +107,17 @@ fn opened(settings: &TargetSettings) -> Result<Target, Failure> {
     };
     match cli::Engine::of(&settings.text).map_err(wrong)? {
         cli::Engine::Postgres => {
-            PostgresTarget::from_url(&settings.text, plugins()).map(Into::into).map_err(wrong)
+            let plugins =
+                plugins().with(InitialConnectionFactory::default()).with(FailoverFactory::default());
+            PostgresTarget::from_url(&settings.text, plugins).map(Into::into).map_err(wrong)
         }
-        cli::Engine::Mysql => {
-            Err(wrong(target::configuration("the proxy does not speak MySQL yet: see `rds-iam exec`")))
-        }
+        cli::Engine::Mysql => MysqlTarget::from_url(&settings.text, plugins()).map(Into::into).map_err(wrong),
     }
 }
 
+/// The plugins that ask a session nothing.
 fn plugins<C: Send + 'static>() -> Registry<C> {
-    Registry::new()
-        .with(IamFactory::default())
-        .with(SecretsFactory::default())
-        .with(InitialConnectionFactory::default())
-        .with(FailoverFactory::default())
+    Registry::new().with(IamFactory::default()).with(SecretsFactory::default())
 }
 
 fn access(settings: &Settings, password: &Chosen) -> Access {
@@ -170,11 +167,15 @@ fn told_of(place: &Place, target: &Target) -> String {
         }
         _ => (place.to_string(), target.port()),
     };
-    let database = target.database().map(|name| format!(" dbname={name}")).unwrap_or_default();
+    let option = if target.engine() == Engine::Postgres { "dbname" } else { "database" };
+    let database = target.database().map(|name| format!(" {option}={name}")).unwrap_or_default();
     let user = target.user();
     let line = match target.engine() {
         Engine::Postgres => format!("  host={host} port={port} user={user}{database}"),
-        _ => format!("  {place}"),
+        _ => match place {
+            Place::Unix(path) => format!("  socket={} user={user}{database}", path.display()),
+            _ => format!("  host={host} port={port} user={user}{database}"),
+        },
     };
     format!("{}\n", wrapped(&line, 4))
 }

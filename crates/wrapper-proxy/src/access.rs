@@ -119,6 +119,11 @@ impl LocalPassword {
         }
     }
 
+    /// Compares the proof that a client sent with the one that it should have sent.
+    pub(crate) fn is_proved(&self, sent: &[u8], prove: impl FnOnce(&[u8]) -> Vec<u8>) -> bool {
+        prove(&self.0).ct_eq(sent).into()
+    }
+
     /// Compares what a client sent, in a time that depends on lengths only.
     pub(crate) fn matches(&self, sent: &[u8]) -> bool {
         self.0.as_slice().ct_eq(sent).into()

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod limits;
 mod listen;
+pub mod mysql;
 pub mod postgres;
 mod proxy;
 mod relay;
@@ -11,6 +12,7 @@ mod socket;
 mod source;
 mod stats;
 mod tls;
+mod upstream;
 
 pub use access::{Access, InvalidPassword, LocalPassword, Peer};
 pub use admin::Admin;

@@ -1,8 +1,19 @@
 //! Moving bytes between a client and a session.
 
-use std::io;
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll},
+};
 
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+use wrapper_core::{AbortRegistration, Error, ErrorKind};
+
+use crate::{listen::Local, stats::Open};
 
 /// A TLS record holds no more: larger buffers cost memory and win nothing.
 const BUFFER: usize = 16 * 1024;
@@ -14,12 +25,45 @@ pub(crate) struct Moved {
     pub(crate) from_server: u64,
 }
 
+/// Serves a session that is open: moves its bytes until its end, or until a plugin ends it.
+pub(crate) async fn serve(
+    client: &mut Local,
+    server: &mut TlsStream<TcpStream>,
+    abort: &AbortRegistration,
+    open: &Open<'_>,
+) {
+    let moved = tokio::select! {
+        moved = relay(client, server) => moved,
+        reason = aborted(abort) => {
+            tracing::debug!(%reason, "a session was ended");
+            return;
+        }
+    };
+    match moved {
+        Ok(moved) => open.moved(moved),
+        Err(error) => tracing::debug!(%error, "a session broke"),
+    }
+}
+
+/// Ends once somebody aborted the session.
+async fn aborted(abort: &AbortRegistration) -> Error {
+    poll_fn(|context: &mut Context<'_>| match abort.register(context) {
+        Ok(()) => Poll::Pending,
+        Err(error) => Poll::Ready(
+            Error::find(&error)
+                .cloned()
+                .unwrap_or_else(|| Error::new(ErrorKind::Connect, "the session was ended")),
+        ),
+    })
+    .await
+}
+
 /// Moves bytes both ways until both sides have ended; each side's end passes to the other
 /// (half-close).
 ///
 /// Nothing of ours is ever written in between: borders of messages are not known here. Many servers
 /// end without a TLS farewell, and many clients by a reset: that is an end like any other.
-pub(crate) async fn relay<C, S>(client: &mut C, server: &mut S) -> io::Result<Moved>
+async fn relay<C, S>(client: &mut C, server: &mut S) -> io::Result<Moved>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin,

@@ -2,6 +2,7 @@
 
 mod config;
 mod life;
+mod mysql;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio};
 
@@ -37,7 +38,7 @@ impl Running {
                 let ran = Ran::from(child.wait_with_output().await.expect("ends"));
                 panic!("ended before it was ready: {told}{ran:?}");
             };
-            found += usize::from(line.starts_with("  host="));
+            found += usize::from(line.starts_with("  host=") || line.starts_with("  socket="));
             told.push_str(&line);
             told.push('\n');
         }

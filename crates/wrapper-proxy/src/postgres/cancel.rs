@@ -8,10 +8,8 @@ use std::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wrapper_core::{Progress, Result};
 
-use super::{
-    startup::cancel_request,
-    upstream::{Destination, Upstream},
-};
+use super::startup::cancel_request;
+use crate::upstream::{Destination, Upstream};
 
 /// The keys of the sessions that live, each with the server that serves it.
 ///

@@ -6,27 +6,24 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     time::timeout,
 };
-use wrapper_adapter::{Dialer, HostList, SystemResolver, TlsMode, read_roots};
-use wrapper_core::{
-    BoxFuture, ConnectRequest, Connected, Engine, Error, RawParameters, Registry, Requirements, Result,
-    Wrapper,
-};
+use wrapper_adapter::HostList;
+use wrapper_core::{BoxFuture, ConnectRequest, Connected, Engine, Error, Registry, Result, Wrapper};
 
 use super::{
     cancel::Cancels,
     client::{Refused, Wish, check_password, check_user, explained, send, wish},
     message::error_response,
     startup::Startup,
-    upstream::{RelayDriver, Session, Upstream},
+    upstream::{RelayDriver, Session},
 };
 use crate::{
     access::Peer,
     listen::Local,
     proxy::{Room, Serve, Target},
-    relay::relay,
+    relay::serve,
     source::UrlForm,
     stats::{Counters, Stats},
-    tls::Tls,
+    upstream::{Source, Upstream, account},
 };
 
 /// As much as a client may send before its session is ready; it sends nothing, if it follows the
@@ -58,16 +55,7 @@ impl PostgresTarget {
     ///
     /// A configuration error that names the parameter and the remedy.
     pub fn from_url(url: &str, registry: Registry<Session>) -> Result<Self> {
-        let mut given = RawParameters::new();
-        let request = FORM.read(url, &registry, &mut given)?;
-        let (plugins, options) = registry.build(&given, std::slice::from_ref(&request))?;
-        let sends_token = Requirements::of(&plugins).cleartext_password;
-        if !matches!(TlsMode::read(&options, Requirements::TOKEN)?, None | Some(TlsMode::Verify)) {
-            return Err(TlsMode::insufficient_tls("sslmode"));
-        }
-        let tls = Tls::new(read_roots(&options, &[], request.host())?)?;
-        let dialer = Dialer::new(Arc::new(SystemResolver), false);
-        let upstream = Arc::new(Upstream { tls, dialer, sends_token });
+        let Source { request, plugins, options, upstream } = Source::read(&FORM, url, &registry)?;
         let driver = RelayDriver::new(Arc::clone(&upstream), Startup::new("rds-iam proxy"));
         let wrapper = Wrapper::new(driver, plugins).explained_by(registry);
         let hosts = HostList::new(wrapper, vec![request.clone()], false, &options)?;
@@ -163,17 +151,7 @@ impl PostgresTarget {
             return;
         }
         let abort = session.abort().clone();
-        let moved = tokio::select! {
-            moved = relay(&mut client, &mut session.stream) => moved,
-            reason = Session::aborted(&abort) => {
-                tracing::debug!(%reason, "a session was ended");
-                return;
-            }
-        };
-        match moved {
-            Ok(moved) => open.moved(moved),
-            Err(error) => tracing::debug!(%error, "a session broke"),
-        }
+        serve(&mut client, &mut session.stream, &abort, &open).await;
     }
 
     async fn fail(&self, client: &mut BufReader<Local>, error: &Error) {
@@ -235,12 +213,6 @@ impl From<PostgresTarget> for Target {
     fn from(target: PostgresTarget) -> Self {
         Self(Arc::new(target))
     }
-}
-
-/// The name of the account that runs this process, as its environment says; clients of the same
-/// account say the same.
-fn account() -> Option<String> {
-    ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
 }
 
 impl fmt::Debug for PostgresTarget {

@@ -1,13 +1,7 @@
 //! The session at the server: the wire relay as a driver behind the ordinary chain.
 
-use std::{
-    fmt, io,
-    net::SocketAddr,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
-use futures_util::future::poll_fn;
 use postgres_protocol::authentication::{
     md5_hash,
     sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256},
@@ -17,29 +11,20 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
-use wrapper_adapter::{Dialer, LoginAnswer, TlsFailure, explain_tls_failure, stranger};
+use wrapper_adapter::{LoginAnswer, TlsFailure, explain_tls_failure, stranger};
 use wrapper_core::{
-    AbortRegistration, BoxFuture, Cause, ConnectRequest, Driver, Engine, Error, ErrorKind, Password, Phase,
-    Progress, Result, Rows, ServerError, Transport,
+    AbortRegistration, BoxFuture, ConnectRequest, Driver, Engine, Error, ErrorKind, Phase, Progress, Result,
+    Rows, ServerError, Transport,
 };
 
 use super::{
     message::Message,
     startup::{Startup, ssl_request},
 };
-use crate::tls::Tls;
+use crate::upstream::{Destination, Upstream, closed, dial, no_token_user, password, unreadable};
 
 /// What a server may send before the session is ready.
 const MAX_GREETING: usize = 1 << 20;
-
-/// What the sessions of one target share.
-pub(crate) struct Upstream {
-    pub(crate) tls: Tls,
-    pub(crate) dialer: Dialer,
-    /// The password is a token, which must never go into SCRAM or MD5: the server would learn
-    /// nothing, and refuse.
-    pub(crate) sends_token: bool,
-}
 
 /// Opens sessions for one client.
 pub(crate) struct RelayDriver {
@@ -172,22 +157,6 @@ impl RelayDriver {
     }
 }
 
-/// One address of a server, and what its certificate has to say.
-#[derive(Clone)]
-pub(crate) struct Destination {
-    pub(crate) address: SocketAddr,
-    pub(crate) tls_name: String,
-    /// How messages call it.
-    pub(crate) label: String,
-}
-
-impl Destination {
-    fn new(address: SocketAddr, request: &ConnectRequest) -> Self {
-        let (tls_name, label) = (request.tls_name().to_owned(), request.address_label());
-        Self { address, tls_name, label }
-    }
-}
-
 impl Upstream {
     /// Opens a verified TLS connection to one address.
     pub(crate) async fn encrypted(
@@ -195,16 +164,7 @@ impl Upstream {
         to: &Destination,
         progress: &Progress,
     ) -> Result<TlsStream<TcpStream>> {
-        progress.enter(Phase::Dial);
-        let mut stream = dial(to.address).await.map_err(|error| {
-            let message = match error.kind() {
-                io::ErrorKind::ConnectionRefused => {
-                    format!("nothing listens on {}: check host and port", to.label)
-                }
-                _ => format!("no TCP connection to {}", to.label),
-            };
-            Error::new(ErrorKind::Connect, message).with_source(error)
-        })?;
+        let mut stream = dial(to, progress).await?;
         progress.enter(Phase::Open);
         stream.write_all(&ssl_request()).await.map_err(|error| closed(&to.label, progress, error))?;
         // Exactly one byte: what follows it in the same packet would not be encrypted.
@@ -215,12 +175,6 @@ impl Upstream {
         progress.enter(Phase::Tls);
         self.tls.handshake(&to.tls_name, stream).await
     }
-}
-
-async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    crate::socket::set_up(&stream)?;
-    Ok(stream)
 }
 
 impl Driver for RelayDriver {
@@ -257,19 +211,6 @@ impl Session {
     fn parameter(&self, name: &str) -> Option<&str> {
         let found = self.parameters.iter().rev().find(|(known, _)| known == name);
         found.map(|(_, value)| &**value)
-    }
-
-    /// Ends once somebody aborted the session.
-    pub(crate) async fn aborted(abort: &AbortRegistration) -> Error {
-        poll_fn(|context: &mut Context<'_>| match abort.register(context) {
-            Ok(()) => Poll::Pending,
-            Err(error) => Poll::Ready(
-                Error::find(&error)
-                    .cloned()
-                    .unwrap_or_else(|| Error::new(ErrorKind::Connect, "the session was ended")),
-            ),
-        })
-        .await
     }
 
     pub(crate) fn abort(&self) -> &AbortRegistration {
@@ -325,25 +266,6 @@ impl fmt::Debug for Session {
     }
 }
 
-fn password(request: &ConnectRequest) -> Result<&Password> {
-    request.password().ok_or_else(|| {
-        let message = format!("{} asks for a password and there is none", request.address_label());
-        let cause = Cause::new(Cause::PASSWORD_MISSING, "no password is configured", "add one");
-        Error::new(ErrorKind::Configuration, message).with_diagnosis([cause])
-    })
-}
-
-/// The server asks for a password's proof: it knows the user by a password, not by IAM.
-fn no_token_user(request: &ConnectRequest) -> Error {
-    let message = format!("{} asks user `{}` for a password", request.address_label(), request.user());
-    let cause = Cause::new(
-        Cause::PASSWORD_REFUSED,
-        "the user logs in by a password, not by a token",
-        "grant it `rds_iam`",
-    );
-    Error::new(ErrorKind::Login, message).with_diagnosis([cause])
-}
-
 fn refused(message: &Message, request: &ConnectRequest) -> Error {
     let fields = message.fields();
     let (code, text) = (fields.get(b'C').unwrap_or_default(), fields.get(b'M').unwrap_or_default());
@@ -356,16 +278,6 @@ fn refused(message: &Message, request: &ConnectRequest) -> Error {
     let answer =
         LoginAnswer::new(Engine::Postgres, code, text).with_hint(hint).with_routine(fields.get(b'R'));
     answer.refused(said, request)
-}
-
-fn closed(label: &str, progress: &Progress, error: io::Error) -> Error {
-    let message = format!("{label} closed the connection while {}", progress.phase());
-    Error::new(ErrorKind::Connect, message).with_source(error)
-}
-
-fn unreadable(request: &ConnectRequest) -> Error {
-    let message = format!("{} sent what cannot be read during the login", request.address_label());
-    Error::new(ErrorKind::Driver, message)
 }
 
 fn column_names(body: &[u8]) -> Vec<String> {

@@ -1,0 +1,92 @@
+//! MySQL's own clients through the proxy.
+
+use rds_testkit::{AuthPlugin, MysqlServer};
+use tokio::process::Command;
+
+use super::{PASSWORD, Running, sockets};
+use crate::{
+    generate::installed,
+    support::{HOST, Ran, USER, program_with, run},
+};
+
+async fn server(plugin: AuthPlugin) -> MysqlServer {
+    let builder = MysqlServer::builder().host(HOST).region("us-east-2").user(USER).database("app");
+    builder.plugin(plugin).start().await.expect("the server starts")
+}
+
+fn proxy(server: &MysqlServer) -> Command {
+    let mut command = program_with(server.access_key());
+    command.args(["proxy", &server.url()]).env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
+    command
+}
+
+async fn mariadb(password: &str, arguments: &[&str]) -> Ran {
+    let mut command = Command::new("mariadb");
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").env("MYSQL_PWD", password);
+    let shared = ["--no-defaults", "-N", "-B", "-u", USER, "-e", "SELECT 1"];
+    run(command, shared.into_iter().chain(arguments.iter().copied())).await
+}
+
+#[tokio::test]
+async fn mariadb_works_by_port_and_by_socket_with_every_method() {
+    if !installed("mariadb").await {
+        return;
+    }
+    for plugin in [AuthPlugin::CachingSha2, AuthPlugin::Native] {
+        let server = server(plugin).await;
+        let mut command = proxy(&server);
+        command.args(["--listen", "0"]);
+        let running = Running::start(command, 1).await;
+        let line = running.told.lines().find(|line| line.starts_with("  host=")).expect("is told");
+        let port = line.split_whitespace().find_map(|word| word.strip_prefix("port=")).expect("a port");
+        assert!(line.ends_with(" user=jane database=app"), "{line}");
+
+        for method in ["mysql_native_password", "caching_sha2_password"] {
+            let method = format!("--default-auth={method}");
+            let arguments = ["-h", "127.0.0.1", "-P", port, &method, "app"];
+            let ran = mariadb(PASSWORD, &arguments).await;
+            assert_eq!((ran.code, ran.out.as_str()), (Some(0), "1\n"), "{}", ran.err);
+            let ran = mariadb("another password", &arguments).await;
+            assert!(ran.err.contains("1045") && ran.err.contains("local password"), "{}", ran.err);
+        }
+        running.end().await;
+
+        let folder = sockets("mysql");
+        let mut command = proxy(&server);
+        command.args(["--listen", &folder.to_string_lossy()]);
+        let running = Running::start(command, 1).await;
+        let socket = format!("--socket={}", folder.join("mysql.sock").display());
+        assert!(running.told.contains(&socket[2..]), "{}", running.told);
+        let ran = mariadb("", &[&socket, "app"]).await;
+        assert_eq!((ran.code, ran.out.as_str()), (Some(0), "1\n"), "{}", ran.err);
+        let ran =
+            run(Command::new("mariadb"), ["--no-defaults", "-u", "another", &socket, "-e", "SELECT 1"]).await;
+        assert!(ran.err.contains("connect as `jane`"), "{}", ran.err);
+        running.end().await;
+    }
+}
+
+#[tokio::test]
+async fn refusal_is_told_at_the_start() {
+    let server = server(AuthPlugin::Native).await;
+    let key = server.access_key().access_key_id().to_owned();
+    server.token_policy().deny(&key, USER);
+
+    let ran = run(proxy(&server), ["--listen", "0"]).await;
+
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.contains("Access denied for user 'jane'") && ran.err.contains("  1. "), "{}", ran.err);
+    assert!(!ran.err.contains("X-Amz"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn plugins_that_ask_a_session_are_not_for_mysql() {
+    let server = server(AuthPlugin::Native).await;
+    let mut command = program_with(server.access_key());
+    command.args(["proxy", &server.url().replace("plugins=iam", "plugins=iam,failover2"), "--listen", "1"]);
+
+    let ran = run(command, []).await;
+
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("`failover2`"), "{}", ran.err);
+}

@@ -1,0 +1,139 @@
+//! The login of a local client.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use wrapper_core::{Error, ErrorKind};
+
+use super::{
+    greeting::Greeting,
+    login::Login,
+    packet::{Packet, send},
+    proof::Method,
+};
+use crate::access::LocalPassword;
+
+/// "The proof was enough", after which the OK follows.
+const PROOF_ACCEPTED: [u8; 2] = [1, 3];
+
+/// The longest text of an answer that clients read whole.
+const MAX_TEXT: usize = 511;
+
+/// Why a client got nothing; it has been told, where it can be.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Io(io::Error),
+    Told(&'static str),
+}
+
+impl Refused {
+    /// Says it for the log.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Io(error) => format!("the client went: {error}"),
+            Self::Told(reason) => (*reason).to_owned(),
+        }
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A client that may have a session: its login, and the number of the packet that it awaits.
+pub(crate) struct Admitted {
+    pub(crate) login: Login,
+    pub(crate) next: u8,
+}
+
+/// Greets a client, reads its login, and lets it have the session of the target's user and no other.
+pub(crate) async fn admit(
+    client: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    greeting: &Greeting,
+    user: &str,
+    account: Option<&str>,
+    password: Option<&LocalPassword>,
+) -> Result<Admitted, Refused> {
+    send(client, 0, &greeting.for_client()).await?;
+    let mut packet = Packet::read(client).await?;
+    let login = match Login::parse(&packet.payload) {
+        Ok(login) => login,
+        Err(invalid) => {
+            let text = format!("rds-iam: {}", invalid.text());
+            send(client, packet.number.wrapping_add(1), &answer(1043, "08S01", &text)).await?;
+            return Err(Refused::Told(invalid.text()));
+        }
+    };
+    let fits =
+        |asked: &[u8]| asked == user.as_bytes() || account.is_some_and(|name| asked == name.as_bytes());
+    if !login.user.is_empty() && !fits(&login.user) {
+        let text = format!("rds-iam: this proxy logs in as user `{user}` only: connect as `{user}`");
+        send(client, packet.number.wrapping_add(1), &answer(1045, "28000", &text)).await?;
+        return Err(Refused::Told("it asked for another user"));
+    }
+    let (mut method, mut proof) = (greeting.announced, login.proof.clone());
+    // A proof of another method than the announced one does not count, and its client waits for this.
+    if !login.plugin.is_empty() && login.plugin != method.name().as_bytes() {
+        method = Method::named(&login.plugin).unwrap_or(Method::Native);
+        let switch = [b"\xfe", method.name().as_bytes(), b"\0", &greeting.nonce, b"\0"].concat();
+        send(client, packet.number.wrapping_add(1), &switch).await?;
+        packet = Packet::read(client).await?;
+        proof = packet.payload;
+    }
+    let mut next = packet.number.wrapping_add(1);
+    if password
+        .is_some_and(|password| !password.is_proved(&proof, |text| method.prove(text, &greeting.nonce)))
+    {
+        let text = "rds-iam: this is not the proxy's local password, which it told at its start";
+        send(client, next, &answer(1045, "28000", text)).await?;
+        return Err(Refused::Told("the local password is wrong"));
+    }
+    if method == Method::CachingSha2 && !proof.is_empty() {
+        send(client, next, &PROOF_ACCEPTED).await?;
+        next = next.wrapping_add(1);
+    }
+    Ok(Admitted { login, next })
+}
+
+/// Creates an answer that ends a connection.
+pub(crate) fn answer(code: u16, state: &str, text: &str) -> Vec<u8> {
+    let text = cut(text);
+    [b"\xff", &code.to_le_bytes()[..], b"#", state.as_bytes(), text.as_bytes()].concat()
+}
+
+/// Creates the same in place of a greeting, where clients read no SQLSTATE.
+pub(crate) fn answer_before_greeting(code: u16, text: &str) -> Vec<u8> {
+    [b"\xff", &code.to_le_bytes()[..], cut(text).as_bytes()].concat()
+}
+
+fn cut(text: &str) -> &str {
+    let fits = |end: &usize| text.is_char_boundary(*end);
+    let end = (0..=MAX_TEXT.min(text.len())).rev().find(fits).unwrap_or_default();
+    &text[..end]
+}
+
+/// Tells a client why there is no session: the server's own code and words first, and then ours.
+pub(crate) fn explained(error: &Error) -> (u16, &'static str, String) {
+    let causes = error.diagnosis().iter().take(3).enumerate();
+    let causes: Vec<_> = causes.map(|(index, cause)| format!("{}. {cause}", index + 1)).collect();
+    let causes = causes.join("; ");
+    let (code, state) = match error.kind() {
+        ErrorKind::Credentials(_) | ErrorKind::Login | ErrorKind::Region | ErrorKind::Token => {
+            (1045, "28000")
+        }
+        ErrorKind::Throttled => (1040, "08004"),
+        _ => (1105, "HY000"),
+    };
+    match error.server() {
+        Some(server) => {
+            // There is no room for both, and the log has the rest.
+            let ours = if causes.is_empty() { error.message() } else { &causes };
+            let text = format!("{} (rds-iam: {ours})", server.text());
+            (server.code().parse().unwrap_or(code), state, text)
+        }
+        None if causes.is_empty() => (code, state, format!("rds-iam: {}", error.message())),
+        None => (code, state, format!("rds-iam: {}; {causes}", error.message())),
+    }
+}

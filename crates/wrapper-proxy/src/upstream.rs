@@ -1,0 +1,116 @@
+//! What the targets of both engines share on the way to their server.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use tokio::net::TcpStream;
+use wrapper_adapter::{Dialer, SystemResolver, TlsMode, read_roots};
+use wrapper_core::{
+    Cause, ConnectRequest, Error, ErrorKind, Options, Password, Phase, Plugin, Progress, RawParameters,
+    Registry, Requirements, Result,
+};
+
+use crate::{source::UrlForm, tls::Tls};
+
+/// What the sessions of one target share.
+pub(crate) struct Upstream {
+    pub(crate) tls: Tls,
+    pub(crate) dialer: Dialer,
+    /// The password is a token, which must never go into SCRAM or MD5: the server would learn
+    /// nothing, and refuse.
+    pub(crate) sends_token: bool,
+}
+
+/// A target's connection string, taken apart.
+pub(crate) struct Source<C> {
+    pub(crate) request: ConnectRequest,
+    pub(crate) plugins: Vec<Arc<dyn Plugin<C>>>,
+    pub(crate) options: Options,
+    pub(crate) upstream: Arc<Upstream>,
+}
+
+impl<C: Send + 'static> Source<C> {
+    /// Reads a connection string; the server's chain and name are always verified.
+    pub(crate) fn read(form: &UrlForm, url: &str, registry: &Registry<C>) -> Result<Self> {
+        let mut given = RawParameters::new();
+        let request = form.read(url, registry, &mut given)?;
+        let (plugins, options) = registry.build(&given, std::slice::from_ref(&request))?;
+        let sends_token = Requirements::of(&plugins).cleartext_password;
+        if !matches!(TlsMode::read(&options, Requirements::TOKEN)?, None | Some(TlsMode::Verify)) {
+            return Err(TlsMode::insufficient_tls("sslmode"));
+        }
+        let tls = Tls::new(read_roots(&options, &[], request.host())?)?;
+        let dialer = Dialer::new(Arc::new(SystemResolver), false);
+        let upstream = Arc::new(Upstream { tls, dialer, sends_token });
+        Ok(Self { request, plugins, options, upstream })
+    }
+}
+
+/// One address of a server, and what its certificate has to say.
+#[derive(Clone)]
+pub(crate) struct Destination {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls_name: String,
+    /// How messages call it.
+    pub(crate) label: String,
+}
+
+impl Destination {
+    pub(crate) fn new(address: SocketAddr, request: &ConnectRequest) -> Self {
+        let (tls_name, label) = (request.tls_name().to_owned(), request.address_label());
+        Self { address, tls_name, label }
+    }
+}
+
+/// Connects, with options for small packets and dead peers.
+pub(crate) async fn dial(to: &Destination, progress: &Progress) -> Result<TcpStream> {
+    progress.enter(Phase::Dial);
+    let dialled = async {
+        let stream = TcpStream::connect(to.address).await?;
+        crate::socket::set_up(&stream)?;
+        Ok(stream)
+    };
+    dialled.await.map_err(|error: io::Error| {
+        let message = match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                format!("nothing listens on {}: check host and port", to.label)
+            }
+            _ => format!("no TCP connection to {}", to.label),
+        };
+        Error::new(ErrorKind::Connect, message).with_source(error)
+    })
+}
+
+pub(crate) fn password(request: &ConnectRequest) -> Result<&Password> {
+    request.password().ok_or_else(|| {
+        let message = format!("{} asks for a password and there is none", request.address_label());
+        let cause = Cause::new(Cause::PASSWORD_MISSING, "no password is configured", "add one");
+        Error::new(ErrorKind::Configuration, message).with_diagnosis([cause])
+    })
+}
+
+/// The server asks for a password's proof: it knows the user by a password, not by IAM.
+pub(crate) fn no_token_user(request: &ConnectRequest) -> Error {
+    let message = format!("{} asks user `{}` for a password", request.address_label(), request.user());
+    let cause = Cause::new(
+        Cause::PASSWORD_REFUSED,
+        "the user logs in by a password, not by a token",
+        "grant it `rds_iam`",
+    );
+    Error::new(ErrorKind::Login, message).with_diagnosis([cause])
+}
+
+pub(crate) fn closed(label: &str, progress: &Progress, error: io::Error) -> Error {
+    let message = format!("{label} closed the connection while {}", progress.phase());
+    Error::new(ErrorKind::Connect, message).with_source(error)
+}
+
+pub(crate) fn unreadable(request: &ConnectRequest) -> Error {
+    let message = format!("{} sent what cannot be read during the login", request.address_label());
+    Error::new(ErrorKind::Driver, message)
+}
+
+/// The name of the account that runs this process, as its environment says; clients of the same
+/// account say the same.
+pub(crate) fn account() -> Option<String> {
+    ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
+}

@@ -1,0 +1,251 @@
+//! MySQL clients through the proxy, at an embedded server that checks tokens.
+
+#![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
+
+use std::time::Duration;
+
+use mysql_async::{Conn, Error, OptsBuilder, prelude::Queryable};
+use rds_testkit::{AuthPlugin, Fault, MysqlServer, MysqlServerBuilder, Outcome, ServerError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use wrapper_core::Registry;
+use wrapper_iam::IamFactory;
+use wrapper_proxy::{
+    Access, Handle, Limits, Listen, LocalPassword, Place, Proxy, TcpPort, mysql::MysqlTarget,
+};
+
+const PASSWORD: &str = "a local password";
+
+struct Fixture {
+    server: MysqlServer,
+    handle: Handle,
+    port: u16,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        Self::with(Limits::default(), |builder| builder).await
+    }
+
+    async fn with(limits: Limits, set_up: impl FnOnce(MysqlServerBuilder) -> MysqlServerBuilder) -> Self {
+        let builder = MysqlServer::builder().user("jane").database("app");
+        let server = set_up(builder).start().await.expect("starts");
+        let tokens = server.token_provider().expect("has a key");
+        let target = MysqlTarget::from_url(&server.url(), Registry::new().with(IamFactory::new(tokens)));
+        let password = LocalPassword::new(PASSWORD).expect("long enough");
+        let mut proxy = Proxy::new(Access::new(password), limits);
+        let listen = Listen::Tcp(TcpPort::loopback(0));
+        let place = proxy.listen(&listen, target.expect("is right")).await.expect("listens");
+        let Place::Tcp(address) = place else { panic!("a port") };
+        let handle = proxy.handle();
+        tokio::spawn(proxy.run(Duration::from_secs(30)));
+        Self { server, handle, port: address.port() }
+    }
+
+    fn options(&self) -> OptsBuilder {
+        OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port)
+            .prefer_socket(false)
+            .user(Some("jane"))
+            .pass(Some(PASSWORD))
+            .db_name(Some("app"))
+    }
+
+    async fn client(&self) -> Conn {
+        Conn::new(self.options()).await.expect("is let in")
+    }
+
+    async fn raw(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).await.expect("listens")
+    }
+
+    /// Waits until the server has seen so many logins, whatever became of them.
+    async fn seen(&self, logins: usize) {
+        while self.server.attempts().len() < logins {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn refused(options: OptsBuilder) -> (u16, String) {
+    match Conn::new(options).await.map(drop).expect_err("is refused") {
+        Error::Server(error) => (error.code, error.message),
+        error => panic!("no answer of a server: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn client_without_iam_is_logged_in_whatever_method_the_server_announces() {
+    for plugin in [AuthPlugin::CachingSha2, AuthPlugin::Native] {
+        let fixture = Fixture::with(Limits::default(), |builder| builder.plugin(plugin)).await;
+
+        for _ in 0..3 {
+            let mut client = fixture.client().await;
+            assert_eq!(client.query_first("SELECT 1").await.expect("answers"), Some(1));
+            assert_eq!(client.exec_first("SELECT 1", ()).await.expect("answers"), Some(1));
+            client.disconnect().await.expect("ends");
+        }
+
+        assert_eq!(fixture.server.accepted(), 3);
+        let attempts = fixture.server.attempts();
+        assert!(attempts.iter().all(|attempt| attempt.tls && attempt.database == "app"));
+        let tokens: std::collections::HashSet<_> =
+            attempts.into_iter().map(|attempt| attempt.password_digest).collect();
+        assert_eq!(tokens.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn database_of_the_target_is_for_clients_that_name_none() {
+    let fixture = Fixture::new().await;
+
+    drop(Conn::new(fixture.options().db_name(None::<String>)).await.expect("is let in"));
+
+    assert_eq!(fixture.server.attempts()[0].database, "app");
+}
+
+#[tokio::test]
+async fn password_of_the_proxy_wrong() {
+    for plugin in [AuthPlugin::CachingSha2, AuthPlugin::Native] {
+        let fixture = Fixture::with(Limits::default(), |builder| builder.plugin(plugin)).await;
+
+        for wrong in [Some("another password"), Some(""), None] {
+            let (code, text) = refused(fixture.options().pass(wrong)).await;
+            assert_eq!(code, 1045);
+            assert!(text.contains("local password"), "{text}");
+        }
+
+        // No token was sent, and nothing was broken off.
+        fixture.seen(3).await;
+        assert_eq!(fixture.server.accepted(), 0);
+        assert!(fixture.server.attempts().iter().all(|attempt| attempt.user == "rds-iam-gone"));
+        assert_eq!(fixture.handle.stats()[0].refused_clients, 3);
+    }
+}
+
+#[tokio::test]
+async fn other_user_than_the_targets_is_told_which() {
+    let fixture = Fixture::new().await;
+
+    let (code, text) = refused(fixture.options().user(Some("admin"))).await;
+
+    assert_eq!(code, 1045);
+    assert!(text.contains("connect as `jane`"), "{text}");
+}
+
+#[tokio::test]
+async fn refusal_of_the_server_keeps_its_words_and_gains_ours() {
+    let fixture = Fixture::new().await;
+    let key = fixture.server.access_key().access_key_id().to_owned();
+    fixture.server.token_policy().deny(&key, "jane");
+
+    let (code, text) = refused(fixture.options()).await;
+
+    assert_eq!(code, 1045);
+    assert!(text.starts_with("Access denied for user 'jane'"), "{text}");
+    assert!(text.contains("rds-db:connect") && !text.contains("X-Amz"), "{text}");
+    assert!(text.len() <= 511);
+}
+
+#[tokio::test]
+async fn throttled_and_absent_servers_have_codes_of_their_own() {
+    let fixture = Fixture::new().await;
+    fixture.server.inject(Fault::Refuse(ServerError::new("1040", "Too many connections")));
+    assert_eq!(refused(fixture.options()).await.0, 1040);
+
+    let options = fixture.options();
+    drop(fixture.server);
+    let (code, text) = refused(options).await;
+    assert_eq!(code, 1105);
+    assert!(text.starts_with("rds-iam: nothing listens"), "{text}");
+}
+
+#[tokio::test]
+async fn stale_token_is_replaced_unnoticed() {
+    let fixture = Fixture::new().await;
+    drop(fixture.client().await);
+
+    fixture.server.advance(Duration::from_secs(901));
+
+    let mut client = fixture.client().await;
+    assert_eq!(client.query_first("SELECT 1").await.expect("answers"), Some(1));
+    assert_eq!(fixture.server.accepted(), 2);
+}
+
+#[tokio::test]
+async fn server_sees_a_refused_login_where_a_client_goes_without_one() {
+    let fixture = Fixture::new().await;
+    let attempts: [&[u8]; 5] =
+        [b"", b"\x20\0\0\x01", b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\x01", &[0x16, 3, 1, 2, 0, 1, 0, 1]];
+
+    for sent in attempts {
+        let mut stream = fixture.raw().await;
+        // A greeting at least.
+        stream.read_u8().await.expect("is greeted");
+        stream.write_all(sent).await.expect("is sent");
+        stream.shutdown().await.expect("ends");
+        drop(stream.read_to_end(&mut Vec::new()).await);
+    }
+
+    fixture.seen(attempts.len()).await;
+    for attempt in fixture.server.attempts() {
+        assert_eq!((attempt.user.as_str(), attempt.tls), ("rds-iam-gone", false));
+        assert!(matches!(attempt.outcome, Outcome::Refused(_)), "{attempt:?}");
+    }
+    drop(fixture.client().await);
+}
+
+#[tokio::test]
+async fn half_a_login_keeps_nobody_out_and_is_ended_at_the_server_too() {
+    let mut limits = Limits::default();
+    limits.max_handshakes = 4;
+    let fixture = Fixture::with(limits, |builder| builder).await;
+    let mut idle = Vec::new();
+    for _ in 0..12 {
+        let mut stream = fixture.raw().await;
+        stream.read_u8().await.expect("is greeted");
+        idle.push(stream);
+    }
+
+    let mut client = fixture.client().await;
+
+    assert_eq!(client.query_first("SELECT 1").await.expect("answers"), Some(1));
+    fixture.seen(10).await;
+    let gone = fixture.server.attempts().into_iter().filter(|attempt| attempt.user == "rds-iam-gone");
+    assert!(gone.count() >= 8);
+}
+
+#[tokio::test]
+async fn session_beyond_the_limit_is_told() {
+    let mut limits = Limits::default();
+    limits.max_connections = 1;
+    let fixture = Fixture::with(limits, |builder| builder).await;
+    let client = fixture.client().await;
+
+    let (code, text) = refused(fixture.options()).await;
+
+    assert_eq!(code, 1040);
+    assert!(text.contains("1 sessions"), "{text}");
+    drop(client);
+}
+
+#[tokio::test]
+async fn certificate_of_another_authority_gets_no_token() {
+    let fixture = Fixture::new().await;
+    let other = MysqlServer::builder().user("jane").start().await.expect("starts");
+    let tokens = fixture.server.token_provider().expect("has a key");
+    let url = fixture.server.url().replace(
+        &fixture.server.ca_file().to_string_lossy().replace('/', "%2F"),
+        &other.ca_file().to_string_lossy().replace('/', "%2F"),
+    );
+    let target =
+        MysqlTarget::from_url(&url, Registry::new().with(IamFactory::new(tokens))).expect("is right");
+
+    let error = target.check().await.expect_err("is not trusted");
+
+    assert_eq!(error.kind(), wrapper_core::ErrorKind::Tls, "{error}");
+    assert!(fixture.server.attempts().iter().all(|attempt| attempt.password_digest.is_none()));
+}
