@@ -145,7 +145,7 @@ fn target(text: &str, arguments: &DoctorArguments, built: &Result<(), Error>) ->
     match built {
         Err(error) if !matches!(error.kind(), ErrorKind::Host | ErrorKind::Region) => Err(error.clone()),
         Err(error) => match Target::read(text, arguments.connection.hostaddr)? {
-            // Its host and region are no matter of a token.
+            // The host step explains what a token is signed for, and there is none.
             target if target.secret.is_some() => Err(error.clone()),
             target => Ok(target),
         },

@@ -90,7 +90,7 @@ impl SecretProvider {
     ///
     /// # Errors
     ///
-    /// Why there is none, by kind and with the remedy, if none is living.
+    /// An error by kind, with the remedy, if no secret can be loaded and none is held.
     ///
     /// # Cancel safety
     ///
@@ -239,7 +239,7 @@ impl SecretProvider {
         self.0.renew_after
     }
 
-    /// Refuses a configured user who is not the secret's; an empty name is none.
+    /// Refuses a configured user other than the secret's; an empty name stands for no user.
     ///
     /// # Errors
     ///

@@ -78,7 +78,7 @@ impl Content {
         })
     }
 
-    /// Whether a login with it is another than with `other`.
+    /// Returns whether both hold the same user and password.
     pub(crate) fn is_same_login(&self, other: &Self) -> bool {
         self.user == other.user && self.password == other.password
     }

@@ -26,7 +26,7 @@ const OF_KEY: [&str; 7] = [
     "UnrecognizedClientException",
 ];
 
-/// Whether another key may mend an error.
+/// Returns whether another access key may succeed.
 pub(crate) fn is_of_key(error: &SdkError<GetSecretValueError>) -> bool {
     error.code().is_some_and(|code| OF_KEY.contains(&code))
 }

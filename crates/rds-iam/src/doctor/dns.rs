@@ -72,7 +72,7 @@ pub(crate) struct Aliases {
 pub(super) enum End {
     /// The last name is no alias.
     Canonical,
-    /// The last name stands in the chain twice.
+    /// The last name appears in the chain twice.
     Circle,
     /// The last name does not exist.
     Missing,
@@ -132,7 +132,7 @@ impl Aliases {
         self.endpoints().next()
     }
 
-    /// Whether a name stands in the chain.
+    /// Returns whether a name appears in the chain.
     pub(crate) fn hold(&self, name: &str) -> bool {
         self.names.contains(&canonical(name))
     }
