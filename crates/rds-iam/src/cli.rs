@@ -180,7 +180,7 @@ impl From<Engine> for wrapper_core::Engine {
 }
 
 impl Engine {
-    /// The word of connection strings and of `--engine`.
+    /// Returns the word of connection strings and of `--engine`.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Mysql => "mysql",
@@ -188,7 +188,7 @@ impl Engine {
         }
     }
 
-    /// The name as its makers write it.
+    /// Returns the name as its makers write it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Mysql => "MySQL",

@@ -97,7 +97,7 @@ impl ConnectionArguments {
         self.with_options(text.to_owned()).map(Some)
     }
 
-    /// The options that only a database has, and whether they are given.
+    /// Returns the options that only a database has, and whether they are given.
     pub(crate) fn of_databases(&self) -> [(&'static str, bool); 9] {
         [
             ("--url", self.url.is_some()),
@@ -112,7 +112,7 @@ impl ConnectionArguments {
         ]
     }
 
-    /// The role to assume.
+    /// Returns the role to assume.
     pub(crate) fn role(&self) -> Option<AssumeRole> {
         let role = AssumeRole::new(self.assume_role.as_deref()?);
         Some(match self.external_id.as_deref() {
@@ -167,7 +167,7 @@ impl ConnectionArguments {
     }
 }
 
-/// A connection string that was given by itself.
+/// Returns a connection string that was given by itself.
 fn given(url: &str, input: Input) -> Result<String, Failure> {
     match (url, input) {
         ("-", Input::Foreign) => {
@@ -187,7 +187,7 @@ fn given(url: &str, input: Input) -> Result<String, Failure> {
     }
 }
 
-/// An error for a command that was told of no database.
+/// Returns an error for a command that was told of no database.
 pub(crate) fn nothing() -> Failure {
     Failure::usage("no database is named: pass a connection string or --host, or set DATABASE_URL")
 }

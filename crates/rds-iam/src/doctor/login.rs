@@ -53,7 +53,7 @@ pub(super) async fn report(report: &mut Report, connector: &Connector, findings:
     }
 }
 
-/// Whether it was refused for what is known of the token, and not for what the server told.
+/// Returns whether it was refused for what is known of the token, and not for what the server told.
 fn is_explained_by_the_token(error: &Error) -> bool {
     error.diagnosis().iter().any(|cause| matches!(cause.code(), "grant-missing" | "policy"))
 }
@@ -87,7 +87,7 @@ async fn refused(error: &Error, findings: &Findings<'_>) -> Vec<Cause> {
     facts.causes().iter().take(NAMED).map(Cause::from).collect()
 }
 
-/// What is to be done about a failure that has one meaning.
+/// Returns what is to be done about a failure that has one meaning.
 fn cause(error: &Error) -> Cause {
     let (code, text) = match error.kind() {
         ErrorKind::Credentials(_) => (

@@ -101,7 +101,7 @@ impl<V, E> State<V, E> {
         }
     }
 
-    /// An identity that no other value or flight of this cell has.
+    /// Returns an identity that no other value or flight of this cell has.
     pub(super) fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
@@ -139,7 +139,7 @@ impl<V, E> State<V, E> {
         }
     }
 
-    /// Whether it is too early after the last fetch for another.
+    /// Returns whether it is too early after the last fetch for another.
     fn is_resting(&self, now: SystemTime, is_outside_buffer: bool) -> bool {
         let backoff = match self.failures.checked_sub(1) {
             Some(doublings) => Duration::from_secs(1 << doublings.min(31)).min(LONGEST_BACKOFF),
@@ -190,7 +190,7 @@ impl<V, E> State<V, E> {
         self.flight.take_if(|current| current.id == flight).is_some()
     }
 
-    /// Whether what a flight brought is to be stored.
+    /// Returns whether what a flight brought is to be stored.
     pub(super) fn is_better(&self, made: &Generation<V>, now: SystemTime) -> bool {
         self.replaces
             || self.unexpired(now).is_none_or(|held| match (made.end(), held.end()) {

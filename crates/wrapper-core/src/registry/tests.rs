@@ -143,6 +143,7 @@ fn parameter_of_several_plugins_needs_one_of_them() {
     }
     refused(
         &[("plugins", "retry"), ("cloudProfile", "p")],
-        "`cloudProfile` belongs to the plugins `auth` and `secret`, none of which is enabled: add plugins=auth",
+        "`cloudProfile` belongs to the plugins `auth` and `secret`, none of which is enabled: add \
+         plugins=auth",
     );
 }

@@ -105,7 +105,8 @@ async fn file_wrong() {
         ),
         (
             format!(
-                "{target}url = \"postgres://jane:geheim@db.abc123.us-east-2.rds.amazonaws.com/a?iam_region=b\""
+                "{target}url = \
+                 \"postgres://jane:geheim@db.abc123.us-east-2.rds.amazonaws.com/a?iam_region=b\""
             ),
             "did you mean `iamRegion`?",
         ),
