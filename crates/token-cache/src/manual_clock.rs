@@ -87,7 +87,8 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // Wakers are the executor's code: cloned before the lock is taken, dropped after its release.
+        // Wakers are the executor's code: cloned before the lock is taken, dropped after its
+        // release.
         let sleeper = (self.deadline, cx.waker().clone());
         let mut dial = self.clock.dial();
         if dial.now >= self.deadline {

@@ -62,7 +62,7 @@ pub struct MysqlManager {
 }
 
 impl MysqlManager {
-    /// A manager whose connections come from a connector.
+    /// Creates a manager whose connections come from a connector.
     pub fn new(connector: Connector) -> Self {
         let rules = connector.rules.clone();
         Self { connector, recycling: Recycling::default(), rules, opened: Opened::default() }
@@ -166,7 +166,7 @@ impl MysqlManager {
 }
 
 impl Connector {
-    /// A manager for a pool, with a fresh token for every physical connection.
+    /// Returns a manager for a pool, with a fresh token for every physical connection.
     pub fn pool_manager(&self) -> MysqlManager {
         MysqlManager::new(self.clone())
     }
@@ -189,21 +189,21 @@ async fn prove_in_step(connection: &mut Conn) -> Result<()> {
     }
 }
 
-/// Whether the server that a connection leads to takes writes, as a former writer does not after a
-/// failover.
+/// Returns whether the server that a connection leads to takes writes, as a former writer does not
+/// after a failover.
 async fn is_writer(connection: &mut Conn) -> Result<bool> {
     let answer: Option<Row> = connection.query_first(READ_ONLY).await.map_err(broken)?;
     let says_no = |column| word(answer.clone(), column).is_some_and(|word| is_no(&word));
     Ok(says_no(0) && says_no(1))
 }
 
-/// Whether a variable is off: `0` or `1`, but since MariaDB 12 `@@read_only` is `OFF`, `ON` or a
-/// way of being on, such as `NO_LOCK`.
+/// Returns whether a variable is off: `0` or `1`, but since MariaDB 12 `@@read_only` is `OFF`, `ON`
+/// or a way of being on, such as `NO_LOCK`.
 fn is_no(word: &str) -> bool {
     word == "0" || word.eq_ignore_ascii_case("off")
 }
 
-/// A column of a row as text; `None` without a row, a column or a value.
+/// Returns a column of a row as text; `None` without a row, a column or a value.
 fn word(row: Option<Row>, column: usize) -> Option<String> {
     row?.take_opt(column)?.ok()
 }

@@ -96,7 +96,8 @@ async fn question<C: Send + 'static>(
     kept: Option<Connected<C>>,
 ) -> Ended<C> {
     let began = Instant::now();
-    // What an answer says is true at some time after its question, so that the connect does not count.
+    // What an answer says is true at some time after its question, so that the connect does not
+    // count.
     let mut asked = began;
     let ask = async {
         let mut connection = match kept {

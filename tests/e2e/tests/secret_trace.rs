@@ -52,7 +52,8 @@ async fn nothing_secret_is_said_at_trace_over_a_whole_rotation() {
         log_in(&postgres).await;
         mysql_server.inject(Fault::EchoPassword);
         log_in_to_mysql(&my).await;
-        tracing::info!(config = ?postgres.driver_config().await, my = ?my.driver_config().await, "the drivers'");
+        let configs = (postgres.driver_config().await, my.driver_config().await);
+        tracing::info!(?configs, "the drivers'");
         let plugin = postgres.plugin::<SecretsPlugin>().expect("is in the chain");
         tracing::info!(?postgres, ?my, ?plugin, secret = ?plugin.secrets().secret().await, "connectors");
         postgres_server.set("app", SECOND);

@@ -82,7 +82,8 @@ int _maria_plugin_interface_version_ = 0x010e;
 int _maria_sizeof_struct_st_plugin_ = sizeof(struct plugin);
 struct plugin _maria_plugin_declarations_[] = {
     {AUTHENTICATION_PLUGIN, &descriptor, "AWSAuthenticationPlugin", "rds-wrapper",
-     "Tokens, as RDS takes them", LICENSE_GPL, nothing_to_do, nothing_to_do, 0x0100, 0, 0, "1.0", MATURITY_STABLE},
+     "Tokens, as RDS takes them", LICENSE_GPL, nothing_to_do, nothing_to_do,
+     0x0100, 0, 0, "1.0", MATURITY_STABLE},
     {0},
 };
 
@@ -136,7 +137,8 @@ int _mysql_plugin_interface_version_ = 0x0107;
 int _mysql_sizeof_struct_st_plugin_ = sizeof(struct plugin);
 struct plugin _mysql_plugin_declarations_[] = {
     {AUTHENTICATION_PLUGIN, &descriptor, "AWSAuthenticationPlugin", "rds-wrapper",
-     "Tokens, as RDS takes them", LICENSE_GPL, nothing_to_do, nothing_to_do, 0x0100, 0, 0, 0, 0},
+     "Tokens, as RDS takes them", LICENSE_GPL, nothing_to_do, nothing_to_do,
+     0x0100, 0, 0, 0, 0},
     {0},
 };
 

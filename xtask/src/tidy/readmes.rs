@@ -1,4 +1,5 @@
-//! The READMEs of crates, which package pages show as they are: rustdoc alone hides lines and links by names.
+//! The READMEs of crates, which package pages show as they are: rustdoc alone hides lines and links
+//! by names.
 
 use std::fs;
 

@@ -1,3 +1,5 @@
+//! Parameters that a driver or another tool knows, and the hints for them.
+
 use std::sync::Arc;
 
 use super::*;

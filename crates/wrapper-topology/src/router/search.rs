@@ -100,7 +100,7 @@ impl<'r> Search<'r> {
         }
     }
 
-    /// Where to try next: the likeliest place that was not tried in this round.
+    /// Returns where to try next: the likeliest place that was not tried in this round.
     fn pick(&mut self) -> Target {
         let candidates = self.topology().with_knowledge(|known| self.candidates(known));
         let untried = candidates.iter().find(|target| !self.tried.contains(target)).cloned();
@@ -130,7 +130,7 @@ impl<'r> Search<'r> {
         readers
     }
 
-    /// Whether there is a likelier place than those that were tried.
+    /// Returns whether there is a likelier place than those that were tried.
     fn knows_another(&self) -> bool {
         let first = self.topology().with_knowledge(|known| match self.wanted {
             Wanted::Reader { .. } => {
@@ -141,7 +141,8 @@ impl<'r> Search<'r> {
         first.is_some_and(|target| target != Target::Endpoint && !self.tried.contains(&target))
     }
 
-    /// Whether every other place was tried in this round, so that the writer will do for a reader.
+    /// Returns whether every other place was tried in this round, so that the writer will do for a
+    /// reader.
     pub(super) fn has_no_reader_left(&self) -> bool {
         self.topology()
             .with_knowledge(|known| known.readers().all(|reader| self.tried.contains(&reader.target())))
@@ -184,12 +185,12 @@ impl<'r> Search<'r> {
     }
 }
 
-/// Whether a monitor is looking for the writer, which was known before.
+/// Returns whether a monitor is looking for the writer, which was known before.
 fn is_looked_for(known: &Knowledge) -> bool {
     known.last_writer().is_some() && known.writer().is_none_or(|writer| !writer.is_answering())
 }
 
-/// Whether another instance, or the same one later, may let the connect in.
+/// Returns whether another instance, or the same one later, may let the connect in.
 fn may_be_elsewhere(error: &Error) -> bool {
     error.kind() == ErrorKind::WrongInstance || is_unreached(error)
 }
@@ -221,7 +222,8 @@ fn is_connection_lost(error: &Error) -> bool {
     })
 }
 
-/// How long one attempt may take: all the time that there is where there is nowhere else to go.
+/// Returns how long one attempt may take: all the time that there is where there is nowhere else to
+/// go.
 pub(super) fn attempt_end(target: &Target, known: &Knowledge, until: Instant, now: Instant) -> Instant {
     match target {
         Target::Endpoint if known.members().is_empty() => until,
