@@ -350,7 +350,8 @@ async fn demoted_writer_is_cut_by_its_own_word() {
     until("the client is closed", || client.is_closed()).await;
     let heard = events.lock().expect("no panic");
     let is_cut = |event: &Event| {
-        matches!(event, Event::ConnectionCut(cut) if cut.instance == "a" && cut.connections == 1)
+        let Event::ConnectionCut(cut) = event else { return false };
+        cut.instance == "a" && cut.connections == 1
     };
     assert!(heard.iter().any(is_cut), "{heard:?}");
     assert!(heard.iter().any(|event| matches!(event, Event::WriterChanged(_))), "{heard:?}");
