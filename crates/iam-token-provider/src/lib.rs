@@ -26,4 +26,6 @@ pub use crate::{
     stats::Stats,
     token::{IamToken, masked_key_id},
 };
+#[cfg(feature = "test-util")]
+pub use token_cache::ManualClock;
 pub use token_cache::{Clock, SystemClock};

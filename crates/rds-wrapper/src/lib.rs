@@ -11,6 +11,8 @@ pub use wrapper_core::{
     ParameterKind, Password, Phase, Plugin, Registry, Requirements, Result, Role, SecretLoaded, ServerError,
     ServerName, Session, Suspicion, Value, WriterChanged, plugin_fn,
 };
+#[cfg(feature = "test-util")]
+pub use wrapper_iam::ManualClock;
 pub use wrapper_iam::{
     AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,
     IamTokenProvider, IamTokenProviderBuilder, Stats, SystemClock, TokenRequest,

@@ -19,6 +19,8 @@ pub use aws_parameters::{
 pub use error::connect_error;
 pub use events::tell_of_credentials;
 pub use factory::{IAM_PARAMETERS, IamFactory};
+#[cfg(feature = "test-util")]
+pub use iam_token_provider::ManualClock;
 pub use iam_token_provider::{
     AfterRefusal, Clock, CredentialsSource, FailedCredentials, IamToken, IamTokenProvider,
     IamTokenProviderBuilder, Listening, LoadedCredentials, Stats, SystemClock, TokenRequest, masked_key_id,
