@@ -115,7 +115,7 @@ fn opened(settings: &TargetSettings) -> Result<Target, Failure> {
     }
 }
 
-/// The plugins that ask a session nothing.
+/// Returns the plugins that ask a session nothing.
 fn plugins<C: Send + 'static>() -> Registry<C> {
     Registry::new().with(IamFactory::default()).with(SecretsFactory::default())
 }
@@ -151,13 +151,13 @@ fn unable(named: &TargetSettings, error: &Error) -> Failure {
     failure.with_hints(error.diagnosis().iter().take(3).map(ToString::to_string))
 }
 
-/// The first line about a target.
+/// Returns the first line about a target.
 fn heading(named: &TargetSettings, target: &Target) -> String {
     let line = format!("{}: {}:{} as `{}`", named.name, target.host(), target.port(), target.user());
     format!("{}\n", wrapped(&line, 2))
 }
 
-/// Where clients connect, as their own options have it.
+/// Returns where clients connect, as their own options have it.
 fn told_of(place: &Place, target: &Target) -> String {
     let (host, port) = match place {
         Place::Tcp(address) => (address.ip().to_string(), address.port()),

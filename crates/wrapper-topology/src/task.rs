@@ -17,8 +17,9 @@ use crate::{
 /// How long one question may take, the connect included.
 const QUESTION: Duration = Duration::from_secs(5);
 
-/// How long an instance may take to answer on a connection that is open: one that stands still would
-/// add the whole of [`QUESTION`] to a failover. What it said is void then, and no more: it is asked anew.
+/// How long an instance may take to answer on a connection that is open: one that stands still
+/// would add the whole of [`QUESTION`] to a failover. What it said is void then, and no more: it is
+/// asked anew.
 const ANSWER: Duration = Duration::from_secs(1);
 
 /// The longest pause: whoever sees no poll for longer knows that the runtime stands still.

@@ -1,9 +1,9 @@
 //! Failovers of an embedded cluster, crossed with what the application is doing at that moment.
 //!
-//! `cargo xtask matrix` prints one row a cell: how long writes failed beyond the server's own outage, how
-//! many connections led to a wrong instance, how many logins there were in the worst second, and what the
-//! application saw. `cargo xtask matrix freeze waiting` runs the cells with these words
-//! in their names; the tests run some cells of each kind.
+//! `cargo xtask matrix` prints one row a cell: how long writes failed beyond the server's own
+//! outage, how many connections led to a wrong instance, how many logins there were in the worst
+//! second, and what the application saw. `cargo xtask matrix freeze waiting` runs the cells with
+//! these words in their names; the tests run some cells of each kind.
 
 mod activity;
 mod cell;

@@ -91,8 +91,8 @@ impl Logins {
         self.0.iter().map(within).max().unwrap_or(0)
     }
 
-    /// How many logins there were at most at the last writer beyond the pace: five in the first second after the
-    /// writer is known, doubling with each second.
+    /// How many logins there were at most at the last writer beyond the pace: five in the first
+    /// second after the writer is known, doubling with each second.
     pub(crate) fn beyond_pace(&self) -> usize {
         let Some(last) = self.0.last() else { return 0 };
         let Some(known) = self.0.iter().position(|sample| sample.epoch == last.epoch) else { return 0 };

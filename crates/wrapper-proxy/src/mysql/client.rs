@@ -48,7 +48,8 @@ pub(crate) struct Admitted {
     pub(crate) next: u8,
 }
 
-/// Greets a client, reads its login, and lets it have the session of the target's user and no other.
+/// Greets a client, reads its login, and lets it have the session of the target's user and no
+/// other.
 pub(crate) async fn admit(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
     greeting: &Greeting,
@@ -74,7 +75,8 @@ pub(crate) async fn admit(
         return Err(Refused::Told("it asked for another user"));
     }
     let (mut method, mut proof) = (greeting.announced, login.proof.clone());
-    // A proof of another method than the announced one does not count, and its client waits for this.
+    // A proof of another method than the announced one does not count, and its client waits for
+    // this.
     if !login.plugin.is_empty() && login.plugin != method.name().as_bytes() {
         method = Method::named(&login.plugin).unwrap_or(Method::Native);
         let switch = [b"\xfe", method.name().as_bytes(), b"\0", &greeting.nonce, b"\0"].concat();

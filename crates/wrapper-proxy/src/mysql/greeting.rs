@@ -69,8 +69,8 @@ impl Greeting {
         self.capabilities & !WITHHELD
     }
 
-    /// Returns the greeting for a client: the server's own but for what the proxy withholds, and the
-    /// method of the local password.
+    /// Returns the greeting for a client: the server's own but for what the proxy withholds, and
+    /// the method of the local password.
     pub(crate) fn for_client(&self) -> Vec<u8> {
         let [a, b, c, d] = self.offered().to_le_bytes();
         let mut payload = self.payload[..self.plugin].to_vec();

@@ -4,7 +4,8 @@
 
 use super::packet::{Pieces, capability};
 
-/// Capabilities, longest packet, character set, and what fills up; the request for TLS is these alone.
+/// Capabilities, longest packet, character set, and what fills up; the request for TLS is these
+/// alone.
 const HEAD: usize = 32;
 
 /// A client's login, as it came.
@@ -87,8 +88,9 @@ impl Login {
     /// Returns what a server with these capabilities is told of the session: the head that asks for
     /// TLS and begins the login, and the whole login.
     ///
-    /// The server goes by the capabilities of the first of the two, so they are the same. The proof is
-    /// empty and of a method that no token has, so that the server asks for the password as it is.
+    /// The server goes by the capabilities of the first of the two, so they are the same. The proof
+    /// is empty and of a method that no token has, so that the server asks for the password as it
+    /// is.
     pub(crate) fn for_user(&self, user: &str, configured: Option<&str>, offered: u32) -> (Vec<u8>, Vec<u8>) {
         let named = Some(&self.database[..]).filter(|name| !name.is_empty());
         let database = named.or(configured.map(str::as_bytes));
@@ -111,8 +113,8 @@ impl Login {
         (head, login)
     }
 
-    /// Returns the login that ends a connection without one: the server refuses nobody's, and counts
-    /// no client that broke off, of which it would block the machine after a hundred.
+    /// Returns the login that ends a connection without one: the server refuses nobody's, and
+    /// counts no client that broke off, of which it would block the machine after a hundred.
     pub(crate) fn farewell(offered: u32) -> Vec<u8> {
         let (mut head, _) = Self::own().for_user("", None, offered);
         let flags = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) & !capability::SSL;

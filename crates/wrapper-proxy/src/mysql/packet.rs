@@ -55,7 +55,7 @@ pub(crate) async fn send(
     stream.flush().await
 }
 
-/// The answer of a server that refuses: its number and its words.
+/// Returns the answer of a server that refuses: its number and its words.
 pub(crate) fn refusal(payload: &[u8]) -> Option<(u16, String)> {
     let [0xff, low, high, rest @ ..] = payload else { return None };
     let text = match rest {

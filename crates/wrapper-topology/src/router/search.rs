@@ -195,7 +195,7 @@ fn may_be_elsewhere(error: &Error) -> bool {
     error.kind() == ErrorKind::WrongInstance || is_unreached(error)
 }
 
-/// Whether an instance could not be asked, which says that something is wrong with it.
+/// Returns whether an instance could not be asked, which says that something is wrong with it.
 pub(super) fn is_unreached(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Connect
@@ -203,7 +203,8 @@ pub(super) fn is_unreached(error: &Error) -> bool {
         | ErrorKind::Resolve
         | ErrorKind::Timeout
         | ErrorKind::Transient => true,
-        // One that goes in the middle of the handshake is gone; one with a wrong certificate is not.
+        // One that goes in the middle of the handshake is gone; one with a wrong certificate is
+        // not.
         ErrorKind::Tls => is_connection_lost(error),
         _ => false,
     }
