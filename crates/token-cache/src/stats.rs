@@ -1,4 +1,4 @@
-//! Counters.
+//! What a cache and a cell count of their own work.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,6 +47,7 @@ pub struct RenewingStats {
     pub waits: u64,
 }
 
+/// A number that only grows; many threads add to it without ordering anything else by it.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 

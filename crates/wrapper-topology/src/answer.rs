@@ -43,6 +43,7 @@ pub(crate) async fn detect(session: &mut dyn Session) -> Result<Option<Dialect>>
     Ok(None)
 }
 
+/// Returns whether a server answers each statement that detects a dialect with something but "no".
 async fn is_understood(session: &mut dyn Session, dialect: &Dialect) -> Result<bool> {
     for sql in &*dialect.detection {
         match session.query(sql).await {
@@ -54,6 +55,8 @@ async fn is_understood(session: &mut dyn Session, dialect: &Dialect) -> Result<b
             }
             Err(error) => {
                 let Some(answer) = error.server() else { return Err(error) };
+                // No privilege: PostgreSQL's code, and MySQL's for a table, a global privilege and
+                // a routine. Other codes say that there is no such table or function.
                 if matches!(answer.code(), "42501" | "1142" | "1227" | "1370") {
                     let (name, grants) = (dialect.name(), dialect.grants);
                     tracing::warn!(deployment = name, grants, %error,
@@ -108,6 +111,7 @@ pub(crate) async fn ask(
     Ok(Answer { id: id.into(), is_writer, is_read_only, rows: tidied(rows) })
 }
 
+/// Reads rows of Aurora: id, whether it is the writer, CPU, lag in ms, and when it was updated.
 fn aurora(table: &Rows) -> Vec<Row> {
     let read = |row: &Vec<Option<String>>| {
         let text = |at: usize| row.get(at).and_then(Option::as_deref);
@@ -124,6 +128,7 @@ fn aurora(table: &Rows) -> Vec<Row> {
     table.rows().iter().filter_map(read).collect()
 }
 
+/// Reads rows of a Multi-AZ DB cluster: resource id and endpoint; `writer` is a resource id.
 fn multi_az(table: &Rows, writer: Option<&str>) -> Vec<Row> {
     let read = |row: &Vec<Option<String>>| {
         let (key, endpoint) = (row.first()?.as_deref()?, row.get(1)?.as_deref()?);
@@ -164,7 +169,7 @@ fn column(rows: &Rows, name: &str) -> Option<String> {
     rows.rows().first()?.get(at)?.clone()
 }
 
-/// Whether a value says no: MariaDB's `@@read_only` is a word since version 12.
+/// Returns whether a value says no: MariaDB's `@@read_only` is a word since version 12.
 fn is_no(value: &str) -> bool {
     matches!(value, "f" | "0" | "false") || value.eq_ignore_ascii_case("off")
 }

@@ -13,8 +13,10 @@ use wrapper_iam::SystemClock;
 
 use crate::failure::Failure;
 
-/// The pause between two questions, and the time for an answer.
+/// The pause between two questions.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The time for an answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Waits until the proxy whose health this address tells is ready.
@@ -36,6 +38,7 @@ pub(super) fn wait(admin: SocketAddr, limit: Duration) -> Result<ExitCode, Failu
     }
 }
 
+/// Asks the health page once; any status but 200 is a proxy that does not take clients yet.
 fn is_ready(admin: SocketAddr) -> io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&admin, ANSWER)?;
     stream.set_read_timeout(Some(ANSWER))?;
