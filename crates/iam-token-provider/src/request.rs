@@ -246,7 +246,7 @@ fn endpoint(host: &str) -> Result<Endpoint> {
             ErrorKind::Host,
             match of_another_service(endpoint.as_str()) {
                 Some((service, call)) => format!(
-                    "`{endpoint}` belongs to {service}, whose tokens are others than a database's: ask for \
+                    "`{endpoint}` belongs to {service}, which takes another kind of token: ask for \
                      one by `TokenRequest::{call}"
                 ),
                 None => format!(

@@ -413,14 +413,14 @@ fn endpoint_of_another_service_names_the_request_that_fits() {
     for (host, says) in [
         (
             "master.orders.abc123.use1.cache.amazonaws.com",
-            "ElastiCache, whose tokens are others than a database's: ask for one by \
+            "ElastiCache, which takes another kind of token: ask for one by \
              `TokenRequest::elasticache` with the replication group's id",
         ),
         ("orders-abc123.serverless.use1.cache.amazonaws.com", "`TokenRequest::elasticache_serverless`"),
         ("orders.abc123.cache.cn-north-1.amazonaws.com.cn", "`TokenRequest::elasticache` "),
         (
             "clustercfg.orders.abc123.memorydb.us-east-1.amazonaws.com",
-            "MemoryDB, whose tokens are others than a database's: ask for one by `TokenRequest::memorydb`",
+            "MemoryDB, which takes another kind of token: ask for one by `TokenRequest::memorydb`",
         ),
         ("b-1.orders.abc123.c2.kafka.us-east-1.amazonaws.com", "`TokenRequest::msk`"),
         ("ABC123.gr7.us-east-1.eks.amazonaws.com", "`TokenRequest::eks`"),
