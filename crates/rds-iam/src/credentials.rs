@@ -9,7 +9,7 @@ use std::{
 use aws_credential_types::Credentials;
 use iam_token::Signer;
 use tokio::time::timeout;
-use wrapper_core::{CredentialsFailure, Error, ErrorKind, sanitize_server_text};
+use wrapper_core::{Error, ErrorKind, events::CredentialsFailure, text::sanitize_server_text};
 use wrapper_iam::{AssumeRole, DefaultChain, connect_error};
 
 use crate::failure::Failure;

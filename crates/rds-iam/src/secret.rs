@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use tokio::time::timeout;
-use wrapper_core::{CredentialsFailure, Error, ErrorKind, Result};
+use wrapper_core::{Error, ErrorKind, Result, events::CredentialsFailure};
 use wrapper_secrets::{DatabaseSecret, SecretProvider};
 
 use crate::{

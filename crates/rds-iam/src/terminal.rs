@@ -7,7 +7,7 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style as Ansi};
-use wrapper_core::escape_control;
+use wrapper_core::text::escape_control;
 
 use crate::failure::{Failure, chain};
 

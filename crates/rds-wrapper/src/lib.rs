@@ -5,11 +5,12 @@ pub use host_pattern::{Endpoint, EndpointKind, InstancePattern, Partition, Regio
 pub use iam_token::AuthToken;
 pub use wrapper_adapter::{ClientCertificate, LastError, Resolver, SystemResolver, resolver_fn};
 pub use wrapper_core::{
-    AbortHandle, Background, BoxFuture, BuildContext, Cause, ConnectFinished, ConnectRequest, Connected,
-    ConnectionCut, CredentialsFailed, CredentialsFailure, CredentialsLoaded, Engine, Error, ErrorKind,
-    Established, Event, Events, Factory, Next, Opener, Opening, Options, Outcome, Paced, Parameter,
-    ParameterKind, Password, Phase, Plugin, Registry, Requirements, Result, Role, SecretLoaded, ServerError,
-    ServerName, Session, Suspicion, Value, WriterChanged, plugin_fn,
+    AbortHandle, Background, BoxFuture, BuildContext, Cause, ConnectRequest, Connected, Engine, Error,
+    ErrorKind, Established, Event, Events, Factory, Next, Opener, Opening, Options, Parameter, ParameterKind,
+    ParameterValue, Password, Plugin, Registry, Requirements, Result, Role, ServerError, ServerName, Session,
+    Value,
+    adapter::{Phase, Suspicion},
+    events, plugin_fn,
 };
 #[cfg(feature = "test-util")]
 pub use wrapper_iam::ManualClock;
@@ -29,10 +30,7 @@ pub use wrapper_secrets::{
 /// What the author of a driver adapter needs beside the names at the root.
 pub mod adapter {
     pub use wrapper_adapter::*;
-    pub use wrapper_core::{
-        AbortRegistration, Driver, Progress, RawParameters, Rows, Transport, Wrapper, escape_control,
-        is_name, sanitize_server_text,
-    };
+    pub use wrapper_core::text::*;
 }
 
 /// The adapter for mysql_async.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use wrapper_core::{Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError, escape_control};
+use wrapper_core::{Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError, text::escape_control};
 
 mod mysql;
 mod postgres;

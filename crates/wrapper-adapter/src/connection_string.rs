@@ -2,7 +2,10 @@
 //!
 //! The rest of the string reaches the driver byte for byte: nothing is parsed and written anew.
 
-use wrapper_core::{Error, ErrorKind, Result, is_name, quoted_name};
+use wrapper_core::{
+    Error, ErrorKind, Result,
+    text::{is_name, quoted_name},
+};
 
 use crate::percent_decoded;
 

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::{Instant, timeout};
 
-use wrapper_core::{BoxFuture, ConnectRequest, Error, ErrorKind, Phase, Result};
+use wrapper_core::{BoxFuture, ConnectRequest, Error, ErrorKind, Result, adapter::Phase};
 
 use crate::{Resolver, attempt_errors::AttemptErrors};
 

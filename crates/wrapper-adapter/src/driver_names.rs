@@ -1,6 +1,10 @@
 //! Parameters that nobody knows, and what was most likely meant.
 
-use wrapper_core::{Engine, Error, ErrorKind, RawParameters, Registry, Result, Value, is_name, suggest};
+use wrapper_core::{
+    Engine, Error, ErrorKind, Registry, Result, Value,
+    adapter::RawParameters,
+    text::{is_name, suggest},
+};
 
 mod elsewhere;
 

@@ -6,8 +6,9 @@ use host_pattern::{Endpoint, InstancePattern};
 use tokio::time::{Instant, timeout_at};
 
 use wrapper_core::{
-    ConnectRequest, Connected, Driver, Error, ErrorKind, Established, Options, Plugin, Result, Role,
-    ServerName, Session, Suspicion, Wrapper,
+    ConnectRequest, Connected, Error, ErrorKind, Established, Options, Plugin, Result, Role, ServerName,
+    Session,
+    adapter::{Driver, Suspicion, Wrapper},
 };
 
 use crate::{

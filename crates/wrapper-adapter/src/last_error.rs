@@ -181,7 +181,7 @@ mod tests {
     use std::{io, time::Duration};
 
     use super::*;
-    use wrapper_core::{Cause, Phase};
+    use wrapper_core::{Cause, adapter::Phase};
 
     fn refused() -> Error {
         Error::new(ErrorKind::Login, "`h:1` refused")

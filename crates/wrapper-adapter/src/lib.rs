@@ -32,3 +32,6 @@ pub use resolver::{Resolver, SystemResolver, resolver_fn};
 pub use runtime::{in_runtime, lacking_runtime};
 pub use stranger::stranger;
 pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trusted, explain_tls_failure};
+
+/// What the core has for adapters of drivers.
+pub use wrapper_core::adapter::*;

@@ -1,6 +1,6 @@
 //! The entries of a map, as other members of the family write them.
 
-use wrapper_core::{Error, ErrorKind, RawParameters, Result, Value, quoted_name};
+use wrapper_core::{Error, ErrorKind, Result, Value, adapter::RawParameters, text::quoted_name};
 
 /// Brings a map's entries into the form of parameters: `null` is no entry, and `ssl: {ca,
 /// rejectUnauthorized, servername}` and `ssl: true`, as the NodeJS wrapper has them, become

@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use wrapper_core::{ConnectRequest, Engine, Error, ErrorKind, sanitize_server_text};
+use wrapper_core::{ConnectRequest, Engine, Error, ErrorKind, text::sanitize_server_text};
 
 /// How long a service may take to say what it is.
 const LIMIT: Duration = Duration::from_secs(1);

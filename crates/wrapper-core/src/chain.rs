@@ -10,8 +10,9 @@ use tokio::{sync::watch, time::timeout_at};
 use tracing::Instrument;
 
 use crate::{
-    ConnectRequest, Connected, Driver, Error, ErrorKind, Established, Events, Opener, Opening, Phase, Plugin,
-    Registry, Requirements, Result, Session, Suspicion,
+    ConnectRequest, Connected, Error, ErrorKind, Established, Events, Opener, Opening, Plugin, Registry,
+    Requirements, Result, Session,
+    adapter::{Driver, Phase, Suspicion},
     report::Reporter,
     session::{Fresh, in_time},
 };

@@ -1,6 +1,6 @@
 //! The likely causes of a failure.
 
-use crate::escape_control;
+use crate::text::escape_control;
 
 /// Describes one likely cause of a failure and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use crate::{ConnectRequest, Engine, Result, Rows};
+use crate::{ConnectRequest, Engine, Result, adapter::Rows};
 
 /// A future on the heap: what makes the traits here usable as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -18,8 +18,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// - verifies the server's certificate against the request's server name, else its host;
 /// - maps the driver's errors to [`ErrorKind`](crate::ErrorKind)s, and marks a refused login that a
 ///   newer password may mend by [`Error::with_stale_password`](crate::Error::with_stale_password);
-/// - notes on the request's [`Progress`](crate::Progress) what it is doing;
-/// - puts the request's [`AbortRegistration`](crate::AbortRegistration) into the connection's
+/// - notes on the request's [`Progress`](crate::adapter::Progress) what it is doing;
+/// - puts the request's [`AbortRegistration`](crate::adapter::AbortRegistration) into the connection's
 ///   stream if it owns that, and drops it otherwise;
 /// - leaves nothing behind when its future is dropped.
 pub trait Driver: Send + Sync + 'static {

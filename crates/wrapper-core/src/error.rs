@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use crate::{Cause, sanitize_server_text};
+use crate::{Cause, text::sanitize_server_text};
 
 /// As many causes as people read.
 const SHOWN_CAUSES: usize = 3;

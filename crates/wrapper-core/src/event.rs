@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Phase};
+use crate::{Error, adapter::Phase};
 
 /// Tells a program what happened, without a secret in it.
 ///

@@ -25,29 +25,56 @@ mod suggest;
 mod suspicion;
 mod timeout;
 
-pub use abort::{AbortHandle, AbortRegistration};
-pub use chain::{Next, Wrapper};
+pub use abort::AbortHandle;
+pub use chain::Next;
 pub use connected::{Connected, Established, Role};
 pub use diagnosis::Cause;
-pub use driver::{BoxFuture, Driver};
+pub use driver::BoxFuture;
 pub use engine::Engine;
-pub use error::{CredentialsFailure, Error, ErrorKind, Result, ServerError};
-pub use event::{
-    ConnectFinished, ConnectionCut, CredentialsFailed, CredentialsLoaded, Event, Events, Outcome, Paced,
-    SecretLoaded, WriterChanged,
-};
-#[cfg(feature = "test-util")]
-pub use mock::MockDriver;
+pub use error::{Error, ErrorKind, Result, ServerError};
+pub use event::{Event, Events};
 pub use opener::{Background, Opener};
-pub use parameters::{
-    Options, Parameter, ParameterKind, ParameterValue, RawParameters, Value, WRAPPER_PARAMETERS, quoted_name,
-};
-pub use password::{Password, Transport};
+pub use parameters::{Options, Parameter, ParameterKind, ParameterValue, Value};
+pub use password::Password;
 pub use plugin::{Opening, Plugin, Requirements, plugin_fn};
-pub use progress::{Phase, Progress};
 pub use registry::{BuildContext, Factory, Registry};
-pub use request::{ConnectRequest, ServerName, bracketed};
-pub use sanitize::{escape_control, is_name, sanitize_server_text};
-pub use session::{Rows, Session};
-pub use suggest::suggest;
-pub use suspicion::Suspicion;
+pub use request::{ConnectRequest, ServerName};
+pub use session::Session;
+
+/// What the adapter of a driver needs, beside what plugins need.
+pub mod adapter {
+    pub use crate::{
+        abort::AbortRegistration,
+        chain::Wrapper,
+        driver::Driver,
+        parameters::{RawParameters, WRAPPER_PARAMETERS},
+        password::Transport,
+        progress::{Phase, Progress},
+        session::Rows,
+        suspicion::Suspicion,
+    };
+
+    #[cfg(feature = "test-util")]
+    pub use crate::mock::MockDriver;
+}
+
+/// What an [`Event`] tells.
+pub mod events {
+    pub use crate::{
+        error::CredentialsFailure,
+        event::{
+            ConnectFinished, ConnectionCut, CredentialsFailed, CredentialsLoaded, Outcome, Paced,
+            SecretLoaded, WriterChanged,
+        },
+    };
+}
+
+/// How texts are read, quoted and kept free of secrets and control characters.
+pub mod text {
+    pub use crate::{
+        parameters::quoted_name,
+        request::bracketed,
+        sanitize::{escape_control, is_name, sanitize_server_text},
+        suggest::suggest,
+    };
+}

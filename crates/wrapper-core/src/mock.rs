@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{BoxFuture, ConnectRequest, Driver, Engine, Password, Result, Rows};
+use crate::{
+    BoxFuture, ConnectRequest, Engine, Password, Result,
+    adapter::{Driver, Rows},
+};
 
 /// Answers connects as told and keeps the requests that it got; clones share both.
 ///

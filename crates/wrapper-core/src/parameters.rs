@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{Error, ErrorKind, Result, is_name};
+use crate::{Error, ErrorKind, Result, text::is_name};
 
 mod options;
 mod spec;

@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, fmt::Debug, future::ready, sync::Arc};
 
-use crate::{BoxFuture, ConnectRequest, Connected, Established, Next, Result, Session, Suspicion};
+use crate::{BoxFuture, ConnectRequest, Connected, Established, Next, Result, Session, adapter::Suspicion};
 
 /// The future of a connect: the connection, with what is known of it.
 pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;

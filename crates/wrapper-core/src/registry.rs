@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    ConnectRequest, Error, ErrorKind, Events, Options, Parameter, Plugin, RawParameters, Result,
-    WRAPPER_PARAMETERS, is_name, suggest,
+    ConnectRequest, Error, ErrorKind, Events, Options, Parameter, Plugin, Result,
+    adapter::{RawParameters, WRAPPER_PARAMETERS},
+    text::{is_name, suggest},
 };
 
 /// Plugins, the outermost first.

@@ -9,7 +9,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    ConnectRequest, Error, Event, Events, Phase, Result,
+    ConnectRequest, Error, Event, Events, Result,
+    adapter::Phase,
     event::{ConnectFinished, Outcome},
     progress::Position,
 };

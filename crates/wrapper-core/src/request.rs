@@ -11,7 +11,8 @@ use host_pattern::{Endpoint, EndpointKind};
 use tokio::time::Instant;
 
 use crate::{
-    AbortHandle, AbortRegistration, Engine, Error, ErrorKind, Established, Password, Progress, Result, Role,
+    AbortHandle, Engine, Error, ErrorKind, Established, Password, Result, Role,
+    adapter::{AbortRegistration, Progress},
 };
 
 /// Describes one connect to one host, handed by value from plugin to plugin to the driver.
@@ -269,7 +270,7 @@ impl ConnectRequest {
     }
 
     /// Every password that a server may repeat, for [`ServerError::new`](crate::ServerError::new)
-    /// and [`sanitize_server_text`](crate::sanitize_server_text).
+    /// and [`sanitize_server_text`](crate::text::sanitize_server_text).
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.password.iter().chain(self.further_secrets.iter()).map(Password::as_secret)
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{BoxFuture, Connected, Driver, Engine, Error, ErrorKind, Result};
+use crate::{BoxFuture, Connected, Engine, Error, ErrorKind, Result, adapter::Driver};
 
 /// How long a server may take to answer one query of a plugin.
 pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_secs(5);

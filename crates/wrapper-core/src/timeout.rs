@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{ConnectRequest, CredentialsFailure, Error, ErrorKind, Phase, progress::Position};
+use crate::{
+    ConnectRequest, Error, ErrorKind, adapter::Phase, events::CredentialsFailure, progress::Position,
+};
 
 impl ConnectRequest {
     /// A host or an address is given this long at least, however many wait behind it.

@@ -11,7 +11,9 @@ use std::{
 
 use allocation_counter::measure;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Driver, Engine, Next, Opening, Plugin, Result, Rows, Wrapper, plugin_fn,
+    BoxFuture, ConnectRequest, Engine, Next, Opening, Plugin, Result,
+    adapter::{Driver, Rows, Wrapper},
+    plugin_fn,
 };
 
 /// Connects at once, to nothing.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use host_pattern::{Endpoint, EndpointKind};
-use wrapper_core::{Cause, Engine, Error, escape_control};
+use wrapper_core::{Cause, Engine, Error, text::escape_control};
 
 use iam_token_provider::{TokenRequest, masked_key_id};
 

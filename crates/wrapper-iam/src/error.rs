@@ -1,7 +1,7 @@
 //! Errors of the token provider as errors of a connect.
 
 use iam_token_provider as provider;
-use wrapper_core::{CredentialsFailure, Error, ErrorKind};
+use wrapper_core::{Error, ErrorKind, events::CredentialsFailure};
 
 /// Returns the error of a connect that failed because there is no token.
 pub fn connect_error(error: &provider::Error) -> Error {

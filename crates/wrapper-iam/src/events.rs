@@ -1,7 +1,10 @@
 //! Telling the listeners of a connector or a pool of credentials.
 
 use iam_token_provider::{IamTokenProvider, Listening};
-use wrapper_core::{CredentialsFailed, CredentialsLoaded, Event, Events};
+use wrapper_core::{
+    Event, Events,
+    events::{CredentialsFailed, CredentialsLoaded},
+};
 
 use crate::connect_error;
 

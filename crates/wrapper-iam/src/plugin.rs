@@ -5,8 +5,8 @@ use std::{net::IpAddr, time::Duration};
 use host_pattern::{Endpoint, Region};
 use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, Stats, TokenRequest};
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Events, Next, Opening, Password, Phase, Plugin,
-    Requirements, Result, ServerName, bracketed,
+    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Events, Next, Opening, Password, Plugin,
+    Requirements, Result, ServerName, adapter::Phase, text::bracketed,
 };
 
 use crate::{

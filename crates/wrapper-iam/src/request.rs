@@ -42,7 +42,7 @@ pub(crate) fn endpoint(host: &str) -> Result<Endpoint> {
             format!(
                 "`{}` is no endpoint that a token can be signed for: such a name looks like \
                  db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com",
-                wrapper_core::bracketed(endpoint.as_str())
+                wrapper_core::text::bracketed(endpoint.as_str())
             ),
         )),
         _ => Ok(endpoint),

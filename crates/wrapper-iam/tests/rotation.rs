@@ -14,7 +14,8 @@ use aws_credential_types::{
 };
 use token_cache::ManualClock;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Driver, Engine, Error, ErrorKind, Result, Rows, ServerError, Wrapper,
+    BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, ServerError,
+    adapter::{Driver, Rows, Wrapper},
 };
 use wrapper_iam::{IamPlugin, IamSettings, IamTokenProvider};
 

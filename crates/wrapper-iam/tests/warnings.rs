@@ -8,7 +8,10 @@ use std::{
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use tracing_subscriber::{Layer, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt};
-use wrapper_core::{ConnectRequest, Error, ErrorKind, MockDriver, ServerError, Wrapper};
+use wrapper_core::{
+    ConnectRequest, Error, ErrorKind, ServerError,
+    adapter::{MockDriver, Wrapper},
+};
 use wrapper_iam::{IamPlugin, IamSettings, IamTokenProvider};
 
 #[derive(Clone, Default)]

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
 use wrapper_adapter::{Dialer, HostList, Resolver, SystemResolver, Trust, check_host, given_in_code};
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Event, Events, Password, Plugin, Registry, Requirements, Result,
-    Transport, Value, Wrapper,
+    ConnectRequest, Error, ErrorKind, Event, Events, Password, Plugin, Registry, Requirements, Result, Value,
+    adapter::{Transport, Wrapper},
 };
 
 use crate::{

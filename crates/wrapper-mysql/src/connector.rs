@@ -2,7 +2,9 @@
 
 use mysql_async::{Conn, Opts};
 use wrapper_adapter::HostList;
-use wrapper_core::{Connected, Established, Plugin, Registry, Result, Role, Session, Suspicion, Value};
+use wrapper_core::{
+    Connected, Established, Plugin, Registry, Result, Role, Session, Value, adapter::Suspicion,
+};
 
 use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver, suspicion::suspicion};
 

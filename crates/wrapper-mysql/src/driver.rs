@@ -7,7 +7,10 @@ use std::{
 
 use mysql_async::{Conn, Opts, OptsBuilder};
 use wrapper_adapter::{Dialer, Trust, lacking_runtime, stranger};
-use wrapper_core::{BoxFuture, ConnectRequest, Driver, Engine, Password, Phase, Result, Rows, Transport};
+use wrapper_core::{
+    BoxFuture, ConnectRequest, Engine, Password, Result,
+    adapter::{Driver, Phase, Rows, Transport},
+};
 
 use crate::{
     DriverConfig,

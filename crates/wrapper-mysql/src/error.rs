@@ -6,7 +6,9 @@ use std::io;
 use mysql_async::TlsError;
 use mysql_async::{DriverError, Error as MysqlError, IoError};
 use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
-use wrapper_core::{Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError, sanitize_server_text};
+use wrapper_core::{
+    Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError, text::sanitize_server_text,
+};
 
 /// What the driver calls the SQLSTATE of an answer that has none: servers send one as soon as the
 /// client has said that it reads them, in its login.

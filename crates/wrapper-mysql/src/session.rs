@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use futures_util::FutureExt;
 use mysql_async::{Conn, Value, prelude::Queryable};
-use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, Rows, ServerError, Session};
+use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, ServerError, Session, adapter::Rows};
 
 /// Returns a way for plugins to ask a connection that a pool holds.
 pub fn session(connection: &mut Conn) -> impl Session {

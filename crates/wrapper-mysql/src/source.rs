@@ -7,7 +7,9 @@ use wrapper_adapter::{
     ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host,
     flat_entries, percent_encoded, split_url, user_with_colon,
 };
-use wrapper_core::{Engine, Error, ErrorKind, RawParameters, Registry, Result, Value, is_name};
+use wrapper_core::{
+    Engine, Error, ErrorKind, Registry, Result, Value, adapter::RawParameters, text::is_name,
+};
 
 use crate::tls::Switches;
 

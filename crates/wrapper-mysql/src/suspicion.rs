@@ -1,7 +1,7 @@
 //! What an error of a connection in use says about its server.
 
 use mysql_async::{DriverError, Error};
-use wrapper_core::{Engine, Suspicion};
+use wrapper_core::{Engine, adapter::Suspicion};
 
 pub(crate) fn suspicion(error: &Error) -> Option<Suspicion> {
     match error {

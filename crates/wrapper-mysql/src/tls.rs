@@ -2,7 +2,7 @@
 
 use mysql_async::{ClientIdentity, Opts, SslOpts};
 use wrapper_adapter::{ClientCertificate, Roots, TlsMode, read_roots};
-use wrapper_core::{Error, ErrorKind, Options, Requirements, Result, Transport, Value};
+use wrapper_core::{Error, ErrorKind, Options, Requirements, Result, Value, adapter::Transport};
 
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
 #[path = "tls/native.rs"]

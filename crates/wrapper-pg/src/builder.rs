@@ -11,7 +11,7 @@ use wrapper_adapter::{
 };
 use wrapper_core::{
     ConnectRequest, Error, ErrorKind, Event, Events, Options, Password, Plugin, Registry, Requirements,
-    Result, Value, Wrapper,
+    Result, Value, adapter::Wrapper,
 };
 use zeroize::Zeroizing;
 

@@ -2,7 +2,9 @@
 
 use tokio_postgres::Config;
 use wrapper_adapter::HostList;
-use wrapper_core::{Connected, Established, Plugin, Registry, Result, Role, Session, Suspicion, Value};
+use wrapper_core::{
+    Connected, Established, Plugin, Registry, Result, Role, Session, Value, adapter::Suspicion,
+};
 
 use crate::{
     ConnectorBuilder, DriverConfig, Tls,

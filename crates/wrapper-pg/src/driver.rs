@@ -2,7 +2,10 @@
 
 use tokio_postgres::{Client, Config, Connection, Socket, config::SslMode};
 use wrapper_adapter::{Dialer, stranger};
-use wrapper_core::{BoxFuture, ConnectRequest, Driver, Engine, Password, Phase, Result, Rows, Transport};
+use wrapper_core::{
+    BoxFuture, ConnectRequest, Engine, Password, Result,
+    adapter::{Driver, Phase, Rows, Transport},
+};
 
 use crate::{
     DriverConfig, TlsStream,

@@ -5,7 +5,7 @@ use std::{error::Error as _, io};
 use tokio_postgres::error::DbError;
 use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
 use wrapper_core::{
-    Cause, ConnectRequest, Engine, Error, ErrorKind, Phase, ServerError, sanitize_server_text,
+    Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError, adapter::Phase, text::sanitize_server_text,
 };
 
 /// What the driver says of every answer to its request for TLS that is not yes.

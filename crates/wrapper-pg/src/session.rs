@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::TryStreamExt;
 use tokio_postgres::{Client, SimpleQueryMessage};
-use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, Rows, ServerError, Session};
+use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, ServerError, Session, adapter::Rows};
 
 use crate::PgConnection;
 

@@ -5,7 +5,7 @@ use wrapper_adapter::{
     ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd, flat_entries,
     split_key_value, split_url,
 };
-use wrapper_core::{Engine, Error, ErrorKind, RawParameters, Registry, Result, Value};
+use wrapper_core::{Engine, Error, ErrorKind, Registry, Result, Value, adapter::RawParameters};
 
 /// The strings that the driver reads.
 const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true).with_maps();

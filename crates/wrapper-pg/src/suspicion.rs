@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, io};
 
-use wrapper_core::{Engine, Suspicion};
+use wrapper_core::{Engine, adapter::Suspicion};
 
 pub(crate) fn suspicion(error: &tokio_postgres::Error) -> Option<Suspicion> {
     if let Some(answer) = error.as_db_error() {

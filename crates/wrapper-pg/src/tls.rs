@@ -14,7 +14,10 @@ use tokio_postgres::{
     tls::{ChannelBinding, MakeTlsConnect, TlsConnect},
 };
 use wrapper_adapter::{ClientCertificate, Roots, TlsFailure, Trust, Trusted, explain_tls_failure};
-use wrapper_core::{AbortRegistration, BoxFuture, ConnectRequest, Error, ErrorKind, Phase, Progress, Result};
+use wrapper_core::{
+    BoxFuture, ConnectRequest, Error, ErrorKind, Result,
+    adapter::{AbortRegistration, Phase, Progress},
+};
 
 #[cfg(feature = "native-tls")]
 mod native;

@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
-use wrapper_core::{AbortRegistration, Error, ErrorKind};
+use wrapper_core::{Error, ErrorKind, adapter::AbortRegistration};
 
 use crate::{listen::Local, stats::Open};
 

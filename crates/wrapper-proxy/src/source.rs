@@ -4,7 +4,7 @@ use wrapper_adapter::{
     ConnectionText, DriverNames, StringForm, UrlParts, UserInfoEnd, check_host, percent_decoded, split_url,
     user_with_colon,
 };
-use wrapper_core::{ConnectRequest, Error, ErrorKind, Password, RawParameters, Registry, Result};
+use wrapper_core::{ConnectRequest, Error, ErrorKind, Password, Registry, Result, adapter::RawParameters};
 
 /// What the URLs of an engine look like.
 pub(crate) struct UrlForm {

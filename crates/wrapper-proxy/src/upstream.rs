@@ -5,8 +5,8 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::net::TcpStream;
 use wrapper_adapter::{Dialer, SystemResolver, TlsMode, read_roots};
 use wrapper_core::{
-    Cause, ConnectRequest, Error, ErrorKind, Options, Password, Phase, Plugin, Progress, RawParameters,
-    Registry, Requirements, Result,
+    Cause, ConnectRequest, Error, ErrorKind, Options, Password, Plugin, Registry, Requirements, Result,
+    adapter::{Phase, Progress, RawParameters},
 };
 
 use crate::{source::UrlForm, tls::Tls};

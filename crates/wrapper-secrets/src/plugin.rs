@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Connected, Events, Next, Opening, Password, Phase, Plugin, Requirements,
-    Result,
+    BoxFuture, ConnectRequest, Connected, Events, Next, Opening, Password, Plugin, Requirements, Result,
+    adapter::Phase,
 };
 
 use crate::{

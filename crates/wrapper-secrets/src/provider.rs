@@ -10,7 +10,8 @@ use std::{
 
 use token_cache::{Clock, Expiring, FetchError, Lease, Renewal, Renewing};
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Error, ErrorKind, Event, Events, Result, SecretLoaded, escape_control,
+    BoxFuture, ConnectRequest, Error, ErrorKind, Event, Events, Result, events::SecretLoaded,
+    text::escape_control,
 };
 use zeroize::Zeroizing;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use host_pattern::Endpoint;
-use wrapper_core::{Cause, ConnectRequest, Engine, Error, escape_control};
+use wrapper_core::{Cause, ConnectRequest, Engine, Error, text::escape_control};
 
 use crate::DatabaseSecret;
 

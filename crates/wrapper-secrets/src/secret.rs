@@ -86,7 +86,7 @@ impl Content {
 
 /// An error of a secret that cannot be used.
 pub(crate) fn wrong(message: String) -> Error {
-    Error::new(ErrorKind::Credentials(wrapper_core::CredentialsFailure::Failed), message)
+    Error::new(ErrorKind::Credentials(wrapper_core::events::CredentialsFailure::Failed), message)
 }
 
 /// Holds a user and a password of Secrets Manager; clones share both.

@@ -8,7 +8,7 @@ use aws_sdk_secretsmanager::{
     operation::get_secret_value::GetSecretValueError,
 };
 use token_cache::FetchError;
-use wrapper_core::{Cause, CredentialsFailure, Error, ErrorKind, sanitize_server_text};
+use wrapper_core::{Cause, Error, ErrorKind, events::CredentialsFailure, text::sanitize_server_text};
 use wrapper_iam::connect_error;
 
 use crate::secret_id::SecretId;

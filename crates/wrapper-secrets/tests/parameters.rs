@@ -4,7 +4,7 @@
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use wrapper_adapter::given_in_code;
-use wrapper_core::{ConnectRequest, Error, RawParameters, Registry, Requirements, Result, Value};
+use wrapper_core::{ConnectRequest, Error, Registry, Requirements, Result, Value, adapter::RawParameters};
 use wrapper_iam::{IamFactory, IamTokenProvider};
 use wrapper_secrets::{SecretProvider, SecretsFactory};
 

@@ -13,8 +13,9 @@ use rds_testkit::{SecretsError, SecretsServer};
 use token_cache::ManualClock;
 use tokio::task::JoinHandle;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, CredentialsFailure, Driver, Engine, Error, ErrorKind, Result, Rows,
-    ServerError, Transport, Wrapper,
+    BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, ServerError,
+    adapter::{Driver, Rows, Transport, Wrapper},
+    events::CredentialsFailure,
 };
 use wrapper_iam::IamTokenProvider;
 use wrapper_secrets::{SecretProvider, SecretsPlugin};

@@ -13,7 +13,7 @@ use wrapper_adapter::split_url;
 use wrapper_adapter::{ClientCertificate, TlsMode, given_in_code, in_runtime, read_roots, server_name};
 use wrapper_core::{
     ConnectRequest, Error, ErrorKind, Event, Events, Options, Plugin, Registry, Requirements, Result, Value,
-    bracketed,
+    text::bracketed,
 };
 use wrapper_iam::{IamFactory, IamPlugin, IamSettings, IamTokenProvider, TokenRequest, token_provider};
 #[cfg(feature = "secrets")]

@@ -18,7 +18,7 @@ impl<D: sealed::Driver> Engine for D {}
 pub(crate) mod sealed {
     use sqlx::Database;
     use wrapper_adapter::ClientCertificate;
-    use wrapper_core::{BoxFuture, Result, Rows};
+    use wrapper_core::{BoxFuture, Result, adapter::Rows};
 
     use super::DriverOptions;
     use crate::place::Place;

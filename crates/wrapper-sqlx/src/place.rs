@@ -4,7 +4,7 @@ use wrapper_adapter::{
     ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host,
     flat_entries, percent_decoded, percent_encoded, split_url, user_with_colon,
 };
-use wrapper_core::{Error, ErrorKind, RawParameters, Registry, Result, Value};
+use wrapper_core::{Error, ErrorKind, Registry, Result, Value, adapter::RawParameters};
 
 use crate::engine::sealed::Driver;
 

@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Column, ColumnIndex, Database, Decode, Executor, Row, Type, error::DatabaseError};
-use wrapper_core::{BoxFuture, Error, ErrorKind, Result, Rows, ServerError, Session};
+use wrapper_core::{BoxFuture, Error, ErrorKind, Result, ServerError, Session, adapter::Rows};
 
 use crate::Engine;
 

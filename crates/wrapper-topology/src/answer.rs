@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use wrapper_core::{Error, ErrorKind, Result, Rows, Session};
+use wrapper_core::{Error, ErrorKind, Result, Session, adapter::Rows};
 
 use crate::dialect::{Dialect, Layout};
 

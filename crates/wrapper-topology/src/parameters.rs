@@ -236,7 +236,7 @@ fn configuration(message: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use wrapper_core::RawParameters;
+    use wrapper_core::adapter::RawParameters;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! The plugins `initialConnection` and `failover2`.
 
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Established, Next, Opening, Plugin, Result, Session, Suspicion,
+    BoxFuture, ConnectRequest, Established, Next, Opening, Plugin, Result, Session, adapter::Suspicion,
 };
 
 use crate::{Topology, router::Router, task};

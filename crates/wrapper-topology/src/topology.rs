@@ -14,7 +14,10 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use wrapper_core::{Background, ConnectionCut, Error, ErrorKind, Event, Events, Result, WriterChanged};
+use wrapper_core::{
+    Background, Error, ErrorKind, Event, Events, Result,
+    events::{ConnectionCut, WriterChanged},
+};
 
 use crate::{
     Dialect, Snapshot,

@@ -105,7 +105,7 @@ fn dns_name(name: &GeneralName) -> Option<String> {
 
 /// The server is not trusted yet, so its text is not either.
 fn printable(text: &str) -> String {
-    wrapper_core::sanitize_server_text(text, None)
+    wrapper_core::text::sanitize_server_text(text, None)
 }
 
 #[cfg(test)]

@@ -201,6 +201,6 @@ fn described(error: &NetError) -> String {
         error if error.is_nx_domain() => "there is no such name".to_owned(),
         error if error.is_no_records_found() => "the name has no address".to_owned(),
         NetError::Timeout => "no answer in time".to_owned(),
-        error => wrapper_core::sanitize_server_text(&error.to_string(), None),
+        error => wrapper_core::text::sanitize_server_text(&error.to_string(), None),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_sts::error::ProvideErrorMetadata;
-use wrapper_core::sanitize_server_text;
+use wrapper_core::text::sanitize_server_text;
 
 use super::report::{Cause, Code};
 

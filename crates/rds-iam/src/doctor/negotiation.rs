@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use wrapper_core::{ServerError, sanitize_server_text};
+use wrapper_core::{ServerError, text::sanitize_server_text};
 
 use crate::cli::Engine;
 

@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use serde::Serialize;
 
-use wrapper_core::escape_control;
+use wrapper_core::text::escape_control;
 
 use super::screen::Screen;
 use crate::{

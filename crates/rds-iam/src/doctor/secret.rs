@@ -1,6 +1,6 @@
 //! The secret that holds user and password.
 
-use wrapper_core::{Error, escape_control};
+use wrapper_core::{Error, text::escape_control};
 use wrapper_secrets::SecretProvider;
 
 use super::{

@@ -1,7 +1,7 @@
 //! The URL with a password in it, for tools that take nothing else.
 
 use wrapper_adapter::percent_encoded;
-use wrapper_core::{bracketed, is_name};
+use wrapper_core::text::{bracketed, is_name};
 
 use super::{Login, Session, client::Client};
 use crate::{cli::Engine, failure::Failure};

@@ -9,7 +9,7 @@ use std::{
 
 use toml::{Table, Value};
 use wrapper_adapter::percent_encoded;
-use wrapper_core::{is_name, quoted_name, suggest};
+use wrapper_core::text::{is_name, quoted_name, suggest};
 
 use super::settings::{Settings, TargetSettings};
 use crate::{

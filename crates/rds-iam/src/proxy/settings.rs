@@ -3,7 +3,7 @@
 use std::{collections::HashSet, env, net::SocketAddr, path::PathBuf};
 
 use host_pattern::Endpoint;
-use wrapper_core::is_name;
+use wrapper_core::text::is_name;
 
 use super::{file, local_password::Chosen};
 use crate::{

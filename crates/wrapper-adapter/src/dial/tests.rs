@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, sync::Mutex};
 
 use super::*;
-use wrapper_core::{CredentialsFailure, ServerError};
+use wrapper_core::{ServerError, events::CredentialsFailure};
 
 use crate::resolver_fn;
 

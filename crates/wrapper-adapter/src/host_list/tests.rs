@@ -2,7 +2,9 @@
 
 use super::*;
 use wrapper_core::{
-    BoxFuture, CredentialsFailure, Engine, MockDriver, Next, Phase, RawParameters, Rows, WRAPPER_PARAMETERS,
+    BoxFuture, Engine, Next,
+    adapter::{MockDriver, Phase, RawParameters, Rows, WRAPPER_PARAMETERS},
+    events::CredentialsFailure,
     plugin_fn,
 };
 

@@ -1,6 +1,6 @@
 //! How much TLS is asked for by `sslmode`.
 
-use wrapper_core::{Error, ErrorKind, Options, Requirements, Result, is_name};
+use wrapper_core::{Error, ErrorKind, Options, Requirements, Result, text::is_name};
 
 const FULL: &str = "`verify-full` or `require`, which both verify chain and name";
 
@@ -77,7 +77,7 @@ fn configuration(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wrapper_core::{RawParameters, WRAPPER_PARAMETERS};
+    use wrapper_core::adapter::{RawParameters, WRAPPER_PARAMETERS};
 
     fn read(mode: &str, needs: Requirements) -> Result<Option<TlsMode>> {
         let mut given = RawParameters::new();

@@ -6,7 +6,12 @@ use std::{
 };
 
 use super::*;
-use crate::{BoxFuture, Engine, Event, MockDriver, Outcome, Password, Role, Rows, ServerError, plugin_fn};
+use crate::{
+    BoxFuture, Engine, Event, Password, Role, ServerError,
+    adapter::{MockDriver, Rows},
+    events::Outcome,
+    plugin_fn,
+};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts").block_on(future)

@@ -5,7 +5,10 @@ use std::{sync::atomic::AtomicUsize, sync::atomic::Ordering, time::Duration};
 use tokio::{runtime::Runtime, sync::Notify};
 
 use super::*;
-use crate::{MockDriver, Opening, Plugin, Wrapper};
+use crate::{
+    Opening, Plugin,
+    adapter::{MockDriver, Wrapper},
+};
 
 /// Opens a connection of its own whenever it is told to.
 #[derive(Debug, Default)]

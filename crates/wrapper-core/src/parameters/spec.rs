@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result};
 /// the connector is built.
 ///
 /// ```
-/// use wrapper_core::{Options, Parameter, ParameterKind, RawParameters};
+/// use wrapper_core::{Options, Parameter, ParameterKind, adapter::RawParameters};
 ///
 /// const ATTEMPTS: Parameter<u64> =
 ///     Parameter::typed("attempts", ParameterKind::Integer { min: 1, max: 9 }, "`3`", "How often to try.");

@@ -10,7 +10,11 @@ use aws_credential_types::{
     provider::{ProvideCredentials, SharedCredentialsProvider, future},
 };
 use token_cache::ManualClock;
-use wrapper_core::{MockDriver, ServerError, Wrapper, plugin_fn};
+use wrapper_core::{
+    ServerError,
+    adapter::{MockDriver, Wrapper},
+    plugin_fn,
+};
 
 use super::*;
 
@@ -83,7 +87,7 @@ async fn token_is_the_password_and_names_the_certificate() {
 
     assert!(rig.token(0).starts_with(&format!("{HOST}:5432/?Action=connect&DBUser=jane&")));
     let password = connected.connection.password().expect("a token");
-    assert!(password.expose_for(wrapper_core::Transport::Unverified).is_err());
+    assert!(password.expose_for(wrapper_core::adapter::Transport::Unverified).is_err());
     assert_eq!(connected.connection.server_name().expect("set").as_str(), HOST);
 }
 
@@ -282,7 +286,7 @@ fn string_names_no_host_to_trust() {
     let rig = rig();
     let registry = wrapper_core::Registry::<()>::new().with(crate::IamFactory::new(rig.tokens));
     let check = |name: &str, value: &str| {
-        let mut given = wrapper_core::RawParameters::new();
+        let mut given = wrapper_core::adapter::RawParameters::new();
         given.configure("plugins", "iam")?;
         given.configure("iamRegion", "eu-west-1")?;
         if !name.is_empty() {

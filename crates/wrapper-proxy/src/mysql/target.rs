@@ -8,7 +8,7 @@ use std::{
 use tokio::{io::AsyncWriteExt, time::timeout};
 use wrapper_adapter::HostList;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Registry, Result, Wrapper,
+    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Registry, Result, adapter::Wrapper,
 };
 
 use super::{

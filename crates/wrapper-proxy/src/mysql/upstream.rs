@@ -11,8 +11,8 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 use wrapper_adapter::{LoginAnswer, TlsFailure, explain_tls_failure};
 use wrapper_core::{
-    AbortRegistration, BoxFuture, ConnectRequest, Driver, Engine, Error, ErrorKind, Phase, Result, Rows,
-    ServerError, Transport,
+    BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, ServerError,
+    adapter::{AbortRegistration, Driver, Phase, Rows, Transport},
 };
 
 use super::{

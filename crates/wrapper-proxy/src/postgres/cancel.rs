@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wrapper_core::{Progress, Result};
+use wrapper_core::{Result, adapter::Progress};
 
 use super::startup::cancel_request;
 use crate::upstream::{Destination, Upstream};

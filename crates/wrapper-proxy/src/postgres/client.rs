@@ -3,7 +3,7 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use wrapper_core::{CredentialsFailure, Error, ErrorKind};
+use wrapper_core::{Error, ErrorKind, events::CredentialsFailure};
 
 use super::{
     message::{Message, error_response},

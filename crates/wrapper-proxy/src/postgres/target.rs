@@ -7,7 +7,7 @@ use tokio::{
     time::timeout,
 };
 use wrapper_adapter::HostList;
-use wrapper_core::{BoxFuture, ConnectRequest, Connected, Engine, Error, Registry, Result, Wrapper};
+use wrapper_core::{BoxFuture, ConnectRequest, Connected, Engine, Error, Registry, Result, adapter::Wrapper};
 
 use super::{
     cancel::Cancels,

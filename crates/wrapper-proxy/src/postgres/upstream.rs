@@ -13,8 +13,8 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use wrapper_adapter::{LoginAnswer, TlsFailure, explain_tls_failure, stranger};
 use wrapper_core::{
-    AbortRegistration, BoxFuture, ConnectRequest, Driver, Engine, Error, ErrorKind, Phase, Progress, Result,
-    Rows, ServerError, Transport,
+    BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, ServerError,
+    adapter::{AbortRegistration, Driver, Phase, Progress, Rows, Transport},
 };
 
 use super::{

@@ -5,7 +5,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlSslMode},
 };
 use wrapper_adapter::ClientCertificate;
-use wrapper_core::{BoxFuture, Engine, Result, Rows};
+use wrapper_core::{BoxFuture, Engine, Result, adapter::Rows};
 
 use super::{sealed::Driver, socket};
 use crate::{place::Place, session};

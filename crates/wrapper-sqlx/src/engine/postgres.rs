@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 use wrapper_adapter::ClientCertificate;
-use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, Rows};
+use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, adapter::Rows};
 
 use super::{sealed::Driver, socket};
 use crate::{place::Place, session};

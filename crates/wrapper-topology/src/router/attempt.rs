@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
-use wrapper_core::{Connected, Error, ErrorKind, Next, Phase, Result, Role};
+use wrapper_core::{Connected, Error, ErrorKind, Next, Result, Role, adapter::Phase};
 
 use super::{
     ATTEMPT,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use wrapper_core::{Established, Event, Paced, Role};
+use wrapper_core::{Established, Event, Role, events::Paced};
 
 use super::Topology;
 use crate::{knowledge::Effect, stats::Counters};

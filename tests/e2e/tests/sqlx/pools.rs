@@ -7,7 +7,7 @@ use std::{process::Command, time::Duration};
 
 use e2e::{Fixture, FixtureOf, HOST, USER, mysql};
 use rds_testkit::{Fault, Gate, Phase, ServerError};
-use rds_wrapper::{CredentialsFailure, ErrorKind, Session};
+use rds_wrapper::{ErrorKind, Session, events::CredentialsFailure};
 use sqlx::{
     Connection,
     mysql::MySqlPoolOptions,

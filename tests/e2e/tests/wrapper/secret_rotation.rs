@@ -17,7 +17,8 @@ use e2e::{
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, MysqlServer, PasswordMethod, PostgresServer, SecretsServer};
 use rds_wrapper::{
-    BoxFuture, ErrorKind, Event, IamTokenProvider, SecretLoaded, SecretProvider, SecretsPlugin, Session, pg,
+    BoxFuture, ErrorKind, Event, IamTokenProvider, SecretProvider, SecretsPlugin, Session,
+    events::SecretLoaded, pg,
 };
 use token_cache::ManualClock;
 use wrapper_sqlx::{Engine, FreshPool, PgFreshPool};
