@@ -1,6 +1,7 @@
 //! `rds-iam doctor`.
 
 mod auth_probe;
+mod cause;
 mod certificate;
 mod clock;
 mod credentials;
@@ -27,9 +28,10 @@ use wrapper_core::{Error, ErrorKind};
 
 pub(crate) use self::dns::Aliases;
 use self::{
+    cause::{Cause, Code},
     dns::DnsServer,
     login::Findings,
-    report::{Cause, Code, Report, StepName},
+    report::{Report, StepName},
     screen::Screen,
 };
 use crate::{

@@ -34,7 +34,8 @@ fn exports(source: &str) -> Vec<String> {
 }
 
 fn halves() -> (&'static str, &'static str) {
-    include_str!("../src/lib.rs").split_once("pub mod ").expect("the modules stand behind the root")
+    let source = include_str!("../src/lib.rs");
+    source.find("pub mod ").map_or((source, ""), |modules| source.split_at(modules))
 }
 
 #[test]

@@ -17,7 +17,8 @@ use wrapper_adapter::Roots;
 use wrapper_iam::SystemClock;
 
 use super::{
-    report::{Code, Report, StepName},
+    cause::Code,
+    report::{Report, StepName},
     tls,
 };
 use crate::{failure::chain, target::Target};

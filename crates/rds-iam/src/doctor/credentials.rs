@@ -5,8 +5,9 @@ use token_cache::Clock;
 use wrapper_iam::{SystemClock, masked_key_id};
 
 use super::{
+    cause::{Cause, Code},
     identity::{Anonymous, Identity},
-    report::{Cause, Code, Report, StepName},
+    report::{Report, StepName},
 };
 use crate::{
     credentials::{self, Reason, Settings},

@@ -7,8 +7,9 @@ use wrapper_adapter::{Resolver, SystemResolver};
 use wrapper_core::{Error, ErrorKind};
 
 use super::{
+    cause::{Cause, Code},
     dns::{Aliases, DnsServer, End},
-    report::{Cause, Code, Report, StepName},
+    report::{Report, StepName},
 };
 use crate::{target::Target, terminal::listed};
 

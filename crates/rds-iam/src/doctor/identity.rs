@@ -7,7 +7,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_sts::error::ProvideErrorMetadata;
 use wrapper_core::text::sanitize_server_text;
 
-use super::report::{Cause, Code};
+use super::cause::{Cause, Code};
 
 const LIMIT: Duration = Duration::from_secs(5);
 

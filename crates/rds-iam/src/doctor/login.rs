@@ -11,8 +11,9 @@ use wrapper_iam::{
 
 use super::{
     auth_probe,
+    cause::{Cause, Code},
     credentials::Session,
-    report::{Cause, Code, Report, StepName},
+    report::{Report, StepName},
 };
 use crate::{cli::Engine, connector::Connector, target::Target};
 

@@ -1,6 +1,9 @@
 //! What a connection string says of database, user and trust.
 
-use super::report::{Code, Report, StepName};
+use super::{
+    cause::Code,
+    report::{Report, StepName},
+};
 use crate::{cli::Engine, target::Target};
 
 pub(super) fn report(report: &mut Report, target: &Target) {

@@ -4,8 +4,9 @@ use wrapper_core::{Error, text::escape_control};
 use wrapper_secrets::SecretProvider;
 
 use super::{
+    cause::{Cause, Code},
     credentials::Session,
-    report::{Cause, Code, Report, StepName},
+    report::{Report, StepName},
 };
 use crate::{failure::chain, secret, target::Target};
 

@@ -8,7 +8,10 @@ use std::{
 
 use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
-use super::report::{Cause, Code, Report, StepName};
+use super::{
+    cause::{Cause, Code},
+    report::{Report, StepName},
+};
 use crate::{target::Target, terminal::listed};
 
 /// How long the addresses may take, which are all tried at once.

@@ -23,9 +23,10 @@ use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
 use wrapper_iam::SystemClock;
 
 use super::{
+    cause::{Cause, Code},
     certificate::Described,
     negotiation::{NegotiationError, agree, service},
-    report::{Cause, Code, Report, StepName},
+    report::{Report, StepName},
 };
 use crate::{cli::Engine, target::Target};
 

@@ -1,0 +1,82 @@
+//! Why a login does not work, and what to do.
+
+use serde::Serialize;
+
+use wrapper_core::text::escape_control;
+
+/// One reason with its remedy; the code stays the same from release to release.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Cause {
+    pub(super) code: String,
+    pub(super) text: String,
+}
+
+/// What the doctor itself finds; causes of a refused login have the codes of the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    CertificateEndsSoon,
+    CertificateExpired,
+    ClockOff,
+    ConnectionClosed,
+    CredentialsExpired,
+    CredentialsFailed,
+    CredentialsMissing,
+    CredentialsRefused,
+    HostName,
+    NotReady,
+    Other,
+    OtherService,
+    Parameters,
+    PortClosed,
+    Region,
+    Secret,
+    SignedPort,
+    TimedOut,
+    TlsNotOffered,
+    Unreachable,
+    Unresolved,
+    UnknownIssuer,
+    WrongName,
+}
+
+impl Cause {
+    pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code: code.name().to_owned(), text: escape_control(&text.into()) }
+    }
+}
+
+impl From<&wrapper_core::Cause> for Cause {
+    fn from(cause: &wrapper_core::Cause) -> Self {
+        Self { code: cause.code().to_owned(), text: cause.to_string() }
+    }
+}
+
+impl Code {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::CertificateEndsSoon => "certificate-ends-soon",
+            Self::CertificateExpired => "certificate-expired",
+            Self::ClockOff => "clock-off",
+            Self::ConnectionClosed => "connection-closed",
+            Self::CredentialsExpired => "credentials-expired",
+            Self::CredentialsFailed => "credentials-failed",
+            Self::CredentialsMissing => "credentials-missing",
+            Self::CredentialsRefused => "credentials-refused",
+            Self::HostName => "host-name",
+            Self::NotReady => "not-ready",
+            Self::Other => "other",
+            Self::OtherService => "other-service",
+            Self::Parameters => "parameters",
+            Self::PortClosed => "port-closed",
+            Self::Region => "region",
+            Self::Secret => "secret",
+            Self::SignedPort => "signed-port",
+            Self::TimedOut => "timed-out",
+            Self::TlsNotOffered => "tls-not-offered",
+            Self::Unreachable => "unreachable",
+            Self::Unresolved => "unresolved",
+            Self::UnknownIssuer => "unknown-issuer",
+            Self::WrongName => "wrong-name",
+        }
+    }
+}
