@@ -7,6 +7,7 @@ mod dependency_closure;
 mod dependency_rules;
 mod files;
 mod layout;
+mod line_length;
 mod phrases;
 mod readmes;
 

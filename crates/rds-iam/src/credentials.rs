@@ -92,14 +92,14 @@ impl Settings<'_> {
     }
 }
 
-/// The SDK's own words on one line, in which a program that was run may have its say.
+/// Returns the SDK's own words on one line, in which a program that was run may have its say.
 fn described(error: &(dyn std::error::Error + 'static)) -> String {
     let text = crate::failure::chain(error);
     sanitize_server_text(&text.split_whitespace().collect::<Vec<_>>().join(" "), None)
 }
 
-/// Where credentials are looked for first: a profile that is named, then the environment, as the
-/// default chain does.
+/// Returns where credentials are looked for first: a profile that is named, then the environment,
+/// as the default chain does.
 pub(crate) fn source(profile: Option<&str>) -> String {
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     match profile {

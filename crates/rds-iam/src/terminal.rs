@@ -42,12 +42,12 @@ pub(crate) fn print_note(line: &str) {
     let _ = writeln!(anstream::AutoStream::auto(io::stderr().lock()), "{line}");
 }
 
-/// Whether results go to a terminal.
+/// Returns whether results go to a terminal.
 pub(crate) fn shows_a_person() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether a line on standard output can be drawn anew.
+/// Returns whether a line on standard output can be drawn anew.
 pub(crate) fn can_be_redrawn() -> bool {
     shows_a_person() && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
@@ -59,7 +59,7 @@ pub(crate) fn clear_line() {
     let _ = output.write_all(b"\r\x1b[K").and_then(|()| output.flush());
 }
 
-/// The columns of the terminal that results go to.
+/// Returns the columns of the terminal that results go to.
 fn width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
     // A terminal that does not know its width says 0.
@@ -96,7 +96,7 @@ fn wrapped_to(text: &str, indent: usize, width: usize) -> String {
     out
 }
 
-/// The first few of a list, and how many more there are.
+/// Returns the first few of a list, and how many more there are.
 pub(crate) fn listed(items: &[String], most: usize) -> String {
     match items.len().checked_sub(most) {
         None | Some(0) => items.join(", "),

@@ -48,7 +48,7 @@ pub use wrapper_topology::{
     TopologyStats,
 };
 
-/// Every built-in plugin, for connections of whichever driver.
+/// Returns every built-in plugin, for connections of whichever driver.
 ///
 /// The `iam` plugin takes credentials from the AWS default chain; for credentials of your own
 /// replace it: `plugins().with(IamFactory::new(tokens))`. With the feature `secrets` there is
@@ -76,10 +76,10 @@ pub mod troubleshooting {}
 /// Guides, by task.
 ///
 /// - [`getting_started`](guide::getting_started), [the side of AWS](guide::aws)
-/// - [`parameters`](guide::parameters), [custom domains, addresses and tunnels](guide::network), [the CA
-///   bundle](guide::ca_bundle)
-/// - [`pools`](guide::pools), [`deployments`](guide::deployments), [several accounts](guide::accounts),
-///   [`capacity`](guide::capacity), [`metrics`](guide::metrics)
+/// - [`parameters`](guide::parameters), [custom domains, addresses and tunnels](guide::network),
+///   [the CA bundle](guide::ca_bundle)
+/// - [`pools`](guide::pools), [`deployments`](guide::deployments), [several
+///   accounts](guide::accounts), [`capacity`](guide::capacity), [`metrics`](guide::metrics)
 /// - [`testing`](guide::testing), [`plugins`](mod@guide::plugins), [`security`](guide::security)
 /// - [`migration`](guide::migration)
 pub mod guide;

@@ -25,7 +25,7 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// A dialer that resolves host names so; `shuffles` tries their addresses at random.
+    /// Creates a dialer that resolves host names so; `shuffles` tries their addresses at random.
     pub fn new(resolver: Arc<dyn Resolver>, shuffles: bool) -> Self {
         Self { resolver, shuffles }
     }
@@ -60,8 +60,8 @@ impl Dialer {
         Err(failures.into_error("addresses").unwrap_or_else(|| no_address(request)))
     }
 
-    /// The addresses that a driver has to be told, where by itself it would dial the name on the
-    /// certificate and find others.
+    /// Returns the addresses that a driver has to be told, where by itself it would dial the name
+    /// on the certificate and find others.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ pub(crate) fn shuffle<T>(items: &mut Vec<T>) {
     items.extend(keyed.into_iter().map(|(_, item)| item));
 }
 
-/// One address's share of the time that is left.
+/// Returns one address's share of the time that is left.
 fn share(request: &ConnectRequest, addresses_left: usize) -> Duration {
     let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let left = left.unwrap_or(DEFAULT_TIMEOUT);

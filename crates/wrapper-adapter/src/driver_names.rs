@@ -37,7 +37,8 @@ impl DriverNames<'_> {
         let ours = declared.iter().map(|parameter| parameter.name());
         let known = ours.clone().chain(self.names.iter().copied()).filter(|known| *known != name);
         let mut ours = ours.filter(|known| same(known));
-        // In this order: `connectTimeout` counts milliseconds, and a driver's `connect_timeout` does not.
+        // In this order: `connectTimeout` counts milliseconds, and a driver's `connect_timeout`
+        // does not.
         ours.next()
             .or(aliased)
             .or_else(|| elsewhere.find(|(alias, _)| same(alias)).map(|(_, meant)| *meant))
@@ -83,8 +84,8 @@ impl DriverNames<'_> {
         self.unknown_shown(registry, name, is_name(name))
     }
 
-    /// The same for a name that may be a piece of a password: it is shown only if it is near to a
-    /// known one.
+    /// Does the same for a name that may be a piece of a password: it is shown only if it is near
+    /// to a known one.
     pub fn unknown_in_doubt<C>(&self, registry: &Registry<C>, name: &str) -> Error {
         self.unknown_shown(registry, name, false)
     }
@@ -101,7 +102,8 @@ impl DriverNames<'_> {
         configuration(match meant.filter(|_| is_name(name)) {
             Some(meant) => format!("unknown parameter `{name}`: did you mean `{meant}`?"),
             None if is_shown => format!("unknown parameter `{name}`"),
-            None => "unknown parameter, whose name is not shown as it may be a piece of a password: write `&` as %26 in a URL, and put values with blanks into single quotes in pairs"
+            None => "unknown parameter, whose name is not shown as it may be a piece of a password: write \
+                     `&` as %26 in a URL, and put values with blanks into single quotes in pairs"
                 .to_owned(),
         })
     }
@@ -129,13 +131,14 @@ pub fn given_in_code<C>(
 fn unknown_in_code<C>(registry: &Registry<C>, name: &str) -> Error {
     match DriverNames::NONE.suggest(registry, name) {
         None if is_name(name) && elsewhere::why(name, None).is_none() => configuration(format!(
-            "`{name}` is no parameter of the wrapper: the driver's own stand in the connection string or the map"
+            "`{name}` is no parameter of the wrapper: the driver's own stand in the connection string or \
+             the map"
         )),
         _ => DriverNames::NONE.unknown(registry, name),
     }
 }
 
-/// A name as it is compared: `iam_region`, `iam-region` and `IAMREGION` are one.
+/// Returns a name as it is compared: `iam_region`, `iam-region` and `IAMREGION` are one.
 fn folded(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }

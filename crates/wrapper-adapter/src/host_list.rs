@@ -1,4 +1,5 @@
-//! The configured hosts, one after the other: the part of a connector that is the same for every driver.
+//! The configured hosts, one after the other: the part of a connector that is the same for every
+//! driver.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -37,7 +38,8 @@ impl<D: Driver> HostList<D> {
     ///
     /// # Errors
     ///
-    /// A configuration error without a host, for a parameter that does not fit, and what a plugin says.
+    /// A configuration error without a host, for a parameter that does not fit, and what a plugin
+    /// says.
     pub fn new(
         wrapper: Wrapper<D>,
         requests: Vec<ConnectRequest>,
@@ -50,7 +52,8 @@ impl<D: Driver> HostList<D> {
         let server_name = server_name(settings)?;
         if server_name.is_some() && requests.len() > 1 {
             return Err(configuration(
-                "`tlsServerName` is one name, and several hosts are configured: name the hosts as their certificates do"
+                "`tlsServerName` is one name, and several hosts are configured: name the hosts as their \
+                 certificates do"
                     .to_owned(),
             ));
         }
@@ -76,23 +79,23 @@ impl<D: Driver> HostList<D> {
         Self { wrapper: self.wrapper.with_driver(driver), plan: Arc::clone(&self.plan) }
     }
 
-    /// The driver adapter.
+    /// Returns the driver adapter.
     pub fn driver(&self) -> &D {
         self.wrapper.driver()
     }
 
-    /// How long one connect may take, over all hosts.
+    /// Returns how long one connect may take, over all hosts.
     pub fn timeout(&self) -> Duration {
         self.plan.timeout
     }
 
-    /// The rules for pools of these connections.
+    /// Returns the rules for pools of these connections.
     pub fn pool_rules(&self) -> PoolRules {
         let places: Vec<_> = self.plan.requests.iter().map(ConnectRequest::address_label).collect();
         PoolRules::new(&places.join(", "))
     }
 
-    /// The plugin of a type, for what it tells beside the connects.
+    /// Returns the plugin of a type, for what it tells beside the connects.
     pub fn plugin<P: Plugin<D::Connection>>(&self) -> Option<&P> {
         self.wrapper.plugin()
     }
@@ -114,12 +117,13 @@ impl<D: Driver> HostList<D> {
         self.wrapper.suspect(suspicion);
     }
 
-    /// Whether a plugin says that a connection must not be used any more, without asking the connection.
+    /// Returns whether a plugin says that a connection must not be used any more, without asking
+    /// the connection.
     pub fn is_outdated(&self, established: &Established) -> bool {
         self.wrapper.is_outdated(established)
     }
 
-    /// The same hosts for connects that want an instance of this role.
+    /// Returns the same hosts for connects that want an instance of this role.
     ///
     /// # Errors
     ///
@@ -127,15 +131,16 @@ impl<D: Driver> HostList<D> {
     pub fn with_role(&self, role: Role) -> Result<Self> {
         if !self.wrapper.leads_to_roles() {
             return Err(configuration(
-                "no plugin leads connects to the writer or to readers: add plugins=failover2, at the endpoint of a cluster"
+                "no plugin leads connects to the writer or to readers: add plugins=failover2, at the \
+                 endpoint of a cluster"
                     .to_owned(),
             ));
         }
         Ok(self.with_each(|request| request.with_role(role)))
     }
 
-    /// Lets the plugins judge a connection that was in use before: by the host that it leads to where
-    /// that is known, else by the first configured one.
+    /// Lets the plugins judge a connection that was in use before: by the host that it leads to
+    /// where that is known, else by the first configured one.
     ///
     /// # Errors
     ///
@@ -145,7 +150,8 @@ impl<D: Driver> HostList<D> {
         self.wrapper.verify(request.as_ref().unwrap_or(&self.plan.requests[0]), session).await
     }
 
-    /// The request that leads to where a connection leads, wherever plugins led its connect to.
+    /// Returns the request that leads to where a connection leads, wherever plugins led its connect
+    /// to.
     fn request_of(&self, established: &Established) -> ConnectRequest {
         let (host, port) = (established.host(), established.port());
         let is_it =
@@ -160,7 +166,7 @@ impl<D: Driver> HostList<D> {
         }
     }
 
-    /// The same hosts for another database; the driver, its TLS and the plugins are shared.
+    /// Returns the same hosts for another database; the driver, its TLS and the plugins are shared.
     ///
     /// # Errors
     ///
@@ -172,7 +178,7 @@ impl<D: Driver> HostList<D> {
         Ok(self.with_each(|request| request.with_database(database)))
     }
 
-    /// The same plugins and the same driver for other requests.
+    /// Returns the same plugins and the same driver for other requests.
     fn with_each(&self, change: impl Fn(ConnectRequest) -> ConnectRequest) -> Self {
         let plan = Plan {
             requests: self.plan.requests.iter().cloned().map(change).collect(),
@@ -183,7 +189,7 @@ impl<D: Driver> HostList<D> {
         Self { wrapper: self.wrapper.clone(), plan: Arc::new(plan) }
     }
 
-    /// The requests, one for each configured host.
+    /// Returns the requests, one for each configured host.
     pub fn requests(&self) -> &[ConnectRequest] {
         &self.plan.requests
     }
@@ -202,7 +208,7 @@ impl<D: Driver> HostList<D> {
         self.connect_noted(None).await
     }
 
-    /// The same, noting the attempts while they run.
+    /// Does the same, noting the attempts while they run.
     ///
     /// # Errors
     ///
@@ -240,7 +246,8 @@ impl<D: Driver> HostList<D> {
         Err(failures.into_error("hosts").unwrap_or_else(|| configuration("no host is configured".to_owned())))
     }
 
-    /// What the plugins make of the one configured host, for a program that connects by itself.
+    /// Returns what the plugins make of the one configured host, for a program that connects by
+    /// itself.
     ///
     /// # Errors
     ///
@@ -252,7 +259,8 @@ impl<D: Driver> HostList<D> {
     pub async fn prepare(&self) -> Result<ConnectRequest> {
         let [request] = &self.plan.requests[..] else {
             return Err(configuration(
-                "several hosts are configured, and a driver's configuration holds one password for all of them, as a token is for one: configure one host"
+                "several hosts are configured, and a driver's configuration holds one password for all of \
+                 them, as a token is for one: configure one host"
                     .to_owned(),
             ));
         };
@@ -267,7 +275,7 @@ impl<D: Driver> HostList<D> {
         in_runtime(prepare).await
     }
 
-    /// The same for one instance of the cluster, whose endpoint follows from
+    /// Does the same for one instance of the cluster, whose endpoint follows from
     /// `clusterInstanceHostPattern` or the first configured host.
     ///
     /// # Errors
@@ -279,7 +287,8 @@ impl<D: Driver> HostList<D> {
         let derived = || Endpoint::parse(configured.host()).ok()?.instance_pattern();
         let pattern = self.plan.pattern.clone().or_else(derived).ok_or_else(|| {
             configuration(format!(
-                "host `{}` does not tell how its instances are named: set `clusterInstanceHostPattern`, as in `?.XYZ.us-east-2.rds.amazonaws.com`",
+                "host `{}` does not tell how its instances are named: set `clusterInstanceHostPattern`, as \
+                 in `?.XYZ.us-east-2.rds.amazonaws.com`",
                 configured.host()
             ))
         })?;
@@ -344,10 +353,12 @@ pub fn check_host(host: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Host, format!("`host` must be a host name or an address: {wrong}{socket}")))
 }
 
-/// An error for a user with a colon, which is more likely to be user and password than a name.
+/// Returns an error for a user with a colon, which is more likely to be user and password than a
+/// name.
 pub fn user_with_colon() -> Error {
     configuration(
-        "`user` holds a `:`: give the password as `password`, or in a URL behind a `:` that is not percent-coded"
+        "`user` holds a `:`: give the password as `password`, or in a URL behind a `:` that is not \
+         percent-coded"
             .to_owned(),
     )
 }

@@ -171,7 +171,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// The error of a pooled connection that does not answer.
+/// Returns the error of a pooled connection that does not answer.
 pub(crate) fn unanswered(after: std::time::Duration) -> Error {
     Error::new(ErrorKind::Timeout, format!("the pooled connection did not answer within {after:.1?}"))
 }

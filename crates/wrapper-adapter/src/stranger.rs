@@ -63,8 +63,8 @@ async fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(words)
 }
 
-/// What a service is by its first words; none where they are those of the engine, or there are
-/// none.
+/// Returns what a service is by its first words; none where they are those of the engine, or there
+/// are none.
 fn describe(engine: Engine, words: &[u8]) -> Option<String> {
     // A packet of MySQL's has its length in three bytes and its number, 0, in the fourth; a
     // greeting or an error follow.

@@ -149,17 +149,18 @@ impl<D: Driver> Wrapper<D> {
         self
     }
 
-    /// The driver.
+    /// Returns the driver.
     pub fn driver(&self) -> &D {
         &self.driver
     }
 
-    /// What the plugins together need of every connection.
+    /// Returns what the plugins together need of every connection.
     pub fn requirements(&self) -> Requirements {
         Requirements::of(self.plugins())
     }
 
-    /// The plugin of a type, the outermost of several, for what it tells beside the connects.
+    /// Returns the plugin of a type, the outermost of several, for what it tells beside the
+    /// connects.
     pub fn plugin<P: Plugin<D::Connection>>(&self) -> Option<&P> {
         self.plugins().iter().find_map(|plugin| {
             let plugin: &dyn Any = &**plugin;
@@ -198,13 +199,13 @@ impl<D: Driver> Wrapper<D> {
         self.plugins().iter().for_each(|plugin| plugin.suspect(suspicion));
     }
 
-    /// Whether a plugin says that a connection must not be used any more, without asking the
-    /// connection.
+    /// Returns whether a plugin says that a connection must not be used any more, without asking
+    /// the connection.
     pub fn is_outdated(&self, established: &Established) -> bool {
         self.plugins().iter().any(|plugin| plugin.is_outdated(established))
     }
 
-    /// Whether a plugin leads connects to instances of the role that a request asks for.
+    /// Returns whether a plugin leads connects to instances of the role that a request asks for.
     pub fn leads_to_roles(&self) -> bool {
         self.plugins().iter().any(|plugin| plugin.leads_to_roles())
     }
@@ -271,7 +272,8 @@ impl<D: Driver> Wrapper<D> {
         .await
     }
 
-    /// What the plugins make of a request, a password included, without opening a connection.
+    /// Returns what the plugins make of a request, a password included, without opening a
+    /// connection.
     ///
     /// # Errors
     ///

@@ -26,7 +26,7 @@ pub trait Driver: Send + Sync + 'static {
     /// What a connect gives: the driver's own type.
     type Connection: Send + 'static;
 
-    /// The engine that the servers are of: a plugin chooses its statements by it.
+    /// Returns the engine that the servers are of: a plugin chooses its statements by it.
     fn engine(&self) -> Engine;
 
     /// Opens one connection.
@@ -45,8 +45,8 @@ pub trait Driver: Send + Sync + 'static {
     fn query<'a>(&'a self, connection: &'a mut Self::Connection, sql: &'a str)
     -> BoxFuture<'a, Result<Rows>>;
 
-    /// A value that the server reported by itself on a connection that nobody uses yet; `None`
-    /// where the driver shows none.
+    /// Returns a value that the server reported by itself on a connection that nobody uses yet;
+    /// `None` where the driver shows none.
     fn parameter(&self, connection: &Self::Connection, name: &str) -> Option<String> {
         let _ = (connection, name);
         None

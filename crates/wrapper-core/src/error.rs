@@ -128,27 +128,27 @@ impl Error {
         &self.0.diagnosis
     }
 
-    /// The kind of the failure.
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the server refused the user or the password.
+    /// Returns whether the server refused the user or the password.
     pub fn is_login(&self) -> bool {
         self.0.kind == ErrorKind::Login
     }
 
-    /// Whether the server limits logins for now.
+    /// Returns whether the server limits logins for now.
     pub fn is_throttled(&self) -> bool {
         self.0.kind == ErrorKind::Throttled
     }
 
-    /// Whether there are no credentials, which no other host or address would change.
+    /// Returns whether there are no credentials, which no other host or address would change.
     pub fn is_of_credentials(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Credentials(_))
     }
 
-    /// Whether the same call may succeed later without any change.
+    /// Returns whether the same call may succeed later without any change.
     pub fn is_transient(&self) -> bool {
         matches!(
             self.0.kind,
@@ -162,13 +162,13 @@ impl Error {
         )
     }
 
-    /// Whether this is a refused login that may come from a password that has become stale, so that
-    /// one more try with a new password makes sense.
+    /// Returns whether this is a refused login that may come from a password that has become stale,
+    /// so that one more try with a new password makes sense.
     pub fn may_be_stale_password(&self) -> bool {
         self.0.stale_password
     }
 
-    /// What the server said, where it was the server that refused.
+    /// Returns what the server said, where it was the server that refused.
     pub fn server(&self) -> Option<&ServerError> {
         ServerError::find(self)
     }
@@ -257,12 +257,12 @@ impl ServerError {
         Self { code, text: sanitize_server_text(text, secrets) }
     }
 
-    /// The SQLSTATE, or MySQL's error number.
+    /// Returns the SQLSTATE, or MySQL's error number.
     pub fn code(&self) -> &str {
         &self.code
     }
 
-    /// The server's message, made safe to print.
+    /// Returns the server's message, made safe to print.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -200,7 +200,7 @@ impl Events {
         Self(self.0.iter().cloned().chain([callback]).collect())
     }
 
-    /// Whether nobody listens, so that an event need not be made.
+    /// Returns whether nobody listens, so that an event need not be made.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -28,7 +28,7 @@ struct State {
 type Answers = dyn Fn(&ConnectRequest, &str) -> Result<Rows> + Send + Sync;
 
 impl MockDriver {
-    /// A driver that connects every time.
+    /// Creates a driver that connects every time.
     pub fn new() -> Self {
         Self::default()
     }
@@ -43,12 +43,12 @@ impl MockDriver {
         self.lock().queries = Some(Arc::new(answers));
     }
 
-    /// The requests that reached the driver.
+    /// Returns the requests that reached the driver.
     pub fn requests(&self) -> Vec<ConnectRequest> {
         self.lock().requests.clone()
     }
 
-    /// The passwords that reached the driver, as text.
+    /// Returns the passwords that reached the driver, as text.
     pub fn passwords(&self) -> Vec<Option<String>> {
         let secret = |password: &Password| password.as_secret().to_owned();
         self.lock().requests.iter().map(|request| request.password().map(secret)).collect()

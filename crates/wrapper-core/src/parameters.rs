@@ -12,7 +12,8 @@ pub use options::Options;
 pub use spec::{Parameter, ParameterKind, ParameterValue, WRAPPER_PARAMETERS};
 pub use value::Value;
 
-/// Collects the parameters that were given, from code and from configuration, before they are judged.
+/// Collects the parameters that were given, from code and from configuration, before they are
+/// judged.
 ///
 /// A value that the program set holds: configuration that says otherwise is an error, so that a
 /// string from outside cannot undo what the code decided.
@@ -99,12 +100,12 @@ impl RawParameters {
         Ok(())
     }
 
-    /// Whether a name was given.
+    /// Returns whether a name was given.
     pub fn contains(&self, name: &str) -> bool {
         self.given.contains_key(name)
     }
 
-    /// The value given for a name.
+    /// Returns the value given for a name.
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.given.get(name).map(|given| &given.value)
     }

@@ -37,10 +37,10 @@ pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
 /// }
 /// ```
 pub trait Plugin<C>: Any + Debug + Send + Sync {
-    /// The code that names the plugin in the parameter `plugins` and in events.
+    /// Returns the code that names the plugin in the parameter `plugins` and in events.
     fn code(&self) -> &str;
 
-    /// What the plugin needs of every connection; read when the connector is built.
+    /// Returns what the plugin needs of every connection; read when the connector is built.
     fn requirements(&self) -> Requirements {
         Requirements::default()
     }
@@ -78,19 +78,21 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
         Box::pin(ready(Ok(())))
     }
 
-    /// Whether a connection must not be used any more because of what happened since it was opened;
-    /// it must not wait for anything.
+    /// Returns whether a connection must not be used any more because of what happened since it was
+    /// opened; it must not wait for anything.
     fn is_outdated(&self, established: &Established) -> bool {
         let _ = established;
         false
     }
 
-    /// Whether the plugin leads a connect to an instance of the role that the request asks for.
+    /// Returns whether the plugin leads a connect to an instance of the role that the request asks
+    /// for.
     fn leads_to_roles(&self) -> bool {
         false
     }
 
-    /// Hears what a connection in use made its user suspect of the server; it must not wait for anything.
+    /// Hears what a connection in use made its user suspect of the server; it must not wait for
+    /// anything.
     fn suspect(&self, suspicion: Suspicion) {
         let _ = suspicion;
     }

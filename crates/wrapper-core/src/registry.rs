@@ -13,7 +13,7 @@ type Plugins<C> = Vec<Arc<dyn Plugin<C>>>;
 
 /// Builds a plugin out of parameters.
 pub trait Factory<C>: Send + Sync {
-    /// The code in the parameter `plugins`.
+    /// Returns the code in the parameter `plugins`.
     fn code(&self) -> &str;
 
     /// Other codes by which the plugin can be named.
@@ -21,7 +21,8 @@ pub trait Factory<C>: Send + Sync {
         &[]
     }
 
-    /// The codes of plugins of the wrapper family whose work this one does, for the error that says so.
+    /// Returns the codes of plugins of the wrapper family whose work this one does, for the error
+    /// that says so.
     fn covers(&self) -> &[&str] {
         &[]
     }
@@ -33,17 +34,18 @@ pub trait Factory<C>: Send + Sync {
         None
     }
 
-    /// The codes of plugins that cannot stand in one chain with this one.
+    /// Returns the codes of plugins that cannot stand in one chain with this one.
     fn conflicts(&self) -> &[&str] {
         &[]
     }
 
-    /// The parameters that the plugin understands beside the connector's own.
+    /// Returns the parameters that the plugin understands beside the connector's own.
     fn parameters(&self) -> &[Parameter] {
         &[]
     }
 
-    /// Where the plugin stands in a sorted chain: the lowest outermost, authentication at 1000.
+    /// Returns where the plugin stands in a sorted chain: the lowest outermost, authentication at
+    /// 1000.
     fn weight(&self) -> i32 {
         500
     }
@@ -74,29 +76,29 @@ pub struct BuildContext<'a> {
 }
 
 impl<'a> BuildContext<'a> {
-    /// A context for options and the requests for the configured hosts.
+    /// Creates a context for options and the requests for the configured hosts.
     pub fn new(options: &'a Options, requests: &'a [ConnectRequest]) -> Self {
         Self { options, requests, events: Events::none() }
     }
 
-    /// The same, with listeners.
+    /// Does the same, with listeners.
     #[must_use]
     pub fn with_events(mut self, events: Events) -> Self {
         self.events = events;
         self
     }
 
-    /// Who listens to what happens; a plugin keeps a clone to tell them.
+    /// Returns who listens to what happens; a plugin keeps a clone to tell them.
     pub fn events(&self) -> &Events {
         &self.events
     }
 
-    /// The parameters, checked.
+    /// Returns the parameters, checked.
     pub fn options(&self) -> &'a Options {
         self.options
     }
 
-    /// The requests, one for each configured host.
+    /// Returns the requests, one for each configured host.
     pub fn requests(&self) -> &'a [ConnectRequest] {
         self.requests
     }
@@ -106,7 +108,7 @@ impl<'a> BuildContext<'a> {
 pub struct Registry<C>(Vec<Arc<dyn Factory<C>>>);
 
 impl<C> Registry<C> {
-    /// A registry without plugins.
+    /// Creates a registry without plugins.
     pub fn new() -> Self {
         Self(Vec::new())
     }
@@ -119,7 +121,8 @@ impl<C> Registry<C> {
         self
     }
 
-    /// Every parameter that the connector or a plugin declares, with the code of the plugin.
+    /// Returns every parameter that the connector or a plugin declares, with the code of the
+    /// plugin.
     pub fn parameters(&self) -> impl Iterator<Item = (Option<&str>, &Parameter)> {
         let wrapper = WRAPPER_PARAMETERS.iter().map(|parameter| (None, parameter));
         wrapper.chain(self.0.iter().flat_map(|factory| {
@@ -127,12 +130,13 @@ impl<C> Registry<C> {
         }))
     }
 
-    /// Whether a parameter of this name is declared, so that it has to be cut out of a driver's string.
+    /// Returns whether a parameter of this name is declared, so that it has to be cut out of a
+    /// driver's string.
     pub fn declares(&self, name: &str) -> bool {
         self.parameters().any(|(_, parameter)| parameter.name == name)
     }
 
-    /// Whether a plugin of this code is known.
+    /// Returns whether a plugin of this code is known.
     pub fn contains(&self, code: &str) -> bool {
         self.0.iter().any(|factory| factory.code() == code)
     }
@@ -148,7 +152,7 @@ impl<C> Registry<C> {
         self.build_with_events(given, requests, &Events::none())
     }
 
-    /// The same, with listeners for the plugins to tell.
+    /// Does the same, with listeners for the plugins to tell.
     ///
     /// # Errors
     ///
@@ -262,7 +266,7 @@ fn check_conflicts<C>(chosen: &[&Arc<dyn Factory<C>>]) -> Result<()> {
     Ok(())
 }
 
-/// A code as it is compared: `failover_v2` and `failoverV2` are one.
+/// Returns a code as it is compared: `failover_v2` and `failoverV2` are one.
 fn folded(code: &str) -> String {
     code.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }

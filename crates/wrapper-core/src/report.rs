@@ -138,7 +138,7 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// How long it has been under way.
+    /// Returns how long it has been under way.
     pub(crate) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }

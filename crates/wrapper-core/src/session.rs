@@ -9,11 +9,11 @@ pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks a server, over a connection that was just opened or over one that a pool holds.
 pub trait Session: Send {
-    /// The engine of the server.
+    /// Returns the engine of the server.
     fn engine(&self) -> Engine;
 
-    /// A value that the server reported by itself, which costs no round trip; `None` where the
-    /// driver shows none.
+    /// Returns a value that the server reported by itself, which costs no round trip; `None` where
+    /// the driver shows none.
     ///
     /// PostgreSQL reports `in_hot_standby` and `server_version`, but the driver shows them only
     /// until its connection is spawned.
@@ -78,17 +78,17 @@ impl Rows {
         Ok(())
     }
 
-    /// The names of the columns.
+    /// Returns the names of the columns.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// The rows; `None` is null.
+    /// Returns the rows; `None` is null.
     pub fn rows(&self) -> &[Vec<Option<String>>] {
         &self.rows
     }
 
-    /// The first value of the first row, for statements that ask for one.
+    /// Returns the first value of the first row, for statements that ask for one.
     pub fn value(&self) -> Option<&str> {
         self.rows.first()?.first()?.as_deref()
     }

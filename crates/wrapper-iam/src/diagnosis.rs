@@ -153,8 +153,8 @@ impl<'a> Facts<'a> {
         matches!(self.kind(), Some(EndpointKind::Proxy | EndpointKind::ProxyEndpoint))
     }
 
-    /// Whether the host that is dialled is an endpoint by itself, and not what leads to one: an
-    /// address, a tunnel, a domain of one's own.
+    /// Returns whether the host that is dialled is an endpoint by itself, and not what leads to
+    /// one: an address, a tunnel, a domain of one's own.
     fn dialled_endpoint(&self) -> Option<Endpoint> {
         let endpoint = Endpoint::parse(self.dialled.0).ok()?;
         (!matches!(endpoint.kind(), EndpointKind::Custom | EndpointKind::Ip)).then_some(endpoint)
@@ -173,7 +173,7 @@ impl<'a> Facts<'a> {
         self.engine.quote_user(self.target.user())
     }
 
-    /// The identity that signed, or its key.
+    /// Returns the identity that signed, or its key.
     fn who(&self) -> String {
         self.identity.map_or_else(|| format!("access key {}", self.key()), |(arn, _)| arn.to_owned())
     }
@@ -182,7 +182,7 @@ impl<'a> Facts<'a> {
         masked_key_id(self.access_key_id)
     }
 
-    /// What the policy has to allow.
+    /// Returns what the policy has to allow.
     fn permission(&self) -> String {
         let endpoint = self.endpoint();
         let (region, user) = (self.target.region(), escape_control(self.target.user()));
@@ -217,7 +217,8 @@ pub fn log_group(endpoint: &Endpoint) -> Option<String> {
     })
 }
 
-/// The only cause where the plugin is missing: what to add, and what else a login by token needs.
+/// Returns the only cause where the plugin is missing: what to add, and what else a login by token
+/// needs.
 pub(crate) fn plugin_missing(host: &str, user: &str, engine: Engine, password_was_refused: bool) -> Cause {
     let endpoint = Endpoint::parse(host).ok();
     let kind = endpoint.as_ref().map(Endpoint::kind);

@@ -91,7 +91,8 @@ impl IamSettings {
     ///
     /// # Security
     ///
-    /// Whoever answers at that host gets a token of your credentials: no connection string can name one.
+    /// Whoever answers at that host gets a token of your credentials: no connection string can name
+    /// one.
     #[must_use]
     pub fn with_trusted_host(mut self, host: impl Into<String>, region: Region) -> Self {
         self.trusted.push((host.into(), region));
@@ -123,7 +124,8 @@ impl IamSettings {
     fn endpoint(&self, request: &ConnectRequest) -> Result<Endpoint> {
         let own = request::endpoint(request.host());
         match (&self.host, request.instance()) {
-            // The instance behind a custom domain has its real name in the domain of the configured one.
+            // The instance behind a custom domain has its real name in the domain of the configured
+            // one.
             (Some(host), Some(instance)) if own.is_err() => {
                 let real = host.instance_pattern().and_then(|pattern| pattern.host(instance).ok());
                 real.and_then(|real| Endpoint::parse(&real).ok()).ok_or_else(|| {
@@ -177,7 +179,8 @@ impl IamPlugin {
         self
     }
 
-    /// Returns what its provider has done so far; a connector's `plugin::<IamPlugin>()` finds the plugin.
+    /// Returns what its provider has done so far; a connector's `plugin::<IamPlugin>()` finds the
+    /// plugin.
     pub fn stats(&self) -> Stats {
         self.tokens.stats()
     }
@@ -200,7 +203,8 @@ impl IamPlugin {
         Err(Error::new(
             ErrorKind::Configuration,
             format!(
-                "`tlsServerName` `{}` lies outside the domain of `{}`, for which the token is signed: a configuration may not send the token elsewhere, set it in code",
+                "`tlsServerName` `{}` lies outside the domain of `{}`, for which the token is signed: a \
+                 configuration may not send the token elsewhere, set it in code",
                 name.as_str(),
                 target.host()
             ),
@@ -366,7 +370,8 @@ impl<C: Send + 'static> Plugin<C> for IamPlugin {
             tracing::warn!(
                 host = target.host(),
                 region = target.region(),
-                "`iamRegion` differs from the region {region} in the name: the token is signed for `iamRegion`"
+                "`iamRegion` differs from the region {region} in the name: the token is signed for \
+                 `iamRegion`"
             );
         }
         self.check_server_name(request, &target)

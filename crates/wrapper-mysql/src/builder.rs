@@ -145,7 +145,8 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Builds the connector, and finds what is wrong with the configuration before the first connect.
+    /// Builds the connector, and finds what is wrong with the configuration before the first
+    /// connect.
     ///
     /// # Errors
     ///
@@ -232,7 +233,8 @@ fn check_needs(opts: &Opts, needs: Requirements) -> Result<()> {
     }
     if needs.verified_tls && opts.socket().is_some() {
         return Err(configuration(
-            "`socket` is a unix socket, over which there is no TLS, and so no login by a token or a managed password: leave it out",
+            "`socket` is a unix socket, over which there is no TLS, and so no login by a token or a managed \
+             password: leave it out",
         ));
     }
     if needs.supplies_password && !opts.secure_auth() {
@@ -243,7 +245,7 @@ fn check_needs(opts: &Opts, needs: Requirements) -> Result<()> {
     Ok(())
 }
 
-/// The options with TLS in them, made anew when the roots have changed.
+/// Returns the options with TLS in them, made anew when the roots have changed.
 fn trust(base: Opts, tls: Tls) -> Result<Trust<Opts>> {
     let base = without_questions(base);
     let with = |base: &Opts, ssl| Opts::from(OptsBuilder::from_opts(base.clone()).ssl_opts(ssl));
@@ -254,18 +256,21 @@ fn trust(base: Opts, tls: Tls) -> Result<Trust<Opts>> {
     }
 }
 
-/// The options for all connections, without TLS and without a password where a plugin gives one.
+/// Returns the options for all connections, without TLS and without a password where a plugin gives
+/// one.
 fn base(opts: &Opts, transport: Transport, needs: Requirements) -> Result<Opts> {
     let cleartext = needs.cleartext_password || opts.enable_cleartext_plugin();
     if cleartext && transport < Transport::VerifiedTls {
         return Err(configuration(
-            "`enable_cleartext_plugin` sends the password as it is, which needs verified TLS: add sslmode=verify-full",
+            "`enable_cleartext_plugin` sends the password as it is, which needs verified TLS: add \
+             sslmode=verify-full",
         ));
     }
     let mut builder = OptsBuilder::from_opts(opts.clone())
         .tcp_keepalive(opts.tcp_keepalive().or(Some(KEEPALIVE_IDLE)))
         .enable_cleartext_plugin(cleartext)
-        // Else the driver moves to a local socket that the remote server names, where there is no TLS.
+        // Else the driver moves to a local socket that the remote server names, where there is no
+        // TLS.
         .prefer_socket(false);
     if needs.supplies_password {
         if opts.pass().is_some() {

@@ -57,7 +57,8 @@ impl Connector {
         Self::builder(registry).opts(opts).build()
     }
 
-    /// Builds a connector from a map, such as a `BTreeMap<String, Value>` that `serde_json` has read.
+    /// Builds a connector from a map, such as a `BTreeMap<String, Value>` that `serde_json` has
+    /// read.
     ///
     /// # Errors
     ///
@@ -84,7 +85,7 @@ impl Connector {
         self.hosts.connect().await.map(|connected| connected.connection)
     }
 
-    /// The same, with what is known of the connection: host, address, instance, verified role.
+    /// Does the same, with what is known of the connection: host, address, instance, verified role.
     ///
     /// # Errors
     ///
@@ -118,8 +119,8 @@ impl Connector {
     /// Lets the plugins judge a connection that was in use before, within five seconds; without a
     /// plugin that does so it costs nothing.
     ///
-    /// They are told the first configured host: [`check_established`](Self::check_established) tells
-    /// them the one that it leads to.
+    /// They are told the first configured host: [`check_established`](Self::check_established)
+    /// tells them the one that it leads to.
     ///
     /// # Errors
     ///
@@ -128,7 +129,7 @@ impl Connector {
         self.hosts.check(session, None).await
     }
 
-    /// The same for a connection of which is known where it leads, as
+    /// Does the same for a connection of which is known where it leads, as
     /// [`connect_established`](Self::connect_established) tells.
     ///
     /// # Errors
@@ -142,8 +143,8 @@ impl Connector {
         self.hosts.check(session, Some(established)).await
     }
 
-    /// A connector for another database of the same hosts, which shares the TLS and the plugins of
-    /// this one.
+    /// Returns a connector for another database of the same hosts, which shares the TLS and the
+    /// plugins of this one.
     ///
     /// # Errors
     ///
@@ -152,13 +153,14 @@ impl Connector {
         self.hosts.with_database(database).map(Self::new)
     }
 
-    /// The plugin of a type, the outermost of several, for what it tells beside the connects.
+    /// Returns the plugin of a type, the outermost of several, for what it tells beside the
+    /// connects.
     pub fn plugin<P: Plugin<Conn>>(&self) -> Option<&P> {
         self.hosts.plugin()
     }
 
-    /// A connector whose connects lead to the cluster's writer, whatever the endpoint is; it shares
-    /// plugins and topology with this one.
+    /// Returns a connector whose connects lead to the cluster's writer, whatever the endpoint is;
+    /// it shares plugins and topology with this one.
     ///
     /// # Errors
     ///
@@ -167,7 +169,8 @@ impl Connector {
         self.hosts.with_role(Role::Writer).map(Self::new)
     }
 
-    /// A connector whose connects lead to the cluster's readers, and to the writer where there is none.
+    /// Returns a connector whose connects lead to the cluster's readers, and to the writer where
+    /// there is none.
     ///
     /// # Errors
     ///
@@ -176,7 +179,7 @@ impl Connector {
         self.hosts.with_role(Role::Reader).map(Self::new)
     }
 
-    /// A connector for one instance of the cluster, whose endpoint follows from
+    /// Returns a connector for one instance of the cluster, whose endpoint follows from
     /// `clusterInstanceHostPattern` or the configured RDS host.
     ///
     /// # Errors
@@ -186,8 +189,8 @@ impl Connector {
         self.hosts.instance(id).map(Self::new)
     }
 
-    /// The driver's own configuration, with verified TLS and a fresh token, for a program that
-    /// connects by itself.
+    /// Returns the driver's own configuration, with verified TLS and a fresh token, for a program
+    /// that connects by itself.
     ///
     /// # Errors
     ///
@@ -197,18 +200,19 @@ impl Connector {
         self.hosts.driver().driver_config(&request).await
     }
 
-    /// Why the pools of this connector have no connection to give, where the pools themselves do not say.
+    /// Returns why the pools of this connector have no connection to give, where the pools
+    /// themselves do not say.
     #[cfg(any(feature = "bb8", feature = "deadpool"))]
     pub fn last_error(&self) -> wrapper_adapter::LastError {
         self.rules.last_error().clone()
     }
 
-    /// The configured host and port.
+    /// Returns the configured host and port.
     pub fn hosts(&self) -> impl Iterator<Item = (&str, u16)> {
         self.hosts.requests().iter().map(|request| (request.host(), request.port()))
     }
 
-    /// The database user.
+    /// Returns the database user.
     pub fn user(&self) -> &str {
         self.hosts.requests()[0].user()
     }

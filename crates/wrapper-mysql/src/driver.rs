@@ -51,7 +51,7 @@ impl MysqlDriver {
         self.dialer.dial(request, open).await
     }
 
-    /// The options for a program that connects by itself.
+    /// Returns the options for a program that connects by itself.
     pub(crate) async fn driver_config(&self, request: &ConnectRequest) -> Result<DriverConfig> {
         let base = &self.base.current().made;
         let addresses = match base.socket() {
@@ -62,7 +62,8 @@ impl MysqlDriver {
         Ok(DriverConfig::new(self.opts(base, request, &addresses)?, good_until))
     }
 
-    /// The options for one connect to one of these addresses; none: the driver resolves the host.
+    /// Returns the options for one connect to one of these addresses; none: the driver resolves the
+    /// host.
     fn opts(&self, base: &Opts, request: &ConnectRequest, addresses: &[IpAddr]) -> Result<Opts> {
         // The driver verifies the certificate against the host and dials the address.
         let mut builder = OptsBuilder::from_opts(base.clone())

@@ -18,7 +18,7 @@ const NO_SQLSTATE: &str = "HY000";
 const NO_PACKET: &[&str] =
     &["Packet is larger than max_allowed_packet", "Packets out of sync", "bytes remaining on stream"];
 
-/// Whether no trusted root stands behind the server's certificate.
+/// Returns whether no trusted root stands behind the server's certificate.
 pub(crate) fn is_unknown_issuer(error: &MysqlError) -> bool {
     let failure = match error {
         MysqlError::Io(IoError::Tls(error)) => TlsFailure::from_text(&format!("{error} {error:?}")),
@@ -75,8 +75,8 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
     }
 }
 
-/// Whether what the server sent is no packet of MySQL's: the driver takes any four bytes for a
-/// packet's length and number.
+/// Returns whether what the server sent is no packet of MySQL's: the driver takes any four bytes
+/// for a packet's length and number.
 pub(crate) fn is_no_packet(error: &MysqlError) -> bool {
     match error {
         MysqlError::Io(IoError::Io(error)) => NO_PACKET.contains(&error.to_string().as_str()),
@@ -84,7 +84,7 @@ pub(crate) fn is_no_packet(error: &MysqlError) -> bool {
     }
 }
 
-/// An error for a panic in the driver, which panics on some answers of a server.
+/// Returns an error for a panic in the driver, which panics on some answers of a server.
 pub(crate) fn panicked(request: &ConnectRequest) -> Error {
     let place = request.address_label();
     Error::new(ErrorKind::Driver, format!("the driver panicked on what {place} answered"))
@@ -98,7 +98,7 @@ fn refused(answer: &mysql_async::ServerError, request: &ConnectRequest) -> Error
     read.refused(said, request)
 }
 
-/// Whether a handshake failed: rustls packs its errors into those of the stream.
+/// Returns whether a handshake failed: rustls packs its errors into those of the stream.
 #[cfg(feature = "rustls")]
 fn is_of_rustls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
@@ -116,7 +116,8 @@ fn io_error(error: io::Error, request: &ConnectRequest) -> Error {
         TimedOut => (ErrorKind::Timeout, format!("{place} did not answer in time")),
         BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof => {
             let message = format!(
-                "{place} closed the connection before it was open: check that host and port lead to the database itself, and that it is not restarting"
+                "{place} closed the connection before it was open: check that host and port lead to the \
+                 database itself, and that it is not restarting"
             );
             (ErrorKind::Connect, message)
         }

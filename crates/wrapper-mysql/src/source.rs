@@ -94,7 +94,7 @@ pub(crate) fn read_url<C>(
     Ok((opts, switches))
 }
 
-/// The key that a name in a query means and that belongs elsewhere in a URL.
+/// Returns the key that a name in a query means and that belongs elsewhere in a URL.
 fn misplaced<C>(name: &str, registry: &Registry<C>) -> Option<&'static str> {
     let meant = |key: &&&str| **key == name || DRIVER.suggest(registry, name) == Some(**key);
     let is_exact = !DRIVER.names.contains(&name) || KEYS.contains(&name);

@@ -30,7 +30,7 @@ pub(crate) struct Switches {
 impl Switches {
     pub(crate) const NAMES: &[&str] = &["built_in_roots", "require_ssl", "verify_ca", "verify_identity"];
 
-    /// What the driver's own type says.
+    /// Returns what the driver's own type says.
     pub(crate) fn of(opts: &Opts) -> Self {
         let Some(ssl) = opts.ssl_opts() else { return Self::default() };
         let off = |is_off: bool| is_off.then_some(false);
@@ -58,7 +58,7 @@ impl Switches {
         Ok(())
     }
 
-    /// The first switch that takes away from verified TLS.
+    /// Returns the first switch that takes away from verified TLS.
     fn weak(&self) -> Option<&'static str> {
         let named = [
             ("require_ssl=false", self.require_ssl),
@@ -108,7 +108,8 @@ impl Tls {
             }
             if overridden.is_some() {
                 return Err(configuration(
-                    "the TLS hostname override of the driver's options hides which name is verified: give it as `tlsServerName`",
+                    "the TLS hostname override of the driver's options hides which name is verified: give \
+                     it as `tlsServerName`",
                 ));
             }
         }
@@ -126,7 +127,8 @@ impl Tls {
             None => needs.verified_tls || switches.require_ssl == Some(true),
         };
         if !is_wanted {
-            // Where `disable` is said, files of roots that lie about are as little looked at as by libpq.
+            // Where `disable` is said, files of roots that lie about are as little looked at as by
+            // libpq.
             if mode.is_none() && (settings.contains(Options::SSLROOTCERT.name()) || !given.pem.is_empty()) {
                 return Err(configuration(
                     "roots are given, but no TLS is asked for: add sslmode=verify-full",

@@ -49,7 +49,7 @@ enum Source {
 }
 
 impl Source {
-    /// The options about keepalives that it names.
+    /// Returns the options about keepalives that it names.
     fn keepalives(&self) -> Vec<String> {
         match self {
             Source::Config(_) => Vec::new(),
@@ -191,7 +191,8 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Builds the connector, and finds what is wrong with the configuration before the first connect.
+    /// Builds the connector, and finds what is wrong with the configuration before the first
+    /// connect.
     ///
     /// # Errors
     ///
@@ -267,12 +268,14 @@ fn ssl_mode(config: &Config, settings: &Options, needs: Requirements) -> Result<
 fn check_needs(config: &Config, targets: &[Target], needs: Requirements) -> Result<()> {
     if needs.cleartext_password && config.get_channel_binding() == ChannelBinding::Require {
         return Err(configuration(
-            "channel_binding `require` cannot work with a token, for which the server asks as a cleartext password: leave it out",
+            "channel_binding `require` cannot work with a token, for which the server asks as a cleartext \
+             password: leave it out",
         ));
     }
     match targets.iter().find(|target| target.is_unix()) {
         Some(_) if needs.verified_tls => Err(configuration(
-            "`host` is the folder of a unix socket, over which there is no TLS, and so no login by a token or a managed password",
+            "`host` is the folder of a unix socket, over which there is no TLS, and so no login by a token \
+             or a managed password",
         )),
         _ => Ok(()),
     }

@@ -46,7 +46,7 @@ impl PgDriver {
         }
     }
 
-    /// The configuration for one connect, without a host.
+    /// Returns the configuration for one connect, without a host.
     fn config(&self, request: &ConnectRequest) -> Result<Config> {
         let mut config = match request.is_configured_user() {
             true => self.base.clone(),
@@ -62,7 +62,7 @@ impl PgDriver {
         Ok(config)
     }
 
-    /// The configuration for a program that connects by itself.
+    /// Returns the configuration for a program that connects by itself.
     pub(crate) async fn driver_config(&self, request: &ConnectRequest) -> Result<DriverConfig> {
         let mut config = self.config(request)?;
         let addresses = match request.host().starts_with('/') {

@@ -70,8 +70,8 @@ pub(crate) fn read_string<C>(
     Ok(config)
 }
 
-/// An error for a name that the driver does not know, which is shown only if it cannot be a piece
-/// of a password.
+/// Returns an error for a name that the driver does not know, which is shown only if it cannot be a
+/// piece of a password.
 fn unknown<C>(text: ConnectionText<'_>, name: &str, others: &[String], registry: &Registry<C>) -> Error {
     let is_doubtful = match text {
         ConnectionText::Url(url) => {
@@ -122,7 +122,7 @@ pub(crate) fn read_map<C>(
     Ok(config)
 }
 
-/// What the driver takes from two places of a URL, of which the last wins without a word.
+/// Returns what the driver takes from two places of a URL, of which the last wins without a word.
 fn check_twice(parts: &UrlParts<'_>, names: &[String]) -> Result<()> {
     let has_password = parts.user_info.is_some_and(|info| info.contains(':'));
     let places = [
@@ -141,7 +141,7 @@ fn check_twice(parts: &UrlParts<'_>, names: &[String]) -> Result<()> {
     }
 }
 
-/// Whether a name follows a password that may hold an unquoted blank.
+/// Returns whether a name follows a password that may hold an unquoted blank.
 fn is_after_password(text: &str, name: &str) -> bool {
     let before = text.find(name).map_or(text, |at| &text[..at]).to_ascii_lowercase();
     ["pass", "pwd"].iter().any(|word| before.contains(word))
@@ -178,8 +178,11 @@ fn driver_error(error: tokio_postgres::Error, unknown: impl Fn(&str) -> Error) -
     if source.starts_with("invalid value") {
         return configuration(format!("the value of `{quoted}` is not one that the driver takes"));
     }
-    configuration("the connection string cannot be read: it is postgres://user@host/database?name=value or `host=… user=…`")
-        .with_source(error)
+    configuration(
+        "the connection string cannot be read: it is postgres://user@host/database?name=value or \
+                   `host=… user=…`",
+    )
+    .with_source(error)
 }
 
 fn configuration(message: impl Into<String>) -> Error {

@@ -115,7 +115,7 @@ impl Tls {
         Self(Trust::fixed(Roots::system(), stack))
     }
 
-    /// The same for one attempt: notes when handshake and login begin, and which roots knew no
+    /// Does the same for one attempt: notes when handshake and login begin, and which roots knew no
     /// issuer, and makes streams that can be ended from elsewhere.
     pub(crate) fn tracked(&self, request: &ConnectRequest, mode: SslMode, stranger: &Stranger) -> Tracked {
         let dialled = match mode {
@@ -133,13 +133,13 @@ impl Tls {
         }
     }
 
-    /// The roots that count now.
+    /// Returns the roots that count now.
     pub(crate) fn roots(&self) -> Roots {
         self.0.current().roots.clone()
     }
 
-    /// Whether there are other roots now than those that knew no issuer, so that it is worth
-    /// another try.
+    /// Returns whether there are other roots now than those that knew no issuer, so that it is
+    /// worth another try.
     pub(crate) async fn may_know(&self, stranger: &Stranger) -> bool {
         match stranger.0.get() {
             Some(trusted) => self.0.renewed(trusted).await.is_some(),

@@ -109,8 +109,8 @@ pub(crate) fn unreadable(request: &ConnectRequest) -> Error {
     Error::new(ErrorKind::Driver, message)
 }
 
-/// The name of the account that runs this process, as its environment says; clients of the same
-/// account say the same.
+/// Returns the name of the account that runs this process, as its environment says; clients of the
+/// same account say the same.
 pub(crate) fn account() -> Option<String> {
     ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
 }

@@ -252,7 +252,8 @@ impl SecretProvider {
         Err(Error::new(
             ErrorKind::Configuration,
             format!(
-                "user `{}` is configured and secret `{}` is for `{}`: leave the user out, as a rotation by two users changes it",
+                "user `{}` is configured and secret `{}` is for `{}`: leave the user out, as a rotation by \
+                 two users changes it",
                 escape_control(configured),
                 self.secret_id(),
                 escape_control(secret.user())

@@ -84,7 +84,7 @@ impl Content {
     }
 }
 
-/// An error of a secret that cannot be used.
+/// Returns an error of a secret that cannot be used.
 pub(crate) fn wrong(message: String) -> Error {
     Error::new(ErrorKind::Credentials(wrapper_core::events::CredentialsFailure::Failed), message)
 }

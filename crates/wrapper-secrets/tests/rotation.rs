@@ -387,14 +387,16 @@ const FAILED: ErrorKind = ErrorKind::Credentials(CredentialsFailure::Failed);
 
 failures! {
     secret_missing: |service| { service.delete(ID); }
-        => ErrorKind::Credentials(CredentialsFailure::NotConfigured), "no such secret: secret `prod/app` in us-east-2";
+        => ErrorKind::Credentials(CredentialsFailure::NotConfigured),
+            "no such secret: secret `prod/app` in us-east-2";
     permission_missing: |service| service.fail(9, SecretsError::access_denied())
         => FAILED, "\"Action\":\"secretsmanager:GetSecretValue\"";
     permission_of_the_key_missing: |service| service.fail(9, SecretsError::kms_denied())
         => FAILED, "\"Action\":\"kms:Decrypt\"";
     service_throttles_wrong: |service| service.fail(9, SecretsError::throttled())
         => ErrorKind::Throttled, "no more calls for now";
-    service_refuses_the_key_wrong: |service| service.fail(9, SecretsError::new(400, "UnrecognizedClientException", "The security token included in the request is invalid."))
+    service_refuses_the_key_wrong: |service| service.fail(9, SecretsError::new(400,
+        "UnrecognizedClientException", "The security token included in the request is invalid."))
         => FAILED, "refused AWS credentials";
     secret_binary_wrong: |service| { service.put_binary(ID, b"hunter2".to_vec()); }
         => FAILED, "is binary: store user and password as text";

@@ -97,7 +97,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Takes the tokens from here in place of the AWS default chain; pools and connectors may share them.
+    /// Takes the tokens from here in place of the AWS default chain; pools and connectors may share
+    /// them.
     #[must_use]
     pub fn tokens(mut self, tokens: IamTokenProvider) -> Self {
         self.tokens = Some(tokens);
@@ -112,8 +113,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Tells the callback of credentials and secrets that are loaded; how connects end is sqlx's to tell, which
-    /// has no hook for it.
+    /// Tells the callback of credentials and secrets that are loaded; how connects end is sqlx's to
+    /// tell, which has no hook for it.
     ///
     /// It runs where the event happens, so it should be short; one that panics disturbs nothing.
     /// Several callbacks are all told.
@@ -142,7 +143,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
 
     /// Adjusts the driver's connect options where a URL cannot, as for the logging of statements.
     ///
-    /// Host, port, user, database, password and TLS are set afterwards, whatever is said of them here.
+    /// Host, port, user, database, password and TLS are set afterwards, whatever is said of them
+    /// here.
     #[must_use]
     pub fn connect_options(
         mut self,
@@ -209,7 +211,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let driver_options = (self.adjust)(driver_options::<D>(&query)?);
         if has_secret && place.database.is_none() && D::SCHEMES[0] == "postgres" {
             return Err(configuration(
-                "no database: name one, as in postgres://host/database; the server would take the user's name, which is in the secret",
+                "no database: name one, as in postgres://host/database; the server would take the user's \
+                 name, which is in the secret",
             ));
         }
         let template = D::template(driver_options, &place, roots, certificate.as_ref())?;
@@ -230,7 +233,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
     }
 }
 
-/// Whether a configuration names the plugin of secrets, by either of its codes.
+/// Returns whether a configuration names the plugin of secrets, by either of its codes.
 #[cfg(feature = "secrets")]
 fn names_secrets(source: &Given, parameters: &[(String, Value)]) -> bool {
     let is_meant = |codes: &str| {
@@ -270,13 +273,15 @@ fn check(
     for name in unused {
         if options.contains(name) {
             return Err(configuration(format!(
-                "`{name}` has no effect on a pool of sqlx, which bounds a connect by `acquire_timeout`: leave it out"
+                "`{name}` has no effect on a pool of sqlx, which bounds a connect by `acquire_timeout`: \
+                 leave it out"
             )));
         }
     }
     if options.contains("secretRotationRetryTimeoutMs") {
         return Err(configuration(
-            "`secretRotationRetryTimeoutMs` has no effect on a pool of sqlx, which tells nobody of a refused login: set `secretExpirationSec=60` in its place",
+            "`secretRotationRetryTimeoutMs` has no effect on a pool of sqlx, which tells nobody of a \
+             refused login: set `secretExpirationSec=60` in its place",
         ));
     }
     let mut request = ConnectRequest::new(&place.host, place.port, &place.user);
@@ -292,15 +297,17 @@ fn check(
     let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
     if bare(verified) != bare(&place.host) {
         return Err(configuration(format!(
-            "`{}` is dialled and the certificate must carry `{verified}`, but sqlx verifies the name that it dials: use `{verified}` as the host, or take wrapper-pg or wrapper-mysql, which keep the two apart",
+            "`{}` is dialled and the certificate must carry `{verified}`, but sqlx verifies the name that \
+             it dials: use `{verified}` as the host, or take wrapper-pg or wrapper-mysql, which keep the \
+             two apart",
             bracketed(&place.host)
         )));
     }
     Ok(())
 }
 
-/// The driver's own reading of its options. The user and the password keep it from looking for a
-/// password file.
+/// Returns the driver's own reading of its options. The user and the password keep it from looking
+/// for a password file.
 fn driver_options<D: Engine>(query: &str) -> Result<DriverOptions<D>> {
     format!("{}://x:x@x/?{}{query}", D::SCHEMES[0], D::RESET).parse().map_err(|_: sqlx::Error| {
         // The driver's error may show the value.

@@ -65,7 +65,7 @@ pub(crate) mod sealed {
     }
 }
 
-/// An error for a unix socket that the program's own options name.
+/// Returns an error for a unix socket that the program's own options name.
 fn socket() -> wrapper_core::Error {
     wrapper_core::Error::new(
         wrapper_core::ErrorKind::Configuration,

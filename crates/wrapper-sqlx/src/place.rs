@@ -98,7 +98,8 @@ fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlPa
     }
     if ["hostaddr", "socket"].contains(&name) {
         return Err(configuration(format!(
-            "`{name}` would lead to another place than the certificate names, and sqlx verifies the name that it dials: leave it out, or take wrapper-pg or wrapper-mysql, which keep the two apart"
+            "`{name}` would lead to another place than the certificate names, and sqlx verifies the name \
+             that it dials: leave it out, or take wrapper-pg or wrapper-mysql, which keep the two apart"
         )));
     }
     let names: Vec<_> = D::NAMES.iter().chain(KEYS).copied().collect();
@@ -122,7 +123,7 @@ fn driver_names<'a, D: Driver>(names: &'a [&'a str]) -> DriverNames<'a> {
     DriverNames { names, known_elsewhere: ELSEWHERE, engine: Some(D::ENGINE) }
 }
 
-/// The keys of a map in the pieces of a URL.
+/// Returns the keys of a map in the pieces of a URL.
 fn keys(parts: &UrlParts<'_>) -> Result<RawParameters> {
     if parts.hosts.contains(',') {
         return Err(configuration(

@@ -96,7 +96,8 @@ const fn accepted(name: &'static str, help: &'static str) -> Parameter {
 const INSTEAD_OF_TIMEOUT: &str =
     "Accepted and without effect: a connect waits for a writer until its own `wrapperConnectTimeout`.";
 const INSTEAD_OF_SWITCH: &str = "Accepted and without effect: every connect is led to the right instance.";
-const INSTEAD_OF_RATES: &str = "Accepted and without effect: `clusterTopologyRefreshRateMs` and `clusterTopologyHighRefreshRateMs` take its place.";
+const INSTEAD_OF_RATES: &str = "Accepted and without effect: `clusterTopologyRefreshRateMs` and \
+                                `clusterTopologyHighRefreshRateMs` take its place.";
 
 /// The parameters of the plugin `initialConnection`.
 pub const INITIAL_CONNECTION_PARAMETERS: &[Parameter] =
@@ -293,7 +294,8 @@ mod tests {
         );
         refused(
             &[("readerHostSelectorStrategy", "leastConnections")],
-            "`readerHostSelectorStrategy`: strategy `leastConnections` is known, not available yet: there is `random` and `roundRobin`",
+            "`readerHostSelectorStrategy`: strategy `leastConnections` is known, not available yet: there \
+             is `random` and `roundRobin`",
         );
         refused(
             &[("readerHostSelectorStrategy", "best")],

@@ -241,12 +241,12 @@ impl Topology {
         &self.0.counters
     }
 
-    /// Whether connects are led to instances: not if the servers belong to no cluster.
+    /// Returns whether connects are led to instances: not if the servers belong to no cluster.
     pub(crate) fn is_off(&self) -> bool {
         matches!(self.state().kind, Kind::None)
     }
 
-    /// Whether all instances are known from the start.
+    /// Returns whether all instances are known from the start.
     pub(crate) fn is_fixed(&self) -> bool {
         self.state().is_fixed()
     }
@@ -368,7 +368,7 @@ impl State {
         self.naming.is_none() && !self.monitor.knowledge.members().is_empty()
     }
 
-    /// Who the writer is, and whether it answers.
+    /// Returns who the writer is, and whether it answers.
     fn writer(&self) -> Option<(Arc<str>, bool)> {
         let writer = self.monitor.knowledge.writer()?;
         Some((Arc::clone(&writer.id), writer.is_answering()))

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use super::phrases;
+use super::{line_length, phrases};
 use crate::{Result, process};
 
 /// The maximum number of lines of a source file, without tests.
@@ -56,6 +56,7 @@ pub(super) fn check(root: &Path, listed: &[String]) -> Vec<String> {
         let Ok(bytes) = fs::read(root.join(path)) else { continue };
         let text = String::from_utf8_lossy(&bytes);
         wrong.extend(judge(path, &text));
+        wrong.extend(line_length::judge(path, &text));
         wrong.extend(phrases::judge(path, &text));
     }
     wrong

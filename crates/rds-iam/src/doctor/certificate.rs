@@ -56,13 +56,13 @@ impl Described {
         Some(Self { names, issuers, end })
     }
 
-    /// Whether an authority of RDS issued it:
+    /// Returns whether an authority of RDS issued it:
     /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>.
     pub(super) fn is_of_rds(&self) -> bool {
         self.issuers.iter().any(|issuer| issuer.contains("Amazon RDS"))
     }
 
-    /// What to do about a chain that ends soon.
+    /// Returns what to do about a chain that ends soon.
     pub(super) fn warning(&self, now: SystemTime) -> Option<String> {
         let left = self.end.0.duration_since(now).unwrap_or_default();
         if left >= NEAR {

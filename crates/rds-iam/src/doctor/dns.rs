@@ -122,12 +122,12 @@ impl Aliases {
         };
     }
 
-    /// Whether the name is an alias of another.
+    /// Returns whether the name is an alias of another.
     pub(super) fn is_alias(&self) -> bool {
         self.names.len() > 1
     }
 
-    /// The first name behind the alias that a token can be signed for.
+    /// Returns the first name behind the alias that a token can be signed for.
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         self.endpoints().next()
     }
@@ -137,7 +137,7 @@ impl Aliases {
         self.names.contains(&canonical(name))
     }
 
-    /// The instance that a cluster's or a custom name stands for at present.
+    /// Returns the instance that a cluster's or a custom name stands for at present.
     pub(super) fn instance(&self) -> Option<Endpoint> {
         self.endpoints().find(|endpoint| endpoint.kind() == EndpointKind::Instance)
     }
@@ -155,7 +155,7 @@ impl fmt::Display for Aliases {
     }
 }
 
-/// The name that another is an alias of, if it is one.
+/// Returns the name that another is an alias of, if it is one.
 async fn target(client: &TokioResolver, name: &str) -> Result<Option<String>, End> {
     let name = absolute(name).map_err(|error| End::Unknown(error.to_string()))?;
     match client.lookup(name, RecordType::CNAME).await {
@@ -183,8 +183,8 @@ fn limited(mut options: ResolverOpts) -> ResolverOpts {
     options
 }
 
-/// A name of several labels is taken as it is, a single one within the domains that the system
-/// searches.
+/// Returns a name of several labels is taken as it is, a single one within the domains that the
+/// system searches.
 fn absolute(name: &str) -> Result<Name, hickory_resolver::proto::ProtoError> {
     let mut name = Name::from_str_relaxed(name)?;
     name.set_fqdn(name.is_fqdn() || name.num_labels() > 1);
@@ -195,7 +195,7 @@ fn canonical(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Why there is no answer; the library's own words quote records.
+/// Returns why there is no answer; the library's own words quote records.
 fn described(error: &NetError) -> String {
     match error {
         error if error.is_nx_domain() => "there is no such name".to_owned(),

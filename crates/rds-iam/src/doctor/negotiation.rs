@@ -56,7 +56,7 @@ impl fmt::Display for NegotiationError {
     }
 }
 
-/// The kind of service that greets with these words.
+/// Returns the kind of service that greets with these words.
 pub(super) fn service(words: &str) -> &'static str {
     match words {
         words if words.starts_with("SSH-") => "an SSH server",
@@ -126,8 +126,8 @@ async fn agree_with_mysql(stream: &mut TcpStream) -> Result<(), NegotiationError
     stream.write_all(&request).await.map_err(NegotiationError::Closed)
 }
 
-/// The lower half of the capabilities: behind version, thread, 8 bytes to prove the password with,
-/// and a NUL.
+/// Returns the lower half of the capabilities: behind version, thread, 8 bytes to prove the
+/// password with, and a NUL.
 fn capabilities(greeting: &[u8]) -> Option<u16> {
     let version = greeting.iter().skip(1).position(|byte| *byte == 0)?;
     let at = 1 + version + 1 + 4 + 8 + 1;
@@ -149,7 +149,7 @@ fn other_protocol(bytes: &[u8]) -> NegotiationError {
     NegotiationError::OtherProtocol(sanitize_server_text(String::from_utf8_lossy(begin).trim_end(), None))
 }
 
-/// A packet of MySQL's with its header: three bytes of length, one of its number.
+/// Returns a packet of MySQL's with its header: three bytes of length, one of its number.
 pub(super) fn packet(number: u8, body: &[u8]) -> Vec<u8> {
     let [a, b, c, ..] = (body.len() as u32).to_le_bytes();
     [&[a, b, c, number], body].concat()

@@ -6,7 +6,7 @@ use wrapper_core::text::{bracketed, is_name};
 use super::{Login, Session, client::Client};
 use crate::{cli::Engine, failure::Failure};
 
-/// The name of a variable, if it is one.
+/// Returns the name of a variable, if it is one.
 pub(super) fn checked_name(name: &str) -> Result<&str, Failure> {
     let is_variable = is_name(name) && !name.contains(['.', '-']) && !name.starts_with(char::is_numeric);
     if !is_variable {
@@ -15,7 +15,7 @@ pub(super) fn checked_name(name: &str) -> Result<&str, Failure> {
     Ok(name)
 }
 
-/// The parameters that make the tool verify the server.
+/// Returns the parameters that make the tool verify the server.
 pub(super) fn query(client: &Client<'_>, session: &Session, given: Option<&str>) -> Result<String, Failure> {
     if let Some(query) = given {
         return Ok(query.trim_start_matches('?').to_owned());
@@ -45,7 +45,7 @@ pub(super) fn query(client: &Client<'_>, session: &Session, given: Option<&str>)
     }
 }
 
-/// The URL, which belongs into the child's environment and nowhere else.
+/// Returns the URL, which belongs into the child's environment and nowhere else.
 pub(super) fn with_login(session: &Session, login: &Login, query: &str) -> String {
     let target = &session.target;
     let scheme = target.engine.word();

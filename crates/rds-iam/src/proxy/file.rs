@@ -123,7 +123,7 @@ impl Keys {
         self.take(name, "true or false", Value::as_bool).map(Option::unwrap_or_default)
     }
 
-    /// One value, or a list of them.
+    /// Returns one value, or a list of them.
     fn list<T>(
         &mut self,
         name: &'static str,
@@ -137,7 +137,7 @@ impl Keys {
         self.take(name, expected, all).map(Option::unwrap_or_default)
     }
 
-    /// The connection string that the keys of a map make.
+    /// Returns the connection string that the keys of a map make.
     fn url_of(&mut self, host: &str) -> Result<String, String> {
         let engine = self.take("engine", "\"postgres\" or \"mysql\"", |value| match value.as_str()? {
             "postgres" | "postgresql" => Some("postgres"),

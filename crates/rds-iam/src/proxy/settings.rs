@@ -97,7 +97,7 @@ impl TargetSettings {
     }
 }
 
-/// The address of health and metrics.
+/// Returns the address of health and metrics.
 pub(super) fn admin(arguments: &ProxyArguments) -> Result<SocketAddr, Failure> {
     let admin = match &arguments.config {
         Some(path) => file::read(path)?.options.admin,
@@ -106,7 +106,7 @@ pub(super) fn admin(arguments: &ProxyArguments) -> Result<SocketAddr, Failure> {
     admin.ok_or_else(|| Failure::usage("--wait-ready asks at the address of --admin: add it"))
 }
 
-/// The first label of a host, made different from the names before it.
+/// Returns the first label of a host, made different from the names before it.
 fn name_of(url: &str, index: usize, before: &[TargetSettings]) -> String {
     let host = cut(url).ok().and_then(|(rest, _)| {
         let (_, rest) = rest.split_once("://")?;
@@ -125,7 +125,7 @@ fn name_of(url: &str, index: usize, before: &[TargetSettings]) -> String {
     }
 }
 
-/// A folder of our own for a socket, where the system has a place for such things.
+/// Returns a folder of our own for a socket, where the system has a place for such things.
 fn folder_for(name: &str) -> Result<PathBuf, Failure> {
     // The first is systemd's, and may be several.
     let given = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
@@ -133,7 +133,8 @@ fn folder_for(name: &str) -> Result<PathBuf, Failure> {
     match place.as_deref().and_then(|place| place.split(':').next()) {
         Some(place) => Ok(PathBuf::from(place).join(format!("rds-iam-{name}"))),
         None => Err(Failure::usage(format!(
-            "{name}: XDG_RUNTIME_DIR names no place for a socket: say where to listen, as in --listen 6432 or --listen /run/db"
+            "{name}: XDG_RUNTIME_DIR names no place for a socket: say where to listen, as in --listen 6432 \
+             or --listen /run/db"
         ))),
     }
 }

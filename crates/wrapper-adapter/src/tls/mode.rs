@@ -17,7 +17,8 @@ pub enum TlsMode {
 }
 
 impl TlsMode {
-    /// Reads `sslmode`, which may not ask for less than the plugins need; `None` where it is not given.
+    /// Reads `sslmode`, which may not ask for less than the plugins need; `None` where it is not
+    /// given.
     ///
     /// # Errors
     ///
@@ -48,7 +49,7 @@ impl TlsMode {
     }
 }
 
-/// What is written here for the mode of another tool or in another spelling.
+/// Returns what is written here for the mode of another tool or in another spelling.
 fn suggestion(mode: &str) -> Option<&'static str> {
     let folded: String =
         mode.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
@@ -63,7 +64,7 @@ fn suggestion(mode: &str) -> Option<&'static str> {
     }
 }
 
-/// The mode, if that looks like one.
+/// Returns the mode, if that looks like one.
 /// Shows what looks like a mode of whichever tool; a pasted password rarely has letters alone.
 fn shown(mode: &str) -> String {
     let is_mode = is_name(mode) && mode.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_'));

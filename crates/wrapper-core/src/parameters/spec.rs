@@ -119,7 +119,8 @@ impl ParameterValue for Region {
 }
 
 fn by_text<T: std::str::FromStr>(name: &str, value: &Value) -> Result<T> {
-    // The kind of the parameter has bounds that lie within the type's, else its declaration is wrong.
+    // The kind of the parameter has bounds that lie within the type's, else its declaration is
+    // wrong.
     let unfit = |_| Error::new(ErrorKind::Configuration, format!("`{name}` is out of range"));
     value.single(name)?.parse().map_err(unfit)
 }
@@ -148,7 +149,8 @@ pub enum ParameterKind {
 }
 
 impl Parameter {
-    /// Declares a parameter by its name, the values it takes, its default in words, and one line of help.
+    /// Declares a parameter by its name, the values it takes, its default in words, and one line of
+    /// help.
     pub const fn new(
         name: &'static str,
         kind: ParameterKind,
@@ -191,22 +193,22 @@ impl<T> Parameter<T> {
         self.aliases
     }
 
-    /// The name, case-sensitive.
+    /// Returns the name, case-sensitive.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The values it takes.
+    /// Returns the values it takes.
     pub const fn kind(&self) -> ParameterKind {
         self.kind
     }
 
-    /// The default, in words.
+    /// Returns the default, in words.
     pub const fn default_text(&self) -> &'static str {
         self.default
     }
 
-    /// One line of help.
+    /// Returns one line of help.
     pub const fn help(&self) -> &'static str {
         self.help
     }
@@ -250,7 +252,8 @@ impl Options {
         "clusterInstanceHostPattern",
         ParameterKind::Text,
         "derived from an RDS host",
-        "How instance endpoints are named, as in `?.XYZ.us-east-2.rds.amazonaws.com`; needed with an IP address or a custom domain when instances are asked for.",
+        "How instance endpoints are named, as in `?.XYZ.us-east-2.rds.amazonaws.com`; needed with an IP \
+         address or a custom domain when instances are asked for.",
     )
     .aliases(&["clusterInstanceHostPatterns"]);
 
@@ -268,7 +271,8 @@ impl Options {
         "tlsServerName",
         ParameterKind::Text,
         "the name that a plugin's token is for, else the host",
-        "The name that the server's certificate must carry; with a token it must lie in the domain of the name that the token is for.",
+        "The name that the server's certificate must carry; with a token it must lie in the domain of the \
+         name that the token is for.",
     )
     .aliases(&["sslservername", "tlsHostname"]);
 
@@ -277,7 +281,8 @@ impl Options {
         "sslrootcert",
         ParameterKind::List,
         "`system`",
-        "The roots to trust: paths of PEM files, which replace the platform's roots, and `system` to keep these; in the map form also PEM text, and `ssl.ca` as another name.",
+        "The roots to trust: paths of PEM files, which replace the platform's roots, and `system` to keep \
+         these; in the map form also PEM text, and `ssl.ca` as another name.",
     )
     .aliases(&["sslrootcerts", "sslca", "caCert"]);
 
@@ -294,7 +299,8 @@ impl Options {
         "sslkey",
         ParameterKind::Text,
         "none",
-        "The path of the private key of `sslcert`, PEM and not encrypted; PKCS#8 for the platform's TLS library.",
+        "The path of the private key of `sslcert`, PEM and not encrypted; PKCS#8 for the platform's TLS \
+         library.",
     );
 
     /// How much TLS is asked for.
@@ -302,7 +308,8 @@ impl Options {
         "sslmode",
         ParameterKind::Text,
         "`verify-full` where a plugin gives the password, else the driver's",
-        "`verify-full` and `require` verify chain and name; where a plugin gives the password nothing less is accepted.",
+        "`verify-full` and `require` verify chain and name; where a plugin gives the password nothing less \
+         is accepted.",
     )
     .aliases(&["tlsmode"]);
 }

@@ -39,10 +39,12 @@ pub struct MysqlTarget {
 const FORM: UrlForm = UrlForm { engine: "MySQL", schemes: &["mysql"], default_port: 3306 };
 
 impl MysqlTarget {
-    /// Reads a target from a URL, as `wrapper-mysql` reads it: `mysql://user@host/database?plugins=iam`.
+    /// Reads a target from a URL, as `wrapper-mysql` reads it:
+    /// `mysql://user@host/database?plugins=iam`.
     ///
     /// The server's chain and name are always verified. Options of a session belong to the clients,
-    /// so the URL takes none. Plugins that ask a session, such as those of topology, are not supported.
+    /// so the URL takes none. Plugins that ask a session, such as those of topology, are not
+    /// supported.
     ///
     /// # Errors
     ///
@@ -136,8 +138,8 @@ impl MysqlTarget {
 
     /// Serves a client that may have a session.
     ///
-    /// A client that goes meanwhile is not waited for, but neither is the login broken off: the server
-    /// would count that.
+    /// A client that goes meanwhile is not waited for, but neither is the login broken off: the
+    /// server would count that.
     async fn session(&self, mut client: Local, admitted: Admitted, waiting: &Arc<Waiting>) {
         let Admitted { login, next } = admitted;
         let driver = RelayDriver::new(Arc::clone(&self.upstream), login, Arc::clone(waiting));

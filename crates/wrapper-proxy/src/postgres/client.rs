@@ -120,7 +120,7 @@ pub(crate) fn explained(error: &Error) -> Message {
     }
 }
 
-/// The SQLSTATE of a failure in which no server spoke:
+/// Returns the SQLSTATE of a failure in which no server spoke:
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn code(kind: ErrorKind) -> &'static str {
     match kind {

@@ -81,8 +81,9 @@ impl Search<'_> {
         }
     }
 
-    /// Whether the writer is another instance now than the one that is dialled, or that one has said
-    /// meanwhile that it is a reader: of many that are on their way there, the first hears it for all.
+    /// Returns whether the writer is another instance now than the one that is dialled, or that one
+    /// has said meanwhile that it is a reader: of many that are on their way there, the first hears
+    /// it for all.
     fn is_elsewhere(&self, target: &Target, began: Instant) -> bool {
         self.wanted == Wanted::Writer
             && self.topology().with_knowledge(|known| {
@@ -142,8 +143,8 @@ impl Search<'_> {
         }
     }
 
-    /// The instance, if it is already known to have the wanted role, so that asking for the role is
-    /// enough.
+    /// Returns the instance, if it is already known to have the wanted role, so that asking for the
+    /// role is enough.
     fn expected(&self, target: &Target) -> Option<Arc<str>> {
         self.topology().with_knowledge(|known| {
             let member = known.member(target.id()?)?;

@@ -49,8 +49,8 @@ impl Topology {
         }
     }
 
-    /// Whether a connection was opened before its cluster's writer, or its instance's address,
-    /// changed.
+    /// Returns whether a connection was opened before its cluster's writer, or its instance's
+    /// address, changed.
     pub(crate) fn is_outdated(&self, established: &Established) -> bool {
         let state = self.state();
         if let Some((_, since)) = state.addresses.get(established.host()) {
@@ -66,8 +66,8 @@ impl Topology {
         knowledge.changed_at().is_some_and(|at| established.at() < at) && !is_writers
     }
 
-    /// Whether pooled connections have to be asked for their role, because somebody suspects
-    /// something.
+    /// Returns whether pooled connections have to be asked for their role, because somebody
+    /// suspects something.
     pub(crate) fn is_doubted(&self) -> bool {
         self.state().doubted.is_some()
     }
