@@ -19,8 +19,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// - maps the driver's errors to [`ErrorKind`](crate::ErrorKind)s, and marks a refused login that a
 ///   newer password may mend by [`Error::with_stale_password`](crate::Error::with_stale_password);
 /// - notes on the request's [`Progress`](crate::adapter::Progress) what it is doing;
-/// - puts the request's [`AbortRegistration`](crate::adapter::AbortRegistration) into the connection's
-///   stream if it owns that, and drops it otherwise;
+/// - puts the request's [`AbortRegistration`](crate::adapter::AbortRegistration) into the
+///   connection's stream if it owns that, and drops it otherwise;
 /// - leaves nothing behind when its future is dropped.
 pub trait Driver: Send + Sync + 'static {
     /// What a connect gives: the driver's own type.
