@@ -124,7 +124,7 @@ pub fn print_token(sign: impl FnOnce(&[String], &Credentials, SystemTime) -> Res
             ExitCode::SUCCESS
         }
         Err(error) => {
-            complain(&format!("error: {error}"));
+            print_error(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -142,10 +142,10 @@ pub async fn run(example: impl Future<Output = Result>) -> ExitCode {
     match example.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("error: {error}"));
+            print_error(&format!("error: {error}"));
             let mut cause = error.source();
             while let Some(error) = cause {
-                complain(&format!("  because: {error}"));
+                print_error(&format!("  because: {error}"));
                 cause = error.source();
             }
             ExitCode::FAILURE
@@ -154,6 +154,6 @@ pub async fn run(example: impl Future<Output = Result>) -> ExitCode {
 }
 
 #[expect(clippy::print_stderr, reason = "an example talks to the person who runs it")]
-fn complain(line: &str) {
+fn print_error(line: &str) {
     eprintln!("{line}");
 }

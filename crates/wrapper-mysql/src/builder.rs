@@ -11,9 +11,9 @@ use wrapper_core::{
 
 use crate::{
     Connector,
+    config_source::{KEEPALIVE_IDLE, read_map, read_url},
     driver::{MysqlDriver, without_questions},
-    source::{KEEPALIVE_IDLE, read_map, read_url},
-    tls::{Given, Plan, Switches, Tls, rooted},
+    tls::{Given, Plan, Tls, TlsFlags, rooted},
 };
 
 /// Builds a [`Connector`].
@@ -153,11 +153,11 @@ impl ConnectorBuilder {
     /// A configuration error that names the parameter and the remedy.
     pub fn build(self) -> Result<Connector> {
         let mut given = given_in_code(&self.registry, self.parameters)?;
-        let (opts, switches) = match self.source {
+        let (opts, flags) = match self.source {
             Source::Map(pairs) => read_map(pairs, &self.registry, &mut given)?,
             Source::Opts(opts) => {
-                let switches = Switches::of(&opts);
-                (opts, switches)
+                let flags = TlsFlags::of(&opts);
+                (opts, flags)
             }
             Source::Url(url) => read_url(&url, &self.registry, &mut given)?,
         };
@@ -174,7 +174,7 @@ impl ConnectorBuilder {
             Some(tls) => Tls::danger(tls),
             None => {
                 let given = Given { pem: &self.pem, identity: self.identity.as_ref() };
-                Tls::set_up(&opts, &switches, &settings, given, needs)?
+                Tls::set_up(&opts, &flags, &settings, given, needs)?
             }
         };
         if opts.socket().is_some() {

@@ -10,7 +10,7 @@ use wrapper_adapter::stranger;
 use wrapper_core::{ConnectRequest, Engine, Error};
 
 /// How long a server may take without a doubt.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often a server that may be one is asked: it counts who goes without a login.
 const ASK_EVERY: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ impl Doubt {
     pub(crate) async fn stranger(&self, request: &ConnectRequest) -> Option<Error> {
         let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // With little time in all, the answer has to come within it.
-        sleep(left.map_or(PATIENCE, |left| (left / 4).min(PATIENCE))).await;
+        sleep(left.map_or(TIMEOUT, |left| (left / 4).min(TIMEOUT))).await;
         let mut asked_at = self.asked_at.lock().await;
         if !is_due(*asked_at, Instant::now()) {
             return None;

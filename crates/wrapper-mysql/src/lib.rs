@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
+mod config_source;
 mod connector;
 mod doubt;
 mod driver;
@@ -11,7 +12,6 @@ mod opening;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 mod pool;
 mod session;
-mod source;
 mod suspicion;
 mod tls;
 

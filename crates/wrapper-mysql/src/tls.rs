@@ -20,14 +20,14 @@ compile_error!(
 
 /// The driver's own parameters about TLS, which are read here so that TLS is set up in one place.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Switches {
+pub(crate) struct TlsFlags {
     built_in_roots: Option<bool>,
     require_ssl: Option<bool>,
     verify_ca: Option<bool>,
     verify_identity: Option<bool>,
 }
 
-impl Switches {
+impl TlsFlags {
     pub(crate) const NAMES: &[&str] = &["built_in_roots", "require_ssl", "verify_ca", "verify_identity"];
 
     /// Returns what the driver's own type says.
@@ -94,7 +94,7 @@ impl Tls {
 
     pub(crate) fn set_up(
         opts: &Opts,
-        switches: &Switches,
+        flags: &TlsFlags,
         settings: &Options,
         given: Given<'_>,
         needs: Requirements,
@@ -103,7 +103,7 @@ impl Tls {
         let own = opts.ssl_opts();
         let overridden = own.and_then(SslOpts::tls_hostname_override);
         if needs.verified_tls || mode == Some(TlsMode::Verify) {
-            if let Some(weak) = switches.weak() {
+            if let Some(weak) = flags.weak() {
                 return Err(TlsMode::insufficient_tls(&format!("`{weak}`")));
             }
             if overridden.is_some() {
@@ -115,7 +115,7 @@ impl Tls {
         }
         let is_wanted = match mode {
             Some(TlsMode::Verify) => true,
-            Some(TlsMode::Disable) if switches.require_ssl == Some(true) => {
+            Some(TlsMode::Disable) if flags.require_ssl == Some(true) => {
                 return Err(configuration("sslmode `disable` and `require_ssl=true` contradict each other"));
             }
             Some(TlsMode::Disable) => false,
@@ -124,7 +124,7 @@ impl Tls {
                     "sslmode `prefer` is nothing that the driver can do: use `verify-full`, or `disable`",
                 ));
             }
-            None => needs.verified_tls || switches.require_ssl == Some(true),
+            None => needs.verified_tls || flags.require_ssl == Some(true),
         };
         if !is_wanted {
             // Where `disable` is said, files of roots that lie about are as little looked at as by
@@ -136,7 +136,7 @@ impl Tls {
             }
             return Ok(Self { plan: Plan::Off, roots: Roots::system(), transport: Transport::Unverified });
         }
-        let roots = trusted(opts, switches, settings, given.pem)?;
+        let roots = trusted(opts, flags, settings, given.pem)?;
         let identity = match (given.identity, ClientCertificate::read(settings)?) {
             (Some(identity), _) => Some(identity.clone()),
             (None, Some(certificate)) => Some(stack::identity(&certificate)?),
@@ -144,11 +144,11 @@ impl Tls {
         };
         let opts = SslOpts::default()
             .with_root_certs(own.map(|own| own.root_certs().to_vec()).unwrap_or_default())
-            .with_danger_accept_invalid_certs(switches.verify_ca == Some(false))
-            .with_danger_skip_domain_validation(switches.verify_identity == Some(false))
+            .with_danger_accept_invalid_certs(flags.verify_ca == Some(false))
+            .with_danger_skip_domain_validation(flags.verify_identity == Some(false))
             .with_danger_tls_hostname_override(overridden.map(str::to_owned))
             .with_client_identity(identity);
-        let is_verified = switches.weak().is_none() && overridden.is_none();
+        let is_verified = flags.weak().is_none() && overridden.is_none();
         let transport = if is_verified { Transport::VerifiedTls } else { Transport::Unverified };
         Ok(Self { plan: Plan::Rooted(opts), roots, transport })
     }
@@ -173,9 +173,9 @@ pub(crate) fn rooted(opts: &SslOpts, roots: &Roots) -> Result<SslOpts> {
 
 /// Collects the roots of `sslrootcert` and of the builder; those in the driver's options stay with
 /// the driver.
-fn trusted(opts: &Opts, switches: &Switches, settings: &Options, pem: &[String]) -> Result<Roots> {
+fn trusted(opts: &Opts, flags: &TlsFlags, settings: &Options, pem: &[String]) -> Result<Roots> {
     let mut roots = read_roots(settings, pem, opts.ip_or_hostname())?;
-    if let Some(built_in) = switches.built_in_roots {
+    if let Some(built_in) = flags.built_in_roots {
         roots = roots.with_system(built_in);
     }
     let is_empty = opts.ssl_opts().is_none_or(|own| own.root_certs().is_empty());

@@ -18,9 +18,9 @@ use zeroize::Zeroizing;
 use crate::{
     Connector, Tls, TlsStack,
     config::{Target, base, targets},
+    config_source::{read_map, read_string},
     driver::{PgConnection, PgDriver},
     keepalive,
-    source::{read_map, read_string},
     tls::TlsPlan,
 };
 

@@ -11,7 +11,7 @@ use crate::{
     DriverConfig, TlsStream,
     error::{connect_error, may_be_stranger},
     session,
-    tls::{Stranger, Tls},
+    tls::{Tls, UnknownIssuer},
 };
 
 /// What a connect gives: the driver's own pair.
@@ -97,14 +97,14 @@ impl PgDriver {
     }
 
     async fn open(&self, config: Config, request: &ConnectRequest) -> Result<PgConnection> {
-        let unknown = Stranger::default();
+        let unknown = UnknownIssuer::default();
         let track = |unknown| self.tls.tracked(request, config.get_ssl_mode(), unknown);
         let mut connected = config.connect(track(&unknown)).await;
         // Nothing was sent to a server whose issuer is unknown; its authority may have been
         // replaced meanwhile.
         if connected.is_err() && self.tls.may_know(&unknown).await {
             request.progress().enter(Phase::Dial);
-            connected = config.connect(track(&Stranger::default())).await;
+            connected = config.connect(track(&UnknownIssuer::default())).await;
         }
         let error = match connected {
             Ok(connection) => return Ok(connection),

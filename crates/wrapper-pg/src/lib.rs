@@ -3,6 +3,7 @@
 
 mod builder;
 mod config;
+mod config_source;
 mod connector;
 mod driver;
 mod driver_config;
@@ -11,7 +12,6 @@ mod keepalive;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 mod pool;
 mod session;
-mod source;
 mod suspicion;
 mod tls;
 

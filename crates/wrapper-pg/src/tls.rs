@@ -117,7 +117,12 @@ impl Tls {
 
     /// Does the same for one attempt: notes when handshake and login begin, and which roots knew no
     /// issuer, and makes streams that can be ended from elsewhere.
-    pub(crate) fn tracked(&self, request: &ConnectRequest, mode: SslMode, stranger: &Stranger) -> Tracked {
+    pub(crate) fn tracked(
+        &self,
+        request: &ConnectRequest,
+        mode: SslMode,
+        unknown_issuer: &UnknownIssuer,
+    ) -> Tracked {
         let dialled = match mode {
             SslMode::Disable => Phase::Login,
             SslMode::Require => Phase::Tls,
@@ -128,7 +133,7 @@ impl Tls {
             tls: self.clone(),
             progress: request.progress().clone(),
             dialled,
-            stranger: stranger.clone(),
+            unknown_issuer: unknown_issuer.clone(),
             abort: request.abort_registration().clone(),
         }
     }
@@ -140,14 +145,19 @@ impl Tls {
 
     /// Returns whether there are other roots now than those that knew no issuer, so that it is
     /// worth another try.
-    pub(crate) async fn may_know(&self, stranger: &Stranger) -> bool {
-        match stranger.0.get() {
+    pub(crate) async fn may_know(&self, unknown_issuer: &UnknownIssuer) -> bool {
+        match unknown_issuer.0.get() {
             Some(trusted) => self.0.renewed(trusted).await.is_some(),
             None => false,
         }
     }
 
-    async fn handshake(self, server_name: String, socket: Socket, stranger: Stranger) -> Result<Encrypted> {
+    async fn handshake(
+        self,
+        server_name: String,
+        socket: Socket,
+        unknown_issuer: UnknownIssuer,
+    ) -> Result<Encrypted> {
         let trusted = self.0.current();
         let outcome = match &trusted.made {
             #[cfg(feature = "native-tls")]
@@ -168,7 +178,7 @@ impl Tls {
         outcome.map_err(|(failure, source)| {
             let error = explain_tls_failure(failure, &server_name, &trusted.roots).with_source(source);
             if failure == TlsFailure::UnknownIssuer {
-                drop(stranger.0.set(trusted));
+                drop(unknown_issuer.0.set(trusted));
             }
             error
         })
@@ -180,7 +190,7 @@ type Failed = (TlsFailure, Box<dyn std::error::Error + Send + Sync>);
 
 /// Remembers of one attempt which roots did not know the server's issuer.
 #[derive(Clone, Default)]
-pub(crate) struct Stranger(Arc<OnceLock<Arc<Trusted<Stack>>>>);
+pub(crate) struct UnknownIssuer(Arc<OnceLock<Arc<Trusted<Stack>>>>);
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,7 +216,7 @@ impl MakeTlsConnect<Socket> for Tls {
             tls: self.clone(),
             server_name: server_name.to_owned(),
             progress: Progress::default(),
-            stranger: Stranger::default(),
+            unknown_issuer: UnknownIssuer::default(),
             abort: AbortRegistration::default(),
         })
     }
@@ -218,7 +228,7 @@ pub(crate) struct Tracked {
     progress: Progress,
     /// What comes as soon as the TCP connection stands.
     dialled: Phase,
-    stranger: Stranger,
+    unknown_issuer: UnknownIssuer,
     abort: AbortRegistration,
 }
 
@@ -234,7 +244,7 @@ impl MakeTlsConnect<Socket> for Tracked {
             tls: self.tls.clone(),
             server_name: server_name.to_owned(),
             progress: self.progress.clone(),
-            stranger: self.stranger.clone(),
+            unknown_issuer: self.unknown_issuer.clone(),
             abort: self.abort.clone(),
         })
     }
@@ -245,7 +255,7 @@ pub struct Handshake {
     tls: Tls,
     server_name: String,
     progress: Progress,
-    stranger: Stranger,
+    unknown_issuer: UnknownIssuer,
     abort: AbortRegistration,
 }
 
@@ -263,7 +273,7 @@ impl TlsConnect<Socket> for Handshake {
     fn connect(self, socket: Socket) -> Self::Future {
         Box::pin(async move {
             self.progress.enter(Phase::Tls);
-            let stream = self.tls.handshake(self.server_name, socket, self.stranger).await?;
+            let stream = self.tls.handshake(self.server_name, socket, self.unknown_issuer).await?;
             self.progress.enter(Phase::Login);
             Ok(TlsStream { stream, abort: self.abort })
         })

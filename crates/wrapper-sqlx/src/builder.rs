@@ -23,10 +23,10 @@ use crate::{
     Engine, FreshPool,
     checks::{DEADLINE, check_within},
     engine::DriverOptions,
-    place::{Place, Source, read_map, read_url},
+    password_source::PasswordSource,
     refresher::Refresher,
     roots,
-    supply::Supply,
+    target::{ConnectTarget, Source, read_map, read_url},
 };
 
 /// Builds a [`FreshPool`].
@@ -193,43 +193,43 @@ impl<D: Engine> FreshPoolBuilder<D> {
         if has_secret && !is_named {
             given.set("plugins", SecretsPlugin::CODE)?;
         }
-        let Source { place, query } = match self.source {
+        let Source { server, query } = match self.source {
             Given::Map(pairs) => read_map::<D>(pairs, &registry, &mut given, !has_secret)?,
             Given::Url(url) => read_url::<D>(&url, &registry, &mut given, !has_secret)?,
         };
-        let request = ConnectRequest::new(&place.host, place.port, &place.user);
-        let request = match &place.database {
+        let request = ConnectRequest::new(&server.host, server.port, &server.user);
+        let request = match &server.database {
             Some(database) => request.with_database(database),
             None => request,
         };
         let (plugins, options) = registry.build(&given, std::slice::from_ref(&request))?;
         let iam = IamSettings::from_options(&options, 1)?;
         let target = if has_secret { None } else { Some(iam.target(&request)?) };
-        check(&options, &place, target.as_ref(), &plugins)?;
-        let roots = roots::pem(&read_roots(&options, &self.pem, &place.host)?)?;
+        check(&options, &server, target.as_ref(), &plugins)?;
+        let roots = roots::pem(&read_roots(&options, &self.pem, &server.host)?)?;
         let certificate = ClientCertificate::read(&options)?;
         let driver_options = (self.adjust)(driver_options::<D>(&query)?);
-        if has_secret && place.database.is_none() && D::SCHEMES[0] == "postgres" {
+        if has_secret && server.database.is_none() && D::SCHEMES[0] == "postgres" {
             return Err(configuration(
                 "no database: name one, as in postgres://host/database; the server would take the user's \
                  name, which is in the secret",
             ));
         }
-        let template = D::template(driver_options, &place, roots, certificate.as_ref())?;
+        let template = D::template(driver_options, &server, roots, certificate.as_ref())?;
 
-        let supply = match target {
+        let passwords = match target {
             Some(target) => {
                 let tokens = token_provider(&options, self.tokens.as_ref())?;
-                Supply::tokens(tokens, target, iam.token_expiration(), &self.events)
+                PasswordSource::tokens(tokens, target, iam.token_expiration(), &self.events)
             }
             #[cfg(feature = "secrets")]
-            None => Supply::secret(secrets.provider(&options)?, &place, &self.events),
+            None => PasswordSource::secret(secrets.provider(&options)?, &server, &self.events),
             #[cfg(not(feature = "secrets"))]
             None => return Err(configuration("there is no source of passwords")),
         };
-        let login = supply.login().await?;
+        let login = passwords.login().await?;
         let pool = self.pool.connect_lazy_with(login.set::<D>(template.clone()));
-        Ok(FreshPool::new(Refresher::start(pool, template, supply, request, login)))
+        Ok(FreshPool::new(Refresher::start(pool, template, passwords, request, login)))
     }
 }
 
@@ -264,7 +264,7 @@ fn touch_drivers() {
 
 fn check(
     options: &Options,
-    place: &Place,
+    server: &ConnectTarget,
     target: Option<&TokenRequest>,
     plugins: &[Arc<dyn Plugin<()>>],
 ) -> Result<()> {
@@ -284,23 +284,23 @@ fn check(
              refused login: set `secretExpirationSec=60` in its place",
         ));
     }
-    let mut request = ConnectRequest::new(&place.host, place.port, &place.user);
+    let mut request = ConnectRequest::new(&server.host, server.port, &server.user);
     let server_name = server_name(options)?;
     let verified = match &server_name {
         Some(name) => name.as_str(),
-        None => target.map_or(&*place.host, TokenRequest::host),
+        None => target.map_or(&*server.host, TokenRequest::host),
     };
     if let Some(name) = server_name.clone() {
         request = request.with_server_name(name);
     }
     plugins.iter().try_for_each(|plugin| plugin.check(&request))?;
     let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
-    if bare(verified) != bare(&place.host) {
+    if bare(verified) != bare(&server.host) {
         return Err(configuration(format!(
             "`{}` is dialled and the certificate must carry `{verified}`, but sqlx verifies the name that \
              it dials: use `{verified}` as the host, or take wrapper-pg or wrapper-mysql, which keep the \
              two apart",
-            bracketed(&place.host)
+            bracketed(&server.host)
         )));
     }
     Ok(())

@@ -21,7 +21,7 @@ pub(crate) mod sealed {
     use wrapper_core::{BoxFuture, Result, adapter::Rows};
 
     use super::DriverOptions;
-    use crate::place::Place;
+    use crate::target::ConnectTarget;
 
     /// The part of an engine that only this crate calls and writes.
     pub trait Driver: Database {
@@ -48,7 +48,7 @@ pub(crate) mod sealed {
         /// beyond it.
         fn template(
             options: DriverOptions<Self>,
-            place: &Place,
+            server: &ConnectTarget,
             roots: Vec<u8>,
             certificate: Option<&ClientCertificate>,
         ) -> Result<DriverOptions<Self>>;

@@ -9,15 +9,15 @@ use wrapper_iam::{
 };
 
 use crate::{
+    password_source::{Login, PasswordSource},
     session::code,
-    supply::{Login, Supply},
 };
 
 /// What the pool knows of the login that an error may come from.
 pub(crate) struct Known<'a> {
     pub(crate) request: &'a ConnectRequest,
     pub(crate) engine: Engine,
-    pub(crate) supply: &'a Supply,
+    pub(crate) passwords: &'a PasswordSource,
     pub(crate) login: &'a Login,
     /// Why there is no newer password.
     pub(crate) last_error: Option<&'a Error>,
@@ -65,7 +65,7 @@ impl Known<'_> {
         }
         match self.login {
             #[cfg(feature = "secrets")]
-            Login::Secret { secret, .. } => self.supply.refused_secret(refused, secret, &request),
+            Login::Secret { secret, .. } => self.passwords.refused_secret(refused, secret, &request),
             Login::Token(token) => self.refused_token(refused, token, said.text()),
         }
     }
@@ -76,7 +76,7 @@ impl Known<'_> {
         if is_told || !refused.is_login() {
             return refused;
         }
-        let (target, now) = (token.request(), self.supply.clock().now());
+        let (target, now) = (token.request(), self.passwords.clock().now());
         let mut facts = Facts::new(target, (self.request.host(), self.request.port()), self.engine);
         if self.engine == Engine::Postgres {
             facts.asked = Asked::of_postgres(target, &refused);

@@ -6,12 +6,12 @@ mod checks;
 mod engine;
 mod explain;
 mod freshness;
-mod place;
+mod password_source;
 mod pool;
 mod refresher;
 mod roots;
 mod session;
-mod supply;
+mod target;
 
 /// The driver, so that its types are of the version that a pool has.
 pub use sqlx;

@@ -14,7 +14,7 @@ use crate::{
     Freshness,
     engine::{DriverOptions, Engine},
     explain::Known,
-    supply::{Login, Supply},
+    password_source::{Login, PasswordSource},
 };
 
 /// How often the token is checked. A token stays valid for at least another minute, so three checks
@@ -28,7 +28,7 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct Refresher<D: Engine> {
     pool: Pool<D>,
     template: DriverOptions<D>,
-    supply: Supply,
+    passwords: PasswordSource,
     /// Where the pool connects to.
     request: ConnectRequest,
     runtime: Handle,
@@ -65,13 +65,13 @@ impl<D: Engine> Refresher<D> {
     pub(crate) fn start(
         pool: Pool<D>,
         template: DriverOptions<D>,
-        supply: Supply,
+        passwords: PasswordSource,
         request: ConnectRequest,
         login: Login,
     ) -> Arc<Self> {
         let state = State {
             login,
-            checked_at: supply.clock().now(),
+            checked_at: passwords.clock().now(),
             failures: 0,
             is_running: true,
             last_error: None,
@@ -81,7 +81,7 @@ impl<D: Engine> Refresher<D> {
         let refresh_lock = tokio::sync::Mutex::new(());
         let runtime = Handle::current();
         let state = Mutex::new(state);
-        let refresher = Arc::new(Self { pool, template, supply, request, runtime, refresh_lock, state });
+        let refresher = Arc::new(Self { pool, template, passwords, request, runtime, refresh_lock, state });
         // Made here, because a runtime that ends may drop a task that it never ran.
         let running = Running(Arc::clone(&refresher));
         tokio::spawn(async move { running.0.run().await });
@@ -90,7 +90,7 @@ impl<D: Engine> Refresher<D> {
 
     async fn run(&self) {
         let mut closed = self.pool.close_event();
-        let clock = self.supply.clock();
+        let clock = self.passwords.clock();
         loop {
             let check = async {
                 // A clock that was set back must not put the next check off.
@@ -103,15 +103,15 @@ impl<D: Engine> Refresher<D> {
                 break;
             }
         }
-        tracing::debug!(host = self.supply.host(), "pool closed, its login is left as it is");
+        tracing::debug!(host = self.passwords.host(), "pool closed, its login is left as it is");
     }
 
     /// Gives the pool a token that has a while to live; an error only if the one that it has is
     /// past its end.
     pub(crate) async fn refresh(&self) -> Result<()> {
         let _guard = self.refresh_lock.lock().await;
-        let fetched = self.supply.login().await;
-        let now = self.supply.clock().now();
+        let fetched = self.passwords.login().await;
+        let now = self.passwords.clock().now();
         let mut state = self.state();
         state.checked_at = now;
         match fetched {
@@ -122,13 +122,13 @@ impl<D: Engine> Refresher<D> {
                 if !login.is_same(&state.login) {
                     self.pool.set_connect_options(login.set::<D>(self.template.clone()));
                     state.renewals += 1;
-                    tracing::debug!(host = self.supply.host(), "pool given a new password");
+                    tracing::debug!(host = self.passwords.host(), "pool given a new password");
                 }
                 state.login = login;
                 Ok(())
             }
             Err(error) => {
-                state.failed(&error, self.supply.host(), now);
+                state.failed(&error, self.passwords.host(), now);
                 if now < state.login.expires_at() { Ok(()) } else { Err(error) }
             }
         }
@@ -152,7 +152,7 @@ impl<D: Engine> Refresher<D> {
         let known = Known {
             request: &self.request,
             engine: D::ENGINE,
-            supply: &self.supply,
+            passwords: &self.passwords,
             login: &state.login,
             last_error: state.last_error.as_ref(),
         };
@@ -192,7 +192,7 @@ impl<D: Engine> fmt::Debug for Refresher<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refresher")
             .field("pool", &self.pool)
-            .field("host", &self.supply.host())
+            .field("host", &self.passwords.host())
             .finish_non_exhaustive()
     }
 }

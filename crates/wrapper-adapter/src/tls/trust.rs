@@ -168,13 +168,13 @@ mod tests {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----\n";
 
     /// A file of roots and what is made of it: the number of its certificates.
-    struct Rig {
+    struct Fixture {
         file: PathBuf,
         trust: Trust<usize>,
         made: Arc<AtomicUsize>,
     }
 
-    impl Rig {
+    impl Fixture {
         fn new(name: &str) -> Self {
             let file = std::env::temp_dir().join(format!("trust-{name}-{}.pem", std::process::id()));
             fs::write(&file, BEGIN).expect("can be written");
@@ -200,7 +200,7 @@ mod tests {
         }
     }
 
-    impl Drop for Rig {
+    impl Drop for Fixture {
         fn drop(&mut self) {
             drop(fs::remove_file(&self.file));
         }
@@ -208,65 +208,65 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn changed_file_counts_and_an_unchanged_one_is_not_made_of_again() {
-        let rig = Rig::new("changed");
-        let seen = rig.trust.current();
-        assert_eq!(rig.renewed(&seen).await, None);
+        let fixture = Fixture::new("changed");
+        let seen = fixture.trust.current();
+        assert_eq!(fixture.renewed(&seen).await, None);
 
         tokio::time::advance(REREAD_EVERY).await;
-        rig.write(2);
+        fixture.write(2);
 
-        assert_eq!(rig.renewed(&seen).await, Some(2));
-        assert_eq!(rig.made.load(Ordering::SeqCst), 2);
+        assert_eq!(fixture.renewed(&seen).await, Some(2));
+        assert_eq!(fixture.made.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn file_is_read_once_a_minute_at_most() {
-        let rig = Rig::new("minute");
-        let first = rig.trust.current();
-        rig.write(2);
-        assert_eq!(rig.renewed(&first).await, Some(2));
+        let fixture = Fixture::new("minute");
+        let first = fixture.trust.current();
+        fixture.write(2);
+        assert_eq!(fixture.renewed(&first).await, Some(2));
 
-        rig.write(4);
-        let second = rig.trust.current();
+        fixture.write(4);
+        let second = fixture.trust.current();
         tokio::time::advance(REREAD_EVERY - Duration::from_secs(1)).await;
-        assert_eq!(rig.renewed(&second).await, None);
+        assert_eq!(fixture.renewed(&second).await, None);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(rig.renewed(&second).await, Some(4));
+        assert_eq!(fixture.renewed(&second).await, Some(4));
     }
 
     #[tokio::test(start_paused = true)]
     async fn all_who_wait_share_one_reading_whoever_gives_up() {
-        let rig = Rig::new("shared");
-        let seen = rig.trust.current();
-        rig.write(2);
-        let mut given_up = Box::pin(rig.renewed(&seen));
+        let fixture = Fixture::new("shared");
+        let seen = fixture.trust.current();
+        fixture.write(2);
+        let mut given_up = Box::pin(fixture.renewed(&seen));
         // Polled once, it has begun the reading.
         assert!(futures_poll(given_up.as_mut()).is_none());
         drop(given_up);
 
-        let waiters = (0..8).map(|_| (rig.trust.clone(), Arc::clone(&seen)));
+        let waiters = (0..8).map(|_| (fixture.trust.clone(), Arc::clone(&seen)));
         let tasks: Vec<_> = waiters
             .map(|(trust, seen)| tokio::spawn(async move { trust.renewed(&seen).await.map(|new| new.made) }))
             .collect();
         for task in tasks {
             assert_eq!(task.await.expect("ends"), Some(2));
         }
-        assert_eq!(rig.made.load(Ordering::SeqCst), 2);
+        assert_eq!(fixture.made.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn broken_file_leaves_the_former_roots() {
-        let rig = Rig::new("broken");
-        let seen = rig.trust.current();
+        let fixture = Fixture::new("broken");
+        let seen = fixture.trust.current();
         for count in [0, 3] {
-            rig.write(count);
-            assert_eq!(rig.renewed(&seen).await, None);
-            assert_eq!(rig.trust.current().made, 1);
+            fixture.write(count);
+            assert_eq!(fixture.renewed(&seen).await, None);
+            assert_eq!(fixture.trust.current().made, 1);
             tokio::time::advance(REREAD_EVERY).await;
         }
 
-        rig.write(2);
-        assert_eq!(rig.renewed(&seen).await, Some(2));
+        fixture.write(2);
+        assert_eq!(fixture.renewed(&seen).await, Some(2));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use wrapper_adapter::ClientCertificate;
 use wrapper_core::{BoxFuture, Engine, Result, adapter::Rows};
 
 use super::{sealed::Driver, socket};
-use crate::{place::Place, session};
+use crate::{session, target::ConnectTarget};
 
 impl Driver for MySql {
     const ENGINE: Engine = Engine::Mysql;
@@ -21,7 +21,7 @@ impl Driver for MySql {
 
     fn template(
         options: MySqlConnectOptions,
-        place: &Place,
+        server: &ConnectTarget,
         roots: Vec<u8>,
         certificate: Option<&ClientCertificate>,
     ) -> Result<MySqlConnectOptions> {
@@ -29,9 +29,9 @@ impl Driver for MySql {
             return Err(socket());
         }
         let options = options
-            .host(&place.host)
-            .port(place.port)
-            .username(&place.user)
+            .host(&server.host)
+            .port(server.port)
+            .username(&server.user)
             .ssl_mode(MySqlSslMode::VerifyIdentity)
             .ssl_ca_from_pem(roots)
             // A token travels as it is:
@@ -41,7 +41,7 @@ impl Driver for MySql {
             Some(own) => options.ssl_client_cert_from_pem(own.chain()).ssl_client_key_from_pem(own.key()),
             None => options,
         };
-        Ok(match &place.database {
+        Ok(match &server.database {
             Some(database) => options.database(database),
             None => options,
         })

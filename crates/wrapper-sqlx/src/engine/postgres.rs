@@ -10,10 +10,10 @@ use wrapper_adapter::ClientCertificate;
 use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, adapter::Rows};
 
 use super::{sealed::Driver, socket};
-use crate::{place::Place, session};
+use crate::{session, target::ConnectTarget};
 
 /// Variables that sqlx reads into options which it offers no way to take back.
-const STICKY: &[&str] = &["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
+const UNREMOVABLE_ENV: &[&str] = &["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
 
 impl Driver for Postgres {
     const ENGINE: Engine = Engine::Postgres;
@@ -27,11 +27,11 @@ impl Driver for Postgres {
 
     fn template(
         options: PgConnectOptions,
-        place: &Place,
+        server: &ConnectTarget,
         roots: Vec<u8>,
         certificate: Option<&ClientCertificate>,
     ) -> Result<PgConnectOptions> {
-        if let Some(name) = STICKY.iter().find(|name| env::var_os(name).is_some()) {
+        if let Some(name) = UNREMOVABLE_ENV.iter().find(|name| env::var_os(name).is_some()) {
             return Err(Error::new(
                 ErrorKind::Configuration,
                 format!("sqlx adds what `{name}` in the environment says to every connection: unset it"),
@@ -45,12 +45,12 @@ impl Driver for Postgres {
             None => options,
         };
         Ok(options
-            .host(&place.host)
-            .port(place.port)
-            .username(&place.user)
+            .host(&server.host)
+            .port(server.port)
+            .username(&server.user)
             // Without a name the server takes the user's:
             // https://www.postgresql.org/docs/current/protocol-message-formats.html
-            .database(place.database.as_ref().unwrap_or(&place.user))
+            .database(server.database.as_ref().unwrap_or(&server.user))
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(roots))
     }

@@ -11,7 +11,7 @@ use wrapper_core::{
     Engine, Error, ErrorKind, Registry, Result, Value, adapter::RawParameters, text::is_name,
 };
 
-use crate::tls::Switches;
+use crate::tls::TlsFlags;
 
 /// A connection that is silent for so long is asked whether its server lives. How often and how
 /// long is up to the operating system, for the driver takes no more than this: about 11 minutes by
@@ -73,25 +73,25 @@ pub(crate) fn read_url<C>(
     url: &str,
     registry: &Registry<C>,
     given: &mut RawParameters,
-) -> Result<(Opts, Switches)> {
+) -> Result<(Opts, TlsFlags)> {
     // Pairs are refused by the form.
     let (ConnectionText::Url(url) | ConnectionText::Pairs(url)) = FORM.read(url)?;
     let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
     check_parts(&parts)?;
-    let is_ours = |name: &str| registry.declares(name) || Switches::NAMES.contains(&name);
+    let is_ours = |name: &str| registry.declares(name) || TlsFlags::NAMES.contains(&name);
     let SplitParameters { rest, pairs, others } = split_url(url, is_ours)?;
     if let Some(key) = others.iter().find_map(|name| misplaced(name, registry)) {
         return Err(configuration(format!(
             "`{key}` stands before the query of a URL: write mysql://user:password@host:port/database"
         )));
     }
-    let mut switches = Switches::default();
+    let mut flags = TlsFlags::default();
     for (name, value) in pairs {
-        given_or_switch(&name, value.into(), &mut switches, |name, value| given.configure(name, value))?;
+        given_or_switch(&name, value.into(), &mut flags, |name, value| given.configure(name, value))?;
     }
     let opts = Opts::from_url(&rest).map_err(|error| url_error(error, registry, Some(&parts)))?;
     check_names(opts.user(), opts.db_name(), opts.pass())?;
-    Ok((opts, switches))
+    Ok((opts, flags))
 }
 
 /// Returns the key that a name in a query means and that belongs elsewhere in a URL.
@@ -141,17 +141,17 @@ pub(crate) fn read_map<C>(
     pairs: Vec<(String, Value)>,
     registry: &Registry<C>,
     given: &mut RawParameters,
-) -> Result<(Opts, Switches)> {
+) -> Result<(Opts, TlsFlags)> {
     DRIVER.check_elsewhere(registry, &pairs)?;
-    let mut switches = Switches::default();
+    let mut flags = TlsFlags::default();
     let mut seen = RawParameters::new();
     let mut keys = Vec::new();
     // Options go through the driver's own reading of them, and nothing that is secret does.
     let mut options = Vec::new();
     for (name, value) in flat_entries(pairs, given)? {
         let name = name.as_str();
-        if registry.declares(name) || Switches::NAMES.contains(&name) {
-            given_or_switch(name, value, &mut switches, |name, value| given.configure_from_map(name, value))?;
+        if registry.declares(name) || TlsFlags::NAMES.contains(&name) {
+            given_or_switch(name, value, &mut flags, |name, value| given.configure_from_map(name, value))?;
             continue;
         }
         let text = value.single(name)?;
@@ -181,17 +181,17 @@ pub(crate) fn read_map<C>(
     }
     let opts = Opts::from(builder);
     check_names(opts.user(), opts.db_name(), opts.pass())?;
-    Ok((opts, switches))
+    Ok((opts, flags))
 }
 
 fn given_or_switch(
     name: &str,
     value: Value,
-    switches: &mut Switches,
+    flags: &mut TlsFlags,
     give: impl FnOnce(&str, Value) -> Result<()>,
 ) -> Result<()> {
-    if Switches::NAMES.contains(&name) {
-        return switches.set(name, &value);
+    if TlsFlags::NAMES.contains(&name) {
+        return flags.set(name, &value);
     }
     give(name, value)
 }

@@ -16,7 +16,7 @@ use wrapper_secrets::{DatabaseSecret, SecretProvider, Telling};
 
 use crate::engine::{DriverOptions, Engine};
 #[cfg(feature = "secrets")]
-use crate::place::Place;
+use crate::target::ConnectTarget;
 
 /// The age at which a token is replaced: the ten minutes that it has left bridge an outage of the
 /// source of credentials.
@@ -24,9 +24,9 @@ const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// Where the passwords of a pool come from.
 #[derive(Debug)]
-pub(crate) enum Supply {
+pub(crate) enum PasswordSource {
     #[cfg(feature = "secrets")]
-    Secret { secrets: SecretProvider, place: Place, _telling: Option<Telling> },
+    Secret { secrets: SecretProvider, server: ConnectTarget, _telling: Option<Telling> },
     Tokens {
         tokens: IamTokenProvider,
         target: TokenRequest,
@@ -45,12 +45,12 @@ pub(crate) enum Login {
     Token(IamToken),
 }
 
-impl Supply {
+impl PasswordSource {
     /// Supplies what a secret holds, and tells these listeners of its loads.
     #[cfg(feature = "secrets")]
-    pub(crate) fn secret(secrets: SecretProvider, place: &Place, events: &Events) -> Self {
+    pub(crate) fn secret(secrets: SecretProvider, server: &ConnectTarget, events: &Events) -> Self {
         let _telling = secrets.tell(events);
-        Self::Secret { secrets, place: place.clone(), _telling }
+        Self::Secret { secrets, server: server.clone(), _telling }
     }
 
     /// Supplies tokens, and tells these listeners of credentials that are loaded.
@@ -68,9 +68,9 @@ impl Supply {
     pub(crate) async fn login(&self) -> Result<Login> {
         match self {
             #[cfg(feature = "secrets")]
-            Self::Secret { secrets, place, .. } => {
+            Self::Secret { secrets, server, .. } => {
                 let secret = secrets.secret().await?;
-                secrets.check_user(&place.user, &secret)?;
+                secrets.check_user(&server.user, &secret)?;
                 Ok(Login::Secret { secret, renew_after: secrets.renew_after() })
             }
             Self::Tokens { tokens, target, max_age, .. } => {
@@ -98,7 +98,7 @@ impl Supply {
     pub(crate) fn host(&self) -> &str {
         match self {
             #[cfg(feature = "secrets")]
-            Self::Secret { place, .. } => &place.host,
+            Self::Secret { server, .. } => &server.host,
             Self::Tokens { target, .. } => target.host(),
         }
     }

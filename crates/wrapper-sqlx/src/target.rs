@@ -10,7 +10,7 @@ use crate::engine::sealed::Driver;
 
 /// The host, port, user and database of a configuration.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct ConnectTarget {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) user: String,
@@ -20,7 +20,7 @@ pub struct Place {
 /// A configuration taken apart: where to connect to, and the driver's own options as they stood in
 /// the query.
 pub(crate) struct Source {
-    pub(crate) place: Place,
+    pub(crate) server: ConnectTarget,
     pub(crate) query: String,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn read_url<D: Driver>(
     let (ConnectionText::Url(url) | ConnectionText::Pairs(url)) =
         StringForm::new(engine, D::SCHEMES, false).with_maps().read(url)?;
     let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
-    let place = place::<D>(keys(&parts)?, needs_user)?;
+    let server = connect_target::<D>(keys(&parts)?, needs_user)?;
     let SplitParameters { rest, pairs, others } = split_url(url, |name| registry.declares(name))?;
     others.iter().try_for_each(|name| check_name::<D>(name, registry, Some(&parts)))?;
     for (name, value) in pairs {
@@ -55,7 +55,7 @@ pub(crate) fn read_url<D: Driver>(
         None => &rest,
     };
     let query = behind.split_once('?').map_or("", |(_, query)| query);
-    Ok(Source { place, query: query.to_owned() })
+    Ok(Source { server, query: query.to_owned() })
 }
 
 /// Reads a map; our parameters go to `given`.
@@ -86,7 +86,7 @@ pub(crate) fn read_map<D: Driver>(
             query.push(format!("{}={}", percent_encoded(name), percent_encoded(&text)));
         }
     }
-    Ok(Source { place: place::<D>(keys, needs_user)?, query: query.join("&") })
+    Ok(Source { server: connect_target::<D>(keys, needs_user)?, query: query.join("&") })
 }
 
 /// Checks a name that is not ours; `url` is given where it stands in a query.
@@ -161,7 +161,7 @@ fn keys(parts: &UrlParts<'_>) -> Result<RawParameters> {
     Ok(keys)
 }
 
-fn place<D: Driver>(mut keys: RawParameters, needs_user: bool) -> Result<Place> {
+fn connect_target<D: Driver>(mut keys: RawParameters, needs_user: bool) -> Result<ConnectTarget> {
     let mut take = |name| keys.remove(name).and_then(|value| value.text());
     let form = |what: &str| configuration(format!("{what}, as in {}://user@host/database", D::SCHEMES[0]));
     let named = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
@@ -196,7 +196,7 @@ fn place<D: Driver>(mut keys: RawParameters, needs_user: bool) -> Result<Place> 
             "`database` holds a URL: write the URL alone, as the connection string".to_owned(),
         ));
     }
-    Ok(Place { host, port, user, database })
+    Ok(ConnectTarget { host, port, user, database })
 }
 
 fn configuration(message: String) -> Error {
