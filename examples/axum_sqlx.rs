@@ -55,7 +55,7 @@ mod tests {
             .start()
             .await?;
         let pool = PgFreshPool::builder()
-            .url(rds.url())
+            .connection_string(rds.url())
             .parameter("tlsServerName", "localhost")
             .tokens(rds.token_provider()?)
             .build()

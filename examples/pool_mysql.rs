@@ -32,7 +32,7 @@ async fn pool_mysql() -> Result {
 
 async fn use_pool(connector: &Connector) -> Result {
     // After a failover no connection leads to the former writer.
-    let pool = Pool::builder(connector.pool_manager().expect_writer()).max_size(4).build()?;
+    let pool = Pool::builder(connector.deadpool_manager().expect_writer()).max_size(4).build()?;
     let mut held = Vec::new();
     for number in 1..=4 {
         let mut connection = pool.get().await.map_err(|error| connector.last_error().explain(error))?;

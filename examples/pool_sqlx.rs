@@ -24,7 +24,7 @@ async fn pool_sqlx() -> Result {
     // `localhost` too.
     let server = PostgresServer::builder().host(HOST).host("localhost").user(USER).start().await?;
     let fresh = PgFreshPool::builder()
-        .url(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", server.port()))
+        .connection_string(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", server.port()))
         .parameter("tlsServerName", "localhost")
         .root_certificates(server.ca_pem())
         .tokens(tokens(server.access_key())?)

@@ -69,7 +69,7 @@ pub async fn embedded_mysql(parameters: &str) -> Result<(MysqlServer, IamTokenPr
     let (address, tokens) = (server.addr().ip(), tokens(server.access_key())?);
     // No DNS knows the embedded server's RDS-like name, and no platform its certificate authority.
     let connector = mysql::Connector::builder(plugins_with(&tokens))
-        .url(format!("mysql://{USER}@{HOST}:{}/app?plugins=iam{parameters}", server.port()))
+        .connection_string(format!("mysql://{USER}@{HOST}:{}/app?plugins=iam{parameters}", server.port()))
         .resolver(resolver_fn(move |_| Ok(vec![address])))
         .root_certificates(server.ca_pem())
         .build()?;

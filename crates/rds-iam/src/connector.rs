@@ -128,7 +128,8 @@ impl Recipe<'_> {
 
     #[cfg(feature = "mysql")]
     fn mysql(self) -> Result<Connector> {
-        let mut builder = wrapper_mysql::Connector::builder(registry(self.factories)).url(self.text);
+        let mut builder =
+            wrapper_mysql::Connector::builder(registry(self.factories)).connection_string(self.text);
         for (name, value) in self.added {
             builder = builder.parameter(name, value);
         }

@@ -56,7 +56,7 @@ impl ConnectorBuilder {
     ///
     /// The URL is trusted input: whoever writes it decides where the program connects to.
     #[must_use]
-    pub fn url(mut self, url: impl Into<String>) -> Self {
+    pub fn connection_string(mut self, url: impl Into<String>) -> Self {
         self.source = Source::Url(url.into());
         self
     }

@@ -44,7 +44,7 @@ impl Connector {
     ///
     /// A configuration error, as [`ConnectorBuilder::build`].
     pub fn from_url(url: &str, registry: Registry<Conn>) -> Result<Self> {
-        Self::builder(registry).url(url).build()
+        Self::builder(registry).connection_string(url).build()
     }
 
     /// Builds a connector from the driver's own options, which name no plugins; to name some use

@@ -165,13 +165,6 @@ impl MysqlManager {
     }
 }
 
-impl Connector {
-    /// Returns a manager for a pool, with a fresh token for every physical connection.
-    pub fn pool_manager(&self) -> MysqlManager {
-        MysqlManager::new(self.clone())
-    }
-}
-
 fn outdated() -> Error {
     Error::new(ErrorKind::WrongInstance, "the pooled connection was opened before the writer changed")
 }

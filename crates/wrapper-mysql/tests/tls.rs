@@ -15,7 +15,11 @@ async fn server() -> MysqlServer {
 fn builder(server: &MysqlServer) -> ConnectorBuilder {
     let address = server.addr().ip();
     Connector::builder(Registry::new())
-        .url(format!("mysql://shop:pw@{}:{}/orders?sslmode=verify-full", server.host(), server.port()))
+        .connection_string(format!(
+            "mysql://shop:pw@{}:{}/orders?sslmode=verify-full",
+            server.host(),
+            server.port()
+        ))
         .resolver(resolver_fn(move |_| Ok(vec![address])))
 }
 

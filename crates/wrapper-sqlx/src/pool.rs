@@ -52,7 +52,7 @@ impl<D: Engine> FreshPool<D> {
     /// As [`FreshPoolBuilder::build`].
     #[cfg(feature = "default-chain")]
     pub async fn from_url(url: &str) -> Result<Self> {
-        Self::builder().url(url).build().await
+        Self::builder().connection_string(url).build().await
     }
 
     /// Makes a pool from a map, such as one read by serde, with tokens of the AWS default chain of

@@ -77,7 +77,7 @@ impl ClusterFixture {
 
     /// A builder of a MySQL connector.
     pub fn my(&self, url: impl Into<String>) -> my::ConnectorBuilder {
-        my::Connector::builder(self.registry()).url(url).resolver(self.resolver())
+        my::Connector::builder(self.registry()).connection_string(url).resolver(self.resolver())
     }
 
     /// How many logins every node has let in so far.

@@ -37,7 +37,7 @@ impl Fixture {
     /// A builder that resolves every name to this machine and trusts the server's authority.
     pub fn builder(&self, url: impl Into<String>) -> ConnectorBuilder {
         Connector::builder(self.registry())
-            .url(url)
+            .connection_string(url)
             .resolver(local())
             .parameter("sslrootcert", self.server.ca_file().to_string_lossy().into_owned())
     }

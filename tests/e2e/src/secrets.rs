@@ -71,7 +71,7 @@ pub fn postgres(server: &PostgresServer, service: &SecretsServer, rest: &str) ->
 /// The same for MySQL.
 pub fn my(server: &MysqlServer, service: &SecretsServer, rest: &str) -> mysql::ConnectorBuilder {
     mysql::Connector::builder(registry(service))
-        .url(format!("mysql://{HOST}:{}/app?{}", server.port(), query(rest)))
+        .connection_string(format!("mysql://{HOST}:{}/app?{}", server.port(), query(rest)))
         .resolver(local())
         .parameter("secretEndpoint", service.url())
         .root_certificates(server.ca_pem())

@@ -84,7 +84,7 @@ async fn connector_tells_of_credentials_as_long_as_it_lives() {
 /// A pool at a server that is called `localhost`.
 fn sqlx_pool(rig: &Fixture) -> FreshPoolBuilder<Postgres> {
     PgFreshPool::builder()
-        .url(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", rig.server.port()))
+        .connection_string(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", rig.server.port()))
         .parameter("tlsServerName", "localhost")
         .root_certificates(rig.server.ca_pem())
         .tokens(rig.tokens.clone())

@@ -83,9 +83,9 @@ impl Connector {
     /// Makes a pool of eight connections.
     pub(crate) fn pool(&self) -> Result<Pool> {
         Ok(match self {
-            Self::Mysql(connector) => {
-                Pool::Mysql(deadpool::managed::Pool::builder(connector.pool_manager()).max_size(8).build()?)
-            }
+            Self::Mysql(connector) => Pool::Mysql(
+                deadpool::managed::Pool::builder(connector.deadpool_manager()).max_size(8).build()?,
+            ),
             Self::Postgres(connector) => Pool::Postgres(
                 deadpool_postgres::Pool::builder(connector.deadpool_manager()).max_size(8).build()?,
             ),
@@ -188,7 +188,8 @@ impl Pool {
 }
 
 async fn pooled_mysql(connector: &mysql::Connector, later: impl Fn()) -> Result<usize> {
-    let pool = deadpool::managed::Pool::<mysql::MysqlManager>::builder(connector.pool_manager()).build()?;
+    let pool =
+        deadpool::managed::Pool::<mysql::MysqlManager>::builder(connector.deadpool_manager()).build()?;
     let mut held = vec![pool.get().await?, pool.get().await?];
     later();
     held.extend([pool.get().await?, pool.get().await?]);

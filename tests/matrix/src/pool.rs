@@ -45,7 +45,7 @@ impl Stack {
         let kind = match self.deployment() {
             Deployment::AuroraMysql => {
                 let dns = cluster.dns();
-                let builder = my::Connector::builder(registry(cluster)).url(url);
+                let builder = my::Connector::builder(registry(cluster)).connection_string(url);
                 Connector::Mysql(
                     builder.resolver(resolver_fn(move |host| dns.resolve(host))).build().expect("builds"),
                 )
@@ -60,10 +60,10 @@ impl Stack {
         let pool = match &kind {
             Connector::Mysql(connector) if self == Self::Bb8Mysql => {
                 let builder = my::bb8::Pool::builder().max_size(size as u32);
-                Kind::Bb8Mysql(builder.build_unchecked(connector.pool_manager()))
+                Kind::Bb8Mysql(builder.build_unchecked(connector.bb8_manager()))
             }
             Connector::Mysql(connector) => {
-                let builder = my::deadpool::Pool::builder(connector.pool_manager());
+                let builder = connector.deadpool_builder();
                 Kind::DeadpoolMysql(builder.max_size(size).build().expect("builds"))
             }
             Connector::Postgres(connector) if self == Self::Bb8Postgres => {

@@ -5,12 +5,20 @@ use mysql_async::Conn;
 use wrapper_core::{Error, Result};
 
 use super::MysqlManager;
+use crate::Connector;
 
-/// A pool of bb8: `Pool::builder().build(connector.pool_manager())`.
+/// A pool of bb8: `Pool::builder().build(connector.bb8_manager())`.
 pub type Pool = bb8::Pool<MysqlManager>;
 
 /// A connection of a [`Pool`] that is taken out.
 pub type PooledConnection<'a> = bb8::PooledConnection<'a, MysqlManager>;
+
+impl Connector {
+    /// Returns a manager for [`bb8::Pool`], with a fresh token for every physical connection.
+    pub fn bb8_manager(&self) -> MysqlManager {
+        MysqlManager::new(self.clone())
+    }
+}
 
 impl ManageConnection for MysqlManager {
     type Connection = Conn;

@@ -1,12 +1,16 @@
 //! deadpool.
 
-use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use deadpool::{
+    Runtime,
+    managed::{Manager, Metrics, RecycleError, RecycleResult},
+};
 use mysql_async::Conn;
 use wrapper_core::{Error, Result};
 
 use super::MysqlManager;
+use crate::Connector;
 
-/// A pool of deadpool: `Pool::builder(connector.pool_manager())`.
+/// A pool of deadpool: `connector.deadpool_builder()`.
 pub type Pool = deadpool::managed::Pool<MysqlManager>;
 
 /// What builds a [`Pool`].
@@ -17,6 +21,22 @@ pub type Object = deadpool::managed::Object<MysqlManager>;
 
 /// What [`Pool::get`] fails with; [`Error::find`] gets ours back.
 pub type PoolError = deadpool::managed::PoolError<Error>;
+
+impl Connector {
+    /// Returns a builder of a [`Pool`] with a fresh token for every physical connection, and a
+    /// runtime, which its timeouts need.
+    ///
+    /// An error of a connect arrives as the cause of deadpool's; [`Error::find`] gets it back.
+    pub fn deadpool_builder(&self) -> PoolBuilder {
+        Pool::builder(self.deadpool_manager()).runtime(Runtime::Tokio1)
+    }
+
+    /// Returns a manager for a builder of one's own, for which `runtime` should be set as
+    /// [`deadpool_builder`](Self::deadpool_builder) does.
+    pub fn deadpool_manager(&self) -> MysqlManager {
+        MysqlManager::new(self.clone())
+    }
+}
 
 impl Manager for MysqlManager {
     type Type = Conn;

@@ -11,7 +11,7 @@ fn builder<D: Engine>(url: &str) -> FreshPoolBuilder<D> {
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
     let provider = SharedCredentialsProvider::new(credentials);
     let tokens = IamTokenProvider::builder().credentials_provider(provider).build().expect("builds");
-    FreshPoolBuilder::new().url(url.replace("HOST", HOST)).tokens(tokens)
+    FreshPoolBuilder::new().connection_string(url.replace("HOST", HOST)).tokens(tokens)
 }
 
 async fn refusal<D: Engine>(builder: FreshPoolBuilder<D>) -> String {

@@ -114,7 +114,7 @@ impl Configuration {
             Adapter::Mysql => {
                 let mut builder = mysql::Connector::builder(registry());
                 if let Some(text) = self.text {
-                    builder = builder.url(text);
+                    builder = builder.connection_string(text);
                 }
                 if let Some(map) = self.map {
                     builder = builder.map(map);
@@ -145,7 +145,7 @@ impl Configuration {
     async fn pool<D: Engine>(self, capture: &TraceCapture) -> Said {
         let mut builder: FreshPoolBuilder<D> = FreshPool::builder().tokens(TOKENS.clone());
         if let Some(text) = self.text {
-            builder = builder.url(text);
+            builder = builder.connection_string(text);
         }
         if let Some(map) = self.map {
             builder = builder.map(map);

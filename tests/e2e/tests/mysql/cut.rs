@@ -133,7 +133,7 @@ async fn check<C: DerefMut<Target = Conn>>(get: impl AsyncFn() -> C) {
 async fn bb8(recycling: Recycling) {
     let rig = Fixture::start().await;
     answers(&rig);
-    let manager = rig.connector().pool_manager().recycling(recycling);
+    let manager = rig.connector().deadpool_manager().recycling(recycling);
     let pool = bb8::Pool::builder().max_size(1).build(manager).await.expect("builds");
     check(async || pool.get_owned().await.expect("is served")).await;
 }
@@ -141,7 +141,7 @@ async fn bb8(recycling: Recycling) {
 async fn deadpool(recycling: Recycling) {
     let rig = Fixture::start().await;
     answers(&rig);
-    let manager = rig.connector().pool_manager().recycling(recycling);
+    let manager = rig.connector().deadpool_manager().recycling(recycling);
     let pool = Pool::builder(manager).max_size(1).build().expect("builds");
     check(async || pool.get().await.expect("is served")).await;
 }

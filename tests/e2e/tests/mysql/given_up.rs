@@ -65,7 +65,7 @@ async fn check<C: DerefMut<Target = Conn>>(rig: &Fixture, get: impl AsyncFn() ->
 }
 
 fn manager(rig: &Fixture, recycling: Recycling) -> MysqlManager {
-    rig.connector().pool_manager().recycling(recycling)
+    rig.connector().deadpool_manager().recycling(recycling)
 }
 
 async fn bb8(recycling: Recycling, given_up: GivenUp) {

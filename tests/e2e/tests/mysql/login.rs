@@ -142,7 +142,7 @@ async fn echoed_token_is_blanked_out() {
 /// A builder without plugins for a user with the password `pw`.
 fn with_password(rig: &Fixture, password: &str, query: &str) -> ConnectorBuilder {
     let url = format!("mysql://legacy{password}@{HOST}:{}/app?{query}", rig.server.port());
-    Connector::builder(rig.registry()).url(url).resolver(e2e::local())
+    Connector::builder(rig.registry()).connection_string(url).resolver(e2e::local())
 }
 
 async fn rig_of_passwords(plugin: AuthPlugin) -> Fixture {

@@ -226,7 +226,7 @@ async fn pem_wrong() {
     let broken = "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n";
     let url = format!("mysql://jane@{HOST}/app?plugins=iam");
 
-    let builder = Connector::builder(registry()).url(url).root_certificates(broken);
+    let builder = Connector::builder(registry()).connection_string(url).root_certificates(broken);
 
     wrong(builder.build(), &["holds a certificate that cannot be read"]);
 }

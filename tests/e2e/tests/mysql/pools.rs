@@ -48,7 +48,7 @@ async fn use_bb8(pool: &Bb8, count: usize) {
 #[tokio::test]
 async fn deadpool_opens_connections_after_the_first_token_ended() {
     let rig = Fixture::start().await;
-    let pool = deadpool(rig.connector().pool_manager(), 4);
+    let pool = deadpool(rig.connector().deadpool_manager(), 4);
     use_deadpool(&pool, 2).await;
 
     rig.clock.advance(QUARTER);
@@ -61,7 +61,7 @@ async fn deadpool_opens_connections_after_the_first_token_ended() {
 #[tokio::test]
 async fn bb8_opens_connections_after_the_first_token_ended() {
     let rig = Fixture::start().await;
-    let pool = bb8(rig.connector().pool_manager(), 4).await;
+    let pool = bb8(rig.connector().bb8_manager(), 4).await;
     use_bb8(&pool, 2).await;
 
     rig.clock.advance(QUARTER);
@@ -74,7 +74,7 @@ async fn bb8_opens_connections_after_the_first_token_ended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn five_hundred_tasks_on_a_cold_pool_cost_one_credentials_call() {
     let rig = Fixture::start().await;
-    let pool = deadpool(rig.connector().pool_manager(), 50);
+    let pool = deadpool(rig.connector().deadpool_manager(), 50);
 
     let tasks: Vec<_> = (0..500)
         .map(|_| {
@@ -93,7 +93,7 @@ async fn five_hundred_tasks_on_a_cold_pool_cost_one_credentials_call() {
 #[tokio::test]
 async fn rotated_credentials_cost_one_refusal_and_one_reload() {
     let rig = Fixture::start().await;
-    let pool = deadpool(rig.connector().pool_manager(), 8);
+    let pool = deadpool(rig.connector().deadpool_manager(), 8);
     use_deadpool(&pool, 1).await;
     let rotated = AccessKey::new("AKIAROTATED", "new-secret").allow(USER);
     rig.server.token_policy().add_key(rotated.clone());
@@ -111,11 +111,11 @@ async fn pool_errors_are_ours() {
     let rig = Fixture::start().await;
     rig.server.inject_always(Fault::Refuse(ServerError::access_denied(USER)));
 
-    let error = deadpool(rig.connector().pool_manager(), 1).get().await.expect_err("refused");
+    let error = deadpool(rig.connector().deadpool_manager(), 1).get().await.expect_err("refused");
 
     let ours = rds_wrapper::Error::find(&error).expect("ours lies in the chain");
     assert_eq!(ours.kind(), ErrorKind::Login);
-    let pool = Bb8::builder().build_unchecked(rig.connector().pool_manager());
+    let pool = Bb8::builder().build_unchecked(rig.connector().bb8_manager());
     assert_eq!(pool.dedicated_connection().await.expect_err("refused").kind(), ErrorKind::Login);
 }
 
@@ -124,7 +124,7 @@ async fn connection_is_used_again_after_a_ping_or_a_reset() {
     let rig = Fixture::start().await;
     for recycling in [Recycling::Ping, Recycling::Reset] {
         let before = rig.server.accepted();
-        let pool = deadpool(rig.connector().pool_manager().recycling(recycling), 1);
+        let pool = deadpool(rig.connector().deadpool_manager().recycling(recycling), 1);
         use_deadpool(&pool, 1).await;
         use_deadpool(&pool, 1).await;
 
@@ -135,8 +135,8 @@ async fn connection_is_used_again_after_a_ping_or_a_reset() {
 #[tokio::test]
 async fn connection_that_was_cut_is_replaced() {
     let rig = Fixture::start().await;
-    let deadpool = deadpool(rig.connector().pool_manager(), 1);
-    let bb8 = bb8(rig.connector().pool_manager(), 1).await;
+    let deadpool = deadpool(rig.connector().deadpool_manager(), 1);
+    let bb8 = bb8(rig.connector().bb8_manager(), 1).await;
     use_deadpool(&deadpool, 1).await;
     use_bb8(&bb8, 1).await;
 

@@ -79,8 +79,11 @@ async fn authority_wrong() {
 #[tokio::test]
 async fn authority_missing() {
     let rig = Fixture::start().await;
-    let connector =
-        Connector::builder(rig.registry()).url(rig.url()).resolver(e2e::local()).build().expect("builds");
+    let connector = Connector::builder(rig.registry())
+        .connection_string(rig.url())
+        .resolver(e2e::local())
+        .build()
+        .expect("builds");
 
     let error = log_in(&connector).await.expect_err("the platform does not know the authority");
 
@@ -109,7 +112,8 @@ async fn platform_roots_count_as_sslrootcert_says() {
     };
     let log_in_with = async |roots: String| {
         let url = format!("{url}?sslmode=verify-full&sslrootcert={roots}");
-        let builder = Connector::builder(rds_wrapper::plugins()).url(url).resolver(e2e::local());
+        let builder =
+            Connector::builder(rds_wrapper::plugins()).connection_string(url).resolver(e2e::local());
         log_in(&builder.build().expect("builds")).await
     };
     let file = other.ca_file().display();
@@ -267,7 +271,7 @@ fn bundled(rig: &Fixture, name: &str) -> (PathBuf, Connector) {
     let file = rig.server.ca_file().with_file_name(name);
     fs::write(&file, rig.server.ca_pem()).expect("can be written");
     let url = format!("{}&sslrootcert={}", rig.url(), file.display());
-    let builder = Connector::builder(rig.registry()).url(url).resolver(e2e::local());
+    let builder = Connector::builder(rig.registry()).connection_string(url).resolver(e2e::local());
     (file, builder.build().expect("builds"))
 }
 
@@ -316,7 +320,7 @@ async fn bundle_with_a_comment_that_is_not_utf8_ok() {
     let comment = b"# Entidade Certificadora de Jo\xe3o\n".as_slice();
     fs::write(&file, [comment, rig.server.ca_pem().as_bytes(), comment].concat()).expect("can be written");
     let url = format!("{}&sslrootcert={}", rig.url(), file.display());
-    let builder = Connector::builder(rig.registry()).url(url).resolver(e2e::local());
+    let builder = Connector::builder(rig.registry()).connection_string(url).resolver(e2e::local());
 
     log_in(&builder.build().expect("builds")).await.expect("is let in");
     fs::remove_file(&file).expect("can be removed");
@@ -334,7 +338,7 @@ fn sslmode_disable_reads_no_file() {
 /// other time.
 fn trusting(rig: &Fixture, file: &Path) -> ConnectorBuilder {
     let roots = SslOpts::default().with_root_certs(vec![file.to_path_buf().into()]);
-    let builder = Connector::builder(rig.registry()).url(rig.url() + "&iamTokenExpiration=0");
+    let builder = Connector::builder(rig.registry()).connection_string(rig.url() + "&iamTokenExpiration=0");
     builder.resolver(e2e::local()).danger_ssl_opts(roots)
 }
 

@@ -21,7 +21,7 @@ async fn application_survives_the_end_of_its_token() -> Result<(), Box<dyn std::
         .start()
         .await?;
     let pool = PgFreshPool::builder()
-        .url(rds.url())
+        .connection_string(rds.url())
         .parameter("tlsServerName", "localhost")
         .tokens(rds.token_provider()?)
         .build()

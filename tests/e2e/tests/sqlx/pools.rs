@@ -30,7 +30,7 @@ async fn mysql() -> mysql::Fixture {
 
 fn builder<D: Engine, S>(rig: &FixtureOf<S>, scheme: &str, port: u16, ca: &str) -> FreshPoolBuilder<D> {
     FreshPool::builder()
-        .url(format!("{scheme}://{USER}@localhost:{port}/app?plugins=iam&iamHost={HOST}"))
+        .connection_string(format!("{scheme}://{USER}@localhost:{port}/app?plugins=iam&iamHost={HOST}"))
         .parameter("tlsServerName", "localhost")
         .root_certificates(ca)
         .tokens(rig.tokens.clone())
@@ -435,7 +435,7 @@ async fn options_of_the_program_and_of_the_url_reach_the_driver() {
         rig.server.port()
     );
     let pool: PgFreshPool = builder(&rig, "postgres", 0, rig.server.ca_pem())
-        .url(url)
+        .connection_string(url)
         .connect_options(|options: PgConnectOptions| options.host("elsewhere").ssl_mode(PgSslMode::Disable))
         .pool_options(PgPoolOptions::new().max_connections(3))
         .build()

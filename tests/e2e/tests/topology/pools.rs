@@ -92,8 +92,8 @@ async fn idle_connections_of_postgres_pools_to_a_demoted_writer_are_never_handed
 async fn idle_connections_of_mysql_pools_to_a_demoted_writer_are_never_handed_out() {
     let rig = ClusterFixture::start(Deployment::AuroraMysql).await;
     let connector = rig.my(rig.url("failover2", "")).build().expect("builds");
-    let deadpool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(2).build().expect("builds");
-    let bb8 = my::bb8::Pool::builder().max_size(2).build(connector.pool_manager()).await.expect("builds");
+    let deadpool = connector.deadpool_builder().max_size(2).build().expect("builds");
+    let bb8 = my::bb8::Pool::builder().max_size(2).build(connector.bb8_manager()).await.expect("builds");
     assert_eq!(mysql_id(&mut deadpool.get().await.expect("is let in")).await, "a");
     assert_eq!(mysql_id(&mut bb8.get().await.expect("is let in")).await, "a");
     let topology = topology(connector.plugin::<FailoverPlugin>());
@@ -117,7 +117,7 @@ fn stand_still(rig: &ClusterFixture) {
 async fn idle_connection_to_a_frozen_mysql_writer_does_not_keep_the_pool_waiting() {
     let rig = ClusterFixture::start(Deployment::AuroraMysql).await;
     let connector = rig.my(rig.url("failover2", "")).build().expect("builds");
-    let pool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(2).build().expect("builds");
+    let pool = connector.deadpool_builder().max_size(2).build().expect("builds");
     assert_eq!(mysql_id(&mut pool.get().await.expect("is let in")).await, "a");
     let topology = topology(connector.plugin::<FailoverPlugin>());
     topology.suspect();

@@ -200,7 +200,7 @@ async fn sqlx_pool_in_an_environment() {
     let url =
         format!("postgres://{USER}@localhost:{}/app?plugins=iam&iamHost={HOST}{ROLE}", rig.server.port());
     let pool = wrapper_sqlx::PgFreshPool::builder()
-        .url(url)
+        .connection_string(url)
         .parameter("tlsServerName", "localhost")
         .root_certificates(rig.server.ca_pem())
         .build()

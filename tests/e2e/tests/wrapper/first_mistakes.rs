@@ -49,7 +49,7 @@ async fn closed_port() -> u16 {
 
 /// The same mistakes with either engine.
 macro_rules! mistakes {
-    ($test:ident, $rig:ty, $scheme:literal, $other:expr, $connector:ty, $method:ident) => {
+    ($test:ident, $rig:ty, $scheme:literal, $other:expr, $connector:ty) => {
         #[tokio::test]
         async fn $test() {
             let mut heard = Heard::default();
@@ -99,7 +99,7 @@ macro_rules! mistakes {
                 ("password with @", at("").replace(SECRET, "hunter2-in-the-url@x/y"), "%40"),
             ] {
                 let built = if url.contains("sslrootcert") {
-                    <$connector>::builder(rig.registry()).$method(url).build()
+                    <$connector>::builder(rig.registry()).connection_string(url).build()
                 } else {
                     build(url)
                 };
@@ -194,14 +194,12 @@ mistakes!(
     Fixture,
     "postgres",
     async { mysql::Fixture::start().await },
-    rds_wrapper::pg::Connector,
-    connection_string
+    rds_wrapper::pg::Connector
 );
 mistakes!(
     first_mistakes_with_mysql_are_told,
     mysql::Fixture,
     "mysql",
     async { Fixture::start().await },
-    rds_wrapper::mysql::Connector,
-    url
+    rds_wrapper::mysql::Connector
 );

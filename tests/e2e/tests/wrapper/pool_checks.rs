@@ -99,7 +99,7 @@ macro_rules! for_each_pool {
             async fn of_mysql_bb8() {
                 let rig = mysql::Fixture::start().await;
                 let connector = $connector_of::my(&rig);
-                let manager = $writer!(connector.pool_manager()).deadline(SOON);
+                let manager = $writer!(connector.deadpool_manager()).deadline(SOON);
                 let pool = bb8::Pool::builder().max_size(SIZE.into()).connection_timeout(TIMEOUT);
                 let pool = pool.error_sink(Box::new(connector.last_error())).build_unchecked(manager);
                 super::$check(&rig.server, Explained(pool, connector.last_error())).await;
@@ -109,7 +109,7 @@ macro_rules! for_each_pool {
             async fn of_mysql_deadpool() {
                 let rig = mysql::Fixture::start().await;
                 let connector = $connector_of::my(&rig);
-                let manager = $writer!(connector.pool_manager()).deadline(SOON);
+                let manager = $writer!(connector.deadpool_manager()).deadline(SOON);
                 let pool = rds_wrapper::mysql::deadpool::Pool::builder(manager).max_size(SIZE.into());
                 let pool = pool.build().expect("builds");
                 super::$check(&rig.server, Explained(pool, connector.last_error())).await;
@@ -315,7 +315,7 @@ async fn mysql_role_is_read_as_text() {
     for (word, is_writer) in [("OFF", true), ("ON", false), ("NO_LOCK", false), ("NO_LOCK_NO_ADMIN", false)] {
         let rows = Rows::new(["a", "b"]).row([0.into(), word.into()]);
         rig.server.answer("SELECT @@innodb_read_only, @@read_only", rows);
-        let manager = rig.connector().pool_manager().expect_writer();
+        let manager = rig.connector().deadpool_manager().expect_writer();
         let pool = rds_wrapper::mysql::deadpool::Pool::builder(manager).build().expect("builds");
 
         let taken = pool.get().await.map(drop).map_err(|error| connector.last_error().explain(error).kind());

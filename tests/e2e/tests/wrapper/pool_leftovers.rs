@@ -163,7 +163,7 @@ async fn mysql_bb8_leaves_nothing() {
             let site = Elsewhere::start(mysql::Fixture::start()).await;
             let connector =
                 site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
-            let manager = connector.pool_manager().deadline(SOON).recycling(recycling);
+            let manager = connector.deadpool_manager().deadline(SOON).recycling(recycling);
             let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
             let pool = bb8_builder().build_unchecked(manager);
             leave!(site, left, pool.get(), use_mysql);
@@ -180,7 +180,7 @@ async fn mysql_deadpool_leaves_nothing() {
             let site = Elsewhere::start(mysql::Fixture::start()).await;
             let connector =
                 site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
-            let manager = connector.pool_manager().deadline(SOON).recycling(recycling);
+            let manager = connector.deadpool_manager().deadline(SOON).recycling(recycling);
             let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
             let pool =
                 rds_wrapper::mysql::deadpool::Pool::builder(manager).max_size(1).build().expect("builds");

@@ -64,7 +64,7 @@ async fn plugin_changes_the_user_of_mysql() {
     let url = format!("mysql://{USER}:configured@{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     let builder = || {
         my::Connector::builder(Registry::new())
-            .url(&url)
+            .connection_string(&url)
             .resolver(local())
             .parameter("sslrootcert", rig.server.ca_file().to_string_lossy().into_owned())
     };
@@ -256,7 +256,7 @@ async fn pools_hand_out_no_connection_that_a_plugin_refuses() {
 
     let rig = mysql::Fixture::start_with(|server| server.read_only(true)).await;
     let connector = rig.builder(rig.url()).plugin(Roles).build().expect("builds");
-    let pool = deadpool::managed::Pool::<my::MysqlManager>::builder(connector.pool_manager());
+    let pool = deadpool::managed::Pool::<my::MysqlManager>::builder(connector.deadpool_manager());
     let pool = pool.max_size(1).build().expect("builds");
     for _ in 0..2 {
         drop(pool.get().await.expect("is served"));

@@ -45,7 +45,7 @@ fn through_deadpool(connector: &pg::Connector) -> LogIn {
 }
 
 fn through_mysql_pool(connector: &rds_wrapper::mysql::Connector) -> LogIn {
-    let pool = rds_wrapper::mysql::deadpool::Pool::builder(connector.pool_manager()).max_size(8).build();
+    let pool = connector.deadpool_builder().max_size(8).build();
     let pool: rds_wrapper::mysql::deadpool::Pool = pool.expect("builds");
     Arc::new(move || {
         let pool = pool.clone();
@@ -264,7 +264,7 @@ async fn sqlx_pool<D: Engine>(
     clock: &ManualClock,
 ) -> FreshPool<D> {
     FreshPool::builder()
-        .url(format!("{scheme}://localhost:{port}/app?plugins=secretsManager"))
+        .connection_string(format!("{scheme}://localhost:{port}/app?plugins=secretsManager"))
         .secret(provider(service, clock))
         .root_certificates(ca)
         .build()
@@ -353,7 +353,7 @@ async fn sqlx_configuration_that_cannot_work_with_a_secret_wrong() {
         (format!("app?{secret}&secretRotationRetryTimeoutMs=1000"), "set `secretExpirationSec=60`"),
         (format!("app?{secret}&sslmode=prefer"), "sslmode `prefer` is less"),
     ] {
-        let builder = PgFreshPool::builder().url(format!("postgres://{HOST}/{rest}"));
+        let builder = PgFreshPool::builder().connection_string(format!("postgres://{HOST}/{rest}"));
 
         let error = builder.build().await.expect_err("cannot work");
 
@@ -366,7 +366,7 @@ async fn sqlx_configuration_that_cannot_work_with_a_secret_wrong() {
 async fn sqlx_user_that_is_not_the_secrets_wrong() {
     let (service, clock) = (service().await, e2e::clock());
     let builder = PgFreshPool::builder()
-        .url(format!("postgres://jane@{HOST}/app?plugins=secretsManager"))
+        .connection_string(format!("postgres://jane@{HOST}/app?plugins=secretsManager"))
         .secret(provider(&service, &clock));
 
     let error = builder.build().await.expect_err("is another");

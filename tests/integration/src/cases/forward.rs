@@ -113,7 +113,8 @@ fn logins(table: &mut Table<'_>, accepted: usize, refused: usize) {
 
 /// Migrates twice, as `sqlx migrate run` does, by the library that it is made of.
 async fn migrate_postgres(server: &PostgresServer, folder: &Path) -> Result<String> {
-    let builder = PgFreshPool::builder().url(server.url()).parameter("tlsServerName", "localhost");
+    let builder =
+        PgFreshPool::builder().connection_string(server.url()).parameter("tlsServerName", "localhost");
     let fresh = builder.tokens(server.token_provider()?).build().await?;
     let (pool, count) = (fresh.pool(), "SELECT count(*) FROM _sqlx_migrations");
     Migrator::new(folder).await?.run(pool).await?;
@@ -124,7 +125,8 @@ async fn migrate_postgres(server: &PostgresServer, folder: &Path) -> Result<Stri
 }
 
 async fn migrate_mysql(server: &MysqlServer, folder: &Path) -> Result<String> {
-    let builder = MySqlFreshPool::builder().url(server.url()).parameter("tlsServerName", "localhost");
+    let builder =
+        MySqlFreshPool::builder().connection_string(server.url()).parameter("tlsServerName", "localhost");
     let fresh = builder.tokens(server.token_provider()?).build().await?;
     let (pool, count) = (fresh.pool(), "SELECT count(*) FROM _sqlx_migrations");
     Migrator::new(folder).await?.run(pool).await?;
