@@ -50,7 +50,10 @@ impl Gate {
 
     /// Lets a login through, or returns when to ask again; `None`: the gate is over.
     fn pass(&mut self, now: Instant) -> Option<Result<(), Instant>> {
-        let second = now.saturating_duration_since(self.since).as_secs();
+        if now < self.since {
+            return Some(Err(self.since));
+        }
+        let second = (now - self.since).as_secs();
         if second >= GATE_SECONDS {
             return None;
         }
@@ -131,11 +134,26 @@ impl Pace {
         self.freed.notify_waiters();
     }
 
-    /// Puts the gate up: there is a new writer, or the server takes no more logins for now.
+    /// Puts the gate up: there is a new writer.
     pub(crate) fn gate(&self) {
         self.lock().gate = Some(Gate::new(Instant::now()));
         // Whoever waits for the former gate may pass the new one now.
         self.freed.notify_waiters();
+    }
+
+    /// Puts the gate up for a login that had a turn: the server takes no more of them for now.
+    ///
+    /// Refusals of attempts that ran side by side count as one. Where the gate was up already, it
+    /// closes for a second: anew at once, it would let the next ones through with every refusal.
+    pub(crate) fn throttled(&self, turn: Instant) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let since = match &state.gate {
+            Some(gate) if turn < gate.since => return,
+            Some(_) => now + SECOND,
+            None => now,
+        };
+        state.gate = Some(Gate::new(since));
     }
 
     /// Notes that the writer is lost, which counts as a failure of all that are under way: whoever
@@ -252,6 +270,33 @@ mod tests {
         for _ in 0..100 {
             pace.admit(Instant::now()).await.expect("the writer is back");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_by_throttling_let_five_a_second_through_however_many_try_again_at_once() {
+        let pace = Arc::new(Pace::default());
+        let begun = Instant::now();
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let pace = Arc::clone(&pace);
+            callers.spawn(async move {
+                let mut seconds = Vec::new();
+                let end = begun + Duration::from_millis(3_500);
+                while Instant::now() < end
+                    && let Some(turn) = pace.admit(end).await
+                {
+                    seconds.push(begun.elapsed().as_secs());
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    pace.throttled(turn);
+                }
+                seconds
+            });
+        }
+        let seconds = callers.join_all().await.concat();
+
+        let passed = |second| seconds.iter().filter(|at| **at == second).count();
+        // All at first, before anybody knows; then five, whose refusal closes the gate for a second.
+        assert_eq!([0, 1, 2, 3].map(passed), [25, 5, 5, 5]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -55,7 +55,7 @@ impl<'r> Search<'r> {
                 }
                 Err(error) => {
                     if error.is_throttled() {
-                        self.topology().pace().gate();
+                        self.topology().pace().throttled(turn);
                     }
                     if !may_be_elsewhere(&error) {
                         return Err(error);
