@@ -14,13 +14,17 @@ use crate::{
     stats::Counters,
 };
 
-/// How long one question may take, the connect included.
-const QUESTION: Duration = Duration::from_secs(5);
+/// How long a connect for a question may take.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long an instance may take to answer on a connection that is open: one that stands still
 /// would add the whole of [`QUESTION`] to a failover. What it said is void then, and no more: it is
 /// asked anew.
 const ANSWER: Duration = Duration::from_secs(1);
+
+/// How long one question may take, the connect included: this ends after the connect's own time,
+/// whose error tells an instance that is silent from credentials that do not come.
+const QUESTION: Duration = CONNECT.saturating_add(ANSWER);
 
 /// The longest pause: whoever sees no poll for longer knows that the runtime stands still.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -138,7 +142,7 @@ async fn open<C: Send + 'static>(
             request.with_port(*port).with_instance(id)
         }
     };
-    let mut connection = opener.open(request, QUESTION).await?;
+    let mut connection = opener.open(request, CONNECT).await?;
     let mut session = opener.session(&mut connection)?;
     if session.engine() == Engine::Postgres {
         session.query(NAME).await?;

@@ -69,9 +69,13 @@ impl Search<'_> {
                 }
                 () = sleep_until(end) => {
                     // Credentials are the same for every instance.
-                    if self.request.progress().phase() == Phase::Credentials && end < self.until {
-                        end = self.until.min(end + ATTEMPT);
-                        continue;
+                    if self.request.progress().phase() == Phase::Credentials {
+                        if end < self.until {
+                            end = self.until.min(end + ATTEMPT);
+                            continue;
+                        }
+                        // They say nothing of the instance, which goes on counting as it is.
+                        return Err(self.request.timed_out(began.elapsed()));
                     }
                     let what = target.id().map_or("the endpoint", |id| id);
                     let message = format!("`{what}` did not let the connection in within its time");

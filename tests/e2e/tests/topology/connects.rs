@@ -5,11 +5,16 @@ use std::{
     time::Duration,
 };
 
-use e2e::cluster::{ClusterFixture, until};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use e2e::{
+    CountingSource,
+    cluster::{ClusterFixture, until},
+};
 use rds_testkit::{Cluster, Deployment, Fault, Instance, Lie, Phase, View};
 use rds_wrapper::{
-    Established, Event, FailoverFactory, FailoverPlugin, InitialConnectionPlugin, Role, Topology,
-    mysql as my, pg,
+    Clock as _, ErrorKind, Established, Event, FailoverFactory, FailoverPlugin, IamFactory, IamTokenProvider,
+    InitialConnectionPlugin, Role, SystemClock, Topology, events::CredentialsFailure, mysql as my, pg,
+    plugins,
 };
 use tokio::time::{Instant, timeout};
 
@@ -314,6 +319,33 @@ async fn connection_lost_in_the_tls_handshake_is_tried_again() {
     }
 }
 
+/// A source of credentials that gives no answer says nothing of an instance.
+#[tokio::test]
+async fn credentials_that_do_not_come_leave_the_writer_as_it_is() {
+    let cluster = Cluster::builder().deployment(Deployment::AuroraPostgres).writer("a").readers(["b"]);
+    let rig = ClusterFixture::start_with(cluster.clock(|| SystemClock.now())).await;
+    for plugin in ["initialConnection", "failover2"] {
+        let source = CountingSource::new(rig.cluster.access_key());
+        let tokens = IamTokenProvider::builder()
+            .credentials_provider(SharedCredentialsProvider::new(source.clone()))
+            .build()
+            .expect("builds");
+        let registry = plugins().with(IamFactory::new(tokens.clone()));
+        let url = rig.url(plugin, "&openConnectionRetryTimeoutMs=500");
+        let connector = Connector::Pg(rig.pg_with(registry, url).build().expect("builds"));
+        assert_eq!(connector.found().await, writer("a"));
+        tokens.clear();
+        source.hang(true);
+
+        let error = connector.connect().await.expect_err("there are no credentials");
+
+        assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::TimedOut), "{error}");
+        assert!(error.to_string().contains("still waiting for credentials"), "{error}");
+        let known = connector.topology().snapshot();
+        assert_eq!(known.writer().map(|writer| writer.role()), Some(Some(Role::Writer)), "{plugin}");
+    }
+}
+
 #[tokio::test]
 async fn certificate_of_another_authority_is_not_tried_again() {
     for deployment in CLUSTERS {
@@ -355,6 +387,28 @@ async fn demoted_writer_is_cut_by_its_own_word() {
     };
     assert!(heard.iter().any(is_cut), "{heard:?}");
     assert!(heard.iter().any(|event| matches!(event, Event::WriterChanged(_))), "{heard:?}");
+}
+
+/// As a machine that was suspended while the cluster failed over, with every session still open.
+#[tokio::test]
+async fn first_connect_after_two_hours_of_sleep_verifies_the_writer() {
+    for plugin in ["initialConnection", "failover2"] {
+        let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
+        let connector = Connector::new(&rig, &rig.url(plugin, ""));
+        assert_eq!(connector.found().await, writer("a"), "{plugin}");
+        for lie in [Lie::Writer(false), Lie::ReadOnly(true), Lie::Standby(true)] {
+            rig.cluster.lie("a", lie);
+        }
+        rig.cluster.promote("b");
+
+        let hours = Duration::from_secs(2 * 60 * 60);
+        rig.cluster.advance(hours);
+        tokio::time::pause();
+        tokio::time::advance(hours).await;
+        tokio::time::resume();
+
+        assert_eq!(connector.found().await, writer("b"), "{plugin}");
+    }
 }
 
 #[tokio::test]
