@@ -8,6 +8,7 @@ use wrapper_core::{ConnectRequest, Connected, Error, ErrorKind, Next, Result, Ro
 
 use crate::{
     Topology,
+    knowledge::{Evidence, Target},
     parameters::{RouteOptions, Wanted},
 };
 
@@ -108,10 +109,21 @@ impl Router {
         if self.wanted(request) != Wanted::Writer || !self.topology.is_doubted() {
             return Ok(());
         }
-        match self.topology.is_read_only(session).await? {
-            true => Err(wrong("the connection leads to an instance that is not the writer any more")),
-            false => Ok(()),
+        if self.topology.is_read_only(session).await? {
+            return Err(wrong("the connection leads to an instance that is not the writer any more"));
         }
+        // One of known instances is not called by its name on a connection.
+        if self.topology.is_fixed() {
+            return Ok(());
+        }
+        // The writer's whole word ends the doubt, so that others are handed out without a question.
+        let asked = Instant::now();
+        if let Some(answer) = self.topology.ask(session, None).await? {
+            let answered = Instant::now();
+            let dialled = Target::Endpoint;
+            self.topology.answered(&Evidence { dialled, asked, answered, answer });
+        }
+        Ok(())
     }
 }
 

@@ -152,6 +152,32 @@ async fn reported_error_is_looked_into_without_a_monitor_too() {
     assert_eq!(postgres_id(&pool.get().await.expect("is let in")).await, "b");
 }
 
+/// The first check-out finds the writer as it was, and no other asks again.
+#[tokio::test]
+async fn suspicion_that_came_to_nothing_costs_later_check_outs_no_question() {
+    for deployment in [Deployment::AuroraMysql, Deployment::MultiAzMysql] {
+        let rig = ClusterFixture::start(deployment).await;
+        let connector = rig.my(rig.url("initialConnection", "")).build().expect("builds");
+        let pool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(1).build().expect("builds");
+        drop(pool.get().await.expect("is let in"));
+        let plugin = connector.plugin::<rds_wrapper::InitialConnectionPlugin>().expect("is in the chain");
+        // Without the pool's own check of the connection.
+        let is_of_role = |query: &&String| query.contains("read_only");
+        let asked = || rig.cluster.node("a").queries().iter().filter(is_of_role).count();
+        let unsuspected = asked();
+
+        plugin.topology().suspect();
+        drop(pool.get().await.expect("is the writer"));
+        let once = asked();
+        assert!(once > unsuspected, "{deployment:?}: it was not asked");
+        for _ in 0..3 {
+            drop(pool.get().await.expect("is the writer"));
+        }
+
+        assert_eq!(asked(), once, "{deployment:?}");
+    }
+}
+
 #[tokio::test]
 async fn two_pools_share_one_topology() {
     let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
