@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use tokio::time::timeout;
-use wrapper_core::{Error, ErrorKind, Result, events::CredentialsFailure};
-use wrapper_secrets::{DatabaseSecret, SecretProvider};
+use wrapper_core::{
+    Error, ErrorKind, Options, Parameter, Result, adapter::RawParameters, events::CredentialsFailure,
+};
+use wrapper_secrets::{DatabaseSecret, SECRETS_PARAMETERS, SecretProvider, SecretsFactory};
 
 use crate::{
     connector::token_provider,
@@ -15,8 +17,9 @@ use crate::{
 /// How long the service may take; its own limit is shorter.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Returns the provider that the parameters describe, which were checked before.
+/// Returns the provider that the parameters describe.
 pub(crate) fn provider(target: &Target, credentials: Credentials) -> Result<SecretProvider> {
+    check(target)?;
     let id = target.secret.as_deref().ok_or_else(|| configuration("`secretId` is missing"))?;
     let property = |name, default| target.parameter(name).unwrap_or(default);
     let mut secrets =
@@ -36,6 +39,19 @@ pub(crate) fn provider(target: &Target, credentials: Credentials) -> Result<Secr
     secrets.build()
 }
 
+/// Checks the parameters as the plugin does: where no connector can be built for the engine, nobody
+/// has done so, and credentials would go to whatever `secretEndpoint` names.
+fn check(target: &Target) -> Result<()> {
+    let mut given = RawParameters::new();
+    for name in SECRETS_PARAMETERS.iter().map(Parameter::name).filter(|name| name.starts_with("secret")) {
+        if let Some(value) = target.parameter(name) {
+            given.configure(name, value)?;
+        }
+    }
+    let options = Options::read(&given, SECRETS_PARAMETERS)?;
+    SecretsFactory::default().provider(&options).map(drop)
+}
+
 /// Loads the secret, and sees that it is for the user that is configured.
 pub(crate) async fn load(target: &Target, secrets: &SecretProvider) -> Result<DatabaseSecret> {
     let Ok(loaded) = timeout(LIMIT, secrets.secret()).await else {
@@ -45,4 +61,31 @@ pub(crate) async fn load(target: &Target, secrets: &SecretProvider) -> Result<Da
     let secret = loaded?;
     secrets.check_user(&target.user, &secret)?;
     Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without its feature no connector is built for MySQL, so that nothing checked before.
+    #[test]
+    fn parameters_of_a_secret_are_checked_for_both_engines() {
+        for (more, says) in [
+            ("secretEndpoint=http://127.0.0.1:1", "`secretEndpoint` in a connection string must be"),
+            ("secretUsernameProperty=%20", "`secretUsernameProperty` must be"),
+            ("secretExpirationSec=1", "`secretExpirationSec` must be"),
+        ] {
+            for scheme in ["mysql", "postgres"] {
+                let text = format!(
+                    "{scheme}://db.example/app?plugins=secretsManager&secretId=prod/app&secretRegion=us-east-2&{more}"
+                );
+                let target = Target::read(&text, None).expect("is a target");
+                let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+
+                let error = provider(&target, credentials).expect_err("is not Secrets Manager at AWS");
+
+                assert!(error.to_string().starts_with(says), "{scheme}: {error}");
+            }
+        }
+    }
 }
