@@ -77,7 +77,8 @@ mod tests {
         ] {
             for scheme in ["mysql", "postgres"] {
                 let text = format!(
-                    "{scheme}://db.example/app?plugins=secretsManager&secretId=prod/app&secretRegion=us-east-2&{more}"
+                    "{scheme}://db.example/app?plugins=secretsManager&secretId=prod/app\
+                     &secretRegion=us-east-2&{more}"
                 );
                 let target = Target::read(&text, None).expect("is a target");
                 let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
