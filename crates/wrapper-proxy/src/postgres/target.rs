@@ -110,7 +110,10 @@ impl PostgresTarget {
         drop(handshake);
         let startup = match admitted {
             Ok(Ok(Wish::Session(startup))) => startup,
-            Ok(Ok(Wish::Cancel(key))) => return self.cancel(&key).await,
+            Ok(Ok(Wish::Cancel(key))) => {
+                room.cut.run_until_cancelled(self.cancel(&key)).await;
+                return;
+            }
             Ok(Err(refused)) => return self.refuse(&refused.reason()),
             Err(_) => return self.refuse("did not finish its login in time"),
         };
