@@ -1,17 +1,26 @@
 //! Health and metrics, for orchestrators and monitoring, on an address of their own.
 
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{
     Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 
-use crate::{Handle, Stats};
+use crate::{
+    Handle, Stats,
+    limits::{Handshake, Handshakes},
+};
 
 /// The time for one request: nobody holds a descriptor by saying nothing.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Requests at once; the oldest goes when another comes.
+const MOST_CONNECTIONS: usize = 16;
 
 /// Prometheus' text format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4";
@@ -55,22 +64,28 @@ impl Admin {
         self.listener.local_addr()
     }
 
-    /// Answers for ever, one request a connection, one after the other: probes are few.
+    /// Answers for ever, one request a connection; a client that says nothing delays no probe.
     pub async fn run(self) {
+        let (admin, places) = (Arc::new(self), Handshakes::default());
+        loop {
+            let Ok((stream, _)) = admin.listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let (admin, place) = (Arc::clone(&admin), places.begin(MOST_CONNECTIONS));
+            tokio::spawn(async move { admin.serve(stream, place).await });
+        }
+    }
+
+    async fn serve(&self, stream: TcpStream, place: Handshake) {
         let answer = service_fn(|request: Request<Incoming>| {
             let response = self.answer(&request);
             async move { Ok::<_, Infallible>(response) }
         });
-        loop {
-            let Ok((stream, _)) = self.listener.accept().await else {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let connection =
-                http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), &answer);
-            // A client may break off; nothing is to be done then.
-            drop(timeout(REQUEST_TIMEOUT, connection).await);
-        }
+        let connection =
+            http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), answer);
+        // A client may break off; nothing is to be done then.
+        drop(place.displaced.run_until_cancelled(timeout(REQUEST_TIMEOUT, connection)).await);
     }
 
     fn answer<B>(&self, request: &Request<B>) -> Response<String> {
@@ -149,6 +164,8 @@ fn metrics(targets: &[String], stats: &[Stats]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
     use crate::{Access, Limits, Proxy};
 
@@ -184,6 +201,25 @@ mod tests {
         assert_eq!(status(&admin, "GET", "localhost", "/"), 404);
         let outside = "0.0.0.0:0".parse().expect("an address");
         assert!(Admin::bind(outside, admin.handle.clone(), []).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn probe_is_answered_while_others_say_nothing() {
+        let (admin, _) = admin().await;
+        let address = admin.address().expect("has one");
+        tokio::spawn(admin.run());
+        let mut silent = Vec::new();
+        for _ in 0..2 * MOST_CONNECTIONS {
+            silent.push(tokio::net::TcpStream::connect(address).await.expect("listens"));
+        }
+
+        let mut probe = tokio::net::TcpStream::connect(address).await.expect("listens");
+        probe.write_all(b"GET /liveness HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("is sent");
+        let mut answer = String::new();
+        let read = timeout(REQUEST_TIMEOUT / 2, probe.read_to_string(&mut answer)).await;
+
+        read.expect("in time").expect("is read");
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     }
 
     #[test]
