@@ -179,6 +179,12 @@ pub(crate) fn take(waiting: &Waiting) -> Option<Opened> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
+/// Takes it if it is one to this address; any other waits on, to be used or dismissed.
+fn take_of(waiting: &Waiting, address: SocketAddr) -> Option<Opened> {
+    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    waiting.take_if(|opened| opened.to.address == address)
+}
+
 impl RelayDriver {
     pub(crate) fn new(upstream: Arc<Upstream>, login: Login, opened: Arc<Waiting>) -> Self {
         let waiting = opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -193,8 +199,7 @@ impl RelayDriver {
     }
 
     async fn open(&self, address: SocketAddr, request: &ConnectRequest) -> Result<Session> {
-        let opened = take(&self.opened).filter(|opened| opened.to.address == address);
-        let opened = match opened {
+        let opened = match take_of(&self.opened, address) {
             Some(opened) => opened,
             None => Opened::connect(address, request).await?,
         };
@@ -232,5 +237,36 @@ pub struct Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Session")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use wrapper_adapter::{Dialer, Roots, SystemResolver};
+
+    use super::{super::greeting::tests::greeting, *};
+    use crate::tls::Tls;
+
+    #[tokio::test]
+    async fn greeted_connection_is_kept_where_another_address_is_tried_first() {
+        let here = TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let address = here.local_addr().expect("has one");
+        let gone = TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let elsewhere = gone.local_addr().expect("has one");
+        drop(gone);
+        let request = ConnectRequest::new("127.0.0.1", address.port(), "jane");
+        let stream = TcpStream::connect(address).await.expect("listens");
+        let greeting = Greeting::parse(greeting(u32::MAX, "mysql_native_password")).expect("is read");
+        let opened = Opened { stream, to: Destination::new(address, &request), greeting };
+        let waiting: Arc<Waiting> = Arc::new(Mutex::new(Some(opened)));
+        let tls = Tls::new(Roots::system()).expect("are read");
+        let dialer = Dialer::new(Arc::new(SystemResolver), false);
+        let upstream = Arc::new(Upstream { tls, dialer, sends_token: true });
+        let driver = RelayDriver::new(upstream, Login::own(), Arc::clone(&waiting));
+
+        driver.open(elsewhere, &request).await.expect_err("nothing listens");
+
+        assert!(take(&waiting).is_some());
     }
 }
