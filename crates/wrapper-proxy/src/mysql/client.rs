@@ -8,7 +8,7 @@ use wrapper_core::{Error, ErrorKind};
 use super::{
     greeting::Greeting,
     login::Login,
-    packet::{Packet, send},
+    packet::{Packet, capability, send},
     proof::Method,
 };
 use crate::access::LocalPassword;
@@ -74,7 +74,10 @@ pub(crate) async fn admit(
         send(client, packet.number.wrapping_add(1), &answer(1045, "28000", &text)).await?;
         return Err(Refused::Told("it asked for another user"));
     }
-    let (mut method, mut proof) = (greeting.announced, login.proof.clone());
+    // A client that knows of no methods has the native one, whatever was announced.
+    let has_methods = login.capabilities & capability::PLUGIN_AUTH != 0;
+    let mut method = if has_methods { greeting.announced } else { Method::Native };
+    let mut proof = login.proof.clone();
     // A proof of another method than the announced one does not count, and its client waits for
     // this.
     if !login.plugin.is_empty() && login.plugin != method.name().as_bytes() {
@@ -137,5 +140,29 @@ pub(crate) fn explained(error: &Error) -> (u16, &'static str, String) {
         }
         None if causes.is_empty() => (code, state, format!("rds-iam: {}", error.message())),
         None => (code, state, format!("rds-iam: {}; {causes}", error.message())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::greeting::tests::greeting, *};
+
+    #[tokio::test]
+    async fn client_without_methods_proves_the_password_by_the_native_one() {
+        let greeting = Greeting::parse(greeting(u32::MAX, "caching_sha2_password")).expect("is read");
+        let password = LocalPassword::new("correct horse").expect("long enough");
+        let proof = Method::Native.prove(b"correct horse", &greeting.nonce);
+        let flags = capability::PROTOCOL_41 | capability::SECURE_CONNECTION;
+        let login = [&flags.to_le_bytes()[..], &[0; 28], b"jane\0\x14", &proof].concat();
+        let (mut client, mut proxy) = tokio::io::duplex(1024);
+        send(&mut client, 1, &login).await.expect("is sent");
+
+        let admitted = admit(&mut proxy, &greeting, "jane", None, Some(&password)).await;
+
+        let admitted = admitted.unwrap_or_else(|refused| panic!("{refused:?}"));
+        assert_eq!(admitted.next, 2);
+        // Nothing follows the greeting: such clients know of no further answers.
+        drop((Packet::read(&mut client).await.expect("is greeted"), proxy));
+        assert!(Packet::read(&mut client).await.is_err());
     }
 }
