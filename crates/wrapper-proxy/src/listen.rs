@@ -13,7 +13,7 @@ use crate::access::{Access, Peer};
 
 #[cfg(unix)]
 use {
-    std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
     tokio::net::{UnixListener, UnixStream},
 };
 
@@ -64,7 +64,8 @@ impl TcpPort {
     /// # Security
     ///
     /// Whoever reaches it and knows the local password uses the database as the target's user;
-    /// password and data cross that network unencrypted.
+    /// password and data cross that network unencrypted. A proxy without a password does not
+    /// listen there.
     pub fn anywhere(address: SocketAddr) -> Self {
         Self(address)
     }
@@ -83,8 +84,9 @@ pub(crate) struct Listener {
 
 enum Socket {
     Tcp(TcpListener),
+    /// With the device and the number of its file: another proxy may have put its own there.
     #[cfg(unix)]
-    Unix(UnixListener),
+    Unix(UnixListener, (u64, u64)),
 }
 
 /// Where a listener is, as clients have to write it.
@@ -110,6 +112,10 @@ impl Listener {
     /// Opens the socket; `file` is its name in a folder.
     pub(crate) async fn bind(listen: &Listen, file: &str, access: &Access) -> io::Result<Self> {
         match listen {
+            Listen::Tcp(port) if !port.is_loopback() && access.password_for(Peer::Tcp).is_none() => {
+                let message = format!("other machines reach {}: it needs a local password", port.0);
+                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+            }
             Listen::Tcp(port) => {
                 let socket = TcpListener::bind(port.0).await.map_err(|error| named(error, &port.0))?;
                 let place = Place::Tcp(socket.local_addr()?);
@@ -123,7 +129,8 @@ impl Listener {
                 let socket = UnixListener::bind(&path).map_err(|error| named(error, &path.display()))?;
                 let mode = if access.is_shared() { 0o660 } else { 0o600 };
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-                Ok(Self { socket: Socket::Unix(socket), place: Place::Unix(path) })
+                let file = file_number(&path)?;
+                Ok(Self { socket: Socket::Unix(socket, file), place: Place::Unix(path) })
             }
         }
     }
@@ -144,7 +151,7 @@ impl Listener {
                 Ok((stream, Peer::Tcp))
             }
             #[cfg(unix)]
-            Socket::Unix(socket) => {
+            Socket::Unix(socket, _) => {
                 let (stream, _) = socket.accept().await?;
                 let credentials = stream.peer_cred()?;
                 let peer = Peer::Unix { uid: credentials.uid(), gid: credentials.gid() };
@@ -156,11 +163,21 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Place::Unix(path) = &self.place {
+        #[cfg(unix)]
+        if let (Place::Unix(path), Socket::Unix(_, file)) = (&self.place, &self.socket)
+            && file_number(path).is_ok_and(|found| found == *file)
+        {
             // Nobody is left to tell.
             drop(fs::remove_file(path));
         }
     }
+}
+
+/// Returns what tells a file from another of the same name.
+#[cfg(unix)]
+fn file_number(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
 }
 
 /// Makes the folder, or checks that it is ours, no link, and closed to others.
@@ -193,6 +210,11 @@ fn own_folder(folder: &Path, access: &Access) -> io::Result<()> {
 /// Removes a socket that nobody answers on.
 #[cfg(unix)]
 async fn remove_stale(path: &Path) -> io::Result<()> {
+    // A connect to an ordinary file is refused as well, and that must stay.
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+        let message = format!("{} is no socket: move it away, or take another folder", path.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
     match UnixStream::connect(path).await {
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AddrInUse,
@@ -273,6 +295,32 @@ mod tests {
         let error = bound(&folder.0).await.map(drop).expect_err("one answers");
         assert!(error.to_string().contains("another proxy answers"), "{error}");
         drop(living);
+    }
+
+    #[tokio::test]
+    async fn socket_of_a_successor_stays_and_so_does_a_file_that_is_no_socket() {
+        let folder = Folder::new("successor", 0o700);
+        let path = folder.0.join(".s.PGSQL.5432");
+        let first = bound(&folder.0).await.expect("listens");
+        fs::remove_file(&path).expect("is removed");
+        let second = bound(&folder.0).await.expect("listens");
+        drop(first);
+        assert!(path.exists());
+        drop(second);
+        assert!(!path.exists());
+
+        fs::write(&path, "notes").expect("is written");
+        let error = bound(&folder.0).await.map(drop).expect_err("is no socket");
+        assert!(error.to_string().contains("no socket"), "{error}");
+        assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn address_that_others_reach_needs_a_password() {
+        let everywhere = Listen::Tcp(TcpPort::anywhere("0.0.0.0:0".parse().expect("an address")));
+        let error = Listener::bind(&everywhere, "", &Access::without_password()).await;
+        let error = error.map(drop).expect_err("has none");
+        assert!(error.to_string().contains("local password"), "{error}");
     }
 
     #[tokio::test]
