@@ -84,6 +84,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn limits_without_a_bound_are_taken() {
+        let (max_connections, max_handshakes) = (usize::MAX, usize::MAX);
+        let limits = Limits { max_connections, max_handshakes, ..Limits::default() };
+        drop(crate::Proxy::new(crate::Access::without_password(), limits));
+    }
+
+    #[test]
     fn oldest_handshake_makes_room_for_the_next() {
         let handshakes = Handshakes::default();
         let (first, second) = (handshakes.begin(2), handshakes.begin(2));

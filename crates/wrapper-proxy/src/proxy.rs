@@ -71,7 +71,7 @@ impl Proxy {
             access,
             limits,
             handshakes: Handshakes::default(),
-            sessions: Semaphore::new(limits.max_connections),
+            sessions: Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)),
             cut: cut.clone(),
         };
         let handle = Handle { drain: CancellationToken::new(), cut, targets: Arc::new([]) };
