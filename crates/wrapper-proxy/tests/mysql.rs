@@ -249,3 +249,29 @@ async fn certificate_of_another_authority_gets_no_token() {
     assert_eq!(error.kind(), wrapper_core::ErrorKind::Tls, "{error}");
     assert!(fixture.server.attempts().iter().all(|attempt| attempt.password_digest.is_none()));
 }
+
+#[tokio::test]
+async fn kill_query_by_the_number_of_the_greeting_reaches_the_session() {
+    let fixture = Fixture::new().await;
+    let (client, mut other) = (fixture.client().await, fixture.client().await);
+
+    other.query_drop(format!("KILL QUERY {}", client.id())).await.expect("is there");
+
+    let cancels = fixture.server.cancels();
+    assert_eq!((cancels.len(), cancels[0].session), (1, client.id()));
+    assert!(cancels[0].matched && !cancels[0].ends_session);
+}
+
+#[tokio::test]
+async fn refusal_of_the_server_keeps_its_sqlstate() {
+    let fixture = Fixture::new().await;
+    for (code, state) in [("1049", "42000"), ("1203", "42000"), ("3159", "HY000")] {
+        fixture.server.inject(Fault::Refuse(ServerError::new(code, "no")));
+        match Conn::new(fixture.options()).await.map(drop).expect_err("is refused") {
+            Error::Server(error) => {
+                assert_eq!((error.code.to_string().as_str(), &*error.state), (code, state))
+            }
+            error => panic!("no answer of a server: {error}"),
+        }
+    }
+}

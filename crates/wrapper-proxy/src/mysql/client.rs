@@ -119,6 +119,19 @@ fn cut(text: &str) -> &str {
     &text[..end]
 }
 
+/// Returns the SQLSTATE of what a server answers to logins; the chain keeps its number only:
+/// <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>.
+fn sqlstate(code: u16) -> Option<&'static str> {
+    match code {
+        1040 => Some("08004"),
+        1044 | 1049 | 1203 | 1226 => Some("42000"),
+        1045 | 1698 => Some("28000"),
+        1043 | 1047 | 1053 => Some("08S01"),
+        1129 | 1130 | 3118 | 3159 | 3955 => Some("HY000"),
+        _ => None,
+    }
+}
+
 /// Tells a client why there is no session: the server's own code and words first, and then ours.
 pub(crate) fn explained(error: &Error) -> (u16, &'static str, String) {
     let causes = error.diagnosis().iter().take(3).enumerate();
@@ -136,7 +149,8 @@ pub(crate) fn explained(error: &Error) -> (u16, &'static str, String) {
             // There is no room for both, and the log has the rest.
             let ours = if causes.is_empty() { error.message() } else { &causes };
             let text = format!("{} (rds-iam: {ours})", server.text());
-            (server.code().parse().unwrap_or(code), state, text)
+            let code = server.code().parse().unwrap_or(code);
+            (code, sqlstate(code).unwrap_or(state), text)
         }
         None if causes.is_empty() => (code, state, format!("rds-iam: {}", error.message())),
         None => (code, state, format!("rds-iam: {}; {causes}", error.message())),
