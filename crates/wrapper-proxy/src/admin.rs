@@ -85,7 +85,10 @@ impl Admin {
         let connection =
             http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), answer);
         // A client may break off; nothing is to be done then.
-        drop(place.displaced.run_until_cancelled(timeout(REQUEST_TIMEOUT, connection)).await);
+        tokio::select! {
+            _ = timeout(REQUEST_TIMEOUT, connection) => {}
+            () = place.displaced() => {}
+        }
     }
 
     fn answer<B>(&self, request: &Request<B>) -> Response<String> {

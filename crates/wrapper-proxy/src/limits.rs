@@ -6,7 +6,15 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+/// The time that a client has for its login before it makes room for another: a pool that opens all
+/// its connections at once is no attack.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// So many times the limit, the oldest goes at once: nobody takes all descriptors within the grace.
+const BURST: usize = 8;
 
 /// Bounds what clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +23,8 @@ pub struct Limits {
     /// Sessions of one proxy at once: 512.
     pub max_connections: usize,
     /// Clients that have not finished their login at once, of which the oldest goes when another
-    /// comes: 64.
+    /// comes, though no sooner than a second after it came itself: 64. At eight times as many it
+    /// goes at once.
     pub max_handshakes: usize,
     /// The time for a client's part of the login: 10 s.
     pub handshake_timeout: Duration,
@@ -37,35 +46,53 @@ pub(crate) struct Handshakes(Arc<Mutex<Waiting>>);
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    clients: VecDeque<(u64, CancellationToken)>,
+    /// The oldest first, each with what displaces it in time and at once.
+    clients: VecDeque<(u64, CancellationToken, CancellationToken)>,
 }
 
 /// One client's place; it is free again when this goes.
 pub(crate) struct Handshake {
     handshakes: Handshakes,
     id: u64,
-    /// Cancelled when the place is needed.
-    pub(crate) displaced: CancellationToken,
+    begun: Instant,
+    displaced: CancellationToken,
+    evicted: CancellationToken,
+}
+
+impl Handshake {
+    /// Ends when the place is needed by another.
+    pub(crate) async fn displaced(&self) {
+        let in_time = async {
+            self.displaced.cancelled().await;
+            sleep_until(self.begun + GRACE).await;
+        };
+        tokio::select! {
+            () = in_time => {}
+            () = self.evicted.cancelled() => {}
+        }
+    }
 }
 
 impl Handshakes {
     /// Takes a place, if need be the oldest client's.
     pub(crate) fn begin(&self, most: usize) -> Handshake {
-        let displaced = CancellationToken::new();
+        let (displaced, evicted) = (CancellationToken::new(), CancellationToken::new());
+        let most = most.max(1);
         let mut waiting = self.lock();
         let id = waiting.next;
         waiting.next += 1;
-        let mut oldest = None;
-        if waiting.clients.len() >= most.max(1) {
-            oldest = waiting.clients.pop_front();
+        waiting.clients.push_back((id, displaced.clone(), evicted.clone()));
+        let count = waiting.clients.len();
+        // Those before it had to go already.
+        let over = count.checked_sub(most.saturating_add(1)).and_then(|index| waiting.clients.get(index));
+        let mut needless: Vec<_> = over.map(|(_, displaced, _)| displaced.clone()).into_iter().collect();
+        if count > most.saturating_mul(BURST) {
+            needless.extend(waiting.clients.pop_front().map(|(_, _, evicted)| evicted));
         }
-        waiting.clients.push_back((id, displaced.clone()));
         drop(waiting);
         // Outside of the lock: a cancellation wakes whoever waits for it.
-        if let Some((_, oldest)) = oldest {
-            oldest.cancel();
-        }
-        Handshake { handshakes: self.clone(), id, displaced }
+        needless.iter().for_each(CancellationToken::cancel);
+        Handshake { handshakes: self.clone(), id, begun: Instant::now(), displaced, evicted }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -75,7 +102,7 @@ impl Handshakes {
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        self.handshakes.lock().clients.retain(|(id, _)| *id != self.id);
+        self.handshakes.lock().clients.retain(|(id, ..)| *id != self.id);
     }
 }
 
@@ -101,5 +128,19 @@ mod tests {
         drop(second);
         let fourth = handshakes.begin(2);
         assert!(!third.displaced.is_cancelled() && !fourth.displaced.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn oldest_handshake_has_a_second_unless_there_are_eight_times_too_many() {
+        let (handshakes, begun) = (Handshakes::default(), Instant::now());
+        let mut clients: Vec<_> = (0..16).map(|_| handshakes.begin(2)).collect();
+        clients[0].displaced().await;
+        assert_eq!(begun.elapsed().as_secs(), GRACE.as_secs());
+
+        let begun = Instant::now();
+        clients.push(handshakes.begin(2));
+        clients[0].displaced().await;
+        assert!(clients[0].evicted.is_cancelled() && !clients[1].evicted.is_cancelled());
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 }

@@ -196,7 +196,7 @@ async fn half_a_login_keeps_nobody_out() {
     limits.max_handshakes = 8;
     let fixture = Fixture::with(limits).await;
     let mut idle = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..500 {
         idle.push(TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens"));
     }
 
@@ -258,6 +258,29 @@ async fn unix_socket_needs_no_password_and_takes_the_accounts_own_name() {
     running.await.expect("ends");
     assert!(!path.exists());
     remove(folder);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_clients_at_once_are_let_in_by_one_signature() {
+    let fixture = Fixture::new().await;
+
+    let clients: Vec<_> = (0..200)
+        .map(|_| {
+            tokio::spawn({
+                let config = fixture.config();
+                async move { connect(&config).await }
+            })
+        })
+        .collect();
+
+    let mut inside = Vec::new();
+    for client in clients {
+        inside.push(client.await.expect("ends").expect("is let in"));
+    }
+    assert_eq!(fixture.server.accepted(), 200);
+    let tokens: std::collections::HashSet<_> =
+        fixture.server.attempts().into_iter().map(|attempt| attempt.password_digest).collect();
+    assert_eq!(tokens.len(), 1);
 }
 
 fn remove(folder: PathBuf) {

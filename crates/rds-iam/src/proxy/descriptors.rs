@@ -4,8 +4,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// A session has a socket on each side.
 const PER_SESSION: u64 = 2;
-/// Handshakes, cancels, listeners, health checks, credentials.
-const OTHERS: u64 = 256;
+/// Handshakes, up to eight times 64 of two sockets, and cancels, listeners, health checks,
+/// credentials.
+const OTHERS: u64 = 1024 + 256;
 
 /// Raises the limit of open files as far as so many sessions need and the system allows.
 pub(super) fn raise(sessions: usize) {

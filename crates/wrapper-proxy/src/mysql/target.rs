@@ -86,7 +86,7 @@ impl MysqlTarget {
         let handshake = room.handshakes.begin(room.limits.max_handshakes);
         let opened = tokio::select! {
             opened = self.opened() => opened,
-            () = handshake.displaced.cancelled() => return self.refuse("displaced by newer clients"),
+            () = handshake.displaced() => return self.refuse("displaced by newer clients"),
             () = room.cut.cancelled() => return,
         };
         let opened = match opened {
@@ -103,7 +103,7 @@ impl MysqlTarget {
         let admission = admit(&mut client, &greeting, self.request.user(), self.account.as_deref(), password);
         let admitted = tokio::select! {
             admitted = timeout(room.limits.handshake_timeout, admission) => admitted,
-            () = handshake.displaced.cancelled() => {
+            () = handshake.displaced() => {
                 self.refuse("displaced by newer clients");
                 return dismiss(&waiting).await;
             }

@@ -104,7 +104,7 @@ impl PostgresTarget {
         let admitted = tokio::select! {
             admitted = timeout(room.limits.handshake_timeout, self.admit(&mut client, peer, room))
                 => admitted,
-            () = handshake.displaced.cancelled() => return self.refuse("displaced by newer clients"),
+            () = handshake.displaced() => return self.refuse("displaced by newer clients"),
             () = room.cut.cancelled() => return,
         };
         drop(handshake);
