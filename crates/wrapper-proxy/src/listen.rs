@@ -185,7 +185,8 @@ fn file_number(path: &Path) -> io::Result<(u64, u64)> {
 fn own_folder(folder: &Path, access: &Access) -> io::Result<()> {
     let mode = if access.is_shared() { 0o750 } else { 0o700 };
     match fs::DirBuilder::new().mode(mode).create(folder) {
-        Ok(()) => return Ok(()),
+        // Of what the umask took the accounts that are let in have need.
+        Ok(()) => return fs::set_permissions(folder, fs::Permissions::from_mode(mode)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(named(error, &folder.display())),
     }

@@ -1,6 +1,6 @@
 //! The password of the proxy's own ports.
 
-use std::{env, fs, os::unix::fs::MetadataExt, path::Path};
+use std::{env, fs::File, io, os::unix::fs::MetadataExt, path::Path};
 
 use rustls::crypto::aws_lc_rs;
 use wrapper_proxy::LocalPassword;
@@ -44,14 +44,16 @@ fn from_file(path: &Path) -> Result<LocalPassword, Failure> {
     let shown = path.display();
     let unreadable =
         |error| Failure::usage(format!("the local password's file {shown} cannot be read")).because(error);
-    let mode = fs::metadata(path).map_err(unreadable)?.mode() & 0o777;
+    // Mode and text are of the same file, whatever becomes of its name.
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
     if mode & 0o007 != 0 {
         return Err(Failure::usage(format!(
             "every account of this machine may use the local password's file {shown} (mode {mode:o}): chmod \
              600 it"
         )));
     }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let text = io::read_to_string(file).map_err(unreadable)?;
     checked(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 

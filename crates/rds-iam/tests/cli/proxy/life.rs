@@ -1,8 +1,14 @@
 //! The start of a proxy, and its end.
 
-use std::{fs, os::unix::net::UnixDatagram};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    path::Path,
+};
 
+use rds_testkit::PostgresServer;
 use rustix::process::Signal;
+use tokio::process::Command;
 
 use super::{Running, connect, current_user, proxy, sockets};
 use crate::support::{program, run, server};
@@ -125,24 +131,93 @@ async fn abstract_socket_of_systemd_is_told_as_well() {
     running.end().await;
 }
 
+/// The program in a shell that has set something up, listening in a folder.
+fn proxy_after(first: &str, server: &PostgresServer, folder: &Path, options: &str) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!(r#"{first}; exec "$0" proxy "$1" --listen "$2" {options}"#);
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_rds-iam"), &server.url()]).arg(folder);
+    let with_key = crate::support::program_with(server.access_key());
+    let environment = with_key.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
+    command.env_clear().envs(environment).kill_on_drop(true);
+    command
+}
+
+#[tokio::test]
+async fn transaction_is_finished_before_the_drain_ends() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    command.args(["--listen", &sockets("transaction").to_string_lossy()]);
+    let running = Running::start(command, 1).await;
+    let config = running.config(0);
+    let client = connect(&config).await.expect("is let in");
+    client.batch_execute("BEGIN").await.expect("answers");
+
+    running.signal(Signal::TERM);
+    while connect(&config).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+
+    client.batch_execute("COMMIT").await.expect("answers");
+    drop(client);
+    let output = running.child.wait_with_output().await.expect("ends");
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!told.contains("outlived"), "{told}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_are_taken_again_after_no_file_could_be_opened() {
+    let server = server().await;
+    let folder = sockets("emfile");
+    let running = Running::start(proxy_after("ulimit -n 40", &server, &folder, "--verbose"), 1).await;
+    let config = running.config(0);
+    let path = folder.join(format!(".s.PGSQL.{}", server.port()));
+
+    let idle: Vec<_> =
+        (0..60).map(|_| std::os::unix::net::UnixStream::connect(&path).expect("is queued")).collect();
+    let descriptors = format!("/proc/{}/fd", running.child.id().expect("runs"));
+    while fs::read_dir(&descriptors).expect("is read").count() < 40 {
+        tokio::task::yield_now().await;
+    }
+    drop(idle);
+
+    let client = connect(&config).await.expect("is let in");
+    assert_eq!(current_user(&client).await, "jane");
+    drop(client);
+    let ran = running.end().await;
+    assert!(ran.out.contains("clients cannot be taken") || ran.err.contains("clients cannot be taken"));
+}
+
+#[tokio::test]
+async fn folder_lets_admitted_accounts_through_whatever_the_umask() {
+    let server = server().await;
+    for (umask, options, mode) in [("077", "--allow-uid 4000", 0o750), ("000", "--lazy", 0o700)] {
+        let folder = sockets("umask").join("db");
+        drop(fs::remove_dir_all(&folder));
+
+        let running =
+            Running::start(proxy_after(&format!("umask {umask}"), &server, &folder, options), 1).await;
+
+        let found = fs::metadata(&folder).expect("is there").permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{found:o}");
+        running.end().await;
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn limit_of_open_files_is_raised_as_far_as_sessions_need() {
     let server = server().await;
     let folder = sockets("files");
-    let mut command = tokio::process::Command::new("sh");
-    let script = r#"ulimit -Sn 64; exec "$0" proxy "$1" --listen "$2" --max-connections 300"#;
-    command.args(["-c", script, env!("CARGO_BIN_EXE_rds-iam"), &server.url()]).arg(&folder);
-    let with_key = crate::support::program_with(server.access_key());
-    let environment = with_key.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
-    command.env_clear().envs(environment).kill_on_drop(true);
+    let command = proxy_after("ulimit -Sn 64", &server, &folder, "--max-connections 300");
 
     let running = Running::start(command, 1).await;
 
     let id = running.child.id().expect("runs");
     let limits = fs::read_to_string(format!("/proc/{id}/limits")).expect("is read");
     let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("is there");
-    assert_eq!(files.split_whitespace().nth(3), Some("856"), "{files}");
+    assert_eq!(files.split_whitespace().nth(3), Some("1880"), "{files}");
     running.end().await;
 }
 
