@@ -158,7 +158,7 @@ async fn suspicion_that_came_to_nothing_costs_later_check_outs_no_question() {
     for deployment in [Deployment::AuroraMysql, Deployment::MultiAzMysql] {
         let rig = ClusterFixture::start(deployment).await;
         let connector = rig.my(rig.url("initialConnection", "")).build().expect("builds");
-        let pool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(1).build().expect("builds");
+        let pool = connector.deadpool_builder().max_size(1).build().expect("builds");
         drop(pool.get().await.expect("is let in"));
         let plugin = connector.plugin::<rds_wrapper::InitialConnectionPlugin>().expect("is in the chain");
         // Without the pool's own check of the connection.
@@ -235,9 +235,9 @@ async fn login_at_another_address_of_an_instance_cuts_the_connections_of_postgre
 async fn login_at_another_address_of_an_instance_outdates_the_connections_of_mysql_pools() {
     for plugin in ["initialConnection", "failover2"] {
         let (rig, has_moved, resolver) = moving_instance(Deployment::InstanceMysql).await;
-        let builder = my::Connector::builder(rig.registry()).url(rig.url(plugin, ""));
+        let builder = my::Connector::builder(rig.registry()).connection_string(rig.url(plugin, ""));
         let connector = builder.resolver(resolver).build().expect("builds");
-        let pool = my::deadpool::Pool::builder(connector.pool_manager()).max_size(2).build().expect("builds");
+        let pool = connector.deadpool_builder().max_size(2).build().expect("builds");
         drop(pool.get().await.expect("is let in"));
         drop(pool.get().await.expect("is the same"));
         assert_eq!((rig.cluster.node("a").accepted(), rig.cluster.node("b").accepted()), (1, 0), "{plugin}");
