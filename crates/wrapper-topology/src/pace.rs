@@ -295,7 +295,7 @@ mod tests {
         let seconds = callers.join_all().await.concat();
 
         let passed = |second| seconds.iter().filter(|at| **at == second).count();
-        // All at first, before anybody knows; then five, whose refusal closes the gate for a second.
+        // All at first, before anybody knows; then five, whose refusal closes the gate for 1 s.
         assert_eq!([0, 1, 2, 3].map(passed), [25, 5, 5, 5]);
     }
 
