@@ -45,6 +45,7 @@ impl Dialer {
         open: impl Fn(SocketAddr) -> BoxFuture<'a, Result<C>>,
     ) -> Result<C> {
         let addresses = self.addresses(request).await?;
+        request.progress().found(&addresses);
         let mut failures = AttemptErrors::default();
         for (index, address) in addresses.iter().enumerate() {
             let address = SocketAddr::new(*address, request.port());

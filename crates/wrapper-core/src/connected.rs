@@ -1,6 +1,10 @@
 //! What a connect gives: the driver's connection, and what is known of it.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
@@ -45,6 +49,7 @@ pub struct Established {
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
     pub(crate) address: Option<SocketAddr>,
+    pub(crate) addresses: Arc<[IpAddr]>,
     pub(crate) instance: Option<Arc<str>>,
     pub(crate) role: Option<Role>,
     pub(crate) abort: AbortHandle,
@@ -65,6 +70,11 @@ impl Established {
     /// Returns the address behind the host, where the adapter told it.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Returns all addresses that the host had at the connect, where the adapter told them.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
     }
 
     /// Returns the instance of a cluster, where a plugin named one.

@@ -74,7 +74,7 @@ pub mod text {
     pub use crate::{
         parameters::quoted_name,
         request::bracketed,
-        sanitize::{escape_control, is_name, sanitize_server_text},
+        sanitize::{escape_control, is_name, sanitize_server_text, shown},
         suggest::suggest,
     };
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -82,6 +82,8 @@ pub(crate) struct Position {
     pub(crate) host: Option<Arc<str>>,
     pub(crate) phase: Phase,
     pub(crate) address: Option<SocketAddr>,
+    /// All addresses that the host has.
+    pub(crate) addresses: Arc<[IpAddr]>,
     /// Who the driver was to log in, which a plugin may have learnt during the attempt.
     pub(crate) user: Option<Arc<str>>,
 }
@@ -125,6 +127,11 @@ impl Progress {
         let mut node = self.lock();
         node.own.phase = phase;
         node.ended = None;
+    }
+
+    /// Notes all addresses that the host has, before one is dialled.
+    pub fn found(&self, addresses: &[IpAddr]) {
+        self.lock().own.addresses = addresses.into();
     }
 
     /// Notes that an address is dialled.

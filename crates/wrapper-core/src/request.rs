@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::{
     AbortHandle, Engine, Error, ErrorKind, Established, Password, Result, Role,
     adapter::{AbortRegistration, Progress},
+    progress::Position,
 };
 
 /// Describes one connect to one host, handed by value from plugin to plugin to the driver.
@@ -359,10 +360,12 @@ impl ConnectRequest {
 
     /// Puts down what is known of a connection that was opened for this request.
     pub(crate) fn established(&self, abort: AbortHandle) -> Established {
+        let Position { address, addresses, .. } = self.progress.position();
         Established {
             host: Arc::clone(&self.host),
             port: self.port,
-            address: self.progress.address(),
+            address,
+            addresses,
             instance: self.instance.clone(),
             role: None,
             abort,

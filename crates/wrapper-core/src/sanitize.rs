@@ -72,7 +72,7 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// Returns a value for a message, in quotes if it looks like a name; else its length alone.
-pub(crate) fn shown(value: &str) -> String {
+pub fn shown(value: &str) -> String {
     match value.chars().count() {
         0 => "empty text".to_owned(),
         _ if is_name(value) => format!("`{value}`"),

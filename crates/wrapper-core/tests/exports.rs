@@ -24,7 +24,7 @@ const MODULES: &[&str] = &[
     "crate::{abort::AbortRegistration,chain::Wrapper,driver::Driver,parameters::{RawParameters,WRAPPER_PARAMETERS},password::Transport,progress::{Phase,Progress},session::Rows,suspicion::Suspicion}",
     "crate::mock::MockDriver",
     "crate::{error::CredentialsFailure,event::{ConnectFinished,ConnectionCut,CredentialsFailed,CredentialsLoaded,Outcome,Paced,SecretLoaded,WriterChanged}}",
-    "crate::{parameters::quoted_name,request::bracketed,sanitize::{escape_control,is_name,sanitize_server_text},suggest::suggest}",
+    "crate::{parameters::quoted_name,request::bracketed,sanitize::{escape_control,is_name,sanitize_server_text,shown},suggest::suggest}",
 ];
 
 fn exports(source: &str) -> Vec<String> {

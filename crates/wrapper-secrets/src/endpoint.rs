@@ -1,7 +1,7 @@
 //! What a configuration may name as the service's endpoint.
 
 use host_pattern::{Endpoint, Partition};
-use wrapper_core::{Error, ErrorKind, Result};
+use wrapper_core::{Error, ErrorKind, Result, text::shown};
 
 /// Suffixes of AWS beside those of the partitions: the dual-stack ones.
 const DUAL_STACK: [&str; 2] = ["api.aws", "api.amazonwebservices.com.cn"];
@@ -35,9 +35,24 @@ pub(crate) fn check_configured(endpoint: &str) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::Configuration,
-        "`secretEndpoint` in a connection string must be Secrets Manager at AWS, as in \
-         https://vpce-1a2b3c.secretsmanager.us-east-2.vpce.amazonaws.com: set any other in code",
+        format!(
+            "`secretEndpoint` in a connection string must be Secrets Manager at AWS, as in \
+             https://vpce-1a2b3c.secretsmanager.us-east-2.vpce.amazonaws.com, not {}: set any other in code",
+            named(endpoint)
+        ),
     ))
+}
+
+/// Shows the scheme and the host of an endpoint; user info, paths and queries may hold a password.
+fn named(endpoint: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:-_[]".contains(c);
+    let parts = endpoint.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+    let Some((scheme, rest)) = parts else { return shown(endpoint) };
+    let (host, path) = rest.split_once('/').map_or((rest, ""), |(host, _)| (host, "/…"));
+    match (1..=256).contains(&host.len()) && host.chars().all(is_plain) {
+        true => format!("`{scheme}://{host}{path}`"),
+        false => shown(endpoint),
+    }
 }
 
 fn is_service(host: &str) -> bool {
@@ -82,7 +97,8 @@ mod tests {
             "https://secretsmanager.us-east-2.amazonaws.com.evil.example",
             "https://evilamazonaws.com",
             "https://secretsmanager.us-east-2.evilamazonaws.com",
-            "https://hunter2.execute-api.us-east-2.amazonaws.com",
+            "https://abc.execute-api.us-east-2.amazonaws.com?hunter2",
+            "https://abc.execute-api.us-east-2.amazonaws.com",
             "https://secretsmanager.s3.us-east-2.amazonaws.com",
             "https://secretsmanager.us-east-2.amazonaws.com/hunter2",
             "https://secretsmanager.us-east-2.amazonaws.com:8443",
@@ -91,6 +107,22 @@ mod tests {
         ] {
             let message = check_configured(endpoint).expect_err("not the service").to_string();
             assert!(message.contains("set any other in code") && !message.contains("hunter2"), "{message}");
+        }
+    }
+
+    #[test]
+    fn endpoint_of_somebody_else_is_named_without_what_may_be_a_password() {
+        for (endpoint, shown) in [
+            ("http://127.0.0.1:1", "not `http://127.0.0.1:1`"),
+            ("https://[::1]:8443", "not `https://[::1]:8443`"),
+            ("https://vault.example/v1", "not `https://vault.example/…`"),
+            ("vault.example", "not `vault.example`"),
+            ("https://jane:hunter2@vault.example", "not the given text of 34 characters"),
+            ("https://vault.example?hunter2", "not the given text of 29 characters"),
+            ("", "not empty text"),
+        ] {
+            let message = check_configured(endpoint).expect_err("not the service").to_string();
+            assert!(message.ends_with(&format!("{shown}: set any other in code")), "{message}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use host_pattern::Region;
-use wrapper_core::{Error, ErrorKind, Result};
+use wrapper_core::{Error, ErrorKind, Result, text::shown};
 
 /// The longest name, and the longest ARN:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>.
@@ -21,10 +21,11 @@ impl SecretId {
     pub(crate) fn parse(text: &str, region: Option<Region>) -> Result<Self> {
         let is_part = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-!:".contains(c);
         if text.is_empty() || text.len() > LONGEST || !text.chars().all(is_part) {
-            return Err(configuration(
+            return Err(configuration(format!(
                 "`secretId` must be the name or the ARN of a secret, as in `prod/app` or \
-                 `arn:aws:secretsmanager:us-east-2:123456789012:secret:prod/app-AbCdEf`",
-            ));
+                 `arn:aws:secretsmanager:us-east-2:123456789012:secret:prod/app-AbCdEf`, not {}",
+                shown(text)
+            )));
         }
         let Some(arn) = text.strip_prefix("arn:") else {
             let region = region.ok_or_else(|| {

@@ -11,7 +11,7 @@ use crate::{
     FAILOVER_PARAMETERS, FailoverPlugin, INITIAL_CONNECTION_PARAMETERS, InitialConnectionPlugin, Topology,
     knowledge::Naming,
     parameters::{RouteOptions, Wanted},
-    router::{Router, wanted_at},
+    router::{Router, has_a_place, wanted_at},
 };
 
 /// Makes the plugin `initialConnection`.
@@ -107,6 +107,10 @@ fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -
         };
         match by_kind {
             Some(wanted) => hosts.push((request.host().into(), wanted)),
+            // Only a login at another address tells of a failover there.
+            None if has_a_place(request.host()) => {
+                tracing::debug!(host = request.host(), plugin = code, "the host has no topology");
+            }
             None => {
                 let host = request.host();
                 tracing::warn!(host, plugin = code, "{}", why_off(host, options));
@@ -151,9 +155,6 @@ fn naming(options: &Options, requests: &[ConnectRequest]) -> Result<Option<Named
 
 fn why_off(host: &str, options: &Options) -> &'static str {
     match endpoint_kind(host) {
-        Some(EndpointKind::Proxy | EndpointKind::ProxyEndpoint) => {
-            "the plugin is off: RDS Proxy itself routes to the writer"
-        }
         Some(EndpointKind::Dsql) => "the plugin is off: DSQL has no instances",
         Some(EndpointKind::ShardGroup) => "the plugin is off: a shard group has no instances to choose from",
         _ if options.contains("iamHost") => {

@@ -184,16 +184,15 @@ impl Knowledge {
 
     /// Takes in that an instance could not be asked: whatever it said before is void.
     pub(crate) fn failed(&mut self, dialled: &Target, asked: Instant, now: Instant) -> Vec<Effect> {
-        let (writer, last_writer) = (self.writer.clone(), self.last_writer.clone());
         let Target::Instance { id, .. } = dialled else { return Vec::new() };
+        let is_other_verified = self.writer().is_some_and(|writer| writer.is_answering() && !writer.is(id));
         let Some(member) = self.members.iter_mut().find(|member| member.is(id)) else { return Vec::new() };
         if !member.fall_silent(asked, now) {
             return Vec::new();
         }
-        // Unreachable while another is verified: what is open to it leads nowhere.
-        let is_other_verified = writer.as_ref().is_some_and(|writer| !member.is(writer));
-        let is_former = last_writer.as_ref().is_some_and(|last| member.is(last));
-        match is_other_verified && (is_former || member.silences() > 1) {
+        // Unreachable while another is verified: what is open to it leads nowhere. A former writer's
+        // connections ended when that one was verified.
+        match is_other_verified && member.silences() > 1 {
             true => vec![Effect::Cut { id: Arc::clone(&member.id), before: now, is_all: true }],
             false => Vec::new(),
         }

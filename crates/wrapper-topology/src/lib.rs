@@ -4,6 +4,7 @@ mod answer;
 mod choice;
 mod dialect;
 mod factory;
+mod gate;
 mod handed_out;
 mod knowledge;
 mod monitor;

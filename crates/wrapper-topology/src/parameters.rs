@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wrapper_core::{
-    Error, ErrorKind, Options, Parameter, ParameterKind, ParameterValue, Result, Role, Value,
+    Error, ErrorKind, Options, Parameter, ParameterKind, ParameterValue, Result, Role, Value, text::shown,
 };
 
 use crate::{choice::Strategy, schedule::Rates};
@@ -165,8 +165,8 @@ impl RouteOptions {
             Some("writer") => (Some(Wanted::Writer), true),
             Some("reader") => (Some(Wanted::Reader { or_writer: true }), true),
             Some("none") => (None, false),
-            Some(_) => {
-                return Err(unfit(VERIFY.name(), "`writer`, `reader` or `none`"));
+            Some(value) => {
+                return Err(unfit(VERIFY.name(), value, "`writer`, `reader` or `none`"));
             }
         };
         let mode = match options.get(&MODE).map(String::as_str) {
@@ -174,8 +174,9 @@ impl RouteOptions {
             Some("strict-writer") => Some(Wanted::Writer),
             Some("strict-reader") => Some(Wanted::Reader { or_writer: false }),
             Some("reader-or-writer") => Some(Wanted::Reader { or_writer: true }),
-            Some(_) => {
-                return Err(unfit(MODE.name(), "`strict-writer`, `strict-reader` or `reader-or-writer`"));
+            Some(value) => {
+                let modes = "`strict-writer`, `strict-reader` or `reader-or-writer`";
+                return Err(unfit(MODE.name(), value, modes));
             }
         };
         if let (Some(verified), Some(mode)) = (verified, mode)
@@ -213,7 +214,7 @@ impl ParameterValue for Strategy {
                 "`{name}`: strategy `{known}` is known, not available yet: there is `random` and `roundRobin`"
             )));
         }
-        Self::from_text(&text).ok_or_else(|| unfit(name, "`random` or `roundRobin`"))
+        Self::from_text(&text).ok_or_else(|| unfit(name, &text, "`random` or `roundRobin`"))
     }
 }
 
@@ -227,8 +228,8 @@ fn warn_of_parameters_without_effect(options: &Options) {
     }
 }
 
-fn unfit(name: &str, words: &str) -> Error {
-    configuration(&format!("`{name}` must be {words}"))
+fn unfit(name: &str, value: &str, words: &str) -> Error {
+    configuration(&format!("`{name}` must be {words}, not {}", shown(value)))
 }
 
 fn configuration(message: &str) -> Error {
@@ -286,11 +287,16 @@ mod tests {
     fn parameters_that_do_not_fit_are_named_wrong() {
         refused(
             &[("failoverMode", "writer")],
-            "`failoverMode` must be `strict-writer`, `strict-reader` or `reader-or-writer`",
+            "`failoverMode` must be `strict-writer`, `strict-reader` or `reader-or-writer`, not `writer`",
         );
         refused(
             &[("verifyOpenedConnectionType", "Writer")],
-            "`verifyOpenedConnectionType` must be `writer`, `reader` or `none`",
+            "`verifyOpenedConnectionType` must be `writer`, `reader` or `none`, not `Writer`",
+        );
+        refused(
+            &[("failoverMode", "jane:pw@host")],
+            "`failoverMode` must be `strict-writer`, `strict-reader` or `reader-or-writer`, not the given \
+             text of 12 characters",
         );
         refused(
             &[("readerHostSelectorStrategy", "leastConnections")],
@@ -299,7 +305,7 @@ mod tests {
         );
         refused(
             &[("readerHostSelectorStrategy", "best")],
-            "`readerHostSelectorStrategy` must be `random` or `roundRobin`",
+            "`readerHostSelectorStrategy` must be `random` or `roundRobin`, not `best`",
         );
         refused(
             &[("verifyOpenedConnectionType", "reader"), ("failoverMode", "strict-writer")],

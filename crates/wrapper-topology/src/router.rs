@@ -42,6 +42,14 @@ pub(crate) fn wanted_at(host: &str, has_pattern: bool) -> Option<Wanted> {
     }
 }
 
+/// Returns whether a host leads to one server at a time, as single instances and RDS Proxy do: a
+/// login at another address is all that tells of a failover there.
+pub(crate) fn has_a_place(host: &str) -> bool {
+    Endpoint::parse(host).is_ok_and(|endpoint| {
+        matches!(endpoint.kind(), EndpointKind::Instance | EndpointKind::Proxy | EndpointKind::ProxyEndpoint)
+    })
+}
+
 impl Router {
     pub(crate) fn new(
         topology: Topology,
@@ -88,7 +96,7 @@ impl Router {
         if wanted == Wanted::Any || self.topology.is_off() {
             let host: Arc<str> = request.host().into();
             let connected = next.run(request).await?;
-            if Endpoint::parse(&host).is_ok_and(|endpoint| endpoint.kind() == EndpointKind::Instance) {
+            if has_a_place(&host) {
                 self.topology.logged_in_at(&host, &connected.established);
             }
             return Ok(connected);
@@ -109,11 +117,14 @@ impl Router {
         if self.wanted(request) != Wanted::Writer || !self.topology.is_doubted() {
             return Ok(());
         }
+        let asked = Instant::now();
         if self.topology.is_read_only(session).await? {
             return Err(wrong("the connection leads to an instance that is not the writer any more"));
         }
-        // One of known instances is not called by its name on a connection.
+        // One of known instances is not called by its name on a connection: that it takes writes is
+        // all that there is to learn.
         if self.topology.is_fixed() {
+            self.topology.took_writes(asked);
             return Ok(());
         }
         // The writer's whole word ends the doubt, so that others are handed out without a question.

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fmt,
-    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -34,8 +33,11 @@ use crate::{
 mod asking;
 mod builder;
 mod handing_out;
+mod place;
 
 pub use builder::TopologyBuilder;
+
+use place::Place;
 
 /// Knows one cluster: which instances it has, which one is the writer, and since when.
 ///
@@ -78,8 +80,8 @@ struct State {
     listeners: Vec<Events>,
     /// Since when an application suspects something that no plugin has looked into.
     doubted: Option<Instant>,
-    /// Where single instances were logged in to last, and since when.
-    addresses: HashMap<Arc<str>, (IpAddr, Instant)>,
+    /// Where hosts without a topology were logged in to last.
+    places: HashMap<Arc<str>, Place>,
 }
 
 /// What kind of cluster it is.
@@ -120,7 +122,7 @@ impl Topology {
             naming: None,
             listeners: Vec::new(),
             doubted: None,
-            addresses: HashMap::new(),
+            places: HashMap::new(),
         };
         Self(Arc::new(Shared {
             state: Mutex::new(state),
@@ -180,6 +182,20 @@ impl Topology {
             Counters::count(&self.0.counters.suspicions);
             self.0.wake.notify_one();
         }
+    }
+
+    /// Ends the connections to an instance that were open before: those of writers, or all.
+    fn cut(&self, id: &str, (before, is_all): (Instant, bool), reason: &Error, listeners: &[Events]) {
+        let connections = self.0.handed_out.cut(id, before, is_all, reason);
+        if connections > 0 {
+            self.0.counters.cut.fetch_add(connections as u64, Ordering::Relaxed);
+            tracing::debug!(instance = id, connections, "connections cut");
+            emit(listeners, &Event::ConnectionCut(ConnectionCut::new(id, connections)));
+        }
+    }
+
+    fn listeners(&self) -> Vec<Events> {
+        self.state().listeners.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -323,15 +339,14 @@ impl Topology {
     }
 
     fn apply(&self, effect: Effect, listeners: &[Events]) {
-        let emit = |event: Event| listeners.iter().for_each(|events| events.emit(&event));
         match effect {
             Effect::WriterChanged { from, to, epoch } => {
                 tracing::info!(from = from.as_deref(), to = &*to, epoch, "the cluster has a new writer");
                 if from.is_some() {
-                    self.0.pace.gate();
+                    self.0.pace.changed();
                 }
                 let from = from.map(|from| from.to_string());
-                emit(Event::WriterChanged(WriterChanged::new(from, &*to, epoch)));
+                emit(listeners, &Event::WriterChanged(WriterChanged::new(from, &*to, epoch)));
             }
             Effect::Cut { id, before, is_all } => {
                 let reason = match is_all {
@@ -339,12 +354,7 @@ impl Topology {
                     false => format!("instance `{id}` is not the writer any more"),
                 };
                 let reason = Error::new(ErrorKind::WrongInstance, reason);
-                let connections = self.0.handed_out.cut(&id, before, is_all, &reason);
-                if connections > 0 {
-                    self.0.counters.cut.fetch_add(connections as u64, Ordering::Relaxed);
-                    tracing::debug!(instance = &*id, connections, "connections cut");
-                    emit(Event::ConnectionCut(ConnectionCut::new(&*id, connections)));
-                }
+                self.cut(&id, (before, is_all), &reason, listeners);
             }
             Effect::SecondClaim { writer, claimant } => {
                 Counters::count(&self.0.counters.second_claims);
@@ -361,6 +371,10 @@ impl Topology {
             }
         }
     }
+}
+
+fn emit(listeners: &[Events], event: &Event) {
+    listeners.iter().for_each(|events| events.emit(event));
 }
 
 impl State {

@@ -59,7 +59,10 @@ pub(crate) struct Logins(Vec<Sample>);
 
 #[derive(Clone, Copy, Debug)]
 struct Sample {
+    /// When the counts began to be read, and when they were: a machine that does much else may let
+    /// some time pass in between.
     at: Instant,
+    until: Instant,
     /// Those that the servers let in.
     all: usize,
     /// Those that the last writer let in.
@@ -71,11 +74,13 @@ impl Logins {
     /// Counts until it is dropped.
     pub(crate) async fn watch(into: &Mutex<Self>, cluster: &Cluster, writer: &Node, topology: &Topology) {
         loop {
+            let at = Instant::now();
             let sample = Sample {
-                at: Instant::now(),
+                at,
                 all: cluster.nodes().iter().map(Node::accepted).sum(),
                 at_writer: writer.accepted(),
                 epoch: topology.stats().epoch,
+                until: Instant::now(),
             };
             into.lock().unwrap_or_else(PoisonError::into_inner).0.push(sample);
             sleep(SAMPLE).await;
@@ -99,7 +104,7 @@ impl Logins {
         let before = self.0[known.saturating_sub(1)];
         let begin = self.0[0].at_writer + MONITORS;
         let beyond = |sample: &Sample| {
-            let seconds = (sample.at.saturating_duration_since(before.at) + SAMPLE).as_secs().min(20);
+            let seconds = (sample.until.saturating_duration_since(before.at) + SAMPLE).as_secs().min(20);
             let may_be = (5 << (seconds + 1)) - 5;
             sample.at_writer.saturating_sub(begin + may_be)
         };

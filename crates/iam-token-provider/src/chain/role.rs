@@ -74,7 +74,8 @@ impl AssumeRole {
             );
         }
         if !(SHORTEST..=LONGEST).contains(&self.duration) || self.duration.subsec_nanos() != 0 {
-            return refuse("`assumeRoleDurationSec` must be 900 to 43200 seconds");
+            let seconds = self.duration.as_secs_f64();
+            return refuse(&format!("`assumeRoleDurationSec` must be 900 to 43200 seconds, not {seconds}"));
         }
         Ok(())
     }

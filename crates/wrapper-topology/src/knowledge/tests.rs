@@ -149,6 +149,19 @@ fn silent_writer_is_replaced_and_cut_once_another_is_verified() {
 }
 
 #[test]
+fn silent_reader_is_cut_once_that_is_sure_and_never_while_nobody_answers() {
+    let mut scene = Scene::settled();
+    assert!(scene.fails("b").is_empty(), "once may be a blip");
+    assert_eq!(cuts(&scene.fails("b")), [("b", true)]);
+
+    let mut scene = Scene::settled();
+    scene.fails("a");
+    for _ in 0..3 {
+        assert!(scene.fails("b").is_empty(), "the network may be ours");
+    }
+}
+
+#[test]
 fn second_living_claimant_changes_nothing_and_is_told_once() {
     let mut scene = Scene::settled();
 

@@ -8,6 +8,7 @@ use wrapper_core::{ConnectRequest, Connected, Error, ErrorKind, Next, Result};
 use super::{ATTEMPT, Router, attempt::Outcome, end_of, wrong};
 use crate::{
     Topology,
+    gate::{self, Host},
     knowledge::{Knowledge, Target},
     parameters::Wanted,
     stats::Counters,
@@ -41,8 +42,10 @@ impl<'r> Search<'r> {
     pub(super) async fn run<C: Send + 'static>(mut self, next: Next<'_, C>) -> Result<Connected<C>> {
         loop {
             self.leave_to_monitor().await;
-            let Some(turn) = self.topology().pace().admit(self.until).await else { break };
-            let target = self.pick();
+            let until = self.until;
+            let Some((turn, target)) = self.topology().pace().admit(until, || self.pick()).await else {
+                break;
+            };
             self.tried.push(target.clone());
             let error = match self.attempt(next, &target).await {
                 Ok(Outcome::Found(connected)) => {
@@ -55,7 +58,7 @@ impl<'r> Search<'r> {
                 }
                 Err(error) => {
                     if error.is_throttled() {
-                        self.topology().pace().throttled(turn);
+                        gate::throttled(&turn);
                     }
                     if !may_be_elsewhere(&error) {
                         return Err(error);
@@ -74,7 +77,7 @@ impl<'r> Search<'r> {
                 // The instance said where to go on: that is no failure yet.
                 continue;
             }
-            self.topology().slowed(turn);
+            self.topology().slowed(&turn);
             if Instant::now() >= self.until {
                 break;
             }
@@ -100,14 +103,21 @@ impl<'r> Search<'r> {
         }
     }
 
-    /// Returns where to try next: the likeliest place that was not tried in this round.
-    fn pick(&mut self) -> Target {
+    /// Returns where to try next, and whose logins that counts among: the likeliest place that was
+    /// not tried in this round.
+    fn pick(&mut self) -> (Target, Host) {
         let candidates = self.topology().with_knowledge(|known| self.candidates(known));
         let untried = candidates.iter().find(|target| !self.tried.contains(target)).cloned();
-        untried.unwrap_or_else(|| {
+        let target = untried.unwrap_or_else(|| {
             self.tried.clear();
             candidates.into_iter().next().unwrap_or(Target::Endpoint)
-        })
+        });
+        let (host, port) = match &target {
+            Target::Endpoint => (self.request.host(), self.request.port()),
+            Target::Instance { host, port, .. } => (&**host, *port),
+        };
+        let host = (host.into(), port);
+        (target, host)
     }
 
     fn candidates(&self, known: &Knowledge) -> Vec<Target> {
@@ -174,6 +184,7 @@ impl<'r> Search<'r> {
         match self.last {
             // Nobody was ever reached: why says more than that there is no writer.
             Some(error) if !has_answered => error,
+            None if !has_answered => self.request.timed_out(self.began.elapsed()),
             last => {
                 let message = format!("no verified {role} for {seconds:.0} s; last seen: {last_seen}");
                 match last {

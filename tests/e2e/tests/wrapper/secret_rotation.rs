@@ -59,6 +59,16 @@ fn through_mysql_pool(connector: &rds_wrapper::mysql::Connector) -> LogIn {
     })
 }
 
+/// Waits until something is so, for half a minute at most: a step of a rotation takes seconds.
+async fn comes_to_be(what: &str, is_so: impl Fn() -> bool) {
+    let is_so = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), is_so).await.expect(what);
+}
+
 /// Connects all the time in eight tasks, and returns what the last of each was logged in as and
 /// every error.
 struct Load {
@@ -88,9 +98,7 @@ impl Load {
     /// Waits until so many more connects are done.
     async fn goes_on(&self, more: usize) {
         let until = self.done.load(Ordering::SeqCst) + more;
-        while self.done.load(Ordering::SeqCst) < until {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        comes_to_be("more connects end", || self.done.load(Ordering::SeqCst) >= until).await;
     }
 
     async fn end(self) -> (Vec<String>, Vec<String>) {
@@ -116,9 +124,7 @@ async fn rotate_one_user(database: &impl Database, service: &SecretsServer, log_
 
     service.rotate(ID, secret("app", SECOND));
     database.set("app", SECOND);
-    while service.requests().len() < 3 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    comes_to_be("the secret is asked for in steps", || service.requests().len() >= 3).await;
     service.finish_rotation(ID);
     load.goes_on(40).await;
     let (users, errors) = load.end().await;
@@ -291,10 +297,13 @@ async fn sqlx_follows<D: Engine>(server: &impl Database, address: (&str, u16, &s
         server.set(user, password);
         service.put(ID, secret(user, password));
         clock.advance(Duration::from_secs(870));
-        while pool.freshness().renewals == round as u64 {
-            pool.ensure_fresh().await.expect("is there");
-            tokio::task::yield_now().await;
-        }
+        let is_renewed = async {
+            while pool.freshness().renewals == round as u64 {
+                pool.ensure_fresh().await.expect("is there");
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), is_renewed).await.expect("the pool has the new login");
 
         assert_eq!(user_of(&pool).await.expect("is let in"), user);
     }
