@@ -3,7 +3,9 @@
 
 mod answers;
 mod attempt_errors;
+mod connect_keys;
 mod connection_string;
+mod connector;
 mod dial;
 mod driver_names;
 mod host_list;
@@ -14,10 +16,12 @@ mod percent;
 mod pool_rules;
 mod resolver;
 mod runtime;
+mod setup;
 mod stranger;
 mod tls;
 
 pub use answers::{AnswerRow, LoginAnswer, MYSQL_ANSWERS, POSTGRES_ANSWERS};
+pub use connect_keys::{ConnectKeys, check_login};
 pub use connection_string::{
     ConnectionText, SplitParameters, StringForm, UrlParts, UserInfoEnd, split_key_value, split_url,
 };
@@ -30,6 +34,7 @@ pub use percent::{percent_decoded, percent_encoded};
 pub use pool_rules::PoolRules;
 pub use resolver::{Resolver, SystemResolver, resolver_fn};
 pub use runtime::{in_runtime, lacking_runtime};
+pub use setup::{Chain, ConfigSource, Setup, warn_of_ignored_password};
 pub use stranger::stranger;
 pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trusted, explain_tls_failure};
 

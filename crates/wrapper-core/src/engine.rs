@@ -13,6 +13,14 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// Returns the port where a configuration names none.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Mysql => 3306,
+            Self::Postgres => 5432,
+        }
+    }
+
     /// Quotes a user as a statement of this engine names it: `"o""brien"`, `'o''brien'@'%'`.
     pub fn quote_user(self, user: &str) -> String {
         match self {

@@ -1,123 +1,40 @@
 //! Building a connector.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
-use wrapper_adapter::{Dialer, HostList, Resolver, SystemResolver, Trust, check_host, given_in_code};
+use wrapper_adapter::{ConfigSource, Dialer, Setup, Trust, check_host, warn_of_ignored_password};
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Event, Events, Password, Plugin, Registry, Requirements, Result, Value,
-    adapter::{Transport, Wrapper},
+    ConnectRequest, Error, ErrorKind, Password, Registry, Requirements, Result, adapter::Transport,
 };
 
 use crate::{
     Connector,
-    config_source::{KEEPALIVE_IDLE, read_map, read_url},
+    config_source::{FORM, KEEPALIVE_IDLE, read_map, read_url},
     driver::{MysqlDriver, without_questions},
-    tls::{Given, Plan, Tls, TlsFlags, rooted},
+    tls::{Plan, Tls, TlsFlags, rooted},
 };
 
 /// Builds a [`Connector`].
 ///
 /// What is set here is locked: a URL or map that says otherwise is an error.
 pub struct ConnectorBuilder {
-    registry: Registry<Conn>,
-    source: Source,
-    parameters: Vec<(String, Value)>,
-    plugins: Vec<Arc<dyn Plugin<Conn>>>,
-    resolver: Arc<dyn Resolver>,
-    events: Events,
-    pem: Vec<String>,
+    setup: Setup<Conn, Opts>,
     tls: Option<SslOpts>,
     identity: Option<ClientIdentity>,
 }
 
-enum Source {
-    Map(Vec<(String, Value)>),
-    Opts(Opts),
-    Url(String),
-}
-
 impl ConnectorBuilder {
     pub(crate) fn new(registry: Registry<Conn>) -> Self {
-        Self {
-            registry,
-            source: Source::Url(String::new()),
-            parameters: Vec::new(),
-            plugins: Vec::new(),
-            resolver: Arc::new(SystemResolver),
-            events: Events::none(),
-            pem: Vec::new(),
-            tls: None,
-            identity: None,
-        }
+        Self { setup: Setup::new(registry), tls: None, identity: None }
     }
 
-    /// Takes the configuration from a URL (`mysql://…`), in place of one given before.
-    ///
-    /// The URL is trusted input: whoever writes it decides where the program connects to.
-    #[must_use]
-    pub fn connection_string(mut self, url: impl Into<String>) -> Self {
-        self.source = Source::Url(url.into());
-        self
-    }
+    wrapper_adapter::builder_methods!(Conn);
 
     /// Takes the configuration from the driver's own type, in place of one given before.
     #[must_use]
     pub fn opts(mut self, opts: impl Into<Opts>) -> Self {
-        self.source = Source::Opts(opts.into());
-        self
-    }
-
-    /// Takes the configuration from a map, such as one read by serde, in place of one given before.
-    ///
-    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and
-    /// the driver's.
-    #[must_use]
-    pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
-    where
-        K: Into<String>,
-        V: Into<Value>,
-    {
-        self.source = Source::Map(map.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
-        self
-    }
-
-    /// Sets one of the wrapper's parameters in code; the driver's own stand in the string or map.
-    #[must_use]
-    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.parameters.push((name.into(), value.into()));
-        self
-    }
-
-    /// Adds a plugin that has no code in the registry; those added stand outside of those named in
-    /// `plugins`, the first outermost.
-    #[must_use]
-    pub fn plugin(mut self, plugin: impl Plugin<Conn> + 'static) -> Self {
-        self.plugins.push(Arc::new(plugin));
-        self
-    }
-
-    /// Resolves host names in another way than by asking the operating system.
-    #[must_use]
-    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
-        self.resolver = Arc::new(resolver);
-        self
-    }
-
-    /// Tells the callback what happens: how each connect ends, and more as the plugins know it.
-    ///
-    /// It runs where the event happens, so it should be short; one that panics disturbs nothing.
-    /// Several callbacks are all told.
-    #[must_use]
-    pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.events = self.events.with(callback);
-        self
-    }
-
-    /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
-    #[must_use]
-    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
-        self.pem.push(pem.into());
+        self.setup.set_source(ConfigSource::Driver(opts.into()));
         self
     }
 
@@ -152,41 +69,33 @@ impl ConnectorBuilder {
     ///
     /// A configuration error that names the parameter and the remedy.
     pub fn build(self) -> Result<Connector> {
-        let mut given = given_in_code(&self.registry, self.parameters)?;
-        let (opts, flags) = match self.source {
-            Source::Map(pairs) => read_map(pairs, &self.registry, &mut given)?,
-            Source::Opts(opts) => {
+        let mut setup = self.setup;
+        let (source, mut given) = setup.take_source()?;
+        let (opts, flags) = match source {
+            ConfigSource::Driver(opts) => {
                 let flags = TlsFlags::of(&opts);
                 (opts, flags)
             }
-            Source::Url(url) => read_url(&url, &self.registry, &mut given)?,
+            ConfigSource::Map(pairs) => read_map(pairs, setup.registry(), &mut given)?,
+            ConfigSource::Text(url) => read_url(&url, setup.registry(), &mut given)?,
         };
-        let request = request(&opts)?;
-        let (named, settings) =
-            self.registry.build_with_events(&given, std::slice::from_ref(&request), &self.events)?;
-        let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
-        let needs = Requirements::of(&chain);
-        check_user(&request, needs)?;
-        check_needs(&opts, needs)?;
+        let requests = vec![request(&opts)?];
+        let chain = setup.chain(&given, &requests, &FORM.example())?;
+        check_needs(&opts, chain.needs)?;
         warn_of_pool(&opts);
 
         let mut tls = match self.tls {
             Some(tls) => Tls::danger(tls),
-            None => {
-                let given = Given { pem: &self.pem, identity: self.identity.as_ref() };
-                Tls::set_up(&opts, &flags, &settings, given, needs)?
-            }
+            None => Tls::set_up(&opts, &flags, &setup, &chain, self.identity)?,
         };
         if opts.socket().is_some() {
             // The driver does no TLS over a socket.
             tls.transport = Transport::Unverified;
         }
         let transport = tls.transport;
-        let base = trust(base(&opts, transport, needs)?, tls)?;
-        let driver = MysqlDriver::new(base, transport, Dialer::new(self.resolver, false));
-        let wrapper = Wrapper::new(driver, chain).with_events(self.events).explained_by(self.registry);
-        let hosts = HostList::new(wrapper, vec![request], false, &settings)?;
-        Ok(Connector::new(hosts))
+        let base = trust(base(&opts, transport, chain.needs)?, tls)?;
+        let driver = MysqlDriver::new(base, transport, Dialer::new(setup.resolver(), false));
+        setup.finish(driver, chain, requests, false).map(Connector::new)
     }
 }
 
@@ -218,13 +127,6 @@ fn request(opts: &Opts) -> Result<ConnectRequest> {
         request = request.with_secret(Password::new(password));
     }
     Ok(request)
-}
-
-fn check_user(request: &ConnectRequest, needs: Requirements) -> Result<()> {
-    if request.user().is_empty() && !needs.supplies_user {
-        return Err(configuration("no user: name the database user, as in mysql://user@host/database"));
-    }
-    Ok(())
 }
 
 fn check_needs(opts: &Opts, needs: Requirements) -> Result<()> {
@@ -274,7 +176,7 @@ fn base(opts: &Opts, transport: Transport, needs: Requirements) -> Result<Opts> 
         .prefer_socket(false);
     if needs.supplies_password {
         if opts.pass().is_some() {
-            tracing::warn!("the configured password is ignored: a plugin gives another in its place");
+            warn_of_ignored_password();
         }
         builder = builder.pass(None::<String>);
     }
@@ -293,6 +195,6 @@ fn configuration(message: impl Into<String>) -> Error {
 
 impl fmt::Debug for ConnectorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectorBuilder").field("registry", &self.registry).finish_non_exhaustive()
+        f.debug_struct("ConnectorBuilder").field("setup", &self.setup).finish_non_exhaustive()
     }
 }

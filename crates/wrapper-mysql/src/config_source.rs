@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder, UrlError};
 use wrapper_adapter::{
-    ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_host,
-    flat_entries, percent_encoded, split_url, user_with_colon,
+    ConnectKeys, ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd,
+    flat_entries, percent_encoded, split_url,
 };
 use wrapper_core::{
-    Engine, Error, ErrorKind, Registry, Result, Value, adapter::RawParameters, text::is_name,
+    Engine, Error, ErrorKind, Password, Registry, Result, Value, adapter::RawParameters, text::is_name,
 };
 
 use crate::tls::TlsFlags;
@@ -19,10 +19,7 @@ use crate::tls::TlsFlags;
 pub(crate) const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 
 /// The strings that the driver reads.
-const FORM: StringForm = StringForm::new("MySQL", &["mysql"], false).with_maps();
-
-/// The keys of a map that stand before the query in a URL.
-const KEYS: &[&str] = &["host", "port", "user", "database", "password"];
+pub(crate) const FORM: StringForm = StringForm::new("MySQL", &["mysql"], false).with_maps();
 
 /// The names that the driver understands, the keys of a map among them.
 const DRIVER: DriverNames<'_> = DriverNames {
@@ -77,7 +74,11 @@ pub(crate) fn read_url<C>(
     // Pairs are refused by the form.
     let (ConnectionText::Url(url) | ConnectionText::Pairs(url)) = FORM.read(url)?;
     let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
-    check_parts(&parts)?;
+    if parts.hosts.contains(',') {
+        return Err(configuration("several hosts are named, and the driver connects to one"));
+    }
+    // The driver reads them anew, and takes more than a server does.
+    ConnectKeys::of_url(&parts)?.request(Engine::Mysql, &FORM)?;
     let is_ours = |name: &str| registry.declares(name) || TlsFlags::NAMES.contains(&name);
     let SplitParameters { rest, pairs, others } = split_url(url, is_ours)?;
     if let Some(key) = others.iter().find_map(|name| misplaced(name, registry)) {
@@ -90,50 +91,16 @@ pub(crate) fn read_url<C>(
         given_or_switch(&name, value.into(), &mut flags, |name, value| given.configure(name, value))?;
     }
     let opts = Opts::from_url(&rest).map_err(|error| url_error(error, registry, Some(&parts)))?;
-    check_names(opts.user(), opts.db_name(), opts.pass())?;
     Ok((opts, flags))
 }
 
 /// Returns the key that a name in a query means and that belongs elsewhere in a URL.
 fn misplaced<C>(name: &str, registry: &Registry<C>) -> Option<&'static str> {
     let meant = |key: &&&str| **key == name || DRIVER.suggest(registry, name) == Some(**key);
-    let is_exact = !DRIVER.names.contains(&name) || KEYS.contains(&name);
+    let is_exact = !DRIVER.names.contains(&name) || ConnectKeys::NAMES.contains(&name);
     // A typo of `password` is named as what it is.
     let is_alias = |key: &&&str| **key == name || **key != "password";
-    KEYS.iter().filter(|_| is_exact).filter(is_alias).find(meant).copied()
-}
-
-fn check_parts(parts: &UrlParts<'_>) -> Result<()> {
-    if parts.hosts.is_empty() {
-        return Err(configuration("no host: name one, as in mysql://user@host/database"));
-    }
-    if parts.hosts.contains(',') {
-        return Err(configuration("several hosts are named, and the driver connects to one"));
-    }
-    let host = match parts.hosts.strip_prefix('[').and_then(|host| host.split_once(']')) {
-        Some((address, _)) => address,
-        None => parts.hosts.split(':').next().unwrap_or_default(),
-    };
-    check_host(&String::from_utf8_lossy(&wrapper_adapter::percent_decoded(host)))
-}
-
-/// Checks what the driver takes as it is: the protocol ends names with a NUL.
-fn check_names(user: Option<&str>, database: Option<&str>, password: Option<&str>) -> Result<()> {
-    for (name, value) in [("user", user), ("database", database), ("password", password)] {
-        let Some(value) = value else { continue };
-        if value.contains(char::is_control) {
-            return Err(configuration(format!("`{name}` holds a control character")));
-        }
-        if name != "password" && value.contains("://") {
-            return Err(configuration(format!(
-                "`{name}` holds a URL: write the URL alone, as the connection string"
-            )));
-        }
-    }
-    match user.is_some_and(|user| user.contains(':')) {
-        true => Err(user_with_colon()),
-        false => Ok(()),
-    }
+    ConnectKeys::NAMES.iter().filter(|_| is_exact).filter(is_alias).find(meant).copied()
 }
 
 /// Reads a map; our parameters go to `given`.
@@ -145,7 +112,7 @@ pub(crate) fn read_map<C>(
     DRIVER.check_elsewhere(registry, &pairs)?;
     let mut flags = TlsFlags::default();
     let mut seen = RawParameters::new();
-    let mut keys = Vec::new();
+    let mut keys = ConnectKeys::default();
     // Options go through the driver's own reading of them, and nothing that is secret does.
     let mut options = Vec::new();
     for (name, value) in flat_entries(pairs, given)? {
@@ -158,30 +125,21 @@ pub(crate) fn read_map<C>(
         // Keeps an eye on repeated names and control characters.
         seen.configure(name, value)?;
         match name {
-            _ if KEYS.contains(&name) => keys.push((name.to_owned(), text)),
+            _ if ConnectKeys::NAMES.contains(&name) => keys.set(name, text)?,
             _ => options.push(format!("{}={}", percent_encoded(name), percent_encoded(&text))),
         }
     }
     let url = format!("mysql://host/?{}", options.join("&"));
     let url = url.trim_end_matches(['/', '?']);
     let opts = Opts::from_url(url).map_err(|error| url_error(error, registry, None))?;
-    let mut builder = OptsBuilder::from_opts(opts).ip_or_hostname("");
-    for (name, value) in keys {
-        builder = match name.as_str() {
-            "host" if value.trim().is_empty() => builder,
-            "host" => {
-                check_host(&value)?;
-                builder.ip_or_hostname(value)
-            }
-            "port" => builder.tcp_port(port(&value)?),
-            "user" => builder.user(Some(value)),
-            "database" => builder.db_name(Some(value)),
-            _ => builder.pass(Some(value)),
-        };
-    }
-    let opts = Opts::from(builder);
-    check_names(opts.user(), opts.db_name(), opts.pass())?;
-    Ok((opts, flags))
+    // No host is an empty one: the driver's default is not what is meant.
+    let builder = OptsBuilder::from_opts(opts)
+        .ip_or_hostname(keys.host().unwrap_or_default())
+        .tcp_port(keys.port().unwrap_or(Engine::Mysql.default_port()))
+        .user(keys.user())
+        .db_name(keys.database())
+        .pass(keys.password().map(Password::as_secret));
+    Ok((builder.into(), flags))
 }
 
 fn given_or_switch(
@@ -194,13 +152,6 @@ fn given_or_switch(
         return flags.set(name, &value);
     }
     give(name, value)
-}
-
-fn port(text: &str) -> Result<u16> {
-    text.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-        let shown = if text.parse::<i32>().is_ok() { format!(", not `{text}`") } else { String::new() };
-        configuration(format!("`port` must be a whole number from 1 to 65535{shown}"))
-    })
 }
 
 fn url_error<C>(error: UrlError, registry: &Registry<C>, parts: Option<&UrlParts<'_>>) -> Error {

@@ -1,8 +1,8 @@
 //! What a connection does about TLS.
 
-use mysql_async::{ClientIdentity, Opts, SslOpts};
-use wrapper_adapter::{ClientCertificate, Roots, TlsMode, read_roots};
-use wrapper_core::{Error, ErrorKind, Options, Requirements, Result, Value, adapter::Transport};
+use mysql_async::{ClientIdentity, Conn, Opts, SslOpts};
+use wrapper_adapter::{Chain, ClientCertificate, Roots, Setup, TlsMode};
+use wrapper_core::{Error, ErrorKind, Options, Result, Value, adapter::Transport};
 
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
 #[path = "tls/native.rs"]
@@ -95,10 +95,11 @@ impl Tls {
     pub(crate) fn set_up(
         opts: &Opts,
         flags: &TlsFlags,
-        settings: &Options,
-        given: Given<'_>,
-        needs: Requirements,
+        setup: &Setup<Conn, Opts>,
+        chain: &Chain<Conn>,
+        identity: Option<ClientIdentity>,
     ) -> Result<Self> {
+        let (settings, needs) = (&chain.options, chain.needs);
         let mode = TlsMode::read(settings, needs)?;
         let own = opts.ssl_opts();
         let overridden = own.and_then(SslOpts::tls_hostname_override);
@@ -129,16 +130,17 @@ impl Tls {
         if !is_wanted {
             // Where `disable` is said, files of roots that lie about are as little looked at as by
             // libpq.
-            if mode.is_none() && (settings.contains(Options::SSLROOTCERT.name()) || !given.pem.is_empty()) {
+            let has_roots = settings.contains(Options::SSLROOTCERT.name()) || setup.has_root_certificates();
+            if mode.is_none() && has_roots {
                 return Err(configuration(
                     "roots are given, but no TLS is asked for: add sslmode=verify-full",
                 ));
             }
             return Ok(Self { plan: Plan::Off, roots: Roots::system(), transport: Transport::Unverified });
         }
-        let roots = trusted(opts, flags, settings, given.pem)?;
-        let identity = match (given.identity, ClientCertificate::read(settings)?) {
-            (Some(identity), _) => Some(identity.clone()),
+        let roots = trusted(opts, flags, setup.roots(settings, opts.ip_or_hostname())?)?;
+        let identity = match (identity, ClientCertificate::read(settings)?) {
+            (Some(identity), _) => Some(identity),
             (None, Some(certificate)) => Some(stack::identity(&certificate)?),
             (None, None) => own.and_then(SslOpts::client_identity).cloned(),
         };
@@ -154,12 +156,6 @@ impl Tls {
     }
 }
 
-/// What of TLS is set in code.
-pub(crate) struct Given<'a> {
-    pub(crate) pem: &'a [String],
-    pub(crate) identity: Option<&'a ClientIdentity>,
-}
-
 /// Adds roots, checked, to the driver's options.
 pub(crate) fn rooted(opts: &SslOpts, roots: &Roots) -> Result<SslOpts> {
     let mut certificates = opts.root_certs().to_vec();
@@ -171,10 +167,9 @@ pub(crate) fn rooted(opts: &SslOpts, roots: &Roots) -> Result<SslOpts> {
     Ok(opts.clone().with_root_certs(certificates).with_disable_built_in_roots(!uses_built_in))
 }
 
-/// Collects the roots of `sslrootcert` and of the builder; those in the driver's options stay with
-/// the driver.
-fn trusted(opts: &Opts, flags: &TlsFlags, settings: &Options, pem: &[String]) -> Result<Roots> {
-    let mut roots = read_roots(settings, pem, opts.ip_or_hostname())?;
+/// Returns the roots as the driver's switch has them; those in the driver's options stay with the
+/// driver.
+fn trusted(opts: &Opts, flags: &TlsFlags, mut roots: Roots) -> Result<Roots> {
     if let Some(built_in) = flags.built_in_roots {
         roots = roots.with_system(built_in);
     }

@@ -1,24 +1,21 @@
 //! Building a connector.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+#[cfg(feature = "rustls")]
+use std::sync::Arc;
 
 use tokio_postgres::{
     Config,
     config::{ChannelBinding, LoadBalanceHosts, SslMode, SslNegotiation},
 };
-use wrapper_adapter::{
-    ClientCertificate, Dialer, HostList, Resolver, SystemResolver, TlsMode, given_in_code, read_roots,
-};
-use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Event, Events, Options, Password, Plugin, Registry, Requirements,
-    Result, Value, adapter::Wrapper,
-};
+use wrapper_adapter::{ClientCertificate, ConfigSource, Dialer, Setup, TlsMode, warn_of_ignored_password};
+use wrapper_core::{ConnectRequest, Error, ErrorKind, Options, Password, Registry, Requirements, Result};
 use zeroize::Zeroizing;
 
 use crate::{
     Connector, Tls, TlsStack,
     config::{Target, base, targets},
-    config_source::{read_map, read_string},
+    config_source::{FORM, read_map, read_string},
     driver::{PgConnection, PgDriver},
     keepalive,
     tls::TlsPlan,
@@ -28,13 +25,7 @@ use crate::{
 ///
 /// What is set here is locked: a connection string or map that says otherwise is an error.
 pub struct ConnectorBuilder {
-    registry: Registry<PgConnection>,
-    source: Source,
-    parameters: Vec<(String, Value)>,
-    plugins: Vec<Arc<dyn Plugin<PgConnection>>>,
-    resolver: Arc<dyn Resolver>,
-    events: Events,
-    pem: Vec<String>,
+    setup: Setup<PgConnection, Box<Config>>,
     tls: Option<Tls>,
     stack: TlsStack,
     certificate: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
@@ -42,33 +33,10 @@ pub struct ConnectorBuilder {
     provider: Option<Arc<rustls::crypto::CryptoProvider>>,
 }
 
-enum Source {
-    Config(Box<Config>),
-    Map(Vec<(String, Value)>),
-    Text(String),
-}
-
-impl Source {
-    /// Returns the options about keepalives that it names.
-    fn keepalives(&self) -> Vec<String> {
-        match self {
-            Source::Config(_) => Vec::new(),
-            Source::Map(pairs) => pairs.iter().map(|(name, _)| name.clone()).collect(),
-            Source::Text(text) => keepalive::named_in(text),
-        }
-    }
-}
-
 impl ConnectorBuilder {
     pub(crate) fn new(registry: Registry<PgConnection>) -> Self {
         Self {
-            registry,
-            source: Source::Text(String::new()),
-            parameters: Vec::new(),
-            plugins: Vec::new(),
-            resolver: Arc::new(SystemResolver),
-            events: Events::none(),
-            pem: Vec::new(),
+            setup: Setup::new(registry),
             tls: None,
             stack: TlsStack::default(),
             certificate: None,
@@ -77,73 +45,12 @@ impl ConnectorBuilder {
         }
     }
 
-    /// Takes the configuration from a URL (`postgres://…`) or a `key=value` string, in place of one
-    /// given before.
-    ///
-    /// The string is trusted input: whoever writes it decides where the program connects to.
-    #[must_use]
-    pub fn connection_string(mut self, text: impl Into<String>) -> Self {
-        self.source = Source::Text(text.into());
-        self
-    }
+    wrapper_adapter::builder_methods!(PgConnection);
 
     /// Takes the configuration from the driver's own type, in place of one given before.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.source = Source::Config(Box::new(config));
-        self
-    }
-
-    /// Takes the configuration from a map, such as one read by serde, in place of one given before.
-    ///
-    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and
-    /// the driver's.
-    #[must_use]
-    pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
-    where
-        K: Into<String>,
-        V: Into<Value>,
-    {
-        self.source = Source::Map(map.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
-        self
-    }
-
-    /// Sets one of the wrapper's parameters in code; the driver's own stand in the string or map.
-    #[must_use]
-    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.parameters.push((name.into(), value.into()));
-        self
-    }
-
-    /// Adds a plugin that has no code in the registry; those added stand outside of those named in
-    /// `plugins`, the first outermost.
-    #[must_use]
-    pub fn plugin(mut self, plugin: impl Plugin<PgConnection> + 'static) -> Self {
-        self.plugins.push(Arc::new(plugin));
-        self
-    }
-
-    /// Resolves host names in another way than by asking the operating system.
-    #[must_use]
-    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
-        self.resolver = Arc::new(resolver);
-        self
-    }
-
-    /// Tells the callback what happens: how each connect ends, and more as the plugins know it.
-    ///
-    /// It runs where the event happens, so it should be short; one that panics disturbs nothing.
-    /// Several callbacks are all told.
-    #[must_use]
-    pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.events = self.events.with(callback);
-        self
-    }
-
-    /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
-    #[must_use]
-    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
-        self.pem.push(pem.into());
+        self.setup.set_source(ConfigSource::Driver(Box::new(config)));
         self
     }
 
@@ -198,22 +105,20 @@ impl ConnectorBuilder {
     ///
     /// A configuration error that names the parameter and the remedy.
     pub fn build(self) -> Result<Connector> {
-        let mut given = given_in_code(&self.registry, self.parameters)?;
-        let said = self.source.keepalives();
-        let mut config = match self.source {
-            Source::Config(config) => *config,
-            Source::Map(pairs) => read_map(pairs, &self.registry, &mut given)?,
-            Source::Text(text) => read_string(&text, &self.registry, &mut given)?,
+        let mut setup = self.setup;
+        let (source, mut given) = setup.take_source()?;
+        let said = keepalive::named_in(&source);
+        let mut config = match source {
+            ConfigSource::Driver(config) => *config,
+            ConfigSource::Map(pairs) => read_map(pairs, setup.registry(), &mut given)?,
+            ConfigSource::Text(text) => read_string(&text, setup.registry(), &mut given)?,
         };
         keepalive::set_up(&mut config, &said);
         let targets = targets(&config)?;
         let requests: Vec<_> = targets.iter().map(|target| request(target, &config)).collect();
-        let (named, settings) = self.registry.build_with_events(&given, &requests, &self.events)?;
-        let chain: Vec<_> = self.plugins.into_iter().chain(named).collect();
-        let needs = Requirements::of(&chain);
-        check_user(&config, needs)?;
-        config.ssl_mode(ssl_mode(&config, &settings, needs)?);
-        check_needs(&config, &targets, needs)?;
+        let chain = setup.chain(&given, &requests, &FORM.example())?;
+        config.ssl_mode(ssl_mode(&config, &chain.options, chain.needs)?);
+        check_needs(&config, &targets, chain.needs)?;
 
         let tls = match self.tls {
             Some(tls) => tls,
@@ -221,7 +126,7 @@ impl ConnectorBuilder {
             None => {
                 let certificate = match self.certificate {
                     Some((chain, key)) => Some(ClientCertificate::new(chain, key.to_vec())?),
-                    None => ClientCertificate::read(&settings)?,
+                    None => ClientCertificate::read(&chain.options)?,
                 };
                 let plan = TlsPlan {
                     stack: self.stack,
@@ -231,24 +136,14 @@ impl ConnectorBuilder {
                     provider: self.provider,
                 };
                 let host = requests.first().map_or("", ConnectRequest::host);
-                Tls::new(plan, read_roots(&settings, &self.pem, host)?)?
+                Tls::new(plan, setup.roots(&chain.options, host)?)?
             }
         };
         let without_password = base(&config, false)?;
-        let base = base(&config, keeps_password(&config, needs))?;
+        let base = base(&config, keeps_password(&config, chain.needs))?;
         let shuffles = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
-        let driver = PgDriver::new(base, without_password, tls, Dialer::new(self.resolver, shuffles));
-        let wrapper = Wrapper::new(driver, chain).with_events(self.events).explained_by(self.registry);
-        let hosts = HostList::new(wrapper, requests, shuffles, &settings)?;
-        Ok(Connector::new(hosts))
-    }
-}
-
-fn check_user(config: &Config, needs: Requirements) -> Result<()> {
-    match config.get_user() {
-        Some(user) if !user.is_empty() => Ok(()),
-        _ if needs.supplies_user => Ok(()),
-        _ => Err(configuration("no user: name the database user, as in postgres://user@host/database")),
+        let driver = PgDriver::new(base, without_password, tls, Dialer::new(setup.resolver(), shuffles));
+        setup.finish(driver, chain, requests, shuffles).map(Connector::new)
     }
 }
 
@@ -283,7 +178,7 @@ fn check_needs(config: &Config, targets: &[Target], needs: Requirements) -> Resu
 
 fn keeps_password(config: &Config, needs: Requirements) -> bool {
     if needs.supplies_password && config.get_password().is_some() {
-        tracing::warn!("the configured password is ignored: a plugin gives another in its place");
+        warn_of_ignored_password();
     }
     !needs.supplies_password
 }
@@ -309,6 +204,6 @@ fn configuration(message: impl Into<String>) -> Error {
 
 impl fmt::Debug for ConnectorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectorBuilder").field("registry", &self.registry).finish_non_exhaustive()
+        f.debug_struct("ConnectorBuilder").field("setup", &self.setup).finish_non_exhaustive()
     }
 }

@@ -4,10 +4,7 @@ use std::net::IpAddr;
 
 use tokio_postgres::{Config, config::Host};
 use wrapper_adapter::check_host;
-use wrapper_core::{Error, ErrorKind, Result};
-
-/// The port of PostgreSQL.
-pub(crate) const DEFAULT_PORT: u16 = 5432;
+use wrapper_core::{Engine, Error, ErrorKind, Result};
 
 /// One host of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +50,7 @@ pub(crate) fn targets(config: &Config) -> Result<Vec<Target>> {
             Some(Host::Unix(folder)) => folder.to_string_lossy().into_owned(),
             None => address.map(|address| address.to_string()).unwrap_or_default(),
         };
-        let port = ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
+        let port = ports.get(index).or(ports.first()).copied().unwrap_or(Engine::Postgres.default_port());
         Target { host, address, port }
     };
     let targets: Vec<_> = (0..count).map(target).collect();
@@ -172,7 +169,7 @@ mod tests {
         );
         let alone = targets(&parsed("hostaddr=10.0.0.1 user=u")).expect("fits");
         assert_eq!(alone[0].host, "10.0.0.1");
-        assert_eq!(alone[0].port, DEFAULT_PORT);
+        assert_eq!(alone[0].port, 5432);
     }
 
     #[test]

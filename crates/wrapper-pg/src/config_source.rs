@@ -2,13 +2,14 @@
 
 use tokio_postgres::Config;
 use wrapper_adapter::{
-    ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd, flat_entries,
-    split_key_value, split_url,
+    ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd, check_login,
+    flat_entries, split_key_value, split_url,
 };
 use wrapper_core::{Engine, Error, ErrorKind, Registry, Result, Value, adapter::RawParameters};
 
 /// The strings that the driver reads.
-const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true).with_maps();
+pub(crate) const FORM: StringForm =
+    StringForm::new("PostgreSQL", &["postgres", "postgresql"], true).with_maps();
 
 /// The names that the driver understands.
 const DRIVER: DriverNames<'_> = DriverNames {
@@ -147,26 +148,9 @@ fn is_after_password(text: &str, name: &str) -> bool {
     ["pass", "pwd"].iter().any(|word| before.contains(word))
 }
 
-/// Checks what the driver takes as it is: it sends names with an end at the first NUL.
 fn check(config: &Config) -> Result<()> {
-    for (name, value) in [("user", config.get_user()), ("dbname", config.get_dbname())] {
-        let Some(value) = value else { continue };
-        if value.contains(char::is_control) {
-            return Err(configuration(format!("`{name}` holds a control character")));
-        }
-        if value.contains("://") {
-            return Err(configuration(format!(
-                "`{name}` holds a URL: write the URL alone, as the connection string"
-            )));
-        }
-    }
-    if config.get_user().is_some_and(|user| user.contains(':')) {
-        return Err(wrapper_adapter::user_with_colon());
-    }
-    if config.get_password().is_some_and(|password| password.iter().any(u8::is_ascii_control)) {
-        return Err(configuration("`password` holds a control character"));
-    }
-    Ok(())
+    let password = config.get_password().map(String::from_utf8_lossy);
+    check_login(config.get_user(), ("dbname", config.get_dbname()), password.as_deref())
 }
 
 fn driver_error(error: tokio_postgres::Error, unknown: impl Fn(&str) -> Error) -> Error {

@@ -1,10 +1,8 @@
 //! Opening connections, host after host.
 
 use tokio_postgres::Config;
-use wrapper_adapter::HostList;
-use wrapper_core::{
-    Connected, Established, Plugin, Registry, Result, Role, Session, Value, adapter::Suspicion,
-};
+use wrapper_adapter::{HostList, PoolRules};
+use wrapper_core::{Registry, Result};
 
 use crate::{
     ConnectorBuilder, DriverConfig, Tls,
@@ -18,34 +16,20 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Connector {
     pub(crate) hosts: HostList<PgDriver>,
-    #[cfg(any(feature = "bb8", feature = "deadpool"))]
-    pub(crate) rules: wrapper_adapter::PoolRules,
+    pub(crate) rules: PoolRules,
 }
 
 impl Connector {
     pub(crate) fn new(hosts: HostList<PgDriver>) -> Self {
-        Self {
-            #[cfg(any(feature = "bb8", feature = "deadpool"))]
-            rules: hosts.pool_rules(),
-            hosts,
-        }
+        Self { rules: hosts.pool_rules(), hosts }
     }
 
-    /// Starts to build a connector from the plugins that may be named.
-    pub fn builder(registry: Registry<PgConnection>) -> ConnectorBuilder {
-        ConnectorBuilder::new(registry)
-    }
-
-    /// Builds a connector from a URL, such as
-    /// `postgres://jane@db.abc.us-east-2.rds.amazonaws.com/app?plugins=iam`.
-    ///
-    /// A `key=value` string is understood as well.
-    ///
-    /// # Errors
-    ///
-    /// A configuration error, as [`ConnectorBuilder::build`].
-    pub fn from_url(url: &str, registry: Registry<PgConnection>) -> Result<Self> {
-        Self::builder(registry).connection_string(url).build()
+    wrapper_adapter::connector_methods! {
+        connection: PgConnection,
+        builder: ConnectorBuilder,
+        driver_config: DriverConfig,
+        error: tokio_postgres::Error,
+        suspicion: suspicion,
     }
 
     /// Builds a connector from the driver's own configuration, which names no plugins.
@@ -58,170 +42,6 @@ impl Connector {
     /// A configuration error, as [`ConnectorBuilder::build`].
     pub fn from_config(config: Config, registry: Registry<PgConnection>) -> Result<Self> {
         Self::builder(registry).config(config).build()
-    }
-
-    /// Builds a connector from a map, such as a `BTreeMap<String, Value>` that `serde_json` has
-    /// read.
-    ///
-    /// # Errors
-    ///
-    /// A configuration error, as [`ConnectorBuilder::build`].
-    pub fn from_map<K, V>(
-        map: impl IntoIterator<Item = (K, V)>,
-        registry: Registry<PgConnection>,
-    ) -> Result<Self>
-    where
-        K: Into<String>,
-        V: Into<Value>,
-    {
-        Self::builder(registry).map(map).build()
-    }
-
-    /// Opens one connection, trying the configured hosts in the driver's order.
-    ///
-    /// # Errors
-    ///
-    /// With one host its error; with several the first refused login, else the first configuration
-    /// or TLS failure, else the last, with each host and its reason in the text.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future closes what was being opened; nothing is left behind.
-    pub async fn connect(&self) -> Result<PgConnection> {
-        self.hosts.connect().await.map(|connected| connected.connection)
-    }
-
-    /// Does the same, with what is known of the connection: host, address, instance, verified role.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`connect`](Self::connect).
-    pub async fn connect_established(&self) -> Result<Connected<PgConnection>> {
-        self.hosts.connect().await
-    }
-
-    /// Lets the plugins prepare, such as by loading credentials and signing a token, without
-    /// connecting: for start-up and readiness checks.
-    ///
-    /// # Errors
-    ///
-    /// The first plugin's error.
-    pub async fn warm_up(&self) -> Result<()> {
-        self.hosts.warm_up().await
-    }
-
-    /// Tells the plugins of an error on a connection in use, so that they look after its server;
-    /// returns what it made them suspect.
-    pub fn report(&self, error: &tokio_postgres::Error) -> Option<Suspicion> {
-        let suspicion = suspicion(error)?;
-        self.hosts.suspect(suspicion);
-        Some(suspicion)
-    }
-
-    /// Lets the plugins judge a connection that was in use before, within five seconds; without a
-    /// plugin that does so it costs nothing.
-    ///
-    /// They are told the first configured host: [`check_established`](Self::check_established)
-    /// tells them the one that it leads to.
-    ///
-    /// # Errors
-    ///
-    /// The first plugin's error; the connection must not be used then.
-    pub async fn check(&self, session: &mut dyn Session) -> Result<()> {
-        self.hosts.check(session, None).await
-    }
-
-    /// Does the same for a connection of which is known where it leads, as
-    /// [`connect_established`](Self::connect_established) tells.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check).
-    pub async fn check_established(
-        &self,
-        session: &mut dyn Session,
-        established: &Established,
-    ) -> Result<()> {
-        self.hosts.check(session, Some(established)).await
-    }
-
-    /// Returns a connector for another database of the same hosts, which shares the TLS and the
-    /// plugins of this one.
-    ///
-    /// # Errors
-    ///
-    /// A configuration error for a name that is empty or holds a control character.
-    pub fn with_database(&self, database: &str) -> Result<Self> {
-        self.hosts.with_database(database).map(Self::new)
-    }
-
-    /// Returns the plugin of a type, the outermost of several, for what it tells beside the
-    /// connects.
-    pub fn plugin<P: Plugin<PgConnection>>(&self) -> Option<&P> {
-        self.hosts.plugin()
-    }
-
-    /// Returns a connector whose connects lead to the cluster's writer, whatever the endpoint is;
-    /// it shares plugins and topology with this one.
-    ///
-    /// # Errors
-    ///
-    /// A configuration error if no plugin leads connects to roles, such as `failover2`.
-    pub fn writer(&self) -> Result<Self> {
-        self.hosts.with_role(Role::Writer).map(Self::new)
-    }
-
-    /// Returns a connector whose connects lead to the cluster's readers, and to the writer where
-    /// there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`writer`](Self::writer).
-    pub fn reader(&self) -> Result<Self> {
-        self.hosts.with_role(Role::Reader).map(Self::new)
-    }
-
-    /// Returns a connector for one instance of the cluster, whose endpoint follows from
-    /// `clusterInstanceHostPattern` or the configured RDS host.
-    ///
-    /// # Errors
-    ///
-    /// A configuration error if no pattern is known or the instance's name does not fit into it.
-    pub fn instance(&self, id: &str) -> Result<Self> {
-        self.hosts.instance(id).map(Self::new)
-    }
-
-    /// Returns the driver's own configuration, with verified TLS and a fresh token, for a program
-    /// that connects by itself.
-    ///
-    /// # Errors
-    ///
-    /// A configuration error where several hosts are configured, for a token is for one; what kept
-    /// a plugin from giving a token.
-    pub async fn driver_config(&self) -> Result<DriverConfig> {
-        let request = self.hosts.prepare().await?;
-        self.hosts.driver().driver_config(&request).await
-    }
-
-    /// Returns why the pools of this connector have no connection to give, where the pools
-    /// themselves do not say.
-    #[cfg(any(feature = "bb8", feature = "deadpool"))]
-    pub fn last_error(&self) -> wrapper_adapter::LastError {
-        self.rules.last_error().clone()
-    }
-
-    /// Returns the configured hosts and ports.
-    pub fn hosts(&self) -> impl Iterator<Item = (&str, u16)> {
-        self.hosts.requests().iter().map(|request| (request.host(), request.port()))
-    }
-
-    /// Returns the database user.
-    pub fn user(&self) -> &str {
-        self.hosts.requests()[0].user()
     }
 
     /// Returns the TLS connector, which cancel requests need:

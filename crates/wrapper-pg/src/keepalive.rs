@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use wrapper_adapter::{split_key_value, split_url};
+use wrapper_adapter::{ConfigSource, split_key_value, split_url};
 
 /// With the next two a dead server is found in 25 seconds, and a network that is away for 20 is
 /// survived.
@@ -14,8 +14,17 @@ const RETRIES: u32 = 3;
 /// More than this was most likely meant as milliseconds, which libpq reads.
 const TOO_LONG: Duration = Duration::from_secs(600);
 
-/// Returns the names of the options in a connection string that are about keepalives.
-pub(crate) fn named_in(text: &str) -> Vec<String> {
+/// Returns the names of the options about keepalives that a configuration gives; the driver's own
+/// type does not tell.
+pub(crate) fn named_in<T>(source: &ConfigSource<T>) -> Vec<String> {
+    match source {
+        ConfigSource::Map(pairs) => pairs.iter().map(|(name, _)| name.clone()).collect(),
+        ConfigSource::Text(text) => named_in_text(text),
+        ConfigSource::Driver(_) => Vec::new(),
+    }
+}
+
+fn named_in_text(text: &str) -> Vec<String> {
     let is_asked_for = |name: &str| name.starts_with("keepalives");
     // What cannot be read is reported where the string is read for good.
     let cut = match text.contains("://") {
@@ -58,7 +67,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: (bool, u64, Option<u64>, Option<u32>)) {
         let mut config: Config = text.parse().expect("the driver reads it");
-        set_up(&mut config, &named_in(text));
+        set_up(&mut config, &named_in_text(text));
         let interval = config.get_keepalives_interval().map(|interval| interval.as_secs());
         let idle = config.get_keepalives_idle().as_secs();
         let found = (config.get_keepalives(), idle, interval, config.get_keepalives_retries());

@@ -1,6 +1,7 @@
 //! Building a pool.
 
 use std::{
+    convert::Infallible,
     fmt,
     net::{Ipv4Addr, UdpSocket},
     sync::Arc,
@@ -10,10 +11,11 @@ use std::{
 use sqlx::pool::PoolOptions;
 #[cfg(feature = "secrets")]
 use wrapper_adapter::split_url;
-use wrapper_adapter::{ClientCertificate, TlsMode, given_in_code, in_runtime, read_roots, server_name};
+use wrapper_adapter::{Chain, ClientCertificate, ConfigSource, Setup, TlsMode, in_runtime, server_name};
+#[cfg(feature = "secrets")]
+use wrapper_core::Value;
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Event, Events, Options, Plugin, Registry, Requirements, Result, Value,
-    text::bracketed,
+    ConnectRequest, Error, ErrorKind, Event, Options, Plugin, Registry, Requirements, Result, text::bracketed,
 };
 use wrapper_iam::{IamFactory, IamPlugin, IamSettings, IamTokenProvider, TokenRequest, token_provider};
 #[cfg(feature = "secrets")]
@@ -26,7 +28,7 @@ use crate::{
     password_source::PasswordSource,
     refresher::Refresher,
     roots,
-    target::{ConnectTarget, Source, read_map, read_url},
+    target::{Source, form, read_map, read_url},
 };
 
 /// Builds a [`FreshPool`].
@@ -34,20 +36,12 @@ use crate::{
 /// The plugin `iam` is on unless the configuration names `awsSecretsManager` (feature `secrets`).
 /// What is set here is locked: a URL or map that says otherwise is an error.
 pub struct FreshPoolBuilder<D: Engine> {
-    source: Given,
-    parameters: Vec<(String, Value)>,
+    setup: Setup<(), Infallible>,
     tokens: Option<IamTokenProvider>,
     #[cfg(feature = "secrets")]
     secrets: Option<SecretProvider>,
-    events: Events,
-    pem: Vec<String>,
     pool: PoolOptions<D>,
     adjust: Adjust<D>,
-}
-
-enum Given {
-    Map(Vec<(String, Value)>),
-    Url(String),
 }
 
 type Adjust<D> = Box<dyn FnOnce(DriverOptions<D>) -> DriverOptions<D> + Send>;
@@ -55,47 +49,16 @@ type Adjust<D> = Box<dyn FnOnce(DriverOptions<D>) -> DriverOptions<D> + Send>;
 impl<D: Engine> FreshPoolBuilder<D> {
     pub(crate) fn new() -> Self {
         Self {
-            source: Given::Url(String::new()),
-            parameters: Vec::new(),
+            setup: Setup::new(Registry::new()),
             tokens: None,
             #[cfg(feature = "secrets")]
             secrets: None,
-            events: Events::none(),
-            pem: Vec::new(),
             pool: check_within(PoolOptions::new(), DEADLINE),
             adjust: Box::new(|options| options),
         }
     }
 
-    /// Takes the configuration from a URL, in place of one given before.
-    ///
-    /// The URL is trusted input: whoever writes it decides where the program connects to.
-    #[must_use]
-    pub fn connection_string(mut self, url: impl Into<String>) -> Self {
-        self.source = Given::Url(url.into());
-        self
-    }
-
-    /// Takes the configuration from a map, such as one read by serde, in place of one given before.
-    ///
-    /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters and
-    /// the driver's.
-    #[must_use]
-    pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
-    where
-        K: Into<String>,
-        V: Into<Value>,
-    {
-        self.source = Given::Map(map.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
-        self
-    }
-
-    /// Sets one of the wrapper's parameters in code; the driver's own stand in the string or map.
-    #[must_use]
-    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.parameters.push((name.into(), value.into()));
-        self
-    }
+    wrapper_adapter::source_methods!();
 
     /// Takes the tokens from here in place of the AWS default chain; pools and connectors may share
     /// them.
@@ -120,14 +83,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
     /// Several callbacks are all told.
     #[must_use]
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.events = self.events.with(callback);
-        self
-    }
-
-    /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
-    #[must_use]
-    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
-        self.pem.push(pem.into());
+        self.setup.add_listener(callback);
         self
     }
 
@@ -167,6 +123,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
 
     async fn build_pool(self) -> Result<FreshPool<D>> {
         touch_drivers();
+        let mut setup = self.setup;
         let registry: Registry<()> = Registry::new().with(match &self.tokens {
             Some(tokens) => IamFactory::new(tokens.clone()),
             None => IamFactory::default(),
@@ -179,13 +136,14 @@ impl<D: Engine> FreshPoolBuilder<D> {
         };
         #[cfg(feature = "secrets")]
         let registry = registry.with(secrets.clone());
+        setup.set_registry(registry);
         #[cfg(feature = "secrets")]
-        let is_named = names_secrets(&self.source, &self.parameters);
+        let is_named = names_secrets(&setup);
         #[cfg(feature = "secrets")]
         let has_secret = self.secrets.is_some() || is_named;
         #[cfg(not(feature = "secrets"))]
         let has_secret = false;
-        let mut given = given_in_code(&registry, self.parameters)?;
+        let (source, mut given) = setup.take_source()?;
         if !has_secret {
             given.set("plugins", IamPlugin::CODE)?;
         }
@@ -193,23 +151,22 @@ impl<D: Engine> FreshPoolBuilder<D> {
         if has_secret && !is_named {
             given.set("plugins", SecretsPlugin::CODE)?;
         }
-        let Source { server, query } = match self.source {
-            Given::Map(pairs) => read_map::<D>(pairs, &registry, &mut given, !has_secret)?,
-            Given::Url(url) => read_url::<D>(&url, &registry, &mut given, !has_secret)?,
+        let Source { server, query } = match source {
+            ConfigSource::Map(pairs) => read_map::<D>(pairs, setup.registry(), &mut given, !has_secret)?,
+            ConfigSource::Text(url) => read_url::<D>(&url, setup.registry(), &mut given, !has_secret)?,
+            ConfigSource::Driver(never) => match never {},
         };
-        let request = ConnectRequest::new(&server.host, server.port, &server.user);
-        let request = match &server.database {
-            Some(database) => request.with_database(database),
-            None => request,
-        };
-        let (plugins, options) = registry.build(&given, std::slice::from_ref(&request))?;
+        let Chain { plugins, options, .. } =
+            setup.chain(&given, std::slice::from_ref(&server), &form::<D>().example())?;
         let iam = IamSettings::from_options(&options, 1)?;
-        let target = if has_secret { None } else { Some(iam.target(&request)?) };
+        let target = if has_secret { None } else { Some(iam.target(&server)?) };
         check(&options, &server, target.as_ref(), &plugins)?;
-        let roots = roots::pem(&read_roots(&options, &self.pem, &server.host)?)?;
+        // The source of passwords tells the listeners; so would the plugins as long as they live.
+        drop(plugins);
+        let roots = roots::pem(&setup.roots(&options, server.host())?)?;
         let certificate = ClientCertificate::read(&options)?;
         let driver_options = (self.adjust)(driver_options::<D>(&query)?);
-        if has_secret && server.database.is_none() && D::SCHEMES[0] == "postgres" {
+        if has_secret && server.database().is_none() && D::SCHEMES[0] == "postgres" {
             return Err(configuration(
                 "no database: name one, as in postgres://host/database; the server would take the user's \
                  name, which is in the secret",
@@ -220,22 +177,22 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let passwords = match target {
             Some(target) => {
                 let tokens = token_provider(&options, self.tokens.as_ref())?;
-                PasswordSource::tokens(tokens, target, iam.token_expiration(), &self.events)
+                PasswordSource::tokens(tokens, target, iam.token_expiration(), setup.events())
             }
             #[cfg(feature = "secrets")]
-            None => PasswordSource::secret(secrets.provider(&options)?, &server, &self.events),
+            None => PasswordSource::secret(secrets.provider(&options)?, &server, setup.events()),
             #[cfg(not(feature = "secrets"))]
             None => return Err(configuration("there is no source of passwords")),
         };
         let login = passwords.login().await?;
         let pool = self.pool.connect_lazy_with(login.set::<D>(template.clone()));
-        Ok(FreshPool::new(Refresher::start(pool, template, passwords, request, login)))
+        Ok(FreshPool::new(Refresher::start(pool, template, passwords, server, login)))
     }
 }
 
 /// Returns whether a configuration names the plugin of secrets, by either of its codes.
 #[cfg(feature = "secrets")]
-fn names_secrets(source: &Given, parameters: &[(String, Value)]) -> bool {
+fn names_secrets(setup: &Setup<(), Infallible>) -> bool {
     let is_meant = |codes: &str| {
         codes.split(',').any(|code| [SecretsPlugin::CODE, "secretsManager"].contains(&code.trim()))
     };
@@ -243,11 +200,12 @@ fn names_secrets(source: &Given, parameters: &[(String, Value)]) -> bool {
         let plugins = pairs.iter().filter(|(name, _)| name == "plugins");
         plugins.filter_map(|(name, value)| value.several(name).ok()).any(|codes| is_meant(&codes))
     };
-    in_pairs(parameters)
-        || match source {
-            Given::Map(pairs) => in_pairs(pairs),
-            Given::Url(url) => split_url(url, |name| name == "plugins")
+    in_pairs(setup.parameters())
+        || match setup.source() {
+            ConfigSource::Map(pairs) => in_pairs(pairs),
+            ConfigSource::Text(url) => split_url(url, |name| name == "plugins")
                 .is_ok_and(|split| split.pairs.iter().any(|(_, codes)| is_meant(codes))),
+            ConfigSource::Driver(never) => match *never {},
         }
 }
 
@@ -264,7 +222,7 @@ fn touch_drivers() {
 
 fn check(
     options: &Options,
-    server: &ConnectTarget,
+    server: &ConnectRequest,
     target: Option<&TokenRequest>,
     plugins: &[Arc<dyn Plugin<()>>],
 ) -> Result<()> {
@@ -284,23 +242,23 @@ fn check(
              refused login: set `secretExpirationSec=60` in its place",
         ));
     }
-    let mut request = ConnectRequest::new(&server.host, server.port, &server.user);
+    let mut request = server.clone();
     let server_name = server_name(options)?;
     let verified = match &server_name {
         Some(name) => name.as_str(),
-        None => target.map_or(&*server.host, TokenRequest::host),
+        None => target.map_or(server.host(), TokenRequest::host),
     };
     if let Some(name) = server_name.clone() {
         request = request.with_server_name(name);
     }
     plugins.iter().try_for_each(|plugin| plugin.check(&request))?;
     let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
-    if bare(verified) != bare(&server.host) {
+    if bare(verified) != bare(server.host()) {
         return Err(configuration(format!(
             "`{}` is dialled and the certificate must carry `{verified}`, but sqlx verifies the name that \
              it dials: use `{verified}` as the host, or take wrapper-pg or wrapper-mysql, which keep the \
              two apart",
-            bracketed(&server.host)
+            bracketed(server.host())
         )));
     }
     Ok(())

@@ -18,10 +18,9 @@ impl<D: sealed::Driver> Engine for D {}
 pub(crate) mod sealed {
     use sqlx::Database;
     use wrapper_adapter::ClientCertificate;
-    use wrapper_core::{BoxFuture, Result, adapter::Rows};
+    use wrapper_core::{BoxFuture, ConnectRequest, Result, adapter::Rows};
 
     use super::DriverOptions;
-    use crate::target::ConnectTarget;
 
     /// The part of an engine that only this crate calls and writes.
     pub trait Driver: Database {
@@ -30,9 +29,6 @@ pub(crate) mod sealed {
 
         /// The URL schemes, the usual one first.
         const SCHEMES: &'static [&'static str];
-
-        /// The port where a configuration names none.
-        const DEFAULT_PORT: u16;
 
         /// The names in a URL's query that sqlx understands and that do not say where to connect to
         /// or how to verify it.
@@ -48,7 +44,7 @@ pub(crate) mod sealed {
         /// beyond it.
         fn template(
             options: DriverOptions<Self>,
-            server: &ConnectTarget,
+            server: &ConnectRequest,
             roots: Vec<u8>,
             certificate: Option<&ClientCertificate>,
         ) -> Result<DriverOptions<Self>>;

@@ -15,8 +15,6 @@ use wrapper_iam::{
 use wrapper_secrets::{DatabaseSecret, SecretProvider, Telling};
 
 use crate::engine::{DriverOptions, Engine};
-#[cfg(feature = "secrets")]
-use crate::target::ConnectTarget;
 
 /// The age at which a token is replaced: the ten minutes that it has left bridge an outage of the
 /// source of credentials.
@@ -26,7 +24,7 @@ const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug)]
 pub(crate) enum PasswordSource {
     #[cfg(feature = "secrets")]
-    Secret { secrets: SecretProvider, server: ConnectTarget, _telling: Option<Telling> },
+    Secret { secrets: SecretProvider, server: ConnectRequest, _telling: Option<Telling> },
     Tokens {
         tokens: IamTokenProvider,
         target: TokenRequest,
@@ -48,7 +46,7 @@ pub(crate) enum Login {
 impl PasswordSource {
     /// Supplies what a secret holds, and tells these listeners of its loads.
     #[cfg(feature = "secrets")]
-    pub(crate) fn secret(secrets: SecretProvider, server: &ConnectTarget, events: &Events) -> Self {
+    pub(crate) fn secret(secrets: SecretProvider, server: &ConnectRequest, events: &Events) -> Self {
         let _telling = secrets.tell(events);
         Self::Secret { secrets, server: server.clone(), _telling }
     }
@@ -70,7 +68,7 @@ impl PasswordSource {
             #[cfg(feature = "secrets")]
             Self::Secret { secrets, server, .. } => {
                 let secret = secrets.secret().await?;
-                secrets.check_user(&server.user, &secret)?;
+                secrets.check_user(server.user(), &secret)?;
                 Ok(Login::Secret { secret, renew_after: secrets.renew_after() })
             }
             Self::Tokens { tokens, target, max_age, .. } => {
@@ -98,7 +96,7 @@ impl PasswordSource {
     pub(crate) fn host(&self) -> &str {
         match self {
             #[cfg(feature = "secrets")]
-            Self::Secret { server, .. } => &server.host,
+            Self::Secret { server, .. } => server.host(),
             Self::Tokens { target, .. } => target.host(),
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{io::AsyncWriteExt, time::timeout};
-use wrapper_adapter::HostList;
+use wrapper_adapter::{HostList, StringForm};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Registry, Result, adapter::Wrapper,
 };
@@ -36,7 +36,7 @@ pub struct MysqlTarget {
     counters: Counters,
 }
 
-const FORM: UrlForm = UrlForm { engine: "MySQL", schemes: &["mysql"], default_port: 3306 };
+const FORM: UrlForm = UrlForm { engine: Engine::Mysql, form: StringForm::new("MySQL", &["mysql"], false) };
 
 impl MysqlTarget {
     /// Reads a target from a URL, as `wrapper-mysql` reads it:

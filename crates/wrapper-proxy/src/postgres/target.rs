@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     time::timeout,
 };
-use wrapper_adapter::HostList;
+use wrapper_adapter::{HostList, StringForm};
 use wrapper_core::{BoxFuture, ConnectRequest, Connected, Engine, Error, Registry, Result, adapter::Wrapper};
 
 use super::{
@@ -41,8 +41,10 @@ pub struct PostgresTarget {
     counters: Counters,
 }
 
-const FORM: UrlForm =
-    UrlForm { engine: "PostgreSQL", schemes: &["postgres", "postgresql"], default_port: 5432 };
+const FORM: UrlForm = UrlForm {
+    engine: Engine::Postgres,
+    form: StringForm::new("PostgreSQL", &["postgres", "postgresql"], false),
+};
 
 impl PostgresTarget {
     /// Reads a target from a URL, as `wrapper-pg` reads it:

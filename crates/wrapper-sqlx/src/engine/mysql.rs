@@ -5,15 +5,14 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlSslMode},
 };
 use wrapper_adapter::ClientCertificate;
-use wrapper_core::{BoxFuture, Engine, Result, adapter::Rows};
+use wrapper_core::{BoxFuture, ConnectRequest, Engine, Result, adapter::Rows};
 
 use super::{sealed::Driver, socket};
-use crate::{session, target::ConnectTarget};
+use crate::session;
 
 impl Driver for MySql {
     const ENGINE: Engine = Engine::Mysql;
     const SCHEMES: &'static [&'static str] = &["mysql", "mariadb"];
-    const DEFAULT_PORT: u16 = 3306;
     const NAMES: &'static [&'static str] =
         &["charset", "collation", "ssl-cert", "ssl-key", "statement-cache-capacity", "time-zone", "timezone"];
     const TAKES_OPTIONS: bool = false;
@@ -21,7 +20,7 @@ impl Driver for MySql {
 
     fn template(
         options: MySqlConnectOptions,
-        server: &ConnectTarget,
+        server: &ConnectRequest,
         roots: Vec<u8>,
         certificate: Option<&ClientCertificate>,
     ) -> Result<MySqlConnectOptions> {
@@ -29,9 +28,9 @@ impl Driver for MySql {
             return Err(socket());
         }
         let options = options
-            .host(&server.host)
-            .port(server.port)
-            .username(&server.user)
+            .host(server.host())
+            .port(server.port())
+            .username(server.user())
             .ssl_mode(MySqlSslMode::VerifyIdentity)
             .ssl_ca_from_pem(roots)
             // A token travels as it is:
@@ -41,7 +40,7 @@ impl Driver for MySql {
             Some(own) => options.ssl_client_cert_from_pem(own.chain()).ssl_client_key_from_pem(own.key()),
             None => options,
         };
-        Ok(match &server.database {
+        Ok(match server.database() {
             Some(database) => options.database(database),
             None => options,
         })

@@ -7,10 +7,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 use wrapper_adapter::ClientCertificate;
-use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, adapter::Rows};
+use wrapper_core::{BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, adapter::Rows};
 
 use super::{sealed::Driver, socket};
-use crate::{session, target::ConnectTarget};
+use crate::session;
 
 /// Variables that sqlx reads into options which it offers no way to take back.
 const UNREMOVABLE_ENV: &[&str] = &["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
@@ -18,7 +18,6 @@ const UNREMOVABLE_ENV: &[&str] = &["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
 impl Driver for Postgres {
     const ENGINE: Engine = Engine::Postgres;
     const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
-    const DEFAULT_PORT: u16 = 5432;
     const NAMES: &'static [&'static str] =
         &["application_name", "options", "ssl-cert", "ssl-key", "statement-cache-capacity"];
     const TAKES_OPTIONS: bool = true;
@@ -27,7 +26,7 @@ impl Driver for Postgres {
 
     fn template(
         options: PgConnectOptions,
-        server: &ConnectTarget,
+        server: &ConnectRequest,
         roots: Vec<u8>,
         certificate: Option<&ClientCertificate>,
     ) -> Result<PgConnectOptions> {
@@ -45,12 +44,12 @@ impl Driver for Postgres {
             None => options,
         };
         Ok(options
-            .host(&server.host)
-            .port(server.port)
-            .username(&server.user)
+            .host(server.host())
+            .port(server.port())
+            .username(server.user())
             // Without a name the server takes the user's:
             // https://www.postgresql.org/docs/current/protocol-message-formats.html
-            .database(server.database.as_ref().unwrap_or(&server.user))
+            .database(server.database().unwrap_or(server.user()))
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(roots))
     }

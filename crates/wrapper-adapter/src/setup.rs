@@ -1,0 +1,294 @@
+//! What the builders of connectors do alike, whatever the driver.
+
+use std::{fmt, mem, sync::Arc};
+
+use wrapper_core::{
+    ConnectRequest, Error, ErrorKind, Event, Events, Options, Plugin, Registry, Requirements, Result, Value,
+    adapter::{Driver, RawParameters, Wrapper},
+};
+
+use crate::{HostList, Resolver, Roots, SystemResolver, given_in_code, read_roots};
+
+/// Where a configuration comes from; `T` is the driver's own type.
+#[derive(Clone, Debug)]
+pub enum ConfigSource<T> {
+    /// The driver's own type.
+    Driver(T),
+    /// A map, such as one read by serde.
+    Map(Vec<(String, Value)>),
+    /// A connection string.
+    Text(String),
+}
+
+/// Collects what the builder of a connector is given, and builds what does not depend on the
+/// driver; [`builder_methods`](crate::builder_methods) are the methods around it.
+pub struct Setup<C, T> {
+    registry: Registry<C>,
+    source: ConfigSource<T>,
+    parameters: Vec<(String, Value)>,
+    plugins: Vec<Arc<dyn Plugin<C>>>,
+    resolver: Arc<dyn Resolver>,
+    events: Events,
+    pem: Vec<String>,
+}
+
+/// The plugins of a connector and what they were built from.
+pub struct Chain<C> {
+    /// The plugins, the outermost first.
+    pub plugins: Vec<Arc<dyn Plugin<C>>>,
+    /// The wrapper's parameters, checked.
+    pub options: Options,
+    /// What the plugins together need.
+    pub needs: Requirements,
+}
+
+impl<C: 'static, T> Setup<C, T> {
+    /// Starts with the plugins that may be named, and an empty connection string.
+    pub fn new(registry: Registry<C>) -> Self {
+        Self {
+            registry,
+            source: ConfigSource::Text(String::new()),
+            parameters: Vec::new(),
+            plugins: Vec::new(),
+            resolver: Arc::new(SystemResolver),
+            events: Events::none(),
+            pem: Vec::new(),
+        }
+    }
+
+    /// Sets where the configuration comes from.
+    pub fn set_source(&mut self, source: ConfigSource<T>) {
+        self.source = source;
+    }
+
+    /// Sets a map as the source.
+    pub fn set_map<K, V>(&mut self, map: impl IntoIterator<Item = (K, V)>)
+    where
+        K: Into<String>,
+        V: Into<Value>,
+    {
+        let entries = map.into_iter().map(|(name, value)| (name.into(), value.into()));
+        self.source = ConfigSource::Map(entries.collect());
+    }
+
+    /// Adds a parameter that is set in code.
+    pub fn add_parameter(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        self.parameters.push((name.into(), value.into()));
+    }
+
+    /// Adds a plugin that has no code in the registry.
+    pub fn add_plugin(&mut self, plugin: impl Plugin<C> + 'static) {
+        self.plugins.push(Arc::new(plugin));
+    }
+
+    /// Adds a listener.
+    pub fn add_listener(&mut self, callback: impl Fn(&Event) + Send + Sync + 'static) {
+        self.events = self.events.clone().with(callback);
+    }
+
+    /// Adds roots to trust, PEM text.
+    pub fn add_root_certificates(&mut self, pem: impl Into<String>) {
+        self.pem.push(pem.into());
+    }
+
+    /// Sets how host names are resolved.
+    pub fn set_resolver(&mut self, resolver: impl Resolver) {
+        self.resolver = Arc::new(resolver);
+    }
+
+    /// Returns the plugins that may be named.
+    pub fn registry(&self) -> &Registry<C> {
+        &self.registry
+    }
+
+    /// Replaces the plugins that may be named.
+    pub fn set_registry(&mut self, registry: Registry<C>) {
+        self.registry = registry;
+    }
+
+    /// Returns who listens.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Returns how host names are resolved.
+    pub fn resolver(&self) -> Arc<dyn Resolver> {
+        Arc::clone(&self.resolver)
+    }
+
+    /// Returns where the configuration comes from.
+    pub fn source(&self) -> &ConfigSource<T> {
+        &self.source
+    }
+
+    /// Returns the parameters that are set in code.
+    pub fn parameters(&self) -> &[(String, Value)] {
+        &self.parameters
+    }
+
+    /// Takes out where the configuration comes from, and the parameters that are set in code.
+    ///
+    /// # Errors
+    ///
+    /// As [`given_in_code`].
+    pub fn take_source(&mut self) -> Result<(ConfigSource<T>, RawParameters)> {
+        let given = given_in_code(&self.registry, mem::take(&mut self.parameters))?;
+        Ok((mem::replace(&mut self.source, ConfigSource::Text(String::new())), given))
+    }
+
+    /// Builds the plugins for the configured hosts: those set in code stand outside of those that
+    /// are named. `example` is a connection string, for a message.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if a parameter or plugin does not fit, or nobody names a user.
+    pub fn chain(
+        &mut self,
+        given: &RawParameters,
+        requests: &[ConnectRequest],
+        example: &str,
+    ) -> Result<Chain<C>> {
+        let (named, options) = self.registry.build_with_events(given, requests, &self.events)?;
+        let plugins: Vec<_> = mem::take(&mut self.plugins).into_iter().chain(named).collect();
+        let needs = Requirements::of(&plugins);
+        if !needs.supplies_user && requests.iter().any(|request| request.user().is_empty()) {
+            return Err(configuration(format!("no user: name the database user, as in {example}")));
+        }
+        Ok(Chain { plugins, options, needs })
+    }
+
+    /// Returns the roots to trust for connections to a host.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_roots`].
+    pub fn roots(&self, options: &Options, host: &str) -> Result<Roots> {
+        read_roots(options, &self.pem, host)
+    }
+
+    /// Returns whether roots to trust are set in code.
+    pub fn has_root_certificates(&self) -> bool {
+        !self.pem.is_empty()
+    }
+
+    /// Puts the plugins in front of the driver and the hosts in front of both.
+    ///
+    /// # Errors
+    ///
+    /// As [`HostList::new`].
+    pub fn finish<D>(
+        self,
+        driver: D,
+        chain: Chain<C>,
+        requests: Vec<ConnectRequest>,
+        shuffles: bool,
+    ) -> Result<HostList<D>>
+    where
+        D: Driver<Connection = C>,
+    {
+        let wrapper = Wrapper::new(driver, chain.plugins).with_events(self.events);
+        HostList::new(wrapper.explained_by(self.registry), requests, shuffles, &chain.options)
+    }
+}
+
+impl<C, T> fmt::Debug for Setup<C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The source may hold a password.
+        f.debug_struct("Setup").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for Chain<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("needs", &self.needs).finish_non_exhaustive()
+    }
+}
+
+/// Warns that a plugin gives another password than the configured one.
+pub fn warn_of_ignored_password() {
+    tracing::warn!("the configured password is ignored: a plugin gives another in its place");
+}
+
+fn configuration(message: String) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+/// Writes the methods by which every builder takes its configuration: `connection_string`, `map`,
+/// `parameter` and `root_certificates`, over a field `setup` that is a [`Setup`].
+#[macro_export]
+macro_rules! source_methods {
+    () => {
+        /// Takes the configuration from a connection string, in place of one given before.
+        ///
+        /// The string is trusted input: whoever writes it decides where the program connects to.
+        #[must_use]
+        pub fn connection_string(mut self, text: impl Into<String>) -> Self {
+            self.setup.set_source($crate::ConfigSource::Text(text.into()));
+            self
+        }
+
+        /// Takes the configuration from a map, such as one read by serde, in place of one given
+        /// before.
+        ///
+        /// Its keys are `host`, `port`, `user`, `database`, `password`, the wrapper's parameters
+        /// and the driver's.
+        #[must_use]
+        pub fn map<K, V>(mut self, map: impl IntoIterator<Item = (K, V)>) -> Self
+        where
+            K: Into<String>,
+            V: Into<wrapper_core::Value>,
+        {
+            self.setup.set_map(map);
+            self
+        }
+
+        /// Sets one of the wrapper's parameters in code; the driver's own stand in the string or
+        /// map.
+        #[must_use]
+        pub fn parameter(mut self, name: impl Into<String>, value: impl Into<wrapper_core::Value>) -> Self {
+            self.setup.add_parameter(name, value);
+            self
+        }
+
+        /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
+        #[must_use]
+        pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
+            self.setup.add_root_certificates(pem);
+            self
+        }
+    };
+}
+
+/// Writes the methods that the builders of connectors have whatever the driver, for connections of
+/// a type: those of [`source_methods`](crate::source_methods), `plugin`, `resolver` and `on_event`.
+#[macro_export]
+macro_rules! builder_methods {
+    ($connection:ty) => {
+        $crate::source_methods!();
+
+        /// Adds a plugin that has no code in the registry; those added stand outside of those named
+        /// in `plugins`, the first outermost.
+        #[must_use]
+        pub fn plugin(mut self, plugin: impl wrapper_core::Plugin<$connection> + 'static) -> Self {
+            self.setup.add_plugin(plugin);
+            self
+        }
+
+        /// Resolves host names in another way than by asking the operating system.
+        #[must_use]
+        pub fn resolver(mut self, resolver: impl $crate::Resolver) -> Self {
+            self.setup.set_resolver(resolver);
+            self
+        }
+
+        /// Tells the callback what happens: how each connect ends, and more as the plugins know it.
+        ///
+        /// It runs where the event happens, so it should be short; one that panics disturbs
+        /// nothing. Several callbacks are all told.
+        #[must_use]
+        pub fn on_event(mut self, callback: impl Fn(&wrapper_core::Event) + Send + Sync + 'static) -> Self {
+            self.setup.add_listener(callback);
+            self
+        }
+    };
+}
