@@ -3,7 +3,10 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 /// Names a part of a connect.
@@ -48,12 +51,29 @@ impl fmt::Display for Phase {
 /// by side thus never write over each other, and whoever waits for all of them hears of the one
 /// that began last.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Mutex<Node>>);
+pub struct Progress(Arc<Note>);
+
+#[derive(Debug)]
+struct Note {
+    node: Mutex<Node>,
+    /// The phase of `node` where nothing ended since it began, so that a plugin which enters it
+    /// anew need not lock; written under the lock.
+    settled: AtomicU8,
+}
+
+/// No phase counts as settled.
+const UNSETTLED: u8 = u8::MAX;
+
+impl Default for Note {
+    fn default() -> Self {
+        Self { node: Mutex::default(), settled: AtomicU8::new(Phase::default() as u8) }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Node {
     own: Position,
-    forks: Vec<Weak<Mutex<Node>>>,
+    forks: Vec<Weak<Note>>,
     /// Where the fork was that ended last, unless something began here since.
     ended: Option<Position>,
     /// Keeps the way from the root to the newest fork alive when nobody else holds what lies
@@ -63,14 +83,15 @@ struct Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if let Some(parent) = &self.parent {
+        if let Some(Progress(note)) = &self.parent {
             let ended = self.ended.take().unwrap_or_else(|| std::mem::take(&mut self.own));
-            let mut parent = parent.lock();
+            let mut parent = note.lock();
             // Stays when the parent goes on to another phase.
             if ended.user.is_some() {
                 parent.own.user.clone_from(&ended.user);
             }
             parent.ended = Some(ended);
+            note.settled.store(UNSETTLED, Ordering::Release);
         }
     }
 }
@@ -102,7 +123,8 @@ impl Progress {
 
     fn fork_with(&self, own: Position) -> Self {
         let node = Node { own, forks: Vec::new(), ended: None, parent: Some(self.clone()) };
-        let fork = Self(Arc::new(Mutex::new(node)));
+        let settled = AtomicU8::new(UNSETTLED);
+        let fork = Self(Arc::new(Note { node: Mutex::new(node), settled }));
         let mut node = self.lock();
         node.forks.retain(|fork| fork.strong_count() > 0);
         node.forks.push(Arc::downgrade(&fork.0));
@@ -116,7 +138,10 @@ impl Progress {
         // A note that nobody else holds is used again, so that a plugin that moves on and on builds
         // no long branch.
         if Arc::strong_count(&self.0) == 1 {
-            self.lock().own = own;
+            let mut node = self.lock();
+            node.own = own;
+            self.0.settled.store(UNSETTLED, Ordering::Release);
+            drop(node);
             return self;
         }
         self.fork_with(own)
@@ -124,9 +149,13 @@ impl Progress {
 
     /// Notes that a phase begins; the address stays.
     pub fn enter(&self, phase: Phase) {
+        if self.0.settled.load(Ordering::Acquire) == phase as u8 {
+            return;
+        }
         let mut node = self.lock();
         node.own.phase = phase;
         node.ended = None;
+        self.0.settled.store(phase as u8, Ordering::Release);
     }
 
     /// Notes all addresses that the host has, before one is dialled.
@@ -136,8 +165,9 @@ impl Progress {
 
     /// Notes that an address is dialled.
     pub fn dial(&self, address: SocketAddr) {
-        let own = &mut self.lock().own;
-        (own.phase, own.address) = (Phase::Dial, Some(address));
+        let mut node = self.lock();
+        (node.own.phase, node.own.address) = (Phase::Dial, Some(address));
+        self.0.settled.store(UNSETTLED, Ordering::Release);
     }
 
     /// Returns the phase that the attempt is in.
@@ -178,8 +208,14 @@ impl Progress {
     }
 
     fn lock(&self) -> MutexGuard<'_, Node> {
+        self.0.lock()
+    }
+}
+
+impl Note {
+    fn lock(&self) -> MutexGuard<'_, Node> {
         // Plain values: no panic can leave them half written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    fmt,
+    fmt, mem,
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
 };
@@ -20,8 +20,14 @@ use crate::{
 ///
 /// A plugin changes its own copy and hands that on; clones are cheap and share nothing that changes
 /// but the [`Progress`] of the attempt, of which each connect to a host then keeps its own branch.
+///
+/// It is one pointer, because every plugin moves it into a future of its own.
+#[derive(Clone)]
+pub struct ConnectRequest(Arc<Fields>);
+
+/// What a request holds; copied by the first change to a clone.
 #[derive(Clone, Debug)]
-pub struct ConnectRequest {
+struct Fields {
     host: Arc<str>,
     configured_host: Arc<str>,
     port: u16,
@@ -95,6 +101,12 @@ impl ServerName {
     }
 }
 
+impl fmt::Debug for ConnectRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 impl fmt::Debug for ServerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.name)
@@ -105,7 +117,7 @@ impl ConnectRequest {
     /// A request for a configured host.
     pub fn new(host: &str, port: u16, user: &str) -> Self {
         let (host, user): (Arc<str>, Arc<str>) = (host.into(), user.into());
-        Self {
+        Self(Arc::new(Fields {
             configured_host: Arc::clone(&host),
             host,
             port,
@@ -124,91 +136,97 @@ impl ConnectRequest {
             abort: AbortRegistration::default(),
             engine: None,
             plugins: None,
-        }
+        }))
+    }
+
+    /// Returns the fields to change: its own, or a copy where a clone shares them.
+    fn fields(&mut self) -> &mut Fields {
+        Arc::make_mut(&mut self.0)
     }
 
     /// The host to connect to: a DNS name, an IP address, or the folder of a unix socket.
     pub fn host(&self) -> &str {
-        &self.host
+        &self.0.host
     }
 
     /// Whether the host is still the one of the configuration, so that what was configured for it
     /// holds.
     pub fn is_configured_host(&self) -> bool {
-        self.host == self.configured_host
+        self.0.host == self.0.configured_host
     }
 
     /// Turns to another host, whose progress is noted apart; the addresses, the instance and the
     /// server name of the former one go.
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
-        if !self.host.eq_ignore_ascii_case(host) {
-            self.server_name = None;
+        let fields = self.fields();
+        if !fields.host.eq_ignore_ascii_case(host) {
+            fields.server_name = None;
         }
-        self.host = host.into();
-        self.progress = self.progress.moved_to(&self.host);
-        self.addresses = Arc::new([]);
-        self.instance = None;
+        fields.host = host.into();
+        fields.progress = mem::take(&mut fields.progress).moved_to(&fields.host);
+        fields.addresses = Arc::new([]);
+        fields.instance = None;
         self
     }
 
     /// The TCP port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// Sets the TCP port.
     #[must_use]
     pub fn with_port(mut self, port: u16) -> Self {
-        self.port = port;
+        self.fields().port = port;
         self
     }
 
     /// The addresses to dial; none: the host is resolved.
     pub fn addresses(&self) -> &[IpAddr] {
-        &self.addresses
+        &self.0.addresses
     }
 
     /// Sets the addresses to dial in place of resolving the host.
     #[must_use]
     pub fn with_addresses(mut self, addresses: impl Into<Arc<[IpAddr]>>) -> Self {
-        self.addresses = addresses.into();
+        self.fields().addresses = addresses.into();
         self
     }
 
     /// The instance of a cluster that is meant, where one is.
     pub fn instance(&self) -> Option<&str> {
-        self.instance.as_deref()
+        self.0.instance.as_deref()
     }
 
     /// Says which instance of a cluster the host stands for.
     #[must_use]
     pub fn with_instance(mut self, instance: &str) -> Self {
-        self.instance = Some(instance.into());
+        self.fields().instance = Some(instance.into());
         self
     }
 
     /// The role that is wanted, where one is.
     pub fn role(&self) -> Option<Role> {
-        self.role
+        self.0.role
     }
 
     /// Says which role is wanted; it is for the plugins to find an instance that has it.
     #[must_use]
     pub fn with_role(mut self, role: Role) -> Self {
-        self.role = Some(role);
+        self.fields().role = Some(role);
         self
     }
 
     /// The database user.
     pub fn user(&self) -> &str {
-        &self.user
+        &self.0.user
     }
 
     /// Whether the user is still the one of the configuration, so that a configured password is
     /// theirs.
     pub fn is_configured_user(&self) -> bool {
-        self.user == self.configured_user
+        self.0.user == self.0.configured_user
     }
 
     /// Turns to another user, for plugins that learn it together with the password; the password of
@@ -229,8 +247,8 @@ impl ConnectRequest {
             let message = format!("user `{}` holds a control character", user.escape_debug());
             return Err(Error::new(ErrorKind::Configuration, message));
         }
-        self.user = user.into();
-        Ok(match self.password.take() {
+        self.fields().user = user.into();
+        Ok(match self.fields().password.take() {
             Some(former) => self.with_secret(former),
             None => self,
         })
@@ -238,25 +256,25 @@ impl ConnectRequest {
 
     /// The database, where one is named.
     pub fn database(&self) -> Option<&str> {
-        self.database.as_deref()
+        self.0.database.as_deref()
     }
 
     /// Sets the database.
     #[must_use]
     pub fn with_database(mut self, database: &str) -> Self {
-        self.database = Some(database.into());
+        self.fields().database = Some(database.into());
         self
     }
 
     /// The password, where a plugin or the configuration gave one.
     pub fn password(&self) -> Option<&Password> {
-        self.password.as_ref()
+        self.0.password.as_ref()
     }
 
     /// Sets the password.
     #[must_use]
     pub fn with_password(mut self, password: Password) -> Self {
-        match self.password.replace(password) {
+        match self.fields().password.replace(password) {
             Some(former) => self.with_secret(former),
             None => self,
         }
@@ -266,107 +284,111 @@ impl ConnectRequest {
     /// blanked in what is shown.
     #[must_use]
     pub fn with_secret(mut self, secret: Password) -> Self {
-        self.further_secrets = self.further_secrets.iter().cloned().chain([secret]).collect();
+        self.fields().further_secrets = self.0.further_secrets.iter().cloned().chain([secret]).collect();
         self
     }
 
     /// Every password that a server may repeat, for [`ServerError::new`](crate::ServerError::new)
     /// and [`sanitize_server_text`](crate::text::sanitize_server_text).
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.password.iter().chain(self.further_secrets.iter()).map(Password::as_secret)
+        self.0.password.iter().chain(self.0.further_secrets.iter()).map(Password::as_secret)
     }
 
     /// The name to verify the server's certificate against; none: the host.
     pub fn server_name(&self) -> Option<&ServerName> {
-        self.server_name.as_ref()
+        self.0.server_name.as_ref()
     }
 
     /// Sets the name to verify the server's certificate against.
     #[must_use]
     pub fn with_server_name(mut self, name: ServerName) -> Self {
-        self.server_name = Some(name);
+        self.fields().server_name = Some(name);
         self
     }
 
     /// The name that the server's certificate has to carry: the server name where one is set, else
     /// the host.
     pub fn tls_name(&self) -> &str {
-        self.server_name.as_ref().map_or(&self.host, |name| name.as_str())
+        self.0.server_name.as_ref().map_or(&self.0.host, |name| name.as_str())
     }
 
     /// The host with the address that is dialled, or the port, for messages.
     pub fn address_label(&self) -> String {
-        match self.progress.address() {
-            Some(address) if address.ip().to_string() != *self.host => format!("`{}` ({address})", self.host),
+        match self.0.progress.address() {
+            Some(address) if address.ip().to_string() != *self.0.host => {
+                format!("`{}` ({address})", self.0.host)
+            }
             _ => format!("`{}`", self.host_and_port()),
         }
     }
 
     /// When the connect to all hosts has to be over, of which this one has a share.
     pub(crate) fn last_deadline(&self) -> Option<Instant> {
-        self.last_deadline
+        self.0.last_deadline
     }
 
     /// Sets when the connect to all hosts has to be over.
     #[must_use]
     pub fn ends_at(mut self, last_deadline: Instant) -> Self {
-        self.last_deadline = Some(last_deadline);
+        self.fields().last_deadline = Some(last_deadline);
         self
     }
 
     /// Returns the engine of the driver; none before the request has entered a chain.
     pub fn engine(&self) -> Option<Engine> {
-        self.engine
+        self.0.engine
     }
 
     /// Returns whether the chain that the request goes through has a plugin with this code.
     pub fn has_plugin(&self, code: &str) -> bool {
-        self.plugins.as_deref().is_some_and(|codes| codes.split(',').any(|known| known == code))
+        self.0.plugins.as_deref().is_some_and(|codes| codes.split(',').any(|known| known == code))
     }
 
     /// Notes the chain that the request enters, by the codes of its plugins.
     #[must_use]
     pub(crate) fn enter(mut self, engine: Engine, plugins: &Arc<str>) -> Self {
-        (self.engine, self.plugins) = (Some(engine), Some(Arc::clone(plugins)));
+        let fields = self.fields();
+        (fields.engine, fields.plugins) = (Some(engine), Some(Arc::clone(plugins)));
         self
     }
 
     /// The host and the port as a URL has them.
     pub fn host_and_port(&self) -> String {
-        format!("{}:{}", bracketed(&self.host), self.port)
+        format!("{}:{}", bracketed(&self.0.host), self.0.port)
     }
 
     /// When this connect has to be over, so that an adapter can share the time out among addresses.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.0.deadline
     }
 
     /// Begins an attempt: sets when it has to be over, and notes its progress apart from that of
     /// earlier ones.
     #[must_use]
     pub fn begin(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(deadline);
-        self.progress = Progress::default();
+        let fields = self.fields();
+        (fields.deadline, fields.progress) = (Some(deadline), Progress::default());
         self
     }
 
     /// Begins what belongs to one connect, for the end of the chain, so that attempts side by side
     /// share nothing. No plugin holds this registration, so that a handle tells the truth.
     pub(crate) fn attempt(mut self) -> Self {
-        self.progress = self.progress.fork_for(&self.user);
-        self.abort = AbortRegistration::default();
+        let fields = self.fields();
+        fields.progress = fields.progress.fork_for(&fields.user);
+        fields.abort = AbortRegistration::default();
         self
     }
 
     /// Puts down what is known of a connection that was opened for this request.
     pub(crate) fn established(&self, abort: AbortHandle) -> Established {
-        let Position { address, addresses, .. } = self.progress.position();
+        let Position { address, addresses, .. } = self.0.progress.position();
         Established {
-            host: Arc::clone(&self.host),
-            port: self.port,
+            host: Arc::clone(&self.0.host),
+            port: self.0.port,
             address,
             addresses,
-            instance: self.instance.clone(),
+            instance: self.0.instance.clone(),
             role: None,
             abort,
             at: Instant::now(),
@@ -376,12 +398,12 @@ impl ConnectRequest {
     /// What an adapter that owns its driver's stream puts into it, so that the connection can be
     /// ended from elsewhere.
     pub fn abort_registration(&self) -> &AbortRegistration {
-        &self.abort
+        &self.0.abort
     }
 
     /// Where the attempt stands; shared by all clones.
     pub fn progress(&self) -> &Progress {
-        &self.progress
+        &self.0.progress
     }
 }
 
