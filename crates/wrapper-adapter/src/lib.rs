@@ -11,7 +11,6 @@ mod driver_names;
 mod host_list;
 mod last_error;
 mod map_entries;
-mod pace;
 mod percent;
 mod pool_rules;
 mod resolver;
@@ -40,3 +39,5 @@ pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trus
 
 /// What the core has for adapters of drivers.
 pub use wrapper_core::adapter::*;
+/// What pools ask where a writer is expected.
+pub use wrapper_topology::takes_writes;

@@ -5,8 +5,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 
 use wrapper_core::{Error, ErrorKind, Result};
+use wrapper_topology::WriterPace;
 
-use crate::{LastError, last_error::unanswered, pace::Pace};
+use crate::{LastError, last_error::unanswered};
 
 /// How long a check may take, unless a manager says otherwise.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -20,7 +21,7 @@ pub struct PoolRules {
     deadline: Duration,
     expects_writer: bool,
     place: Arc<str>,
-    pace: Arc<Pace>,
+    pace: Arc<WriterPace>,
     last_error: LastError,
 }
 
@@ -99,19 +100,11 @@ impl PoolRules {
     where
         F: Future<Output = Result<(C, bool)>>,
     {
-        let turn = self.pace.admit(Instant::now() + patience).await?;
-        let connection = connect.await?;
-        let checked = self.within(is_writer(connection)).await;
-        match checked.and_then(|(connection, is_writer)| self.judge(is_writer).map(|()| connection)) {
-            Ok(connection) => {
-                self.pace.succeeded();
-                Ok(connection)
-            }
-            Err(error) => {
-                self.pace.failed(turn, &error);
-                Err(error)
-            }
-        }
+        let check = |connection| async move {
+            let (connection, is_writer) = self.within(is_writer(connection)).await?;
+            self.judge(is_writer).map(|()| connection)
+        };
+        self.pace.open(Instant::now() + patience, connect, check).await
     }
 
     /// Lets a connection be checked before it is handed out again; the check says whether it leads

@@ -20,15 +20,11 @@ use std::{
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 use tokio::time::sleep;
-use wrapper_adapter::PoolRules;
+use wrapper_adapter::{PoolRules, takes_writes};
 use wrapper_core::{Error, ErrorKind, Established, Result};
 
 use self::opened::Opened;
 use crate::{Connector, session};
-
-/// What a server that takes writes answers with two words for "no": an Aurora reader says yes to
-/// the first, a replica of RDS to the second.
-const READ_ONLY: &str = "SELECT @@innodb_read_only, @@read_only";
 
 /// How often it is looked whether a connection that does not answer its check is outdated.
 const LOOK: Duration = Duration::from_millis(50);
@@ -97,7 +93,7 @@ impl MysqlManager {
     async fn open(&self) -> Result<Conn> {
         let hosts = &self.connector.hosts;
         let ask = |mut connection: Conn| async move {
-            let is_writer = is_writer(&mut connection).await?;
+            let is_writer = takes_writes(&mut session(&mut connection)).await?;
             Ok((connection, is_writer))
         };
         let connect = async {
@@ -156,7 +152,7 @@ impl MysqlManager {
         }
         let is_writer = match (self.rules.expects_writer(), self.recycling) {
             // What was asked just before gives no rows, so that no late answer passes for this one.
-            (true, _) => is_writer(connection).await?,
+            (true, _) => takes_writes(&mut session(connection)).await?,
             (false, Recycling::Reset) => prove_in_step(connection).await.map(|()| true)?,
             (false, Recycling::Ping) => true,
         };
@@ -176,46 +172,12 @@ async fn prove_in_step(connection: &mut Conn) -> Result<()> {
 
     let asked = LAST.fetch_add(1, Ordering::Relaxed);
     let answer: Option<Row> = connection.query_first(format!("SELECT {asked}")).await.map_err(broken)?;
-    match word(answer, 0) {
+    match answer.and_then(|mut answer| answer.take_opt::<String, _>(0)?.ok()) {
         Some(answer) if answer == asked.to_string() => Ok(()),
         _ => Err(Error::new(ErrorKind::Driver, "the pooled connection answers what was asked before")),
     }
 }
 
-/// Returns whether the server that a connection leads to takes writes, as a former writer does not
-/// after a failover.
-async fn is_writer(connection: &mut Conn) -> Result<bool> {
-    let answer: Option<Row> = connection.query_first(READ_ONLY).await.map_err(broken)?;
-    let says_no = |column| word(answer.clone(), column).is_some_and(|word| is_no(&word));
-    Ok(says_no(0) && says_no(1))
-}
-
-/// Returns whether a variable is off: `0` or `1`, but since MariaDB 12 `@@read_only` is `OFF`, `ON`
-/// or a way of being on, such as `NO_LOCK`.
-fn is_no(word: &str) -> bool {
-    word == "0" || word.eq_ignore_ascii_case("off")
-}
-
-/// Returns a column of a row as text; `None` without a row, a column or a value.
-fn word(row: Option<Row>, column: usize) -> Option<String> {
-    row?.take_opt(column)?.ok()
-}
-
 fn broken(error: mysql_async::Error) -> Error {
     Error::new(ErrorKind::Driver, "the pooled connection no longer works").with_source(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_zero_and_off_are_writable() {
-        for word in ["0", "OFF", "off"] {
-            assert!(is_no(word), "{word}");
-        }
-        for word in ["1", "ON", "NO_LOCK", "NO_LOCK_NO_ADMIN", "2", "", "NULL"] {
-            assert!(!is_no(word), "{word}");
-        }
-    }
 }

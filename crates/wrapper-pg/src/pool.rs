@@ -13,19 +13,13 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tokio_postgres::{Client, Connection, SimpleQueryMessage};
-use wrapper_adapter::PoolRules;
-use wrapper_core::{Error, ErrorKind, Result};
-
-use crate::Connector;
+use tokio_postgres::{Client, Connection};
+use wrapper_adapter::{PoolRules, takes_writes};
+use wrapper_core::Result;
 #[cfg(feature = "bb8")]
-use crate::session;
+use wrapper_core::{Error, ErrorKind};
 
-/// What a server that takes writes answers `f`.
-///
-/// Not `SHOW transaction_read_only`: that is `on` at the writer too for a role that is read-only by
-/// default.
-const IN_RECOVERY: &str = "SELECT pg_is_in_recovery()";
+use crate::{Connector, session};
 
 /// Opens a connection by the rules of a pool and gives its driver task to the runtime.
 async fn open(connector: &Connector, rules: &PoolRules) -> Result<Opened> {
@@ -35,7 +29,7 @@ async fn open(connector: &Connector, rules: &PoolRules) -> Result<Opened> {
         Ok(Opened { client, driving: Driving::spawn(connection, rules.deadline()) })
     };
     let ask = |opened: Opened| async move {
-        let is_writer = is_writer(&opened.client).await?;
+        let is_writer = takes_writes(&mut session(&opened.client)).await?;
         Ok((opened, is_writer))
     };
     rules.open(connector.hosts.timeout(), connect, ask).await
@@ -103,7 +97,7 @@ impl Driving {
 async fn check(client: &Client, connector: &Connector, rules: &PoolRules) -> Result<()> {
     let answers = async {
         let is_writer = match rules.expects_writer() {
-            true => is_writer(client).await?,
+            true => takes_writes(&mut session(client)).await?,
             false => client.simple_query("").await.map(|_| true).map_err(broken)?,
         };
         connector.check(&mut session(client)).await?;
@@ -112,16 +106,7 @@ async fn check(client: &Client, connector: &Connector, rules: &PoolRules) -> Res
     rules.check(answers).await
 }
 
-/// Returns whether the server that a connection leads to takes writes, as a former writer does not
-/// after a failover.
-async fn is_writer(client: &Client) -> Result<bool> {
-    let messages = client.simple_query(IN_RECOVERY).await.map_err(broken)?;
-    Ok(messages.iter().any(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0) == Some("f"),
-        _ => false,
-    }))
-}
-
+#[cfg(feature = "bb8")]
 fn broken(error: tokio_postgres::Error) -> Error {
     Error::new(ErrorKind::Driver, "the pooled connection no longer works").with_source(error)
 }

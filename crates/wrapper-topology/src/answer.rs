@@ -76,7 +76,12 @@ async fn is_understood(session: &mut dyn Session, dialect: &Dialect) -> Result<b
 /// Returns what kept the statement from being answered.
 pub(crate) async fn is_read_only(session: &mut dyn Session, dialect: &Dialect) -> Result<bool> {
     let rows = session.query(&dialect.role).await?;
-    rows.value().map(|value| !is_no(value)).ok_or_else(|| unreadable(dialect, "its role"))
+    let values = rows.rows().first().map(|row| row.iter().map(Option::as_deref).collect::<Vec<_>>());
+    match values.as_deref() {
+        None | Some([]) => Err(unreadable(dialect, "its role")),
+        // Only an answer that is all "no" says that it takes writes.
+        Some(values) => Ok(!values.iter().all(|value| value.is_some_and(is_no))),
+    }
 }
 
 /// Asks an instance everything; one without a cluster is called what it was dialled as.

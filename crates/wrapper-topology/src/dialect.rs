@@ -21,7 +21,7 @@ pub struct Dialect {
     pub(crate) identity: Cow<'static, str>,
     pub(crate) topology: Cow<'static, str>,
     pub(crate) writer: Cow<'static, str>,
-    /// Gives `t`, `1` or `ON` where the server takes no writes.
+    /// Gives `t`, `1` or `ON` as one of its values where the server takes no writes.
     pub(crate) role: Cow<'static, str>,
     pub(crate) layout: Layout,
     /// What a user has to be granted, for messages.
@@ -74,7 +74,8 @@ impl Dialect {
         self
     }
 
-    /// Replaces the statement whose value is `t`, `1` or `ON` where the server takes no writes.
+    /// Replaces the statement one of whose values is `t`, `1` or `ON` where the server takes no
+    /// writes.
     #[must_use]
     pub fn with_role(mut self, sql: impl Into<Cow<'static, str>>) -> Self {
         self.role = sql.into();

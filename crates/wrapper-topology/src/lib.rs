@@ -18,6 +18,7 @@ mod standby;
 mod stats;
 mod task;
 mod topology;
+mod writer_pace;
 
 pub use dialect::Dialect;
 pub use factory::{FailoverFactory, InitialConnectionFactory};
@@ -26,3 +27,4 @@ pub use plugin::{FailoverPlugin, InitialConnectionPlugin};
 pub use snapshot::{Instance, Snapshot};
 pub use stats::TopologyStats;
 pub use topology::{Topology, TopologyBuilder};
+pub use writer_pace::{WriterPace, takes_writes};

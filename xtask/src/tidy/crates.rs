@@ -63,13 +63,19 @@ pub(super) const CRATES: &[CrateRules] = &[
         closure: Closure::NoneOf(&["mysql_async", "sqlx-core", "tokio-postgres", "wrapper-core"]),
     },
     CrateRules { name: "wrapper-core", uses: &["host-pattern"], closure: Closure::NoAws },
-    CrateRules { name: "wrapper-adapter", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
     CrateRules {
         name: "wrapper-iam",
         uses: &["host-pattern", "iam-token-provider", "wrapper-core"],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
     CrateRules { name: "wrapper-topology", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
+    CrateRules {
+        name: "wrapper-adapter",
+        // Of wrapper-topology how a server is asked for its role, and the pace of those that find no
+        // writer.
+        uses: &["host-pattern", "wrapper-core", "wrapper-topology"],
+        closure: Closure::NoAws,
+    },
     CrateRules {
         name: "wrapper-secrets",
         // Of wrapper-iam where credentials come from, which is the same for both plugins.

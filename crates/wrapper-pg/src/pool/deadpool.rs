@@ -14,10 +14,10 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_postgres::{Config, NoTls, config::SslMode};
-use wrapper_adapter::PoolRules;
+use wrapper_adapter::{PoolRules, takes_writes};
 use wrapper_core::{BoxFuture, Error};
 
-use super::{is_writer, open};
+use super::open;
 use crate::{Connector, session};
 
 /// Sets up a [`deadpool_postgres::Pool`] whose connections come from a connector.
@@ -132,7 +132,7 @@ fn role_is_asked(rules: PoolRules) -> Hook {
     Hook::async_fn(move |client, _| {
         let rules = rules.clone();
         Box::pin(async move {
-            match rules.check(is_writer(client)).await {
+            match rules.check(takes_writes(&mut session(client))).await {
                 Ok(()) => Ok(()),
                 // The pool shows it to nobody.
                 Err(error) => Err(HookError::message(error.to_string())),

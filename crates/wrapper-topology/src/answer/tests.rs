@@ -135,12 +135,28 @@ fn newer_row_of_an_instance_and_newest_writer_are_kept() {
     assert_eq!(listed, [("A", false), ("b", true), ("c", false)]);
 }
 
+#[tokio::test]
+async fn server_takes_writes_if_every_variable_says_so() {
+    let dialect = Dialect::single(Engine::Mysql);
+    for (values, expected) in [
+        (&[Some("0"), Some("OFF")][..], Some(false)),
+        (&[Some("1"), Some("0")], Some(true)),
+        (&[Some("0"), Some("ON")], Some(true)),
+        (&[Some("0"), None], Some(true)),
+        (&[], None),
+    ] {
+        let mut session = Told(Engine::Mysql, vec![(dialect.role.to_string(), rows(&["a", "b"], &[values]))]);
+
+        assert_eq!(is_read_only(&mut session, &dialect).await.ok(), expected, "{values:?}");
+    }
+}
+
 #[test]
 fn only_no_means_no() {
     for value in ["f", "0", "false", "OFF", "off"] {
         assert!(is_no(value), "{value}");
     }
-    for value in ["t", "1", "ON", "NO_LOCK", "", "2"] {
+    for value in ["t", "1", "ON", "NO_LOCK", "NO_LOCK_NO_ADMIN", "", "2", "NULL"] {
         assert!(!is_no(value), "{value}");
     }
 }

@@ -123,7 +123,8 @@ impl Dialect {
             topology: Cow::Borrowed(""),
             writer: Cow::Borrowed(""),
             role: Cow::Borrowed(match engine {
-                Engine::Mysql => "SELECT @@read_only",
+                // A reader of Aurora says yes to the first, a replica of RDS to the second.
+                Engine::Mysql => "SELECT @@innodb_read_only, @@read_only",
                 _ => IN_RECOVERY,
             }),
             layout: Layout::Single,

@@ -141,6 +141,32 @@ async fn idle_connection_to_a_frozen_mysql_writer_does_not_keep_the_pool_waiting
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
+/// The check of an idle connection, such as the empty query of bb8, is answered by nobody: it ends
+/// with the connection.
+#[tokio::test]
+async fn idle_connections_to_a_frozen_postgres_writer_do_not_keep_the_pools_waiting() {
+    let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
+    let connector = rig.pg(rig.url("failover2", "")).build().expect("builds");
+    let settings = connector.deadpool().recycling_method(pg::deadpool::RecyclingMethod::Verified);
+    let deadpool = settings.builder().max_size(1).build().expect("builds");
+    let bb8 = pg::bb8::Pool::builder().max_size(1).build(connector.bb8_manager()).await.expect("builds");
+    assert_eq!(postgres_id(&deadpool.get().await.expect("is let in")).await, "a");
+    assert_eq!(postgres_id(&bb8.get().await.expect("is let in")).await, "a");
+    let topology = topology(connector.plugin::<FailoverPlugin>());
+    topology.suspect();
+    until("the monitor has a connection", || topology.stats().questions > 2).await;
+    stand_still(&rig);
+    topology.suspect();
+
+    let begun = Instant::now();
+    let (deadpool, bb8) = tokio::join!(deadpool.get(), bb8.get());
+
+    // Either check alone may take five seconds.
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(postgres_id(&deadpool.expect("is let in")).await, "b");
+    assert_eq!(postgres_id(&bb8.expect("is let in")).await, "b");
+}
+
 #[tokio::test]
 async fn reported_error_is_looked_into_without_a_monitor_too() {
     let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
