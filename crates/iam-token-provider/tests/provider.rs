@@ -204,6 +204,50 @@ async fn clear_keeps_nothing_that_was_in_flight() {
     assert_eq!(gated.token(&request()).await.expect("is signed").access_key_id(), "AKIA0001");
 }
 
+/// The tokens take a while to be dropped, during which callers go on asking. Since the credentials go
+/// first, none of them can sign with the former ones what belongs to the new epoch.
+#[test]
+fn clear_beside_a_caller_leaves_no_token_of_the_former_credentials() {
+    let session = Arc::new(AtomicUsize::new(0));
+    let loaded = Arc::clone(&session);
+    let provider = IamTokenProvider::builder()
+        .identity(move || {
+            let session = format!("session{}", loaded.load(SeqCst));
+            async { Ok(Credentials::new("AKIAEXAMPLE", "secret", Some(session), None, "test").into()) }
+        })
+        .build()
+        .expect("builds");
+    let ask = |target: u16| {
+        let request = TokenRequest::database(HOST, target, "jane").expect("fits");
+        let call = std::pin::pin!(provider.token(&request));
+        match call.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(token) => token.expect("is signed"),
+            Poll::Pending => panic!("the source answers at once"),
+        }
+    };
+    for round in 1..=3 {
+        for target in 1..=5_000 {
+            ask(target);
+        }
+        let (asked, is_cleared) = (AtomicUsize::new(0), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_cleared.load(SeqCst) {
+                    ask(1);
+                    asked.fetch_add(1, SeqCst);
+                }
+            });
+            while asked.load(SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            session.store(round, SeqCst);
+            provider.clear();
+            is_cleared.store(true, SeqCst);
+        });
+        assert!(ask(1).expose().contains(&format!("session{round}")), "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn keys_that_always_look_short_are_loaded_once_in_five_seconds() {
     let clock = clock();

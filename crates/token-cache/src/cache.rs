@@ -1,25 +1,26 @@
 //! The bounded map of values that are made in place.
 
 mod entries;
-mod turns;
 
 use std::{
     borrow::Borrow,
+    collections::HashSet,
     fmt,
     hash::Hash,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use self::{entries::Entries, turns::Turns};
+use self::entries::Entries;
 use crate::{
     clock::Clock,
     expiring::Expiring,
     lease::{Generation, Lease},
-    stats::{CacheStats, Counter},
+    stats::CacheStats,
+    sync::{Condvar, Mutex, lock},
 };
 
 /// A bounded cache of expiring values `V` under keys `K`, for values that cost little, such as a
@@ -41,19 +42,19 @@ struct Inner<K, V> {
     clock: Arc<dyn Clock>,
     capacity: usize,
     entries: Entries<K, V>,
-    turns: Turns,
     epoch: AtomicU64,
-    ids: AtomicU64,
-    counters: Counters,
+    /// What is counted beside the hits.
+    counters: Mutex<CacheStats>,
+    /// The hashes of the keys whose values are being made, ...
+    making: Mutex<HashSet<u64>>,
+    /// ... and where callers wait for one to be done.
+    made: Condvar,
 }
 
-#[derive(Default)]
-struct Counters {
-    evicted: Counter,
-    invalidated: Counter,
-    made: Counter,
-    misses: Counter,
-    waits: Counter,
+/// The turn to make the value of one key; it ends also by a panic.
+struct Turn<'a, K, V> {
+    cache: &'a Inner<K, V>,
+    hash: u64,
 }
 
 /// A time between two calls of [`Cache::clear`]; see [`Cache::get_or_insert_in`].
@@ -77,10 +78,10 @@ impl<K: Eq + Hash, V> Cache<K, V> {
                 clock,
                 capacity,
                 entries: Entries::new(),
-                turns: Turns::default(),
                 epoch: AtomicU64::new(0),
-                ids: AtomicU64::new(0),
-                counters: Counters::default(),
+                counters: Mutex::default(),
+                making: Mutex::default(),
+                made: Condvar::new(),
             }),
         }
     }
@@ -109,15 +110,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Returns the counters.
     pub fn stats(&self) -> CacheStats {
-        let counters = &self.inner.counters;
-        CacheStats {
-            evicted: counters.evicted.value(),
-            hits: self.inner.entries.hits(),
-            invalidated: counters.invalidated.value(),
-            made: counters.made.value(),
-            misses: counters.misses.value(),
-            waits: counters.waits.value(),
-        }
+        CacheStats { hits: self.inner.entries.hits(), ..*lock(&self.inner.counters) }
     }
 
     /// Returns the value of `key` if it may be used, and counts a miss otherwise.
@@ -130,14 +123,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let now = self.inner.clock.now();
-        let found = self.inner.entries.find(key);
-        let Some(held) = found.filter(|held| held.is_usable(now, max_age)) else {
-            self.inner.counters.misses.one();
-            return None;
-        };
-        self.inner.entries.count_hit(&held);
-        Some(Lease::cached(held))
+        self.inner.hit(self.inner.entries.hash(key), key, max_age).ok()
     }
 
     /// Returns the value of `key` if it may be used, else makes one and stores it.
@@ -195,18 +181,9 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        let inner = &*self.inner;
-        // Before the look-up: a read behind its atomic operations would wait for them.
-        let now = inner.clock.now();
-        let seen = match inner.entries.find(key) {
-            Some(held) if held.is_usable(now, max_age) => {
-                inner.entries.count_hit(&held);
-                return Ok(Lease::cached(held));
-            }
-            seen => seen,
-        };
-        inner.counters.misses.one();
-        inner.make_in_turn(epoch, key, max_age, seen.map(|seen| seen.id()), make)
+        let hash = self.inner.entries.hash(key);
+        let hit = self.inner.hit(hash, key, max_age);
+        hit.or_else(|seen| self.inner.make_in_turn(epoch, hash, key, max_age, seen, make))
     }
 
     /// Drops the value of `key` if it is still the very one that was leased, and returns whether it
@@ -219,18 +196,54 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let is_removed = self.inner.entries.remove_if(key, |held| held.id() == refused.generation());
-        if is_removed {
-            self.inner.counters.invalidated.one();
-        }
+        let is_removed = self.inner.entries.remove(key, refused.generation());
+        self.inner.count(|counters| counters.invalidated += u64::from(is_removed));
         is_removed
     }
 }
 
+impl<K, V> Inner<K, V> {
+    /// Adds to the counters, and returns what the value being made is to be called.
+    fn count(&self, add: impl FnOnce(&mut CacheStats)) -> u64 {
+        let mut counters = lock(&self.counters);
+        add(&mut counters);
+        counters.made
+    }
+
+    /// Waits until nobody else makes the value of a key.
+    fn turn(&self, hash: u64) -> Turn<'_, K, V> {
+        let mut making = lock(&self.making);
+        if !making.insert(hash) {
+            self.count(|counters| counters.waits += 1);
+            let is_taken = |making: &mut HashSet<u64>| !making.insert(hash);
+            drop(self.made.wait_while(making, is_taken).unwrap_or_else(PoisonError::into_inner));
+        }
+        Turn { cache: self, hash }
+    }
+}
+
+impl<K, V> Drop for Turn<'_, K, V> {
+    fn drop(&mut self) {
+        lock(&self.cache.making).remove(&self.hash);
+        self.cache.made.notify_all();
+    }
+}
+
 impl<K: Eq + Hash, V> Inner<K, V> {
-    fn generation(&self, made: Expiring<V>) -> Arc<Generation<V>> {
-        self.counters.made.one();
-        Arc::new(Generation::new(made, self.ids.fetch_add(1, Ordering::Relaxed)))
+    /// Returns the value if it may be used, or else the generation that may not.
+    fn hit<Q>(&self, hash: u64, key: &Q, max_age: Duration) -> Result<Lease<V>, Option<u64>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        // Before the look-up: a read behind its atomic operations would wait for them, and the
+        // clock is the user's, which no lock is held for.
+        let now = self.clock.now();
+        let hit = self.entries.hit(hash, key, |held| held.is_usable(now, max_age));
+        if hit.is_err() {
+            self.count(|counters| counters.misses += 1);
+        }
+        hit.map(Lease::cached)
     }
 
     /// Makes a value, unless another call has made it in the meantime. Kept out of line, so that a
@@ -239,6 +252,7 @@ impl<K: Eq + Hash, V> Inner<K, V> {
     fn make_in_turn<Q, F>(
         &self,
         epoch: Epoch,
+        hash: u64,
         key: &Q,
         max_age: Duration,
         seen: Option<u64>,
@@ -248,37 +262,31 @@ impl<K: Eq + Hash, V> Inner<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        let make = || make().map(|made| self.generation(made));
+        let make = || {
+            let made = make()?;
+            Ok(Arc::new(Generation::new(made, self.count(|counters| counters.made += 1))))
+        };
         if max_age.is_zero() || self.capacity == 0 {
             return make().map(Lease::fresh);
         }
-        let turn = self.turns.join(self.entries.hash(key));
-        let _turn = turn.wait(&self.counters.waits);
+        let _turn = self.turn(hash);
         if let Some(held) = self.entries.find(key)
             && held.is_usable(self.clock.now(), max_age)
         {
-            return Ok(if seen == Some(held.id()) { Lease::cached(held) } else { Lease::fresh(held) });
+            return Ok(if seen == Some(held.id) { Lease::cached(held) } else { Lease::fresh(held) });
         }
         let made = make()?;
         if made.is_outside_buffer(self.clock.now()) {
-            self.store(epoch, key, &made);
+            // Looked at under the shard's lock: a clear that comes later finds the value there and
+            // drops it.
+            let is_current = || self.epoch.load(Ordering::SeqCst) == epoch.0;
+            self.entries.insert_if(is_current, key.to_owned(), Arc::clone(&made));
+            if self.entries.len() > self.capacity {
+                let evicted = self.entries.make_room(self.capacity, self.clock.now(), made.id);
+                self.count(|counters| counters.evicted += evicted);
+            }
         }
         Ok(Lease::fresh(made))
-    }
-
-    fn store<Q>(&self, epoch: Epoch, key: &Q, made: &Arc<Generation<V>>)
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
-    {
-        // Looked at under the shard's lock: a clear that comes later finds the value there and
-        // drops it.
-        let is_current = || self.epoch.load(Ordering::SeqCst) == epoch.0;
-        self.entries.insert_if(is_current, key.to_owned(), Arc::clone(made));
-        if self.entries.len() > self.capacity {
-            let evicted = self.entries.make_room(self.capacity, self.clock.now(), made.id());
-            self.counters.evicted.add(evicted as u64);
-        }
     }
 }
 

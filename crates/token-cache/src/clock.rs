@@ -1,6 +1,11 @@
 //! The source of time.
 
-use std::{fmt::Debug, pin::Pin, sync::Arc, time::SystemTime};
+use std::{
+    fmt::Debug,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// A boxed future that can be sent between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,4 +60,9 @@ impl<T: Clock + ?Sized> Clock for Arc<T> {
     fn sleep_until(&self, deadline: SystemTime) -> BoxFuture<'static, ()> {
         (**self).sleep_until(deadline)
     }
+}
+
+/// Returns the time between two moments, whichever comes first.
+pub(crate) fn distance(one: SystemTime, other: SystemTime) -> Duration {
+    one.duration_since(other).unwrap_or_else(|earlier| earlier.duration())
 }

@@ -11,15 +11,9 @@ use std::{
 pub struct Expiring<V> {
     pub(crate) value: V,
     pub(crate) issued_at: SystemTime,
-    pub(crate) end: End,
-}
-
-/// Until when a value holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum End {
-    At(SystemTime),
-    /// Never, but it is asked for again when it is this old.
-    Never(Duration),
+    pub(crate) expires_at: Option<SystemTime>,
+    /// How long it holds; without an end, the age at which it is asked for again.
+    pub(crate) life: Duration,
 }
 
 impl<V> Expiring<V> {
@@ -27,7 +21,8 @@ impl<V> Expiring<V> {
     ///
     /// A value that expires before it is issued has a life of zero.
     pub fn new(value: V, issued_at: SystemTime, expires_at: SystemTime) -> Self {
-        Self { value, issued_at, end: End::At(expires_at) }
+        let life = expires_at.duration_since(issued_at).unwrap_or_default();
+        Self { value, issued_at, expires_at: Some(expires_at), life }
     }
 
     /// Creates a value that never expires.
@@ -35,7 +30,7 @@ impl<V> Expiring<V> {
     /// [`Renewing`](crate::Renewing) asks for it again before it is `renew_after` old, and goes on
     /// serving it while its source is down.
     pub fn without_end(value: V, issued_at: SystemTime, renew_after: Duration) -> Self {
-        Self { value, issued_at, end: End::Never(renew_after) }
+        Self { value, issued_at, expires_at: None, life: renew_after }
     }
 
     /// Returns the value.
@@ -50,20 +45,7 @@ impl<V> Expiring<V> {
 
     /// Returns the first moment at which the value no longer holds, if it has an end.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.end.moment()
-    }
-}
-
-impl End {
-    pub(crate) fn moment(self) -> Option<SystemTime> {
-        match self {
-            Self::At(moment) => Some(moment),
-            Self::Never(_) => None,
-        }
-    }
-
-    pub(crate) fn is_past(self, now: SystemTime) -> bool {
-        self.moment().is_some_and(|end| end <= now)
+        self.expires_at
     }
 }
 

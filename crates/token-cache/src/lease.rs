@@ -2,11 +2,14 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use crate::expiring::{End, Expiring};
+use crate::{
+    expiring::Expiring,
+    sync::{Mutex, lock},
+};
 
 /// This long before its expiry a value is no longer handed out where another can be had, so that it
 /// does not expire on its way to a server.
@@ -26,13 +29,11 @@ pub struct Lease<V> {
 
 /// One value, shared by all its leases.
 pub(crate) struct Generation<V> {
-    value: V,
-    issued_at: SystemTime,
-    end: End,
+    pub(crate) made: Expiring<V>,
+    pub(crate) id: u64,
     /// The bounds that a hit compares with, worked out once; `None` where there is none.
     usable_from: Option<SystemTime>,
     usable_until: Option<SystemTime>,
-    id: u64,
     accepted_at: Mutex<Option<SystemTime>>,
 }
 
@@ -49,17 +50,17 @@ impl<V> Lease<V> {
 
     /// Returns the value.
     pub fn value(&self) -> &V {
-        &self.generation.value
+        &self.generation.made.value
     }
 
     /// Returns the moment at which the value was issued.
     pub fn issued_at(&self) -> SystemTime {
-        self.generation.issued_at
+        self.generation.made.issued_at
     }
 
     /// Returns the first moment at which the value no longer holds, if it has an end.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.generation.end.moment()
+        self.generation.made.expires_at
     }
 
     /// Returns the identity of the value, which no other value of the same cache has.
@@ -78,12 +79,12 @@ impl<V> Lease<V> {
 
     /// Notes that a server accepted the value at `now`; every lease of this generation sees it.
     pub fn accepted(&self, now: SystemTime) {
-        *self.generation.accepted_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        *lock(&self.generation.accepted_at) = Some(now);
     }
 
     /// Returns when a server last accepted the value, by whichever lease.
     pub fn last_accepted(&self) -> Option<SystemTime> {
-        *self.generation.accepted_at.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.generation.accepted_at)
     }
 }
 
@@ -97,7 +98,7 @@ impl<V> fmt::Debug for Lease<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
             .field("generation", &self.generation.id)
-            .field("issued_at", &self.generation.issued_at)
+            .field("issued_at", &self.issued_at())
             .field("expires_at", &self.expires_at())
             .field("last_accepted", &self.last_accepted())
             .field("is_fresh", &self.is_fresh)
@@ -107,28 +108,14 @@ impl<V> fmt::Debug for Lease<V> {
 
 impl<V> Generation<V> {
     pub(crate) fn new(made: Expiring<V>, id: u64) -> Self {
-        Self {
-            value: made.value,
-            issued_at: made.issued_at,
-            end: made.end,
-            usable_from: made.issued_at.checked_sub(TOLERANCE),
-            // An end that no buffer fits before is long past.
-            usable_until: made.end.moment().map(|end| end.checked_sub(EXPIRY_BUFFER).unwrap_or(end)),
-            id,
-            accepted_at: Mutex::new(None),
-        }
+        let usable_from = made.issued_at.checked_sub(TOLERANCE);
+        // An end that no buffer fits before is long past.
+        let usable_until = made.expires_at.map(|end| end.checked_sub(EXPIRY_BUFFER).unwrap_or(end));
+        Self { made, id, usable_from, usable_until, accepted_at: Mutex::new(None) }
     }
 
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
-    pub(crate) fn issued_at(&self) -> SystemTime {
-        self.issued_at
-    }
-
-    pub(crate) fn end(&self) -> End {
-        self.end
+    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
+        self.made.expires_at.is_some_and(|end| end <= now)
     }
 
     /// Returns whether it is further from its expiry than the buffer.
@@ -142,7 +129,7 @@ impl<V> Generation<V> {
             // A value from the future was issued by a clock that has since been set back.
             && self.usable_from.is_none_or(|from| from <= now)
             // Cheaper than the age itself, and a hit is mostly such arithmetic.
-            && self.issued_at.checked_add(max_age).is_none_or(|too_old_at| now < too_old_at)
+            && self.made.issued_at.checked_add(max_age).is_none_or(|too_old_at| now < too_old_at)
             // Nothing is younger than that, not even a value from within the tolerance.
             && !max_age.is_zero()
     }

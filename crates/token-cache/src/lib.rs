@@ -13,7 +13,6 @@ mod stats;
 mod sync;
 #[cfg(feature = "tokio")]
 mod system_clock;
-mod time;
 
 pub use crate::{
     cache::{Cache, Epoch},

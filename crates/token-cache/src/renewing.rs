@@ -8,23 +8,23 @@ mod waiters;
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::Arc,
-    time::{Duration, SystemTime},
+    mem,
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
 };
 
 pub use self::renewal::Renewal;
 use self::{
-    flight::{Fetch, Flight, Outcome, Wait},
-    state::{Lookup, State},
+    flight::{Ended, Fetch, Flight, Wait},
+    state::State,
 };
 use crate::{
-    clock::Clock,
-    expiring::{End, Expiring},
+    clock::{Clock, distance},
+    expiring::Expiring,
     fetch_error::FetchError,
     lease::{Generation, Lease},
-    stats::{Counter, RenewingStats},
+    stats::RenewingStats,
     sync::{Mutex, lock},
-    time::span,
 };
 
 /// One value that costs much to get, such as credentials: fetched once for all who wait, renewed
@@ -67,27 +67,10 @@ struct Inner<V, E> {
     /// `None` in tests that count on the middle.
     jitter: Option<RandomState>,
     state: Mutex<State<V, E>>,
-    counters: Counters,
-}
-
-#[derive(Default)]
-struct Counters {
-    fetches: Counter,
-    fetches_failed: Counter,
-    misses: Counter,
-    renewals_failed: Counter,
-    stale_served: Counter,
-    waits: Counter,
 }
 
 /// The unexpired value, and its renewal if it is due and this is the caller to run it.
 pub type Served<V, E> = (Lease<V>, Option<Renewal<V, E>>);
-
-/// What a call does next.
-enum Step<V, E> {
-    Serve(Lease<V>, Option<Renewal<V, E>>),
-    Wait { wait: Wait<V, E>, has_unexpired: bool },
-}
 
 impl<V, E> Renewing<V, E> {
     /// Creates an empty cell, whose fetches may take so long.
@@ -102,15 +85,7 @@ impl<V, E> Renewing<V, E> {
     }
 
     fn with_jitter(clock: Arc<dyn Clock>, fetch_timeout: Duration, jitter: Option<RandomState>) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                clock,
-                fetch_timeout,
-                jitter,
-                state: Mutex::new(State::new()),
-                counters: Counters::default(),
-            }),
-        }
+        Self { inner: Arc::new(Inner { clock, fetch_timeout, jitter, state: Mutex::new(State::new()) }) }
     }
 
     /// Begins a new epoch: drops the value, and what is being fetched at this moment will not be
@@ -120,23 +95,15 @@ impl<V, E> Renewing<V, E> {
     /// another.
     pub fn clear(&self) {
         let mut state = lock(&self.inner.state);
-        let retired = state.clear();
+        let retired = (state.held.take(), state.flight.take());
         drop(state);
+        // Only here, because a value's `Drop` may look into the cell.
         drop(retired);
     }
 
     /// Returns the counters.
     pub fn stats(&self) -> RenewingStats {
-        let counters = &self.inner.counters;
-        RenewingStats {
-            fetches: counters.fetches.value(),
-            fetches_failed: counters.fetches_failed.value(),
-            hits: lock(&self.inner.state).hits,
-            misses: counters.misses.value(),
-            renewals_failed: counters.renewals_failed.value(),
-            stale_served: counters.stale_served.value(),
-            waits: counters.waits.value(),
-        }
+        lock(&self.inner.state).stats
     }
 }
 
@@ -161,24 +128,7 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
     {
-        let mut start = once(fetch);
-        let mut may_replace = true;
-        loop {
-            let (wait, had_unexpired) = match self.inner.look(None, &mut start) {
-                Step::Serve(lease, renewal) => return Ok((lease, renewal)),
-                Step::Wait { wait, has_unexpired } => (wait, has_unexpired),
-            };
-            let error = match wait.outcome(&mut may_replace).await {
-                Some(Ok(fetched)) => return Ok((Lease::fresh(fetched), None)),
-                Some(Err(error)) => error,
-                None => continue,
-            };
-            let now = self.inner.clock.now();
-            let unexpired = lock(&self.inner.state).unexpired(now).cloned();
-            let held = unexpired.filter(|_| had_unexpired).ok_or(error)?;
-            self.inner.counters.stale_served.one();
-            return Ok((Lease::cached(held), None));
-        }
+        self.ask(None, &mut once(fetch)).await
     }
 
     /// Returns the unexpired value if it can be had without waiting, with the renewal that is due.
@@ -189,15 +139,7 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
     {
-        let now = self.inner.clock.now();
-        let lookup = lock(&self.inner.state).look(None, now, self.inner.fetch_timeout);
-        if matches!(lookup, Lookup::Wait { .. }) {
-            return None;
-        }
-        match self.inner.look(None, &mut once(fetch)) {
-            Step::Serve(lease, renewal) => Some((lease, renewal)),
-            Step::Wait { .. } => None,
-        }
+        self.inner.look(None, false, &mut once(fetch)).ok()
     }
 
     /// Returns a value of another generation than `than`, for callers to whom that one has been
@@ -220,116 +162,140 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
     {
-        let mut start = once(fetch);
+        Ok(self.ask(Some(than.generation()), &mut once(fetch)).await?.0)
+    }
+
+    async fn ask(
+        &self,
+        refused: Option<u64>,
+        start: &mut (dyn FnMut() -> Option<Fetch<V, E>> + Send),
+    ) -> Result<Served<V, E>, FetchError<E>> {
         let mut may_replace = true;
         loop {
-            let wait = match self.inner.look(Some(than.generation()), &mut start) {
-                Step::Serve(lease, _) => return Ok(lease),
-                Step::Wait { wait, .. } => wait,
+            let wait = match self.inner.look(refused, true, start) {
+                Ok(served) => return Ok(served),
+                Err(Some(wait)) => wait,
+                Err(None) => continue,
             };
-            if let Some(outcome) = wait.outcome(&mut may_replace).await {
-                return outcome.map(Lease::fresh);
+            let had_unexpired = wait.has_unexpired;
+            let end = wait.end().await;
+            let error = match end.outcome.clone() {
+                Ok(fetched) => return Ok((Lease::fresh(fetched), None)),
+                Err(error) => error,
+            };
+            // What an abandoned flight ran in may be gone, which shows as a panic or as silence.
+            let is_driver_lost = matches!(error, FetchError::Panicked | FetchError::TimedOut(_));
+            if end.was_orphan && is_driver_lost && mem::take(&mut may_replace) {
+                continue;
             }
+            let now = self.inner.clock.now();
+            let mut state = lock(&self.inner.state);
+            let held = state.unexpired(now).filter(|_| had_unexpired).cloned();
+            state.stats.stale_served += u64::from(held.is_some());
+            drop(state);
+            return held.map(|held| (Lease::cached(held), None)).ok_or(error);
         }
     }
 }
 
 /// Starts a fetch, once: its closure runs at the first poll, outside the lock.
-fn once<V: 'static, E: 'static, F, Fut>(fetch: F) -> impl FnMut() -> Fetch<V, E>
+fn once<V, E, F, Fut>(fetch: F) -> impl FnMut() -> Option<Fetch<V, E>>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<Expiring<V>, E>> + Send + 'static,
 {
     let mut fetch = Some(fetch);
-    move || match fetch.take() {
-        Some(fetch) => Box::pin(async move { fetch().await }),
-        // A caller starts one flight at most.
-        None => Box::pin(std::future::pending()),
-    }
+    // A caller starts one flight at most.
+    move || fetch.take().map(|fetch| Box::pin(async move { fetch().await }) as Fetch<V, E>)
 }
 
 impl<V, E> Inner<V, E> {
     /// Serves the unexpired value unless it is the refused generation, or joins the flight under
-    /// way, or starts one.
-    fn look(self: &Arc<Self>, refused: Option<u64>, start: &mut dyn FnMut() -> Fetch<V, E>) -> Step<V, E> {
+    /// way, or starts one; `Err(None)` where it would wait and may not.
+    fn look(
+        self: &Arc<Self>,
+        refused: Option<u64>,
+        may_wait: bool,
+        start: &mut dyn FnMut() -> Option<Fetch<V, E>>,
+    ) -> Result<Served<V, E>, Option<Wait<V, E>>> {
         let now = self.clock.now();
         // Declared before the lock is taken, so that what the user's future owns is dropped after
         // its release.
-        let mut aside = None;
+        let mut _overdue = None;
         let mut state = lock(&self.state);
-        let (due, has_unexpired) = match state.look(refused, now, self.fetch_timeout) {
-            Lookup::Serve(held) => {
-                state.hits += 1;
-                return Step::Serve(Lease::cached(held), None);
+        let state = &mut *state;
+        let under_way = state.flight.as_ref().filter(|flight| !flight.is_overdue(now, self.fetch_timeout));
+        let under_way = under_way.cloned();
+        let held = state.held.as_ref().filter(|held| !held.generation.is_expired(now));
+        let held = held.filter(|held| refused != Some(held.generation.id));
+        let must_wait = held.is_none_or(|held| held.is_near_end(now));
+        if let Some(held) = held {
+            let serves = match &under_way {
+                _ if refused.is_some() || !must_wait && !held.is_due(now) => true,
+                None => state.is_resting(now, &held.generation),
+                Some(flight) => !must_wait && flight.is_claimed.load(SeqCst),
+            };
+            if serves {
+                state.stats.hits += 1;
+                return Ok((Lease::cached(Arc::clone(&held.generation)), None));
             }
-            Lookup::Renew(held) => (Some(held), true),
-            Lookup::Wait { has_unexpired } => (None, has_unexpired),
-        };
-        let (flight, starter) = self.join(&mut state, now, start, &mut aside);
-        if let Some(held) = due {
-            state.claim();
-            state.hits += 1;
-            drop(state);
-            let renewal = Renewal::new(Arc::clone(self), flight, starter);
-            return Step::Serve(Lease::cached(held), Some(renewal));
         }
-        state.replace(!has_unexpired);
-        drop(state);
-        self.counters.misses.one();
-        if starter.is_none() {
-            self.counters.waits.one();
+        if must_wait && !may_wait {
+            return Err(None);
         }
-        Step::Wait { wait: Wait::new(Arc::clone(self), flight, starter), has_unexpired }
-    }
-
-    fn join(
-        &self,
-        state: &mut State<V, E>,
-        now: SystemTime,
-        start: &mut dyn FnMut() -> Fetch<V, E>,
-        aside: &mut Option<Arc<Flight<V, E>>>,
-    ) -> (Arc<Flight<V, E>>, Option<Arc<()>>) {
-        if let Some(flight) = state.under_way(now, self.fetch_timeout, aside) {
-            return (Arc::clone(flight), None);
-        }
-        self.counters.fetches.one();
-        let starter = Arc::new(());
-        let flight = Arc::new(Flight::new(state.next_id(), now, &starter, start()));
-        state.start(&flight);
-        (flight, Some(starter))
-    }
-
-    /// Stores what a flight brought, unless the cell was cleared or the flight replaced meanwhile.
-    fn complete(&self, flight: u64, fetched: Result<Expiring<V>, FetchError<E>>) -> Outcome<V, E> {
-        let now = self.clock.now();
-        let fetched = fetched.and_then(|made| match made.end {
-            End::At(end) if end <= now => Err(FetchError::Expired(span(end, now))),
-            _ => Ok(made),
+        let held = held.map(|held| Arc::clone(&held.generation));
+        let is_starter = under_way.is_none();
+        let flight = under_way.unwrap_or_else(|| {
+            state.stats.fetches += 1;
+            let flight = Arc::new(Flight::new(state.stats.fetches, now, start()));
+            _overdue = state.flight.replace(Arc::clone(&flight));
+            flight
         });
-        // Declared before the lock is taken, so that it is dropped after its release.
-        let _retired;
+        let (cell, has_unexpired) = (Arc::clone(self), held.is_some());
+        let wait = Wait { cell, flight, is_starter, is_claim: false, has_unexpired, place: None };
+        match held.filter(|_| !must_wait) {
+            Some(held) => {
+                state.stats.hits += 1;
+                Ok((Lease::cached(held), Some(Renewal::claim(wait))))
+            }
+            None => {
+                wait.flight.replaces.fetch_or(!wait.has_unexpired, SeqCst);
+                state.stats.misses += 1;
+                state.stats.waits += u64::from(!is_starter);
+                Err(Some(wait))
+            }
+        }
+    }
+
+    /// Ends a flight that has not ended: stores what it brought, unless the cell was cleared or the
+    /// flight replaced meanwhile, and then tells those who wait.
+    fn end(&self, flight: &Flight<V, E>, fetched: Result<Expiring<V>, FetchError<E>>) {
+        let now = self.clock.now();
+        let fetched = fetched.and_then(|made| match made.expires_at {
+            Some(end) if end <= now => Err(FetchError::Expired(distance(end, now))),
+            _ => Ok(Arc::new(Generation::new(made, flight.id))),
+        });
+        // Of the identity, so drawn once per value, and with another seed in each process.
+        let draw = |jitter: &RandomState| f64::from((jitter.hash_one(flight.id) >> 32) as u32);
+        let draw = self.jitter.as_ref().map_or(0.5, |jitter| draw(jitter) / f64::from(u32::MAX));
+        // Declared before the locks are taken, so that they are dropped after their release.
+        let (_retired, _fetch);
+        let mut course = lock(&flight.course);
+        if course.end.is_some() {
+            return;
+        }
         let mut state = lock(&self.state);
-        let id = state.next_id();
-        let fetched = fetched.map(|made| Arc::new(Generation::new(made, id)));
-        if !state.take(flight) {
-            return fetched;
-        }
-        if let Some(better) = fetched.as_ref().ok().filter(|made| state.is_better(made, now)) {
-            // Of the identity, so drawn once per value, and with another seed in each process.
-            let draw =
-                |jitter: &RandomState| f64::from((jitter.hash_one(id) >> 32) as u32) / f64::from(u32::MAX);
-            let draw = self.jitter.as_ref().map_or(0.5, draw);
-            _retired = state.store(Arc::clone(better), draw, now);
-            return fetched;
-        }
-        let serves = state.fail(now);
+        let outcome;
+        (outcome, _retired) = match state.flight.take_if(|current| current.id == flight.id) {
+            Some(_) => state.settle(fetched, flight.replaces.load(SeqCst), draw, now),
+            None => (fetched, None),
+        };
         drop(state);
-        match (&fetched, serves) {
-            (Ok(_), _) => return Err(FetchError::NotExtended),
-            (Err(_), true) => self.counters.renewals_failed.one(),
-            (Err(_), false) => self.counters.fetches_failed.one(),
-        }
-        fetched
+        let was_orphan = flight.is_orphan.load(SeqCst);
+        course.end = Some(Arc::new(Ended { outcome, was_orphan }));
+        _fetch = course.fetch.take();
+        drop(course);
+        flight.waiters.wake_all();
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a cache and a cell count of their own work.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 /// What a [`Cache`](crate::Cache) has done since it was built.
 ///
 /// The counters are read one after another while others go on counting, so sums across them are
@@ -25,8 +23,7 @@ pub struct CacheStats {
 
 /// What a [`Renewing`](crate::Renewing) has done since it was built.
 ///
-/// The counters are read one after another while others go on counting, so sums across them are
-/// close, not exact.
+/// The counters are read all at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RenewingStats {
@@ -45,22 +42,4 @@ pub struct RenewingStats {
     pub stale_served: u64,
     /// Calls that waited for a fetch that another call had started.
     pub waits: u64,
-}
-
-/// A number that only grows; many threads add to it without ordering anything else by it.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn one(&self) {
-        self.add(1);
-    }
-
-    pub(crate) fn value(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }

@@ -1,12 +1,12 @@
-//! The lock of the cell, which a model checker replaces by its own.
+//! The locks, which a model checker replaces by its own.
 
 use std::sync::PoisonError;
 
 #[cfg(not(shuttle))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicBool};
 
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicBool};
 
 /// Locks a mutex under which no code of the user runs, so that poison means nothing.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

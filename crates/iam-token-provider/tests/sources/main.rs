@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing step fails its test")]
 
+mod imds;
 mod sts;
 
 use std::{
@@ -348,6 +349,30 @@ async fn edited_profile_in_an_environment() {
 #[test]
 fn profile_that_is_edited_from_a_process_to_keys_is_read_anew() {
     Home::new("edited", "").run("edited_profile_in_an_environment", &[]);
+}
+
+/// Run with an environment of its own by the test below.
+#[tokio::test]
+#[ignore = "run by another test, in a process of its own"]
+async fn machine_in_an_environment() {
+    let source = DefaultChain::builder().build().unwrap();
+    let key =
+        async || source.provide_credentials().await.map(|credentials| credentials.access_key_id().to_owned());
+    assert_eq!(key().await.unwrap(), "ASIAMACHINE");
+    assert_eq!(key().await.unwrap(), "ASIAMACHINE", "while the metadata service is down");
+    let other = DefaultChain::builder().build().unwrap();
+    assert!(other.provide_credentials().await.is_err(), "the metadata service is down");
+}
+
+#[test]
+fn keys_of_a_machine_are_given_again_while_its_metadata_service_is_down() {
+    let url = imds::give_keys_once();
+    let environment = [
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*url),
+        ("AWS_REGION", "eu-west-3"),
+    ];
+    Home::new("machine", "").run("machine_in_an_environment", &environment);
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(crate) struct Sts {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
+    /// The method and the path.
+    pub(crate) line: String,
     pub(crate) authorization: String,
     pub(crate) body: String,
 }
@@ -72,8 +74,19 @@ fn assumed() -> String {
 }
 
 fn answer(stream: TcpStream, status: u16, body: &str) -> Option<Request> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let request = read(&stream)?;
+    let body = match request.body.contains("Action=AssumeRoleWithWebIdentity") {
+        true => body.replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes"),
+        false => body.to_owned(),
+    };
+    respond(stream, status, "content-type: text/xml", &body)?;
+    Some(request)
+}
+
+pub(crate) fn read(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
     let (mut request, mut length) = (Request::default(), 0);
+    reader.read_line(&mut request.line).ok()?;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
@@ -94,15 +107,14 @@ fn answer(stream: TcpStream, status: u16, body: &str) -> Option<Request> {
     let mut sent = vec![0; length];
     reader.read_exact(&mut sent).ok()?;
     request.body = String::from_utf8(sent).ok()?;
-    let body = match request.body.contains("Action=AssumeRoleWithWebIdentity") {
-        true => body.replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes"),
-        false => body.to_owned(),
-    };
-    let head = format!(
-        "HTTP/1.1 {status} -\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let mut stream = stream;
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).ok()?;
     Some(request)
+}
+
+pub(crate) fn respond(mut stream: TcpStream, status: u16, header: &str, body: &str) -> Option<()> {
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status} -\r\n{header}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+    .ok()
 }

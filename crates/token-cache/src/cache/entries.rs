@@ -4,14 +4,17 @@ use std::{
     borrow::Borrow,
     hash::{BuildHasher, Hash},
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::SystemTime,
 };
 
 use dashmap::{DashMap, Entry};
 use foldhash::quality::RandomState;
 
-use crate::{lease::Generation, stats::Counter};
+use crate::lease::Generation;
 
 type Held<V> = Arc<Generation<V>>;
 
@@ -20,34 +23,20 @@ const SHARDS: usize = 32;
 /// A [`DashMap`] that drops nothing under its locks: not its `clear` and `retain`, which do.
 pub(super) struct Entries<K, V> {
     map: DashMap<K, Held<V>, RandomState>,
-    evicting: Mutex<()>,
-    /// By generation, whose count of references a hit has just written to.
-    hits: [Stripe; SHARDS],
+    hits: [Hits; SHARDS],
 }
 
-// Two cache lines each, so that hits of different values do not slow each other down.
+/// The hits in one shard, written under its lock.
+// Two cache lines each, so that hits in different shards do not slow each other down.
 #[derive(Default)]
 #[repr(align(128))]
-struct Stripe(Counter);
-
-/// The position of an entry in the eviction order.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    is_unexpired: bool,
-    is_endless: bool,
-    end: Option<SystemTime>,
-    id: u64,
-    hash: u64,
-}
+struct Hits(AtomicU64);
 
 impl<K: Eq + Hash, V> Entries<K, V> {
     pub(super) fn new() -> Self {
-        Self {
-            // As many on every machine: each insertion asks all of them for their lengths.
-            map: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
-            evicting: Mutex::new(()),
-            hits: Default::default(),
-        }
+        // As many on every machine: each insertion asks all of them for their lengths.
+        let map = DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS);
+        Self { map, hits: Default::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -55,11 +44,7 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     }
 
     pub(super) fn hits(&self) -> u64 {
-        self.hits.iter().map(|stripe| stripe.0.value()).sum()
-    }
-
-    pub(super) fn count_hit(&self, held: &Generation<V>) {
-        self.hits[held.id() as usize % SHARDS].0.one();
+        self.hits.iter().map(|hits| hits.0.load(Relaxed)).sum()
     }
 
     pub(super) fn clear(&self) {
@@ -71,6 +56,32 @@ impl<K: Eq + Hash, V> Entries<K, V> {
 
     pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         self.map.hasher().hash_one(key)
+    }
+
+    /// Returns what is held if it may be used, and else its generation.
+    ///
+    /// The lock is the one for writers, although only the count is written: it costs the same where
+    /// nobody else has it, and saves an atomic addition, which costs as much as the look-up.
+    pub(super) fn hit<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        is_usable: impl FnOnce(&Generation<V>) -> bool,
+    ) -> Result<Held<V>, Option<u64>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let index = self.map.determine_shard(hash as usize);
+        let shard = self.map.shards()[index].write();
+        let (_, held) = shard.get(hash, |(held, _)| held.borrow() == key).ok_or(None)?;
+        let held = held.get();
+        if !is_usable(held) {
+            return Err(Some(held.id));
+        }
+        let hits = &self.hits[index].0;
+        hits.store(hits.load(Relaxed).wrapping_add(1), Relaxed);
+        Ok(Arc::clone(held))
     }
 
     pub(super) fn find<Q>(&self, key: &Q) -> Option<Held<V>>
@@ -91,51 +102,39 @@ impl<K: Eq + Hash, V> Entries<K, V> {
         }
     }
 
-    /// Removes an entry if `goes` says so under the lock, and returns whether it did.
-    pub(super) fn remove_if<Q>(&self, key: &Q, goes: impl FnOnce(&Generation<V>) -> bool) -> bool
+    /// Removes an entry if it is of this generation, and returns whether it was.
+    pub(super) fn remove<Q>(&self, key: &Q, generation: u64) -> bool
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.map.remove_if(key, |_, held| goes(held)).is_some()
+        self.map.remove_if(key, |_, held| held.id == generation).is_some()
     }
 
     /// Removes the expired entries, and then those that expire first until a tenth of the capacity
     /// is free, but not the newest; returns how many.
-    pub(super) fn make_room(&self, capacity: usize, now: SystemTime, newest: u64) -> usize {
-        // Declared before the locks are taken, so that the entries are dropped after their release.
-        let mut evicted = Vec::new();
-        // Callers that find the cache full wait here; otherwise they would go on filling it.
-        let _evicting = self.evicting.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.len() <= capacity {
-            return 0;
-        }
-        let others = self.map.iter().filter(|entry| entry.id() != newest);
-        let mut places: Vec<_> = others.map(|entry| self.place(entry.key(), entry.value(), now)).collect();
-        let unexpired = places.iter().filter(|place| place.is_unexpired).count();
+    pub(super) fn make_room(&self, capacity: usize, now: SystemTime, newest: u64) -> u64 {
+        let others = self.map.iter().filter(|entry| entry.id != newest);
+        // Those without an end go last, and with a key only the map owns it goes by its id.
+        let mut order: Vec<_> = others
+            .map(|entry| {
+                let end = entry.made.expires_at;
+                (end.is_none(), end, entry.id, self.hash(entry.key()))
+            })
+            .collect();
+        let expired = order.iter().filter(|(_, end, ..)| end.is_some_and(|end| end <= now)).count();
         // The newest counts, so that a cache full of unexpired entries loses exactly a tenth.
-        let surplus = (unexpired + (capacity / 10).max(1)).saturating_sub(capacity);
-        let count = places.len() - unexpired + surplus;
-        if count < places.len() {
-            places.select_nth_unstable(count);
-            places.truncate(count);
+        let surplus = (order.len() - expired + (capacity / 10).max(1)).saturating_sub(capacity);
+        if expired + surplus < order.len() {
+            order.select_nth_unstable(expired + surplus);
+            order.truncate(expired + surplus);
         }
-        evicted.extend(places.iter().filter_map(|place| {
-            // By its id, because only the map owns the key.
-            let shard = &self.map.shards()[self.map.determine_shard(place.hash as usize)];
-            shard.write().remove_entry(place.hash, |(_, held)| held.get().id() == place.id)
-        }));
-        evicted.len()
-    }
-
-    fn place(&self, key: &K, held: &Generation<V>, now: SystemTime) -> Place {
-        let end = held.end();
-        Place {
-            is_unexpired: !end.is_past(now),
-            is_endless: end.moment().is_none(),
-            end: end.moment(),
-            id: held.id(),
-            hash: self.hash(key),
-        }
+        let evict = |(_, _, id, hash): (_, _, u64, u64)| {
+            let mut shard = self.map.shards()[self.map.determine_shard(hash as usize)].write();
+            shard.remove_entry(hash, |(_, held)| held.get().id == id)
+        };
+        // Collected first, so that they are dropped after the locks are released.
+        let evicted: Vec<_> = order.into_iter().filter_map(evict).collect();
+        evicted.len() as u64
     }
 }

@@ -1,21 +1,20 @@
 //! One fetch, and waiting for it.
 
 use std::{
+    future::{pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    sync::{Arc, Weak},
+    sync::{Arc, atomic::Ordering::SeqCst},
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
 
 use super::{Inner, waiters::Waiters};
 use crate::{
-    clock::BoxFuture,
+    clock::{BoxFuture, distance},
     expiring::Expiring,
     fetch_error::FetchError,
     lease::Generation,
-    sync::{Mutex, lock},
-    time::distance,
+    sync::{AtomicBool, Mutex, lock},
 };
 
 pub(super) type Outcome<V, E> = Result<Arc<Generation<V>>, FetchError<E>>;
@@ -27,36 +26,36 @@ pub(super) type Fetch<V, E> = BoxFuture<'static, Result<Expiring<V>, E>>;
 pub(super) struct Flight<V, E> {
     pub(super) id: u64,
     started_at: SystemTime,
-    /// Upgrades while the caller that started it still waits.
-    starter: Weak<()>,
-    waiters: Arc<Waiters>,
-    course: Mutex<Course<V, E>>,
+    /// Someone has a `Renewal` that drives it.
+    pub(super) is_claimed: AtomicBool,
+    /// The caller that started it has gone, perhaps along with the runtime of its sockets and
+    /// timers.
+    pub(super) is_orphan: AtomicBool,
+    /// Someone needs what it brings even if that does not outlive the value held by then: a caller
+    /// who was refused with it, or one who found none.
+    pub(super) replaces: AtomicBool,
+    pub(super) waiters: Arc<Waiters>,
+    pub(super) course: Mutex<Course<V, E>>,
 }
 
-struct Course<V, E> {
+/// The lock of a cell's state may be taken under that of a course, and never the other way round.
+pub(super) struct Course<V, E> {
     /// In its place unless it is being polled.
-    fetch: Option<Fetch<V, E>>,
-    /// A waiter has the outcome and is publishing it.
-    is_ending: bool,
-    end: Option<Arc<Ended<V, E>>>,
+    pub(super) fetch: Option<Fetch<V, E>>,
+    pub(super) end: Option<Arc<Ended<V, E>>>,
 }
 
 /// How a flight ended.
 pub(super) struct Ended<V, E> {
     pub(super) outcome: Outcome<V, E>,
-    /// Its starter was gone by then, perhaps along with the runtime of its sockets and timers.
     pub(super) was_orphan: bool,
 }
 
 impl<V, E> Flight<V, E> {
-    pub(super) fn new(id: u64, started_at: SystemTime, starter: &Arc<()>, fetch: Fetch<V, E>) -> Self {
-        Self {
-            id,
-            started_at,
-            starter: Arc::downgrade(starter),
-            waiters: Arc::default(),
-            course: Mutex::new(Course { fetch: Some(fetch), is_ending: false, end: None }),
-        }
+    pub(super) fn new(id: u64, started_at: SystemTime, fetch: Option<Fetch<V, E>>) -> Self {
+        let [is_claimed, is_orphan, replaces] = [false; 3].map(AtomicBool::new);
+        let course = Mutex::new(Course { fetch, end: None });
+        Self { id, started_at, is_claimed, is_orphan, replaces, waiters: Arc::default(), course }
     }
 
     /// Returns whether it has reached its time limit, so that the next caller starts another.
@@ -75,8 +74,8 @@ impl<V, E> Flight<V, E> {
             // The waiter that polls wakes all others when there is progress.
             return Poll::Pending;
         }
-        let mut polled = Poll::Pending;
         let fetch = lock(&self.course).fetch.take();
+        let mut polled = Poll::Pending;
         if let Some(mut fetch) = fetch {
             let waker = Waker::from(Arc::clone(&self.waiters));
             let poll = AssertUnwindSafe(|| fetch.as_mut().poll(&mut Context::from_waker(&waker)));
@@ -84,132 +83,86 @@ impl<V, E> Flight<V, E> {
                 Ok(polled) => polled.map_err(FetchError::Failed),
                 Err(_) => Poll::Ready(Err(FetchError::Panicked)),
             };
-            if polled.is_pending() {
-                let mut course = lock(&self.course);
-                if !course.is_ending {
-                    course.fetch = Some(fetch);
-                }
-                // A fetch that was given up meanwhile is dropped here, after the lock.
+            let mut course = lock(&self.course);
+            if polled.is_pending() && course.end.is_none() {
+                course.fetch = Some(fetch);
             }
+            // A fetch that has ended, or was given up meanwhile, is dropped here, after the lock.
         }
         self.waiters.end_poll();
         polled
     }
 }
 
-impl<V, E> Inner<V, E> {
-    /// Ends a flight, unless another waiter is doing so: tells the cell first, then those who wait.
-    fn end(&self, flight: &Flight<V, E>, fetched: Result<Expiring<V>, FetchError<E>>) {
-        let mut course = lock(&flight.course);
-        if course.is_ending {
-            return;
-        }
-        course.is_ending = true;
-        let fetch = course.fetch.take();
-        drop(course);
-        let was_orphan = flight.starter.strong_count() == 0;
-        let outcome = self.complete(flight.id, fetched);
-        lock(&flight.course).end = Some(Arc::new(Ended { outcome, was_orphan }));
-        flight.waiters.wake_all();
-        drop(fetch);
-    }
-}
-
 /// Waits for the end of a flight, drives it, and brings its time limit.
-///
-/// Every waiter has a timer of its own, in its own runtime: the one that started the flight may
-/// sleep or be gone.
 pub(super) struct Wait<V, E> {
-    cell: Arc<Inner<V, E>>,
-    flight: Arc<Flight<V, E>>,
-    /// Says that the starter is still there, if it is this one.
-    starter: Option<Arc<()>>,
-    place: Option<u64>,
-    timer: Option<BoxFuture<'static, ()>>,
-    is_finished: bool,
+    pub(super) cell: Arc<Inner<V, E>>,
+    pub(super) flight: Arc<Flight<V, E>>,
+    pub(super) is_starter: bool,
+    /// It is a renewal's.
+    pub(super) is_claim: bool,
+    /// There was a value to fall back to.
+    pub(super) has_unexpired: bool,
+    pub(super) place: Option<u64>,
 }
 
 impl<V, E> Wait<V, E> {
-    pub(super) fn new(cell: Arc<Inner<V, E>>, flight: Arc<Flight<V, E>>, starter: Option<Arc<()>>) -> Self {
-        Self { cell, flight, starter, place: None, timer: None, is_finished: false }
-    }
-
-    /// Waits for the end; `None` if this caller, which started nothing, is to start another flight
-    /// in place of it.
+    /// Returns the end of the flight.
     ///
-    /// What an abandoned flight ran in may be gone, which shows as a panic or as silence.
-    pub(super) async fn outcome(self, may_replace: &mut bool) -> Option<Outcome<V, E>>
-    where
-        E: Clone,
-    {
-        let is_heir = self.starter.is_none();
-        match self.await {
-            (Err(FetchError::Panicked | FetchError::TimedOut(_)), true)
-                if is_heir && std::mem::take(may_replace) =>
-            {
-                None
+    /// Every waiter has a timer of its own, in its own runtime: the one that started the flight may
+    /// sleep or be gone.
+    pub(super) async fn end(mut self) -> Arc<Ended<V, E>> {
+        let mut timer = None;
+        poll_fn(|cx| {
+            // Registered before the first check, so that the end of the flight cannot be missed.
+            self.flight.waiters.join(&mut self.place, cx.waker());
+            if let Poll::Ready(fetched) = self.flight.poll() {
+                self.cell.end(&self.flight, fetched);
             }
-            (outcome, _) => Some(outcome),
-        }
+            if self.flight.end().is_none() {
+                match self.poll_timer(&mut timer, cx) {
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(())) => {
+                        let limit = self.cell.fetch_timeout;
+                        self.cell.end(&self.flight, Err(FetchError::TimedOut(limit)));
+                    }
+                    // Of this caller only: others may wait where a timer works.
+                    Err(error) => {
+                        let (outcome, was_orphan) = (Err(error), false);
+                        return Poll::Ready(Arc::new(Ended { outcome, was_orphan }));
+                    }
+                }
+            }
+            self.flight.end().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     /// Polls the timer, which is set when it is first needed: a fetch that answers at once needs
     /// none.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, FetchError<E>> {
-        let Self { cell, flight, timer, .. } = self;
-        let limit = cell.fetch_timeout;
-        let deadline = flight.started_at.checked_add(limit);
-        let poll = || match (timer, deadline) {
-            (Some(timer), _) => timer.as_mut().poll(cx),
-            (none, Some(deadline)) => none.insert(cell.clock.sleep_until(deadline)).as_mut().poll(cx),
-            (_, None) => Poll::Pending,
+    fn poll_timer(
+        &self,
+        timer: &mut Option<BoxFuture<'static, ()>>,
+        cx: &mut Context<'_>,
+    ) -> Result<Poll<()>, FetchError<E>> {
+        let set = || match self.flight.started_at.checked_add(self.cell.fetch_timeout) {
+            Some(deadline) => self.cell.clock.sleep_until(deadline),
+            None => Box::pin(pending()),
         };
+        let poll = || timer.get_or_insert_with(set).as_mut().poll(cx);
         catch_unwind(AssertUnwindSafe(poll)).map_err(|_| FetchError::NoTimer)
-    }
-}
-
-impl<V, E: Clone> Future for Wait<V, E> {
-    type Output = (Outcome<V, E>, bool);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        // Registered before the first check, so that the end of the flight cannot be missed.
-        this.flight.waiters.join(&mut this.place, cx.waker());
-        let mut end = this.flight.end();
-        if end.is_none() {
-            if let Poll::Ready(fetched) = this.flight.poll() {
-                this.cell.end(&this.flight, fetched);
-            }
-            end = this.flight.end();
-        }
-        if end.is_none() {
-            match this.poll_timer(cx) {
-                Ok(Poll::Pending) => {}
-                Ok(Poll::Ready(())) => {
-                    let limit = this.cell.fetch_timeout;
-                    this.cell.end(&this.flight, Err(FetchError::TimedOut(limit)));
-                    end = this.flight.end();
-                    // A timer that is done may not be polled again, should another waiter still be
-                    // ending the flight.
-                    this.timer = Some(Box::pin(std::future::pending()));
-                }
-                // Of this caller only: others may wait where a timer works.
-                Err(error) => return Poll::Ready((Err(error), false)),
-            }
-        }
-        let Some(end) = end else { return Poll::Pending };
-        this.is_finished = true;
-        Poll::Ready((end.outcome.clone(), end.was_orphan))
     }
 }
 
 impl<V, E> Drop for Wait<V, E> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.flight.waiters.leave(place, self.is_finished);
+        if self.is_starter {
+            self.flight.is_orphan.store(true, SeqCst);
         }
+        if self.is_claim {
+            self.flight.is_claimed.store(false, SeqCst);
+        }
+        let is_finished = self.flight.end().is_some();
+        self.place.into_iter().for_each(|place| self.flight.waiters.leave(place, is_finished));
     }
 }
-
-// Nothing in it is pinned in place.
-impl<V, E> Unpin for Wait<V, E> {}

@@ -1,12 +1,9 @@
 //! A renewal that is due, for one caller to run.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::atomic::Ordering::SeqCst};
 
-use super::{
-    Inner,
-    flight::{Flight, Wait},
-};
-use crate::{fetch_error::FetchError, lease::Lease, sync::lock};
+use super::flight::Wait;
+use crate::{fetch_error::FetchError, lease::Lease};
 
 /// A renewal that is due, handed to exactly one of the callers that were served the unexpired
 /// value.
@@ -15,15 +12,14 @@ use crate::{fetch_error::FetchError, lease::Lease, sync::lock};
 /// before or while it runs, loses nothing: the next caller is handed the same fetch, to be driven
 /// on from where it stood.
 #[must_use = "nothing is renewed until `run` is awaited or spawned"]
-pub struct Renewal<V, E> {
-    cell: Arc<Inner<V, E>>,
-    flight: Arc<Flight<V, E>>,
-    starter: Option<Arc<()>>,
-}
+pub struct Renewal<V, E>(Wait<V, E>);
 
 impl<V, E> Renewal<V, E> {
-    pub(super) fn new(cell: Arc<Inner<V, E>>, flight: Arc<Flight<V, E>>, starter: Option<Arc<()>>) -> Self {
-        Self { cell, flight, starter }
+    /// Takes the right to drive the flight, which nobody else is handed until it is dropped.
+    pub(super) fn claim(mut wait: Wait<V, E>) -> Self {
+        wait.is_claim = true;
+        wait.flight.is_claimed.store(true, SeqCst);
+        Self(wait)
     }
 
     /// Fetches the new value and stores it.
@@ -34,16 +30,10 @@ impl<V, E> Renewal<V, E> {
     /// offered after a back-off, so the error is for the log only.
     pub async fn run(self) -> Result<Lease<V>, FetchError<E>>
     where
-        E: Clone,
+        V: Send + Sync + 'static,
+        E: Clone + Send + Sync + 'static,
     {
-        let wait = Wait::new(Arc::clone(&self.cell), Arc::clone(&self.flight), self.starter.clone());
-        wait.await.0.map(Lease::fresh)
-    }
-}
-
-impl<V, E> Drop for Renewal<V, E> {
-    fn drop(&mut self) {
-        lock(&self.cell.state).release(self.flight.id);
+        self.0.end().await.outcome.clone().map(Lease::fresh)
     }
 }
 

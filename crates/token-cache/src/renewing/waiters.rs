@@ -20,10 +20,8 @@ pub(super) struct Waiters(Mutex<List>);
 struct List {
     wakers: BTreeMap<u64, Waker>,
     last_place: u64,
-    /// Somebody polls the fetch right now, ...
-    is_polled: bool,
-    /// ... and the fetch asked meanwhile to be polled again.
-    is_woken: bool,
+    /// Whether the fetch asked to be polled again while it is being polled.
+    is_woken: Option<bool>,
 }
 
 impl Waiters {
@@ -55,23 +53,17 @@ impl Waiters {
     /// Takes the right to poll the fetch, unless another waiter has it.
     pub(super) fn begin_poll(&self) -> bool {
         let mut list = lock(&self.0);
-        let is_free = !list.is_polled;
-        if is_free {
-            list.is_polled = true;
-            list.is_woken = false;
-        }
+        let is_free = list.is_woken.is_none();
+        list.is_woken.get_or_insert(false);
         is_free
     }
 
     /// Gives the right to poll back once the fetch is in its place again.
     pub(super) fn end_poll(&self) {
-        let mut list = lock(&self.0);
-        list.is_polled = false;
-        let is_woken = list.is_woken;
-        drop(list);
+        let is_woken = lock(&self.0).is_woken.take();
         // Those who were woken meanwhile found the fetch taken, and the poller's own task may be
         // dropped before it polls again.
-        if is_woken {
+        if is_woken == Some(true) {
             self.wake_all();
         }
     }
@@ -88,12 +80,10 @@ impl Wake for Waiters {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let mut list = lock(&self.0);
-        if list.is_polled {
-            list.is_woken = true;
+        if let Some(is_woken) = &mut lock(&self.0).is_woken {
+            *is_woken = true;
             return;
         }
-        drop(list);
         self.wake_all();
     }
 }
