@@ -10,10 +10,10 @@ const SUFFIX_LEN: usize = 6;
 /// Returns a host name or a bare instance id without the mark of a blue/green deployment's green
 /// side.
 ///
-/// The mark is `-green-` and six letters or digits at the end of the id, in any case; of a custom
-/// name the first label counts as the id. A text without the mark is returned as it is, and so are
-/// one that is no host name and one that would stand for something else without it:
-/// `10-green-abc123.0.0.1` would be an address.
+/// The mark is `-green-` and six letters or digits at the end of the id, in any case; for a custom
+/// name, the first label counts as the id. Text that has no mark or is not a host name is returned
+/// unchanged, and so is a name that would change its kind: `10-green-abc123.0.0.1` would become an
+/// address.
 ///
 /// Source: "Overview of Amazon RDS Blue/Green Deployments" in the RDS user guide, which appends the
 /// mark to the names of the green side's resources.

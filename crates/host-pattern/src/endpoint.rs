@@ -12,11 +12,11 @@ use crate::partition::Partition;
 use crate::pattern::InstancePattern;
 use crate::text;
 
-/// A host name, parsed: what it stands for and which parts it has.
+/// A parsed host name: its kind and its parts.
 ///
 /// Two endpoints are equal if their canonical names are, so `Db.Example.com.` equals
-/// `db.example.com`. They are ordered and hashed as these names, so that a map with endpoints for
-/// keys can be asked for a name.
+/// `db.example.com`. They are ordered and hashed as these names, so a map keyed by endpoints can be
+/// searched by name.
 #[derive(Clone)]
 pub struct Endpoint {
     name: String,
@@ -73,7 +73,7 @@ impl Endpoint {
         self.name
     }
 
-    /// Returns what the name stands for.
+    /// Returns the kind of the name.
     pub fn kind(&self) -> EndpointKind {
         match &self.layout {
             Layout::Aws(aws) => aws.kind,
@@ -132,7 +132,7 @@ impl Endpoint {
 
     /// Returns the writer endpoint of a reader endpoint; a writer endpoint's is itself.
     ///
-    /// None for a custom endpoint: it has an id of its own, and its name says nothing of its
+    /// None for a custom endpoint: it has an id of its own, and its name does not tell its
     /// cluster.
     pub fn writer_endpoint(&self) -> Option<Self> {
         match self.kind() {
@@ -147,7 +147,7 @@ impl Endpoint {
     /// Tells whether the id ends in the mark of a blue/green deployment's green side, `-green-` and
     /// six letters or digits.
     ///
-    /// Of a custom name with a domain the first label counts as the id.
+    /// For a custom name with a domain, the first label counts as the id.
     pub fn is_green(&self) -> bool {
         self.marked_part().is_some_and(|id| blue_green::green_mark(id).is_some())
     }
@@ -155,7 +155,7 @@ impl Endpoint {
     /// Tells whether the id ends in `-old1`, the mark of a blue/green deployment's former blue
     /// side.
     ///
-    /// Of a custom name with a domain the first label counts as the id.
+    /// For a custom name with a domain, the first label counts as the id.
     pub fn is_old(&self) -> bool {
         self.marked_part().is_some_and(|id| id.ends_with("-old1"))
     }
@@ -168,9 +168,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the place of a green mark without which the name stands for the same kind of thing:
-    /// without it,
-    /// `10-green-abc123.0.0.1` would be an address.
+    /// Returns the position of the green mark, unless the name would change its kind without it:
+    /// `10-green-abc123.0.0.1` would become an address.
     pub(crate) fn green_mark(&self) -> Option<Range<usize>> {
         let id_end = self.id_end();
         let mark = blue_green::green_mark(&self.name[..id_end])?..id_end;

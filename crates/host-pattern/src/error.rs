@@ -2,10 +2,10 @@
 
 use std::{error, fmt};
 
-/// The reason why a text is no host name, region or instance pattern.
+/// Explains why a text is not a host name, region or instance pattern.
 ///
 /// The message names what was found and where it belongs. It repeats the input only where that is
-/// made of a host name's own characters, so user info, a query or a password never show up in it.
+/// made of a host name's own characters, so it never shows user info, a query or a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -35,11 +35,11 @@ impl error::Error for Error {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A control character, a non-ASCII character, or another one that no host name has.
+    /// A control character, a non-ASCII character, or another one that a host name cannot contain.
     Character,
     /// Nothing.
     Empty,
-    /// A text that is no kind of endpoint.
+    /// An unknown kind of endpoint.
     EndpointKind,
     /// An instance id that is not one label of a DNS name.
     InstanceId,
@@ -51,7 +51,7 @@ pub enum ErrorKind {
     Length,
     /// Several hosts, separated by commas.
     List,
-    /// A text that is the id of no partition.
+    /// An unknown partition id.
     Partition,
     /// A path or a query, as behind the host of a URL.
     Path,
@@ -59,7 +59,7 @@ pub enum ErrorKind {
     PatternKind,
     /// A `?` in a host name, or a pattern that does not have exactly one beside a domain.
     Placeholder,
-    /// A port behind a host name, or one that is no number from 1 to 65535 behind a pattern.
+    /// A port after a host name, or one after a pattern that is not a number from 1 to 65535.
     Port,
     /// Text that does not have the shape of a region.
     Region,

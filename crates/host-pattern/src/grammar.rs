@@ -27,8 +27,8 @@ const RDS_SUFFIXES: [(&str, Option<Partition>); 9] = [
 
 const DSQL_SUFFIX: &str = ".on.aws";
 
-/// The labels that may precede a domain id, longer ones first; the domain id has no hyphen, so they
-/// cannot pile up.
+/// The labels that may precede a domain id, longer ones first; the domain id has no hyphen, so at
+/// most one matches.
 const PREFIXES: [(&str, EndpointKind); 6] = [
     ("cluster-custom-", EndpointKind::CustomCluster),
     ("cluster-ro-", EndpointKind::ReaderCluster),
@@ -50,12 +50,12 @@ static RDS: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Everything before the suffix of a DSQL name; `dsql-…` is what private links have.
+/// Everything before the suffix of a DSQL name; private links use `dsql-…`.
 static DSQL: LazyLock<Regex> = LazyLock::new(|| {
     compile(r"(?x-u) ^ (?<id> [a-z0-9]{26} ) \. dsql (?: - [a-z0-9-]+ )? \. (?<region> [a-z0-9-]+ ) $")
 });
 
-/// What a canonical name turned out to be.
+/// The classification of a canonical name.
 #[derive(Clone, Debug)]
 pub(crate) enum Layout {
     Aws(AwsName),
@@ -63,7 +63,7 @@ pub(crate) enum Layout {
     Ip(IpAddr),
 }
 
-/// The parts of an AWS name, as places in its text.
+/// The parts of an AWS name, as positions in its text.
 #[derive(Clone, Debug)]
 pub(crate) struct AwsName {
     pub(crate) kind: EndpointKind,
@@ -74,7 +74,7 @@ pub(crate) struct AwsName {
     pub(crate) region: Option<Range<usize>>,
 }
 
-/// Tells what a canonical name is.
+/// Classifies a canonical name.
 pub(crate) fn classify(name: &str) -> Layout {
     if name.ends_with(|last: char| last.is_ascii_digit())
         && let Ok(address) = name.parse::<Ipv4Addr>()
@@ -101,14 +101,14 @@ fn rds(name: &str) -> Option<AwsName> {
     let (kind, bare) = PREFIXES.iter().find_map(prefixed).unwrap_or((EndpointKind::Instance, labels));
     let start = head.len() - bare.len();
     let captures = RDS.captures(bare)?;
-    // By number: a look-up by name costs as much as the rest of the match.
+    // By number, because a look-up by name costs as much as the rest of the match.
     let region = captures.get(2).or_else(|| captures.get(3))?.range();
     let region = start + region.start..start + region.end;
     if !is_region_label(&name[region.clone()]) {
         return None;
     }
-    // `global` stands in the region's place of a global writer's name and in no other: it is never
-    // signed for.
+    // A global writer's name, and no other, has `global` in place of the region, and no token is
+    // signed for that.
     let is_global = kind == EndpointKind::GlobalWriter;
     if is_global != (&name[region.clone()] == "global") {
         return None;
@@ -125,8 +125,8 @@ fn rds(name: &str) -> Option<AwsName> {
     Some(AwsName { kind, partition: Some(partition), id_end, domain: Some(start), region: Some(region) })
 }
 
-/// Tells whether a label of letters, digits and hyphens can be a region's: what it says is not
-/// looked up.
+/// Returns whether a label of letters, digits and hyphens can be a region; there is no list of
+/// regions.
 fn is_region_label(label: &str) -> bool {
     !label.starts_with('-') && !label.ends_with('-')
 }

@@ -6,20 +6,20 @@ use std::str::FromStr;
 use crate::error::{Error, ErrorKind};
 use crate::name::one_of;
 
-/// What a host name stands for.
+/// The kind of a host name.
 ///
 /// `Display` gives words for people: "cluster writer endpoint".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EndpointKind {
-    /// Any other valid DNS name, such as a CNAME of one's own or `localhost`.
+    /// Any other valid DNS name, such as your own CNAME or `localhost`.
     Custom,
     /// A custom endpoint of an Aurora cluster, `<id>.cluster-custom-…`.
     CustomCluster,
     /// An Aurora DSQL cluster, `<26 letters and digits>.dsql.<region>.on.aws`.
     Dsql,
-    /// The writer of an Aurora global database, `<id>.global-….global.rds.…`, in whatever region
-    /// that is now.
+    /// The writer of an Aurora global database, `<id>.global-….global.rds.…`; its region changes
+    /// with a switchover.
     GlobalWriter,
     /// One database instance, `<id>.<domain id>.…`.
     Instance,
@@ -84,7 +84,7 @@ impl FromStr for EndpointKind {
         one_of(&Self::ALL, Self::as_str, text).ok_or_else(|| {
             Error::new(
                 ErrorKind::EndpointKind,
-                "no kind of endpoint, expected one such as `instance endpoint`",
+                "unknown kind of endpoint, expected one such as `instance endpoint`",
             )
         })
     }

@@ -1,4 +1,4 @@
-//! Which characters and lengths a name may have, and the words for what does not belong in one.
+//! The characters and lengths allowed in a name, and the errors for everything else.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 #[cfg(test)]
 mod tests;
 
-/// What a text was meant to be.
+/// What a text is expected to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum ErrorContext {
     Host,
@@ -33,7 +33,7 @@ impl ErrorContext {
     }
 }
 
-/// Underscores are no part of a host name by RFC 1123, but names inside container networks have
+/// RFC 1123 does not allow underscores in host names, but names inside container networks have
 /// them.
 pub(crate) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
@@ -64,16 +64,15 @@ pub(crate) fn check_lengths(name: &str, context: ErrorContext) -> Result<(), Err
     Ok(())
 }
 
-/// Quotes a text for a message if only a name's own characters are in it: nothing else is ever
-/// repeated.
+/// Quotes a text for a message if it consists of name characters; other text is never repeated.
 pub(crate) fn shown(text: &str) -> Option<String> {
     (!text.is_empty() && text.bytes().all(is_name_byte)).then(|| cut(text))
 }
 
-/// Says which piece of `text` does not belong in a name, and where it does.
+/// Returns an error for the piece of `text` that does not belong in a name.
 ///
-/// What could hold user info, a password or a query is never repeated: not the text, and not what
-/// follows a colon unless that is a port number.
+/// It repeats nothing that may hold user info, a password or a query: neither the text nor what
+/// follows a colon, unless that is a port number.
 pub(crate) fn misplaced_piece(text: &str, context: ErrorContext) -> Error {
     if text.is_empty() {
         return empty(context);
@@ -150,8 +149,8 @@ fn address_piece(text: &str, context: ErrorContext) -> Option<Error> {
         return None;
     }
     if context == ErrorContext::Pattern && text.contains('?') {
-        let message = "found a colon or a bracket in an instance pattern, behind the name may stand `:` and \
-                       a port from 1 to 65535";
+        let message = "found a colon or a bracket in an instance pattern, only `:` and a port from 1 to \
+                       65535 may follow the name";
         return Some(Error::new(ErrorKind::Port, message));
     }
     if let Some((host, port)) = text.rsplit_once(':') {
@@ -201,7 +200,7 @@ pub(crate) fn port_number(digits: &str) -> Option<u16> {
         .filter(|&port| port > 0)
 }
 
-/// Finds the value whose text this is, in any case.
+/// Returns the value with this text, ignoring case.
 pub(crate) fn one_of<T: Copy>(all: &[T], text_of: impl Fn(T) -> &'static str, text: &str) -> Option<T> {
     all.iter().copied().find(|&value| text_of(value).eq_ignore_ascii_case(text))
 }

@@ -97,7 +97,7 @@ impl FromStr for Partition {
     /// Reads an [`id`](Self::id), in any case.
     fn from_str(text: &str) -> Result<Self, Error> {
         one_of(&Self::ALL, Self::id, text).ok_or_else(|| {
-            Error::new(ErrorKind::Partition, "no partition, expected one such as `aws` or `aws-us-gov`")
+            Error::new(ErrorKind::Partition, "unknown partition, expected one such as `aws` or `aws-us-gov`")
         })
     }
 }

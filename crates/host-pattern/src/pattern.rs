@@ -18,9 +18,9 @@ mod tests;
 #[derive(Clone)]
 pub struct InstancePattern {
     text: String,
-    /// The place of `?`.
+    /// The position of `?`.
     mark: usize,
-    /// The end of the name, where the port's colon stands if there is one.
+    /// The end of the name, which is the position of the port's colon if there is one.
     name_end: usize,
     port: Option<u16>,
 }
@@ -30,8 +30,8 @@ impl InstancePattern {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Placeholder`] unless exactly one `?` stands beside some domain, with a pattern
-    /// that may have been meant; [`ErrorKind::PatternKind`] for the name of a proxy, cluster, shard
+    /// [`ErrorKind::Placeholder`] unless the pattern has exactly one `?` and a domain, with a
+    /// suggestion; [`ErrorKind::PatternKind`] for the name of a proxy, cluster, shard
     /// group or DSQL endpoint, which have no instances below them; [`ErrorKind::Ip`] for an IP
     /// address, below which no name resolves; [`ErrorKind::Port`] unless the port is 1 to 65535;
     /// otherwise the kinds of [`Endpoint::parse`].
@@ -165,7 +165,7 @@ fn split_port(pattern: &str) -> Result<(&str, Option<u16>), Error> {
     }
 }
 
-/// Tells whether the last four labels are an IPv4 address, whatever number takes the place of `?`.
+/// Returns whether the last four labels are an IPv4 address, with any number in place of `?`.
 fn is_ip_domain(name: &str) -> bool {
     let tail = name.rmatch_indices('.').nth(3).map_or(name, |(dot, _)| &name[dot + 1..]);
     tail.replace('?', "1").parse::<Ipv4Addr>().is_ok()
@@ -177,7 +177,7 @@ fn ip() -> Error {
     Error::new(ErrorKind::Ip, message)
 }
 
-/// Returns the place of the one `?`.
+/// Returns the position of the one `?`.
 fn wildcard(name: &str) -> Result<usize, Error> {
     let refuse = |message: String| Err(Error::new(ErrorKind::Placeholder, message));
     let mut marks = name.match_indices('?');
@@ -195,8 +195,8 @@ fn wildcard(name: &str) -> Result<usize, Error> {
     }
 }
 
-/// Returns the pattern that an RDS name is of, or the name with its first label replaced, or one
-/// below a short name.
+/// Suggests the pattern of an RDS name, the name with its first label replaced, or a pattern below a
+/// short name.
 fn suggestion(name: &str) -> String {
     let pattern = Endpoint::parse(name).ok().and_then(|endpoint| endpoint.instance_pattern());
     match (pattern, name.split_once('.')) {

@@ -46,8 +46,8 @@ impl Region {
             shown(text).filter(|_| text.len() <= 32),
         ) {
             (Some(region), _) => format!("`{lower}` is an availability zone, its region is `{region}`"),
-            (None, Some(text)) => format!("{text} is no region, expected one such as `us-east-1`"),
-            (None, None) => "not the name of a region, expected one such as `us-east-1`".to_owned(),
+            (None, Some(text)) => format!("malformed region name {text}, expected one such as `us-east-1`"),
+            (None, None) => "malformed region name, expected one such as `us-east-1`".to_owned(),
         };
         Err(Error::new(ErrorKind::Region, message))
     }
@@ -127,7 +127,7 @@ mod tests {
     fn text_without_the_shape_is_refused() {
         for text in ["us-east", "useast1", "us-1", "1-2-3", "us--east-1", "us-east-1-", "us_east_1", "global"]
         {
-            let message = format!("`{text}` is no region, expected one such as `us-east-1`");
+            let message = format!("malformed region name `{text}`, expected one such as `us-east-1`");
             check_refused(text, ErrorKind::Region, &message);
         }
     }
@@ -135,11 +135,7 @@ mod tests {
     #[test]
     fn text_with_other_characters_is_not_repeated() {
         for text in ["jane:pw@host", "us east 1", "a/b+c", "ümlaut"] {
-            check_refused(
-                text,
-                ErrorKind::Region,
-                "not the name of a region, expected one such as `us-east-1`",
-            );
+            check_refused(text, ErrorKind::Region, "malformed region name, expected one such as `us-east-1`");
         }
     }
 

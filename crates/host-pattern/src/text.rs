@@ -1,7 +1,7 @@
-//! The traits of what is a canonical text.
+//! The traits of types that consist of a canonical text.
 
-/// Implements what a type has that is nothing but its canonical text: it is shown, ordered and
-/// hashed as that text, so that `Borrow<str>` keeps its promise.
+/// Implements the traits of a type that consists of its canonical text: it is displayed, ordered and
+/// hashed as that text, as `Borrow<str>` requires.
 macro_rules! as_str {
     ($type:ident) => {
         impl AsRef<str> for $type {

@@ -121,10 +121,10 @@ fn text_that_is_no_kind_or_partition_is_refused() {
     for text in ["", "endpoint", "aws-moon", "jane:hunter2@db", "instance endpoint "] {
         let kind = text.parse::<EndpointKind>().unwrap_err();
         assert_eq!(kind.kind(), ErrorKind::EndpointKind);
-        assert_eq!(kind.to_string(), "no kind of endpoint, expected one such as `instance endpoint`");
+        assert_eq!(kind.to_string(), "unknown kind of endpoint, expected one such as `instance endpoint`");
         let partition = text.parse::<Partition>().unwrap_err();
         assert_eq!(partition.kind(), ErrorKind::Partition);
-        assert_eq!(partition.to_string(), "no partition, expected one such as `aws` or `aws-us-gov`");
+        assert_eq!(partition.to_string(), "unknown partition, expected one such as `aws` or `aws-us-gov`");
     }
 }
 

@@ -76,9 +76,9 @@ impl DefaultChain {
     /// Loads credentials.
     ///
     /// What the SDK builds of a chain reads the files of a profile once and never again. So it is
-    /// kept only as long as it gives keys that end by themselves, for the sake of a machine's role:
-    /// that one it gives again while its source is down. If a kept chain fails, it is rebuilt once,
-    /// because the profile may have been edited.
+    /// kept only while it gives keys that expire: it then serves the last keys of a machine's role
+    /// while the metadata service is down. If a kept chain fails, it is rebuilt once, because the
+    /// profile may have been edited.
     ///
     /// # Errors
     ///

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn listener_hears_until_it_is_dropped_whoever_panics_beside() {
+    fn listener_hears_until_it_is_dropped_though_another_panics() {
         let (listeners, heard) = (Listeners::default(), Arc::new(AtomicUsize::new(0)));
         let counter = Arc::clone(&heard);
         let _panics = listeners.add(|_| panic!("a listener of a test panics"));

@@ -185,16 +185,15 @@ impl IamTokenProvider {
         &*self.0.clock
     }
 
-    /// Calls a function after each load of credentials, beside whatever waits for it, until what
-    /// this gives is dropped.
+    /// Calls a function after each load of credentials, until the returned guard is dropped.
     pub fn on_load(&self, listener: impl Fn(&LoadedCredentials) + Send + Sync + 'static) -> Listening {
         self.0.credentials.on_load().add(listener)
     }
 
-    /// Calls a function when the source gives no credentials, at once and then once a minute, until
-    /// what this returns is dropped.
+    /// Calls a function when the source fails to give credentials, at once and then once a minute,
+    /// until the returned guard is dropped.
     ///
-    /// Where unexpired credentials go on serving nobody else hears of it.
+    /// While unexpired credentials go on serving, no caller sees such a failure.
     pub fn on_failure(&self, listener: impl Fn(&FailedCredentials) + Send + Sync + 'static) -> Listening {
         self.0.credentials.on_failure().add(listener)
     }

@@ -34,11 +34,11 @@ pub enum AfterRefusal {
     SameKey,
 }
 
-/// Damps the loads: the first after 30 s, then once in a minute for as long as the same key comes
+/// Damps the loads: the first after 30 s, then once a minute for as long as the same key comes
 /// back.
 ///
-/// A load is no login, so it worsens no throttling; but a user that is always refused would load
-/// without end.
+/// A load is not a login, so it does not add to throttling; but a user that is always refused would
+/// load without end.
 #[derive(Default)]
 pub(crate) struct Refusals {
     jitter: RandomState,

@@ -250,7 +250,7 @@ fn endpoint(host: &str) -> Result<Endpoint> {
                      one by `TokenRequest::{call}"
                 ),
                 None => format!(
-                    "`{endpoint}` is no endpoint that a token can be signed for: such a name looks like \
+                    "`{endpoint}` is not an endpoint that tokens can be signed for: such a name looks like \
                      db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com"
                 ),
             },

@@ -30,7 +30,7 @@ impl IamToken {
         self.lease.is_fresh()
     }
 
-    /// Returns when a server last accepted this token, as reported to the provider by whomever.
+    /// Returns when a server last accepted this token, as reported to the provider.
     pub fn last_accepted(&self) -> Option<SystemTime> {
         self.lease.last_accepted()
     }

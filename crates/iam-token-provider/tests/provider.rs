@@ -444,7 +444,7 @@ fn what_a_token_cannot_be_for_says_what_is_wrong_and_what_fits() {
     let said = |request: Result<TokenRequest, Error>| request.expect_err("does not fit").to_string();
 
     let region = said(TokenRequest::elasticache("orders", "app", "Ohio"));
-    assert!(region.contains("`Ohio` is no region, expected one such as `us-east-1`"), "{region}");
+    assert!(region.contains("malformed region name `Ohio`, expected one such as `us-east-1`"), "{region}");
     let region = said(TokenRequest::msk(""));
     assert_eq!(region, "empty region, expected one such as `us-east-1`");
     let with_port = said(TokenRequest::database(&format!("{HOST}:5432"), 5432, "jane"));
@@ -468,7 +468,7 @@ fn endpoint_of_another_service_names_the_request_that_fits() {
         ),
         ("b-1.orders.abc123.c2.kafka.us-east-1.amazonaws.com", "`TokenRequest::msk`"),
         ("ABC123.gr7.us-east-1.eks.amazonaws.com", "`TokenRequest::eks`"),
-        ("orders.cache.example", "is no endpoint that a token can be signed for"),
+        ("orders.cache.example", "is not an endpoint that tokens can be signed for"),
     ] {
         let error = TokenRequest::database(host, 6379, "app").expect_err("no database");
         assert_eq!(error.kind(), ErrorKind::Host);

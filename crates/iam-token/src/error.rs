@@ -63,8 +63,8 @@ impl Error {
 
     pub(crate) fn expired(access_key_id: &str, expiry: SystemTime, now: SystemTime) -> Self {
         let message = format!(
-            "credentials of the access key ending in {:?} expired at {}, before the signing time {}: load \
-             them anew",
+            "credentials of the access key ending in {:?} expired at {}, before the signing time {}: reload \
+             them",
             masked_key_id(access_key_id),
             Rfc3339(expiry),
             Rfc3339(now),

@@ -30,7 +30,7 @@ pub(crate) type SigningKey = Zeroizing<[u8; 32]>;
 ///
 /// It keeps the encoded session token and the derived signing keys: one per day, region and
 /// service, at most 16, the oldest going first. A token of a request that is built once costs less
-/// than half of what it does where the key is derived anew. Share it behind an [`Arc`].
+/// than half of what it does where the key is derived each time. Share it behind an [`Arc`].
 ///
 /// # Examples
 ///
@@ -101,7 +101,7 @@ impl Signer {
         Ok(signer)
     }
 
-    /// Returns the access key id, which is no secret.
+    /// Returns the access key id, which is not secret.
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
     }

@@ -67,8 +67,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Self::with_capacity(clock, 10_000)
     }
 
-    /// Creates a cache that holds about so many entries at most; without any it makes every value
-    /// anew.
+    /// Creates a cache that holds about this many entries at most; with none, every value is made
+    /// again for each call.
     ///
     /// When a new key finds the cache full, the expired entries go, then those that expire first,
     /// until a tenth is free.
@@ -100,7 +100,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Returns how many values the cache holds, the expired ones included.
     pub fn len(&self) -> usize {
-        self.inner.entries.len()
+        self.inner.entries.map.len()
     }
 
     /// Returns whether the cache holds no value.
@@ -196,7 +196,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let is_removed = self.inner.entries.remove(key, refused.generation());
+        let is_refused = |_: &K, held: &Arc<Generation<V>>| held.id == refused.generation();
+        let is_removed = self.inner.entries.map.remove_if(key, is_refused).is_some();
         self.inner.count(|counters| counters.invalidated += u64::from(is_removed));
         is_removed
     }
@@ -270,9 +271,8 @@ impl<K: Eq + Hash, V> Inner<K, V> {
             return make().map(Lease::fresh);
         }
         let _turn = self.turn(hash);
-        if let Some(held) = self.entries.find(key)
-            && held.is_usable(self.clock.now(), max_age)
-        {
+        let held = self.entries.map.get(key).map(|held| Arc::clone(&held));
+        if let Some(held) = held.filter(|held| held.is_usable(self.clock.now(), max_age)) {
             return Ok(if seen == Some(held.id) { Lease::cached(held) } else { Lease::fresh(held) });
         }
         let made = make()?;
@@ -281,7 +281,7 @@ impl<K: Eq + Hash, V> Inner<K, V> {
             // drops it.
             let is_current = || self.epoch.load(Ordering::SeqCst) == epoch.0;
             self.entries.insert_if(is_current, key.to_owned(), Arc::clone(&made));
-            if self.entries.len() > self.capacity {
+            if self.entries.map.len() > self.capacity {
                 let evicted = self.entries.make_room(self.capacity, self.clock.now(), made.id);
                 self.count(|counters| counters.evicted += evicted);
             }

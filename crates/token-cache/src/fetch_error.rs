@@ -2,8 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-/// The reason for which a fetch brought no value; every caller that waited for the same attempt
-/// gets the same.
+/// Explains why a fetch returned no value; every caller that waited for it gets the same error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchError<E> {

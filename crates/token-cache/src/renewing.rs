@@ -44,8 +44,8 @@ use crate::{
 /// A value [without an end](Expiring::without_end) is renewed in the same way and served for as
 /// long as it takes.
 ///
-/// While a value lives, a fetch that fails or brings nothing better starts a back-off of 1 s,
-/// doubled by each further one up to 30 s. During it the value is served at once and nothing is
+/// While a value is unexpired, a fetch that fails or returns nothing better starts a back-off of 1 s,
+/// doubled by each further one up to 30 s. Until it ends the value is served at once and nothing is
 /// fetched.
 ///
 /// The fetch belongs to the cell and is polled by whichever of its waiters is scheduled, so it is
@@ -146,8 +146,8 @@ where
     /// refused.
     ///
     /// If the cell already holds an unexpired value of another generation, that is it, so that any
-    /// number of refused callers cost one fetch. Else all wait for one fetch, whatever the back-off
-    /// says, and what it brings is stored even if it expires no later.
+    /// number of refused callers cost one fetch. Else all wait for one fetch, despite the back-off,
+    /// and its value is stored even if it expires no later.
     ///
     /// # Errors
     ///
@@ -231,8 +231,11 @@ impl<V, E> Inner<V, E> {
         let must_wait = held.is_none_or(|held| held.is_near_end(now));
         if let Some(held) = held {
             let serves = match &under_way {
+                // A refused caller takes any other generation.
                 _ if refused.is_some() || !must_wait && !held.is_due(now) => true,
                 None => state.is_resting(now, &held.generation),
+                // Somebody else renews it. Near its end no claim counts, because its owner may
+                // have stopped polling.
                 Some(flight) => !must_wait && flight.is_claimed.load(SeqCst),
             };
             if serves {

@@ -29,8 +29,8 @@ pub struct CacheStats {
 pub struct RenewingStats {
     /// Fetches that were started.
     pub fetches: u64,
-    /// Fetches that brought nothing while there was no unexpired value; those that a `clear`
-    /// overtook count nowhere.
+    /// Fetches that failed while there was no unexpired value; those that a `clear` overtook are not
+    /// counted.
     pub fetches_failed: u64,
     /// Calls answered at once with the unexpired value.
     pub hits: u64,
@@ -38,7 +38,7 @@ pub struct RenewingStats {
     pub misses: u64,
     /// Fetches that failed while the unexpired value went on serving.
     pub renewals_failed: u64,
-    /// Calls answered with the unexpired value after they had waited in vain for a better one.
+    /// Calls answered with the unexpired value after waiting for a better one that did not come.
     pub stale_served: u64,
     /// Calls that waited for a fetch that another call had started.
     pub waits: u64,

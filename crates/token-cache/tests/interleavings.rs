@@ -126,7 +126,7 @@ fn explore(round: impl Fn() + Send + Sync + 'static) {
 }
 
 #[test]
-fn patient_callers_get_the_one_value_whoever_gives_up() {
+fn patient_callers_get_the_one_value_beside_those_who_give_up() {
     explore(|| {
         let round = Round::new();
         let impatient = [round.give_up_after(1), round.give_up_after(2)];

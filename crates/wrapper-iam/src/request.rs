@@ -40,7 +40,7 @@ pub(crate) fn endpoint(host: &str) -> Result<Endpoint> {
         EndpointKind::Ip | EndpointKind::Custom => Err(Error::new(
             wrapper_core::ErrorKind::Host,
             format!(
-                "`{}` is no endpoint that a token can be signed for: such a name looks like \
+                "`{}` is not an endpoint that tokens can be signed for: such a name looks like \
                  db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com",
                 wrapper_core::text::bracketed(endpoint.as_str())
             ),

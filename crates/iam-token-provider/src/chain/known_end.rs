@@ -21,7 +21,7 @@ pub(super) const KEYS: [&str; 2] = ["aws_session_expiration", "x_security_token_
 #[derive(Clone, Copy, Debug)]
 struct Noted;
 
-/// Tells whether the source of these credentials renews them by itself.
+/// Returns whether the source of these credentials renews them.
 pub(super) fn is_renewed(credentials: &Credentials) -> bool {
     credentials.expiry().is_some() && credentials.get_property::<Noted>().is_none()
 }
@@ -56,7 +56,7 @@ pub(super) async fn apply(
     Ok(credentials)
 }
 
-/// An end, and where it stands.
+/// An end, and where it was found.
 pub(super) struct NotedEnd {
     end: SystemTime,
     keys_of: String,
@@ -71,7 +71,7 @@ impl NotedEnd {
             None => {
                 tracing::warn!(
                     name,
-                    "the end of the AWS credentials is no date and time: it counts as unknown"
+                    "the end of the AWS credentials is not a date and time: it is treated as unknown"
                 );
                 None
             }

@@ -51,7 +51,7 @@ fn expired_credentials_are_refused() {
     assert_eq!(
         error.to_string(),
         "credentials of the access key ending in \"MPLE\" expired at 2025-01-15T12:34:56Z, before the \
-         signing time 2025-01-15T12:34:56Z: load them anew"
+         signing time 2025-01-15T12:34:56Z: reload them"
     );
     jane().sign(&credentials, now() - Duration::from_nanos(1)).unwrap();
 }

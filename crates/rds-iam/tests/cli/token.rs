@@ -169,7 +169,12 @@ refused!(
 refused!(user_missing, 2, ["--host", HOST], "--service rds needs --user");
 refused!(region_missing, 2, ["--service", "msk"], "--service msk needs --region");
 refused!(port_wrong, 2, ["--host", HOST, "--user", USER, "--port", "0"], "0 is not in 1..");
-refused!(region_wrong, 2, ["--host", HOST, "--user", USER, "--region", "mars"], "`mars` is no region");
+refused!(
+    region_wrong,
+    2,
+    ["--host", HOST, "--user", USER, "--region", "mars"],
+    "malformed region name `mars`"
+);
 refused!(host_custom, 2, ["--host", "db.example", "--user", USER], "the endpoint's own name as --host");
 refused!(
     user_superfluous,

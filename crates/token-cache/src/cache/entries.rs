@@ -22,7 +22,7 @@ const SHARDS: usize = 32;
 
 /// A [`DashMap`] that drops nothing under its locks: not its `clear` and `retain`, which do.
 pub(super) struct Entries<K, V> {
-    map: DashMap<K, Held<V>, RandomState>,
+    pub(super) map: DashMap<K, Held<V>, RandomState>,
     hits: [Hits; SHARDS],
 }
 
@@ -37,10 +37,6 @@ impl<K: Eq + Hash, V> Entries<K, V> {
         // As many on every machine: each insertion asks all of them for their lengths.
         let map = DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS);
         Self { map, hits: Default::default() }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.map.len()
     }
 
     pub(super) fn hits(&self) -> u64 {
@@ -84,14 +80,6 @@ impl<K: Eq + Hash, V> Entries<K, V> {
         Ok(Arc::clone(held))
     }
 
-    pub(super) fn find<Q>(&self, key: &Q) -> Option<Held<V>>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.map.get(key).map(|held| Arc::clone(&held))
-    }
-
     /// Stores an entry if `may_store` says so under the lock.
     pub(super) fn insert_if(&self, may_store: impl FnOnce() -> bool, key: K, value: Held<V>) {
         // Each of these releases the lock before it returns what is left over.
@@ -100,15 +88,6 @@ impl<K: Eq + Hash, V> Entries<K, V> {
             Entry::Occupied(held) => drop(held.replace_entry(value)),
             Entry::Vacant(place) => drop(place.insert(value)),
         }
-    }
-
-    /// Removes an entry if it is of this generation, and returns whether it was.
-    pub(super) fn remove<Q>(&self, key: &Q, generation: u64) -> bool
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.map.remove_if(key, |_, held| held.id == generation).is_some()
     }
 
     /// Removes the expired entries, and then those that expire first until a tenth of the capacity

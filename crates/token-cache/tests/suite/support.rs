@@ -44,18 +44,18 @@ pub(crate) fn cell(clock: &ManualClock) -> TestCell {
     Renewing::without_jitter(Arc::new(clock.clone()), secs(10))
 }
 
-pub(crate) fn living(clock: &ManualClock, value: u32, life: u64) -> Expiring<u32> {
+pub(crate) fn unexpired(clock: &ManualClock, value: u32, life: u64) -> Expiring<u32> {
     Expiring::new(value, clock.now(), clock.now() + secs(life))
 }
 
 /// Stores a value by way of a fetch that succeeds at once.
 pub(crate) fn fill(cell: &TestCell, clock: &ManualClock, value: u32, life: u64) {
-    let fetched = living(clock, value, life);
+    let fetched = unexpired(clock, value, life);
     let (lease, _) = finish(cell.get(move || async { Ok(fetched) })).unwrap();
     assert_eq!(*lease.value(), value);
 }
 
-/// The living value, where nothing is due.
+/// The unexpired value, where nothing is due.
 pub(crate) fn held(cell: &TestCell) -> Option<Lease<u32>> {
     let (lease, renewal) = cell.try_get(std::future::pending)?;
     assert!(renewal.is_none());

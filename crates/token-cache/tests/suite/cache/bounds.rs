@@ -6,7 +6,7 @@ use crate::support::*;
 
 fn put(cache: &TestCache, clock: &ManualClock, key: u32, life: u64) {
     cache
-        .get_or_insert_with(key.to_string().as_str(), ANY_AGE, || Ok::<_, ()>(living(clock, key, life)))
+        .get_or_insert_with(key.to_string().as_str(), ANY_AGE, || Ok::<_, ()>(unexpired(clock, key, life)))
         .unwrap();
 }
 
@@ -29,7 +29,7 @@ fn full_cache_lets_the_tenth_go_that_expires_first() {
 }
 
 #[test]
-fn expired_go_before_the_living() {
+fn expired_go_before_the_unexpired() {
     let clock = clock();
     let cache = cache_of(&clock, 20);
     (0..5).for_each(|key| put(&cache, &clock, key, 100));

@@ -13,7 +13,7 @@ use crate::support::*;
 fn cleared_cache_is_empty() {
     let clock = clock();
     let cache = cache(&clock);
-    cache.get_or_insert_with(KEY, ANY_AGE, || Ok::<_, ()>(living(&clock, 1, 900))).unwrap();
+    cache.get_or_insert_with(KEY, ANY_AGE, || Ok::<_, ()>(unexpired(&clock, 1, 900))).unwrap();
     cache.clear();
     assert!(cache.is_empty() && cache.get(KEY, ANY_AGE).is_none());
 }
@@ -24,7 +24,7 @@ fn value_being_made_is_not_stored() {
     let cache = cache(&clock);
     let lease = cache.get_or_insert_with(KEY, ANY_AGE, || {
         cache.clear();
-        Ok::<_, ()>(living(&clock, 1, 900))
+        Ok::<_, ()>(unexpired(&clock, 1, 900))
     });
     assert_eq!(*lease.unwrap().value(), 1);
     assert!(cache.is_empty());
@@ -36,7 +36,7 @@ fn value_made_of_what_was_got_in_an_earlier_epoch_is_not_stored() {
     let cache = cache(&clock);
     let epoch = cache.epoch();
     cache.clear();
-    let make = || Ok::<_, ()>(living(&clock, 1, 900));
+    let make = || Ok::<_, ()>(unexpired(&clock, 1, 900));
     let lease = cache.get_or_insert_in(epoch, KEY, ANY_AGE, make).unwrap();
     assert_eq!((*lease.value(), cache.len()), (1, 0));
     cache.get_or_insert_in(cache.epoch(), KEY, ANY_AGE, make).unwrap();
@@ -86,6 +86,6 @@ fn clear_between_a_value_and_its_place_keeps_the_value_out() {
     let clock = clock();
     let cache: Cache<Clearing, u32> = Cache::new(Arc::new(clock.clone()));
     let key = Clearing(cache.clone());
-    cache.get_or_insert_with(&key, ANY_AGE, || Ok::<_, ()>(living(&clock, 1, 900))).unwrap();
+    cache.get_or_insert_with(&key, ANY_AGE, || Ok::<_, ()>(unexpired(&clock, 1, 900))).unwrap();
     assert!(cache.is_empty());
 }

@@ -26,7 +26,7 @@ fn threads_make_one_value_per_key() {
                     while cache.stats().misses < 16 {
                         thread::yield_now();
                     }
-                    Ok::<_, ()>(living(&clock, 1, 900))
+                    Ok::<_, ()>(unexpired(&clock, 1, 900))
                 });
                 assert_eq!(*lease.unwrap().value(), 1);
             });
@@ -63,7 +63,7 @@ fn refused_threads_cost_one_new_value() {
     let cache = cache(&clock);
     let made = AtomicUsize::new(0);
     let ask = || {
-        let make = || Ok::<_, ()>(living(&clock, made.fetch_add(1, SeqCst) as u32, 900));
+        let make = || Ok::<_, ()>(unexpired(&clock, made.fetch_add(1, SeqCst) as u32, 900));
         cache.get_or_insert_with(KEY, ANY_AGE, make).unwrap()
     };
     let stale = ask();
@@ -92,7 +92,7 @@ fn mixed_use_under_eviction_keeps_values_with_their_keys() {
                 for round in 0..20_000 {
                     random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let key = (random >> 8) % 50;
-                    let fetched = living(clock, key, 1000);
+                    let fetched = unexpired(clock, key, 1000);
                     let make = || Ok::<_, ()>(fetched);
                     let lease = cache.get_or_insert_with(&key, ANY_AGE, make).unwrap();
                     if (random >> 20) % 8 == 0 {
@@ -175,7 +175,7 @@ fn keys_may_use_the_cache_while_they_are_dropped() {
         // Kept for ever, so that only the copies in the cache are dropped, and those by the cache.
         let key = std::mem::ManuallyDrop::new(CuriousKey(number % 4, cache.clone()));
         let lease =
-            cache.get_or_insert_with(&*key, ANY_AGE, || Ok::<_, ()>(living(&clock, number, 900))).unwrap();
+            cache.get_or_insert_with(&*key, ANY_AGE, || Ok::<_, ()>(unexpired(&clock, number, 900))).unwrap();
         clock.advance(secs(900));
         cache.invalidate(&*key, &lease);
     }

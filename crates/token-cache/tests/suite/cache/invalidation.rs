@@ -6,8 +6,9 @@ use crate::support::*;
 fn first_refusal_drops_and_the_others_change_nothing() {
     let clock = clock();
     let cache = cache(&clock);
-    let make =
-        |value| cache.get_or_insert_with(KEY, ANY_AGE, || Ok::<_, ()>(living(&clock, value, 900))).unwrap();
+    let make = |value| {
+        cache.get_or_insert_with(KEY, ANY_AGE, || Ok::<_, ()>(unexpired(&clock, value, 900))).unwrap()
+    };
     let leases: Vec<_> = (0..100).map(|_| make(1)).collect();
     assert_eq!(leases.iter().filter(|lease| cache.invalidate(KEY, lease)).count(), 1);
     assert!(cache.is_empty());
@@ -21,7 +22,7 @@ fn first_refusal_drops_and_the_others_change_nothing() {
 fn equal_values_are_two_generations() {
     let clock = clock();
     let cache = cache(&clock);
-    let make = || cache.get_or_insert_with(KEY, ANY_AGE, || Ok::<_, ()>(living(&clock, 1, 900))).unwrap();
+    let make = || cache.get_or_insert_with(KEY, ANY_AGE, || Ok::<_, ()>(unexpired(&clock, 1, 900))).unwrap();
     let first = make();
     assert!(cache.invalidate(KEY, &first));
     let second = make();
@@ -33,7 +34,7 @@ fn equal_values_are_two_generations() {
 fn acceptance_is_shared_by_the_leases_of_a_generation() {
     let clock = clock();
     let cache = cache(&clock);
-    let make = || cache.get_or_insert_with(KEY, ANY_AGE, || Ok::<_, ()>(living(&clock, 1, 900))).unwrap();
+    let make = || cache.get_or_insert_with(KEY, ANY_AGE, || Ok::<_, ()>(unexpired(&clock, 1, 900))).unwrap();
     let (one, two) = (make(), make());
     assert_eq!(two.last_accepted(), None);
     one.accepted(clock.now());

@@ -8,7 +8,7 @@ use crate::support::*;
 
 /// Asks for a token of 900 s, bounding its age, and makes `value` if there is none.
 fn ask(cache: &TestCache, clock: &token_cache::ManualClock, max_age: u64, value: u32) -> Lease<u32> {
-    cache.get_or_insert_with(KEY, secs(max_age), || Ok::<_, ()>(living(clock, value, 900))).unwrap()
+    cache.get_or_insert_with(KEY, secs(max_age), || Ok::<_, ()>(unexpired(clock, value, 900))).unwrap()
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn zero_age_passes_by_a_stored_value() {
 fn value_made_within_its_expiry_buffer_is_handed_out_and_not_stored() {
     let clock = clock();
     let cache = cache(&clock);
-    let lease = cache.get_or_insert_with(KEY, secs(900), || Ok::<_, ()>(living(&clock, 1, 60))).unwrap();
+    let lease = cache.get_or_insert_with(KEY, secs(900), || Ok::<_, ()>(unexpired(&clock, 1, 60))).unwrap();
     assert_eq!(*lease.value(), 1);
     assert!(lease.is_fresh());
     assert!(cache.is_empty());
@@ -94,7 +94,7 @@ fn value_made_within_its_expiry_buffer_is_handed_out_and_not_stored() {
 fn value_made_just_before_its_expiry_buffer_is_stored() {
     let clock = clock();
     let cache = cache(&clock);
-    cache.get_or_insert_with(KEY, secs(900), || Ok::<_, ()>(living(&clock, 1, 61))).unwrap();
+    cache.get_or_insert_with(KEY, secs(900), || Ok::<_, ()>(unexpired(&clock, 1, 61))).unwrap();
     assert_eq!(cache.len(), 1);
 }
 
@@ -124,8 +124,9 @@ fn make_may_use_the_cache_for_another_key() {
     let clock = clock();
     let cache = cache(&clock);
     let lease = cache.get_or_insert_with(KEY, secs(900), || {
-        let other = cache.get_or_insert_with("other", secs(900), || Ok::<_, ()>(living(&clock, 1, 900)))?;
-        Ok::<_, ()>(living(&clock, other.value() + 1, 900))
+        let other =
+            cache.get_or_insert_with("other", secs(900), || Ok::<_, ()>(unexpired(&clock, 1, 900)))?;
+        Ok::<_, ()>(unexpired(&clock, other.value() + 1, 900))
     });
     assert_eq!(*lease.unwrap().value(), 2);
     assert_eq!(cache.len(), 2);

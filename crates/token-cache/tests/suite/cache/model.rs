@@ -91,7 +91,7 @@ proptest! {
                     {
                         held = Some(Value { value: values, issued_at: now, expires_at: now + life as i64 });
                     }
-                    let make = || life.map(|life| living(&clock, values, life)).ok_or(());
+                    let make = || life.map(|life| unexpired(&clock, values, life)).ok_or(());
                     let lease = cache.get_or_insert_with(KEY, secs(max_age), make).ok();
                     prop_assert_eq!(lease.as_ref().map(|lease| (*lease.value(), lease.is_fresh())), expected);
                     leases.extend(lease);

@@ -31,7 +31,7 @@ fn renewal_stores_the_new_value() {
     let clock = clock();
     let (cell, source) = filled(&clock);
     clock.advance(secs(800));
-    source.succeed(0, living(&clock, 2, 1000));
+    source.succeed(0, unexpired(&clock, 2, 1000));
     let renewal = ask(&cell, &source).1.unwrap();
     let renewed = finish(renewal.run()).unwrap();
     let (lease, renewal) = ask(&cell, &source);
@@ -59,7 +59,7 @@ fn dropped_renewal_is_offered_again_as_the_same_attempt() {
     assert!(poll_once(&mut running).is_pending());
     drop(running);
     let renewal = ask(&cell, &source).1.unwrap();
-    source.succeed(0, living(&clock, 2, 1000));
+    source.succeed(0, unexpired(&clock, 2, 1000));
     assert_eq!(*finish(renewal.run()).unwrap().value(), 2);
     assert_eq!(source.asked(), 1);
 }
@@ -92,7 +92,7 @@ fn success_ends_the_backoff() {
         finish(ask(&cell, &source).1.unwrap().run()).unwrap_err();
         clock.advance(secs(10));
     }
-    source.succeed(3, living(&clock, 2, 1000));
+    source.succeed(3, unexpired(&clock, 2, 1000));
     finish(ask(&cell, &source).1.unwrap().run()).unwrap();
     clock.advance(secs(800));
     source.fail(4);
@@ -113,7 +113,7 @@ fn clock_set_back_before_the_failure_ends_the_backoff() {
 }
 
 #[test]
-fn panicking_renewal_leaves_the_living_value() {
+fn panicking_renewal_leaves_the_unexpired_value() {
     let clock = clock();
     let (cell, source) = filled(&clock);
     clock.advance(secs(800));
@@ -130,7 +130,7 @@ fn callers_within_the_expiry_buffer_wait_for_one_reload() {
     let mut one = Box::pin(cell.get(source.fetch()));
     let mut two = Box::pin(cell.get(source.fetch()));
     assert!(poll_once(&mut one).is_pending() && poll_once(&mut two).is_pending());
-    source.succeed(0, living(&clock, 2, 1000));
+    source.succeed(0, unexpired(&clock, 2, 1000));
     for waiter in [one, two] {
         let (lease, renewal) = finish(waiter).unwrap();
         assert_eq!((*lease.value(), lease.is_fresh(), renewal.is_none()), (2, true, true));
@@ -164,7 +164,7 @@ fn reload_that_fails_after_the_expiry_is_an_error() {
 }
 
 #[test]
-fn expired_value_is_fetched_anew_whatever_the_backoff() {
+fn expired_value_is_fetched_again_despite_the_backoff() {
     let clock = clock();
     let (cell, source) = filled(&clock);
     clock.advance(secs(999));
@@ -173,7 +173,7 @@ fn expired_value_is_fetched_anew_whatever_the_backoff() {
     clock.set(clock.now() + std::time::Duration::from_millis(999));
     assert_eq!(*ask(&cell, &source).0.value(), 1);
     clock.advance(std::time::Duration::from_millis(1));
-    source.succeed(1, living(&clock, 2, 1000));
+    source.succeed(1, unexpired(&clock, 2, 1000));
     assert_eq!(*ask(&cell, &source).0.value(), 2);
 }
 
@@ -184,7 +184,7 @@ fn caller_within_the_expiry_buffer_drives_a_renewal_that_nobody_runs() {
     clock.advance(secs(939));
     let _never_run = ask(&cell, &source).1.unwrap();
     clock.advance(secs(1));
-    source.succeed(0, living(&clock, 2, 1000));
+    source.succeed(0, unexpired(&clock, 2, 1000));
     assert_eq!(*ask(&cell, &source).0.value(), 2);
 }
 
@@ -195,7 +195,7 @@ fn renewal_that_does_not_extend_the_expiry_is_no_failure_and_rests() {
     clock.advance(secs(800));
     for (attempt, wait) in [1, 2, 4].into_iter().enumerate() {
         let left = 1000 - 800 - (1 << attempt) + 1;
-        source.succeed(attempt, living(&clock, 2, left));
+        source.succeed(attempt, unexpired(&clock, 2, left));
         assert_eq!(finish(ask(&cell, &source).1.unwrap().run()).unwrap_err(), FetchError::NotExtended);
         clock.advance(secs(wait - 1));
         let (lease, renewal) = ask(&cell, &source);
@@ -270,7 +270,7 @@ fn short_life_is_renewed_before_anybody_waits() {
             let (lease, renewal) = ask(&cell, &source);
             assert!(lease.expires_at().unwrap() > clock.now());
             if let Some(renewal) = renewal {
-                source.succeed(attempt, living(&clock, 1, life));
+                source.succeed(attempt, unexpired(&clock, 1, life));
                 finish(renewal.run()).unwrap();
                 attempt += 1;
             }
@@ -358,7 +358,7 @@ fn try_get_waits_for_nothing_and_starts_only_renewals() {
     assert!(cell.try_get(source.fetch()).unwrap().1.is_none());
     clock.advance(secs(800));
     let (lease, renewal) = cell.try_get(source.fetch()).unwrap();
-    source.succeed(0, living(&clock, 2, 1000));
+    source.succeed(0, unexpired(&clock, 2, 1000));
     assert_eq!((*lease.value(), *finish(renewal.unwrap().run()).unwrap().value()), (1, 2));
     clock.advance(secs(950));
     assert!(cell.try_get(source.fetch()).is_none());

@@ -25,7 +25,7 @@ fn slow(
                 Poll::Pending
             })
             .await;
-            Ok(living(&clock, value, 1000))
+            Ok(unexpired(&clock, value, 1000))
         })
     }
 }

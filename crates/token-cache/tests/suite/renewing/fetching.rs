@@ -31,7 +31,7 @@ async fn sixty_four(cell: &TestCell, source: &Source, answer: Answer) -> Vec<Fet
 async fn tasks_that_wait_share_one_success() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
-    let results = sixty_four(&cell, &source, Answer::Value(living(&clock, 7, 900))).await;
+    let results = sixty_four(&cell, &source, Answer::Value(unexpired(&clock, 7, 900))).await;
     for result in results {
         let (lease, renewal) = result.unwrap();
         assert_eq!((*lease.value(), lease.is_fresh(), renewal.is_none()), (7, true, true));
@@ -55,7 +55,7 @@ async fn tasks_that_wait_share_one_failure() {
 }
 
 #[test]
-fn failure_without_a_living_value_is_tried_again_at_once() {
+fn failure_without_a_unexpired_value_is_tried_again_at_once() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
     for attempt in 0..4 {
@@ -66,7 +66,7 @@ fn failure_without_a_living_value_is_tried_again_at_once() {
 }
 
 #[test]
-fn living_value_is_served_without_a_fetch() {
+fn unexpired_value_is_served_without_a_fetch() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
     fill(&cell, &clock, 1, 1000);
@@ -86,7 +86,7 @@ fn waiters_dropped_on_a_hanging_source_start_one_fetch() {
         clock.advance(Duration::from_millis(100));
     }
     assert_eq!((source.asked(), cell.stats().fetches), (1, 1));
-    source.succeed(0, living(&clock, 1, 900));
+    source.succeed(0, unexpired(&clock, 1, 900));
     assert_eq!(*finish(cell.get(source.fetch())).unwrap().0.value(), 1);
     assert_eq!(source.asked(), 1);
 }
@@ -105,14 +105,14 @@ async fn waiter_is_woken_after_the_driver_is_dropped() {
         tokio::task::yield_now().await;
     }
     drop(driver);
-    source.succeed(0, living(&clock, 1, 900));
+    source.succeed(0, unexpired(&clock, 1, 900));
     assert_eq!(waiter.await.unwrap(), Ok(1));
 }
 
 #[test]
 fn fetch_that_wakes_itself_while_it_is_polled_is_polled_again() {
     let clock = clock();
-    let (cell, fetched) = (cell(&clock), living(&clock, 1, 900));
+    let (cell, fetched) = (cell(&clock), unexpired(&clock, 1, 900));
     let mut is_first = true;
     let eager = poll_fn(move |cx| {
         if std::mem::take(&mut is_first) {
@@ -139,7 +139,7 @@ fn waiter_that_goes_wakes_another() {
     let mut first = Box::pin(cell.get(source.fetch()));
     let mut second = Box::pin(cell.get(source.fetch()));
     assert!(wakes[0].poll(&mut first).is_pending() && wakes[1].poll(&mut second).is_pending());
-    source.succeed(0, living(&clock, 1, 900));
+    source.succeed(0, unexpired(&clock, 1, 900));
     let before = wakes[1].count();
     drop(first);
     assert_eq!(wakes[1].count(), before + 1, "the one that was woken too goes before it polls");
@@ -156,7 +156,7 @@ fn fetch_times_out_with_its_own_error() {
     assert!(poll_once(&mut waiter).is_pending());
     clock.advance(Duration::from_millis(1));
     assert!(matches!(finish(waiter), Err(FetchError::TimedOut(limit)) if limit == secs(10)));
-    source.succeed(1, living(&clock, 1, 900));
+    source.succeed(1, unexpired(&clock, 1, 900));
     assert_eq!(*finish(cell.get(source.fetch())).unwrap().0.value(), 1);
 }
 
@@ -182,7 +182,7 @@ fn fetch_from_a_clock_far_ahead_is_replaced() {
     let mut first = Box::pin(cell.get(source.fetch()));
     assert!(poll_once(&mut first).is_pending());
     clock.set(clock.now() - secs(3600));
-    source.succeed(1, living(&clock, 2, 900));
+    source.succeed(1, unexpired(&clock, 2, 900));
     assert_eq!(*finish(cell.get(source.fetch())).unwrap().0.value(), 2);
 }
 
@@ -196,7 +196,7 @@ fn panic_reaches_every_waiter_and_leaves_the_slot_usable() {
     source.answer(0, Answer::Panic);
     assert!(matches!(finish(second), Err(FetchError::Panicked)));
     assert!(matches!(finish(first), Err(FetchError::Panicked)));
-    source.succeed(1, living(&clock, 1, 900));
+    source.succeed(1, unexpired(&clock, 1, 900));
     assert_eq!(*finish(cell.get(source.fetch())).unwrap().0.value(), 1);
 }
 
@@ -212,7 +212,7 @@ fn panic_before_the_future_exists_is_an_error_too() {
 fn value_that_has_expired_is_an_error() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
-    source.succeed(0, living(&clock, 1, 900));
+    source.succeed(0, unexpired(&clock, 1, 900));
     clock.advance(secs(903));
     let error = finish(cell.get(source.fetch())).unwrap_err();
     assert_eq!(error, FetchError::Expired(secs(3)));
@@ -223,7 +223,7 @@ fn value_that_has_expired_is_an_error() {
 fn value_that_expires_at_this_very_moment_has_expired() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
-    source.succeed(0, living(&clock, 1, 0));
+    source.succeed(0, unexpired(&clock, 1, 0));
     assert_eq!(finish(cell.get(source.fetch())).unwrap_err(), FetchError::Expired(secs(0)));
 }
 
@@ -235,7 +235,7 @@ fn abandoned_fetch_is_replaced_at_its_time_limit() {
     assert!(poll_once(&mut first).is_pending());
     drop(first);
     clock.advance(secs(10));
-    source.succeed(1, living(&clock, 2, 900));
+    source.succeed(1, unexpired(&clock, 2, 900));
     // At once, and with no error of the one before.
     assert_eq!(*finish(cell.get(source.fetch())).unwrap().0.value(), 2);
     assert_eq!((source.asked(), cell.stats().fetches_failed), (2, 0));
@@ -250,7 +250,7 @@ fn abandoned_fetch_that_reaches_its_time_limit_under_another_is_replaced_by_it()
     let mut waiter = Box::pin(cell.get(source.fetch()));
     assert!(poll_once(&mut waiter).is_pending());
     clock.advance(Duration::from_millis(100));
-    source.succeed(1, living(&clock, 2, 900));
+    source.succeed(1, unexpired(&clock, 2, 900));
     assert_eq!(*finish(waiter).unwrap().0.value(), 2);
 }
 
@@ -264,10 +264,10 @@ fn replaced_fetch_serves_its_own_waiter_and_nobody_else() {
     let mut second = Box::pin(cell.get(source.fetch()));
     assert!(poll_once(&mut second).is_pending());
     assert_eq!(source.asked(), 2);
-    source.succeed(0, living(&clock, 1, 900));
+    source.succeed(0, unexpired(&clock, 1, 900));
     assert_eq!(*finish(first).unwrap().0.value(), 1);
     assert!(held(&cell).is_none());
-    source.succeed(1, living(&clock, 2, 900));
+    source.succeed(1, unexpired(&clock, 2, 900));
     assert_eq!(*finish(second).unwrap().0.value(), 2);
     assert_eq!(*held(&cell).unwrap().value(), 2);
 }
@@ -284,18 +284,18 @@ fn heirs<'a>(cell: &'a TestCell, source: &'a Source) -> Vec<Heir<'a>> {
 }
 
 #[test]
-fn abandoned_fetch_that_panics_is_replaced_once_by_whoever_took_it_over() {
+fn abandoned_fetch_that_panics_is_replaced_once_by_the_waiter_that_took_over() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
     let heirs = heirs(&cell, &source);
     source.answer(0, Answer::Panic);
-    source.succeed(1, living(&clock, 1, 900));
+    source.succeed(1, unexpired(&clock, 1, 900));
     assert!(heirs.into_iter().all(|heir| *finish(heir).unwrap().0.value() == 1));
     assert_eq!(source.asked(), 2);
 }
 
 #[test]
-fn source_that_panics_again_is_not_asked_a_third_time_by_whoever_took_it_over() {
+fn source_that_panics_again_is_not_asked_a_third_time_by_the_waiter_that_took_over() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
     let mut heirs = heirs(&cell, &source);
@@ -358,7 +358,7 @@ fn clock_that_cannot_wait_is_an_error_of_its_own() {
     let cell = TestCell::new(Arc::new(Timerless(clock.clone())), secs(10));
     assert_eq!(finish(cell.get(source.fetch())).unwrap_err(), FetchError::NoTimer);
     // A source that answers at once needs no timer, and the fetch is where it was.
-    source.succeed(0, living(&clock, 1, 900));
+    source.succeed(0, unexpired(&clock, 1, 900));
     assert_eq!(*finish(cell.get(source.fetch())).unwrap().0.value(), 1);
 }
 
@@ -369,6 +369,6 @@ fn longest_time_limit_does_not_overflow() {
     let mut waiter = Box::pin(cell.get(source.fetch()));
     assert!(poll_once(&mut waiter).is_pending());
     clock.advance(secs(1 << 40));
-    source.succeed(0, living(&clock, 1, 900));
+    source.succeed(0, unexpired(&clock, 1, 900));
     assert_eq!(*finish(waiter).unwrap().0.value(), 1);
 }

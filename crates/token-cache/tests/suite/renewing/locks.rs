@@ -48,14 +48,14 @@ fn fetches_that_are_not_needed_may_use_the_cell_while_they_are_dropped() {
         let mut one = Box::pin(cell.get(fetch()));
         let mut other = Box::pin(cell.get(fetch()));
         assert!(poll_once(&mut one).is_pending() && poll_once(&mut other).is_pending());
-        source.succeed(0, living(&clock, 1, 1000));
+        source.succeed(0, unexpired(&clock, 1, 1000));
         let (lease, _) = finish(one).unwrap();
         finish(other).unwrap();
 
         let mut one = Box::pin(cell.refetch(&lease, fetch()));
         let mut other = Box::pin(cell.refetch(&lease, fetch()));
         assert!(poll_once(&mut one).is_pending() && poll_once(&mut other).is_pending());
-        source.succeed(1, living(&clock, 2, 1000));
+        source.succeed(1, unexpired(&clock, 2, 1000));
         finish(one).unwrap();
         finish(other).unwrap();
 
@@ -151,7 +151,7 @@ fn wakers_may_use_the_cell_while_they_are_woken_and_dropped() {
         let mut waiters: Vec<_> = (0..3).map(wait).collect();
         assert!(waiters.iter_mut().all(&poll) && waiters.iter_mut().all(&poll));
         waiters.pop();
-        source.succeed(0, living(&clock, 1, 1000));
+        source.succeed(0, unexpired(&clock, 1, 1000));
         assert!(!waiters.iter_mut().any(poll));
     });
 }

@@ -137,11 +137,11 @@ struct Model {
 
 enum Answered {
     Serve(u32, bool),
-    Wait { attempt: usize, has_living: bool },
+    Wait { attempt: usize, has_unexpired: bool },
 }
 
 impl Model {
-    fn living(&self) -> Option<Value> {
+    fn unexpired(&self) -> Option<Value> {
         self.held.filter(|held| held.lives(self.now))
     }
 
@@ -172,24 +172,24 @@ impl Model {
     }
 
     fn fetch(&mut self, call: usize) -> Answered {
-        let living = self.living();
-        if let Some(living) = living {
+        let unexpired = self.unexpired();
+        if let Some(unexpired) = unexpired {
             let flight = self.current();
-            let is_near_end = living.is_near_end(self.now);
-            let is_idle = flight.is_none() && self.is_resting(&living);
+            let is_near_end = unexpired.is_near_end(self.now);
+            let is_idle = flight.is_none() && self.is_resting(&unexpired);
             let is_taken = flight.is_some_and(|flight| flight.is_claimed);
-            let is_settled = !is_near_end && !living.is_due(self.now);
+            let is_settled = !is_near_end && !unexpired.is_due(self.now);
             if is_settled || is_idle || (!is_near_end && is_taken) {
-                return Answered::Serve(living.value, false);
+                return Answered::Serve(unexpired.value, false);
             }
             if !is_near_end {
                 self.join(call).is_claimed = true;
-                return Answered::Serve(living.value, true);
+                return Answered::Serve(unexpired.value, true);
             }
         }
         let flight = self.join(call);
-        flight.replaces |= living.is_none();
-        Answered::Wait { attempt: flight.attempt, has_living: living.is_some() }
+        flight.replaces |= unexpired.is_none();
+        Answered::Wait { attempt: flight.attempt, has_unexpired: unexpired.is_some() }
     }
 
     /// Notes that a renewal is no more.
@@ -221,16 +221,16 @@ impl Model {
         };
         let mut result = answer.map(|value| value.value);
         if let Some(flight) = self.in_flight.take_if(|flight| flight.attempt == number) {
-            let living = self.living();
+            let unexpired = self.unexpired();
             self.tried_at = Some(self.now);
             match answer {
-                Ok(value) if flight.replaces || living.is_none_or(|it| value.outlives(&it)) => {
+                Ok(value) if flight.replaces || unexpired.is_none_or(|it| value.outlives(&it)) => {
                     self.held = Some(value);
                     self.failures = 0;
                 }
                 _ => {
-                    self.failures = if living.is_some() { self.failures + 1 } else { 0 };
-                    match (result, living) {
+                    self.failures = if unexpired.is_some() { self.failures + 1 } else { 0 };
+                    match (result, unexpired) {
                         (Ok(_), _) => result = Err("not extended"),
                         (Err(_), Some(_)) => self.renewals_failed += 1,
                         (Err(_), None) => self.fetches_failed += 1,
@@ -259,13 +259,13 @@ impl Model {
                         waiter.is_claimed = is_claimed;
                         return Some(Ok((value, false)));
                     }
-                    Answered::Wait { attempt, has_living } => {
-                        waiter.kind = Kind::Get { has_living };
+                    Answered::Wait { attempt, has_unexpired } => {
+                        waiter.kind = Kind::Get { has_unexpired };
                         self.settle_on(waiter, attempt);
                     }
                 },
                 (Err(_), Kind::Refetch { refused }) if replaces => {
-                    if let Some(other) = self.living().filter(|living| living.value != refused) {
+                    if let Some(other) = self.unexpired().filter(|unexpired| unexpired.value != refused) {
                         return Some(Ok((other.value, false)));
                     }
                     let flight = self.join(waiter.call);
@@ -274,8 +274,8 @@ impl Model {
                     self.settle_on(waiter, attempt);
                 }
                 (Ok(value), _) => return Some(Ok((value, true))),
-                (Err(error), Kind::Get { has_living: true }) => {
-                    return Some(self.living().map(|living| (living.value, false)).ok_or(error));
+                (Err(error), Kind::Get { has_unexpired: true }) => {
+                    return Some(self.unexpired().map(|unexpired| (unexpired.value, false)).ok_or(error));
                 }
                 (Err(error), _) => return Some(Err(error)),
             }
@@ -290,7 +290,7 @@ impl Model {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    Get { has_living: bool },
+    Get { has_unexpired: bool },
     Refetch { refused: u32 },
     Renewal,
 }
@@ -428,8 +428,8 @@ impl Run {
                 self.leases.push(lease);
                 self.offer(call, renewal);
             }
-            Answered::Wait { attempt, has_living } => {
-                self.wait(attempt, call, Kind::Get { has_living }, asks);
+            Answered::Wait { attempt, has_unexpired } => {
+                self.wait(attempt, call, Kind::Get { has_unexpired }, asks);
             }
         }
     }
@@ -440,7 +440,7 @@ impl Run {
         let (cell, source, call) = (self.cell.clone(), self.source.clone(), self.calls);
         let refused = *than.value();
         let asks = async move { Ok((cell.refetch(&than, move || source.answered(call)).await?, None)) };
-        if let Some(other) = self.model.living().filter(|living| living.value != refused) {
+        if let Some(other) = self.model.unexpired().filter(|unexpired| unexpired.value != refused) {
             let returned = finish(asks).map(|(lease, _)| lease);
             return self.compare(returned, Ok((other.value, false)));
         }
@@ -463,7 +463,7 @@ impl Run {
                 let value = Value { value: self.values, issued_at: self.model.now, life: life as i64 };
                 let made = match life {
                     0 => Expiring::without_end(self.values, self.clock.now(), secs(900)),
-                    life => living(&self.clock, self.values, life),
+                    life => unexpired(&self.clock, self.values, life),
                 };
                 (Answer::Value(made), Ok(value))
             }
