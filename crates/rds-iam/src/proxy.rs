@@ -22,6 +22,7 @@ use wrapper_proxy::{
 };
 use wrapper_secrets::SecretsFactory;
 use wrapper_topology::{FailoverFactory, InitialConnectionFactory};
+use zeroize::Zeroizing;
 
 use self::{
     local_password::Chosen,
@@ -40,8 +41,8 @@ pub(crate) fn run(arguments: &ProxyArguments) -> Result<ExitCode, Failure> {
     if let Some(limit) = arguments.wait_ready {
         return ready::wait(settings::admin(arguments)?, limit);
     }
-    let settings = Settings::read(arguments)?;
     log::start(arguments.verbose);
+    let settings = Settings::read(arguments)?;
     // Clients are served side by side.
     let runtime = Runtime::new()
         .map_err(|error| Failure::new("no asynchronous runtime could be started").because(error))?;
@@ -85,10 +86,15 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         told.push_str(&format!("health and metrics at http://{address}\n"));
         tokio::spawn(admin.run());
     }
-    if let Chosen::Made { shown, .. } = &password {
-        told.push_str(&format!("local password, shown this once: {shown}\n"));
-    }
     print(&told)?;
+    if let Chosen::Made { shown, .. } = &password {
+        const HEAD: &str = "local password, shown this once: ";
+        let mut line = Zeroizing::new(String::with_capacity(HEAD.len() + shown.len() + 1));
+        [HEAD, shown, "\n"].into_iter().for_each(|text| line.push_str(text));
+        print(&line)?;
+    }
+    // The proxy has it.
+    drop(password);
     systemd::notify("READY=1")?;
     tokio::spawn(async move { signals.end(&handle).await });
     proxy.run(settings.options.drain_timeout.unwrap_or(DRAIN_TIMEOUT)).await;

@@ -56,6 +56,10 @@ impl Access {
     }
 
     /// Admits accounts whose first group is this one to unix sockets.
+    ///
+    /// Socket and folder are given to the first group that is admitted, which the account that runs
+    /// this process has to be in as well. A folder that is there already may be of another one of
+    /// them; the accounts of the others need a way into it by their further groups.
     #[must_use]
     pub fn allow_gid(mut self, gid: u32) -> Self {
         self.gids.push(gid);
@@ -68,12 +72,22 @@ impl Access {
         !self.uids.is_empty() || !self.gids.is_empty()
     }
 
+    /// Returns the group that a socket and its folder are given to: the first that is let in.
+    pub(crate) fn group(&self) -> Option<u32> {
+        self.gids.first().copied()
+    }
+
+    /// Returns whether accounts of a group are let in by it.
+    pub(crate) fn admits_group(&self, gid: u32) -> bool {
+        self.gids.contains(&gid)
+    }
+
     /// Returns whether a peer may speak at all.
     pub(crate) fn admits(&self, peer: Peer) -> bool {
         match peer {
             Peer::Tcp => true,
             Peer::Unix { uid, gid } => {
-                uid == self.owner || self.uids.contains(&uid) || self.gids.contains(&gid)
+                uid == self.owner || self.uids.contains(&uid) || self.admits_group(gid)
             }
         }
     }

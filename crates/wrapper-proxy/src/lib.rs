@@ -2,6 +2,8 @@
 
 mod access;
 mod admin;
+mod allowance;
+mod failures;
 mod limits;
 mod listen;
 pub mod mysql;

@@ -13,9 +13,19 @@ use crate::access::{Access, Peer};
 
 #[cfg(unix)]
 use {
-    std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
-    tokio::net::{UnixListener, UnixStream},
+    std::{
+        os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown},
+        time::Duration,
+    },
+    tokio::{
+        net::{UnixListener, UnixStream},
+        time::{Instant, sleep},
+    },
 };
+
+/// How long another proxy may take to begin in the same folder.
+#[cfg(unix)]
+const OTHERS_START: Duration = Duration::from_secs(5);
 
 /// A local connection, whichever it came by.
 #[cfg(unix)]
@@ -125,11 +135,16 @@ impl Listener {
             Listen::Unix(folder) => {
                 own_folder(folder, access)?;
                 let path = folder.join(file);
+                // Else two that start at once find the same stale socket, and the slower one
+                // removes the other's.
+                let alone = lock(folder).await?;
                 remove_stale(&path).await?;
                 let socket = UnixListener::bind(&path).map_err(|error| named(error, &path.display()))?;
-                let mode = if access.is_shared() { 0o660 } else { 0o600 };
-                fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
                 let file = file_number(&path)?;
+                drop(alone);
+                let mode = if access.is_shared() { 0o660 } else { 0o600 };
+                give(&path, access)?;
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
                 Ok(Self { socket: Socket::Unix(socket, file), place: Place::Unix(path) })
             }
         }
@@ -185,8 +200,11 @@ fn file_number(path: &Path) -> io::Result<(u64, u64)> {
 fn own_folder(folder: &Path, access: &Access) -> io::Result<()> {
     let mode = if access.is_shared() { 0o750 } else { 0o700 };
     match fs::DirBuilder::new().mode(mode).create(folder) {
-        // Of what the umask took the accounts that are let in have need.
-        Ok(()) => return fs::set_permissions(folder, fs::Permissions::from_mode(mode)),
+        Ok(()) => {
+            give(folder, access)?;
+            // Of what the umask took the accounts that are let in have need.
+            return fs::set_permissions(folder, fs::Permissions::from_mode(mode));
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(named(error, &folder.display())),
     }
@@ -205,7 +223,51 @@ fn own_folder(folder: &Path, access: &Access) -> io::Result<()> {
     if found.mode() & 0o777 & !mode != 0 {
         return refuse(&format!("is open to others (mode {:o}): chmod {mode:o} it", found.mode() & 0o777));
     }
-    Ok(())
+    match access.group() {
+        // Nobody is let in by a group, or the folder is of another that is.
+        None => Ok(()),
+        Some(_) if access.admits_group(found.gid()) && found.mode() & 0o050 == 0o050 => Ok(()),
+        Some(_) => {
+            give(folder, access)?;
+            fs::set_permissions(folder, fs::Permissions::from_mode(mode))
+        }
+    }
+}
+
+/// Gives a folder or a socket to the group that is let in, which its mode alone would keep out.
+#[cfg(unix)]
+fn give(path: &Path, access: &Access) -> io::Result<()> {
+    let Some(group) = access.group() else { return Ok(()) };
+    chown(path, None, Some(group)).map_err(|error| {
+        let path = path.display();
+        let message = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                format!("{path} cannot be given to group {group}: this account has to be in it as well")
+            }
+            _ => format!("{path} cannot be given to group {group}: {error}"),
+        };
+        io::Error::new(error.kind(), message)
+    })
+}
+
+/// Keeps other proxies from starting in the same folder until the returned file is dropped.
+#[cfg(unix)]
+async fn lock(folder: &Path) -> io::Result<fs::File> {
+    let file = fs::File::open(folder).map_err(|error| named(error, &folder.display()))?;
+    let until = Instant::now() + OTHERS_START;
+    // A group that is let in can hold the lock as well, so that it is not waited for without end.
+    while let Err(error) = file.try_lock() {
+        match error {
+            fs::TryLockError::WouldBlock if Instant::now() < until => sleep(Duration::from_millis(5)).await,
+            fs::TryLockError::WouldBlock => {
+                let message =
+                    format!("another proxy has been starting in {} for {OTHERS_START:?}", folder.display());
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
+            }
+            fs::TryLockError::Error(error) => return Err(named(error, &folder.display())),
+        }
+    }
+    Ok(file)
 }
 
 /// Removes a socket that nobody answers on.
@@ -296,6 +358,51 @@ mod tests {
         let error = bound(&folder.0).await.map(drop).expect_err("one answers");
         assert!(error.to_string().contains("another proxy answers"), "{error}");
         drop(living);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn one_of_many_that_start_at_once_takes_the_place_of_a_stale_socket() {
+        let folder = Folder::new("race", 0o700);
+        let path = folder.0.join(".s.PGSQL.5432");
+        for round in 0..100 {
+            drop(std::os::unix::net::UnixListener::bind(&path).expect("binds"));
+            let starts: Vec<_> = (0..8)
+                .map(|_| {
+                    let folder = folder.0.clone();
+                    tokio::spawn(async move { bound(&folder).await })
+                })
+                .collect();
+
+            let mut started = Vec::new();
+            for start in starts {
+                started.extend(start.await.expect("ends").ok());
+            }
+
+            assert_eq!(started.len(), 1, "in round {round}");
+            drop(started);
+        }
+    }
+
+    #[tokio::test]
+    async fn folder_and_socket_are_of_the_group_that_is_let_in() {
+        // Only an administrator gives files to groups that are not its own.
+        let own = rustix::process::getegid().as_raw();
+        let group = if rustix::process::geteuid().is_root() { 4_000 } else { own };
+        let folder = Folder::new("group", 0o700);
+        let access = Access::without_password().allow_gid(group);
+        for path in [folder.0.join("new"), folder.0.clone()] {
+            let listener = Listener::bind(&Listen::Unix(path.clone()), "socket", &access).await;
+
+            let listener = listener.expect("listens");
+
+            let found = |path: &Path| {
+                let found = fs::metadata(path).expect("is there");
+                (found.gid(), found.mode() & 0o777)
+            };
+            assert_eq!(found(&path), (group, 0o750));
+            assert_eq!(found(&path.join("socket")), (group, 0o660));
+            drop(listener);
+        }
     }
 
     #[tokio::test]

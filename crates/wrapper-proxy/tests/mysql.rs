@@ -199,6 +199,22 @@ async fn server_sees_a_refused_login_where_a_client_goes_without_one() {
 }
 
 #[tokio::test]
+async fn oversized_login_is_refused_before_it_is_read() {
+    let mut limits = Limits::default();
+    limits.handshake_timeout = Duration::from_secs(3_600);
+    let fixture = Fixture::with(limits, |builder| builder).await;
+    for sent in [b"\xff\xff\x0f\x01", b"\xff\xff\xff\x01"] {
+        let mut stream = fixture.raw().await;
+        stream.write_all(sent).await.expect("is sent");
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        drop(ended.expect("is not waited for"));
+    }
+    fixture.seen(2).await;
+    assert_eq!(fixture.handle.stats()[0].refused_clients, 2);
+    assert!(fixture.server.attempts().iter().all(|attempt| attempt.user == "rds-iam-gone"));
+}
+
+#[tokio::test]
 async fn half_a_login_keeps_nobody_out_and_is_ended_at_the_server_too() {
     let mut limits = Limits::default();
     limits.max_handshakes = 4;

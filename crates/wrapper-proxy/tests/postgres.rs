@@ -191,6 +191,26 @@ async fn port_scans_and_other_protocols_never_reach_the_server() {
 }
 
 #[tokio::test]
+async fn oversized_packets_are_refused_before_they_are_read() {
+    let mut limits = Limits::default();
+    limits.handshake_timeout = Duration::from_secs(3_600);
+    let fixture = Fixture::with(limits).await;
+    let startup = b"\0\0\0\x13\0\x03\0\0user\0jane\0\0".as_slice();
+    for sent in [
+        &b"\0\x01\0\0\0\x03\0\0"[..],
+        &[startup, b"p\0\x0f\xff\xff"].concat(),
+        &[startup, b"p\xff\xff\xff\xff"].concat(),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+        stream.write_all(sent).await.expect("is sent");
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        drop(ended.expect("is not waited for"));
+    }
+    assert_eq!(fixture.handle.stats()[0].refused_clients, 3);
+    assert!(fixture.server.attempts().is_empty());
+}
+
+#[tokio::test]
 async fn half_a_login_keeps_nobody_out() {
     let mut limits = Limits::default();
     limits.max_handshakes = 8;

@@ -1,8 +1,10 @@
 //! The configuration file of a proxy.
 
 use std::{
-    fs,
+    fs::File,
+    io,
     net::{IpAddr, SocketAddr},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -20,10 +22,25 @@ use crate::{
 
 /// Reads a file; its errors name the file, and the line or the key, and show no value.
 pub(super) fn read(path: &Path) -> Result<Settings, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        Failure::usage(format!("the configuration {} cannot be read", path.display())).because(error)
-    })?;
-    settings(&text).map_err(|message| Failure::usage(format!("{}: {message}", path.display())))
+    let unreadable =
+        |error| Failure::usage(format!("the configuration {} cannot be read", path.display())).because(error);
+    // Mode and text are of the same file, whatever becomes of its name.
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
+    let text = io::read_to_string(file).map_err(unreadable)?;
+    let settings =
+        settings(&text).map_err(|message| Failure::usage(format!("{}: {message}", path.display())))?;
+    if mode & 0o007 != 0
+        && let Some(target) = settings.targets.iter().find(|target| target.has_password())
+    {
+        tracing::warn!(
+            "every account of this machine may use {} (mode {mode:o}), which holds the password of target \
+             `{}`: chmod 600 it",
+            path.display(),
+            target.name
+        );
+    }
+    Ok(settings)
 }
 
 fn settings(text: &str) -> Result<Settings, String> {

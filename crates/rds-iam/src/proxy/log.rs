@@ -14,10 +14,14 @@ use tracing_subscriber::{
 const OURS: [&str; 6] =
     ["iam_token_provider", "rds_iam", "wrapper_adapter", "wrapper_core", "wrapper_iam", "wrapper_proxy"];
 
+/// What a refusal is told by in programs without a proxy; ours tells of it too, with more.
+const TOLD_BY_US: &str = "wrapper_core::report";
+
 /// Tells of failures and warnings, and of every client if that is asked for.
 pub(super) fn start(verbose: bool) {
     let level = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
     let shown = Targets::new().with_targets(OURS.map(|name| (name, level)));
+    let shown = if verbose { shown } else { shown.with_target(TOLD_BY_US, LevelFilter::OFF) };
     let lines = fmt::layer().with_writer(io::stderr).with_target(false);
     // The journal has the time of each line.
     match env::var_os("JOURNAL_STREAM") {

@@ -95,6 +95,16 @@ impl TargetSettings {
         }
         Ok(Self { name, text, listen })
     }
+
+    /// Returns whether the connection string holds a password.
+    pub(super) fn has_password(&self) -> bool {
+        let user_info = self.text.split_once("://").and_then(|(_, rest)| {
+            let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+            // A password with a raw `/` or `?` ends the authority too early.
+            authority.rsplit_once('@').or_else(|| rest.rsplit_once('@'))
+        });
+        user_info.is_some_and(|(user_info, _)| user_info.contains(':'))
+    }
 }
 
 /// Returns the address of health and metrics.

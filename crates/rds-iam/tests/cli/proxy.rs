@@ -142,6 +142,51 @@ async fn port_asks_for_the_password_of_the_file() {
     running.end().await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn password_of_the_port_is_in_one_place_of_memory() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    let file = password_file("memory", 0o600);
+    // Memory that is given back is overwritten at its beginning.
+    let (password, end) = (format!("{}the end of it", "long ".repeat(40)), "long long the end of it");
+    fs::write(&file, &password).expect("is written");
+    command.args(["--listen", "0", "--local-password-file", &file]);
+    let running = Running::start(command, 1).await;
+    let mut config = running.config(0);
+    let client = connect(config.password(&password)).await.expect("is let in");
+    assert!(connect(config.password(format!("{password} and more"))).await.is_err());
+
+    let found = occurrences(running.child.id().expect("runs"), end.as_bytes());
+
+    assert_eq!(found, 1);
+    drop(client);
+    running.end().await;
+}
+
+/// How often some bytes stand in the memory that a process may write to.
+#[cfg(target_os = "linux")]
+fn occurrences(id: u32, wanted: &[u8]) -> usize {
+    use std::io::{Read, Seek, SeekFrom};
+
+    let maps = fs::read_to_string(format!("/proc/{id}/maps")).expect("is read");
+    let mut memory = fs::File::open(format!("/proc/{id}/mem")).expect("is ours");
+    let mut found = 0;
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (start, end) =
+            line.split_whitespace().next().and_then(|range| range.split_once('-')).expect("two");
+        let number = |text| u64::from_str_radix(text, 16).expect("a number");
+        let (start, end) = (number(start), number(end));
+        memory.seek(SeekFrom::Start(start)).expect("is there");
+        let mut bytes = Vec::new();
+        // What is reserved and was never touched cannot be read.
+        if memory.by_ref().take(end - start).read_to_end(&mut bytes).is_ok() {
+            found += bytes.windows(wanted.len()).filter(|bytes| *bytes == wanted).count();
+        }
+    }
+    found
+}
+
 #[tokio::test]
 async fn port_asks_for_the_password_of_the_environment() {
     let server = server().await;

@@ -11,7 +11,7 @@ use super::{
     packet::{Packet, capability, send},
     proof::Method,
 };
-use crate::access::LocalPassword;
+use crate::{access::LocalPassword, allowance::Allowance};
 
 /// "The proof was enough", after which the OK follows.
 const PROOF_ACCEPTED: [u8; 2] = [1, 3];
@@ -58,7 +58,8 @@ pub(crate) async fn admit(
     password: Option<&LocalPassword>,
 ) -> Result<Admitted, Refused> {
     send(client, 0, &greeting.for_client()).await?;
-    let mut packet = Packet::read(client).await?;
+    let mut allowance = Allowance::of_client();
+    let mut packet = Packet::read(client, &mut allowance).await?;
     let login = match Login::parse(&packet.payload) {
         Ok(login) => login,
         Err(invalid) => {
@@ -84,7 +85,7 @@ pub(crate) async fn admit(
         method = Method::named(&login.plugin).unwrap_or(Method::Native);
         let switch = [b"\xfe", method.name().as_bytes(), b"\0", &greeting.nonce, b"\0"].concat();
         send(client, packet.number.wrapping_add(1), &switch).await?;
-        packet = Packet::read(client).await?;
+        packet = Packet::read(client, &mut allowance).await?;
         proof = packet.payload;
     }
     let mut next = packet.number.wrapping_add(1);
@@ -176,7 +177,8 @@ mod tests {
         let admitted = admitted.unwrap_or_else(|refused| panic!("{refused:?}"));
         assert_eq!(admitted.next, 2);
         // Nothing follows the greeting: such clients know of no further answers.
-        drop((Packet::read(&mut client).await.expect("is greeted"), proxy));
-        assert!(Packet::read(&mut client).await.is_err());
+        let mut allowance = Allowance::of_server();
+        drop((Packet::read(&mut client, &mut allowance).await.expect("is greeted"), proxy));
+        assert!(Packet::read(&mut client, &mut allowance).await.is_err());
     }
 }

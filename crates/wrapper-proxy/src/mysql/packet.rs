@@ -6,8 +6,7 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Nothing before a session is ready is longer: a server could fill our memory otherwise.
-const MAX_PACKET: usize = 1 << 20;
+use crate::allowance::Allowance;
 
 /// Capabilities of both sides, by their names in MySQL's documentation.
 pub(crate) mod capability {
@@ -28,14 +27,16 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
-    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
+    /// Reads one packet, if it is allowed.
+    pub(crate) async fn read(
+        stream: &mut (impl AsyncRead + Unpin),
+        allowance: &mut Allowance,
+    ) -> io::Result<Self> {
         let mut header = [0; 4];
         stream.read_exact(&mut header).await?;
         let [a, b, c, number] = header;
         let length = u32::from_le_bytes([a, b, c, 0]) as usize;
-        if length > MAX_PACKET {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a packet of an impossible length"));
-        }
+        allowance.take(header.len() + length)?;
         let mut payload = vec![0; length];
         stream.read_exact(&mut payload).await?;
         Ok(Self { number, payload })

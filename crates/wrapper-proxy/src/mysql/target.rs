@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     access::Peer,
+    failures::Failures,
     listen::Local,
     proxy::{Room, Serve, Target},
     relay::serve,
@@ -34,6 +35,7 @@ pub struct MysqlTarget {
     /// The name of the account that runs this process: clients ask for it by default.
     account: Option<String>,
     counters: Counters,
+    failures: Failures,
 }
 
 const FORM: UrlForm = UrlForm { engine: Engine::Mysql, form: StringForm::new("MySQL", &["mysql"], false) };
@@ -54,7 +56,8 @@ impl MysqlTarget {
         let driver = RelayDriver::own(Arc::clone(&upstream));
         let wrapper = Wrapper::new(driver, plugins).explained_by(registry);
         let hosts = HostList::new(wrapper, vec![request.clone()], false, &options)?;
-        Ok(Self { hosts, upstream, request, account: account(), counters: Counters::default() })
+        let (counters, failures) = (Counters::default(), Failures::default());
+        Ok(Self { hosts, upstream, request, account: account(), counters, failures })
     }
 
     /// Logs in once; see [`Target::check`].
@@ -165,7 +168,7 @@ impl MysqlTarget {
 
     fn fail(&self, error: &Error) {
         Counters::add(&self.counters.failed_logins, 1);
-        tracing::warn!(%error, "a client could not be logged in");
+        self.failures.report(&self.request, error);
     }
 
     fn refuse(&self, reason: &str) {

@@ -21,7 +21,10 @@ use super::{
     packet::{Packet, Pieces, refusal, send},
     proof::Method,
 };
-use crate::upstream::{Destination, Upstream, closed, dial, no_token_user, password, unreadable};
+use crate::{
+    allowance::Allowance,
+    upstream::{Destination, Upstream, closed, dial, no_token_user, password, unreadable},
+};
 
 /// How long the end of a connection without a login may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -32,6 +35,7 @@ const MAX_ANSWERS: usize = 8;
 /// A connection whose server has greeted, and waits for a login.
 pub(crate) struct Opened {
     stream: TcpStream,
+    allowance: Allowance,
     to: Destination,
     pub(crate) greeting: Greeting,
 }
@@ -43,7 +47,9 @@ impl Opened {
         let progress = request.progress();
         let mut stream = dial(&to, progress).await?;
         progress.enter(Phase::Open);
-        let packet = Packet::read(&mut stream).await.map_err(|error| closed(&to.label, progress, error))?;
+        let mut allowance = Allowance::of_server();
+        let packet = Packet::read(&mut stream, &mut allowance).await;
+        let packet = packet.map_err(|error| closed(&to.label, progress, error))?;
         if let Some((code, text)) = refusal(&packet.payload) {
             return Err(refused(code, &text, true, request));
         }
@@ -51,7 +57,7 @@ impl Opened {
             let message = format!("{} is no MySQL server: check host and port", to.label);
             Error::new(ErrorKind::Configuration, message)
         })?;
-        Ok(Self { stream, to, greeting })
+        Ok(Self { stream, allowance, to, greeting })
     }
 
     /// Ends the connection by a login that is refused: a server blocks machines whose clients break
@@ -61,7 +67,7 @@ impl Opened {
         let said = async {
             send(&mut self.stream, 1, &farewell).await?;
             for _ in 0..MAX_ANSWERS {
-                let packet = Packet::read(&mut self.stream).await?;
+                let packet = Packet::read(&mut self.stream, &mut self.allowance).await?;
                 if let [0 | 0xff, ..] = packet.payload[..] {
                     break;
                 }
@@ -82,19 +88,19 @@ impl Opened {
         asked: u32,
         request: &ConnectRequest,
     ) -> Result<Session> {
-        let Self { mut stream, to, greeting } = self;
+        let Self { mut stream, mut allowance, to, greeting } = self;
         // Plugins may have chosen another name since the greeting.
         let to = Destination::new(to.address, request);
         let progress = request.progress();
         let io = |error| closed(&to.label, progress, error);
         if !greeting.offers_tls() {
             let error = explain_tls_failure(TlsFailure::NotOffered, &to.tls_name, &upstream.tls.roots());
-            Self { stream, to, greeting }.dismiss().await;
+            Self { stream, allowance, to, greeting }.dismiss().await;
             return Err(error);
         }
         if asked & !greeting.offered() != 0 {
             let message = format!("{} cannot what the server could that greeted the client", to.label);
-            Self { stream, to, greeting }.dismiss().await;
+            Self { stream, allowance, to, greeting }.dismiss().await;
             return Err(Error::new(ErrorKind::Connect, message));
         }
         let (head, whole) = login.for_user(request.user(), request.database(), greeting.capabilities);
@@ -104,7 +110,7 @@ impl Opened {
         progress.enter(Phase::Login);
         send(&mut stream, 2, &whole).await.map_err(io)?;
         for _ in 0..MAX_ANSWERS {
-            let packet = Packet::read(&mut stream).await.map_err(io)?;
+            let packet = Packet::read(&mut stream, &mut allowance).await.map_err(io)?;
             if let Some((code, text)) = refusal(&packet.payload) {
                 return Err(refused(code, &text, false, request));
             }
@@ -258,7 +264,8 @@ mod tests {
         let request = ConnectRequest::new("127.0.0.1", address.port(), "jane");
         let stream = TcpStream::connect(address).await.expect("listens");
         let greeting = Greeting::parse(greeting(u32::MAX, "mysql_native_password")).expect("is read");
-        let opened = Opened { stream, to: Destination::new(address, &request), greeting };
+        let to = Destination::new(address, &request);
+        let opened = Opened { stream, allowance: Allowance::of_server(), to, greeting };
         let waiting: Arc<Waiting> = Arc::new(Mutex::new(Some(opened)));
         let tls = Tls::new(Roots::system()).expect("are read");
         let dialer = Dialer::new(Arc::new(SystemResolver), false);

@@ -1,4 +1,4 @@
-//! Cancel requests: which server a key belongs to, and passing one on.
+//! Cancel requests: which session a key belongs to, and passing one on.
 
 use std::{
     collections::HashMap,
@@ -18,12 +18,26 @@ use crate::upstream::{Destination, Upstream};
 /// The time for a server to take a cancel request: a frozen one holds neither client nor drain.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The keys of the sessions that live, each with the server that serves it.
+/// The process id at the front of a key, by which clients and administrators know the session.
+const PROCESS_ID: usize = 4;
+
+/// So often another secret is tried for a key that is taken; one of four bytes is free at once.
+const MAX_TRIES: usize = 16;
+
+/// The keys of the sessions that live, as their clients know them, each with the server that serves
+/// it.
 ///
 /// A cancel request comes on a connection of its own and carries nothing but the key. With several
 /// hosts, a reader endpoint or after a failover only this table knows where it belongs.
 #[derive(Default)]
-pub(crate) struct Cancels(Mutex<HashMap<Vec<u8>, Destination>>);
+pub(crate) struct Cancels(Mutex<HashMap<Vec<u8>, Session>>);
+
+/// Where a cancel request goes, and what it carries there.
+#[derive(Clone)]
+struct Session {
+    server: Destination,
+    key: Vec<u8>,
+}
 
 /// Takes the key out of the table when the session ends.
 pub(crate) struct Registered {
@@ -32,10 +46,27 @@ pub(crate) struct Registered {
 }
 
 impl Cancels {
-    /// Remembers the server of a session.
-    pub(crate) fn register(self: &Arc<Self>, key: Vec<u8>, server: Destination) -> Registered {
-        self.lock().insert(key.clone(), server);
-        Registered { cancels: Arc::clone(self), key }
+    /// Remembers the server of a session, whose key becomes another where a living session has the
+    /// same: servers know nothing of each other, and one that has been replaced counts anew.
+    ///
+    /// The process id stays. A session whose key leaves no choice is remembered by nobody, so that
+    /// a cancel request never ends the query of another.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        key: &mut [u8],
+        server: Destination,
+        random: impl Fn(&mut [u8]),
+    ) -> Option<Registered> {
+        let session = Session { server, key: key.to_vec() };
+        let mut sessions = self.lock();
+        for _ in 0..MAX_TRIES {
+            if !sessions.contains_key(key) {
+                sessions.insert(key.to_vec(), session);
+                return Some(Registered { cancels: Arc::clone(self), key: key.to_vec() });
+            }
+            random(key.get_mut(PROCESS_ID..).unwrap_or_default());
+        }
+        None
     }
 
     /// Passes a cancel request on and waits until the server has taken it; returns whether the key
@@ -44,11 +75,11 @@ impl Cancels {
     /// The caller closes the client's connection afterwards: libpq waits for that to know that the
     /// server has it.
     pub(crate) async fn forward(&self, key: &[u8], upstream: &Upstream) -> Result<bool> {
-        let Some(server) = self.lock().get(key).cloned() else { return Ok(false) };
+        let Some(Session { server, key }) = self.lock().get(key).cloned() else { return Ok(false) };
         let forwarded = async {
             let mut stream = upstream.encrypted(&server, &Progress::default()).await?;
             let sent = async {
-                stream.write_all(&cancel_request(key)).await?;
+                stream.write_all(&cancel_request(&key)).await?;
                 stream.flush().await?;
                 // The server answers by closing.
                 stream.read(&mut [0]).await
@@ -63,7 +94,7 @@ impl Cancels {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Destination>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Session>> {
         // Single inserts and removals: no panic leaves it half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,6 +117,42 @@ mod tests {
     use super::*;
     use crate::tls::Tls;
 
+    fn at(port: u16) -> Destination {
+        let address = ([127, 0, 0, 1], port).into();
+        Destination::new(address, &ConnectRequest::new("127.0.0.1", port, "jane"))
+    }
+
+    #[test]
+    fn sessions_with_the_same_key_are_told_apart() {
+        let cancels = Arc::new(Cancels::default());
+        let (mut first, mut second, mut third) = (*b"1234same", *b"1234same", *b"1234same");
+        let secret = |bytes: &mut [u8]| bytes[0] += 1;
+
+        let one = cancels.register(&mut first, at(1), secret).expect("is free");
+        let two = cancels.register(&mut second, at(2), secret).expect("becomes free");
+        let three = cancels.register(&mut third, at(1), secret).expect("becomes free");
+
+        assert_eq!((&first, &second, &third), (b"1234same", b"1234tame", b"1234uame"));
+        let known = |key: &[u8]| {
+            let session = cancels.lock().get(key).cloned()?;
+            Some((session.server.address.port(), session.key))
+        };
+        drop(one);
+        assert_eq!(known(&first), None);
+        assert_eq!(known(&second), Some((2, b"1234same".to_vec())));
+        assert_eq!(known(&third), Some((1, b"1234same".to_vec())));
+        drop((two, three));
+        assert!(cancels.lock().is_empty());
+    }
+
+    #[test]
+    fn key_without_a_secret_stays_the_first_sessions() {
+        let cancels = Arc::new(Cancels::default());
+        let _first = cancels.register(&mut *b"1234".to_vec(), at(1), |_| {}).expect("is free");
+        assert!(cancels.register(&mut *b"1234".to_vec(), at(2), |_| {}).is_none());
+        assert_eq!(cancels.lock()[&b"1234"[..]].server.address.port(), 1);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn server_that_says_nothing_does_not_hold_a_cancel() {
         let silent = TcpListener::bind("127.0.0.1:0").await.expect("listens");
@@ -94,8 +161,7 @@ mod tests {
         let dialer = Dialer::new(Arc::new(SystemResolver), false);
         let upstream = Upstream { tls, dialer, sends_token: true };
         let cancels = Arc::new(Cancels::default());
-        let request = ConnectRequest::new("127.0.0.1", address.port(), "jane");
-        let _key = cancels.register(b"key".to_vec(), Destination::new(address, &request));
+        let _key = cancels.register(&mut *b"key".to_vec(), at(address.port()), |_| {});
 
         let ended = timeout(Duration::from_secs(3_600), cancels.forward(b"key", &upstream)).await;
 

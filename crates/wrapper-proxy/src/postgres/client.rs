@@ -9,7 +9,7 @@ use super::{
     message::{Message, error_response},
     startup::{FirstPacket, InvalidPacket, Startup, first_packet},
 };
-use crate::access::LocalPassword;
+use crate::{access::LocalPassword, allowance::Allowance};
 
 /// libpq asks for GSSAPI, then for TLS; more than that is no client.
 const MAX_ENCRYPTION_REQUESTS: usize = 2;
@@ -93,9 +93,14 @@ pub(crate) async fn check_password(
 ) -> Result<(), Refused> {
     const CLEARTEXT: [u8; 4] = 3_u32.to_be_bytes();
     send(client, &Message::new(b'R', &CLEARTEXT)).await?;
-    let answer = Message::read(client).await?;
-    let sent = answer.body().strip_suffix(&[0]).unwrap_or_default();
-    if answer.tag() == b'p' && password.matches(sent) {
+    let answer = Message::read(client, &mut Allowance::of_client()).await?;
+    let is_right = {
+        let sent = answer.body().strip_suffix(&[0]).unwrap_or_default();
+        answer.tag() == b'p' && password.matches(sent)
+    };
+    // It may be the password.
+    answer.zeroize();
+    if is_right {
         return Ok(());
     }
     let message = "rds-iam: this is not the proxy's local password, which it told at its start";

@@ -3,9 +3,9 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use zeroize::Zeroize;
 
-/// No message before a session is ready is longer: a server could fill our memory otherwise.
-const MAX_MESSAGE: u32 = 1 << 20;
+use crate::allowance::Allowance;
 
 /// One message as it came.
 pub(crate) struct Message {
@@ -13,19 +13,24 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    const HEADER: usize = 5;
+    /// The tag, and the length.
+    pub(crate) const HEADER: usize = 5;
 
-    /// Reads one message.
-    pub(crate) async fn read(server: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
-        let tag = server.read_u8().await?;
-        let length = server.read_u32().await?;
-        if !(4..=MAX_MESSAGE).contains(&length) {
+    /// Reads one message, if it is allowed.
+    pub(crate) async fn read(
+        peer: &mut (impl AsyncRead + Unpin),
+        allowance: &mut Allowance,
+    ) -> io::Result<Self> {
+        let tag = peer.read_u8().await?;
+        let length = peer.read_u32().await?;
+        if length < 4 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a message of an impossible length"));
         }
+        allowance.take(length as usize + 1)?;
         let mut bytes = vec![0; length as usize + 1];
         bytes[0] = tag;
         bytes[1..Self::HEADER].copy_from_slice(&length.to_be_bytes());
-        server.read_exact(&mut bytes[Self::HEADER..]).await?;
+        peer.read_exact(&mut bytes[Self::HEADER..]).await?;
         Ok(Self { bytes })
     }
 
@@ -46,6 +51,11 @@ impl Message {
     /// Returns the whole message, for passing it on.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Overwrites what it says.
+    pub(crate) fn zeroize(mut self) {
+        self.bytes.zeroize();
     }
 
     /// Returns the number in front of an authentication message, and what follows it.
@@ -99,7 +109,7 @@ mod tests {
     use super::*;
 
     async fn read(mut bytes: &[u8]) -> io::Result<Message> {
-        Message::read(&mut bytes).await
+        Message::read(&mut bytes, &mut Allowance::of_server()).await
     }
 
     #[tokio::test]
@@ -124,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn impossible_length_is_refused_before_memory_is_taken() {
-        for length in [0_u32, 3, MAX_MESSAGE + 1, u32::MAX] {
+        for length in [0_u32, 3, Allowance::SERVER as u32 + 1, u32::MAX] {
             let bytes = [&b"N"[..], &length.to_be_bytes()].concat();
             assert!(read(&bytes).await.is_err(), "{length}");
         }

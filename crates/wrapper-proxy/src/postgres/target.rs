@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     access::Peer,
+    failures::Failures,
     listen::Local,
     proxy::{Room, Serve, Target},
     relay::serve,
@@ -39,6 +40,7 @@ pub struct PostgresTarget {
     account: Option<String>,
     cancels: Arc<Cancels>,
     counters: Counters,
+    failures: Failures,
 }
 
 const FORM: UrlForm = UrlForm {
@@ -68,6 +70,7 @@ impl PostgresTarget {
             account: account(),
             cancels: Arc::default(),
             counters: Counters::default(),
+            failures: Failures::default(),
         })
     }
 
@@ -141,8 +144,10 @@ impl PostgresTarget {
             Ok(connected) => connected.connection,
             Err(error) => return self.fail(&mut client, &error).await,
         };
-        let key = session.key.take();
-        let _key = key.map(|key| self.cancels.register(key, session.to.clone()));
+        let to = session.to.clone();
+        // Without randomness the key stays taken.
+        let random = |bytes: &mut [u8]| _ = aws_lc_rs::rand::fill(bytes);
+        let _key = session.key().and_then(|key| self.cancels.register(key, to, random));
         let open = self.counters.begin();
         let early = client.buffer().to_vec();
         let mut client = client.into_inner();
@@ -161,7 +166,7 @@ impl PostgresTarget {
 
     async fn fail(&self, client: &mut BufReader<Local>, error: &Error) {
         Counters::add(&self.counters.failed_logins, 1);
-        tracing::warn!(%error, "a client could not be logged in");
+        self.failures.report(&self.request, error);
         drop(send(client, &explained(error)).await);
         drop(client.shutdown().await);
     }

@@ -1,13 +1,13 @@
 //! The session at the server: the wire relay as a driver behind the ordinary chain.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, ops::Range, sync::Arc};
 
 use postgres_protocol::authentication::{
     md5_hash,
     sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
@@ -21,10 +21,10 @@ use super::{
     message::Message,
     startup::{Startup, ssl_request},
 };
-use crate::upstream::{Destination, Upstream, closed, dial, no_token_user, password, unreadable};
-
-/// What a server may send before the session is ready.
-const MAX_GREETING: usize = 1 << 20;
+use crate::{
+    allowance::Allowance,
+    upstream::{Destination, Upstream, closed, dial, no_token_user, password, unreadable},
+};
 
 /// Opens sessions for one client.
 pub(crate) struct RelayDriver {
@@ -36,14 +36,19 @@ pub(crate) struct RelayDriver {
 pub struct Session {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) to: Destination,
-    /// Every message after the password but the last one.
-    greeting: Vec<u8>,
-    /// `ReadyForQuery`, which ends the greeting.
-    ready: Message,
-    /// What a cancel request has to carry, where the server told it.
-    pub(crate) key: Option<Vec<u8>>,
-    parameters: Vec<(String, String)>,
+    greeting: Greeting,
     abort: AbortRegistration,
+}
+
+/// What a server says up to a session that is ready.
+struct Greeting {
+    /// Every message after the password but the last one.
+    messages: Vec<u8>,
+    /// `ReadyForQuery`, which ends them.
+    ready: Message,
+    /// Where in the messages stands what a cancel request has to carry, if the server told it.
+    key: Option<Range<usize>>,
+    parameters: Vec<(String, String)>,
 }
 
 impl RelayDriver {
@@ -66,25 +71,23 @@ impl RelayDriver {
         let io = |error| closed(&to.label, request.progress(), error);
         stream.write_all(&packet).await.map_err(io)?;
         stream.flush().await.map_err(io)?;
-        self.log_in(stream, to, request).await
+        let greeting = self.log_in(&mut stream, &to.label, request).await?;
+        Ok(Session { stream, to, greeting, abort: request.abort_registration().clone() })
     }
 
     async fn log_in(
         &self,
-        mut stream: TlsStream<TcpStream>,
-        to: Destination,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        label: &str,
         request: &ConnectRequest,
-    ) -> Result<Session> {
-        let io = |error| closed(&to.label, request.progress(), error);
-        let (mut greeting, mut parameters, mut key) = (Vec::new(), Vec::new(), None);
-        let mut scram = None;
+    ) -> Result<Greeting> {
+        let io = |error| closed(label, request.progress(), error);
+        let (mut messages, mut parameters, mut key) = (Vec::new(), Vec::new(), None);
+        let (mut allowance, mut scram) = (Allowance::of_server(), None);
         loop {
-            let message = Message::read(&mut stream).await.map_err(io)?;
+            let message = Message::read(stream, &mut allowance).await.map_err(io)?;
             match message.tag() {
-                b'Z' => {
-                    let abort = request.abort_registration().clone();
-                    return Ok(Session { stream, to, greeting, ready: message, key, parameters, abort });
-                }
+                b'Z' => return Ok(Greeting { messages, ready: message, key, parameters }),
                 b'E' => return Err(refused(&message, request)),
                 b'R' if !matches!(message.authentication(), Some((0, _))) => {
                     let answer = self.answer(&message, &mut scram, request)?;
@@ -95,16 +98,16 @@ impl RelayDriver {
                     continue;
                 }
                 b'S' => parameters.extend(message.parameter()),
-                b'K' => key = Some(message.body().to_vec()).filter(|key| !key.is_empty()),
+                b'K' => {
+                    let start = messages.len() + Message::HEADER;
+                    key = Some(start..start + message.body().len()).filter(|key| !key.is_empty());
+                }
                 // The server accepted, notices something, or speaks an older minor version: all for
                 // the client.
                 b'R' | b'N' | b'v' => {}
                 _ => return Err(unreadable(request)),
             }
-            greeting.extend_from_slice(message.as_bytes());
-            if greeting.len() > MAX_GREETING {
-                return Err(unreadable(request));
-            }
+            messages.extend_from_slice(message.as_bytes());
         }
     }
 
@@ -203,13 +206,20 @@ impl Driver for RelayDriver {
 impl Session {
     /// Returns what the client has to read first.
     pub(crate) fn take_greeting(&mut self) -> Vec<u8> {
-        let mut greeting = std::mem::take(&mut self.greeting);
-        greeting.extend_from_slice(self.ready.as_bytes());
-        greeting
+        let mut messages = std::mem::take(&mut self.greeting.messages);
+        messages.extend_from_slice(self.greeting.ready.as_bytes());
+        messages
+    }
+
+    /// Returns what a cancel request of the client has to carry, to be changed before the client
+    /// has read it.
+    pub(crate) fn key(&mut self) -> Option<&mut [u8]> {
+        let key = self.greeting.key.clone()?;
+        self.greeting.messages.get_mut(key)
     }
 
     fn parameter(&self, name: &str) -> Option<&str> {
-        let found = self.parameters.iter().rev().find(|(known, _)| known == name);
+        let found = self.greeting.parameters.iter().rev().find(|(known, _)| known == name);
         found.map(|(_, value)| &**value)
     }
 
@@ -219,43 +229,65 @@ impl Session {
 
     /// Asks the server for a plugin, before the client has the session.
     async fn query(&mut self, sql: &str) -> Result<Rows> {
-        let message = Message::new(b'Q', &[sql.as_bytes(), &[0]].concat());
-        let io = |error| {
-            Error::new(ErrorKind::Connect, "the server did not answer a plugin's query").with_source(error)
-        };
-        self.stream.write_all(message.as_bytes()).await.map_err(io)?;
-        self.stream.flush().await.map_err(io)?;
-        let mut answer = Ok(Rows::default());
-        loop {
-            let message = Message::read(&mut self.stream).await.map_err(io)?;
-            match message.tag() {
-                b'Z' => {
-                    self.ready = message;
-                    return answer;
+        let answer = ask(&mut self.stream, sql).await?;
+        self.greeting.ready = answer.ready;
+        for status in answer.changed {
+            self.greeting.note(&status)?;
+        }
+        answer.rows
+    }
+}
+
+impl Greeting {
+    /// Adds a setting that changed since, which the client has to know of.
+    fn note(&mut self, status: &Message) -> Result<()> {
+        // A monitor's session is asked for days.
+        if self.messages.len() + status.as_bytes().len() > Allowance::SERVER {
+            return Err(Error::new(ErrorKind::Driver, "the server reports too many changed settings"));
+        }
+        self.messages.extend_from_slice(status.as_bytes());
+        self.parameters.extend(status.parameter());
+        Ok(())
+    }
+}
+
+/// What a server answered to one query.
+struct Answer {
+    rows: Result<Rows>,
+    /// `ParameterStatus` of the settings that changed.
+    changed: Vec<Message>,
+    ready: Message,
+}
+
+async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), sql: &str) -> Result<Answer> {
+    let message = Message::new(b'Q', &[sql.as_bytes(), &[0]].concat());
+    let io = |error| {
+        Error::new(ErrorKind::Connect, "the server did not answer a plugin's query").with_source(error)
+    };
+    stream.write_all(message.as_bytes()).await.map_err(io)?;
+    stream.flush().await.map_err(io)?;
+    let (mut rows, mut changed, mut allowance) = (Ok(Rows::default()), Vec::new(), Allowance::of_server());
+    loop {
+        let message = Message::read(stream, &mut allowance).await.map_err(io)?;
+        match message.tag() {
+            b'Z' => return Ok(Answer { rows, changed, ready: message }),
+            b'T' => rows = rows.and(Ok(Rows::new(column_names(message.body())))),
+            b'D' => {
+                if let Ok(rows) = &mut rows {
+                    let values = values(message.body())
+                        .ok_or_else(|| Error::new(ErrorKind::Driver, "a row of the server cannot be read"))?;
+                    rows.push(values)?;
                 }
-                b'T' => answer = answer.and(Ok(Rows::new(column_names(message.body())))),
-                b'D' => {
-                    if let Ok(rows) = &mut answer {
-                        let values = values(message.body()).ok_or_else(|| {
-                            Error::new(ErrorKind::Driver, "a row of the server cannot be read")
-                        })?;
-                        rows.push(values)?;
-                    }
-                }
-                b'E' => {
-                    let fields = message.fields();
-                    let (code, text) = (fields.get(b'C').unwrap_or("?????"), fields.get(b'M').unwrap_or(""));
-                    let said = ServerError::new(code, text, None);
-                    answer = Err(Error::new(ErrorKind::Driver, "the server refused a plugin's query")
-                        .with_source(said));
-                }
-                // The client has to know of a setting that changed.
-                b'S' => {
-                    self.parameters.extend(message.parameter());
-                    self.greeting.extend_from_slice(message.as_bytes());
-                }
-                _ => {}
             }
+            b'E' => {
+                let fields = message.fields();
+                let (code, text) = (fields.get(b'C').unwrap_or("?????"), fields.get(b'M').unwrap_or(""));
+                let said = ServerError::new(code, text, None);
+                let error = Error::new(ErrorKind::Driver, "the server refused a plugin's query");
+                rows = Err(error.with_source(said));
+            }
+            b'S' => changed.push(message),
+            _ => {}
         }
     }
 }
@@ -307,4 +339,86 @@ fn values(body: &[u8]) -> Option<Vec<Option<String>>> {
         rest = &after[length..];
     }
     Some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+    use wrapper_adapter::{Dialer, Roots, SystemResolver};
+
+    use super::*;
+    use crate::tls::Tls;
+
+    /// Says one message again and again, as often as somebody listens.
+    async fn endless(mut stream: impl AsyncWrite + Unpin, message: Message) -> usize {
+        let mut said = 0;
+        while said < 64 * Allowance::SERVER && stream.write_all(message.as_bytes()).await.is_ok() {
+            said += message.as_bytes().len();
+        }
+        said
+    }
+
+    fn driver(sends_token: bool) -> RelayDriver {
+        let tls = Tls::new(Roots::system()).expect("are read");
+        let dialer = Dialer::new(Arc::new(SystemResolver), false);
+        RelayDriver::new(Arc::new(Upstream { tls, dialer, sends_token }), Startup::new("test"))
+    }
+
+    #[tokio::test]
+    async fn server_that_never_ends_its_answer_is_left() {
+        for message in [
+            Message::new(b'S', &[b"a\0".as_slice(), &[b'x'; 30_000], b"\0"].concat()),
+            Message::new(b'N', &[7; 30_000]),
+        ] {
+            let (mut near, far) = duplex(1 << 16);
+            let server = tokio::spawn(endless(far, message));
+
+            let error = ask(&mut near, "SELECT 1").await.map(drop).expect_err("is left");
+
+            drop(near);
+            assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+            assert!(server.await.expect("ends") < 2 * Allowance::SERVER);
+        }
+    }
+
+    #[tokio::test]
+    async fn server_that_never_ends_its_login_is_left() {
+        let request =
+            ConnectRequest::new("127.0.0.1", 1, "jane").with_password(wrapper_core::Password::new("p"));
+        for message in [
+            Message::new(b'R', &[0, 0, 0, 3]),
+            Message::new(b'R', &[0, 0, 0, 12]),
+            Message::new(b'S', &[b"a\0".as_slice(), &[b'x'; 30_000], b"\0"].concat()),
+        ] {
+            let (mut near, far) = duplex(1 << 16);
+            let (mut asked, said) = tokio::io::split(far);
+            let server = tokio::spawn(endless(said, message));
+            let reader =
+                tokio::spawn(async move { tokio::io::copy(&mut asked, &mut tokio::io::sink()).await });
+
+            let left = driver(false).log_in(&mut near, "here", &request).await;
+
+            drop(near);
+            left.map(drop).expect_err("is left");
+            assert!(server.await.expect("ends") < 2 * Allowance::SERVER);
+            reader.await.expect("ends").expect("is read");
+        }
+    }
+
+    #[test]
+    fn greeting_grows_no_further_by_what_a_server_says_to_a_monitor() {
+        let mut greeting = Greeting {
+            messages: Vec::new(),
+            ready: Message::new(b'Z', b"I"),
+            key: None,
+            parameters: Vec::new(),
+        };
+        let status = Message::new(b'S', &[b"a\0".as_slice(), &[b'x'; 1_000], b"\0"].concat());
+
+        let noted = (0..100_000).try_for_each(|_| greeting.note(&status));
+
+        noted.expect_err("is too much");
+        assert!(greeting.messages.len() < 2 * Allowance::SERVER);
+        assert!(greeting.parameters.len() < 2_000);
+    }
 }

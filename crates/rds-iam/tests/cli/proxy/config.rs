@@ -1,6 +1,6 @@
 //! Configuration files, health and metrics.
 
-use std::{fs, net::SocketAddr};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -124,6 +124,31 @@ async fn file_wrong() {
     }
     let ran = run(program(), ["proxy", "--config", "/nonexistent/proxy.toml"]).await;
     assert!(ran.err.contains("/nonexistent/proxy.toml cannot be read"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn password_in_a_file_that_others_read_is_warned_of() {
+    // The warning comes before the target is refused for its unknown parameter.
+    let with = "host = 'db.example.com'\nuser = 'jane'\npassword = 'geheim'\nnonsense = 1\n";
+    let in_url = "url = 'postgres://jane:geh/eim@db.example.com/app?nonsense=1'\n";
+    let without = "url = 'postgres://jane@db.example.com:5432/app?nonsense=1'\n";
+    for (target, mode, is_warned_of) in [
+        (with, 0o644, true),
+        (with, 0o604, true),
+        (with, 0o640, false),
+        (with, 0o600, false),
+        (in_url, 0o644, true),
+        (without, 0o644, false),
+    ] {
+        let file = written("readable", &format!("[[target]]\nname = 'a'\nlisten = '/run/a'\n{target}"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("is set");
+
+        let ran = run(program(), ["proxy", "--config", &file]).await;
+
+        let warning = format!("may use {file} (mode {mode:o}), which holds the password of target `a`");
+        assert_eq!(ran.err.contains(&warning), is_warned_of, "{mode:o} {target}: {}", ran.err);
+        assert!(!ran.err.contains("geheim") && !ran.err.contains("geh/eim"), "{}", ran.err);
+    }
 }
 
 #[tokio::test]

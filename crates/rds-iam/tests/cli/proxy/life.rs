@@ -37,6 +37,29 @@ async fn refused_login_is_told_at_the_start_with_what_to_check() {
 }
 
 #[tokio::test]
+async fn failing_login_is_warned_of_once_with_every_cause() {
+    let server = server().await;
+    let key = server.access_key().access_key_id().to_owned();
+    server.token_policy().deny(&key, "jane");
+    let mut command = proxy(&server);
+    command.args(["--lazy", "--listen", &sockets("causes").to_string_lossy()]);
+    let running = Running::start(command, 1).await;
+
+    for _ in 0..5 {
+        assert!(connect(&running.config(0)).await.is_err());
+    }
+
+    let ran = running.end().await;
+    let warnings: Vec<_> = ran.err.lines().filter(|line| line.contains("WARN")).collect();
+    let [warning] = warnings[..] else { panic!("{}", ran.err) };
+    assert!(warning.contains("could not be logged in"), "{warning}");
+    for part in ["failed=1", "PAM authentication failed", "; 1. ", "; 2. ", "; 3. "] {
+        assert!(warning.contains(part), "{part}: {warning}");
+    }
+    assert!(!ran.err.contains("X-Amz"), "{}", ran.err);
+}
+
+#[tokio::test]
 async fn credentials_missing() {
     let server = server().await;
     let mut command = program();
