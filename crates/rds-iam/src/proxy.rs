@@ -113,17 +113,18 @@ fn opened(settings: &TargetSettings) -> Result<Target, Failure> {
     };
     match cli::Engine::of(&settings.text).map_err(wrong)? {
         cli::Engine::Postgres => {
-            let plugins =
-                plugins().with(InitialConnectionFactory::default()).with(FailoverFactory::default());
-            PostgresTarget::from_url(&settings.text, plugins).map(Into::into).map_err(wrong)
+            PostgresTarget::from_url(&settings.text, plugins()).map(Into::into).map_err(wrong)
         }
         cli::Engine::Mysql => MysqlTarget::from_url(&settings.text, plugins()).map(Into::into).map_err(wrong),
     }
 }
 
-/// Returns the plugins that ask a session nothing.
 fn plugins<C: Send + 'static>() -> Registry<C> {
-    Registry::new().with(IamFactory::default()).with(SecretsFactory::default())
+    Registry::new()
+        .with(IamFactory::default())
+        .with(SecretsFactory::default())
+        .with(InitialConnectionFactory::default())
+        .with(FailoverFactory::default())
 }
 
 fn access(settings: &Settings, password: &Chosen) -> Access {

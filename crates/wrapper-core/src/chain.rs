@@ -19,11 +19,13 @@ use crate::{
 
 /// What a connect runs through.
 pub(crate) struct Chain<C> {
-    plugins: Box<[Arc<dyn Plugin<C>>]>,
+    plugins: Arc<[Arc<dyn Plugin<C>>]>,
     /// Without its type, so that a plugin depends on the connection alone.
     driver: Arc<dyn Driver<Connection = C>>,
     /// Fails once the last connector is gone: nothing is ever sent.
     alive: watch::Receiver<()>,
+    /// The chain over which background tasks run, if this one's driver serves one connect only.
+    lasting: Option<Arc<Chain<C>>>,
 }
 
 impl<C: Send + 'static> Chain<C> {
@@ -88,7 +90,7 @@ impl<'a, C: Send + 'static> Next<'a, C> {
     /// Returns the same rest of the chain for a task that outlives this connect; it keeps nothing
     /// alive.
     pub fn opener(self) -> Opener<C> {
-        Opener::new(self.chain, self.at)
+        Opener::new(self.chain.lasting.as_ref().unwrap_or(self.chain), self.at)
     }
 
     /// Fails once the last connector is gone.
@@ -109,7 +111,7 @@ pub struct Wrapper<D: Driver> {
 /// ends that task.
 struct Shared<C> {
     chain: Arc<Chain<C>>,
-    _alive: watch::Sender<()>,
+    _alive: Arc<watch::Sender<()>>,
 }
 
 impl<D: Driver> Wrapper<D> {
@@ -119,19 +121,28 @@ impl<D: Driver> Wrapper<D> {
         let reporter = Arc::new(Reporter::new(codes.into(), Events::none()));
         let (_alive, alive) = watch::channel(());
         let (driver, registry) = (Arc::new(driver), Registry::new());
-        let chain = Chain { plugins: chain.into(), driver: Arc::clone(&driver) as _, alive };
-        let shared = Arc::new(Shared { chain: Arc::new(chain), _alive });
+        let chain = Chain { plugins: chain.into(), driver: Arc::clone(&driver) as _, alive, lasting: None };
+        let shared = Arc::new(Shared { chain: Arc::new(chain), _alive: Arc::new(_alive) });
         Self { driver, shared, reporter, registry }
     }
 
     /// Puts another driver behind the same plugins, for an adapter whose driver serves one connect
     /// only.
     ///
-    /// Background tasks of plugins end with the last connector of *this* driver.
+    /// Background tasks of plugins open their connections by the first driver, and end with the
+    /// last connector of whichever.
     #[must_use]
     pub fn with_driver(&self, driver: D) -> Self {
-        let other = Self::new(driver, self.plugins().to_vec()).explained_by(self.registry.clone());
-        Self { reporter: Arc::clone(&self.reporter), ..other }
+        let Shared { chain, _alive } = &*self.shared;
+        let driver = Arc::new(driver);
+        let chain = Chain {
+            plugins: Arc::clone(&chain.plugins),
+            driver: Arc::clone(&driver) as _,
+            alive: chain.alive.clone(),
+            lasting: Some(Arc::clone(chain.lasting.as_ref().unwrap_or(chain))),
+        };
+        let shared = Arc::new(Shared { chain: Arc::new(chain), _alive: Arc::clone(_alive) });
+        Self { driver, shared, reporter: Arc::clone(&self.reporter), registry: self.registry.clone() }
     }
 
     /// Lets every factory of a registry explain the errors, whether its plugin is in the chain or

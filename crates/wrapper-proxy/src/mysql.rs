@@ -5,6 +5,7 @@ mod greeting;
 mod login;
 mod packet;
 mod proof;
+mod query;
 mod target;
 mod upstream;
 

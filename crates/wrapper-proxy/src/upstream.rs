@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::net::TcpStream;
-use wrapper_adapter::{Dialer, SystemResolver, TlsMode, read_roots};
+use wrapper_adapter::{Dialer, Resolver, TlsMode, read_roots};
 use wrapper_core::{
     Cause, ConnectRequest, Error, ErrorKind, Options, Password, Plugin, Registry, Requirements, Result,
     adapter::{Phase, Progress, RawParameters},
@@ -18,7 +18,12 @@ pub(crate) struct Upstream {
     /// The password is a token, which must never go into SCRAM or MD5: the server would learn
     /// nothing, and refuse.
     pub(crate) sends_token: bool,
+    /// A plugin may ask a session before its client has it.
+    pub(crate) asks_sessions: bool,
 }
+
+/// The plugins that are known to ask no session.
+const ASKING_NOTHING: [&str; 2] = ["awsSecretsManager", "iam"];
 
 /// A target's connection string, taken apart.
 pub(crate) struct Source<C> {
@@ -30,7 +35,12 @@ pub(crate) struct Source<C> {
 
 impl<C: Send + 'static> Source<C> {
     /// Reads a connection string; the server's chain and name are always verified.
-    pub(crate) fn read(form: &UrlForm, url: &str, registry: &Registry<C>) -> Result<Self> {
+    pub(crate) fn read(
+        form: &UrlForm,
+        url: &str,
+        registry: &Registry<C>,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self> {
         let mut given = RawParameters::new();
         let request = form.read(url, registry, &mut given)?;
         let (plugins, options) = registry.build(&given, std::slice::from_ref(&request))?;
@@ -39,8 +49,9 @@ impl<C: Send + 'static> Source<C> {
             return Err(TlsMode::insufficient_tls("sslmode"));
         }
         let tls = Tls::new(read_roots(&options, &[], request.host())?)?;
-        let dialer = Dialer::new(Arc::new(SystemResolver), false);
-        let upstream = Arc::new(Upstream { tls, dialer, sends_token });
+        let dialer = Dialer::new(resolver, false);
+        let asks_sessions = plugins.iter().any(|plugin| !ASKING_NOTHING.contains(&plugin.code()));
+        let upstream = Arc::new(Upstream { tls, dialer, sends_token, asks_sessions });
         Ok(Self { request, plugins, options, upstream })
     }
 }

@@ -111,6 +111,27 @@ async fn task_opens_through_the_inner_plugins_and_ends_with_the_last_connector()
 }
 
 #[tokio::test]
+async fn task_runs_over_the_first_driver_and_outlives_those_of_one_connect() {
+    let monitors = Arc::new(Monitors::default());
+    let first = wrapper(&monitors, "inner");
+    for _ in 0..3 {
+        let driver = MockDriver::new();
+        let of_one_connect = first.with_driver(driver.clone());
+        of_one_connect.connect(request()).await.expect("connects");
+        drop(of_one_connect);
+        assert_eq!(probe(&monitors).await, "monitor.example as inner");
+        assert_eq!(driver.requests().len(), 1, "only the connect itself");
+    }
+    assert_eq!((starts(&monitors), first.driver().requests().len()), (1, 3));
+
+    let last = first.with_driver(MockDriver::new());
+    drop(first);
+    assert_eq!(probe(&monitors).await, "monitor.example as inner", "another driver keeps it as well");
+    drop(last);
+    gone(&monitors).await;
+}
+
+#[tokio::test]
 async fn task_moves_to_a_sibling_at_once() {
     let monitors = Arc::new(Monitors::default());
     let (first, second) = (wrapper(&monitors, "first"), wrapper(&monitors, "second"));

@@ -10,6 +10,9 @@ use super::{
 /// What the proxy keeps to itself: TLS is between it and the server, and a login has one factor.
 const WITHHELD: u32 = capability::SSL | capability::MULTI_FACTOR | capability::SSL_VERIFY;
 
+/// What makes a session that only its client can read.
+pub(crate) const COMPRESSION: u32 = capability::COMPRESS | capability::ZSTD;
+
 /// What a login by a token needs of both sides.
 const NEEDED: u32 = capability::PROTOCOL_41 | capability::SECURE_CONNECTION | capability::PLUGIN_AUTH;
 
@@ -18,6 +21,7 @@ const NEEDED: u32 = capability::PROTOCOL_41 | capability::SECURE_CONNECTION | ca
 pub(crate) struct Greeting {
     payload: Vec<u8>,
     pub(crate) capabilities: u32,
+    withheld: u32,
     /// Where the two halves of the capabilities stand, and the name of the plugin.
     low: usize,
     high: usize,
@@ -56,7 +60,14 @@ impl Greeting {
         let plugin = at(&pieces);
         let announced = Method::named(pieces.text()).unwrap_or(Method::Native);
         let fits = capabilities & NEEDED == NEEDED;
-        fits.then_some(Self { payload, capabilities, low, high, plugin, nonce, announced })
+        let withheld = WITHHELD;
+        fits.then_some(Self { payload, capabilities, withheld, low, high, plugin, nonce, announced })
+    }
+
+    /// Withholds compression as well: plugins ask the session before the client has it.
+    #[must_use]
+    pub(crate) fn without_compression(self) -> Self {
+        Self { withheld: self.withheld | COMPRESSION, ..self }
     }
 
     /// Returns whether the server does TLS.
@@ -66,7 +77,7 @@ impl Greeting {
 
     /// Returns what a client may use.
     pub(crate) fn offered(&self) -> u32 {
-        self.capabilities & !WITHHELD
+        self.capabilities & !self.withheld
     }
 
     /// Returns the greeting for a client: the server's own but for what the proxy withholds, and
@@ -118,6 +129,16 @@ pub(super) mod tests {
         // Version, thread, nonce, status and MariaDB's bits are the server's.
         let differ = sent.iter().zip(read.for_client()).filter(|(a, b)| **a != *b).count();
         assert_eq!(differ, 2);
+    }
+
+    #[test]
+    fn compression_is_withheld_where_plugins_ask() {
+        let read = Greeting::parse(greeting(NEEDED | COMPRESSION, "x")).expect("is read");
+        assert_eq!(read.offered(), NEEDED | COMPRESSION);
+
+        let told = Greeting::parse(read.without_compression().for_client()).expect("is read");
+
+        assert_eq!(told.capabilities, NEEDED);
     }
 
     #[test]

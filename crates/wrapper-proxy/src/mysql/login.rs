@@ -85,7 +85,7 @@ impl Login {
         }
     }
 
-    /// Returns what a server with these capabilities is told of the session: the head that asks for
+    /// Returns what a server that offers these capabilities is told of the session: the head that asks for
     /// TLS and begins the login, and the whole login.
     ///
     /// The server goes by the capabilities of the first of the two, so they are the same. The proof
@@ -154,6 +154,18 @@ mod tests {
         assert_eq!(head[..4], flags.to_le_bytes());
         assert_eq!(head[4..], sent()[4..32]);
         assert_eq!(&whole[32..], b"jane\0\0sales\0mysql_native_password\0\x04\x01k\x01v");
+    }
+
+    #[test]
+    fn what_was_not_offered_is_not_asked_for_whatever_the_client_says() {
+        let asked = SENT | capability::COMPRESS | capability::ZSTD | capability::MULTI_FACTOR;
+        let payload = [&asked.to_le_bytes()[..], &[0; 28], b"a\0\0d\0p\0"].concat();
+        let login = Login::parse(&payload).expect("is read");
+
+        let (head, _) = login.for_user("jane", None, SENT & !capability::COMPRESS);
+
+        let flags = SENT & !capability::LENENC_PROOF & !capability::COMPRESS | capability::SSL;
+        assert_eq!(head[..4], flags.to_le_bytes());
     }
 
     #[test]

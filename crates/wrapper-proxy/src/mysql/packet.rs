@@ -11,11 +11,16 @@ use crate::allowance::Allowance;
 /// Capabilities of both sides, by their names in MySQL's documentation.
 pub(crate) mod capability {
     pub(crate) const CONNECT_WITH_DB: u32 = 1 << 3;
+    pub(crate) const COMPRESS: u32 = 1 << 5;
     pub(crate) const PROTOCOL_41: u32 = 1 << 9;
     pub(crate) const SSL: u32 = 1 << 11;
     pub(crate) const SECURE_CONNECTION: u32 = 1 << 15;
     pub(crate) const PLUGIN_AUTH: u32 = 1 << 19;
     pub(crate) const LENENC_PROOF: u32 = 1 << 21;
+    pub(crate) const DEPRECATE_EOF: u32 = 1 << 24;
+    pub(crate) const OPTIONAL_METADATA: u32 = 1 << 25;
+    pub(crate) const ZSTD: u32 = 1 << 26;
+    pub(crate) const QUERY_ATTRIBUTES: u32 = 1 << 27;
     pub(crate) const MULTI_FACTOR: u32 = 1 << 28;
     pub(crate) const SSL_VERIFY: u32 = 1 << 30;
 }
@@ -91,6 +96,12 @@ impl<'a> Pieces<'a> {
         let text = &self.0[..end];
         self.0 = self.0.get(end + 1..).unwrap_or_default();
         text
+    }
+
+    /// Reads a text behind its length.
+    pub(crate) fn counted(&mut self) -> Option<&'a [u8]> {
+        let length = self.length()?;
+        self.bytes(length)
     }
 
     /// Reads a number in one, three, four or nine bytes.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{io::AsyncWriteExt, time::timeout};
-use wrapper_adapter::{HostList, StringForm};
+use wrapper_adapter::{HostList, Resolver, StringForm, SystemResolver};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Registry, Result, adapter::Wrapper,
 };
@@ -45,14 +45,28 @@ impl MysqlTarget {
     /// `mysql://user@host/database?plugins=iam`.
     ///
     /// The server's chain and name are always verified. Options of a session belong to the clients,
-    /// so the URL takes none. Plugins that ask a session, such as those of topology, are not
-    /// supported.
+    /// so the URL takes none. Plugins that ask a session, such as those of topology, do so before
+    /// the client has it, so that clients are not offered compression then.
     ///
     /// # Errors
     ///
     /// A configuration error that names the parameter and the remedy.
     pub fn from_url(url: &str, registry: Registry<Session>) -> Result<Self> {
-        let Source { request, plugins, options, upstream } = Source::read(&FORM, url, &registry)?;
+        Self::from_url_with_resolver(url, registry, SystemResolver)
+    }
+
+    /// Does the same with a resolver of one's own for the names of hosts.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_url`](Self::from_url).
+    pub fn from_url_with_resolver(
+        url: &str,
+        registry: Registry<Session>,
+        resolver: impl Resolver,
+    ) -> Result<Self> {
+        let Source { request, plugins, options, upstream } =
+            Source::read(&FORM, url, &registry, Arc::new(resolver))?;
         let driver = RelayDriver::own(Arc::clone(&upstream));
         let wrapper = Wrapper::new(driver, plugins).explained_by(registry);
         let hosts = HostList::new(wrapper, vec![request.clone()], false, &options)?;
@@ -76,8 +90,9 @@ impl MysqlTarget {
     /// Opens the connection whose greeting a client is to read.
     async fn opened(&self) -> Result<Opened> {
         let request = self.request.clone();
-        let open =
-            |address| -> BoxFuture<'_, Result<Opened>> { Box::pin(Opened::connect(address, &request)) };
+        let open = |address| -> BoxFuture<'_, Result<Opened>> {
+            Box::pin(Opened::connect(address, &request, &self.upstream))
+        };
         let limit = self.hosts.timeout();
         timeout(limit, self.upstream.dialer.dial(&request, open)).await.unwrap_or_else(|_| {
             let message = format!("{} did not greet within {limit:?}", request.address_label());

@@ -16,10 +16,11 @@ use wrapper_core::{
 };
 
 use super::{
-    greeting::Greeting,
+    greeting::{COMPRESSION, Greeting},
     login::Login,
     packet::{Packet, Pieces, refusal, send},
     proof::Method,
+    query::ask,
 };
 use crate::{
     allowance::Allowance,
@@ -42,7 +43,11 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Connects, and reads the greeting.
-    pub(crate) async fn connect(address: SocketAddr, request: &ConnectRequest) -> Result<Self> {
+    pub(crate) async fn connect(
+        address: SocketAddr,
+        request: &ConnectRequest,
+        upstream: &Upstream,
+    ) -> Result<Self> {
         let to = Destination::new(address, request);
         let progress = request.progress();
         let mut stream = dial(&to, progress).await?;
@@ -57,6 +62,7 @@ impl Opened {
             let message = format!("{} is no MySQL server: check host and port", to.label);
             Error::new(ErrorKind::Configuration, message)
         })?;
+        let greeting = if upstream.asks_sessions { greeting.without_compression() } else { greeting };
         Ok(Self { stream, allowance, to, greeting })
     }
 
@@ -103,7 +109,9 @@ impl Opened {
             Self { stream, allowance, to, greeting }.dismiss().await;
             return Err(Error::new(ErrorKind::Connect, message));
         }
-        let (head, whole) = login.for_user(request.user(), request.database(), greeting.capabilities);
+        let (head, whole) = login.for_user(request.user(), request.database(), greeting.offered());
+        let [a, b, c, d] = [head[0], head[1], head[2], head[3]];
+        let capabilities = u32::from_le_bytes([a, b, c, d]);
         progress.enter(Phase::Tls);
         send(&mut stream, 1, &head).await.map_err(io)?;
         let mut stream = upstream.tls.handshake(&to.tls_name, stream).await?;
@@ -117,7 +125,7 @@ impl Opened {
             let answer = match &packet.payload[..] {
                 [0, ..] => {
                     let abort = request.abort_registration().clone();
-                    return Ok(Session { stream, ok: packet.payload, abort });
+                    return Ok(Session { stream, ok: packet.payload, capabilities, abort });
                 }
                 [0xfe, asked @ ..] => {
                     let mut pieces = Pieces(asked);
@@ -207,7 +215,7 @@ impl RelayDriver {
     async fn open(&self, address: SocketAddr, request: &ConnectRequest) -> Result<Session> {
         let opened = match take_of(&self.opened, address) {
             Some(opened) => opened,
-            None => Opened::connect(address, request).await?,
+            None => Opened::connect(address, request, &self.upstream).await?,
         };
         opened.log_in(&self.upstream, &self.login, self.asked, request).await
     }
@@ -227,9 +235,14 @@ impl Driver for RelayDriver {
         })
     }
 
-    fn query<'a>(&'a self, _: &'a mut Session, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
-        let message = "plugins that ask a MySQL session are not supported by the proxy";
-        Box::pin(async move { Err(Error::new(ErrorKind::Configuration, message)) })
+    fn query<'a>(&'a self, session: &'a mut Session, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        Box::pin(async move {
+            if session.capabilities & COMPRESSION != 0 {
+                let message = "a plugin cannot ask a MySQL session whose client compresses";
+                return Err(Error::new(ErrorKind::Configuration, message));
+            }
+            ask(&mut session.stream, session.capabilities, sql).await
+        })
     }
 }
 
@@ -237,6 +250,8 @@ impl Driver for RelayDriver {
 pub struct Session {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) ok: Vec<u8>,
+    /// What server and client agreed on.
+    capabilities: u32,
     pub(crate) abort: AbortRegistration,
 }
 
@@ -269,7 +284,7 @@ mod tests {
         let waiting: Arc<Waiting> = Arc::new(Mutex::new(Some(opened)));
         let tls = Tls::new(Roots::system()).expect("are read");
         let dialer = Dialer::new(Arc::new(SystemResolver), false);
-        let upstream = Arc::new(Upstream { tls, dialer, sends_token: true });
+        let upstream = Arc::new(Upstream { tls, dialer, sends_token: true, asks_sessions: false });
         let driver = RelayDriver::new(upstream, Login::own(), Arc::clone(&waiting));
 
         driver.open(elsewhere, &request).await.expect_err("nothing listens");

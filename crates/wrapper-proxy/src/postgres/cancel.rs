@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn key_without_a_secret_stays_the_first_sessions() {
         let cancels = Arc::new(Cancels::default());
-        let _first = cancels.register(&mut *b"1234".to_vec(), at(1), |_| {}).expect("is free");
-        assert!(cancels.register(&mut *b"1234".to_vec(), at(2), |_| {}).is_none());
+        let _first = cancels.register(&mut b"1234".to_vec(), at(1), |_| {}).expect("is free");
+        assert!(cancels.register(&mut b"1234".to_vec(), at(2), |_| {}).is_none());
         assert_eq!(cancels.lock()[&b"1234"[..]].server.address.port(), 1);
     }
 
@@ -159,9 +159,9 @@ mod tests {
         let address = silent.local_addr().expect("has one");
         let tls = Tls::new(Roots::system()).expect("are read");
         let dialer = Dialer::new(Arc::new(SystemResolver), false);
-        let upstream = Upstream { tls, dialer, sends_token: true };
+        let upstream = Upstream { tls, dialer, sends_token: true, asks_sessions: false };
         let cancels = Arc::new(Cancels::default());
-        let _key = cancels.register(&mut *b"key".to_vec(), at(address.port()), |_| {});
+        let _key = cancels.register(&mut b"key".to_vec(), at(address.port()), |_| {});
 
         let ended = timeout(Duration::from_secs(3_600), cancels.forward(b"key", &upstream)).await;
 

@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     time::timeout,
 };
-use wrapper_adapter::{HostList, StringForm};
+use wrapper_adapter::{HostList, Resolver, StringForm, SystemResolver};
 use wrapper_core::{BoxFuture, ConnectRequest, Connected, Engine, Error, Registry, Result, adapter::Wrapper};
 
 use super::{
@@ -59,7 +59,21 @@ impl PostgresTarget {
     ///
     /// A configuration error that names the parameter and the remedy.
     pub fn from_url(url: &str, registry: Registry<Session>) -> Result<Self> {
-        let Source { request, plugins, options, upstream } = Source::read(&FORM, url, &registry)?;
+        Self::from_url_with_resolver(url, registry, SystemResolver)
+    }
+
+    /// Does the same with a resolver of one's own for the names of hosts.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_url`](Self::from_url).
+    pub fn from_url_with_resolver(
+        url: &str,
+        registry: Registry<Session>,
+        resolver: impl Resolver,
+    ) -> Result<Self> {
+        let Source { request, plugins, options, upstream } =
+            Source::read(&FORM, url, &registry, Arc::new(resolver))?;
         let driver = RelayDriver::new(Arc::clone(&upstream), Startup::new("rds-iam proxy"));
         let wrapper = Wrapper::new(driver, plugins).explained_by(registry);
         let hosts = HostList::new(wrapper, vec![request.clone()], false, &options)?;

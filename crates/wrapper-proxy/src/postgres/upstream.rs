@@ -361,7 +361,10 @@ mod tests {
     fn driver(sends_token: bool) -> RelayDriver {
         let tls = Tls::new(Roots::system()).expect("are read");
         let dialer = Dialer::new(Arc::new(SystemResolver), false);
-        RelayDriver::new(Arc::new(Upstream { tls, dialer, sends_token }), Startup::new("test"))
+        RelayDriver::new(
+            Arc::new(Upstream { tls, dialer, sends_token, asks_sessions: false }),
+            Startup::new("test"),
+        )
     }
 
     #[tokio::test]

@@ -80,13 +80,13 @@ async fn refusal_is_told_at_the_start() {
 }
 
 #[tokio::test]
-async fn plugins_that_ask_a_session_are_not_for_mysql() {
+async fn plugins_that_ask_a_session_are_for_mysql_too() {
     let server = server(AuthPlugin::Native).await;
     let mut command = program_with(server.access_key());
-    command.args(["proxy", &server.url().replace("plugins=iam", "plugins=iam,failover2"), "--listen", "1"]);
+    command.env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
+    command.args(["proxy", "--listen", "0", &server.url().replace("plugins=iam", "plugins=iam,failover2")]);
 
-    let ran = run(command, []).await;
+    let running = Running::start(command, 1).await;
 
-    assert_eq!(ran.code, Some(2));
-    assert!(ran.err.contains("`failover2`"), "{}", ran.err);
+    assert_eq!(running.end().await.code, Some(0));
 }

@@ -1,0 +1,199 @@
+//! Clients of both engines through the proxy at an embedded cluster that fails over.
+
+#![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
+
+use std::time::Duration;
+
+use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
+use rds_testkit::{Cluster, Deployment};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+use tokio_postgres::{Config, NoTls};
+use wrapper_adapter::resolver_fn;
+use wrapper_core::Registry;
+use wrapper_iam::IamFactory;
+use wrapper_proxy::{
+    Access, Handle, Limits, Listen, LocalPassword, Place, Proxy, Target, TcpPort, mysql::MysqlTarget,
+    postgres::PostgresTarget,
+};
+use wrapper_topology::{FailoverFactory, InitialConnectionFactory};
+
+const PASSWORD: &str = "a local password";
+
+const CLUSTERS: [Deployment; 4] = [
+    Deployment::AuroraPostgres,
+    Deployment::MultiAzPostgres,
+    Deployment::AuroraMysql,
+    Deployment::MultiAzMysql,
+];
+
+/// A proxy in front of a cluster of three, whose writer is `a`.
+struct Fixture {
+    cluster: Cluster,
+    handle: Handle,
+    port: u16,
+}
+
+impl Fixture {
+    async fn new(deployment: Deployment, plugins: &str) -> Self {
+        Self::with(deployment, plugins, "").await
+    }
+
+    async fn with(deployment: Deployment, plugins: &str, more: &str) -> Self {
+        let cluster = Cluster::builder().deployment(deployment).writer("a").readers(["b", "c"]);
+        let cluster = cluster.start().await.expect("starts");
+        let url = cluster.url().replace("plugins=iam", &format!("plugins={plugins},iam{more}"));
+        let dns = cluster.dns();
+        let resolver = resolver_fn(move |host| dns.resolve(host));
+        let target: Target = match url.starts_with("mysql") {
+            true => MysqlTarget::from_url_with_resolver(&url, registry(&cluster), resolver)
+                .map(Into::into)
+                .expect("is right"),
+            false => PostgresTarget::from_url_with_resolver(&url, registry(&cluster), resolver)
+                .map(Into::into)
+                .expect("is right"),
+        };
+        let password = LocalPassword::new(PASSWORD).expect("long enough");
+        let mut proxy = Proxy::new(Access::new(password), Limits::default());
+        let place = proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target).await.expect("listens");
+        let Place::Tcp(address) = place else { panic!("a port") };
+        let handle = proxy.handle();
+        tokio::spawn(proxy.run(Duration::from_secs(30)));
+        Self { cluster, handle, port: address.port() }
+    }
+
+    fn is_mysql(&self) -> bool {
+        self.cluster.url().starts_with("mysql")
+    }
+
+    async fn connect(&self) -> Result<Client, String> {
+        if self.is_mysql() {
+            let options = OptsBuilder::default()
+                .ip_or_hostname("127.0.0.1")
+                .tcp_port(self.port)
+                .prefer_socket(false)
+                .user(Some(self.cluster.user()))
+                .pass(Some(PASSWORD))
+                .compression(Some(mysql_async::Compression::default()));
+            return Conn::new(options).await.map(Client::My).map_err(|error| error.to_string());
+        }
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(self.port).user(self.cluster.user()).password(PASSWORD).dbname("app");
+        let (client, connection) = config.connect(NoTls).await.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        Ok(Client::Pg(client))
+    }
+
+    async fn client(&self) -> Client {
+        self.connect().await.expect("is let in")
+    }
+
+    /// The node that has run a statement, told by its text.
+    fn node_of(&self, statement: &str) -> Vec<&str> {
+        let has = |node: &&rds_testkit::Node| node.queries().iter().any(|query| query.contains(statement));
+        self.cluster.nodes().iter().filter(has).map(rds_testkit::Node::id).collect()
+    }
+}
+
+fn registry<C: Send + 'static>(cluster: &Cluster) -> Registry<C> {
+    Registry::new()
+        .with(IamFactory::new(cluster.token_provider().expect("has a key")))
+        .with(InitialConnectionFactory::default())
+        .with(FailoverFactory::default())
+}
+
+/// A client of whichever engine.
+enum Client {
+    My(Conn),
+    Pg(tokio_postgres::Client),
+}
+
+impl Client {
+    /// Asks something that says which session asked.
+    async fn ask(&mut self, name: &str) -> Result<(), String> {
+        let statement = format!("SELECT 1 AS {name}");
+        match self {
+            Self::My(client) => client.query_drop(statement).await.map_err(|error| error.to_string()),
+            Self::Pg(client) => {
+                client.simple_query(&statement).await.map(drop).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn next_session_after_a_failover_is_on_the_new_writer_while_dns_is_stale() {
+    for deployment in CLUSTERS {
+        for plugins in ["initialConnection", "failover2"] {
+            let fixture = Fixture::new(deployment, plugins).await;
+            let mut first = fixture.client().await;
+            drop(first.ask("first").await);
+            assert_eq!(fixture.node_of("first"), ["a"], "{deployment:?} {plugins}");
+
+            fixture.cluster.dns().hold();
+            fixture.cluster.fail_over("b");
+            let begun = Instant::now();
+            let mut second = fixture.client().await;
+
+            assert!(begun.elapsed() < Duration::from_secs(3), "{deployment:?} {plugins}");
+            drop(second.ask("second").await);
+            assert_eq!(fixture.node_of("second"), ["b"], "{deployment:?} {plugins}");
+            assert!(first.ask("third").await.is_err(), "{deployment:?} {plugins}: its session went");
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_are_served_on_when_the_writer_is_killed() {
+    for deployment in [Deployment::AuroraPostgres, Deployment::AuroraMysql] {
+        let fixture = Fixture::new(deployment, "failover2").await;
+        let mut first = fixture.client().await;
+        drop(first.ask("first").await);
+
+        fixture.cluster.kill("a").await;
+        let ended = timeout(Duration::from_secs(5), first.ask("lost")).await;
+        ended.expect("is told at once").expect_err("is gone");
+        fixture.cluster.fail_over("c");
+
+        let mut second = fixture.client().await;
+        drop(second.ask("second").await);
+        assert_eq!(fixture.node_of("second"), ["c"], "{deployment:?}");
+    }
+}
+
+#[tokio::test]
+async fn monitor_lives_on_between_the_connects_of_clients() {
+    for deployment in CLUSTERS {
+        let fixture = Fixture::with(deployment, "failover2", "&clusterTopologyRefreshRateMs=100").await;
+        let mut client = fixture.client().await;
+        drop(client.ask("first").await);
+        drop(client);
+        let asked = || fixture.cluster.nodes().iter().map(|node| node.queries().len()).sum::<usize>();
+
+        let before = asked();
+        let until = Instant::now() + Duration::from_secs(10);
+        while asked() < before + 10 {
+            assert!(Instant::now() < until, "{deployment:?}: nobody asks");
+            sleep(Duration::from_millis(10)).await;
+        }
+        // Its sessions are no client's.
+        assert_eq!(fixture.handle.stats()[0].opened, 1, "{deployment:?}");
+    }
+}
+
+#[tokio::test]
+async fn compression_is_not_offered_where_plugins_ask_the_session() {
+    for (plugins, is_offered) in [("failover2", false), ("initialConnection", false)] {
+        let fixture = Fixture::new(Deployment::AuroraMysql, plugins).await;
+        let mut stream = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+        let mut greeting = [0; 128];
+        let length = stream.read(&mut greeting).await.expect("is greeted");
+        // Behind the header and the protocol's version.
+        let nul = 5 + greeting[5..length].iter().position(|byte| *byte == 0).expect("a version");
+        let low = u16::from_le_bytes([greeting[nul + 14], greeting[nul + 15]]);
+        assert_eq!(low & 1 << 5 != 0, is_offered, "{plugins}");
+    }
+}
