@@ -18,7 +18,7 @@ use self::entries::Entries;
 use crate::{
     clock::Clock,
     expiring::Expiring,
-    lease::{Generation, Lease},
+    lease::{Generation, Lease, TOLERANCE},
     stats::CacheStats,
     sync::{Condvar, Mutex, lock},
 };
@@ -123,7 +123,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.inner.hit(self.inner.entries.hash(key), key, max_age).ok()
+        self.inner.hit(self.inner.entries.hash(key), key, max_age)
     }
 
     /// Returns the value of `key` if it may be used, else makes one and stores it.
@@ -182,8 +182,10 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.inner.entries.hash(key);
-        let hit = self.inner.hit(hash, key, max_age);
-        hit.or_else(|seen| self.inner.make_in_turn(epoch, hash, key, max_age, seen, make))
+        match self.inner.hit(hash, key, max_age) {
+            Some(hit) => Ok(hit),
+            None => self.inner.make_in_turn(epoch, hash, key, max_age, make),
+        }
     }
 
     /// Drops the value of `key` if it is still the very one that was leased, and returns whether it
@@ -204,7 +206,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 }
 
 impl<K, V> Inner<K, V> {
-    /// Adds to the counters, and returns what the value being made is to be called.
+    /// Adds to the counters, and returns how many values have been made.
+    #[cold]
     fn count(&self, add: impl FnOnce(&mut CacheStats)) -> u64 {
         let mut counters = lock(&self.counters);
         add(&mut counters);
@@ -231,17 +234,26 @@ impl<K, V> Drop for Turn<'_, K, V> {
 }
 
 impl<K: Eq + Hash, V> Inner<K, V> {
-    /// Returns the value if it may be used, or else the generation that may not.
-    fn hit<Q>(&self, hash: u64, key: &Q, max_age: Duration) -> Result<Lease<V>, Option<u64>>
+    /// Returns the test of a value by a reader who bounds its age, for this moment.
+    ///
+    /// The time is read before the look-up: a read behind its atomic operations would wait for
+    /// them, and the clock is the user's, which is not asked under a lock.
+    #[inline]
+    fn is_usable(&self, max_age: Duration) -> impl Fn(&Generation<V>) -> bool + use<K, V> {
+        let now = self.clock.now();
+        let oldest = now.checked_sub(max_age.saturating_add(TOLERANCE));
+        // Nothing is younger than zero, not even a value from within the tolerance.
+        move |held| held.is_usable(now, oldest) && !max_age.is_zero()
+    }
+
+    #[inline]
+    fn hit<Q>(&self, hash: u64, key: &Q, max_age: Duration) -> Option<Lease<V>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        // Before the look-up: a read behind its atomic operations would wait for them, and the
-        // clock is the user's, which no lock is held for.
-        let now = self.clock.now();
-        let hit = self.entries.hit(hash, key, |held| held.is_usable(now, max_age));
-        if hit.is_err() {
+        let hit = self.entries.hit(hash, key, self.is_usable(max_age));
+        if hit.is_none() {
             self.count(|counters| counters.misses += 1);
         }
         hit.map(Lease::cached)
@@ -256,7 +268,6 @@ impl<K: Eq + Hash, V> Inner<K, V> {
         hash: u64,
         key: &Q,
         max_age: Duration,
-        seen: Option<u64>,
         make: impl FnOnce() -> Result<Expiring<V>, F>,
     ) -> Result<Lease<V>, F>
     where
@@ -272,8 +283,8 @@ impl<K: Eq + Hash, V> Inner<K, V> {
         }
         let _turn = self.turn(hash);
         let held = self.entries.map.get(key).map(|held| Arc::clone(&held));
-        if let Some(held) = held.filter(|held| held.is_usable(self.clock.now(), max_age)) {
-            return Ok(if seen == Some(held.id) { Lease::cached(held) } else { Lease::fresh(held) });
+        if let Some(held) = held.filter(|held| self.is_usable(max_age)(held)) {
+            return Ok(Lease::fresh(held));
         }
         let made = make()?;
         if made.is_outside_buffer(self.clock.now()) {
