@@ -20,11 +20,13 @@ use wrapper_core::{
 use wrapper_iam::{IamFactory, IamPlugin, IamSettings, IamTokenProvider, TokenRequest, token_provider};
 #[cfg(feature = "secrets")]
 use wrapper_secrets::{SecretProvider, SecretsFactory, SecretsPlugin};
+use wrapper_topology::{FailoverFactory, FailoverPlugin, Topology};
 
 use crate::{
     Engine, FreshPool,
-    checks::{DEADLINE, check_within},
+    checks::{DEADLINE, check_within, led},
     engine::DriverOptions,
+    lead::Lead,
     password_source::PasswordSource,
     refresher::Refresher,
     roots,
@@ -40,7 +42,8 @@ pub struct FreshPoolBuilder<D: Engine> {
     tokens: Option<IamTokenProvider>,
     #[cfg(feature = "secrets")]
     secrets: Option<SecretProvider>,
-    pool: PoolOptions<D>,
+    topology: Option<Topology>,
+    pool: Option<PoolOptions<D>>,
     adjust: Adjust<D>,
 }
 
@@ -53,7 +56,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
             tokens: None,
             #[cfg(feature = "secrets")]
             secrets: None,
-            pool: check_within(PoolOptions::new(), DEADLINE),
+            topology: None,
+            pool: None,
             adjust: Box::new(|options| options),
         }
     }
@@ -65,6 +69,19 @@ impl<D: Engine> FreshPoolBuilder<D> {
     #[must_use]
     pub fn tokens(mut self, tokens: IamTokenProvider) -> Self {
         self.tokens = Some(tokens);
+        self
+    }
+
+    /// Leads the pool to the writer of its cluster, by the plugin `failover2`: once another instance
+    /// says that it is the writer, new connections go there, whatever DNS says.
+    ///
+    /// The plugin looks for the writer over connections of its own. Connections that were opened
+    /// before the writer changed are not handed out any more: `after_connect` and `before_acquire`
+    /// of pool options of your own are replaced by what sees to that. [`FreshPool::report`] tells of
+    /// errors.
+    #[must_use]
+    pub fn topology(mut self, topology: Topology) -> Self {
+        self.topology = Some(topology);
         self
     }
 
@@ -93,7 +110,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
     /// [`check_within`] does the same for options of your own.
     #[must_use]
     pub fn pool_options(mut self, options: PoolOptions<D>) -> Self {
-        self.pool = options;
+        self.pool = Some(options);
         self
     }
 
@@ -124,10 +141,16 @@ impl<D: Engine> FreshPoolBuilder<D> {
     async fn build_pool(self) -> Result<FreshPool<D>> {
         touch_drivers();
         let mut setup = self.setup;
-        let registry: Registry<()> = Registry::new().with(match &self.tokens {
+        let iam = match &self.tokens {
             Some(tokens) => IamFactory::new(tokens.clone()),
             None => IamFactory::default(),
-        });
+        };
+        let failover = self.topology.clone().map(FailoverFactory::new);
+        let registry = Registry::new().with(iam.clone());
+        let registry: Registry<()> = match &failover {
+            Some(failover) => registry.with(failover.clone()),
+            None => registry,
+        };
         #[cfg(feature = "secrets")]
         let secrets = match (&self.secrets, &self.tokens) {
             (Some(secrets), _) => SecretsFactory::new(secrets.clone()),
@@ -144,12 +167,16 @@ impl<D: Engine> FreshPoolBuilder<D> {
         #[cfg(not(feature = "secrets"))]
         let has_secret = false;
         let (source, mut given) = setup.take_source()?;
+        let with_failover = |code: &str| match self.topology {
+            Some(_) => format!("{},{code}", FailoverPlugin::CODE),
+            None => code.to_owned(),
+        };
         if !has_secret {
-            given.set("plugins", IamPlugin::CODE)?;
+            given.set("plugins", with_failover(IamPlugin::CODE))?;
         }
         #[cfg(feature = "secrets")]
         if has_secret && !is_named {
-            given.set("plugins", SecretsPlugin::CODE)?;
+            given.set("plugins", with_failover(SecretsPlugin::CODE))?;
         }
         let Source { server, query } = match source {
             ConfigSource::Map(pairs) => read_map::<D>(pairs, setup.registry(), &mut given, !has_secret)?,
@@ -158,9 +185,9 @@ impl<D: Engine> FreshPoolBuilder<D> {
         };
         let Chain { plugins, options, .. } =
             setup.chain(&given, std::slice::from_ref(&server), &form::<D>().example())?;
-        let iam = IamSettings::from_options(&options, 1)?;
-        let target = if has_secret { None } else { Some(iam.target(&server)?) };
-        check(&options, &server, target.as_ref(), &plugins)?;
+        let settings = IamSettings::from_options(&options, 1)?;
+        let target = if has_secret { None } else { Some(settings.target(&server)?) };
+        check(&options, &server, target.as_ref(), &plugins, self.topology.is_some())?;
         // The source of passwords tells the listeners; so would the plugins as long as they live.
         drop(plugins);
         let roots = roots::pem(&setup.roots(&options, server.host())?)?;
@@ -177,16 +204,32 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let passwords = match target {
             Some(target) => {
                 let tokens = token_provider(&options, self.tokens.as_ref())?;
-                PasswordSource::tokens(tokens, target, iam.token_expiration(), setup.events())
+                PasswordSource::tokens(tokens, settings, target, setup.events())
             }
             #[cfg(feature = "secrets")]
             None => PasswordSource::secret(secrets.provider(&options)?, &server, setup.events()),
             #[cfg(not(feature = "secrets"))]
             None => return Err(configuration("there is no source of passwords")),
         };
-        let login = passwords.login().await?;
-        let pool = self.pool.connect_lazy_with(login.set::<D>(template.clone()));
-        Ok(FreshPool::new(Refresher::start(pool, template, passwords, server, login)))
+        let lead = match (self.topology.clone(), failover) {
+            (Some(topology), Some(failover)) => {
+                let registry = Registry::new().with(iam).with(failover);
+                #[cfg(feature = "secrets")]
+                let registry = registry.with(secrets);
+                let (chain, _) =
+                    registry.build_with_events(&given, std::slice::from_ref(&server), setup.events())?;
+                Some(Arc::new(Lead::new(template.clone(), has_secret, chain, topology, server.clone())))
+            }
+            _ => None,
+        };
+        let login = passwords.login(None).await?;
+        let options = match (self.pool, &lead) {
+            (options, Some(lead)) => led(options.unwrap_or_default(), lead, DEADLINE),
+            (Some(options), None) => options,
+            (None, None) => check_within(PoolOptions::new(), DEADLINE),
+        };
+        let pool = options.connect_lazy_with(login.set::<D>(template.clone()));
+        Ok(FreshPool::new(Refresher::start(pool, template, passwords, server, login, lead)))
     }
 }
 
@@ -225,11 +268,14 @@ fn check(
     server: &ConnectRequest,
     target: Option<&TokenRequest>,
     plugins: &[Arc<dyn Plugin<()>>],
+    is_led: bool,
 ) -> Result<()> {
     TlsMode::read(options, Requirements::of(plugins))?;
     let unused = [Options::CLUSTER_INSTANCE_HOST_PATTERN.name(), Options::WRAPPER_CONNECT_TIMEOUT.name()];
     for name in unused {
-        if options.contains(name) {
+        // The instances of a cluster are of use to what leads the pool to one.
+        let is_used = is_led && name == Options::CLUSTER_INSTANCE_HOST_PATTERN.name();
+        if options.contains(name) && !is_used {
             return Err(configuration(format!(
                 "`{name}` has no effect on a pool of sqlx, which bounds a connect by `acquire_timeout`: \
                  leave it out"

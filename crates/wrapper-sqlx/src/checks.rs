@@ -1,11 +1,13 @@
 //! Checking connections before they are handed out.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use sqlx::{Connection, pool::PoolOptions};
 use tokio::time::timeout;
 
-use crate::Engine;
+use wrapper_topology::takes_writes;
+
+use crate::{Engine, lead::Lead, session};
 
 /// How long a connection may take to answer, where the program brings no options.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
@@ -29,6 +31,45 @@ pub fn check_within<D: Engine>(options: PoolOptions<D>, deadline: Duration) -> P
             match timeout(deadline, connection.ping()).await {
                 Ok(answer) => answer.map(|()| true),
                 // An error, because sqlx says goodbye to what is merely not wanted.
+                Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+            }
+        })
+    })
+}
+
+/// Adds the checks of a pool that is led to the writer: in place of a new connection to a server that
+/// takes no writes there is one to the writer, and one that was opened before the writer changed is
+/// replaced when it is taken out, without a query; others have to answer a ping within the deadline.
+///
+/// A connection is replaced in place, because sqlx waits for the goodbye of what it closes itself,
+/// and a server that stands still says none.
+pub(crate) fn led<D: Engine>(
+    options: PoolOptions<D>,
+    lead: &Arc<Lead<D>>,
+    deadline: Duration,
+) -> PoolOptions<D> {
+    let (opens, replaces) = (Arc::clone(lead), Arc::clone(lead));
+    let options = options.after_connect(move |connection, _| {
+        let lead = Arc::clone(&opens);
+        Box::pin(async move {
+            let asked = timeout(deadline, takes_writes(&mut session::<D>(connection))).await;
+            if !matches!(asked, Ok(Ok(true))) {
+                lead.topology().suspect();
+                *connection = lead.open().await.map_err(sqlx::Error::config)?.connection;
+            }
+            Ok(())
+        })
+    });
+    options.test_before_acquire(false).before_acquire(move |connection, about| {
+        let lead = Arc::clone(&replaces);
+        Box::pin(async move {
+            if lead.is_outdated(about.age) {
+                // Says goodbye to one that answers, as sqlx goes on to count the age of the former.
+                *connection = lead.open().await.map_err(sqlx::Error::config)?.connection;
+                return Ok(false);
+            }
+            match timeout(deadline, connection.ping()).await {
+                Ok(answer) => answer.map(|()| true),
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
             }
         })

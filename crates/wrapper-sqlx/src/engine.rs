@@ -23,7 +23,7 @@ pub(crate) mod sealed {
     use super::DriverOptions;
 
     /// The part of an engine that only this crate calls and writes.
-    pub trait Driver: Database {
+    pub trait Driver: Database<Connection: 'static> {
         /// The engine of the servers, as plugins know it.
         const ENGINE: wrapper_core::Engine;
 
@@ -53,8 +53,10 @@ pub(crate) mod sealed {
         fn with_password(options: DriverOptions<Self>, password: &str) -> DriverOptions<Self>;
 
         /// Sets user and password of a managed secret, which needs no proof in clear.
-        #[cfg(feature = "secrets")]
-        fn with_login(options: DriverOptions<Self>, user: &str, password: &str) -> DriverOptions<Self>;
+        fn with_user(options: DriverOptions<Self>, user: &str, password: &str) -> DriverOptions<Self>;
+
+        /// Leads to another host.
+        fn at(options: DriverOptions<Self>, host: &str, port: u16) -> DriverOptions<Self>;
 
         /// Runs one statement of a plugin.
         fn query<'a>(connection: &'a mut Self::Connection, sql: &'a str) -> BoxFuture<'a, Result<Rows>>;

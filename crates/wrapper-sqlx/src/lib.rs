@@ -6,6 +6,7 @@ mod checks;
 mod engine;
 mod explain;
 mod freshness;
+mod lead;
 mod password_source;
 mod pool;
 mod refresher;
@@ -16,6 +17,8 @@ mod target;
 /// The driver, so that its types are of the version that a pool has.
 pub use sqlx;
 pub use wrapper_core::{Error, ErrorKind};
+/// What a pool is led by.
+pub use wrapper_topology::Topology;
 
 pub use builder::FreshPoolBuilder;
 pub use checks::check_within;

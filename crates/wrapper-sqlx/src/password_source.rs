@@ -9,7 +9,8 @@ use std::{
 use wrapper_core::Error;
 use wrapper_core::{ConnectRequest, Events, Result};
 use wrapper_iam::{
-    Clock, IamToken, IamTokenProvider, Listening, TokenRequest, connect_error, tell_of_credentials,
+    Clock, IamSettings, IamToken, IamTokenProvider, Listening, TokenRequest, connect_error,
+    tell_of_credentials,
 };
 #[cfg(feature = "secrets")]
 use wrapper_secrets::{DatabaseSecret, SecretProvider, Telling};
@@ -27,6 +28,7 @@ pub(crate) enum PasswordSource {
     Secret { secrets: SecretProvider, server: ConnectRequest, _telling: Option<Telling> },
     Tokens {
         tokens: IamTokenProvider,
+        iam: Box<IamSettings>,
         target: TokenRequest,
         max_age: Duration,
         _listening: Option<[Listening; 2]>,
@@ -54,16 +56,17 @@ impl PasswordSource {
     /// Supplies tokens, and tells these listeners of credentials that are loaded.
     pub(crate) fn tokens(
         tokens: IamTokenProvider,
+        iam: IamSettings,
         target: TokenRequest,
-        max_age: Duration,
         events: &Events,
     ) -> Self {
-        let max_age = max_age.min(RENEW_AFTER);
+        let max_age = iam.token_expiration().min(RENEW_AFTER);
         let _listening = tell_of_credentials(&tokens, events);
-        Self::Tokens { tokens, target, max_age, _listening }
+        Self::Tokens { tokens, iam: Box::new(iam), target, max_age, _listening }
     }
 
-    pub(crate) async fn login(&self) -> Result<Login> {
+    /// Returns what to log in with, at the instance that the pool was led to.
+    pub(crate) async fn login(&self, instance: Option<&ConnectRequest>) -> Result<Login> {
         match self {
             #[cfg(feature = "secrets")]
             Self::Secret { secrets, server, .. } => {
@@ -71,8 +74,9 @@ impl PasswordSource {
                 secrets.check_user(server.user(), &secret)?;
                 Ok(Login::Secret { secret, renew_after: secrets.renew_after() })
             }
-            Self::Tokens { tokens, target, max_age, .. } => {
-                let token = tokens.token_within(target, *max_age).await;
+            Self::Tokens { tokens, iam, target, max_age, .. } => {
+                let elsewhere = instance.map(|instance| iam.target(instance)).transpose()?;
+                let token = tokens.token_within(elsewhere.as_ref().unwrap_or(target), *max_age).await;
                 token.map(Login::Token).map_err(|error| connect_error(&error))
             }
         }
@@ -127,7 +131,7 @@ impl Login {
     pub(crate) fn set<D: Engine>(&self, options: DriverOptions<D>) -> DriverOptions<D> {
         match self {
             #[cfg(feature = "secrets")]
-            Self::Secret { secret, .. } => D::with_login(options, secret.user(), secret.expose_password()),
+            Self::Secret { secret, .. } => D::with_user(options, secret.user(), secret.expose_password()),
             Self::Token(token) => D::with_password(options, token.expose()),
         }
     }

@@ -9,9 +9,10 @@ use std::{
 };
 
 use sqlx::Pool;
-use wrapper_core::{Error, Result};
+use wrapper_core::{Error, Result, adapter::Suspicion};
+use wrapper_topology::Topology;
 
-use crate::{Engine, FreshPoolBuilder, Freshness, refresher::Refresher};
+use crate::{Engine, FreshPoolBuilder, Freshness, refresher::Refresher, session::code};
 
 /// A PostgreSQL pool that is kept fresh.
 #[cfg(feature = "postgres")]
@@ -114,6 +115,25 @@ impl<D: Engine> FreshPool<D> {
     /// token.
     pub fn explain(&self, error: sqlx::Error) -> Error {
         self.0.refresher.explain(error)
+    }
+
+    /// Returns what leads the pool to its cluster's writer, if it was built with it.
+    pub fn topology(&self) -> Option<&Topology> {
+        self.0.refresher.topology()
+    }
+
+    /// Tells what leads the pool of an error on a connection in use, so that it looks after the
+    /// server at once; returns what the error makes it suspect.
+    pub fn report(&self, error: &sqlx::Error) -> Option<Suspicion> {
+        let suspicion = match error {
+            sqlx::Error::Database(answer) => {
+                Suspicion::of_answer(D::ENGINE, &code(&**answer), answer.message())
+            }
+            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => Some(Suspicion::ConnectionLost),
+            _ => None,
+        }?;
+        self.topology()?.suspect();
+        Some(suspicion)
     }
 
     /// Returns how fresh the pool's token is.

@@ -9,11 +9,13 @@ use std::{
 use sqlx::Pool;
 use tokio::runtime::Handle;
 use wrapper_core::{ConnectRequest, Error, Result};
+use wrapper_topology::Topology;
 
 use crate::{
     Freshness,
     engine::{DriverOptions, Engine},
     explain::Known,
+    lead::{Lead, reason_to_look},
     password_source::{Login, PasswordSource},
 };
 
@@ -29,8 +31,9 @@ pub(crate) struct Refresher<D: Engine> {
     pool: Pool<D>,
     template: DriverOptions<D>,
     passwords: PasswordSource,
-    /// Where the pool connects to.
+    /// Where the pool is configured to connect to.
     request: ConnectRequest,
+    lead: Option<Arc<Lead<D>>>,
     runtime: Handle,
     /// Held for the length of a check, so that an older token never replaces a newer one.
     refresh_lock: tokio::sync::Mutex<()>,
@@ -39,6 +42,10 @@ pub(crate) struct Refresher<D: Engine> {
 
 struct State {
     login: Login,
+    /// Where the pool was led to.
+    instance: Option<ConnectRequest>,
+    /// The same, as the pool's options have it.
+    is_moved: bool,
     checked_at: SystemTime,
     failures: u64,
     is_running: bool,
@@ -68,9 +75,12 @@ impl<D: Engine> Refresher<D> {
         passwords: PasswordSource,
         request: ConnectRequest,
         login: Login,
+        lead: Option<Arc<Lead<D>>>,
     ) -> Arc<Self> {
         let state = State {
             login,
+            instance: None,
+            is_moved: true,
             checked_at: passwords.clock().now(),
             failures: 0,
             is_running: true,
@@ -81,7 +91,8 @@ impl<D: Engine> Refresher<D> {
         let refresh_lock = tokio::sync::Mutex::new(());
         let runtime = Handle::current();
         let state = Mutex::new(state);
-        let refresher = Arc::new(Self { pool, template, passwords, request, runtime, refresh_lock, state });
+        let refresher = Self { pool, template, passwords, request, lead, runtime, refresh_lock, state };
+        let refresher = Arc::new(refresher);
         // Made here, because a runtime that ends may drop a task that it never ran.
         let running = Running(Arc::clone(&refresher));
         tokio::spawn(async move { running.0.run().await });
@@ -91,11 +102,22 @@ impl<D: Engine> Refresher<D> {
     async fn run(&self) {
         let mut closed = self.pool.close_event();
         let clock = self.passwords.clock();
+        if closed.do_until(self.look()).await.is_err() {
+            return;
+        }
         loop {
             let check = async {
                 // A clock that was set back must not put the next check off.
                 let last = self.state().checked_at.min(clock.now());
-                clock.sleep_until(last + CHECK_EVERY).await;
+                tokio::select! {
+                    () = clock.sleep_until(last + CHECK_EVERY) => {}
+                    is_changed = reason_to_look(self.lead.as_deref()) => {
+                        if is_changed {
+                            self.follow().await;
+                        }
+                        return self.look().await;
+                    }
+                }
                 // A failure is in the state, and the next check tries again.
                 drop(self.refresh().await);
             };
@@ -106,11 +128,47 @@ impl<D: Engine> Refresher<D> {
         tracing::debug!(host = self.passwords.host(), "pool closed, its login is left as it is");
     }
 
+    /// Leads the pool to the writer that is known, and drops the connections that nobody uses: sqlx
+    /// waits for the server's goodbye where it closes them itself, and a former writer may never say
+    /// it.
+    async fn follow(&self) {
+        if let Some(instance) = self.lead.as_ref().and_then(|lead| lead.writer()) {
+            self.lead_to(instance).await;
+        }
+        while let Some(connection) = self.pool.try_acquire() {
+            drop(connection.detach());
+        }
+    }
+
+    /// Looks where the writer is, and leads the pool there.
+    async fn look(&self) {
+        let Some(lead) = &self.lead else { return };
+        match lead.look().await {
+            Ok(instance) => self.lead_to(instance).await,
+            // The next change, or the next look, may show it.
+            Err(error) => tracing::debug!(%error, "the writer was not found"),
+        }
+    }
+
+    async fn lead_to(&self, instance: ConnectRequest) {
+        {
+            let mut state = self.state();
+            let place = |request: &ConnectRequest| (request.host().to_owned(), request.port());
+            if state.instance.as_ref().map(place) == Some(place(&instance)) {
+                return;
+            }
+            tracing::debug!(host = instance.host(), port = instance.port(), "pool led to the writer");
+            (state.instance, state.is_moved) = (Some(instance), false);
+        }
+        drop(self.refresh().await);
+    }
+
     /// Gives the pool a token that has a while to live; an error only if the one that it has is
     /// past its end.
     pub(crate) async fn refresh(&self) -> Result<()> {
         let _guard = self.refresh_lock.lock().await;
-        let fetched = self.passwords.login().await;
+        let instance = self.state().instance.clone();
+        let fetched = self.passwords.login(instance.as_ref()).await;
         let now = self.passwords.clock().now();
         let mut state = self.state();
         state.checked_at = now;
@@ -119,8 +177,16 @@ impl<D: Engine> Refresher<D> {
                 state.failures = 0;
                 state.last_error = None;
                 state.warned_at = None;
-                if !login.is_same(&state.login) {
-                    self.pool.set_connect_options(login.set::<D>(self.template.clone()));
+                let (is_same, is_moved) = (login.is_same(&state.login), state.is_moved);
+                if !is_same || !is_moved {
+                    let template = match &instance {
+                        Some(instance) => D::at(self.template.clone(), instance.host(), instance.port()),
+                        None => self.template.clone(),
+                    };
+                    self.pool.set_connect_options(login.set::<D>(template));
+                    state.is_moved = true;
+                }
+                if !is_same {
                     state.renewals += 1;
                     tracing::debug!(host = self.passwords.host(), "pool given a new password");
                 }
@@ -167,6 +233,10 @@ impl<D: Engine> Refresher<D> {
         let pool = self.pool.clone();
         // Waits for what is in use.
         self.runtime.spawn(async move { pool.close().await });
+    }
+
+    pub(crate) fn topology(&self) -> Option<&Topology> {
+        self.lead.as_deref().map(Lead::topology)
     }
 
     pub(crate) fn pool(&self) -> &Pool<D> {

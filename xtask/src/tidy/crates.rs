@@ -101,6 +101,7 @@ pub(super) const CRATES: &[CrateRules] = &[
             "wrapper-core",
             "wrapper-iam",
             "wrapper-secrets",
+            "wrapper-topology",
         ],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },

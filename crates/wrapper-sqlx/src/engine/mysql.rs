@@ -50,8 +50,11 @@ impl Driver for MySql {
         options.password(password)
     }
 
-    #[cfg(feature = "secrets")]
-    fn with_login(options: MySqlConnectOptions, user: &str, password: &str) -> MySqlConnectOptions {
+    fn at(options: MySqlConnectOptions, host: &str, port: u16) -> MySqlConnectOptions {
+        options.host(host).port(port)
+    }
+
+    fn with_user(options: MySqlConnectOptions, user: &str, password: &str) -> MySqlConnectOptions {
         options.enable_cleartext_plugin(false).username(user).password(password)
     }
 

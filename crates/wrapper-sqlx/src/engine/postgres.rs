@@ -58,8 +58,11 @@ impl Driver for Postgres {
         options.password(password)
     }
 
-    #[cfg(feature = "secrets")]
-    fn with_login(options: PgConnectOptions, user: &str, password: &str) -> PgConnectOptions {
+    fn at(options: PgConnectOptions, host: &str, port: u16) -> PgConnectOptions {
+        options.host(host).port(port)
+    }
+
+    fn with_user(options: PgConnectOptions, user: &str, password: &str) -> PgConnectOptions {
         options.username(user).password(password)
     }
 

@@ -1,4 +1,5 @@
 //! Pools of sqlx over a server of the testkit.
 
 mod application;
+mod failover;
 mod pools;

@@ -1,0 +1,173 @@
+//! Pools that are led to the writer: one connection pool, and a monitor over connections of sqlx.
+
+use std::time::Duration;
+
+use e2e::{
+    cluster::until,
+    secrets::{FIRST, ID, service},
+};
+use rds_testkit::{CertificateAuthority, Fault, Gate, MysqlServer, Phase, PostgresServer, SecretsServer};
+use rds_wrapper::{BoxFuture, IamTokenProvider, SecretProvider, Session as _};
+use tokio::time::Instant;
+use wrapper_sqlx::{Engine, FreshPool, Topology};
+
+/// The names by which this machine has two servers; sqlx resolves names by itself.
+const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
+
+/// What both servers can do.
+trait Server: Sized {
+    fn start(
+        name: &'static str,
+        authority: &CertificateAuthority,
+        is_reader: bool,
+    ) -> BoxFuture<'static, Self>;
+    fn port(&self) -> u16;
+    fn set_read_only(&self, is_reader: bool);
+    fn accepted(&self) -> usize;
+    fn freeze(&self);
+}
+
+macro_rules! servers {
+    ($($server:ty),*) => {$(
+        impl Server for $server {
+            fn start(name: &'static str, authority: &CertificateAuthority, is_reader: bool) -> BoxFuture<'static, Self> {
+                let builder = <$server>::builder().host(name).ca(authority).password_user("app", FIRST);
+                let builder = builder.read_only(is_reader);
+                Box::pin(async move { builder.start().await.expect("the server starts") })
+            }
+
+            fn port(&self) -> u16 {
+                self.port()
+            }
+
+            fn set_read_only(&self, is_reader: bool) {
+                self.set_read_only(is_reader);
+            }
+
+            fn accepted(&self) -> usize {
+                self.accepted()
+            }
+
+            fn freeze(&self) {
+                let gate = Gate::new();
+                for phase in [Phase::Accept, Phase::Command] {
+                    self.inject_always(Fault::Hang(phase, gate.clone()));
+                }
+            }
+        }
+    )*};
+}
+
+servers!(PostgresServer, MysqlServer);
+
+/// Two servers, of which the first takes writes, and a pool that is led.
+struct Scene<D: Engine, S> {
+    servers: [S; 2],
+    pool: FreshPool<D>,
+    topology: Topology,
+    _service: SecretsServer,
+}
+
+impl<D: Engine, S: Server> Scene<D, S> {
+    async fn start(scheme: &str) -> Self {
+        let authority = CertificateAuthority::generate().expect("is issued");
+        let [first, second] = NAMES;
+        let servers = [S::start(first, &authority, false).await, S::start(second, &authority, true).await];
+        let places = [0, 1].map(|at| format!("{}:{}", NAMES[at], servers[at].port()));
+        let topology = Topology::fixed(&places[0], [&*places[1]]).expect("are hosts");
+        let service = service().await;
+        let pool = FreshPool::builder()
+            .connection_string(format!("{scheme}://{}/app?plugins=failover2,secretsManager", places[0]))
+            .secret(provider(&service))
+            .topology(topology.clone())
+            .root_certificates(authority.pem())
+            .build()
+            .await
+            .expect("builds");
+        Self { servers, pool, topology, _service: service }
+    }
+
+    /// Takes a connection out of the pool that has to lead to the writer, and gives it back.
+    async fn write(&self) {
+        let mut connection = self.pool.pool().acquire().await.expect("is let in");
+        let mut session = wrapper_sqlx::session::<D>(&mut connection);
+        let (sql, writes) = match session.engine() {
+            rds_wrapper::Engine::Mysql => ("SELECT @@read_only", "0"),
+            _ => ("SELECT pg_is_in_recovery()", "f"),
+        };
+        let answer = session.query(sql).await.expect("answers");
+        assert_eq!(answer.value(), Some(writes));
+    }
+}
+
+/// The provider of the secret, with the credentials that the service takes.
+fn provider(service: &SecretsServer) -> SecretProvider {
+    let key = service.access_key();
+    let credentials = aws_credential_types::Credentials::new(
+        key.access_key_id(),
+        key.secret_access_key(),
+        None,
+        None,
+        "e2e",
+    );
+    let provider = aws_credential_types::provider::SharedCredentialsProvider::new(credentials);
+    let tokens = IamTokenProvider::builder().credentials_provider(provider).build().expect("builds");
+    SecretProvider::builder(ID)
+        .region("us-east-2")
+        .endpoint(service.url())
+        .credentials(tokens.credentials())
+        .build()
+        .expect("builds")
+}
+
+async fn pool_follows_the_writer<D: Engine, S: Server>(scheme: &str) {
+    let scene = Scene::<D, S>::start(scheme).await;
+    scene.write().await;
+    until("the writer is known", || scene.topology.snapshot().epoch() == 1).await;
+
+    scene.servers[0].set_read_only(true);
+    scene.servers[1].set_read_only(false);
+    scene.topology.suspect();
+    until("the writer changed", || scene.topology.snapshot().epoch() == 2).await;
+    for _ in 0..3 {
+        scene.write().await;
+    }
+
+    assert!(scene.servers[1].accepted() >= 2, "the monitor, and the pool");
+}
+
+async fn pool_leaves_a_frozen_writer<D: Engine, S: Server>(scheme: &str) {
+    let scene = Scene::<D, S>::start(scheme).await;
+    scene.write().await;
+    until("the monitor has its connections", || scene.topology.stats().questions > 2).await;
+
+    scene.servers[0].freeze();
+    scene.servers[1].set_read_only(false);
+    scene.topology.suspect();
+    // sqlx would wait for the goodbye of a server that stands still.
+    until("the pool's connections are gone", || scene.pool.pool().size() == 0).await;
+
+    let begun = Instant::now();
+    scene.write().await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn postgres_pool_follows_the_writer() {
+    pool_follows_the_writer::<sqlx::Postgres, PostgresServer>("postgres").await;
+}
+
+#[tokio::test]
+async fn mysql_pool_follows_the_writer() {
+    pool_follows_the_writer::<sqlx::MySql, MysqlServer>("mysql").await;
+}
+
+#[tokio::test]
+async fn postgres_pool_leaves_a_frozen_writer() {
+    pool_leaves_a_frozen_writer::<sqlx::Postgres, PostgresServer>("postgres").await;
+}
+
+#[tokio::test]
+async fn mysql_pool_leaves_a_frozen_writer() {
+    pool_leaves_a_frozen_writer::<sqlx::MySql, MysqlServer>("mysql").await;
+}
