@@ -3,6 +3,7 @@
 pub(crate) mod clients;
 pub(crate) mod doctor;
 pub(crate) mod exec;
+pub(crate) mod failover;
 pub(crate) mod forward;
 pub(crate) mod mysql;
 pub(crate) mod peers;

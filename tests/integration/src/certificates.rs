@@ -28,7 +28,7 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     /// Issues a certificate for these names and writes everything into a folder.
-    pub(crate) fn issue(folder: &Path, names: [&str; 2]) -> Result<Self> {
+    pub(crate) fn issue<const N: usize>(folder: &Path, names: [&str; N]) -> Result<Self> {
         let files = Self {
             authority: folder.join("ca.pem"),
             other_authority: folder.join("other-ca.pem"),

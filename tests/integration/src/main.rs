@@ -2,6 +2,7 @@
 
 mod cases;
 mod certificates;
+mod cluster;
 mod connector;
 mod environment;
 mod key;
@@ -80,6 +81,9 @@ async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
         cases::sources::run(server.environment(), &run.sources, &mut run.report).await?;
         cases::rotation::run(server.environment(), &run.sources, &mut run.report).await?;
         cases::doctor::postgres(&server, &run.sources, &run.programs, &mut run.report).await?;
+    }
+    if options.has("cluster") {
+        cases::failover::run(prerequisites, &scratch, &mut run.report).await?;
     }
     if options.has("mariadb") {
         let server = mysql::Server::mariadb(prerequisites, &scratch)?;

@@ -10,7 +10,7 @@ usage: cargo xtask integration --local [--install] [--with NAME]… [--without N
   --local           run against servers started here, on loopback, in a temporary folder
   --install         install what is missing on this machine first (apt-get, pip, npm)
   --with NAME       add a server, mysql57, or the tokens of the JavaScript SDK's signer, rds-signer
-  --without NAME    leave a server out: mariadb, postgresql
+  --without NAME    leave a server out: cluster (of PostgreSQL), mariadb, postgresql
 
 or: cargo xtask integration --rds [--install]
 
@@ -18,7 +18,7 @@ or: cargo xtask integration --rds [--install]
                     RDS_PG_HOST or RDS_MYSQL_HOST or both, and RDS_DB_USER; the README has the rest";
 
 /// The servers that run unless they are left out.
-const SERVERS: [&str; 2] = ["mariadb", "postgresql"];
+const SERVERS: [&str; 3] = ["cluster", "mariadb", "postgresql"];
 
 /// What runs only when asked for.
 const MORE: [&str; 2] = ["mysql57", "rds-signer"];

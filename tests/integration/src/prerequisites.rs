@@ -124,7 +124,7 @@ impl Prerequisites {
         if options.has("mysql57") {
             need("MySQL 5.7", self.mysql57().join("mysqld").is_file(), &|| self.server57());
         }
-        if options.has("postgresql") {
+        if options.has("cluster") || options.has("postgresql") {
             need("PostgreSQL", self.postgres().is_some(), &|| vec![self.apt("postgresql")]);
         }
         if options.has("rds-signer") {

@@ -68,12 +68,24 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Returns the id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, such as `INT`.
+    pub(crate) fn send(&self, signal: &str) -> Result<()> {
+        // Only a shell has `kill` on every machine.
+        let kill = ["-c", "kill -s \"$0\" \"$1\"", signal, &self.id().to_string()].map(str::to_owned);
+        Command::new("sh").args(kill).stderr(Stdio::null()).status()?;
+        Ok(())
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
-        // Only a shell has `kill` on every machine.
-        let kill =
-            ["-c", "kill -s \"$0\" \"$1\"", self.signal, &self.child.id().to_string()].map(str::to_owned);
-        let _ = Command::new("sh").args(kill).stderr(Stdio::null()).status();
+        let _ = self.send(self.signal);
         let ended = loop {
             match self.events.recv_timeout(END) {
                 Ok(Event::Ready) => {}
