@@ -195,8 +195,8 @@ fn wildcard(name: &str) -> Result<usize, Error> {
     }
 }
 
-/// Suggests the pattern of an RDS name, the name with its first label replaced, or a pattern below a
-/// short name.
+/// Suggests the pattern of an RDS name, the name with its first label replaced, or a pattern below
+/// a short name.
 fn suggestion(name: &str) -> String {
     let pattern = Endpoint::parse(name).ok().and_then(|endpoint| endpoint.instance_pattern());
     match (pattern, name.split_once('.')) {

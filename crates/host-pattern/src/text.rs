@@ -1,7 +1,7 @@
 //! The traits of types that consist of a canonical text.
 
-/// Implements the traits of a type that consists of its canonical text: it is displayed, ordered and
-/// hashed as that text, as `Borrow<str>` requires.
+/// Implements the traits of a type that consists of its canonical text: it is displayed, ordered
+/// and hashed as that text, as `Borrow<str>` requires.
 macro_rules! as_str {
     ($type:ident) => {
         impl AsRef<str> for $type {

@@ -204,8 +204,8 @@ async fn clear_keeps_nothing_that_was_in_flight() {
     assert_eq!(gated.token(&request()).await.expect("is signed").access_key_id(), "AKIA0001");
 }
 
-/// The tokens take a while to be dropped, during which callers go on asking. Since the credentials go
-/// first, none of them can sign with the former ones what belongs to the new epoch.
+/// The tokens take a while to be dropped, during which callers go on asking. Since the credentials
+/// go first, no caller signs a token of the new epoch with the former ones.
 #[test]
 fn clear_beside_a_caller_leaves_no_token_of_the_former_credentials() {
     let session = Arc::new(AtomicUsize::new(0));

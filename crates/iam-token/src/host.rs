@@ -12,8 +12,8 @@ const MAX_LABEL: usize = 63;
 /// Where the reference signers disagree about upper case, the lower-case name is what a server's
 /// verification sees.
 pub(crate) fn canonical(host: &str) -> Result<String, Error> {
-    // Text that is not a name may hold a secret after `@`, `:`, `=`, a path or a blank, so no message
-    // repeats it.
+    // Text that is not a name may hold a secret after `@`, `:`, `=`, a path or a blank, so no
+    // message repeats it.
     if host.contains('@') {
         return invalid("host carries user information: give the name alone");
     }

@@ -125,8 +125,9 @@ impl<V> Generation<V> {
         self.usable_until.is_none_or(|until| now < until)
     }
 
-    /// Returns whether a reader may use the value who takes none issued at `oldest` or before, which
-    /// like `usable_from` is shifted by the tolerance.
+    /// Returns whether a reader may use the value who takes none issued at `oldest` or before.
+    ///
+    /// Like `usable_from`, `oldest` is a second early, by the tolerance.
     pub(crate) fn is_usable(&self, now: SystemTime, oldest: Option<SystemTime>) -> bool {
         self.is_outside_buffer(now)
             // A value from the future was issued by a clock that has since been set back.

@@ -44,9 +44,9 @@ use crate::{
 /// A value [without an end](Expiring::without_end) is renewed in the same way and served for as
 /// long as it takes.
 ///
-/// While a value is unexpired, a fetch that fails or returns nothing better starts a back-off of 1 s,
-/// doubled by each further one up to 30 s. Until it ends the value is served at once and nothing is
-/// fetched.
+/// While a value is unexpired, a fetch that fails or returns nothing better starts a back-off of
+/// 1 s, doubled by each further one up to 30 s. Until it ends the value is served at once and
+/// nothing is fetched.
 ///
 /// The fetch belongs to the cell and is polled by whichever of its waiters is scheduled, so it is
 /// neither cancelled nor started anew by a caller that gives up. It ends at its time limit, which

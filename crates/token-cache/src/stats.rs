@@ -29,8 +29,8 @@ pub struct CacheStats {
 pub struct RenewingStats {
     /// Fetches that were started.
     pub fetches: u64,
-    /// Fetches that failed while there was no unexpired value; those that a `clear` overtook are not
-    /// counted.
+    /// Fetches that failed while there was no unexpired value; those that a `clear` overtook are
+    /// not counted.
     pub fetches_failed: u64,
     /// Calls answered at once with the unexpired value.
     pub hits: u64,
