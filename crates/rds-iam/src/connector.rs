@@ -8,6 +8,9 @@ use wrapper_core::{Registry, Result};
 use wrapper_iam::{IamFactory, IamPlugin, IamTokenProvider, connect_error};
 use wrapper_pg::TlsStack;
 use wrapper_secrets::{SecretProvider, SecretsFactory, SecretsPlugin};
+use wrapper_topology::{
+    FailoverFactory, FailoverPlugin, InitialConnectionFactory, InitialConnectionPlugin, Topology,
+};
 
 #[cfg(not(feature = "mysql"))]
 use crate::target::configuration;
@@ -27,6 +30,16 @@ const OF_CREDENTIALS: [&str; 11] = [
     "secretUsernameProperty",
     "secretPasswordProperty",
 ];
+
+/// Returns the topology of whichever plugin leads connects.
+macro_rules! topology_of {
+    ($connector:expr) => {{
+        let failover = $connector.plugin::<FailoverPlugin>().map(FailoverPlugin::topology);
+        let initial =
+            || $connector.plugin::<InitialConnectionPlugin>().map(InitialConnectionPlugin::topology);
+        failover.or_else(initial)
+    }};
+}
 
 /// Opens a connection as a program does.
 #[derive(Debug)]
@@ -59,6 +72,24 @@ impl Connector {
         added.retain(|(name, _)| !OF_CREDENTIALS.contains(&name.as_str()));
         let secrets = secret.map_or_else(SecretsFactory::default, SecretsFactory::new);
         Recipe { text: &rest, added, factories: (IamFactory::new(provider), secrets), resolver }.build()
+    }
+
+    /// Returns what is known of the cluster, if a plugin leads connects to its instances.
+    pub(crate) fn topology(&self) -> Option<&Topology> {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::Mysql(connector) => topology_of!(connector),
+            Self::Postgres(connector) => topology_of!(connector),
+        }
+    }
+
+    /// Returns whether the hosts tell how instances are named, so that connects can be led there.
+    pub(crate) fn leads_to_instances(&self) -> bool {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::Mysql(connector) => connector.writer().is_ok(),
+            Self::Postgres(connector) => connector.writer().is_ok(),
+        }
     }
 
     /// Logs in and disconnects.
@@ -101,8 +132,10 @@ struct Recipe<'a> {
     resolver: Option<Arc<dyn Resolver>>,
 }
 
-fn registry<C: Send + 'static>((iam, secrets): (IamFactory, SecretsFactory)) -> Registry<C> {
-    Registry::new().with(iam).with(secrets)
+/// Returns the plugins that a program may name.
+pub(crate) fn registry<C: Send + 'static>((iam, secrets): (IamFactory, SecretsFactory)) -> Registry<C> {
+    let registry = Registry::new().with(iam).with(secrets);
+    registry.with(InitialConnectionFactory::default()).with(FailoverFactory::default())
 }
 
 impl Recipe<'_> {

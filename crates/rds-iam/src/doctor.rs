@@ -16,6 +16,7 @@ mod screen;
 mod secret;
 mod tcp;
 mod tls;
+mod topology;
 
 use std::{process::ExitCode, rc::Rc, sync::Arc, time::Duration};
 
@@ -80,7 +81,9 @@ pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure
 /// Goes through the steps; one that failed does not keep the others from being tried where they can
 /// be.
 async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, server: Option<DnsServer>) {
-    let built = Connector::build(text).map(drop);
+    let built = Connector::build(text);
+    report.has_topology = built.as_ref().is_ok_and(|connector| connector.topology().is_some());
+    let built = built.map(drop);
     let mut target = match target(text, arguments, &built) {
         Ok(target) => target,
         Err(error) => {
@@ -121,14 +124,17 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
     };
     let lacks_secret = target.secret.is_some() && secret.is_none();
     let (Ok(()), Some(session), true) = (built, session, is_verified && !lacks_secret) else {
-        report.skipped(StepName::Login, "a step before it failed");
+        report.skip_rest("a step before it failed");
         return;
     };
     let resolver = resolver(&target, server);
     match Connector::with_credentials(text, session.credentials.clone(), secret, resolver) {
         Ok(connector) => {
             let findings = Findings { target: &target, session: &session, address, ahead };
-            login::report(report, &connector, &findings).await;
+            match login::report(report, &connector, &findings).await {
+                true => topology::report(report, &connector),
+                false => report.skip_rest("the login failed"),
+            }
         }
         Err(error) => {
             let text = crate::failure::chain(&error);
@@ -137,6 +143,7 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
                 "the connector cannot be built",
                 [Cause::new(Code::Parameters, text)],
             );
+            report.skip_rest("the login failed");
         }
     }
 }

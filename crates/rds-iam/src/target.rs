@@ -4,11 +4,11 @@ use std::{net::IpAddr, ops::Deref, time::Duration};
 
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_adapter::{Roots, StringForm, split_key_value, split_url};
-use wrapper_core::{Error, ErrorKind, Registry, Result};
+use wrapper_core::{Error, ErrorKind, Result};
 use wrapper_iam::{AssumeRole, IamFactory, IamPlugin, TokenRequest, diagnosis::Facts, token_request};
 use wrapper_secrets::{SecretsFactory, SecretsPlugin};
 
-use crate::{cli::Engine, credentials::Settings, doctor::Aliases, server::Server};
+use crate::{cli::Engine, connector::registry, credentials::Settings, doctor::Aliases, server::Server};
 
 /// One host with all that a login there needs.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ impl Engine {
 /// Splits a string into the driver's part and the wrapper's parameters.
 pub(crate) fn cut(text: &str) -> Result<(String, Vec<(String, String)>)> {
     // The parameters of the chain and of the plugins do not depend on the driver.
-    let registry = Registry::<()>::new().with(IamFactory::default()).with(SecretsFactory::default());
+    let registry = registry::<()>((IamFactory::default(), SecretsFactory::default()));
     let is_ours = |name: &str| registry.declares(name);
     let is_url = ["postgres://", "postgresql://", "mysql://"].iter().any(|scheme| text.starts_with(scheme));
     let cut = if is_url { split_url(text, is_ours)? } else { split_key_value(text, is_ours)? };

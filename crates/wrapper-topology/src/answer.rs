@@ -30,13 +30,17 @@ pub(crate) struct Row {
 }
 
 /// Finds the dialect that a server understands; `None` if it belongs to no cluster that is known.
+/// Notes what the user would have to be granted to tell.
 ///
 /// # Errors
 ///
 /// Returns what kept a statement from being answered at all.
-pub(crate) async fn detect(session: &mut dyn Session) -> Result<Option<Dialect>> {
+pub(crate) async fn detect(
+    session: &mut dyn Session,
+    missing: &mut Option<&'static str>,
+) -> Result<Option<Dialect>> {
     for dialect in Dialect::of_engine(session.engine()) {
-        if is_understood(session, dialect).await? {
+        if is_understood(session, dialect, missing).await? {
             return Ok(Some(dialect.clone()));
         }
     }
@@ -44,7 +48,11 @@ pub(crate) async fn detect(session: &mut dyn Session) -> Result<Option<Dialect>>
 }
 
 /// Returns whether a server answers each statement that detects a dialect with something but "no".
-async fn is_understood(session: &mut dyn Session, dialect: &Dialect) -> Result<bool> {
+async fn is_understood(
+    session: &mut dyn Session,
+    dialect: &Dialect,
+    missing: &mut Option<&'static str>,
+) -> Result<bool> {
     for sql in &*dialect.detection {
         match session.query(sql).await {
             Ok(rows) => {
@@ -59,6 +67,7 @@ async fn is_understood(session: &mut dyn Session, dialect: &Dialect) -> Result<b
                 // a routine. Other codes say that there is no such table or function.
                 if matches!(answer.code(), "42501" | "1142" | "1227" | "1370") {
                     let (name, grants) = (dialect.name(), dialect.grants);
+                    *missing = Some(grants);
                     tracing::warn!(deployment = name, grants, %error,
                         "the user may not ask for the topology");
                 }

@@ -80,6 +80,8 @@ struct State {
     listeners: Vec<Events>,
     /// Since when an application suspects something that no plugin has looked into.
     doubted: Option<Instant>,
+    /// What the user would have to be granted for the servers to tell of their cluster.
+    missing_grants: Option<&'static str>,
     /// Where hosts without a topology were logged in to last.
     places: HashMap<Arc<str>, Place>,
 }
@@ -122,6 +124,7 @@ impl Topology {
             naming: None,
             listeners: Vec::new(),
             doubted: None,
+            missing_grants: None,
             places: HashMap::new(),
         };
         Self(Arc::new(Shared {
@@ -166,6 +169,12 @@ impl Topology {
     pub fn stats(&self) -> TopologyStats {
         let snapshot = self.snapshot();
         self.0.counters.read(&snapshot)
+    }
+
+    /// Returns what the user has to be granted before the servers tell of their cluster, if one of
+    /// them refused for that reason.
+    pub fn missing_grants(&self) -> Option<&'static str> {
+        self.state().missing_grants
     }
 
     /// Says that something is wrong with the cluster, as an application may know from elsewhere.

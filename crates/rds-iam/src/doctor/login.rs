@@ -31,12 +31,12 @@ pub(super) struct Findings<'a> {
     pub(super) ahead: Option<i64>,
 }
 
-/// Logs in as a program would, and explains a refusal.
-pub(super) async fn report(report: &mut Report, connector: &Connector, findings: &Findings<'_>) {
+/// Logs in as a program would, and explains a refusal; returns whether it was let in.
+pub(super) async fn report(report: &mut Report, connector: &Connector, findings: &Findings<'_>) -> bool {
     let target = findings.target;
     let Err(error) = connector.log_in().await else {
         report.ok(StepName::Login, format!("logged in as `{}`", target.user.escape_debug()));
-        return;
+        return true;
     };
     let fact = match error.server() {
         Some(answer) => answer.to_string(),
@@ -52,6 +52,7 @@ pub(super) async fn report(report: &mut Report, connector: &Connector, findings:
     if error.is_login() && target.secret.is_none() {
         report.set_log(target.endpoint().as_ref().and_then(log_group));
     }
+    false
 }
 
 /// Returns whether it was refused for what is known of the token, and not for what the server told.

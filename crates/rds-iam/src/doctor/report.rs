@@ -30,6 +30,8 @@ pub(super) struct Report {
     log: Option<String>,
     target: Option<TargetFacts>,
     has_secret: bool,
+    /// Whether a plugin leads connects to the instances of a cluster.
+    pub(super) has_topology: bool,
     is_interrupted: bool,
     screen: Rc<Screen>,
 }
@@ -85,6 +87,7 @@ pub(super) enum StepName {
     Tcp,
     Tls,
     Login,
+    Topology,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,8 +100,9 @@ pub(super) enum Status {
 }
 
 impl StepName {
-    /// The steps in the order in which they are tried; `secret` only where there is one.
-    const ALL: [Self; 9] = [
+    /// The steps in the order in which they are tried; `secret` and `topology` only where there is
+    /// one.
+    const ALL: [Self; 10] = [
         Self::Parameters,
         Self::Host,
         Self::Dns,
@@ -108,6 +112,7 @@ impl StepName {
         Self::Tcp,
         Self::Tls,
         Self::Login,
+        Self::Topology,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -121,6 +126,7 @@ impl StepName {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
             Self::Login => "login",
+            Self::Topology => "topology",
         }
     }
 }
@@ -133,6 +139,7 @@ impl Report {
             log: None,
             target: None,
             has_secret: false,
+            has_topology: false,
             is_interrupted: false,
             screen,
         }
@@ -244,8 +251,12 @@ impl Report {
     }
 
     fn step_at(&self, index: usize) -> Option<StepName> {
-        let mut steps = StepName::ALL.into_iter().filter(|step| self.has_secret || *step != StepName::Secret);
-        steps.nth(index)
+        let is_tried = |step: &StepName| match step {
+            StepName::Secret => self.has_secret,
+            StepName::Topology => self.has_topology,
+            _ => true,
+        };
+        StepName::ALL.into_iter().filter(is_tried).nth(index)
     }
 
     fn add(
@@ -270,7 +281,7 @@ impl Report {
         }
         let failed = self.steps.iter().find(|step| step.status == Status::Failed);
         match failed.map(|step| step.step) {
-            None | Some(StepName::Clock) => 0,
+            None | Some(StepName::Clock | StepName::Topology) => 0,
             Some(StepName::Parameters) => 10,
             Some(StepName::Host) => 11,
             Some(StepName::Dns) => 12,

@@ -7,6 +7,7 @@ mod mysql;
 mod postgres;
 mod secrets;
 mod sts;
+mod topology;
 
 use std::fs;
 

@@ -107,12 +107,43 @@ async fn answer_without_an_id_is_no_answer() {
 #[tokio::test]
 async fn server_of_no_cluster_has_no_dialect() {
     for engine in [Engine::Mysql, Engine::Postgres] {
-        assert_eq!(detect(&mut Told(engine, Vec::new())).await.expect("answers"), None);
+        assert_eq!(detect(&mut Told(engine, Vec::new()), &mut None).await.expect("answers"), None);
     }
     let aurora = Dialect::aurora_mysql();
     let variable = rows(&["Variable_name", "Value"], &[&[Some("aurora_version"), Some("3.08.0")]]);
     let mut session = Told(Engine::Mysql, vec![(aurora.detection[0].to_owned(), variable)]);
-    assert_eq!(detect(&mut session).await.expect("answers"), Some(aurora));
+    assert_eq!(detect(&mut session, &mut None).await.expect("answers"), Some(aurora));
+}
+
+/// A server that says who may not ask.
+struct Denies(Engine, &'static str);
+
+impl Session for Denies {
+    fn engine(&self) -> Engine {
+        self.0
+    }
+
+    fn query<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        let said = ServerError::new(self.1, "denied", None);
+        Box::pin(async { Err(Error::new(ErrorKind::Driver, "refused").with_source(said)) })
+    }
+}
+
+#[tokio::test]
+async fn privileges_that_are_missing_are_named() {
+    for (engine, code, grant) in [
+        (Engine::Postgres, "42501", Some("GRANT USAGE ON SCHEMA rds_tools")),
+        (Engine::Mysql, "1142", Some("GRANT SELECT ON mysql.rds_topology")),
+        (Engine::Postgres, "42883", None),
+    ] {
+        let mut missing = None;
+
+        let found = detect(&mut Denies(engine, code), &mut missing).await.expect("answers");
+
+        assert_eq!(found, None);
+        let is_named = |grants: &str| grant.is_some_and(|grant| grants.contains(grant));
+        assert_eq!(missing.is_some_and(is_named), grant.is_some(), "{code}: {missing:?}");
+    }
 }
 
 #[test]

@@ -19,8 +19,10 @@ impl Topology {
             Kind::None => return Ok(None),
             Kind::Unknown => {}
         }
-        let found = answer::detect(session).await?;
+        let mut missing = None;
+        let found = answer::detect(session, &mut missing).await?;
         let mut state = self.state();
+        state.missing_grants = missing.filter(|_| found.is_none());
         if matches!(state.kind, Kind::Unknown) {
             state.kind = found.clone().map_or(Kind::None, Kind::Known);
             match &found {
