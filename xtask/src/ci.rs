@@ -42,6 +42,7 @@ pub(crate) fn run(with_tests: bool) -> Result<()> {
         ("tests with other features", tests_of_alternatives),
         ("docs", docs),
         ("examples", examples),
+        ("soak", soak),
     ];
     if with_tests {
         steps.push(("tests", tests));
@@ -156,6 +157,11 @@ fn examples(workspace: &Workspace) -> Result<()> {
         process::run(run.args(["run", "--quiet", "--package", "examples", "--example", &example.name]))?;
     }
     Ok(())
+}
+
+/// Half a minute by the default seed, so that a change that breaks it can be told.
+fn soak(_: &Workspace) -> Result<()> {
+    crate::soak::run(&["--minutes", "0.5"])
 }
 
 fn deny_warnings(clippy: &mut Command) -> &mut Command {

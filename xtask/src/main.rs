@@ -7,6 +7,7 @@ mod matrix;
 mod output;
 mod process;
 mod release;
+mod soak;
 mod tidy;
 mod workspace;
 
@@ -22,10 +23,12 @@ usage: cargo xtask <task>
   ci [--no-tests]      format, lints, features, docs, tests, tidy: what a change must pass
   ci --slow            licences, spelling, lowest versions, semver, fuzzing: weekly and before a release
   features             each publishable crate with each of its features alone, a part of ci
+  fleet                50 processes with pools of 20 at a server that throttles logins
   integration --local  real servers that check tokens, started here; more with `cargo xtask integration`
   matrix [word]...     an application through failovers of an embedded cluster, as a table
   model                the cell of token-cache under chosen interleavings, a part of ci
   release --dry-run    what a release has to fulfil, without publishing
+  soak [--minutes N] [--seed S]  pools of every kind at servers that fail; half a minute of it is in ci
   tidy                 layout, dependency rules, forbidden crates, file lengths, manifests";
 
 fn main() -> ExitCode {
@@ -37,10 +40,12 @@ fn main() -> ExitCode {
         ["ci", "--no-tests"] => ci::run(false),
         ["ci", "--slow"] => ci::slow(),
         ["features"] => ci::features(),
+        ["fleet", more @ ..] => soak::fleet(more),
         ["integration", more @ ..] => integration::run(more),
         ["matrix", more @ ..] => matrix::run(more),
         ["model"] => ci::model(),
         ["release", "--dry-run"] => release::dry_run(),
+        ["soak", more @ ..] => soak::run(more),
         ["tidy"] => tidy::run(),
         _ => Err(USAGE.into()),
     };

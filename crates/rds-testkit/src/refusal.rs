@@ -28,6 +28,9 @@ pub enum Refusal {
     SessionToken,
     /// The signature did not match.
     Signature,
+    /// More logins by token came within the second than
+    /// [`limit_logins`](crate::TokenPolicy::limit_logins) allows.
+    Throttled,
     /// The access key is not known, or was revoked.
     UnknownKey,
     /// The token was signed for another host.
@@ -58,6 +61,7 @@ impl fmt::Display for Refusal {
             Self::Policy => "not allowed by the policy",
             Self::SessionToken => "session token differs",
             Self::Signature => "signature does not match",
+            Self::Throttled => "too many logins within a second",
             Self::UnknownKey => "unknown access key",
             Self::WrongHost => "token for another host",
             Self::WrongPassword => "wrong password",

@@ -165,7 +165,7 @@ impl Rules {
         let iam = users.into_iter().map(|user| (user, Account::Iam));
         let password = password_users.into_iter().map(|(user, word)| (user, Account::Password(word)));
         let keys = keys.into_iter().map(|key| (key.access_key_id().to_owned(), key));
-        Self { keys: keys.collect(), users: iam.chain(password).collect() }
+        Self { keys: keys.collect(), users: iam.chain(password).collect(), ..Self::default() }
     }
 }
 

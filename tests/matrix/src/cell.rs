@@ -128,7 +128,7 @@ impl Cell {
         let builder = Cluster::builder().deployment(self.stack.deployment()).writer("a").readers(["b", "c"]);
         let cluster = Arc::new(builder.answer(WRITE, Rows::affected(1)).start().await.expect("starts"));
         cluster.dns().hold();
-        let pool = self.stack.pool(&cluster, self.activity.tasks().max(4) + 1).await;
+        let pool = self.stack.pool(&cluster, self.activity.tasks().max(4) + 1);
         let run = Arc::new(Run {
             pool,
             writers: Writers::new("a"),

@@ -15,5 +15,6 @@ mod watch;
 pub use activity::Activity;
 pub use cell::{Cell, Measured, named, run_all, some};
 pub use fault::Fault;
-pub use pool::Stack;
+pub use pool::{Client, Pool, Seen, Setup, Stack, WRITE};
 pub use table::{HEADER, row};
+pub use watch::Writers;

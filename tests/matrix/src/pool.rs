@@ -3,15 +3,16 @@
 use std::{fmt, ops::DerefMut, time::Duration};
 
 use mysql_async::{Conn, prelude::Queryable};
-use rds_testkit::{Cluster, Deployment};
+use rds_testkit::{Cluster, Deployment, Dns};
 use rds_wrapper::{
-    Error, FailoverPlugin, IamFactory, Registry, Topology, mysql as my, pg, plugins, resolver_fn,
+    Error, FailoverPlugin, IamFactory, IamTokenProvider, Registry, SecretsFactory, Topology, mysql as my, pg,
+    plugins, resolver_fn,
 };
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
 
 /// The statement that an application repeats.
-pub(crate) const WRITE: &str = "INSERT INTO beats VALUES (1)";
+pub const WRITE: &str = "INSERT INTO beats VALUES (1)";
 
 /// What an application sees of a statement that is not answered in time.
 pub(crate) const SILENT: &str = "no answer within 1 s";
@@ -33,53 +34,85 @@ pub enum Stack {
 }
 
 impl Stack {
-    pub(crate) fn deployment(self) -> Deployment {
+    /// Returns the deployment whose engine it speaks.
+    pub fn deployment(self) -> Deployment {
         match self {
             Self::Bb8Mysql | Self::DeadpoolMysql => Deployment::AuroraMysql,
             Self::Bb8Postgres | Self::DeadpoolPostgres => Deployment::AuroraPostgres,
         }
     }
 
-    pub(crate) async fn pool(self, cluster: &Cluster, size: usize) -> Pool {
-        let url = cluster.url().replace("plugins=iam", "plugins=failover2,iam");
-        let kind = match self.deployment() {
-            Deployment::AuroraMysql => {
-                let dns = cluster.dns();
-                let builder = my::Connector::builder(registry(cluster)).connection_string(url);
-                Connector::Mysql(
-                    builder.resolver(resolver_fn(move |host| dns.resolve(host))).build().expect("builds"),
-                )
+    pub(crate) fn pool(self, cluster: &Cluster, size: usize) -> Pool {
+        self.pool_at(Setup {
+            url: cluster.url().replace("plugins=iam", "plugins=failover2,iam"),
+            parameters: Vec::new(),
+            dns: cluster.dns(),
+            tokens: cluster.token_provider().expect("the tokens can be built"),
+            size,
+        })
+    }
+
+    /// Makes a pool by a setup.
+    pub fn pool_at(self, setup: Setup) -> Pool {
+        let Setup { url, parameters, dns, tokens, size } = setup;
+        let resolver = resolver_fn(move |host| dns.resolve(host));
+        match self {
+            Self::Bb8Mysql | Self::DeadpoolMysql => {
+                let builder = my::Connector::builder(registry(&tokens)).connection_string(url);
+                let builder = parameters
+                    .into_iter()
+                    .fold(builder, |builder, (name, value)| builder.parameter(name, value));
+                let connector = builder.resolver(resolver).build().expect("builds");
+                let pool = if self == Self::Bb8Mysql {
+                    // Without bb8's task that closes idle connections: it outlives its pool by half a minute.
+                    let builder = my::bb8::Pool::builder().max_size(size as u32);
+                    let builder = builder.idle_timeout(None).max_lifetime(None);
+                    Kind::Bb8Mysql(builder.build_unchecked(connector.bb8_manager()))
+                } else {
+                    let builder = connector.deadpool_builder().max_size(size);
+                    Kind::DeadpoolMysql(builder.build().expect("builds"))
+                };
+                Pool { connector: Connector::Mysql(connector), pool }
             }
-            _ => {
-                let dns = cluster.dns();
-                let builder = pg::Connector::builder(registry(cluster)).connection_string(url);
-                let builder = builder.resolver(resolver_fn(move |host| dns.resolve(host)));
-                Connector::Postgres(builder.build().expect("builds"))
+            Self::Bb8Postgres | Self::DeadpoolPostgres => {
+                let builder = pg::Connector::builder(registry(&tokens)).connection_string(url);
+                let builder = parameters
+                    .into_iter()
+                    .fold(builder, |builder, (name, value)| builder.parameter(name, value));
+                let connector = builder.resolver(resolver).build().expect("builds");
+                let pool = if self == Self::Bb8Postgres {
+                    // Without bb8's task that closes idle connections: it outlives its pool by half a minute.
+                    let builder = pg::bb8::Pool::builder().max_size(size as u32);
+                    let builder = builder.idle_timeout(None).max_lifetime(None);
+                    Kind::Bb8Postgres(builder.build_unchecked(connector.bb8_manager()))
+                } else {
+                    let builder = connector.deadpool_builder().max_size(size);
+                    Kind::DeadpoolPostgres(builder.build().expect("builds"))
+                };
+                Pool { connector: Connector::Postgres(connector), pool }
             }
-        };
-        let pool = match &kind {
-            Connector::Mysql(connector) if self == Self::Bb8Mysql => {
-                let builder = my::bb8::Pool::builder().max_size(size as u32);
-                Kind::Bb8Mysql(builder.build_unchecked(connector.bb8_manager()))
-            }
-            Connector::Mysql(connector) => {
-                let builder = connector.deadpool_builder();
-                Kind::DeadpoolMysql(builder.max_size(size).build().expect("builds"))
-            }
-            Connector::Postgres(connector) if self == Self::Bb8Postgres => {
-                let builder = pg::bb8::Pool::builder().max_size(size as u32);
-                Kind::Bb8Postgres(builder.build_unchecked(connector.bb8_manager()))
-            }
-            Connector::Postgres(connector) => {
-                Kind::DeadpoolPostgres(connector.deadpool_builder().max_size(size).build().expect("builds"))
-            }
-        };
-        Pool { connector: kind, pool }
+        }
     }
 }
 
-fn registry<C: Send + 'static>(cluster: &Cluster) -> Registry<C> {
-    plugins().with(IamFactory::new(cluster.token_provider().expect("the tokens can be built")))
+/// Where a pool's connections lead, and with what they log in.
+#[derive(Debug)]
+pub struct Setup {
+    /// The connection string.
+    pub url: String,
+    /// Parameters that only code may give.
+    pub parameters: Vec<(&'static str, String)>,
+    /// What resolves the names.
+    pub dns: Dns,
+    /// The tokens of `iam`, and the credentials of `awsSecretsManager`.
+    pub tokens: IamTokenProvider,
+    /// The most connections.
+    pub size: usize,
+}
+
+fn registry<C: Send + 'static>(tokens: &IamTokenProvider) -> Registry<C> {
+    let secrets = SecretsFactory::with_credentials_of(tokens.clone());
+    plugins().with(IamFactory::new(tokens.clone())).with(secrets)
 }
 
 impl fmt::Display for Stack {
@@ -95,7 +128,7 @@ impl fmt::Display for Stack {
 
 /// A pool and its connector; clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Pool {
+pub struct Pool {
     connector: Connector,
     pool: Kind,
 }
@@ -115,7 +148,7 @@ enum Kind {
 }
 
 /// A connection that is taken out.
-pub(crate) struct Client {
+pub struct Client {
     connector: Connector,
     taken: Taken,
 }
@@ -127,7 +160,7 @@ enum Taken {
 }
 
 /// What an application sees of a failure.
-pub(crate) type Seen = String;
+pub type Seen = String;
 
 impl Pool {
     pub(crate) fn topology(&self) -> Topology {
@@ -138,7 +171,12 @@ impl Pool {
         plugin.expect("is in the chain").topology().clone()
     }
 
-    pub(crate) async fn get(&self) -> Result<Client, Seen> {
+    /// Takes a connection out.
+    ///
+    /// # Errors
+    ///
+    /// What an application sees.
+    pub async fn get(&self) -> Result<Client, Seen> {
         let taken = match &self.pool {
             Kind::Bb8Mysql(pool) => {
                 Taken::Mysql(Box::new(pool.get_owned().await.map_err(|error| of_pool(&error))?))
@@ -167,7 +205,7 @@ fn of_pool(error: &(dyn std::error::Error + 'static)) -> Seen {
 impl Client {
     /// Runs a statement and tells the plugins of what went wrong with it.
     pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), Seen> {
-        match timeout(STATEMENT, self.query(sql)).await {
+        match timeout(STATEMENT, self.ask(sql)).await {
             Ok(answer) => answer.map(drop),
             Err(_) => Err(SILENT.to_owned()),
         }
@@ -175,14 +213,29 @@ impl Client {
 
     /// Asks which instance this is; `None` if the connection has ended.
     pub(crate) async fn instance(&mut self) -> Option<String> {
-        let sql = match self.taken {
-            Taken::Mysql(_) => "SELECT @@aurora_server_id",
-            _ => "SELECT pg_catalog.aurora_db_instance_identifier()",
-        };
-        timeout(STATEMENT, self.query(sql)).await.ok()?.ok()?
+        timeout(STATEMENT, self.ask_instance()).await.ok()?.ok()?
     }
 
-    async fn query(&mut self, sql: &str) -> Result<Option<String>, Seen> {
+    /// Asks which instance this is, for however long that takes.
+    ///
+    /// # Errors
+    ///
+    /// What an application sees.
+    pub async fn ask_instance(&mut self) -> Result<Option<String>, Seen> {
+        self.ask(match self.taken {
+            Taken::Mysql(_) => "SELECT @@aurora_server_id",
+            _ => "SELECT pg_catalog.aurora_db_instance_identifier()",
+        })
+        .await
+    }
+
+    /// Runs a statement, for however long that takes, tells the plugins of what went wrong with it,
+    /// and returns the first value of the first row.
+    ///
+    /// # Errors
+    ///
+    /// What an application sees.
+    pub async fn ask(&mut self, sql: &str) -> Result<Option<String>, Seen> {
         let client: &tokio_postgres::Client = match &mut self.taken {
             Taken::Mysql(connection) => {
                 return connection.query_first(sql).await.map_err(|error| match &self.connector {

@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The writers of a cluster, one after the other.
 #[derive(Debug)]
-pub(crate) struct Writers(Mutex<Vec<Reign>>);
+pub struct Writers(Mutex<Vec<Reign>>);
 
 #[derive(Debug)]
 struct Reign {
@@ -25,17 +25,18 @@ struct Reign {
 }
 
 impl Writers {
-    pub(crate) fn new(first: &'static str) -> Self {
+    /// Begins with one.
+    pub fn new(first: &'static str) -> Self {
         Self(Mutex::new(vec![Reign { id: first, until: None }]))
     }
 
     /// Notes a writer that is about to be one.
-    pub(crate) fn begin(&self, id: &'static str) {
+    pub fn begin(&self, id: &'static str) {
         self.reigns().push(Reign { id, until: None });
     }
 
     /// Notes that all but the last are writers no more.
-    pub(crate) fn end_former(&self) {
+    pub fn end_former(&self) {
         let mut reigns = self.reigns();
         let former = reigns.len() - 1;
         reigns[..former].iter_mut().for_each(|reign| {
@@ -44,7 +45,7 @@ impl Writers {
     }
 
     /// Whether an instance was the writer at some time since then.
-    pub(crate) fn was_writer(&self, id: &str, since: Instant) -> bool {
+    pub fn was_writer(&self, id: &str, since: Instant) -> bool {
         self.reigns().iter().any(|reign| reign.id == id && reign.until.is_none_or(|until| until >= since))
     }
 

@@ -22,7 +22,7 @@ fn verify(vector: &Value, token: &str) -> Result<(), RefusalDetail> {
     };
     let now = timestamp::parse(&text(vector, "time").replace(['-', ':'], "")).unwrap();
     let keys = HashMap::from([(key.access_key_id().to_owned(), key)]);
-    let token_policy = TokenPolicy::new(Rules { keys, users: HashMap::new() }, Clock::new(move || now));
+    let token_policy = TokenPolicy::new(Rules { keys, ..Rules::default() }, Clock::new(move || now));
     token_policy.verify(&endpoint, text(vector, "user"), token.as_bytes())
 }
 

@@ -1,6 +1,6 @@
 //! Rules that change while the server runs.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rds_testkit::{AccessKey, Outcome, PostgresServer, Refusal};
 
@@ -46,6 +46,20 @@ async fn denied_user_is_refused_until_allowed_again() {
     server.token_policy().deny(key, "jane");
     assert_eq!(outcome(&server, &token).await, Outcome::Refused(Refusal::Policy));
     server.token_policy().allow(key, "jane");
+    assert_eq!(outcome(&server, &token).await, Outcome::Accepted);
+}
+
+#[tokio::test]
+async fn logins_beyond_the_limit_of_a_second_are_refused() {
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let server = PostgresServer::builder().clock(move || start).start().await.unwrap();
+    let token = Signer::new(&server).sign();
+    server.token_policy().limit_logins(2);
+    for expected in [Outcome::Accepted, Outcome::Accepted, Outcome::Refused(Refusal::Throttled)] {
+        assert_eq!(outcome(&server, &token).await, expected);
+    }
+    assert_eq!(refusal(login(&server, &token).await).0, "28000", "as RDS says it");
+    server.advance(Duration::from_secs(1));
     assert_eq!(outcome(&server, &token).await, Outcome::Accepted);
 }
 

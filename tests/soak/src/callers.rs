@@ -1,0 +1,278 @@
+//! The applications: callers of pools who check every answer, and give up now and then.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use e2e::{HOST, USER};
+use matrix::{Seen, Setup, Stack, WRITE, Writers};
+use rds_wrapper::IamTokenProvider;
+use sqlx::{AssertSqlSafe, pool::PoolOptions};
+use tokio::time::{Instant, sleep, timeout};
+use wrapper_sqlx::{Engine, FreshPool, MySqlFreshPool, PgFreshPool};
+
+use crate::{
+    random::Random,
+    verdict::{Harm, Target, Verdict},
+    world::{World, secret_id},
+};
+
+/// The most connections of a pool, and how many callers share them.
+const SIZE: usize = 4;
+const CALLERS: usize = 6;
+/// How long anything may take, whatever goes wrong.
+const STUCK: Duration = Duration::from_secs(40);
+
+/// The next number that a server is asked to repeat: no two statements have the same answer.
+static NUMBER: AtomicUsize = AtomicUsize::new(1_000);
+
+/// What was done, for the summary.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) answers: AtomicU64,
+    pub(crate) writes: AtomicU64,
+    pub(crate) given_up: AtomicU64,
+    pub(crate) failures: Mutex<BTreeMap<Seen, u64>>,
+}
+
+/// A pool, what is expected of it, and who judges that.
+pub(crate) struct Application {
+    name: &'static str,
+    target: Target,
+    pool: Pool,
+    /// Where each connection must lead to the writer.
+    writers: Option<Arc<Writers>>,
+    verdict: Arc<Verdict>,
+    tally: Arc<Tally>,
+    ends: AtomicBool,
+}
+
+enum Pool {
+    Mysql(MySqlFreshPool, IamTokenProvider),
+    Postgres(PgFreshPool, IamTokenProvider),
+    Wrapper(matrix::Pool),
+}
+
+impl Application {
+    /// Builds all kinds of pools.
+    pub(crate) async fn all(world: &World, tally: &Arc<Tally>) -> Vec<Arc<Self>> {
+        let iam = world.tokens();
+        let key = world.service.access_key();
+        let secrets = IamTokenProvider::builder()
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
+                e2e::CountingSource::new(key),
+            ))
+            .build()
+            .expect("builds");
+        let application = |name, target, pool, writers| {
+            let (verdict, tally) = (Arc::clone(&world.verdict), Arc::clone(tally));
+            Arc::new(Self { name, target, pool, writers, verdict, tally, ends: AtomicBool::new(false) })
+        };
+        let wrapper = |name, target, stack: Stack, by_secret: bool| {
+            let site = world.site(target).expect("is a cluster");
+            let url = site.cluster.url();
+            let mut setup = Setup {
+                url: url.replace("plugins=iam", "plugins=failover2,iam"),
+                parameters: Vec::new(),
+                dns: site.cluster.dns(),
+                tokens: iam.clone(),
+                size: SIZE,
+            };
+            if by_secret {
+                // With time for the step after a refusal without a rotation, in which there is one.
+                let plugins = format!(
+                    "plugins=failover2,awsSecretsManager&secretId={}&secretRegion=us-east-2\
+                     &secretRotationRetryTimeoutMs=10000",
+                    secret_id(site.cluster.deployment())
+                );
+                setup.url = url.replace("plugins=iam", &plugins).replace(&format!("{USER}@"), "");
+                setup.parameters.push(("secretEndpoint", world.service.url()));
+                setup.tokens = secrets.clone();
+            }
+            let pool = Pool::Wrapper(stack.pool_at(setup));
+            application(name, target, pool, Some(Arc::clone(&site.writers)))
+        };
+        let single = world.tokens();
+        let (server, tokens) = (&world.postgres_server, single.clone());
+        let postgres = fresh(&tokens, "postgres", server.port(), server.ca_pem()).await;
+        let postgres = Pool::Postgres(postgres, tokens);
+        let server = &world.mysql_server;
+        let mysql = fresh(&single, "mysql", server.port(), server.ca_pem()).await;
+        let mysql = Pool::Mysql(mysql, single);
+        let (cluster, mysql_cluster) = (Target::PostgresCluster, Target::MysqlCluster);
+        vec![
+            wrapper("deadpool postgres, iam", cluster, Stack::DeadpoolPostgres, false),
+            wrapper("bb8 postgres, iam", cluster, Stack::Bb8Postgres, false),
+            wrapper("deadpool postgres, secret", cluster, Stack::DeadpoolPostgres, true),
+            wrapper("deadpool mysql, iam", mysql_cluster, Stack::DeadpoolMysql, false),
+            wrapper("bb8 mysql, iam", mysql_cluster, Stack::Bb8Mysql, false),
+            wrapper("bb8 mysql, secret", mysql_cluster, Stack::Bb8Mysql, true),
+            application("sqlx postgres, iam", Target::PostgresServer, postgres, None),
+            application("sqlx mysql, iam", Target::MysqlServer, mysql, None),
+        ]
+    }
+
+    /// The most sockets that pools of so many applications may hold, with those of connects that
+    /// were given up and of monitors.
+    pub(crate) fn most_sockets(applications: usize) -> usize {
+        applications * (SIZE + CALLERS + 4)
+    }
+
+    /// Makes a pool that cannot look at its token at each login do so now, with credentials loaded
+    /// anew or not.
+    pub(crate) async fn refresh(&self, anew: bool) {
+        if let Pool::Mysql(_, tokens) | Pool::Postgres(_, tokens) = &self.pool
+            && anew
+        {
+            tokens.clear();
+        }
+        let refreshed = match &self.pool {
+            Pool::Mysql(pool, _) => pool.ensure_fresh().await,
+            Pool::Postgres(pool, _) => pool.ensure_fresh().await,
+            Pool::Wrapper(_) => Ok(()),
+        };
+        if let Err(error) = refreshed {
+            self.breach(format!("no fresh token: {error}"));
+        }
+    }
+
+    /// Starts the callers, whose choices follow from the seed.
+    pub(crate) fn callers(
+        self: Arc<Self>,
+        random: &mut Random,
+    ) -> impl Iterator<Item = impl Future<Output = ()> + use<>> {
+        let seeds: Vec<_> = (0..CALLERS).map(|_| random.fork()).collect();
+        seeds.into_iter().map(move |random| Arc::clone(&self).call(random))
+    }
+
+    /// Lets the callers end.
+    pub(crate) fn end(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+
+    async fn call(self: Arc<Self>, mut random: Random) {
+        while !self.ends.load(Ordering::Relaxed) {
+            let begun = Instant::now();
+            let gives_up = random.below(4) == 0;
+            let patience = if gives_up { random.millis(0, 40) } else { STUCK };
+            match timeout(patience, self.turn(begun, 1 + random.below(3))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(seen)) => self.judge(seen, begun),
+                Err(_) if gives_up => drop(self.tally.given_up.fetch_add(1, Ordering::Relaxed)),
+                Err(_) => self.breach(format!("no answer within {STUCK:?}")),
+            }
+            sleep(random.millis(1, 25)).await;
+        }
+    }
+
+    /// Takes a connection out, checks where it leads, and asks what cannot be confused.
+    async fn turn(&self, begun: Instant, questions: usize) -> Result<(), Seen> {
+        let mut connection = self.pool.get().await?;
+        if let Some(writers) = &self.writers {
+            let instance = connection.instance().await?.unwrap_or_default();
+            if !writers.was_writer(&instance, begun) {
+                self.breach(format!("a connection to `{instance}`, which was not the writer"));
+            }
+            connection.write().await?;
+            self.tally.writes.fetch_add(1, Ordering::Relaxed);
+        }
+        for _ in 0..questions {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let answer = connection.repeat(number).await?;
+            if answer.as_deref() != Some(number.to_string().as_str()) {
+                self.breach(format!("asked for {number}, answered {answer:?}"));
+            }
+            self.tally.answers.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn judge(&self, seen: Seen, begun: Instant) {
+        let harm = if seen.starts_with("pool: Login") { Harm::Refused } else { Harm::Broken };
+        // Credentials that once came serve on; no trouble here makes them end.
+        if seen.starts_with("pool: Credentials") || !self.verdict.permits(self.target, harm, begun) {
+            self.breach(format!("`{seen}` after {:?} without a cause", begun.elapsed()));
+        }
+        *self.tally.failures.lock().unwrap_or_else(PoisonError::into_inner).entry(seen).or_default() += 1;
+    }
+
+    fn breach(&self, what: String) {
+        self.verdict.breach(format!("{}: {what}", self.name));
+    }
+}
+
+async fn fresh<D: Engine>(tokens: &IamTokenProvider, scheme: &str, port: u16, ca: &str) -> FreshPool<D> {
+    let options = PoolOptions::new().max_connections(SIZE as u32).acquire_timeout(Duration::from_secs(10));
+    FreshPool::builder()
+        .connection_string(format!("{scheme}://{USER}@localhost:{port}/app?plugins=iam&iamHost={HOST}"))
+        .parameter("tlsServerName", "localhost")
+        .root_certificates(ca)
+        .tokens(tokens.clone())
+        .pool_options(options)
+        .build()
+        .await
+        .expect("builds")
+}
+
+/// A connection that is taken out.
+enum Connection<'p> {
+    Mysql(&'p MySqlFreshPool, sqlx::pool::PoolConnection<sqlx::MySql>),
+    Postgres(&'p PgFreshPool, sqlx::pool::PoolConnection<sqlx::Postgres>),
+    Wrapper(Box<matrix::Client>),
+}
+
+impl Pool {
+    async fn get(&self) -> Result<Connection<'_>, Seen> {
+        Ok(match self {
+            Self::Mysql(pool, _) => {
+                Connection::Mysql(pool, pool.pool().acquire().await.map_err(|error| of_sqlx(pool, error))?)
+            }
+            Self::Postgres(pool, _) => {
+                Connection::Postgres(pool, pool.pool().acquire().await.map_err(|error| of_sqlx(pool, error))?)
+            }
+            Self::Wrapper(pool) => Connection::Wrapper(Box::new(pool.get().await?)),
+        })
+    }
+}
+
+fn of_sqlx<D: Engine>(pool: &FreshPool<D>, error: sqlx::Error) -> Seen {
+    format!("pool: {:?}", pool.explain(error).kind())
+}
+
+impl Connection<'_> {
+    async fn instance(&mut self) -> Result<Option<String>, Seen> {
+        match self {
+            Self::Wrapper(client) => client.ask_instance().await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), Seen> {
+        match self {
+            Self::Wrapper(client) => client.ask(WRITE).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    async fn repeat(&mut self, number: usize) -> Result<Option<String>, Seen> {
+        let sql = format!("SELECT {number}");
+        match self {
+            Self::Mysql(pool, connection) => {
+                let query = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql)).persistent(false);
+                let answer = query.fetch_one(&mut **connection).await;
+                answer.map(|answer| Some(answer.to_string())).map_err(|error| of_sqlx(pool, error))
+            }
+            Self::Postgres(pool, connection) => {
+                let query = sqlx::query_scalar::<_, i32>(AssertSqlSafe(sql)).persistent(false);
+                let answer = query.fetch_one(&mut **connection).await;
+                answer.map(|answer| Some(answer.to_string())).map_err(|error| of_sqlx(pool, error))
+            }
+            Self::Wrapper(client) => client.ask(&sql).await,
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! The servers, the keys and the clock, and what goes wrong with them.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use e2e::{CountingSource, HOST, USER, secrets::secret};
+use matrix::{WRITE, Writers};
+use rds_testkit::{
+    AccessKey, Attempt, Cluster, Deployment, Fault, MysqlServer, Node, PostgresServer, Rows, SecretsServer,
+    ServerError, TokenPolicy,
+};
+use rds_wrapper::IamTokenProvider;
+use token_cache::ManualClock;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    log::MARK,
+    schedule::Trouble,
+    verdict::{Harm::Refused, Permit, Target, Verdict},
+};
+
+/// How often the clock moves.
+const TICK: Duration = Duration::from_millis(20);
+/// How long after a failover DNS follows where it lags.
+const LAG: Duration = Duration::from_millis(400);
+/// How many connections to a target may be opened at once, with those of monitors.
+const CONNECTIONS: usize = 24;
+const NODES: [&str; 3] = ["a", "b", "c"];
+/// The user of the clusters whose password lies in Secrets Manager.
+const SECRET_USER: &str = "app";
+
+/// What a test can do to a server, whichever it is.
+pub(crate) trait Server: Send + Sync {
+    fn inject(&self, times: usize, fault: Fault);
+    fn clear_faults(&self);
+    fn cut(&self);
+    fn freeze(&self);
+    fn thaw(&self);
+    fn accepted(&self) -> usize;
+    fn refused(&self) -> usize;
+    fn attempts(&self) -> Vec<Attempt>;
+    /// How many entries its records keep.
+    fn kept(&self) -> usize;
+}
+
+macro_rules! servers {
+    ($($server:ty),*) => {$(
+        impl Server for $server {
+            fn inject(&self, times: usize, fault: Fault) {
+                self.inject_times(times, fault);
+            }
+
+            fn clear_faults(&self) {
+                self.clear_faults();
+            }
+
+            fn cut(&self) {
+                self.drop_connections();
+            }
+
+            fn freeze(&self) {
+                self.freeze();
+            }
+
+            fn thaw(&self) {
+                self.thaw();
+            }
+
+            fn accepted(&self) -> usize {
+                self.accepted()
+            }
+
+            fn refused(&self) -> usize {
+                self.refused()
+            }
+
+            fn attempts(&self) -> Vec<Attempt> {
+                self.attempts()
+            }
+
+            fn kept(&self) -> usize {
+                self.attempts().len() + self.queries().len()
+            }
+        }
+    )*};
+}
+
+servers!(MysqlServer, Node, PostgresServer);
+
+/// A cluster and who was its writer when.
+pub(crate) struct Site {
+    pub(crate) cluster: Cluster,
+    pub(crate) writers: Arc<Writers>,
+}
+
+/// Everything that applications connect to.
+pub(crate) struct World {
+    pub(crate) postgres: Site,
+    pub(crate) mysql: Site,
+    pub(crate) postgres_server: PostgresServer,
+    pub(crate) mysql_server: MysqlServer,
+    pub(crate) service: SecretsServer,
+    pub(crate) clock: ManualClock,
+    pub(crate) verdict: Arc<Verdict>,
+    source: CountingSource,
+    /// How many keys and passwords there were.
+    made: AtomicUsize,
+    key: std::sync::Mutex<AccessKey>,
+}
+
+impl World {
+    pub(crate) async fn start(verdict: Arc<Verdict>) -> Self {
+        let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        let time = {
+            let clock = clock.clone();
+            move || clock.now()
+        };
+        let key = key(0);
+        let site = async |deployment| {
+            let builder = Cluster::builder().deployment(deployment).writer("a").readers(["b", "c"]);
+            let builder = builder.access_key(key.clone()).password_user(SECRET_USER, password(0));
+            let builder = builder.clock(time.clone()).answer(WRITE, Rows::affected(1));
+            let cluster = builder.start().await.expect("starts");
+            Site { cluster, writers: Arc::new(Writers::new("a")) }
+        };
+        // sqlx verifies the name that it dials.
+        let postgres = PostgresServer::builder().host(HOST).host("localhost").user(USER);
+        let mysql = MysqlServer::builder().host(HOST).host("localhost").user(USER);
+        let service = SecretsServer::start().await.expect("starts");
+        for deployment in [Deployment::AuroraPostgres, Deployment::AuroraMysql] {
+            service.put(secret_id(deployment), secret(SECRET_USER, &password(0)));
+        }
+        Self {
+            postgres: site(Deployment::AuroraPostgres).await,
+            mysql: site(Deployment::AuroraMysql).await,
+            postgres_server: postgres
+                .access_key(key.clone())
+                .clock(time.clone())
+                .start()
+                .await
+                .expect("starts"),
+            mysql_server: mysql.access_key(key.clone()).clock(time.clone()).start().await.expect("starts"),
+            service,
+            source: CountingSource::new(&key),
+            clock,
+            verdict,
+            made: AtomicUsize::new(1),
+            key: std::sync::Mutex::new(key),
+        }
+    }
+
+    /// Returns tokens of the keys that rotate.
+    pub(crate) fn tokens(&self) -> IamTokenProvider {
+        IamTokenProvider::builder()
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
+                self.source.clone(),
+            ))
+            .clock(Arc::new(self.clock.clone()))
+            .build()
+            .expect("builds")
+    }
+
+    pub(crate) fn site(&self, target: Target) -> Option<&Site> {
+        match target {
+            Target::PostgresCluster => Some(&self.postgres),
+            Target::MysqlCluster => Some(&self.mysql),
+            Target::MysqlServer | Target::PostgresServer => None,
+        }
+    }
+
+    pub(crate) fn servers(&self, target: Target) -> Vec<&dyn Server> {
+        match (self.site(target), target) {
+            (Some(site), _) => site.cluster.nodes().iter().map(|node| node as &dyn Server).collect(),
+            (None, Target::PostgresServer) => vec![&self.postgres_server],
+            (None, _) => vec![&self.mysql_server],
+        }
+    }
+
+    fn policies(&self) -> [&TokenPolicy; 4] {
+        [
+            self.postgres.cluster.token_policy(),
+            self.mysql.cluster.token_policy(),
+            self.postgres_server.token_policy(),
+            self.mysql_server.token_policy(),
+        ]
+    }
+
+    /// Lets time pass for all, as fast as it does.
+    pub(crate) async fn tick(&self) {
+        let mut before = Instant::now();
+        loop {
+            sleep(TICK).await;
+            let now = Instant::now();
+            self.clock.advance(now - before);
+            before = now;
+        }
+    }
+
+    /// Does something to one target and returns when it is over, but for what servers go on doing
+    /// until they are mended.
+    pub(crate) async fn strike(&self, target: Target, trouble: Trouble) -> Option<Permit> {
+        let servers = self.servers(target);
+        let server = |at: usize| servers[at % servers.len()];
+        let inject =
+            |times, fault: Fault| servers.iter().for_each(|server| server.inject(times, fault.clone()));
+        match trouble {
+            Trouble::Cut(at) => server(at).cut(),
+            Trouble::DropAt(phase, times) => inject(times, Fault::Drop(phase)),
+            Trouble::Partial(times) => inject(times, Fault::PartialResult),
+            Trouble::Refuse(times) => {
+                let permit = self.verdict.open(&[target], &[Refused]);
+                let error = match target {
+                    Target::MysqlCluster | Target::MysqlServer => {
+                        ServerError::new("1045", "Access denied for user")
+                    }
+                    _ => ServerError::new("28000", "PAM authentication failed for user"),
+                };
+                inject(times, Fault::Refuse(error));
+                return Some(permit);
+            }
+            Trouble::Freeze(at, time) => {
+                server(at).freeze();
+                sleep(time).await;
+                server(at).thaw();
+            }
+            Trouble::FailOver { other, dns_lags } => {
+                let site = self.site(target)?;
+                if dns_lags {
+                    site.cluster.dns().hold();
+                }
+                site.fail_over(other);
+                if dns_lags {
+                    sleep(LAG).await;
+                    site.cluster.dns().release();
+                }
+            }
+            Trouble::Kill { other, outage } => {
+                let site = self.site(target)?;
+                let dead = site.cluster.writer().id().to_owned();
+                site.cluster.kill(&dead).await;
+                sleep(outage).await;
+                site.fail_over(other);
+                sleep(outage).await;
+                site.cluster.restart(&dead).await.expect("has its port again");
+            }
+            Trouble::Jump(_) | Trouble::RotateKey | Trouble::RotateSecret(_) | Trouble::SourceFails(_) => {}
+        }
+        None
+    }
+
+    /// Does something to what all share; `refresh` makes the sqlx pools look at their tokens, as
+    /// their guide asks for, with credentials that are loaded anew or not.
+    pub(crate) async fn strike_all(&self, trouble: Trouble, refresh: impl Fn(bool) -> JoinHandle<()>) {
+        // sqlx has no retry of a login: who was about to log in with the former token notices.
+        let without_retry = [Target::PostgresServer, Target::MysqlServer];
+        match trouble {
+            Trouble::Jump(seconds) => {
+                let _refused = self.verdict.open(&Target::ALL, &[Refused]);
+                self.verdict.outdate(&Target::ALL, CONNECTIONS);
+                let by = Duration::from_secs(seconds.unsigned_abs());
+                let now = self.clock.now();
+                self.clock.set(if seconds < 0 { now - by } else { now + by });
+                refresh(false).await.expect("does not panic");
+            }
+            Trouble::RotateKey => {
+                self.verdict.outdate(&Target::ALL, CONNECTIONS);
+                let _refused = self.verdict.open(&without_retry, &[Refused]);
+                let new = key(self.made.fetch_add(1, Ordering::Relaxed));
+                let old = std::mem::replace(&mut *self.key.lock().expect("whole"), new.clone());
+                self.policies().iter().for_each(|policy| policy.add_key(new.clone()));
+                self.source.set(&new, None);
+                // A refusal loads credentials anew that are older than half a minute.
+                self.clock.advance(Duration::from_secs(31));
+                let [first, second, single @ ..] = self.policies();
+                for policy in [first, second] {
+                    policy.revoke_key(old.access_key_id());
+                }
+                refresh(true).await.expect("does not panic");
+                for policy in single {
+                    policy.revoke_key(old.access_key_id());
+                }
+            }
+            Trouble::RotateSecret(which) => {
+                let (site, target) = match which {
+                    0 => (&self.postgres, Target::PostgresCluster),
+                    _ => (&self.mysql, Target::MysqlCluster),
+                };
+                self.verdict.outdate(&[target], CONNECTIONS);
+                let word = password(self.made.fetch_add(1, Ordering::Relaxed));
+                let id = secret_id(site.cluster.deployment());
+                self.service.rotate(id, secret(SECRET_USER, &word));
+                site.cluster.token_policy().add_password_user(SECRET_USER, &word);
+                self.service.finish_rotation(id);
+            }
+            Trouble::SourceFails(time) => {
+                // A key that was replaced and not yet missed is refused, and no other comes.
+                let _refused = self.verdict.open(&Target::ALL, &[Refused]);
+                self.source.fail();
+                sleep(time).await;
+                let key = self.key.lock().expect("whole").clone();
+                self.source.set(&key, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends what may still be going on at a target.
+    pub(crate) fn mend(&self, target: Target) {
+        self.servers(target).iter().for_each(|server| server.clear_faults());
+    }
+
+    /// Looks at every login that a server has refused since the last look.
+    pub(crate) fn audit(&self, seen: &mut Vec<usize>, looked: Instant) {
+        let all = Target::ALL
+            .into_iter()
+            .flat_map(|target| self.servers(target).into_iter().map(move |server| (target, server)));
+        for (at, (target, server)) in all.enumerate() {
+            let refused = server.refused();
+            if seen.len() <= at {
+                seen.push(0);
+            }
+            let new = refused - std::mem::replace(&mut seen[at], refused);
+            if new > 0 {
+                let attempts = server.attempts();
+                let of_late = attempts.iter().rev().filter_map(|attempt| match attempt.outcome {
+                    rds_testkit::Outcome::Refused(refusal) => Some((refusal, &attempt.detail)),
+                    _ => None,
+                });
+                for (refusal, detail) in of_late.take(new) {
+                    self.audit_one(target, refusal, detail, looked);
+                }
+            }
+        }
+    }
+
+    fn audit_one(&self, target: Target, refusal: rds_testkit::Refusal, detail: &str, looked: Instant) {
+        use rds_testkit::Refusal as R;
+        let has_cause = match refusal {
+            R::Injected => self.verdict.permits(target, Refused, looked),
+            R::Expired | R::NotYetValid | R::UnknownKey | R::WrongPassword => {
+                self.verdict.is_outdated(target)
+            }
+            _ => false,
+        };
+        if !has_cause {
+            self.verdict.breach(format!("{target:?} refused a login without a cause: {refusal} {detail}"));
+        }
+    }
+}
+
+impl Site {
+    /// Makes one of the two that are not the writer the writer.
+    fn fail_over(&self, other: usize) {
+        let writer = self.cluster.writer().id();
+        let others: Vec<_> = NODES.into_iter().filter(|node| *node != writer).collect();
+        self.writers.begin(others[other]);
+        self.cluster.fail_over(others[other]);
+        self.writers.end_former();
+    }
+}
+
+pub(crate) fn secret_id(deployment: Deployment) -> &'static str {
+    match deployment {
+        Deployment::AuroraMysql => "prod/mysql",
+        _ => "prod/postgres",
+    }
+}
+
+fn key(number: usize) -> AccessKey {
+    AccessKey::new(format!("ASIASOAK{number:08}"), format!("{MARK}{number}/key+of"))
+        .with_session_token(format!("{MARK}{number}//session+token=="))
+}
+
+fn password(number: usize) -> String {
+    format!("{MARK}{number}-pass/word")
+}
