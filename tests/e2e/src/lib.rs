@@ -28,10 +28,14 @@ use tokio::{
 };
 
 pub mod cluster;
+mod cut;
+#[cfg(target_os = "linux")]
+pub mod leftovers;
 pub mod mysql;
 pub mod secrets;
 mod trace_capture;
 
+pub use cut::{at_every_await, cut};
 pub use trace_capture::TraceCapture;
 
 /// The endpoint that the server plays.

@@ -8,19 +8,20 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
-use e2e::mysql::Fixture;
+use e2e::{
+    leftovers::{Elsewhere, nothing_is_left},
+    mysql::Fixture,
+};
 use mysql_async::OptsBuilder;
 use rds_wrapper::mysql::Connector;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
-    runtime::{Builder, Handle, Runtime},
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep},
+    time::Instant,
 };
 
 const CONNECTS: usize = 100;
@@ -92,13 +93,11 @@ impl Valve {
 struct Site {
     valve: Arc<Valve>,
     port: u16,
-    rig: Fixture,
-    elsewhere: Option<Runtime>,
+    elsewhere: Elsewhere<Fixture>,
 }
 
 impl Site {
     async fn start() -> Self {
-        let elsewhere = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("starts");
         let valve = Valve::new();
         let behind = Arc::clone(&valve);
         let start = async move {
@@ -107,10 +106,11 @@ impl Site {
             let rig =
                 Fixture::start_with(|server| server.signed_port(port).password_user("legacy", "pw")).await;
             tokio::spawn(behind.listen(listener, rig.server.port()));
-            (rig, port)
+            rig
         };
-        let (rig, port) = elsewhere.spawn(start).await.expect("the server starts");
-        Self { valve, port, rig, elsewhere: Some(elsewhere) }
+        let elsewhere = Elsewhere::start(start).await;
+        let port = elsewhere.rig.server.signed_port();
+        Self { valve, port, elsewhere }
     }
 
     /// A connector with a token over TLS, or with a password over nothing, where an answer can end
@@ -119,9 +119,14 @@ impl Site {
         let builder = if plain {
             let opts = OptsBuilder::default().ip_or_hostname(e2e::HOST).tcp_port(self.port);
             let opts = opts.user(Some("legacy")).pass(Some("pw")).init(vec!["SELECT 1"]);
-            Connector::builder(self.rig.registry()).opts(opts)
+            Connector::builder(self.elsewhere.rig.registry()).opts(opts)
         } else {
-            self.rig.builder(format!("mysql://{}@{}:{}/app?plugins=iam", e2e::USER, e2e::HOST, self.port))
+            self.elsewhere.rig.builder(format!(
+                "mysql://{}@{}:{}/app?plugins=iam",
+                e2e::USER,
+                e2e::HOST,
+                self.port
+            ))
         };
         builder.resolver(e2e::local()).build().expect("builds")
     }
@@ -129,7 +134,7 @@ impl Site {
     /// Gives up connects that have got so many bytes each, evenly from none to all.
     async fn give_up(&self, connector: &Connector) {
         connector.connect().await.expect("is let in").disconnect().await.expect("leaves");
-        self.nothing_is_left().await;
+        nothing_is_left(self.port, "connect").await;
         let all = self.valve.passed.load(Ordering::SeqCst);
         *self.valve.limits.lock().expect("whole") = (0..CONNECTS).map(|at| at * all / CONNECTS).collect();
 
@@ -145,36 +150,6 @@ impl Site {
         let _ = settled.wait_for(|settled| *settled >= CONNECTS).await;
         connects.shutdown().await;
     }
-
-    /// Waits for ten seconds until the client holds no socket and no task.
-    async fn nothing_is_left(&self) {
-        let left = || (sockets_to(self.port), Handle::current().metrics().num_alive_tasks());
-        let until = Instant::now() + Duration::from_secs(10);
-        while left() != (0, 0) {
-            assert!(Instant::now() < until, "(sockets, tasks) that are left: {:?}", left());
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        if let Some(elsewhere) = self.elsewhere.take() {
-            elsewhere.shutdown_background();
-        }
-    }
-}
-
-/// Counts the descriptors that hold a connection to a port of this machine.
-fn sockets_to(port: u16) -> usize {
-    let remote = format!(":{port:04X}");
-    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("the kernel shows its table");
-    let is_held = |line: &&str| {
-        let columns: Vec<_> = line.split_whitespace().collect();
-        // The socket's inode; 0 once no descriptor holds it.
-        columns[2].ends_with(&remote) && columns[9] != "0"
-    };
-    table.lines().skip(1).filter(is_held).count()
 }
 
 async fn check(plain: bool, thaws: bool) {
@@ -184,7 +159,7 @@ async fn check(plain: bool, thaws: bool) {
     site.give_up(&connector).await;
     site.valve.open.send_replace(thaws);
 
-    site.nothing_is_left().await;
+    nothing_is_left(site.port, "connects").await;
 }
 
 #[tokio::test]
@@ -220,6 +195,6 @@ async fn connects_given_up_at_any_time_at_a_healthy_server_leave_nothing() {
         drop(tokio::time::timeout(patience, connector.connect()).await);
     }
 
-    site.nothing_is_left().await;
-    assert_eq!(site.rig.server.queries(), [""; 0], "the driver has nothing to ask after a login");
+    nothing_is_left(site.port, "connects").await;
+    assert_eq!(site.elsewhere.rig.server.queries(), [""; 0], "the driver has nothing to ask after a login");
 }

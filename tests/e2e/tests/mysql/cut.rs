@@ -1,34 +1,15 @@
 //! Whatever is done on a pooled MySQL connection, and given up at whichever of its awaits, the next
 //! borrower gets its own answer.
 
-use std::{
-    ops::DerefMut,
-    pin::{Pin, pin},
-    task::{Context, Poll},
-};
+use std::ops::DerefMut;
 
-use e2e::mysql::Fixture;
+use e2e::{cut, mysql::Fixture};
 use mysql_async::{Conn, Result, TxOpts, prelude::Queryable};
 use rds_testkit::Rows;
 use rds_wrapper::mysql::{Recycling, deadpool::Pool};
 
 /// More polls than anything here takes.
 const MOST: usize = 400;
-
-/// Polls a future so often and drops it then; none: it was not through.
-struct Cut<'f, F>(Pin<&'f mut F>, usize);
-
-impl<F: Future> Future for Cut<'_, F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.1 == 0 {
-            return Poll::Ready(None);
-        }
-        self.1 -= 1;
-        self.0.as_mut().poll(context).map(Some)
-    }
-}
 
 /// What a borrower does.
 #[derive(Clone, Copy, Debug)]
@@ -109,10 +90,10 @@ async fn check<C: DerefMut<Target = Conn>>(get: impl AsyncFn() -> C) {
         for polls in 0..=MOST {
             let mut connection = get().await;
             // A server may refuse what it does not know.
-            let is_through = Cut(pin!(perform(&mut connection, deed)), polls).await.is_some();
+            let is_through = cut(perform(&mut connection, deed), polls).await.is_some();
             drop(connection);
             // Some check-outs are given up too.
-            drop(Cut(pin!(get()), polls % 7).await);
+            drop(cut(get(), polls % 7).await);
             for _ in 0..2 {
                 asked += 1;
                 let mut connection = get().await;

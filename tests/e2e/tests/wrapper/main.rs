@@ -1,5 +1,6 @@
 //! What both adapters promise alike, and what holds across the crates.
 
+mod cancellation;
 mod client_certificates;
 mod concurrency;
 mod credentials;

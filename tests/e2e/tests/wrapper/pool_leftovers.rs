@@ -4,63 +4,20 @@
 use std::time::Duration;
 
 use bb8::ManageConnection;
-use e2e::{Fixture, mysql};
+use e2e::{
+    Fixture,
+    leftovers::{Elsewhere, nothing_is_left},
+    mysql,
+};
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, Gate, Phase};
 use rds_wrapper::{mysql::Recycling, pg::deadpool::RecyclingMethod};
-use tokio::{
-    runtime::{Builder, Handle, Runtime},
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_millis(200);
 
 /// How long bb8 lets its users wait.
 const TIMEOUT: Duration = Duration::from_secs(3);
-
-/// A server in a runtime of its own: what the test's runtime holds is the client's.
-struct Elsewhere<R> {
-    rig: R,
-    runtime: Option<Runtime>,
-}
-
-impl<R: Send + 'static> Elsewhere<R> {
-    async fn start(start: impl Future<Output = R> + Send + 'static) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("starts");
-        let rig = runtime.spawn(start).await.expect("the server starts");
-        Self { rig, runtime: Some(runtime) }
-    }
-}
-
-impl<R> Drop for Elsewhere<R> {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Counts the descriptors that hold a connection to a port of this machine.
-fn sockets_to(port: u16) -> usize {
-    let remote = format!(":{port:04X}");
-    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("the kernel shows its table");
-    let is_held = |line: &&str| {
-        let columns: Vec<_> = line.split_whitespace().collect();
-        // The socket's inode; 0 once no descriptor holds it.
-        columns[2].ends_with(&remote) && columns[9] != "0"
-    };
-    table.lines().skip(1).filter(is_held).count()
-}
-
-/// Waits for ten seconds until the client holds no socket and no task.
-async fn nothing_is_left(port: u16, left_in: Left) {
-    let left = || (sockets_to(port), Handle::current().metrics().num_alive_tasks());
-    let until = Instant::now() + Duration::from_secs(10);
-    while left() != (0, 0) {
-        assert!(Instant::now() < until, "{left_in:?}: (sockets, tasks) that are left: {:?}", left());
-        sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// What a connection is left in when the server stands still.
 #[derive(Clone, Copy, Debug, PartialEq)]

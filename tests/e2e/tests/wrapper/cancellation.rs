@@ -1,0 +1,251 @@
+//! Connects, refreshes, failovers and handshakes of the proxy that are given up at every await: the
+//! next caller succeeds, and nothing is left.
+#![cfg(target_os = "linux")]
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use e2e::{
+    Fixture, HOST, USER, at_every_await,
+    cluster::ClusterFixture,
+    leftovers::{Elsewhere, nothing_is_left},
+    log_in, mysql,
+};
+use mysql_async::prelude::Queryable;
+use rds_testkit::{Deployment, MysqlServer, PostgresServer};
+use rds_wrapper::{IamFactory, plugins};
+use tokio_postgres::NoTls;
+use wrapper_proxy::{Access, Limits, Listen, LocalPassword, Place, Proxy, TcpPort};
+use wrapper_sqlx::{FreshPool, PgFreshPool};
+
+/// Fewer polls than this are no connect over a network.
+const FEWEST: usize = 4;
+
+#[tokio::test]
+async fn postgres_connect_given_up_anywhere_harms_nobody() {
+    let site = Elsewhere::start(Fixture::start()).await;
+    let connector = site.rig.connector();
+
+    // Without credentials and token, so that fetching and signing are given up too.
+    let begin = async || {
+        site.rig.tokens.clear();
+        connector.connect().await.map(drop)
+    };
+    let polls = at_every_await(begin, async |polls| {
+        let user = log_in(&connector).await;
+        assert_eq!(user.ok().as_deref(), Some(USER), "after {polls} polls");
+    })
+    .await;
+
+    assert!(polls >= FEWEST, "{polls} polls");
+    drop(connector);
+    nothing_is_left(site.rig.server.port(), "connect").await;
+}
+
+#[tokio::test]
+async fn mysql_connect_given_up_anywhere_harms_nobody() {
+    let site = Elsewhere::start(mysql::Fixture::start()).await;
+    let connector = site.rig.connector();
+
+    let begin = async || {
+        site.rig.tokens.clear();
+        connector.connect().await.map(drop)
+    };
+    let polls = at_every_await(begin, async |polls| {
+        let user = mysql::log_in(&connector).await;
+        assert_eq!(user.ok().as_deref(), Some(USER), "after {polls} polls");
+    })
+    .await;
+
+    assert!(polls >= FEWEST, "{polls} polls");
+    drop(connector);
+    nothing_is_left(site.rig.server.port(), "connect").await;
+}
+
+#[tokio::test]
+async fn check_out_given_up_anywhere_leaves_the_pool_its_room() {
+    let site = Elsewhere::start(Fixture::start()).await;
+    let connector = site.rig.connector();
+    let pool = connector.deadpool_builder().max_size(1).build().expect("builds");
+
+    let begin = async || {
+        pool.retain(|_, _| false);
+        pool.get().await.map(drop)
+    };
+    let polls = at_every_await(begin, async |polls| {
+        let client = pool.get().await.expect("there is room");
+        let row = client.query_one("SELECT current_user", &[]).await.expect("answers");
+        assert_eq!(row.get::<_, String>(0), USER, "after {polls} polls");
+    })
+    .await;
+
+    assert!(polls >= FEWEST, "{polls} polls");
+    drop((pool, connector));
+    nothing_is_left(site.rig.server.port(), "check-out").await;
+}
+
+#[tokio::test]
+async fn refresh_given_up_anywhere_is_taken_up_by_the_next() {
+    let site = Elsewhere::start(Fixture::start_with(|server| server.host("localhost"))).await;
+    let port = site.rig.server.port();
+    let pool: PgFreshPool = FreshPool::builder()
+        .connection_string(format!("postgres://{USER}@localhost:{port}/app?plugins=iam&iamHost={HOST}"))
+        .parameter("tlsServerName", "localhost")
+        .root_certificates(site.rig.server.ca_pem())
+        .tokens(site.rig.tokens.clone())
+        .build()
+        .await
+        .expect("builds");
+
+    let begin = async || {
+        site.rig.tokens.clear();
+        site.rig.clock.advance(Duration::from_secs(1));
+        pool.ensure_fresh().await
+    };
+    let polls = at_every_await(begin, async |polls| {
+        pool.ensure_fresh().await.expect("is refreshed");
+        let signed_at = pool.freshness().signed_at;
+        assert_eq!(signed_at, site.rig.clock.now(), "after {polls} polls");
+    })
+    .await;
+
+    assert!(polls > 0, "the source is asked");
+    pool.pool().close().await;
+    drop(pool);
+    nothing_is_left(port, "refresh").await;
+}
+
+/// Starts a cluster whose endpoint goes on pointing to the first writer.
+async fn cluster(deployment: Deployment) -> Elsewhere<ClusterFixture> {
+    let site = Elsewhere::start(ClusterFixture::start(deployment)).await;
+    site.rig.cluster.dns().hold();
+    site
+}
+
+/// Makes the next node the writer.
+fn fail_over(site: &Elsewhere<ClusterFixture>, turn: &AtomicUsize) {
+    let turn = turn.fetch_add(1, Ordering::Relaxed) + 1;
+    site.rig.cluster.fail_over(["a", "b", "c"][turn % 3]);
+}
+
+#[tokio::test]
+async fn postgres_connect_given_up_anywhere_in_a_failover_harms_nobody() {
+    let site = cluster(Deployment::AuroraPostgres).await;
+    let connector = site.rig.pg(site.rig.url("failover2", "")).build().expect("builds");
+    let ask = async || {
+        let (client, connection) = connector.connect().await.expect("leads to the writer");
+        let connection = tokio::spawn(connection);
+        let sql = "SELECT pg_catalog.aurora_db_instance_identifier()";
+        let row = client.query_one(sql, &[]).await.expect("answers");
+        drop(client);
+        drop(connection.await);
+        row.get::<_, String>(0)
+    };
+    ask().await;
+    let turn = AtomicUsize::new(0);
+
+    let begin = async || {
+        fail_over(&site, &turn);
+        connector.connect().await.map(drop)
+    };
+    let polls = at_every_await(begin, async |polls| {
+        assert_eq!(ask().await, site.rig.cluster.writer().id(), "after {polls} polls");
+    })
+    .await;
+
+    assert!(polls >= FEWEST, "{polls} polls");
+    drop(connector);
+    nothing_is_left(site.rig.cluster.port(), "failover").await;
+}
+
+#[tokio::test]
+async fn mysql_connect_given_up_anywhere_in_a_failover_harms_nobody() {
+    let site = cluster(Deployment::AuroraMysql).await;
+    let connector = site.rig.my(site.rig.url("failover2", "")).build().expect("builds");
+    let ask = async || {
+        let mut connection = connector.connect().await.expect("leads to the writer");
+        let instance: Option<String> =
+            connection.query_first("SELECT @@aurora_server_id").await.expect("answers");
+        connection.disconnect().await.expect("leaves");
+        instance
+    };
+    ask().await;
+    let turn = AtomicUsize::new(0);
+
+    let begin = async || {
+        fail_over(&site, &turn);
+        connector.connect().await.map(drop)
+    };
+    let polls = at_every_await(begin, async |polls| {
+        assert_eq!(ask().await.as_deref(), Some(site.rig.cluster.writer().id()), "after {polls} polls");
+    })
+    .await;
+
+    assert!(polls >= FEWEST, "{polls} polls");
+    drop(connector);
+    nothing_is_left(site.rig.cluster.port(), "failover").await;
+}
+
+const PASSWORD: &str = "a local password";
+
+fn proxy() -> Proxy {
+    Proxy::new(Access::new(LocalPassword::new(PASSWORD).expect("long enough")), Limits::default())
+}
+
+/// Gives up clients of a proxy at every await of their login, and ends the proxy.
+async fn through_proxy<T>(
+    mut proxy: Proxy,
+    target: impl Into<wrapper_proxy::Target>,
+    server: u16,
+    connect: impl AsyncFn(u16) -> Option<T>,
+) {
+    let place = proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target).await.expect("listens");
+    let Place::Tcp(address) = place else { panic!("a port") };
+    let handle = proxy.handle();
+    let running = tokio::spawn(proxy.run(Duration::from_secs(5)));
+
+    let begin = async || connect(address.port()).await;
+    let polls = at_every_await(begin, async |polls| {
+        assert!(connect(address.port()).await.is_some(), "after {polls} polls");
+    })
+    .await;
+
+    assert!(polls >= FEWEST, "{polls} polls");
+    handle.drain();
+    running.await.expect("ends");
+    assert_eq!(handle.stats()[0].open, 0);
+    nothing_is_left(server, "handshake").await;
+}
+
+#[tokio::test]
+async fn postgres_client_of_the_proxy_given_up_anywhere_harms_nobody() {
+    let site = Elsewhere::start(async { PostgresServer::builder().start().await.expect("starts") }).await;
+    let tokens = site.rig.token_provider().expect("has a key");
+    let registry = plugins().with(IamFactory::new(tokens));
+    let target = wrapper_proxy::postgres::PostgresTarget::from_url(&site.rig.url(), registry);
+    let connect = async |port| {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(port).user(site.rig.user()).password(PASSWORD).dbname("app");
+        config.connect(NoTls).await.map(drop).ok()
+    };
+
+    through_proxy(proxy(), target.expect("is right"), site.rig.port(), connect).await;
+}
+
+#[tokio::test]
+async fn mysql_client_of_the_proxy_given_up_anywhere_harms_nobody() {
+    let site = Elsewhere::start(async { MysqlServer::builder().start().await.expect("starts") }).await;
+    let tokens = site.rig.token_provider().expect("has a key");
+    let registry = plugins().with(IamFactory::new(tokens));
+    let target = wrapper_proxy::mysql::MysqlTarget::from_url(&site.rig.url(), registry);
+    let connect = async |port| {
+        let opts = mysql_async::OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port);
+        let opts = opts.user(Some(site.rig.user())).pass(Some(PASSWORD)).prefer_socket(false);
+        let connection = mysql_async::Conn::new(opts).await.ok()?;
+        connection.disconnect().await.ok()
+    };
+
+    through_proxy(proxy(), target.expect("is right"), site.rig.port(), connect).await;
+}
