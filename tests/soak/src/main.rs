@@ -1,10 +1,10 @@
 //! Applications with pools of every kind at servers that fail, by a seed: `cargo xtask soak`.
 //!
 //! Storms, in which clusters fail over, servers freeze, drop and refuse, keys and secrets rotate,
-//! sources of credentials fail and the clock jumps, are followed by calms. All the time every answer
-//! must be the caller's own, every connection lead to the writer, every refused login have a cause,
-//! and no secret stand in the log, at TRACE; in a calm nothing may fail, and after a round of storms
-//! nothing of its pools may be left. The run ends at the first thing that is otherwise.
+//! sources of credentials fail and the clock jumps, are followed by calms. All the time every
+//! answer must be the caller's own, every connection lead to the writer, every refused login have a
+//! cause, and no secret be in the log, at TRACE; in a calm nothing may fail, and after a round of
+//! storms nothing of its pools may be left. The run ends at the first thing that is otherwise.
 //!
 //! `cargo xtask fleet` starts many processes at once at a server that throttles logins.
 
