@@ -199,24 +199,27 @@ fn older_word_of_the_same_instance_does_not_count() {
     assert_eq!((verdict, scene.writer()), (Verdict::Unclear, None));
 }
 
+/// Even where nobody else is the writer, as after a failover, whose first answers may be stale.
 #[test]
 fn answers_that_disagree_are_no_word() {
-    let mut scene = Scene::settled();
-    let (asked, answered) = (scene.tick(1), scene.tick(1));
-    let answer = Answer {
-        id: "b".into(),
-        is_writer: true,
-        is_read_only: true,
-        rows: vec![Row { id: "b".into(), is_writer: true, cpu: None, lag: None, updated: None }],
-    };
-    let mut rows = answer.rows.clone();
-    rows.push(Row { id: "a".into(), is_writer: false, ..rows[0].clone() });
-    let answer = Answer { rows, ..answer };
+    for disagreement in [true, false] {
+        for is_writer_silent in [true, false] {
+            let mut scene = Scene::settled();
+            if is_writer_silent {
+                scene.fails("a");
+            }
+            let (asked, answered) = (scene.tick(1), scene.tick(1));
+            let row =
+                |id: &str| Row { id: id.into(), is_writer: id == "b", cpu: None, lag: None, updated: None };
+            let (is_writer, is_read_only) = (disagreement, disagreement);
+            let answer = Answer { id: "b".into(), is_writer, is_read_only, rows: vec![row("b"), row("a")] };
 
-    let evidence = Evidence { dialled: scene.at("b"), asked, answered, answer };
+            let evidence = Evidence { dialled: scene.at("b"), asked, answered, answer };
 
-    assert_eq!(scene.knowledge.answered(&evidence), (Verdict::Unclear, Vec::new()));
-    assert_eq!(scene.writer(), Some("a"));
+            assert_eq!(scene.knowledge.answered(&evidence), (Verdict::Unclear, Vec::new()));
+            assert_eq!(scene.writer(), Some("a"));
+        }
+    }
 }
 
 #[test]
@@ -246,6 +249,26 @@ fn endpoint_that_leads_to_another_cluster_is_followed_once_nobody_is_left() {
 
     assert_eq!((verdict, scene.writer(), scene.knowledge.epoch()), (Verdict::Writer, Some("new-1"), 2));
     assert_eq!(cuts(&effects), [("a", true)]);
+}
+
+#[test]
+fn instance_that_leads_to_another_cluster_is_not_followed_though_nobody_is_left() {
+    let mut scene = Scene::settled();
+    scene.fails("a");
+
+    let (verdict, _) = scene.says(Some("new-1"), "new-1", Role::Writer, &["new-1", "new-2"]);
+
+    assert_eq!(verdict, Verdict::Void("it lists no instance that is known"));
+    assert_eq!(scene.writer(), Some("a"));
+}
+
+#[test]
+fn instance_that_does_not_list_itself_is_void() {
+    let mut scene = Scene::settled();
+
+    let (verdict, _) = scene.says(Some("b"), "b", Role::Reader, &["a", "c"]);
+
+    assert_eq!(verdict, Verdict::Void("it does not list itself"));
 }
 
 #[test]
