@@ -9,6 +9,7 @@ use rds_testkit::{AuthPlugin, Fault, MysqlServer, MysqlServerBuilder, Outcome, S
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 use wrapper_core::Registry;
 use wrapper_iam::IamFactory;
@@ -30,10 +31,19 @@ impl Fixture {
     }
 
     async fn with(limits: Limits, set_up: impl FnOnce(MysqlServerBuilder) -> MysqlServerBuilder) -> Self {
+        Self::with_parameters(limits, set_up, "").await
+    }
+
+    async fn with_parameters(
+        limits: Limits,
+        set_up: impl FnOnce(MysqlServerBuilder) -> MysqlServerBuilder,
+        more: &str,
+    ) -> Self {
         let builder = MysqlServer::builder().user("jane").database("app");
         let server = set_up(builder).start().await.expect("starts");
         let tokens = server.token_provider().expect("has a key");
-        let target = MysqlTarget::from_url(&server.url(), Registry::new().with(IamFactory::new(tokens)));
+        let url = format!("{}{more}", server.url());
+        let target = MysqlTarget::from_url(&url, Registry::new().with(IamFactory::new(tokens)));
         let password = LocalPassword::new(PASSWORD).expect("long enough");
         let mut proxy = Proxy::new(Access::new(password), limits);
         let listen = Listen::Tcp(TcpPort::loopback(0));
@@ -206,7 +216,7 @@ async fn oversized_login_is_refused_before_it_is_read() {
     for sent in [b"\xff\xff\x0f\x01", b"\xff\xff\xff\x01"] {
         let mut stream = fixture.raw().await;
         stream.write_all(sent).await.expect("is sent");
-        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
         drop(ended.expect("is not waited for"));
     }
     fixture.seen(2).await;
@@ -290,4 +300,87 @@ async fn refusal_of_the_server_keeps_its_sqlstate() {
             error => panic!("no answer of a server: {error}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_clients_at_once_are_let_in_by_one_signature() {
+    let fixture = Fixture::new().await;
+
+    let clients: Vec<_> = (0..200).map(|_| tokio::spawn(Conn::new(fixture.options()))).collect();
+
+    let mut inside = Vec::new();
+    for client in clients {
+        inside.push(client.await.expect("ends").expect("is let in"));
+    }
+    assert_eq!((fixture.server.accepted(), fixture.server.refused()), (200, 0));
+    let tokens: std::collections::HashSet<_> =
+        fixture.server.attempts().into_iter().map(|attempt| attempt.password_digest).collect();
+    assert_eq!(tokens.len(), 1);
+}
+
+#[tokio::test]
+async fn fifty_sessions_outlive_their_token() {
+    let fixture = Fixture::new().await;
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        clients.push(fixture.client().await);
+    }
+
+    fixture.server.advance(Duration::from_secs(901));
+
+    for client in &mut clients {
+        assert_eq!(client.query_first("SELECT 1").await.expect("lives on"), Some(1));
+    }
+    drop(fixture.client().await);
+    assert_eq!(fixture.handle.stats()[0].opened, 51);
+}
+
+#[tokio::test]
+async fn session_ends_with_its_server_and_the_next_client_is_served() {
+    let fixture = Fixture::new().await;
+    let mut client = fixture.client().await;
+
+    fixture.server.drop_connections();
+
+    let ended = timeout(Duration::from_secs(5), client.query_drop("SELECT 1")).await;
+    ended.expect("is told at once").expect_err("is gone");
+    let mut next = fixture.client().await;
+    assert_eq!(next.query_first("SELECT 1").await.expect("answers"), Some(1));
+}
+
+#[tokio::test]
+async fn frozen_server_is_told_in_time_and_its_sessions_go_on_when_it_does() {
+    let more = "&wrapperConnectTimeout=500";
+    let fixture = Fixture::with_parameters(Limits::default(), |builder| builder, more).await;
+    let mut client = fixture.client().await;
+    fixture.server.freeze();
+
+    let waiting = tokio::spawn(async move { client.query_first::<u8, _>("SELECT 1").await });
+    let told = timeout(Duration::from_secs(5), refused(fixture.options())).await.expect("in time");
+
+    assert!(told.0 == 1105 && told.1.contains("did not greet"), "{told:?}");
+    assert!(!waiting.is_finished());
+    fixture.server.thaw();
+    assert_eq!(waiting.await.expect("ends").expect("goes on"), Some(1));
+}
+
+#[tokio::test]
+async fn five_hundred_idle_clients_keep_nobody_out_and_none_breaks_off_at_the_server() {
+    let fixture = Fixture::new().await;
+    let mut idle = Vec::new();
+    for _ in 0..500 {
+        let mut stream = fixture.raw().await;
+        stream.read_u8().await.expect("is greeted");
+        idle.push(stream);
+    }
+
+    let mut client = fixture.client().await;
+
+    assert_eq!(client.query_first("SELECT 1").await.expect("answers"), Some(1));
+    drop(idle);
+    // Each is ended at the server by a login, so that none is counted as one that broke off.
+    fixture.seen(501).await;
+    assert_eq!(fixture.server.accepted(), 1);
+    let gone = fixture.server.attempts().into_iter().filter(|attempt| attempt.user == "rds-iam-gone");
+    assert_eq!(gone.count(), 500);
 }

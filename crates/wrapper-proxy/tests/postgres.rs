@@ -9,6 +9,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
     task::JoinHandle,
+    time::timeout,
 };
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 use wrapper_core::Registry;
@@ -32,10 +33,15 @@ impl Fixture {
     }
 
     async fn with(limits: Limits) -> Self {
+        Self::with_parameters(limits, "").await
+    }
+
+    async fn with_parameters(limits: Limits, more: &str) -> Self {
         let server = PostgresServer::builder().user("jane").start().await.expect("starts");
         let password = LocalPassword::new(PASSWORD).expect("long enough");
         let mut proxy = Proxy::new(Access::new(password), limits);
-        let place = proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target(&server)).await.expect("listens");
+        let listen = Listen::Tcp(TcpPort::loopback(0));
+        let place = proxy.listen(&listen, target_with(&server, more)).await.expect("listens");
         let Place::Tcp(address) = place else { panic!("a port") };
         let handle = proxy.handle();
         let running = tokio::spawn(proxy.run(Duration::from_secs(30)));
@@ -54,8 +60,13 @@ impl Fixture {
 }
 
 fn target(server: &PostgresServer) -> PostgresTarget {
+    target_with(server, "")
+}
+
+fn target_with(server: &PostgresServer, more: &str) -> PostgresTarget {
     let tokens = server.token_provider().expect("has a key");
-    PostgresTarget::from_url(&server.url(), Registry::new().with(IamFactory::new(tokens))).expect("is right")
+    let url = format!("{}{more}", server.url());
+    PostgresTarget::from_url(&url, Registry::new().with(IamFactory::new(tokens))).expect("is right")
 }
 
 async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
@@ -203,7 +214,7 @@ async fn oversized_packets_are_refused_before_they_are_read() {
     ] {
         let mut stream = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
         stream.write_all(sent).await.expect("is sent");
-        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
         drop(ended.expect("is not waited for"));
     }
     assert_eq!(fixture.handle.stats()[0].refused_clients, 3);
@@ -215,6 +226,12 @@ async fn half_a_login_keeps_nobody_out() {
     let mut limits = Limits::default();
     limits.max_handshakes = 8;
     let fixture = Fixture::with(limits).await;
+    idle_clients_keep_nobody_out(&fixture).await;
+    // As it is by default.
+    idle_clients_keep_nobody_out(&Fixture::new().await).await;
+}
+
+async fn idle_clients_keep_nobody_out(fixture: &Fixture) {
     let mut idle = Vec::new();
     for _ in 0..500 {
         idle.push(TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens"));
@@ -301,6 +318,72 @@ async fn two_hundred_clients_at_once_are_let_in_by_one_signature() {
     let tokens: std::collections::HashSet<_> =
         fixture.server.attempts().into_iter().map(|attempt| attempt.password_digest).collect();
     assert_eq!(tokens.len(), 1);
+}
+
+#[tokio::test]
+async fn fifty_sessions_outlive_their_token() {
+    let fixture = Fixture::new().await;
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        clients.push(fixture.client().await);
+    }
+
+    fixture.server.advance(Duration::from_secs(901));
+
+    for client in &clients {
+        client.simple_query("SELECT 1").await.expect("lives on");
+    }
+    drop(fixture.client().await);
+    assert_eq!(fixture.handle.stats()[0].opened, 51);
+    let tokens: std::collections::HashSet<_> =
+        fixture.server.attempts().into_iter().map(|attempt| attempt.password_digest).collect();
+    assert_eq!(tokens.len(), 2, "one for the fifty, one for the last");
+}
+
+#[tokio::test]
+async fn session_ends_with_its_server_and_the_next_client_is_served() {
+    let fixture = Fixture::new().await;
+    let client = fixture.client().await;
+
+    fixture.server.drop_connections();
+
+    let ended = timeout(Duration::from_secs(5), client.simple_query("SELECT 1")).await;
+    ended.expect("is told at once").expect_err("is gone");
+    fixture.client().await.simple_query("SELECT 1").await.expect("answers");
+    while fixture.handle.stats()[0].open > 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn frozen_server_is_told_in_time_and_its_sessions_go_on_when_it_does() {
+    let fixture = Fixture::with_parameters(Limits::default(), "&wrapperConnectTimeout=500").await;
+    let client = fixture.client().await;
+    fixture.server.freeze();
+
+    let waiting = tokio::spawn(async move { client.simple_query("SELECT 1").await.map(drop) });
+    let told = timeout(Duration::from_secs(5), refused(&fixture.config())).await.expect("in time");
+
+    assert_eq!(told.0.code(), "08001", "{told:?}");
+    assert!(!waiting.is_finished());
+    fixture.server.thaw();
+    waiting.await.expect("ends").expect("goes on");
+}
+
+#[tokio::test]
+async fn guessed_cancel_keys_reach_nobody_however_long_they_are() {
+    let fixture = Fixture::new().await;
+    let _client = fixture.client().await;
+    for key in [&b""[..], &[0; 4], &[0xff; 8], &[7; 260], &[7; 9_000]] {
+        let mut guess = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+        let length = u32::try_from(8 + key.len()).expect("fits").to_be_bytes();
+        guess.write_all(&[&length[..], b"\x04\xd2\x16\x2e", key].concat()).await.expect("is sent");
+        let mut rest = Vec::new();
+        guess.read_to_end(&mut rest).await.expect("is closed");
+        assert!(rest.is_empty());
+    }
+    assert!(fixture.server.cancels().is_empty());
+    assert_eq!(fixture.handle.stats()[0].cancels, 0);
 }
 
 fn remove(folder: PathBuf) {
