@@ -70,6 +70,9 @@ fn run() -> Result<()> {
 
 async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
     let scratch = Scratch::create()?;
+    if std::env::var_os(cases::failover::APART).is_some() {
+        return cases::failover::partition(prerequisites, &scratch, Report::new()).await;
+    }
     let programs = Programs::new(prerequisites, &scratch)?;
     let sources = Sources::start(prerequisites, &scratch, "sources")?;
     let mut run = Run { options, prerequisites, programs, sources, report: Report::new() };
