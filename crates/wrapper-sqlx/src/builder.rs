@@ -72,13 +72,13 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Leads the pool to the writer of its cluster, by the plugin `failover2`: once another instance
-    /// says that it is the writer, new connections go there, whatever DNS says.
+    /// Leads the pool to the writer of its cluster, by the plugin `failover2`: once another
+    /// instance says that it is the writer, new connections go there, whatever DNS says.
     ///
     /// The plugin looks for the writer over connections of its own. Connections that were opened
     /// before the writer changed are not handed out any more: `after_connect` and `before_acquire`
-    /// of pool options of your own are replaced by what sees to that. [`FreshPool::report`] tells of
-    /// errors.
+    /// of pool options of your own are replaced by what sees to that. [`FreshPool::report`] tells
+    /// of errors.
     #[must_use]
     pub fn topology(mut self, topology: Topology) -> Self {
         self.topology = Some(topology);

@@ -37,9 +37,10 @@ pub fn check_within<D: Engine>(options: PoolOptions<D>, deadline: Duration) -> P
     })
 }
 
-/// Adds the checks of a pool that is led to the writer: in place of a new connection to a server that
-/// takes no writes there is one to the writer, and one that was opened before the writer changed is
-/// replaced when it is taken out, without a query; others have to answer a ping within the deadline.
+/// Adds the checks of a pool that is led to the writer: in place of a new connection to a server
+/// that takes no writes there is one to the writer, and one that was opened before the writer
+/// changed is replaced when it is taken out, without a query; others have to answer a ping within
+/// the deadline.
 ///
 /// A connection is replaced in place, because sqlx waits for the goodbye of what it closes itself,
 /// and a server that stands still says none.

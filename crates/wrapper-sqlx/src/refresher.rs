@@ -128,9 +128,9 @@ impl<D: Engine> Refresher<D> {
         tracing::debug!(host = self.passwords.host(), "pool closed, its login is left as it is");
     }
 
-    /// Leads the pool to the writer that is known, and drops the connections that nobody uses: sqlx
-    /// waits for the server's goodbye where it closes them itself, and a former writer may never say
-    /// it.
+    /// Leads the pool to the writer that is known, and drops the connections that nobody uses:
+    /// sqlx waits for the server's goodbye where it closes them itself, and a former writer may
+    /// never say it.
     async fn follow(&self) {
         if let Some(instance) = self.lead.as_ref().and_then(|lead| lead.writer()) {
             self.lead_to(instance).await;

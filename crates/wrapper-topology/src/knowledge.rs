@@ -190,8 +190,8 @@ impl Knowledge {
         if !member.fall_silent(asked, now) {
             return Vec::new();
         }
-        // Unreachable while another is verified: what is open to it leads nowhere. A former writer's
-        // connections ended when that one was verified.
+        // Unreachable while another is verified: what is open to it leads nowhere. A former
+        // writer's connections ended when that one was verified.
         match is_other_verified && member.silences() > 1 {
             true => vec![Effect::Cut { id: Arc::clone(&member.id), before: now, is_all: true }],
             false => Vec::new(),

@@ -17,7 +17,7 @@ use crate::{
     service::{Plan, Service, as_server, finish},
 };
 
-/// What stands behind the ids of the instances.
+/// What follows the ids of the instances in their names.
 pub(crate) const DOMAIN: &str = "abc123.us-east-2.rds.amazonaws.com";
 
 /// The writer endpoint, whose name stays with the first writer, as DNS that is stale.
@@ -35,7 +35,7 @@ host    replication rdsadmin 127.0.0.0/8 trust
 hostssl all         app      127.0.0.0/8 scram-sha-256
 ";
 
-/// The functions report what stands in a file, which every instance reads at every call.
+/// The functions report the rows of a file, which every instance reads at every call.
 const FUNCTIONS: &str = "
 CREATE FUNCTION pg_catalog.aurora_replica_status(
   OUT server_id text, OUT session_id text, OUT cpu double precision, OUT replica_lag_in_msec integer,
@@ -188,7 +188,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // What stands still hears no other signal.
+        // A stopped process hears no other signal.
         for node in self.nodes.iter().filter(|node| node.is_frozen) {
             let _ = node.service.send("QUIT");
             let mut all = children(node.service.id()).unwrap_or_default();

@@ -71,8 +71,8 @@ pub(super) const CRATES: &[CrateRules] = &[
     CrateRules { name: "wrapper-topology", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
     CrateRules {
         name: "wrapper-adapter",
-        // Of wrapper-topology how a server is asked for its role, and the pace of those that find no
-        // writer.
+        // Of wrapper-topology how a server is asked for its role, and the pace of those that find
+        // no writer.
         uses: &["host-pattern", "wrapper-core", "wrapper-topology"],
         closure: Closure::NoAws,
     },

@@ -26,8 +26,7 @@ pub(super) fn report(report: &mut Report, connector: &Connector) {
             report.warning(StepName::Topology, fact, Code::Topology, grants);
         }
         None => {
-            let fact = "the server belongs to no cluster that is known: connects go where they are configured \
-                        to";
+            let fact = "the server belongs to no cluster that is known, so that nothing is led anywhere";
             let remedy = "leave the plugin out, or name the endpoint of an Aurora or Multi-AZ DB cluster";
             report.warning(StepName::Topology, fact, Code::Topology, remedy);
         }

@@ -86,8 +86,8 @@ impl Topology {
         knowledge.changed_at().is_some_and(|at| established.at() < at) && !is_writers
     }
 
-    /// Notes that a connection to a writer took writes after it was asked: what was suspected before
-    /// came to nothing.
+    /// Notes that a connection to a writer took writes after it was asked: what was suspected
+    /// before came to nothing.
     pub(crate) fn took_writes(&self, asked: Instant) {
         self.state().doubted.take_if(|doubted| *doubted <= asked);
     }

@@ -30,7 +30,11 @@ trait Server: Sized {
 macro_rules! servers {
     ($($server:ty),*) => {$(
         impl Server for $server {
-            fn start(name: &'static str, authority: &CertificateAuthority, is_reader: bool) -> BoxFuture<'static, Self> {
+            fn start(
+                name: &'static str,
+                authority: &CertificateAuthority,
+                is_reader: bool,
+            ) -> BoxFuture<'static, Self> {
                 let builder = <$server>::builder().host(name).ca(authority).password_user("app", FIRST);
                 let builder = builder.read_only(is_reader);
                 Box::pin(async move { builder.start().await.expect("the server starts") })

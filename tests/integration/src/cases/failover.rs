@@ -35,8 +35,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const STATEMENT: Duration = Duration::from_secs(1);
 
 /// Within this writes have to succeed once the next writer takes them. The applications share five
-/// logins in the first second, and the machine may do much else: the matrix measures the goal of one
-/// second.
+/// logins in the first second, and the machine may do much else: the matrix measures the goal of
+/// one second.
 const SOON: Duration = Duration::from_secs(10);
 
 /// After so long an application counts as stuck.
