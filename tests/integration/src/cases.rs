@@ -8,6 +8,7 @@ pub(crate) mod forward;
 pub(crate) mod mysql;
 pub(crate) mod peers;
 pub(crate) mod postgres;
+pub(crate) mod proxied;
 pub(crate) mod rotation;
 pub(crate) mod secrets;
 pub(crate) mod sources;

@@ -120,6 +120,7 @@ impl Run<'_> {
         cases::exec::run(environment, &self.programs, &mut self.report).await?;
         cases::secrets::run(environment, &mut self.report).await?;
         cases::forward::run(environment, &self.programs, &mut self.report).await?;
+        cases::proxied::run(environment, self.prerequisites, &self.programs, &mut self.report).await?;
         cases::doctor::run(environment, &self.sources, &self.programs, &mut self.report).await?;
         cases::variables::run(environment, self.prerequisites, &self.programs, &mut self.report).await?;
         cases::record_all(environment)

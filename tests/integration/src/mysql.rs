@@ -127,7 +127,11 @@ CREATE USER 'guarded'@'%' IDENTIFIED BY 'guarded password' REQUIRE SSL;
     let of_secrets = OF_SECRETS.map(|(user, password)| {
         format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{password}' REQUIRE SSL;\n")
     });
-    by_token.concat() + others + &forwarded + &of_secrets.concat() + "GRANT SELECT ON app.* TO 'jane'@'%';\n"
+    by_token.concat()
+        + others
+        + &forwarded
+        + &of_secrets.concat()
+        + "GRANT SELECT, CREATE TEMPORARY TABLES ON app.* TO 'jane'@'%';\n"
 }
 
 /// Copies the program into the temporary folder, since its own may be one that other users cannot

@@ -18,6 +18,19 @@ const BOTOCORE: &str = "botocore==1.44.5";
 /// The signer of the JavaScript SDK.
 const SIGNER: &str = "@aws-sdk/rds-signer@3";
 
+/// Clients out of packages of Python, of which each is left out where it is not installed: its name,
+/// the module, and the package.
+const PYTHON_CLIENTS: [(&str, &str, &str); 5] = [
+    ("asyncpg", "asyncpg", "asyncpg"),
+    ("connector", "mysql.connector", "mysql-connector-python"),
+    ("psycopg", "psycopg", "psycopg[binary]"),
+    ("psycopg2", "psycopg2", "psycopg2-binary"),
+    ("pymysql", "pymysql", "PyMySQL"),
+];
+
+/// The same of npm: the client's name, and its packages.
+const NODE_CLIENTS: [(&str, &[&str]); 2] = [("mysql2", &["mysql2"]), ("pg", &["pg", "pg-copy-streams"])];
+
 /// The machine that the servers run on.
 #[derive(Debug)]
 pub(crate) struct Prerequisites {
@@ -36,6 +49,9 @@ impl Prerequisites {
         let is_root = fs::metadata("/proc/self")?.uid() == 0;
         let prerequisites = Self { cache: options.cache.clone(), is_root };
         let mut missing = prerequisites.missing(options);
+        if options.install && !options.is_rds() {
+            missing.extend(prerequisites.missing_clients());
+        }
         if options.install && !missing.is_empty() {
             fs::create_dir_all(&prerequisites.cache)?;
             let commands: Vec<_> = missing.into_iter().flat_map(|missing| missing.commands).collect();
@@ -44,6 +60,9 @@ impl Prerequisites {
             }
             commands.iter().try_for_each(|words| run(words))?;
             missing = prerequisites.missing(options);
+            if !options.is_rds() {
+                missing.extend(prerequisites.missing_clients());
+            }
         }
         if missing.is_empty() {
             return Ok(prerequisites);
@@ -92,6 +111,54 @@ impl Prerequisites {
     /// Returns the folder of the JavaScript SDK's signer.
     pub(crate) fn node_modules(&self) -> PathBuf {
         self.cache.join("js/node_modules")
+    }
+
+    /// Returns the Python that runs a client: where it needs no package, any will do.
+    pub(crate) fn client_python(&self, name: &str) -> PathBuf {
+        match PYTHON_CLIENTS.iter().any(|(client, ..)| *client == name) {
+            true => self.cache.join("clients/bin/python"),
+            false => PYTHON.into(),
+        }
+    }
+
+    /// Returns where the clients of Node are.
+    pub(crate) fn client_modules(&self) -> PathBuf {
+        self.cache.join("js-clients/node_modules")
+    }
+
+    /// Returns whether a client is installed; those without a package come with their server.
+    pub(crate) fn has_client(&self, name: &str) -> bool {
+        if let Some((_, module, _)) = PYTHON_CLIENTS.iter().find(|(client, ..)| *client == name) {
+            return answers(self.client_python(name), &["-c", &format!("import {module}")]);
+        }
+        let packages = NODE_CLIENTS.iter().find(|(client, _)| *client == name).map(|(_, packages)| *packages);
+        let is_there = |package: &&str| self.client_modules().join(package).is_dir();
+        packages.unwrap_or_default().iter().all(is_there)
+    }
+
+    /// Clients that no row needs but their own.
+    fn missing_clients(&self) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        let packages = PYTHON_CLIENTS.iter().filter(|(name, ..)| !self.has_client(name));
+        let packages: Vec<_> = packages.map(|(.., package)| *package).collect();
+        if !packages.is_empty() {
+            let python = self.client_python(PYTHON_CLIENTS[0].0).display().to_string();
+            let mut commands = vec![words(&[PYTHON, "-m", "venv", &self.cached("clients")])];
+            commands.push(words(
+                &[&[python.as_str(), "-m", "pip", "install", "--quiet"], &packages[..]].concat(),
+            ));
+            missing.push(Missing { what: "clients of Python", commands });
+        }
+        let packages = NODE_CLIENTS.iter().filter(|(name, _)| !self.has_client(name));
+        let packages: Vec<_> = packages.flat_map(|(_, packages)| *packages).copied().collect();
+        if !packages.is_empty() {
+            let folder = self.cached("js-clients");
+            let install =
+                words(&[&["npm", "install", "--silent", "--prefix", &folder], &packages[..]].concat());
+            let commands = self.npm().into_iter().chain([install]).collect();
+            missing.push(Missing { what: "clients of Node", commands });
+        }
+        missing
     }
 
     fn missing(&self, options: &Options) -> Vec<Missing> {

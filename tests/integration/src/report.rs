@@ -8,13 +8,14 @@ pub(crate) struct Report {
     right: usize,
     wrong: usize,
     shown: usize,
+    skipped: usize,
 }
 
 impl Report {
     /// Prints the head.
     pub(crate) fn new() -> Self {
         output::line(&row("", "engine", "case", "expected", "seen"));
-        Self { right: 0, wrong: 0, shown: 0 }
+        Self { right: 0, wrong: 0, shown: 0, skipped: 0 }
     }
 
     /// Prints a row; the details follow where what was seen is not what was expected.
@@ -37,6 +38,12 @@ impl Report {
         self.shown += 1;
     }
 
+    /// Says loudly why a case did not run.
+    pub(crate) fn skipped(&mut self, engine: &str, case: &str, why: &str) {
+        output::line(&row("SKIP", engine, case, "", why));
+        self.skipped += 1;
+    }
+
     /// Says which variable would add a case.
     pub(crate) fn left_out(&self, engine: &str, case: &str, variable: &str) {
         output::line(&row("-", engine, case, &format!("left out: set {variable}"), ""));
@@ -49,7 +56,8 @@ impl Report {
     /// If any case differs from what was expected, or there was none.
     pub(crate) fn finish(self) -> Result<()> {
         let shown = if self.shown == 0 { String::new() } else { format!(", {} only shown", self.shown) };
-        output::line(&format!("\n{} as expected, {} not{shown}", self.right, self.wrong));
+        let skipped = if self.skipped == 0 { String::new() } else { format!(", {} SKIPPED", self.skipped) };
+        output::line(&format!("\n{} as expected, {} not{shown}{skipped}", self.right, self.wrong));
         match (self.right, self.wrong) {
             (0, 0) => Err("every server was left out".into()),
             (_, 0) => Ok(()),
