@@ -15,8 +15,10 @@ use std::{
 use examples::{Result, plugins_with, tokens};
 use rds_testkit::Cluster;
 use rds_wrapper::{
-    Background, ConnectRequest, Error, ErrorKind, Next, Opener, Opening, Plugin, Role, Session,
-    pg::Connector, resolver_fn,
+    Error, ErrorKind, Role,
+    host::resolver_fn,
+    pg::Connector,
+    plugin::{Background, ConnectRequest, Next, Opener, Opening, Plugin, Session},
 };
 use tokio::time::sleep;
 

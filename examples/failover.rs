@@ -15,9 +15,10 @@ use std::{
 use examples::{Result, plugins_with, tokens};
 use rds_testkit::{Cluster, Rows};
 use rds_wrapper::{
-    Event, FailoverPlugin,
+    Event,
+    host::resolver_fn,
     pg::{Connector, deadpool::Pool},
-    resolver_fn,
+    topology::FailoverPlugin,
 };
 use tokio::time::{sleep, timeout};
 

@@ -12,7 +12,12 @@ use std::process::ExitCode;
 
 use examples::{Result, embedded, embedded_mysql, embedded_url, option_and_value, plugins_with};
 use mysql_async::prelude::Queryable;
-use rds_wrapper::{Clock, Endpoint, IamTokenProvider, SystemClock, mysql, pg};
+use rds_wrapper::{
+    IamTokenProvider,
+    host::Endpoint,
+    iam::{Clock, SystemClock},
+    mysql, pg,
+};
 
 const USAGE: &str =
     "usage: quickstart [--engine postgres|mysql] or [--url postgres://user@endpoint/database?plugins=iam]";

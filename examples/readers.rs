@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use examples::{Result, plugins_with, tokens};
 use rds_testkit::Cluster;
 use rds_wrapper::{
-    FailoverPlugin,
+    host::resolver_fn,
     pg::{Connector, deadpool::Pool},
-    resolver_fn,
+    topology::FailoverPlugin,
 };
 
 #[tokio::main]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
-use rds_wrapper::Clock;
+use rds_wrapper::iam::Clock;
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Iso8601};
 use tokio::{

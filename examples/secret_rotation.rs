@@ -8,12 +8,13 @@ use std::{process::ExitCode, time::Duration};
 use examples::{HOST, Result, argument, tokens};
 use rds_testkit::{PostgresServer, SecretsServer};
 use rds_wrapper::{
-    SecretsFactory, SecretsPlugin,
+    SecretsFactory,
     pg::{
         Connector,
         deadpool::{Client, Pool},
     },
     plugins,
+    secrets::SecretsPlugin,
 };
 
 const USAGE: &str =

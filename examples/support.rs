@@ -7,7 +7,10 @@ use std::{error::Error, process::ExitCode, time::SystemTime};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use rds_testkit::{AccessKey, MysqlServer, PostgresServer};
 use rds_wrapper::{
-    AuthToken, Clock, IamFactory, IamTokenProvider, Registry, SystemClock, mysql, plugins, resolver_fn,
+    IamFactory, IamTokenProvider, Registry,
+    host::resolver_fn,
+    iam::{AuthToken, Clock, SystemClock},
+    mysql, plugins,
 };
 
 /// The result of an example.

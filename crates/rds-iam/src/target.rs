@@ -5,7 +5,9 @@ use std::{net::IpAddr, ops::Deref, time::Duration};
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_adapter::{Roots, StringForm, split_key_value, split_url};
 use wrapper_core::{Error, ErrorKind, Result};
-use wrapper_iam::{AssumeRole, IamFactory, IamPlugin, TokenRequest, diagnosis::Facts, token_request};
+use wrapper_iam::{
+    AssumeRole, IamFactory, IamPlugin, TokenRequest, diagnosis::Facts, explain_tls, token_request,
+};
 use wrapper_secrets::{SecretsFactory, SecretsPlugin};
 
 use crate::{cli::Engine, connector::registry, credentials::Settings, doctor::Aliases, server::Server};
@@ -57,8 +59,8 @@ impl Target {
                  password",
             ));
         }
-        let roots = given("sslrootcert")
-            .map_or(Ok(Roots::system()), |setting| Roots::read_for(setting, &server.host))?;
+        let roots = given("sslrootcert").map_or(Ok(Roots::system()), Roots::read);
+        let roots = roots.map_err(|error| explain_tls(error, &server.host))?;
         Ok(Self { server, roots, aliases: None, secret, parameters })
     }
 

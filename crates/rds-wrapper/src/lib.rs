@@ -1,37 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub use host_pattern::{Endpoint, EndpointKind, InstancePattern, Partition, Region};
-pub use iam_token::AuthToken;
-pub use wrapper_adapter::{ClientCertificate, LastError, Resolver, SystemResolver, resolver_fn};
+pub use wrapper_adapter::{ClientCertificate, LastError};
 pub use wrapper_core::{
-    AbortHandle, Background, BoxFuture, BuildContext, Cause, ConnectRequest, Connected, Engine, Error,
-    ErrorKind, Established, Event, Events, Factory, Next, Opener, Opening, Options, Parameter, ParameterKind,
-    ParameterValue, Password, Plugin, Registry, Requirements, Result, Role, ServerError, ServerName, Session,
-    Value,
-    adapter::{Phase, Suspicion},
-    events, plugin_fn,
+    Cause, Error, ErrorKind, Event, Registry, Result, Role, Value, adapter::Suspicion, events, stats,
+    stats::Stats,
 };
-#[cfg(feature = "test-util")]
-pub use wrapper_iam::ManualClock;
-pub use wrapper_iam::{
-    AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,
-    IamTokenProvider, IamTokenProviderBuilder, Stats, SystemClock, TokenRequest,
-};
-#[cfg(feature = "default-chain")]
-pub use wrapper_iam::{AssumeRole, DefaultChain, DefaultChainBuilder};
-
+pub use wrapper_iam::{IamFactory, IamTokenProvider};
 #[cfg(feature = "secrets")]
-pub use wrapper_secrets::{
-    AfterRefusal as AfterSecretRefusal, DatabaseSecret, SECRETS_PARAMETERS, SecretProvider,
-    SecretProviderBuilder, SecretStats, SecretsFactory, SecretsPlugin,
-};
-
-/// What the author of a driver adapter needs beside the names at the root.
-pub mod adapter {
-    pub use wrapper_adapter::*;
-    pub use wrapper_core::text::*;
-}
+pub use wrapper_secrets::{SecretProvider, SecretsFactory};
+#[cfg(feature = "topology")]
+pub use wrapper_topology::Topology;
 
 /// The adapter for mysql_async.
 #[cfg(any(feature = "mysql", feature = "mysql-rustls"))]
@@ -41,12 +20,49 @@ pub use wrapper_mysql as mysql;
 #[cfg(feature = "postgres")]
 pub use wrapper_pg as pg;
 
+/// What the author of a driver adapter needs, beside what [`plugin`] has.
+pub mod adapter {
+    pub use wrapper_adapter::*;
+    pub use wrapper_core::text::*;
+}
+
+/// Names of endpoints, and how they are resolved.
+pub mod host {
+    pub use host_pattern::{Endpoint, EndpointKind, InstancePattern, Partition, Region};
+    pub use wrapper_adapter::{Resolver, SystemResolver, resolver_fn};
+}
+
+/// The plugin `iam` and its tokens.
+pub mod iam {
+    pub use iam_token::AuthToken;
+    #[cfg(feature = "test-util")]
+    pub use wrapper_iam::ManualClock;
+    pub use wrapper_iam::{
+        AfterRefusal, Clock, CredentialsSource, IAM_PARAMETERS, IamFactory, IamPlugin, IamSettings, IamToken,
+        IamTokenProvider, IamTokenProviderBuilder, Stats, SystemClock, TokenRequest,
+    };
+    #[cfg(feature = "default-chain")]
+    pub use wrapper_iam::{AssumeRole, DefaultChain, DefaultChainBuilder};
+}
+
+/// What the author of a plugin needs; [a guide](mod@guide::plugins) shows how.
+pub mod plugin {
+    pub use wrapper_core::{
+        AbortHandle, Background, BoxFuture, BuildContext, ConnectRequest, Connected, Engine, Established,
+        Events, Factory, Next, Opener, Opening, Options, Parameter, ParameterKind, ParameterValue, Password,
+        Plugin, Requirements, ServerError, ServerName, Session, adapter::Phase, plugin_fn,
+    };
+}
+
 #[cfg(feature = "topology")]
-pub use wrapper_topology::{
-    Dialect, FAILOVER_PARAMETERS, FailoverFactory, FailoverPlugin, INITIAL_CONNECTION_PARAMETERS,
-    InitialConnectionFactory, InitialConnectionPlugin, Instance, Snapshot, Topology, TopologyBuilder,
-    TopologyStats,
-};
+/// The plugins `initialConnection` and `failover2`, and what they know of a cluster.
+pub mod topology {
+    pub use wrapper_topology::{
+        Dialect, FAILOVER_PARAMETERS, FailoverFactory, FailoverPlugin, INITIAL_CONNECTION_PARAMETERS,
+        InitialConnectionFactory, InitialConnectionPlugin, Instance, Snapshot, Topology, TopologyBuilder,
+        TopologyStats,
+    };
+}
 
 /// Returns every built-in plugin, for connections of whichever driver.
 ///
@@ -58,13 +74,20 @@ pub fn plugins<C: Send + 'static>() -> Registry<C> {
     #[cfg(feature = "secrets")]
     let registry = registry.with(SecretsFactory::default());
     #[cfg(feature = "topology")]
-    let registry = registry.with(InitialConnectionFactory::default()).with(FailoverFactory::default());
+    let registry = registry
+        .with(topology::InitialConnectionFactory::default())
+        .with(topology::FailoverFactory::default());
     registry
 }
 
 #[cfg(feature = "secrets")]
 #[doc = include_str!("../SECRETS.md")]
-pub mod secrets {}
+pub mod secrets {
+    pub use wrapper_secrets::{
+        AfterRefusal, DatabaseSecret, SECRETS_PARAMETERS, SecretProvider, SecretProviderBuilder, SecretStats,
+        SecretsFactory, SecretsPlugin,
+    };
+}
 
 #[cfg(all(feature = "postgres", feature = "topology"))]
 #[doc = include_str!("../FAILOVER.md")]

@@ -184,6 +184,12 @@ macro_rules! connector_methods {
             self.hosts.plugin()
         }
 
+        /// Returns what was counted so far, in total and by host and user: tokens signed and found
+        /// in the cache, logins accepted, refused, throttled and tried once more.
+        pub fn stats(&self) -> wrapper_core::stats::Stats {
+            self.hosts.stats()
+        }
+
         /// Returns why the pools of this connector have no connection to give, where the pools
         /// themselves do not say.
         pub fn last_error(&self) -> $crate::LastError {

@@ -8,8 +8,6 @@ use wrapper_core::{
 
 mod elsewhere;
 
-use elsewhere::Why;
-
 /// What a driver calls its own parameters; only for hints, the driver itself decides.
 #[derive(Clone, Copy, Debug)]
 pub struct DriverNames<'a> {
@@ -43,7 +41,7 @@ impl DriverNames<'_> {
             .or(aliased)
             .or_else(|| elsewhere.find(|(alias, _)| same(alias)).map(|(_, meant)| *meant))
             .or_else(|| known.clone().find(|known| same(known)))
-            .or_else(|| match elsewhere::why(name, self.engine) {
+            .or_else(|| match self.of_no_use(registry, name) {
                 Some(_) => None,
                 None => suggest(name, known),
             })
@@ -65,17 +63,9 @@ impl DriverNames<'_> {
     }
 
     fn of_no_use<C>(&self, registry: &Registry<C>, name: &str) -> Option<Error> {
-        Some(configuration(match elsewhere::why(name, self.engine)? {
-            Why::Plugin(code) if registry.contains(code) => {
-                format!("`{name}` is of no use here: leave it out")
-            }
-            Why::Plugin(code) => {
-                format!(
-                    "`{name}` belongs to plugin `{code}`, which is known, not available yet: leave it out"
-                )
-            }
-            Why::Reason(why) => format!("`{name}` is of no use here, leave it out: {why}"),
-        }))
+        let reason = |why| format!("`{name}` is of no use here, leave it out: {why}");
+        let explained = registry.explain_parameter(name);
+        explained.or_else(|| elsewhere::why(name, self.engine).map(reason)).map(configuration)
     }
 
     /// Creates the error for a name that neither the wrapper nor the driver knows; it never shows
@@ -130,10 +120,12 @@ pub fn given_in_code<C>(
 
 fn unknown_in_code<C>(registry: &Registry<C>, name: &str) -> Error {
     match DriverNames::NONE.suggest(registry, name) {
-        None if is_name(name) && elsewhere::why(name, None).is_none() => configuration(format!(
-            "`{name}` is no parameter of the wrapper: the driver's own stand in the connection string or \
+        None if is_name(name) && DriverNames::NONE.of_no_use(registry, name).is_none() => {
+            configuration(format!(
+                "`{name}` is no parameter of the wrapper: the driver's own stand in the connection string or \
              the map"
-        )),
+            ))
+        }
         _ => DriverNames::NONE.unknown(registry, name),
     }
 }

@@ -10,6 +10,7 @@ use wrapper_core::{
     ConnectRequest, Connected, Error, ErrorKind, Established, Options, Plugin, Result, Role, ServerName,
     Session,
     adapter::{Driver, Suspicion, Wrapper},
+    stats::Stats,
 };
 
 use crate::{
@@ -112,6 +113,11 @@ impl<D: Driver> HostList<D> {
         Ok(())
     }
 
+    /// Returns what was counted so far, in total and by host and user.
+    pub fn stats(&self) -> Stats {
+        self.wrapper.stats()
+    }
+
     /// Tells the plugins what a connection in use made its user suspect.
     pub fn suspect(&self, suspicion: Suspicion) {
         self.wrapper.suspect(suspicion);
@@ -139,31 +145,25 @@ impl<D: Driver> HostList<D> {
         Ok(self.with_each(|request| request.with_role(role)))
     }
 
-    /// Lets the plugins judge a connection that was in use before: by the host that it leads to
-    /// where that is known, else by the first configured one.
+    /// Lets the plugins judge a connection that was in use before, by the configured host that it
+    /// was opened for. Where that is not known, one of several hosts that lets it pass is enough.
     ///
     /// # Errors
     ///
     /// The first plugin's error; the connection must not be used then.
     pub async fn check(&self, session: &mut dyn Session, established: Option<&Established>) -> Result<()> {
-        let request = established.map(|established| self.request_of(established));
-        self.wrapper.verify(request.as_ref().unwrap_or(&self.plan.requests[0]), session).await
-    }
-
-    /// Returns the request that leads to where a connection leads, wherever plugins led its connect
-    /// to.
-    fn request_of(&self, established: &Established) -> ConnectRequest {
-        let (host, port) = (established.host(), established.port());
-        let is_it =
-            |request: &&ConnectRequest| request.port() == port && request.host().eq_ignore_ascii_case(host);
-        let request = match self.plan.requests.iter().find(is_it) {
-            Some(request) => request.clone(),
-            None => self.plan.requests[0].clone().with_host(host).with_port(port),
-        };
-        match established.instance() {
-            Some(instance) => request.with_instance(instance),
-            None => request,
+        let is_it = |request: &&ConnectRequest| established.is_some_and(|it| it.is_for(request));
+        if let Some(request) = self.plan.requests.iter().find(is_it) {
+            return self.wrapper.verify(request, session).await;
         }
+        let mut refused = None;
+        for request in &self.plan.requests {
+            match self.wrapper.verify(request, session).await {
+                Ok(()) => return Ok(()),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        refused.map_or(Ok(()), Err)
     }
 
     /// Returns the same hosts for another database; the driver, its TLS and the plugins are shared.
@@ -312,9 +312,9 @@ impl<D: Driver> HostList<D> {
 ///
 /// # Errors
 ///
-/// As [`Roots::read_for`].
-pub fn read_roots(settings: &Options, pem: &[String], host: &str) -> Result<Roots> {
-    let read = |setting: &String| Roots::read_for(setting, host);
+/// As [`Roots::read`].
+pub fn read_roots(settings: &Options, pem: &[String]) -> Result<Roots> {
+    let read = |setting: &String| Roots::read(setting);
     let roots = settings.get(&Options::SSLROOTCERT).map_or(Ok(Roots::system()), read)?;
     pem.iter().try_fold(roots, |roots, pem| roots.with_pem(pem))
 }

@@ -3,7 +3,7 @@
 use std::{fmt, mem, sync::Arc};
 
 use wrapper_core::{
-    ConnectRequest, Error, ErrorKind, Event, Events, Options, Plugin, Registry, Requirements, Result, Value,
+    ConnectRequest, Error, ErrorKind, Events, Options, Plugin, Registry, Requirements, Result, Value,
     adapter::{Driver, RawParameters, Wrapper},
 };
 
@@ -23,13 +23,20 @@ pub enum ConfigSource<T> {
 /// Collects what the builder of a connector is given, and builds what does not depend on the
 /// driver; [`builder_methods`](crate::builder_methods) are the methods around it.
 pub struct Setup<C, T> {
-    registry: Registry<C>,
-    source: ConfigSource<T>,
-    parameters: Vec<(String, Value)>,
-    plugins: Vec<Arc<dyn Plugin<C>>>,
-    resolver: Arc<dyn Resolver>,
-    events: Events,
-    pem: Vec<String>,
+    /// The plugins that may be named.
+    pub registry: Registry<C>,
+    /// Where the configuration comes from.
+    pub source: ConfigSource<T>,
+    /// The parameters that are set in code.
+    pub parameters: Vec<(String, Value)>,
+    /// The plugins that have no code in the registry.
+    pub plugins: Vec<Arc<dyn Plugin<C>>>,
+    /// How host names are resolved.
+    pub resolver: Arc<dyn Resolver>,
+    /// Who listens.
+    pub events: Events,
+    /// Roots to trust, PEM text.
+    pub pem: Vec<String>,
 }
 
 /// The plugins of a connector and what they were built from.
@@ -54,76 +61,6 @@ impl<C: 'static, T> Setup<C, T> {
             events: Events::none(),
             pem: Vec::new(),
         }
-    }
-
-    /// Sets where the configuration comes from.
-    pub fn set_source(&mut self, source: ConfigSource<T>) {
-        self.source = source;
-    }
-
-    /// Sets a map as the source.
-    pub fn set_map<K, V>(&mut self, map: impl IntoIterator<Item = (K, V)>)
-    where
-        K: Into<String>,
-        V: Into<Value>,
-    {
-        let entries = map.into_iter().map(|(name, value)| (name.into(), value.into()));
-        self.source = ConfigSource::Map(entries.collect());
-    }
-
-    /// Adds a parameter that is set in code.
-    pub fn add_parameter(&mut self, name: impl Into<String>, value: impl Into<Value>) {
-        self.parameters.push((name.into(), value.into()));
-    }
-
-    /// Adds a plugin that has no code in the registry.
-    pub fn add_plugin(&mut self, plugin: impl Plugin<C> + 'static) {
-        self.plugins.push(Arc::new(plugin));
-    }
-
-    /// Adds a listener.
-    pub fn add_listener(&mut self, callback: impl Fn(&Event) + Send + Sync + 'static) {
-        self.events = self.events.clone().with(callback);
-    }
-
-    /// Adds roots to trust, PEM text.
-    pub fn add_root_certificates(&mut self, pem: impl Into<String>) {
-        self.pem.push(pem.into());
-    }
-
-    /// Sets how host names are resolved.
-    pub fn set_resolver(&mut self, resolver: impl Resolver) {
-        self.resolver = Arc::new(resolver);
-    }
-
-    /// Returns the plugins that may be named.
-    pub fn registry(&self) -> &Registry<C> {
-        &self.registry
-    }
-
-    /// Replaces the plugins that may be named.
-    pub fn set_registry(&mut self, registry: Registry<C>) {
-        self.registry = registry;
-    }
-
-    /// Returns who listens.
-    pub fn events(&self) -> &Events {
-        &self.events
-    }
-
-    /// Returns how host names are resolved.
-    pub fn resolver(&self) -> Arc<dyn Resolver> {
-        Arc::clone(&self.resolver)
-    }
-
-    /// Returns where the configuration comes from.
-    pub fn source(&self) -> &ConfigSource<T> {
-        &self.source
-    }
-
-    /// Returns the parameters that are set in code.
-    pub fn parameters(&self) -> &[(String, Value)] {
-        &self.parameters
     }
 
     /// Takes out where the configuration comes from, and the parameters that are set in code.
@@ -157,18 +94,13 @@ impl<C: 'static, T> Setup<C, T> {
         Ok(Chain { plugins, options, needs })
     }
 
-    /// Returns the roots to trust for connections to a host.
+    /// Returns the roots to trust for connections of a request.
     ///
     /// # Errors
     ///
-    /// As [`read_roots`].
-    pub fn roots(&self, options: &Options, host: &str) -> Result<Roots> {
-        read_roots(options, &self.pem, host)
-    }
-
-    /// Returns whether roots to trust are set in code.
-    pub fn has_root_certificates(&self) -> bool {
-        !self.pem.is_empty()
+    /// As [`read_roots`], explained by the factories.
+    pub fn roots(&self, options: &Options, request: &ConnectRequest) -> Result<Roots> {
+        read_roots(options, &self.pem).map_err(|error| self.registry.explain(request, error))
     }
 
     /// Puts the plugins in front of the driver and the hosts in front of both.
@@ -223,7 +155,7 @@ macro_rules! source_methods {
         /// The string is trusted input: whoever writes it decides where the program connects to.
         #[must_use]
         pub fn connection_string(mut self, text: impl Into<String>) -> Self {
-            self.setup.set_source($crate::ConfigSource::Text(text.into()));
+            self.setup.source = $crate::ConfigSource::Text(text.into());
             self
         }
 
@@ -238,7 +170,8 @@ macro_rules! source_methods {
             K: Into<String>,
             V: Into<wrapper_core::Value>,
         {
-            self.setup.set_map(map);
+            let entries = map.into_iter().map(|(name, value)| (name.into(), value.into()));
+            self.setup.source = $crate::ConfigSource::Map(entries.collect());
             self
         }
 
@@ -246,14 +179,14 @@ macro_rules! source_methods {
         /// map.
         #[must_use]
         pub fn parameter(mut self, name: impl Into<String>, value: impl Into<wrapper_core::Value>) -> Self {
-            self.setup.add_parameter(name, value);
+            self.setup.parameters.push((name.into(), value.into()));
             self
         }
 
         /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
         #[must_use]
         pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
-            self.setup.add_root_certificates(pem);
+            self.setup.pem.push(pem.into());
             self
         }
     };
@@ -270,14 +203,14 @@ macro_rules! builder_methods {
         /// in `plugins`, the first outermost.
         #[must_use]
         pub fn plugin(mut self, plugin: impl wrapper_core::Plugin<$connection> + 'static) -> Self {
-            self.setup.add_plugin(plugin);
+            self.setup.plugins.push(std::sync::Arc::new(plugin));
             self
         }
 
         /// Resolves host names in another way than by asking the operating system.
         #[must_use]
         pub fn resolver(mut self, resolver: impl $crate::Resolver) -> Self {
-            self.setup.set_resolver(resolver);
+            self.setup.resolver = std::sync::Arc::new(resolver);
             self
         }
 
@@ -287,7 +220,7 @@ macro_rules! builder_methods {
         /// nothing. Several callbacks are all told.
         #[must_use]
         pub fn on_event(mut self, callback: impl Fn(&wrapper_core::Event) + Send + Sync + 'static) -> Self {
-            self.setup.add_listener(callback);
+            self.setup.events = self.setup.events.with(callback);
             self
         }
     };

@@ -13,8 +13,10 @@ use crate::{
     ConnectRequest, Connected, Error, ErrorKind, Established, Events, Opener, Opening, Plugin, Registry,
     Requirements, Result, Session,
     adapter::{Driver, Phase, Suspicion},
+    counters::Logins,
     report::Reporter,
     session::{Fresh, in_time},
+    stats::Stats,
 };
 
 /// What a connect runs through.
@@ -26,6 +28,18 @@ pub(crate) struct Chain<C> {
     alive: watch::Receiver<()>,
     /// The chain over which background tasks run, if this one's driver serves one connect only.
     lasting: Option<Arc<Chain<C>>>,
+    logins: Arc<Logins>,
+}
+
+/// What stands at the end of a chain.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    /// The driver, for a connect of the application, whose login counts.
+    Driver,
+    /// The driver, for a task of a plugin.
+    Uncounted,
+    /// This in place of the driver, for a chain that is run only to see what reaches that.
+    Caught(&'a Mutex<Option<ConnectRequest>>),
 }
 
 impl<C: Send + 'static> Chain<C> {
@@ -38,9 +52,7 @@ impl<C: Send + 'static> Chain<C> {
 pub struct Next<'a, C> {
     chain: &'a Arc<Chain<C>>,
     at: usize,
-    /// Gets the request in place of the driver, for a chain that is run only to see what reaches
-    /// that.
-    caught: Option<&'a Mutex<Option<ConnectRequest>>>,
+    end: End<'a>,
 }
 
 impl<C> Clone for Next<'_, C> {
@@ -52,8 +64,8 @@ impl<C> Clone for Next<'_, C> {
 impl<C> Copy for Next<'_, C> {}
 
 impl<'a, C: Send + 'static> Next<'a, C> {
-    pub(crate) fn new(chain: &'a Arc<Chain<C>>, at: usize) -> Self {
-        Self { chain, at, caught: None }
+    pub(crate) fn uncounted(chain: &'a Arc<Chain<C>>, at: usize) -> Self {
+        Self { chain, at, end: End::Uncounted }
     }
 
     /// Runs the inner plugins and then the driver.
@@ -67,7 +79,7 @@ impl<'a, C: Send + 'static> Next<'a, C> {
             return plugin.connect(request, Next { at: self.at + 1, ..self });
         }
         Box::pin(async move {
-            if let Some(caught) = self.caught {
+            if let End::Caught(caught) = self.end {
                 *caught.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
                 return Err(Error::new(ErrorKind::Driver, "the connect was prepared, not opened"));
             }
@@ -77,8 +89,11 @@ impl<'a, C: Send + 'static> Next<'a, C> {
             }
             let request = request.attempt();
             let handle = request.abort_registration().handle();
-            let connection = self.chain.driver.connect(request.clone()).await?;
-            Ok(Connected::new(connection, request.established(handle)))
+            let outcome = self.chain.driver.connect(request.clone()).await;
+            if let End::Driver = self.end {
+                self.chain.logins.note(&request, &outcome);
+            }
+            Ok(Connected::new(outcome?, request.established(handle)))
         })
     }
 
@@ -121,7 +136,13 @@ impl<D: Driver> Wrapper<D> {
         let reporter = Arc::new(Reporter::new(codes.into(), Events::none()));
         let (_alive, alive) = watch::channel(());
         let (driver, registry) = (Arc::new(driver), Registry::new());
-        let chain = Chain { plugins: chain.into(), driver: Arc::clone(&driver) as _, alive, lasting: None };
+        let chain = Chain {
+            plugins: chain.into(),
+            driver: Arc::clone(&driver) as _,
+            alive,
+            lasting: None,
+            logins: Arc::default(),
+        };
         let shared = Arc::new(Shared { chain: Arc::new(chain), _alive: Arc::new(_alive) });
         Self { driver, shared, reporter, registry }
     }
@@ -139,6 +160,7 @@ impl<D: Driver> Wrapper<D> {
             plugins: Arc::clone(&chain.plugins),
             driver: Arc::clone(&driver) as _,
             alive: chain.alive.clone(),
+            logins: Arc::clone(&chain.logins),
             lasting: Some(Arc::clone(chain.lasting.as_ref().unwrap_or(chain))),
         };
         let shared = Arc::new(Shared { chain: Arc::new(chain), _alive: Arc::clone(_alive) });
@@ -180,6 +202,10 @@ impl<D: Driver> Wrapper<D> {
         })
     }
 
+    fn begin<'a>(&'a self, end: End<'a>) -> Next<'a, D::Connection> {
+        Next { chain: &self.shared.chain, at: 0, end }
+    }
+
     fn plugins(&self) -> &[Arc<dyn Plugin<D::Connection>>] {
         &self.shared.chain.plugins
     }
@@ -208,6 +234,13 @@ impl<D: Driver> Wrapper<D> {
     /// Tells every plugin what a connection in use made its user suspect.
     pub fn suspect(&self, suspicion: Suspicion) {
         self.plugins().iter().for_each(|plugin| plugin.suspect(suspicion));
+    }
+
+    /// Returns what was counted so far.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.shared.chain.logins.stats();
+        self.plugins().iter().for_each(|plugin| plugin.add_stats(&mut stats));
+        stats
     }
 
     /// Returns whether a plugin says that a connection must not be used any more, without asking
@@ -260,7 +293,7 @@ impl<D: Driver> Wrapper<D> {
         async {
             let attempt = self.reporter.begin(&request);
             // Lent, so that what it was doing is still there to be told when the time is over.
-            let mut run = Next::new(&self.shared.chain, 0).run(request.clone());
+            let mut run = self.begin(End::Driver).run(request.clone());
             let outcome = match request.deadline() {
                 None => run.await,
                 Some(mut deadline) => loop {
@@ -296,8 +329,7 @@ impl<D: Driver> Wrapper<D> {
     /// Dropping the future leaves nothing behind.
     pub async fn prepare(&self, request: ConnectRequest) -> Result<ConnectRequest> {
         let caught = Mutex::new(None);
-        let next = Next { caught: Some(&caught), ..Next::new(&self.shared.chain, 0) };
-        let outcome = next.run(request).await;
+        let outcome = self.begin(End::Caught(&caught)).run(request).await;
         let caught = caught.into_inner().unwrap_or_else(PoisonError::into_inner);
         match (caught, outcome) {
             (Some(request), _) => Ok(request),

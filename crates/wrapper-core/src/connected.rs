@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::AbortHandle;
+use crate::{AbortHandle, ConnectRequest};
 
 /// What a connection is wanted for, or was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +46,8 @@ impl<C> fmt::Debug for Connected<C> {
 /// Describes a connection, as the end of the chain saw it opened.
 #[derive(Clone, Debug)]
 pub struct Established {
+    /// The host of the configuration, whose pointer tells it from others of the same name.
+    pub(crate) configured_host: Arc<str>,
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
     pub(crate) address: Option<SocketAddr>,
@@ -57,6 +59,12 @@ pub struct Established {
 }
 
 impl Established {
+    /// Returns whether the connection was opened for this request, or for a clone of it, wherever
+    /// plugins led the connect to.
+    pub fn is_for(&self, request: &ConnectRequest) -> bool {
+        Arc::ptr_eq(&self.configured_host, request.configured_host())
+    }
+
     /// Returns the host that was dialled, wherever plugins led the connect to.
     pub fn host(&self) -> &str {
         &self.host

@@ -22,6 +22,19 @@ impl Cause {
     /// knows more replaces it.
     pub const PASSWORD_REFUSED: &str = "password-refused";
 
+    /// The code of the cause where a file of roots is not where it was said to be.
+    pub const ROOTS_MISSING: &str = "roots-missing";
+
+    /// The code of the cause where a file of roots is trusted in place of the platform's, and lacks
+    /// the authority of a certificate.
+    pub const ROOTS_REPLACED: &str = "roots-replaced";
+
+    /// The code of the cause where the platform's roots lack the authority of a certificate.
+    pub const UNKNOWN_AUTHORITY: &str = "unknown-authority";
+
+    /// The code of the cause where a certificate carries another name than the expected one.
+    pub const WRONG_NAME: &str = "wrong-name";
+
     /// Creates a cause; the remedy may be empty.
     ///
     /// The code is in kebab case and stays the same from release to release. Control characters in

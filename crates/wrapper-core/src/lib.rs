@@ -4,6 +4,7 @@
 mod abort;
 mod chain;
 mod connected;
+mod counters;
 mod diagnosis;
 mod driver;
 mod engine;
@@ -19,6 +20,7 @@ mod progress;
 mod registry;
 mod report;
 mod request;
+mod rows;
 mod sanitize;
 mod session;
 mod suggest;
@@ -50,7 +52,7 @@ pub mod adapter {
         parameters::{RawParameters, WRAPPER_PARAMETERS},
         password::Transport,
         progress::{Phase, Progress},
-        session::Rows,
+        rows::Rows,
         suspicion::Suspicion,
     };
 
@@ -67,6 +69,11 @@ pub mod events {
             SecretLoaded, WriterChanged,
         },
     };
+}
+
+/// What a connector counts.
+pub mod stats {
+    pub use crate::counters::{Stats, TargetCounters, TargetStats};
 }
 
 /// How texts are read, quoted and kept free of secrets and control characters.

@@ -40,7 +40,7 @@ impl<C: Send + 'static> Opener<C> {
         let deadline = Instant::now() + within;
         // Noted apart: nobody who waits for another connect should hear of this one.
         let request = request.begin(deadline);
-        let mut run = Next::new(&chain, self.at).run(request.clone());
+        let mut run = Next::uncounted(&chain, self.at).run(request.clone());
         match timeout_at(deadline, &mut run).await {
             Ok(outcome) => outcome,
             Err(_) => Err(request.timed_out(within)),

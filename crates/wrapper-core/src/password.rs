@@ -19,6 +19,7 @@ pub struct Password {
 
 /// Says how the bytes of a login travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Transport {
     /// Anything else: no TLS, or TLS that does not check whom it talks to.
     Unverified,

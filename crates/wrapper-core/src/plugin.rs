@@ -2,7 +2,10 @@
 
 use std::{any::Any, fmt, fmt::Debug, future::ready, sync::Arc};
 
-use crate::{BoxFuture, ConnectRequest, Connected, Established, Next, Result, Session, adapter::Suspicion};
+use crate::{
+    BoxFuture, ConnectRequest, Connected, Established, Next, Result, Session, adapter::Suspicion,
+    stats::Stats,
+};
 
 /// The future of a connect: the connection, with what is known of it.
 pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
@@ -63,8 +66,9 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
     /// Returns its own error or the inner plugin's.
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C>;
 
-    /// Judges a connection that a pool is about to hand out again; `request` is for the first
-    /// configured host.
+    /// Judges a connection that a pool is about to hand out again; `request` is for the configured
+    /// host that it was opened for. Where the pool does not know that, the plugin is asked for each
+    /// host, until it lets the connection pass.
     ///
     /// # Errors
     ///
@@ -95,6 +99,11 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
     /// anything.
     fn suspect(&self, suspicion: Suspicion) {
         let _ = suspicion;
+    }
+
+    /// Adds what the plugin has counted to what its connector tells.
+    fn add_stats(&self, stats: &mut Stats) {
+        let _ = stats;
     }
 
     /// Prepares for connects to a host, such as by loading credentials, without connecting.
@@ -184,6 +193,10 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
 
     fn suspect(&self, suspicion: Suspicion) {
         (**self).suspect(suspicion);
+    }
+
+    fn add_stats(&self, stats: &mut Stats) {
+        (**self).add_stats(stats);
     }
 
     fn warm_up<'a>(&'a self, request: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {

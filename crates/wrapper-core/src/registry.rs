@@ -28,9 +28,16 @@ pub trait Factory<C>: Send + Sync {
     }
 
     /// Says why a related plugin is not there, by a code that people may know from elsewhere, and
-    /// what to do; `None` for others.
+    /// what to do, as a clause behind "is"; `None` for others.
     fn absence(&self, code: &str) -> Option<String> {
         let _ = code;
+        None
+    }
+
+    /// Returns the code of the related plugin that a parameter belongs to which people may know
+    /// from elsewhere and no factory declares; `None` for others.
+    fn owner_elsewhere(&self, parameter: &str) -> Option<&'static str> {
+        let _ = parameter;
         None
     }
 
@@ -57,7 +64,8 @@ pub trait Factory<C>: Send + Sync {
     /// A configuration error that names the parameter.
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>>;
 
-    /// Adds the causes that the plugin knows of to an error of a connect; by default none.
+    /// Adds the causes that the plugin knows of to an error of a connect, or of what is set up for
+    /// it; by default none.
     ///
     /// Every registered factory is asked, so that one whose plugin is not enabled can say that it
     /// should be: [`ConnectRequest::has_plugin`] tells.
@@ -184,8 +192,19 @@ impl<C> Registry<C> {
         Ok((plugins, options))
     }
 
-    /// Lets every factory explain an error.
-    pub(crate) fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
+    /// Says why a parameter of a related plugin is of no use, and what to do; `None` for names that
+    /// belong to none.
+    pub fn explain_parameter(&self, name: &str) -> Option<String> {
+        let code = self.0.iter().find_map(|factory| factory.owner_elsewhere(name))?;
+        let absence = || self.0.iter().find_map(|factory| factory.absence(code));
+        Some(match (self.contains(code), absence()) {
+            (false, Some(why)) => format!("`{name}` belongs to plugin `{code}`, which is {why}"),
+            _ => format!("`{name}` is of no use here: leave it out"),
+        })
+    }
+
+    /// Lets every factory explain an error, of a connect or of what is set up for it.
+    pub fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
         self.0.iter().fold(error, |error, factory| factory.explain(request, error))
     }
 
@@ -205,7 +224,7 @@ impl<C> Registry<C> {
             )));
         }
         if let Some(why) = self.0.iter().find_map(|factory| factory.absence(code)) {
-            return Err(configuration(why));
+            return Err(configuration(format!("plugin `{code}` is {why}")));
         }
         if code == "none" {
             return Err(configuration("`plugins=none` names no plugin: leave `plugins` out".to_owned()));

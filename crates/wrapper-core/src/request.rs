@@ -155,6 +155,11 @@ impl ConnectRequest {
         self.0.host == self.0.configured_host
     }
 
+    /// The host of the configuration.
+    pub(crate) fn configured_host(&self) -> &Arc<str> {
+        &self.0.configured_host
+    }
+
     /// Turns to another host, whose progress is noted apart; the addresses, the instance and the
     /// server name of the former one go.
     #[must_use]
@@ -384,6 +389,7 @@ impl ConnectRequest {
     pub(crate) fn established(&self, abort: AbortHandle) -> Established {
         let Position { address, addresses, .. } = self.0.progress.position();
         Established {
+            configured_host: Arc::clone(self.configured_host()),
             host: Arc::clone(&self.0.host),
             port: self.0.port,
             address,

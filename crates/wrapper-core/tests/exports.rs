@@ -19,11 +19,13 @@ const ROOT: &[&str] = &[
     "session::Session",
 ];
 
-/// The names of the public modules: for adapters, of what events tell, for texts.
+/// The names of the public modules: for adapters, of what events tell, of what is
+/// counted, for texts.
 const MODULES: &[&str] = &[
-    "crate::{abort::AbortRegistration,chain::Wrapper,driver::Driver,parameters::{RawParameters,WRAPPER_PARAMETERS},password::Transport,progress::{Phase,Progress},session::Rows,suspicion::Suspicion}",
+    "crate::{abort::AbortRegistration,chain::Wrapper,driver::Driver,parameters::{RawParameters,WRAPPER_PARAMETERS},password::Transport,progress::{Phase,Progress},rows::Rows,suspicion::Suspicion}",
     "crate::mock::MockDriver",
     "crate::{error::CredentialsFailure,event::{ConnectFinished,ConnectionCut,CredentialsFailed,CredentialsLoaded,Outcome,Paced,SecretLoaded,WriterChanged}}",
+    "crate::counters::{Stats,TargetCounters,TargetStats}",
     "crate::{parameters::quoted_name,request::bracketed,sanitize::{escape_control,is_name,sanitize_server_text,shown},suggest::suggest}",
 ];
 

@@ -19,6 +19,7 @@ const NEAR_END: Duration = Duration::from_secs(60);
 
 /// Says what a server asked a user for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Asked {
     /// For a proof that a token cannot be: the user logs in by password, or does not exist.
     Password,
@@ -41,6 +42,7 @@ impl Asked {
 
 /// Tells how near a cause is to being proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Likelihood {
     /// It was found to be so.
     Certain,

@@ -12,7 +12,8 @@ use iam_token_provider::IamTokenProvider;
 
 use crate::{
     ASSUME_ROLE_ARN, ASSUME_ROLE_DURATION_SEC, ASSUME_ROLE_EXTERNAL_ID, ASSUME_ROLE_SESSION_NAME,
-    AWS_PROFILE, IamPlugin, IamSettings, diagnosis::plugin_missing, family, request, token_provider,
+    AWS_PROFILE, IamPlugin, IamSettings, diagnosis::plugin_missing, explain_tls, family, request,
+    token_provider,
 };
 
 /// The parameters of the plugin `iam`.
@@ -129,6 +130,10 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
         family::absence(code)
     }
 
+    fn owner_elsewhere(&self, parameter: &str) -> Option<&'static str> {
+        family::owner(parameter)
+    }
+
     fn weight(&self) -> i32 {
         1000
     }
@@ -145,6 +150,7 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
     }
 
     fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
+        let error = explain_tls(error, request.tls_name());
         if request.has_plugin(IamPlugin::CODE) {
             return error;
         }

@@ -1,5 +1,5 @@
-//! The plugins of the AWS Advanced wrapper family by their codes, for errors that name one that is
-//! not there.
+//! The plugins of the AWS Advanced wrapper family by their codes and parameters, for errors that name
+//! one that is not there.
 
 /// Codes of plugins that are crates of their own, which a program may leave out, with the features
 /// of the facade that bring them.
@@ -47,16 +47,74 @@ const PLANNED: &[&str] = &[
     "srw",
 ];
 
-/// Says why a plugin of the family is not there, and what to do.
+/// Parameters of the family's plugins; one that ends with `*` stands for all that begin with it.
+const PARAMETERS: &[(&str, &[&str])] = &[
+    (
+        "failover2",
+        &[
+            "clusterId",
+            "clusterTopology*",
+            "enableClusterAwareFailover",
+            "enableConnectFailover",
+            "failover*",
+            "singleWriterConnectionString",
+            "telemetryFailoverAdditionalTopTrace",
+            "topology_monitoring_*",
+        ],
+    ),
+    (
+        "initialConnection",
+        &[
+            "endpointSubstitutionRole",
+            "openConnectionRetry*",
+            "readerHostSelectorStrategy",
+            "readerInitialConnectionHostSelectorStrategy",
+            "roundRobin*",
+            "verifyInitialConnectionRole",
+            "verifyOpenedConnectionType",
+            "waitForInitialTopologyMs",
+        ],
+    ),
+    ("efm2", &["failureDetection*", "monitorDisposalTime", "monitoring_*", "monitoring-*"]),
+    (
+        "bg",
+        &[
+            "bgBaselineMs",
+            "bgConnectTimeoutMs",
+            "bgdId",
+            "bgHighMs",
+            "bgIncreasedMs",
+            "bgSuspendNewBlueConnections",
+            "bgSwitchoverTimeoutMs",
+            "blue_green_monitoring_*",
+            "enableGreenHostReplacement",
+            "enableGreenNodeReplacement",
+        ],
+    ),
+    ("customEndpoint", &["customEndpoint*", "waitForCustomEndpointInfo*"]),
+    ("limitless", &["limitless*"]),
+    ("fastestResponseStrategy", &["responseMeasurementIntervalMs"]),
+    ("readWriteSplitting", &["cachedReaderKeepAliveTimeoutMs", "queryLevelLoadBalancing", "srw*"]),
+    ("federatedAuth", &["appId", "httpsAgentOptions", "iamIdpArn", "iamRoleArn", "idp*", "rpIdentifier"]),
+];
+
+/// Says why a plugin of the family is not there, and what to do, as a clause behind "is".
 pub(crate) fn absence(code: &str) -> Option<String> {
     let is_it = |known: &str| folded(known) == folded(code);
-    if let Some((known, feature)) = OPTIONAL.iter().find(|(known, _)| is_it(known)) {
-        return Some(format!(
-            "plugin `{known}` is not compiled in: enable the feature `{feature}` of rds-wrapper"
-        ));
+    if let Some((_, feature)) = OPTIONAL.iter().find(|(known, _)| is_it(known)) {
+        return Some(format!("not compiled in: enable the feature `{feature}` of rds-wrapper"));
     }
-    let known = PLANNED.iter().find(|known| is_it(known))?;
-    Some(format!("plugin `{known}` is known, not available yet: take it out of `plugins`"))
+    PLANNED.iter().any(|known| is_it(known)).then(|| "known, not available yet: leave it out".to_owned())
+}
+
+/// Returns the code of the plugin that a parameter of the family belongs to.
+pub(crate) fn owner(parameter: &str) -> Option<&'static str> {
+    let wanted = folded(parameter);
+    let is_one = |known: &&str| match known.strip_suffix('*') {
+        Some(begin) => wanted.starts_with(&folded(begin)),
+        None => wanted == folded(known),
+    };
+    PARAMETERS.iter().find(|(_, names)| names.iter().any(is_one)).map(|(code, _)| *code)
 }
 
 /// Returns a code as it is compared: `auto_read_write_splitting` and `autoReadWriteSplitting` are
@@ -72,7 +130,7 @@ mod tests {
     #[test]
     fn plugins_of_the_family_are_known_in_any_spelling() {
         let absence = absence("limitless").expect("known");
-        assert_eq!(absence, "plugin `limitless` is known, not available yet: take it out of `plugins`");
+        assert_eq!(absence, "known, not available yet: leave it out");
         for code in ["awsSecretsManager2", "host_monitoring_v2", "EFM2", "gdbAutoSimpleReadWriteSplitting"] {
             assert!(
                 super::absence(code).is_some_and(|why| why.contains("known, not available yet")),
@@ -89,5 +147,20 @@ mod tests {
             assert!(why.contains(&format!("enable the feature `{feature}` of rds-wrapper")), "{why}");
         }
         assert_eq!(super::absence("jane:hunter2"), None);
+    }
+
+    #[test]
+    fn parameters_of_the_family_lead_to_their_plugin() {
+        for (parameter, code) in [
+            ("failoverTimeoutMs", "failover2"),
+            ("cluster_id", "failover2"),
+            ("openConnectionRetryTimeoutMs", "initialConnection"),
+            ("monitoring_connectTimeout", "efm2"),
+            ("idpUsername", "federatedAuth"),
+        ] {
+            assert_eq!(owner(parameter), Some(code), "{parameter}");
+            assert!(super::absence(code).is_some(), "{code} says why it is not there");
+        }
+        assert_eq!((owner("iamHost"), owner("failove")), (None, None));
     }
 }

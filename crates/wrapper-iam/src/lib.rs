@@ -11,6 +11,7 @@ mod plugin;
 mod refusal;
 mod request;
 mod retry;
+mod tls;
 
 pub use aws_parameters::{
     ASSUME_ROLE_ARN, ASSUME_ROLE_DURATION_SEC, ASSUME_ROLE_EXTERNAL_ID, ASSUME_ROLE_SESSION_NAME,
@@ -29,3 +30,4 @@ pub use iam_token_provider::{
 pub use iam_token_provider::{AssumeRole, DefaultChain, DefaultChainBuilder};
 pub use plugin::{IamPlugin, IamSettings};
 pub use request::token_request;
+pub use tls::explain_tls;

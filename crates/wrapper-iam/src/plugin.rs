@@ -6,11 +6,14 @@ use host_pattern::{Endpoint, Region};
 use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, Stats, TokenRequest};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Events, Next, Opening, Password, Plugin,
-    Requirements, Result, ServerName, adapter::Phase, text::bracketed,
+    Requirements, Result, ServerName,
+    adapter::Phase,
+    stats::{Stats as ConnectorStats, TargetCounters},
+    text::bracketed,
 };
 
 use crate::{
-    connect_error,
+    connect_error, explain_tls,
     refusal::{Refusal, RefusedKeys, Retry},
     request::{self, explained},
     retry, tell_of_credentials,
@@ -160,6 +163,7 @@ impl IamSettings {
 pub struct IamPlugin {
     tokens: IamTokenProvider,
     settings: IamSettings,
+    counters: TargetCounters,
     _listening: Option<[Listening; 2]>,
 }
 
@@ -169,7 +173,7 @@ impl IamPlugin {
 
     /// Creates a plugin that takes its tokens from the given provider.
     pub fn new(tokens: IamTokenProvider, settings: IamSettings) -> Self {
-        Self { tokens, settings, _listening: None }
+        Self { tokens, settings, counters: TargetCounters::default(), _listening: None }
     }
 
     /// Tells these listeners of credentials that are loaded, as long as the plugin lives.
@@ -270,6 +274,7 @@ impl IamPlugin {
             Err(retry) => return Err(self.refusal(request, target, &first, keys, retry).explain(&refused)),
         };
         self.tokens.report_retried();
+        self.counters.count(request, |target| target.retries += 1);
         tracing::debug!(host = target.host(), "token refused, trying once more with a new one");
         match self.attempt(request, target, &second, next).await {
             Err(error) if error.is_login() => {
@@ -293,7 +298,13 @@ impl IamPlugin {
         token: &IamToken,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
-        let outcome = next.run(self.request(request, target, token)?).await;
+        self.counters.count(request, |target| match token.is_fresh() {
+            true => target.signed += 1,
+            false => target.hits += 1,
+        });
+        let request = self.request(request, target, token)?;
+        let tls_name = request.tls_name().to_owned();
+        let outcome = next.run(request).await.map_err(|error| explain_tls(error, &tls_name));
         match &outcome {
             Ok(_) => self.tokens.report_accepted(token),
             Err(error) if error.is_throttled() => self.tokens.report_throttled(),
@@ -379,6 +390,17 @@ impl<C: Send + 'static> Plugin<C> for IamPlugin {
 
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         Box::pin(IamPlugin::connect(self, request, next))
+    }
+
+    fn add_stats(&self, stats: &mut ConnectorStats) {
+        let own = self.tokens.stats();
+        stats.hits += own.hits;
+        stats.misses += own.misses;
+        stats.renewals_failed += own.renewals_failed;
+        stats.retries += own.retries;
+        stats.signed += own.signed;
+        stats.waits += own.waits;
+        self.counters.add_to(stats);
     }
 
     fn warm_up<'a>(&'a self, request: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {

@@ -1,6 +1,6 @@
 //! Building a connector.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, PoolOpts, SslOpts};
 use wrapper_adapter::{ConfigSource, Dialer, Setup, Trust, check_host, warn_of_ignored_password};
@@ -34,7 +34,7 @@ impl ConnectorBuilder {
     /// Takes the configuration from the driver's own type, in place of one given before.
     #[must_use]
     pub fn opts(mut self, opts: impl Into<Opts>) -> Self {
-        self.setup.set_source(ConfigSource::Driver(opts.into()));
+        self.setup.source = ConfigSource::Driver(opts.into());
         self
     }
 
@@ -57,7 +57,7 @@ impl ConnectorBuilder {
     /// and `sslmode` do not count then, and no file is read anew. For a certificate of your own
     /// there is [`client_identity`](Self::client_identity).
     #[must_use]
-    pub fn danger_ssl_opts(mut self, opts: SslOpts) -> Self {
+    pub fn danger_tls(mut self, opts: SslOpts) -> Self {
         self.tls = Some(opts);
         self
     }
@@ -76,8 +76,8 @@ impl ConnectorBuilder {
                 let flags = TlsFlags::of(&opts);
                 (opts, flags)
             }
-            ConfigSource::Map(pairs) => read_map(pairs, setup.registry(), &mut given)?,
-            ConfigSource::Text(url) => read_url(&url, setup.registry(), &mut given)?,
+            ConfigSource::Map(pairs) => read_map(pairs, &setup.registry, &mut given)?,
+            ConfigSource::Text(url) => read_url(&url, &setup.registry, &mut given)?,
         };
         let requests = vec![request(&opts)?];
         let chain = setup.chain(&given, &requests, &FORM.example())?;
@@ -86,7 +86,7 @@ impl ConnectorBuilder {
 
         let mut tls = match self.tls {
             Some(tls) => Tls::danger(tls),
-            None => Tls::set_up(&opts, &flags, &setup, &chain, self.identity)?,
+            None => Tls::set_up(&opts, &flags, (&setup, &chain, &requests[0]), self.identity)?,
         };
         if opts.socket().is_some() {
             // The driver does no TLS over a socket.
@@ -94,7 +94,7 @@ impl ConnectorBuilder {
         }
         let transport = tls.transport;
         let base = trust(base(&opts, transport, chain.needs)?, tls)?;
-        let driver = MysqlDriver::new(base, transport, Dialer::new(setup.resolver(), false));
+        let driver = MysqlDriver::new(base, transport, Dialer::new(Arc::clone(&setup.resolver), false));
         setup.finish(driver, chain, requests, false).map(Connector::new)
     }
 }

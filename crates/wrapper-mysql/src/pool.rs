@@ -134,11 +134,8 @@ impl MysqlManager {
         }
         // The driver's stream cannot be ended from elsewhere; a server that is gone would not
         // answer either.
-        if self
-            .opened
-            .of(connection)
-            .is_some_and(|established| self.connector.hosts.is_outdated(&established))
-        {
+        let established = self.opened.of(connection);
+        if established.as_ref().is_some_and(|it| self.connector.hosts.is_outdated(it)) {
             return Err(outdated());
         }
         match self.recycling {
@@ -156,7 +153,7 @@ impl MysqlManager {
             (false, Recycling::Reset) => prove_in_step(connection).await.map(|()| true)?,
             (false, Recycling::Ping) => true,
         };
-        self.connector.hosts.check(&mut session(connection), None).await?;
+        self.connector.hosts.check(&mut session(connection), established.as_ref()).await?;
         Ok(is_writer)
     }
 }

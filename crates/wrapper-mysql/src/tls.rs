@@ -2,7 +2,7 @@
 
 use mysql_async::{ClientIdentity, Conn, Opts, SslOpts};
 use wrapper_adapter::{Chain, ClientCertificate, Roots, Setup, TlsMode};
-use wrapper_core::{Error, ErrorKind, Options, Result, Value, adapter::Transport};
+use wrapper_core::{ConnectRequest, Error, ErrorKind, Options, Result, Value, adapter::Transport};
 
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
 #[path = "tls/native.rs"]
@@ -95,8 +95,7 @@ impl Tls {
     pub(crate) fn set_up(
         opts: &Opts,
         flags: &TlsFlags,
-        setup: &Setup<Conn, Opts>,
-        chain: &Chain<Conn>,
+        (setup, chain, request): (&Setup<Conn, Opts>, &Chain<Conn>, &ConnectRequest),
         identity: Option<ClientIdentity>,
     ) -> Result<Self> {
         let (settings, needs) = (&chain.options, chain.needs);
@@ -130,7 +129,7 @@ impl Tls {
         if !is_wanted {
             // Where `disable` is said, files of roots that lie about are as little looked at as by
             // libpq.
-            let has_roots = settings.contains(Options::SSLROOTCERT.name()) || setup.has_root_certificates();
+            let has_roots = settings.contains(Options::SSLROOTCERT.name()) || !setup.pem.is_empty();
             if mode.is_none() && has_roots {
                 return Err(configuration(
                     "roots are given, but no TLS is asked for: add sslmode=verify-full",
@@ -138,7 +137,7 @@ impl Tls {
             }
             return Ok(Self { plan: Plan::Off, roots: Roots::system(), transport: Transport::Unverified });
         }
-        let roots = trusted(opts, flags, setup.roots(settings, opts.ip_or_hostname())?)?;
+        let roots = trusted(opts, flags, setup.roots(settings, request)?)?;
         let identity = match (identity, ClientCertificate::read(settings)?) {
             (Some(identity), _) => Some(identity),
             (None, Some(certificate)) => Some(stack::identity(&certificate)?),

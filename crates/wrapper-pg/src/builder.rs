@@ -1,8 +1,6 @@
 //! Building a connector.
 
-use std::fmt;
-#[cfg(feature = "rustls")]
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tokio_postgres::{
     Config,
@@ -50,7 +48,7 @@ impl ConnectorBuilder {
     /// Takes the configuration from the driver's own type, in place of one given before.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.setup.set_source(ConfigSource::Driver(Box::new(config)));
+        self.setup.source = ConfigSource::Driver(Box::new(config));
         self
     }
 
@@ -110,8 +108,8 @@ impl ConnectorBuilder {
         let said = keepalive::named_in(&source);
         let mut config = match source {
             ConfigSource::Driver(config) => *config,
-            ConfigSource::Map(pairs) => read_map(pairs, setup.registry(), &mut given)?,
-            ConfigSource::Text(text) => read_string(&text, setup.registry(), &mut given)?,
+            ConfigSource::Map(pairs) => read_map(pairs, &setup.registry, &mut given)?,
+            ConfigSource::Text(text) => read_string(&text, &setup.registry, &mut given)?,
         };
         keepalive::set_up(&mut config, &said);
         let targets = targets(&config)?;
@@ -135,14 +133,14 @@ impl ConnectorBuilder {
                     #[cfg(feature = "rustls")]
                     provider: self.provider,
                 };
-                let host = requests.first().map_or("", ConnectRequest::host);
-                Tls::new(plan, setup.roots(&chain.options, host)?)?
+                Tls::new(plan, setup.roots(&chain.options, &requests[0])?)?
             }
         };
         let without_password = base(&config, false)?;
         let base = base(&config, keeps_password(&config, chain.needs))?;
         let shuffles = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
-        let driver = PgDriver::new(base, without_password, tls, Dialer::new(setup.resolver(), shuffles));
+        let driver =
+            PgDriver::new(base, without_password, tls, Dialer::new(Arc::clone(&setup.resolver), shuffles));
         setup.finish(driver, chain, requests, shuffles).map(Connector::new)
     }
 }

@@ -15,9 +15,9 @@ use tokio::{
 };
 use tokio_postgres::{Client, Connection};
 use wrapper_adapter::{PoolRules, takes_writes};
-use wrapper_core::Result;
 #[cfg(feature = "bb8")]
 use wrapper_core::{Error, ErrorKind};
+use wrapper_core::{Established, Result};
 
 use crate::{Connector, session};
 
@@ -26,7 +26,8 @@ async fn open(connector: &Connector, rules: &PoolRules) -> Result<Opened> {
     let connect = async {
         let connected = connector.hosts.connect_noted(Some(rules.last_error())).await?;
         let (client, connection) = connected.connection;
-        Ok(Opened { client, driving: Driving::spawn(connection, rules.deadline()) })
+        let driving = Driving::spawn(connection, rules.deadline());
+        Ok(Opened { client, driving, established: connected.established })
     };
     let ask = |opened: Opened| async move {
         let is_writer = takes_writes(&mut session(&opened.client)).await?;
@@ -41,6 +42,8 @@ struct Opened {
     client: Client,
     #[cfg_attr(not(feature = "deadpool"), expect(dead_code, reason = "only dropped"))]
     driving: Driving,
+    #[cfg_attr(not(feature = "bb8"), expect(dead_code, reason = "deadpool's own client has no room for it"))]
+    established: Established,
 }
 
 /// Holds the task that drives a connection.
@@ -94,13 +97,14 @@ impl Driving {
 /// Checks a connection that is taken out of a pool: by asking its role where a writer is expected,
 /// else by an empty query, and by the plugins.
 #[cfg(feature = "bb8")]
-async fn check(client: &Client, connector: &Connector, rules: &PoolRules) -> Result<()> {
+async fn check(opened: &Opened, connector: &Connector, rules: &PoolRules) -> Result<()> {
+    let client = &opened.client;
     let answers = async {
         let is_writer = match rules.expects_writer() {
             true => takes_writes(&mut session(client)).await?,
             false => client.simple_query("").await.map(|_| true).map_err(broken)?,
         };
-        connector.check(&mut session(client)).await?;
+        connector.check_established(&mut session(client), &opened.established).await?;
         Ok(is_writer)
     };
     rules.check(answers).await

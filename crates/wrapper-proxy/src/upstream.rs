@@ -48,7 +48,8 @@ impl<C: Send + 'static> Source<C> {
         if !matches!(TlsMode::read(&options, Requirements::TOKEN)?, None | Some(TlsMode::Verify)) {
             return Err(TlsMode::insufficient_tls("sslmode"));
         }
-        let tls = Tls::new(read_roots(&options, &[], request.host())?)?;
+        let roots = read_roots(&options, &[]).map_err(|error| registry.explain(&request, error))?;
+        let tls = Tls::new(roots)?;
         let dialer = Dialer::new(resolver, false);
         let asks_sessions = plugins.iter().any(|plugin| !ASKING_NOTHING.contains(&plugin.code()));
         let upstream = Arc::new(Upstream { tls, dialer, sends_token, asks_sessions });

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Events, Next, Opening, Password, Plugin, Requirements, Result,
-    adapter::Phase,
+    adapter::Phase, stats::Stats,
 };
 
 use crate::{
@@ -143,6 +143,15 @@ impl<C: Send + 'static> Plugin<C> for SecretsPlugin {
 
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         Box::pin(SecretsPlugin::connect(self, request, next))
+    }
+
+    fn add_stats(&self, stats: &mut Stats) {
+        let own = self.secrets.stats();
+        stats.hits += own.hits;
+        stats.misses += own.loads;
+        stats.renewals_failed += own.renewals_failed;
+        stats.retries += own.retries;
+        stats.waits += own.waits;
     }
 
     fn warm_up<'a>(&'a self, _: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {

@@ -100,7 +100,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
     /// Several callbacks are all told.
     #[must_use]
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.setup.add_listener(callback);
+        self.setup.events = self.setup.events.with(callback);
         self
     }
 
@@ -159,7 +159,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         };
         #[cfg(feature = "secrets")]
         let registry = registry.with(secrets.clone());
-        setup.set_registry(registry);
+        setup.registry = registry;
         #[cfg(feature = "secrets")]
         let is_named = names_secrets(&setup);
         #[cfg(feature = "secrets")]
@@ -179,8 +179,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
             given.set("plugins", with_failover(SecretsPlugin::CODE))?;
         }
         let Source { server, query } = match source {
-            ConfigSource::Map(pairs) => read_map::<D>(pairs, setup.registry(), &mut given, !has_secret)?,
-            ConfigSource::Text(url) => read_url::<D>(&url, setup.registry(), &mut given, !has_secret)?,
+            ConfigSource::Map(pairs) => read_map::<D>(pairs, &setup.registry, &mut given, !has_secret)?,
+            ConfigSource::Text(url) => read_url::<D>(&url, &setup.registry, &mut given, !has_secret)?,
             ConfigSource::Driver(never) => match never {},
         };
         let Chain { plugins, options, .. } =
@@ -190,7 +190,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         check(&options, &server, target.as_ref(), &plugins, self.topology.is_some())?;
         // The source of passwords tells the listeners; so would the plugins as long as they live.
         drop(plugins);
-        let roots = roots::pem(&setup.roots(&options, server.host())?)?;
+        let roots = roots::pem(&setup.roots(&options, &server)?)?;
         let certificate = ClientCertificate::read(&options)?;
         let driver_options = (self.adjust)(driver_options::<D>(&query)?);
         if has_secret && server.database().is_none() && D::SCHEMES[0] == "postgres" {
@@ -204,10 +204,10 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let passwords = match target {
             Some(target) => {
                 let tokens = token_provider(&options, self.tokens.as_ref())?;
-                PasswordSource::tokens(tokens, settings, target, setup.events())
+                PasswordSource::tokens(tokens, settings, target, &setup.events)
             }
             #[cfg(feature = "secrets")]
-            None => PasswordSource::secret(secrets.provider(&options)?, &server, setup.events()),
+            None => PasswordSource::secret(secrets.provider(&options)?, &server, &setup.events),
             #[cfg(not(feature = "secrets"))]
             None => return Err(configuration("there is no source of passwords")),
         };
@@ -217,7 +217,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
                 #[cfg(feature = "secrets")]
                 let registry = registry.with(secrets);
                 let (chain, _) =
-                    registry.build_with_events(&given, std::slice::from_ref(&server), setup.events())?;
+                    registry.build_with_events(&given, std::slice::from_ref(&server), &setup.events)?;
                 Some(Arc::new(Lead::new(template.clone(), has_secret, chain, topology, server.clone())))
             }
             _ => None,
@@ -243,8 +243,8 @@ fn names_secrets(setup: &Setup<(), Infallible>) -> bool {
         let plugins = pairs.iter().filter(|(name, _)| name == "plugins");
         plugins.filter_map(|(name, value)| value.several(name).ok()).any(|codes| is_meant(&codes))
     };
-    in_pairs(setup.parameters())
-        || match setup.source() {
+    in_pairs(&setup.parameters)
+        || match &setup.source {
             ConfigSource::Map(pairs) => in_pairs(pairs),
             ConfigSource::Text(url) => split_url(url, |name| name == "plugins")
                 .is_ok_and(|split| split.pairs.iter().any(|(_, codes)| is_meant(codes))),

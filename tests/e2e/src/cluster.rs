@@ -8,7 +8,11 @@ use std::{
 };
 
 use rds_testkit::{Cluster, ClusterBuilder, Deployment};
-use rds_wrapper::{IamFactory, Registry, Resolver, mysql as my, pg, plugins, resolver_fn};
+use rds_wrapper::{
+    IamFactory, Registry,
+    host::{Resolver, resolver_fn},
+    mysql as my, pg, plugins,
+};
 use tokio::time::{Instant, sleep};
 
 /// A cluster beside the names that were resolved.

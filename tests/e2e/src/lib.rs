@@ -16,9 +16,10 @@ use aws_credential_types::{
 };
 use rds_testkit::{AccessKey, PostgresServer, PostgresServerBuilder};
 use rds_wrapper::{
-    Error, IamFactory, IamTokenProvider, Registry, Resolver, Result,
+    Error, IamFactory, IamTokenProvider, Registry, Result,
+    host::{Resolver, resolver_fn},
     pg::{Connector, ConnectorBuilder},
-    plugins, resolver_fn,
+    plugins,
 };
 use token_cache::ManualClock;
 use tokio::{

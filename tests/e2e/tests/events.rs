@@ -7,7 +7,7 @@ use std::{
 
 use e2e::{Fixture, HOST, USER, log_in};
 use rds_testkit::{Fault, ServerError};
-use rds_wrapper::{ErrorKind, Event, TokenRequest, events::Outcome};
+use rds_wrapper::{ErrorKind, Event, events::Outcome, iam::TokenRequest};
 use sqlx::Postgres;
 use tracing::{Level, Metadata, subscriber::DefaultGuard};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};

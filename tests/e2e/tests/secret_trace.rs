@@ -7,7 +7,7 @@ use e2e::{
     secrets::{Database, FIRST, ID, SECOND, my, mysql_server, postgres, postgres_server, secret, service},
 };
 use rds_testkit::Fault;
-use rds_wrapper::{SecretsPlugin, mysql, pg};
+use rds_wrapper::{mysql, pg, secrets::SecretsPlugin};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Logs in, asks something and says whatever can be said about it.

@@ -6,7 +6,7 @@ use e2e::{
     forms,
 };
 use rds_testkit::{AccessKey, Cluster, Deployment, Fault, Lie, View};
-use rds_wrapper::{FailoverPlugin, Topology, mysql as my, pg};
+use rds_wrapper::{Topology, mysql as my, pg, topology::FailoverPlugin};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Says whatever can be said about an outcome.

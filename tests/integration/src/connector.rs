@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mysql_async::prelude::Queryable;
 use rds_wrapper::{
-    Error, IamFactory, IamTokenProvider, Resolver, SecretProvider, SecretsFactory, mysql, pg, plugins,
+    Error, IamFactory, IamTokenProvider, SecretProvider, SecretsFactory, host::Resolver, mysql, pg, plugins,
 };
 use tokio::sync::Barrier;
 

@@ -8,7 +8,11 @@ use std::{
 };
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use rds_wrapper::{Clock, IamTokenProvider, Resolver, SecretProvider, SystemClock, resolver_fn};
+use rds_wrapper::{
+    IamTokenProvider, SecretProvider,
+    host::{Resolver, resolver_fn},
+    iam::{Clock, SystemClock},
+};
 use token_cache::ManualClock;
 
 use crate::{

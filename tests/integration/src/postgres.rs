@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rds_wrapper::{Clock, SystemClock};
+use rds_wrapper::iam::{Clock, SystemClock};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use crate::{

@@ -8,7 +8,12 @@ use std::{
     time::Duration,
 };
 
-use rds_wrapper::{Clock, IamFactory, IamTokenProvider, SystemClock, pg, plugins, resolver_fn};
+use rds_wrapper::{
+    IamFactory, IamTokenProvider,
+    host::resolver_fn,
+    iam::{Clock, SystemClock},
+    pg, plugins,
+};
 use serde_json::{Value, json};
 use token_cache::ManualClock;
 use tokio::{

@@ -5,8 +5,8 @@ use std::{fmt, ops::DerefMut, time::Duration};
 use mysql_async::{Conn, prelude::Queryable};
 use rds_testkit::{Cluster, Deployment, Dns};
 use rds_wrapper::{
-    Error, FailoverPlugin, IamFactory, IamTokenProvider, Registry, SecretsFactory, Topology, mysql as my, pg,
-    plugins, resolver_fn,
+    Error, IamFactory, IamTokenProvider, Registry, SecretsFactory, Topology, host::resolver_fn, mysql as my,
+    pg, plugins, topology::FailoverPlugin,
 };
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;

@@ -20,7 +20,7 @@ use token_cache::Clock;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
-use wrapper_iam::SystemClock;
+use wrapper_iam::{SystemClock, explain_tls};
 
 use super::{
     cause::{Cause, Code},
@@ -155,7 +155,8 @@ impl Failure {
     /// Returns the reason in the words of the library, and what the certificate tells besides.
     fn cause(&self, target: &Target, certificate: Option<&Described>) -> Cause {
         let name = target.tls_name();
-        let explain = |failure| explain_tls_failure(failure, name, &target.roots).to_string();
+        let explain =
+            |failure| explain_tls(explain_tls_failure(failure, name, &target.roots), name).to_string();
         let (code, failure) = match self {
             Self::Before(NegotiationError::NoTls) => (Code::TlsNotOffered, TlsFailure::NotOffered),
             Self::Before(NegotiationError::OtherProtocol(words)) => {

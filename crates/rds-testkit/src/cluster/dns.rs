@@ -17,7 +17,7 @@ use super::state::State;
 /// let dns = cluster.dns();
 /// let builder = Connector::builder(rds_wrapper::plugins())
 ///     .connection_string(cluster.url())
-///     .resolver(rds_wrapper::resolver_fn(move |host| dns.resolve(host)));
+///     .resolver(rds_wrapper::host::resolver_fn(move |host| dns.resolve(host)));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dns {

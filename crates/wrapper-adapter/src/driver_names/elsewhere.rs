@@ -44,23 +44,12 @@ const POSTGRES_MEANT: &[(&str, &str)] = &[
 /// Names that mean nothing here; one that ends with `*` stands for all that begin with it.
 struct OfNoUse {
     names: &'static [&'static str],
-    why: Why,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Why {
-    /// The plugin of this code is known, not available yet.
-    Plugin(&'static str),
-    /// Something else has its place, or nothing has.
-    Reason(&'static str),
-}
-
-const fn plugin(code: &'static str, names: &'static [&'static str]) -> OfNoUse {
-    OfNoUse { names, why: Why::Plugin(code) }
+    /// What has its place, or why nothing has.
+    why: &'static str,
 }
 
 const fn reason(why: &'static str, names: &'static [&'static str]) -> OfNoUse {
-    OfNoUse { names, why: Why::Reason(why) }
+    OfNoUse { names, why }
 }
 
 /// What stops a statement, whoever's parameter it was.
@@ -77,46 +66,8 @@ const STATEMENT: &str = "run it as a statement behind the connect";
 const SWITCHED: &str =
     "no connection is switched to another server while it is used, so its session state stays the driver's";
 
-/// The family's, and those of pools.
+/// Those of other wrappers, and of pools.
 const COMMON: &[OfNoUse] = &[
-    plugin(
-        "failover2",
-        &[
-            "clusterId",
-            "clusterTopology*",
-            "enableClusterAwareFailover",
-            "enableConnectFailover",
-            "failover*",
-            "singleWriterConnectionString",
-            "telemetryFailoverAdditionalTopTrace",
-            "topology_monitoring_*",
-        ],
-    ),
-    plugin(
-        "initialConnection",
-        &[
-            "endpointSubstitutionRole",
-            "openConnectionRetry*",
-            "readerHostSelectorStrategy",
-            "readerInitialConnectionHostSelectorStrategy",
-            "roundRobin*",
-            "verifyInitialConnectionRole",
-            "verifyOpenedConnectionType",
-            "waitForInitialTopologyMs",
-        ],
-    ),
-    plugin("efm2", &["failureDetection*", "monitorDisposalTime", "monitoring_*", "monitoring-*"]),
-    plugin("bg", &["bgBaselineMs", "bgConnectTimeoutMs", "bgdId", "bgHighMs", "bgIncreasedMs"]),
-    plugin("bg", &["bgSuspendNewBlueConnections", "bgSwitchoverTimeoutMs"]),
-    plugin("bg", &["blue_green_monitoring_*", "enableGreenHostReplacement", "enableGreenNodeReplacement"]),
-    plugin("customEndpoint", &["customEndpoint*", "waitForCustomEndpointInfo*"]),
-    plugin("limitless", &["limitless*"]),
-    plugin("fastestResponseStrategy", &["responseMeasurementIntervalMs"]),
-    plugin("readWriteSplitting", &["cachedReaderKeepAliveTimeoutMs", "queryLevelLoadBalancing", "srw*"]),
-    plugin(
-        "federatedAuth",
-        &["appId", "httpsAgentOptions", "iamIdpArn", "iamRoleArn", "idp*", "rpIdentifier"],
-    ),
     reason(STATEMENTS, &["mysqlQueryTimeout", "queryTimeout", "socketTimeout", "wrapperQueryTimeout"]),
     reason(
         DIALECT,
@@ -259,7 +210,7 @@ pub(super) fn meant<'a>(engine: Option<Engine>) -> impl Iterator<Item = &'a (&'a
 }
 
 /// Says why a name is of no use.
-pub(super) fn why(name: &str, engine: Option<Engine>) -> Option<Why> {
+pub(super) fn why(name: &str, engine: Option<Engine>) -> Option<&'static str> {
     let wanted = folded(name);
     let of_engine = match engine {
         Some(Engine::Postgres) => POSTGRES,

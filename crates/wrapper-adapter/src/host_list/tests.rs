@@ -1,8 +1,10 @@
 //! Lists of hosts and ports, right and wrong.
 
+use std::sync::Mutex;
+
 use super::*;
 use wrapper_core::{
-    BoxFuture, Engine, Next,
+    BoxFuture, Engine, Next, Opening,
     adapter::{MockDriver, Phase, RawParameters, Rows, WRAPPER_PARAMETERS},
     events::CredentialsFailure,
     plugin_fn,
@@ -255,4 +257,69 @@ async fn other_database_is_asked_for_over_the_same_driver() {
     assert_eq!(driver.requests()[0].database(), Some("reports"));
     assert!(hosts.requests()[0].database().is_none());
     assert!(hosts.with_database("").is_err() && hosts.with_database("a\0b").is_err());
+}
+
+/// Lets connections to the second host pass, and notes for which hosts it was asked.
+#[derive(Debug, Default)]
+struct PassesSecond(Mutex<Vec<String>>);
+
+impl Plugin<ConnectRequest> for PassesSecond {
+    fn code(&self) -> &str {
+        "passesSecond"
+    }
+
+    fn connect<'a>(
+        &'a self,
+        request: ConnectRequest,
+        next: Next<'a, ConnectRequest>,
+    ) -> Opening<'a, ConnectRequest> {
+        next.run(request.with_host("elsewhere.example"))
+    }
+
+    fn verify<'a>(
+        &'a self,
+        request: &'a ConnectRequest,
+        _: &'a mut dyn Session,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.0.lock().expect("nobody panics").push(request.host().to_owned());
+        let passes = request.host() == "b.example";
+        let refused = || Error::new(ErrorKind::WrongInstance, "not the second");
+        Box::pin(async move { if passes { Ok(()) } else { Err(refused()) } })
+    }
+}
+
+/// Asks nothing.
+struct Silent;
+
+impl Session for Silent {
+    fn engine(&self) -> Engine {
+        Engine::Postgres
+    }
+
+    fn query<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        Box::pin(async { Ok(Rows::default()) })
+    }
+}
+
+#[tokio::test]
+async fn pooled_connection_is_judged_by_the_host_that_it_was_opened_for() {
+    let plugin = Arc::new(PassesSecond::default());
+    let list = |hosts: &[&str]| {
+        let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(Arc::clone(&plugin)) as _]);
+        let requests = hosts.iter().map(|host| ConnectRequest::new(host, 5432, "jane")).collect();
+        HostList::new(wrapper, requests, false, &settings(&[]).expect("fits")).expect("fits")
+    };
+    let asked = || std::mem::take(&mut *plugin.0.lock().expect("nobody panics"));
+    let (both, second) = (list(&["a.example", "b.example"]), list(&["b.example"]));
+    let connected = both.connect().await.expect("connects").established;
+    assert_eq!(connected.host(), "elsewhere.example");
+
+    both.check(&mut Silent, Some(&connected)).await.expect_err("was opened for the first");
+    assert_eq!(asked(), ["a.example"]);
+    let of_second = second.connect().await.expect("connects").established;
+    second.check(&mut Silent, Some(&of_second)).await.expect("was opened for the second");
+    assert_eq!(asked(), ["b.example"]);
+    both.check(&mut Silent, None).await.expect("may lead to the second");
+    assert_eq!(asked(), ["a.example", "b.example"]);
+    list(&["a.example"]).check(&mut Silent, None).await.expect_err("leads to the first");
 }

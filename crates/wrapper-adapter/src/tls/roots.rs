@@ -1,12 +1,10 @@
 //! The roots to trust, read from `sslrootcert`.
 
-use std::{error::Error as _, fmt, fs, io, path::PathBuf, time::SystemTime};
+use std::{fmt, fs, io, path::PathBuf, time::SystemTime};
 
-use host_pattern::Endpoint;
+use wrapper_core::{Cause, Error, ErrorKind, Result};
 
-use wrapper_core::{Error, ErrorKind, Result};
-
-use super::{failure::bundle_of, path::shown_path};
+use super::path::shown_path;
 
 /// The value of `sslrootcert` that means the platform's roots.
 const SYSTEM: &str = "system";
@@ -75,26 +73,6 @@ impl Roots {
         Ok(roots)
     }
 
-    /// Reads `sslrootcert` for connections to a host: where a file is missing and the host is an
-    /// RDS endpoint, the error names the bundle to download.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read).
-    pub fn read_for(setting: &str, host: &str) -> Result<Self> {
-        Self::read(setting).map_err(|error| {
-            let reason = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-            let is_missing = reason.is_some_and(|reason| reason.kind() == io::ErrorKind::NotFound);
-            match Endpoint::parse(host).ok().as_ref().and_then(bundle_of).filter(|_| is_missing) {
-                Some(bundle) => {
-                    let message = format!("{}: download the {bundle} to that path", error.message());
-                    error.with_message(message)
-                }
-                None => error,
-            }
-        })
-    }
-
     /// Trusts the certificates of PEM text too.
     ///
     /// # Errors
@@ -155,8 +133,16 @@ impl Bundle {
         let name = file.display().to_string();
         let pem = fs::read(&file).map_err(|error| {
             let hint = if name.eq_ignore_ascii_case(SYSTEM) { " (the word is `system`)" } else { "" };
-            configuration(format!("cannot read {} of `sslrootcert`{hint}: {error}", shown_path(&name)))
-                .with_source(error)
+            let message = format!("cannot read {} of `sslrootcert`{hint}: {error}", shown_path(&name));
+            let is_missing = error.kind() == io::ErrorKind::NotFound && hint.is_empty();
+            let cause = is_missing.then(|| {
+                Cause::new(
+                    Cause::ROOTS_MISSING,
+                    "a path without a slash in front begins at the program's working directory",
+                    "",
+                )
+            });
+            configuration(message).with_source(error).with_diagnosis(cause)
         })?;
         Self::new(format!("`{name}`"), Some(file), pem)
     }
@@ -265,34 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn file_that_is_missing_names_the_bundle_of_an_rds_host() {
-        let text =
-            |setting: &str, host: &str| Roots::read_for(setting, host).expect_err("missing").to_string();
-
-        let aws = text("global-bundle.pem", "db.abc123.us-east-2.rds.amazonaws.com");
-        let reason =
-            "cannot read `global-bundle.pem` of `sslrootcert`: No such file or directory (os error 2)";
-        let url = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem";
-        assert_eq!(aws, format!("{reason}: download the RDS CA bundle ({url}) to that path"));
-        assert!(text("a.pem,system", "db.abc123.rds.cn-north-1.amazonaws.com.cn").contains("China regions"));
-        for host in ["db.example", "10.0.0.1", "no host"] {
-            assert_eq!(text("global-bundle.pem", host), reason, "{host}");
-        }
-        // A folder is no missing file.
-        assert!(!text("/tmp", "db.abc123.us-east-2.rds.amazonaws.com").contains("download"));
-    }
-
-    #[test]
     fn file_wrong() {
         let error = Roots::read("/no/such/file,system").expect_err("unreadable");
         assert_eq!(
-            error.to_string(),
+            error.message(),
             "cannot read `/no/such/file` of `sslrootcert`: No such file or directory (os error 2)"
         );
+        assert_eq!(error.diagnosis()[0].code(), Cause::ROOTS_MISSING);
 
         let error = Roots::read("jane:hunter2@host").expect_err("no path");
         assert_eq!(
-            error.to_string(),
+            error.message(),
             "cannot read a file of `sslrootcert`: No such file or directory (os error 2)"
         );
 

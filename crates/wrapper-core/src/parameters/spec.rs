@@ -251,8 +251,8 @@ impl Options {
     pub const CLUSTER_INSTANCE_HOST_PATTERN: Parameter<InstancePattern> = Parameter::typed(
         "clusterInstanceHostPattern",
         ParameterKind::Text,
-        "derived from an RDS host",
-        "How instance endpoints are named, as in `?.XYZ.us-east-2.rds.amazonaws.com`; needed with an IP \
+        "derived from the host, where its name tells",
+        "How instance endpoints are named, as in `?.my-domain.example`; needed with an IP \
          address or a custom domain when instances are asked for.",
     )
     .aliases(&["clusterInstanceHostPatterns"]);

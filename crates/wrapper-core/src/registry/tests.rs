@@ -30,7 +30,7 @@ impl Factory<()> for Fake {
     }
 
     fn absence(&self, code: &str) -> Option<String> {
-        (self.code == "auth" && code == "failover2").then(|| "`auth` knows `failover2`".to_owned())
+        (self.code == "auth" && code == "failover2").then(|| "known to `auth`".to_owned())
     }
 
     fn conflicts(&self) -> &[&str] {
@@ -97,7 +97,7 @@ fn plugin_code_wrong() {
     refused(&[("plugins", "atuh")], "unknown plugin `atuh` in `plugins`: did you mean `auth`?");
     refused(&[("plugins", "x")], "unknown plugin `x` in `plugins`: there is `auth`, `retry`, `secret`");
     refused(&[("plugins", "auth,auth")], "plugin `auth` is named twice in `plugins`");
-    refused(&[("plugins", "auth,failover2")], "`auth` knows `failover2`");
+    refused(&[("plugins", "auth,failover2")], "plugin `failover2` is known to `auth`");
     refused(
         &[("plugins", "jane:hunter2")],
         "unknown plugin in `plugins`: there is `auth`, `retry`, `secret`",

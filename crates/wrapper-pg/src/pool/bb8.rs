@@ -91,7 +91,7 @@ impl ManageConnection for Bb8Manager {
     }
 
     async fn is_valid(&self, client: &mut Client) -> Result<()> {
-        check(client, &self.connector, &self.rules).await
+        check(&client.0, &self.connector, &self.rules).await
     }
 
     fn has_broken(&self, client: &mut Client) -> bool {

@@ -230,7 +230,7 @@ async fn cold_connects_share_one_credentials_call_and_one_signature() {
 async fn refusal_is_not_repeated_on_the_hosts_other_addresses() {
     let rig = Fixture::start().await;
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
-    let twice = rds_wrapper::resolver_fn(|_| Ok(vec![[127, 0, 0, 1].into(); 2]));
+    let twice = rds_wrapper::host::resolver_fn(|_| Ok(vec![[127, 0, 0, 1].into(); 2]));
 
     let connector = rig.builder(rig.url()).resolver(twice).build().expect("builds");
     let error = log_in(&connector).await.expect_err("refused");

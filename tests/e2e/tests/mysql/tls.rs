@@ -339,7 +339,7 @@ fn sslmode_disable_reads_no_file() {
 fn trusting(rig: &Fixture, file: &Path) -> ConnectorBuilder {
     let roots = SslOpts::default().with_root_certs(vec![file.to_path_buf().into()]);
     let builder = Connector::builder(rig.registry()).connection_string(rig.url() + "&iamTokenExpiration=0");
-    builder.resolver(e2e::local()).danger_ssl_opts(roots)
+    builder.resolver(e2e::local()).danger_tls(roots)
 }
 
 #[tokio::test]
@@ -382,7 +382,7 @@ async fn second_address_is_dialled_when_nothing_listens_on_the_first() {
     let addresses = vec![[127, 0, 0, 2].into(), [127, 0, 0, 1].into()];
     let connector = rig
         .builder(rig.url())
-        .resolver(rds_wrapper::resolver_fn(move |_| Ok(addresses.clone())))
+        .resolver(rds_wrapper::host::resolver_fn(move |_| Ok(addresses.clone())))
         .build()
         .expect("builds");
 

@@ -286,7 +286,7 @@ async fn port_without_a_server_is_named() {
 #[tokio::test]
 async fn host_missing_in_dns_is_named() {
     let rig = Fixture::start().await;
-    let builder = rig.builder(rig.url()).resolver(rds_wrapper::resolver_fn(|_| {
+    let builder = rig.builder(rig.url()).resolver(rds_wrapper::host::resolver_fn(|_| {
         Err(std::io::Error::other("failed to lookup address information"))
     }));
 

@@ -9,7 +9,7 @@ use std::{
 
 use e2e::{Fixture, HOST, USER, log_in};
 use rds_testkit::{Fault, Gate, Outcome, Phase, ServerError};
-use rds_wrapper::{ErrorKind, pg::Connector, resolver_fn};
+use rds_wrapper::{ErrorKind, host::resolver_fn, pg::Connector};
 
 const OTHER: &str = "other.abc123.us-east-2.rds.amazonaws.com";
 

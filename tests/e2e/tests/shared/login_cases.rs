@@ -171,6 +171,29 @@ async fn stale_cached_token_is_reported_when_the_new_one_is_refused_too() {
 }
 
 #[tokio::test]
+async fn stats_count_logins_in_total_and_by_host_and_user() {
+    let rig = Fixture::start().await;
+    let connector = rig.connector();
+    for _ in 0..3 {
+        log_in(&connector).await.expect("is let in");
+    }
+    rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);
+    rig.clock.advance(Duration::from_secs(120));
+    log_in(&connector).await.expect_err("the policy has changed");
+
+    let stats = connector.stats();
+
+    assert_eq!((stats.signed, stats.hits, stats.misses, stats.waits), (2, 3, 2, 0));
+    assert_eq!((stats.accepted, stats.logins_refused, stats.retries, stats.throttled), (3, 2, 1, 0));
+    assert_eq!(stats.renewals_failed, 0);
+    let [target] = &stats.targets[..] else { panic!("one host and one user: {:?}", stats.targets) };
+    assert_eq!((&*target.host, target.port, &*target.user), (HOST, rig.server.port(), USER));
+    assert_eq!((target.signed, target.hits, target.retries), (2, 3, 1));
+    assert_eq!((target.accepted, target.logins_refused, target.throttled), (3, 2, 0));
+    assert_eq!((target.last_accepted, target.last_accepted.is_some()), (stats.last_accepted, true));
+}
+
+#[tokio::test]
 async fn fresh_token_is_never_retried() {
     let rig = Fixture::start().await;
     rig.server.token_policy().deny(rig.server.access_key().access_key_id(), USER);

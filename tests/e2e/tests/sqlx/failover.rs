@@ -7,7 +7,10 @@ use e2e::{
     secrets::{FIRST, ID, service},
 };
 use rds_testkit::{CertificateAuthority, Fault, Gate, MysqlServer, Phase, PostgresServer, SecretsServer};
-use rds_wrapper::{BoxFuture, IamTokenProvider, SecretProvider, Session as _};
+use rds_wrapper::{
+    IamTokenProvider, SecretProvider,
+    plugin::{BoxFuture, Session as _},
+};
 use tokio::time::Instant;
 use wrapper_sqlx::{Engine, FreshPool, Topology};
 
@@ -96,7 +99,7 @@ impl<D: Engine, S: Server> Scene<D, S> {
         let mut connection = self.pool.pool().acquire().await.expect("is let in");
         let mut session = wrapper_sqlx::session::<D>(&mut connection);
         let (sql, writes) = match session.engine() {
-            rds_wrapper::Engine::Mysql => ("SELECT @@read_only", "0"),
+            rds_wrapper::plugin::Engine::Mysql => ("SELECT @@read_only", "0"),
             _ => ("SELECT pg_is_in_recovery()", "f"),
         };
         let answer = session.query(sql).await.expect("answers");

@@ -7,7 +7,7 @@ use std::{process::Command, time::Duration};
 
 use e2e::{Fixture, FixtureOf, HOST, USER, mysql};
 use rds_testkit::{Fault, Gate, Phase, ServerError};
-use rds_wrapper::{ErrorKind, Session, events::CredentialsFailure};
+use rds_wrapper::{ErrorKind, events::CredentialsFailure, plugin::Session};
 use sqlx::{
     Connection,
     mysql::MySqlPoolOptions,
@@ -158,8 +158,8 @@ async fn plugin_asks_a_connection_of_a_pool() {
     let recovery = first.query("SELECT pg_is_in_recovery()").await.expect("is answered");
     let read_only = second.query("SELECT @@innodb_read_only, CURRENT_USER()").await.expect("is answered");
 
-    assert_eq!((first.engine(), recovery.value()), (rds_wrapper::Engine::Postgres, Some("f")));
-    assert_eq!(second.engine(), rds_wrapper::Engine::Mysql);
+    assert_eq!((first.engine(), recovery.value()), (rds_wrapper::plugin::Engine::Postgres, Some("f")));
+    assert_eq!(second.engine(), rds_wrapper::plugin::Engine::Mysql);
     let user = Some(format!("{USER}@%"));
     assert_eq!(read_only.rows(), [[Some("0".to_owned()), user]]);
     let refused = [

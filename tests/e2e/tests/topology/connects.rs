@@ -12,9 +12,13 @@ use e2e::{
 };
 use rds_testkit::{Cluster, Deployment, Fault, Instance, Lie, Phase, View};
 use rds_wrapper::{
-    Clock as _, ErrorKind, Established, Event, FailoverFactory, FailoverPlugin, IamFactory, IamTokenProvider,
-    InitialConnectionPlugin, Role, SystemClock, Topology, events::CredentialsFailure, mysql as my, pg,
+    ErrorKind, Event, IamFactory, IamTokenProvider, Role, Topology,
+    events::CredentialsFailure,
+    iam::{Clock as _, SystemClock},
+    mysql as my, pg,
+    plugin::Established,
     plugins,
+    topology::{FailoverFactory, FailoverPlugin, InitialConnectionPlugin},
 };
 use tokio::time::{Instant, timeout};
 
@@ -491,7 +495,7 @@ async fn unreachable_instances_are_reached_by_the_endpoint() {
     let endpoint = rig.cluster.endpoint().to_owned();
     let connector = pg::Connector::builder(rig.registry())
         .connection_string(rig.url("failover2", ""))
-        .resolver(rds_wrapper::resolver_fn(move |host| match host == endpoint {
+        .resolver(rds_wrapper::host::resolver_fn(move |host| match host == endpoint {
             true => dns.resolve(host),
             false => Err(std::io::ErrorKind::NotFound.into()),
         }))

@@ -12,7 +12,10 @@ use e2e::cluster::{ClusterFixture, until};
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Deployment, Lie, View};
 use rds_wrapper::{
-    FailoverPlugin, InitialConnectionFactory, Resolver, Role, Topology, mysql as my, pg, resolver_fn,
+    Role, Topology,
+    host::{Resolver, resolver_fn},
+    mysql as my, pg,
+    topology::{FailoverPlugin, InitialConnectionFactory},
 };
 use tokio::{task::JoinSet, time::Instant};
 
@@ -175,7 +178,11 @@ async fn reported_error_is_looked_into_without_a_monitor_too() {
     assert_eq!(postgres_id(&pool.get().await.expect("is let in")).await, "a");
     demote_quietly(&rig);
 
-    connector.plugin::<rds_wrapper::InitialConnectionPlugin>().expect("is in the chain").topology().suspect();
+    connector
+        .plugin::<rds_wrapper::topology::InitialConnectionPlugin>()
+        .expect("is in the chain")
+        .topology()
+        .suspect();
 
     assert_eq!(postgres_id(&pool.get().await.expect("is let in")).await, "b");
 }
@@ -188,7 +195,8 @@ async fn suspicion_that_came_to_nothing_costs_later_check_outs_no_question() {
         let connector = rig.my(rig.url("initialConnection", "")).build().expect("builds");
         let pool = connector.deadpool_builder().max_size(1).build().expect("builds");
         drop(pool.get().await.expect("is let in"));
-        let plugin = connector.plugin::<rds_wrapper::InitialConnectionPlugin>().expect("is in the chain");
+        let plugin =
+            connector.plugin::<rds_wrapper::topology::InitialConnectionPlugin>().expect("is in the chain");
         // Without the pool's own check of the connection.
         let is_of_role = |query: &&String| query.contains("read_only");
         let asked = || rig.cluster.node("a").queries().iter().filter(is_of_role).count();

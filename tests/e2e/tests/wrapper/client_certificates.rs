@@ -6,8 +6,8 @@ use std::{fs, net::IpAddr, sync::Arc};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rds_wrapper::{
     ErrorKind, Registry,
+    host::resolver_fn,
     pg::{Connector, ConnectorBuilder, TlsStack},
-    resolver_fn,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use e2e::{Fixture, HOST, USER, log_in};
 use rds_testkit::{AccessKey, Fault, ServerError};
-use rds_wrapper::{Clock, ErrorKind, IamFactory, IamTokenProvider, SystemClock, pg, plugins};
+use rds_wrapper::{
+    ErrorKind, IamFactory, IamTokenProvider,
+    iam::{Clock, SystemClock},
+    pg, plugins,
+};
 use token_cache::ManualClock;
 use tokio::process::Command;
 

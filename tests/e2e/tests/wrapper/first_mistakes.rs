@@ -8,7 +8,7 @@ use std::{
 
 use e2e::{Fixture, HOST, USER, mysql};
 use rds_testkit::{AccessKey, CertificateAuthority, Fault};
-use rds_wrapper::{Error, resolver_fn};
+use rds_wrapper::{Error, host::resolver_fn};
 use tokio::net::TcpListener;
 
 const SECRET: &str = "hunter2-in-the-url";

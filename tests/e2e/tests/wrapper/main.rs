@@ -6,6 +6,7 @@ mod concurrency;
 mod credentials;
 mod driver_config;
 mod first_mistakes;
+mod foreign_parameters;
 mod keepalives;
 mod parameter_page;
 mod pool_checks;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use rds_wrapper::{ParameterKind, plugins};
+use rds_wrapper::{plugin::ParameterKind, plugins};
 
 const BEGIN: &str =
     "<!-- written by the test `parameter_table_matches_the_declarations` with UPDATE_PARAMETERS=1 -->\n";

@@ -15,8 +15,11 @@ use e2e::{Fixture, HOST, USER, local, mysql};
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, Gate, Phase};
 use rds_wrapper::{
-    BoxFuture, ConnectRequest, Connected, Engine, Error, ErrorKind, Event, Next, Opening, Password, Plugin,
-    Registry, Requirements, Result, Role, Session, Suspicion, mysql as my, pg, plugin_fn,
+    Error, ErrorKind, Event, Registry, Result, Role, Suspicion, mysql as my, pg,
+    plugin::{
+        BoxFuture, ConnectRequest, Connected, Engine, Next, Opening, Password, Plugin, Requirements, Session,
+        plugin_fn,
+    },
 };
 
 /// The user that plugins turn to, with a password of its own.
@@ -354,7 +357,7 @@ async fn warm_up_signs_without_connecting() {
 
     connector.warm_up().await.expect("signs");
 
-    let iam = connector.plugin::<rds_wrapper::IamPlugin>().expect("is enabled");
+    let iam = connector.plugin::<rds_wrapper::iam::IamPlugin>().expect("is enabled");
     assert_eq!((iam.tokens().stats().signed, rig.server.attempts().len()), (1, 0));
     e2e::log_in(&connector).await.expect("is let in");
     assert_eq!(iam.tokens().stats().signed, 1);

@@ -17,8 +17,11 @@ use e2e::{
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Fault, MysqlServer, PasswordMethod, PostgresServer, SecretsServer};
 use rds_wrapper::{
-    BoxFuture, ErrorKind, Event, IamTokenProvider, SecretProvider, SecretsPlugin, Session,
-    events::SecretLoaded, pg,
+    ErrorKind, Event, IamTokenProvider, SecretProvider,
+    events::SecretLoaded,
+    pg,
+    plugin::{BoxFuture, Session},
+    secrets::SecretsPlugin,
 };
 use token_cache::ManualClock;
 use wrapper_sqlx::{Engine, FreshPool, PgFreshPool};

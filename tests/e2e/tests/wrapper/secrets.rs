@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use e2e::{Fixture, HOST, USER, forms};
 use rds_testkit::{AccessKey, Fault};
-use rds_wrapper::{Clock, SystemClock};
+use rds_wrapper::iam::{Clock, SystemClock};
 use tokio::process::Command;
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";

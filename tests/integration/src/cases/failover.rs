@@ -8,7 +8,12 @@ use std::{
     time::Duration,
 };
 
-use rds_wrapper::{Dialect, FailoverFactory, Topology, pg, plugins, resolver_fn};
+use rds_wrapper::{
+    Topology,
+    host::resolver_fn,
+    pg, plugins,
+    topology::{Dialect, FailoverFactory},
+};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rds_wrapper::{Clock, IamTokenProvider, SystemClock, SystemResolver};
+use rds_wrapper::{
+    IamTokenProvider,
+    host::SystemResolver,
+    iam::{Clock, SystemClock},
+};
 use token_cache::ManualClock;
 
 use super::database::Database;

@@ -1,6 +1,10 @@
 //! A database as the environment names it.
 
-use rds_wrapper::{IamTokenProvider, Resolver, SystemResolver, TokenRequest};
+use rds_wrapper::{
+    IamTokenProvider,
+    host::{Resolver, SystemResolver},
+    iam::TokenRequest,
+};
 
 use crate::{
     Result,

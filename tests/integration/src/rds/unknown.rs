@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rds_wrapper::{Clock, IamTokenProvider, SystemClock};
+use rds_wrapper::{
+    IamTokenProvider,
+    iam::{Clock, SystemClock},
+};
 
 use super::{cases::at, certificate, database::Database};
 use crate::{Result, report::Report};
