@@ -136,9 +136,9 @@ async fn host_missing() {
 async fn host_wrong() {
     let build = |host: &str| Connector::from_url(&format!("mysql://jane@{host}/app?plugins=iam"), registry());
 
-    wrong(build("10.0.0.1"), &["`10.0.0.1` is no endpoint", "set `iamHost`"]);
-    wrong(build("[::1]"), &["`[::1]` is no endpoint", "set `iamHost`"]);
-    wrong(build("db.example"), &["`db.example` is no endpoint", "set `iamHost`"]);
+    wrong(build("10.0.0.1"), &["`10.0.0.1` is not an endpoint", "set `iamHost`"]);
+    wrong(build("[::1]"), &["`[::1]` is not an endpoint", "set `iamHost`"]);
+    wrong(build("db.example"), &["`db.example` is not an endpoint", "set `iamHost`"]);
 }
 
 #[tokio::test]

@@ -183,8 +183,8 @@ async fn host_wrong() {
     let build =
         |host: &str| Connector::from_url(&format!("postgres://jane@{host}/app?plugins=iam"), registry());
 
-    wrong(build("10.0.0.1"), &["`10.0.0.1` is no endpoint", "set `iamHost`"]);
-    wrong(build("db.example"), &["`db.example` is no endpoint", "set `iamHost`"]);
+    wrong(build("10.0.0.1"), &["`10.0.0.1` is not an endpoint", "set `iamHost`"]);
+    wrong(build("db.example"), &["`db.example` is not an endpoint", "set `iamHost`"]);
     wrong(build("db.global-abc123.global.rds.amazonaws.com"), &["set `iamRegion`"]);
     wrong(build("%2Fvar%2Frun%2Fpostgresql"), &["unix socket"]);
 }
