@@ -60,6 +60,15 @@ pub(crate) fn slow() -> Result<()> {
     perform(&slow::steps(&Workspace::load()?)?)
 }
 
+/// Writes what each crate exports into its list, which [`slow`] compares.
+///
+/// # Errors
+///
+/// A crate that does not document, or the missing tool.
+pub(crate) fn public_api() -> Result<()> {
+    slow::write_public_api(&Workspace::load()?)
+}
+
 /// Runs every step, also after one has failed.
 fn perform(steps: &[(&str, Step)]) -> Result<()> {
     let workspace = Workspace::load()?;

@@ -4,13 +4,15 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
+use cargo_metadata::Package;
+
 use super::Step;
 use crate::{Result, process, workspace::Workspace};
 
 /// Returns the steps, the quick ones first.
 pub(super) fn steps(workspace: &Workspace) -> Result<Vec<(&'static str, Step)>> {
     let mut steps: Vec<(&str, Step)> =
-        vec![("licences, bans, sources", deny), ("spelling", spelling), ("packages", packages)];
+        vec![("licences, bans, sources", deny), ("spelling", spelling), ("packages", packages), ("public API", public_api)];
     // Before the first release there is nothing to compare with.
     if last_release(workspace)?.is_some() {
         steps.push(("semver", semver));
@@ -41,6 +43,46 @@ fn packages(workspace: &Workspace) -> Result<()> {
         "--dry-run",
         "--allow-dirty",
     ]))
+}
+
+/// Compares what each crate exports with its list, so that no change of it goes unseen.
+fn public_api(workspace: &Workspace) -> Result<()> {
+    let mut changed = Vec::new();
+    for package in workspace.publishable() {
+        let listed = fs::read_to_string(list_of(package)).unwrap_or_default();
+        if exported(workspace, package)? != listed {
+            changed.push(package.name.as_str());
+        }
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let changed = changed.join(", ");
+    Err(format!("changed in {changed}: look at the difference after `cargo xtask public-api`").into())
+}
+
+/// Writes the lists of what each crate exports.
+pub(super) fn write_public_api(workspace: &Workspace) -> Result<()> {
+    for package in workspace.publishable() {
+        fs::write(list_of(package), exported(workspace, package)?)?;
+    }
+    Ok(())
+}
+
+fn list_of(package: &Package) -> cargo_metadata::camino::Utf8PathBuf {
+    package.manifest_path.with_file_name("public-api.txt")
+}
+
+/// Returns a crate's exports with the features that docs.rs shows, one on a line.
+fn exported(workspace: &Workspace, package: &Package) -> Result<String> {
+    let mut list = process::command("rustup", workspace.root());
+    // Without what every type has from the compiler and from blanket implementations.
+    list.args(["run", "nightly", "cargo", "public-api", "-sss", "--package", package.name.as_str()]);
+    let features = package.metadata.pointer("/docs/rs/features").and_then(|features| features.as_array());
+    for feature in features.into_iter().flatten().filter_map(|feature| feature.as_str()) {
+        list.args(["--features", feature]);
+    }
+    process::output(&mut list)
 }
 
 /// Compares with the last release.
