@@ -21,7 +21,7 @@ usage: cargo xtask <task>
 
   bench                what tokens, cache hits and host names cost, beside other implementations
   ci [--no-tests]      format, lints, features, docs, tests, tidy: what a change must pass
-  ci --slow            licences, spelling, public API, lowest versions, semver, fuzzing: weekly and before a release
+  ci --slow            licences, spelling, API, lowest versions, semver, fuzzing: weekly, before a release
   features             each publishable crate with each of its features alone, a part of ci
   fleet                50 processes with pools of 20 at a server that throttles logins
   integration --local  real servers that check tokens, started here; more with `cargo xtask integration`

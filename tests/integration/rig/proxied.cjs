@@ -25,14 +25,16 @@ const seconds = count => new Promise(resolve => setTimeout(resolve, 1000 * count
 
 async function pg () {
   const { Client } = require('pg')
-  const config = { host, port: Number(port), user, password: process.env.PROXY_PASSWORD, database, ssl: false }
+  const password = process.env.PROXY_PASSWORD
+  const config = { host, port: Number(port), user, password, database, ssl: false }
   const one = new Client(config)
   await one.connect()
   worked.push('connect')
   const value = async (...query) => Object.values((await one.query(...query)).rows[0])[0]
   await step('query', async () => assert.equal(await value('SELECT 6 * 7'), 42))
   await step('prepared', async () => {
-    for (const n of [1, 7]) assert.equal(await value({ name: 'p', text: 'SELECT $1::int * 7', values: [n] }), 7 * n)
+    const text = 'SELECT $1::int * 7'
+    for (const n of [1, 7]) assert.equal(await value({ name: 'p', text, values: [n] }), 7 * n)
   })
   await step('copy', async () => {
     const { from, to } = require('pg-copy-streams')
@@ -107,4 +109,6 @@ async function mysql2 () {
 }
 
 const run = { pg, mysql2 }[client]
-run().catch(error => console.error(`${client}: ${error.message}`)).finally(() => console.log(worked.join(', ')))
+run()
+  .catch(error => console.error(`${client}: ${error.message}`))
+  .finally(() => console.log(worked.join(', ')))

@@ -54,7 +54,8 @@ def ended_early(run):
 
 def program(arguments, text=None, after=None):
     """Runs a program, with an interrupt after a while, and returns its status and what it said."""
-    variables = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PGPASSWORD": PASSWORD, "MYSQL_PWD": PASSWORD}
+    variables = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+    variables |= {"PGPASSWORD": PASSWORD, "MYSQL_PWD": PASSWORD}
     child = subprocess.Popen(arguments, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
     if after:
@@ -65,7 +66,8 @@ def program(arguments, text=None, after=None):
 
 def psql():
     name = os.environ.get("PSQL", "psql")
-    base = [name, "-X", "-At", "-v", "ON_ERROR_STOP=1", "-h", HOST, "-p", str(PORT), "-U", USER, "-d", DATABASE]
+    base = [name, "-X", "-At", "-v", "ON_ERROR_STOP=1"]
+    base += ["-h", HOST, "-p", str(PORT), "-U", USER, "-d", DATABASE]
 
     def run(sql, after=None):
         status, out, err = program(base, sql, after)
@@ -77,10 +79,13 @@ def psql():
     step("query", lambda: check(run("SELECT 6 * 7;") == "42\n", "42"))
     step("prepared", lambda: check("49\n" in run("PREPARE p(int) AS SELECT $1 * 7; EXECUTE p(7);"), "49"))
     step("copy", lambda: check("3\n" in run(
-        f"CREATE TEMP TABLE t(id int, name text);\n\\copy t FROM '{FILE}'\nSELECT count(*) FROM t;\n\\copy t TO '{FILE}.out'\n"
+        f"CREATE TEMP TABLE t(id int, name text);\n\\copy t FROM '{FILE}'\n"
+        f"SELECT count(*) FROM t;\n\\copy t TO '{FILE}.out'\n"
     ) and open(FILE + ".out").read() == ROWS, "3 rows"))
-    step("listen", lambda: check("Asynchronous notification" in run("LISTEN c; NOTIFY c, 'hi'; SELECT 1;"), "told"))
-    step("error", lambda: expect_error(lambda: run("\\set VERBOSITY verbose\nSELECT * FROM absent;"), "42P01"))
+    notified = "Asynchronous notification"
+    step("listen", lambda: check(notified in run("LISTEN c; NOTIFY c, 'hi'; SELECT 1;"), "told"))
+    absent = "\\set VERBOSITY verbose\nSELECT * FROM absent;"
+    step("error", lambda: expect_error(lambda: run(absent), "42P01"))
     step("cancel", lambda: ended_early(
         lambda: expect_error(lambda: run("SELECT pg_sleep(30);", after=1.5), "canceling statement")))
     step("big", lambda: check(len(run(PG_BIG + ";")) == BIG_ROWS * (BIG_ROW + 1), "all of it"))
@@ -98,13 +103,16 @@ def mariadb():
 
     step("connect", lambda: run("SELECT 1"))
     step("query", lambda: check(run("SELECT 6 * 7", more=["--compress"]) == "42\n", "42"))
-    step("prepared", lambda: check(run("PREPARE p FROM 'SELECT ? * 7'; SET @a = 7; EXECUTE p USING @a;") == "49\n", "49"))
+    prepared = "PREPARE p FROM 'SELECT ? * 7'; SET @a = 7; EXECUTE p USING @a;"
+    step("prepared", lambda: check(run(prepared) == "49\n", "49"))
     step("load", lambda: check(run(
         f"CREATE TEMPORARY TABLE t_cli(id INT, name TEXT); LOAD DATA LOCAL INFILE '{FILE}' INTO TABLE t_cli;"
         "SELECT COUNT(*) FROM t_cli;") == "3\n", "3 rows"))
     step("error", lambda: expect_error(lambda: run("SELECT * FROM absent"), "1146"))
-    step("cancel", lambda: ended_early(lambda: program(base + ["-e", "SELECT SLEEP(30)", DATABASE], after=1.5)))
-    step("big", lambda: check(len(run(MY_BIG, more=["--max-allowed-packet=64M"])) == 4 * (MY_VALUE + 1), "all of it"))
+    sleep = base + ["-e", "SELECT SLEEP(30)", DATABASE]
+    step("cancel", lambda: ended_early(lambda: program(sleep, after=1.5)))
+    large = ["--max-allowed-packet=64M"]
+    step("big", lambda: check(len(run(MY_BIG, more=large)) == 4 * (MY_VALUE + 1), "all of it"))
 
 
 def psycopg(module, copy):
@@ -173,7 +181,8 @@ def psycopg(module, copy):
 async def asyncpg():
     import asyncpg as module
 
-    one = await module.connect(host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE, ssl=False)
+    one = await module.connect(
+        host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE, ssl=False)
     worked.append("connect")
 
     async def attempt(name, run):
@@ -289,8 +298,8 @@ def connector():
     import mysql.connector as module
 
     def connect():
-        return module.connect(host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE, use_pure=True,
-                              ssl_disabled=True, allow_local_infile=True, autocommit=True, charset="utf8mb4",
+        return module.connect(host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE,
+                              use_pure=True, ssl_disabled=True, allow_local_infile=True, autocommit=True, charset="utf8mb4",
                               collation="utf8mb4_general_ci")
 
     def prepared(one, _):

@@ -11,8 +11,12 @@ use crate::{Result, process, workspace::Workspace};
 
 /// Returns the steps, the quick ones first.
 pub(super) fn steps(workspace: &Workspace) -> Result<Vec<(&'static str, Step)>> {
-    let mut steps: Vec<(&str, Step)> =
-        vec![("licences, bans, sources", deny), ("spelling", spelling), ("packages", packages), ("public API", public_api)];
+    let mut steps: Vec<(&str, Step)> = vec![
+        ("licences, bans, sources", deny),
+        ("spelling", spelling),
+        ("packages", packages),
+        ("public API", public_api),
+    ];
     // Before the first release there is nothing to compare with.
     if last_release(workspace)?.is_some() {
         steps.push(("semver", semver));
