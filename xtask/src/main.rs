@@ -22,6 +22,7 @@ usage: cargo xtask <task>
   bench                what tokens, cache hits and host names cost, beside other implementations
   ci [--no-tests]      format, lints, features, docs, tests, tidy: what a change must pass
   ci --slow            licences, spelling, API, lowest versions, semver, fuzzing: weekly, before a release
+  connects             connects with a cached token beside the bare drivers', in pairs
   features             each publishable crate with each of its features alone, a part of ci
   fleet                50 processes with pools of 20 at a server that throttles logins
   integration --local  real servers that check tokens, started here; more with `cargo xtask integration`
@@ -40,8 +41,9 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(true),
         ["ci", "--no-tests"] => ci::run(false),
         ["ci", "--slow"] => ci::slow(),
+        ["connects"] => soak::optimized("connects"),
         ["features"] => ci::features(),
-        ["fleet", more @ ..] => soak::fleet(more),
+        ["fleet"] => soak::optimized("fleet"),
         ["integration", more @ ..] => integration::run(more),
         ["matrix", more @ ..] => matrix::run(more),
         ["model"] => ci::model(),

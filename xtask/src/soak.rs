@@ -1,4 +1,4 @@
-//! Starts the soak and the fleet, a member of their own so that this program stays quick to build.
+//! Starts the soak, the fleet and the timing of connects, a member of their own so that this program stays quick to build.
 
 use crate::{Result, process, workspace::Workspace};
 
@@ -13,14 +13,13 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     process::run(soak.args(["run", "--quiet", "--package=soak", "--"]).args(arguments))
 }
 
-/// Runs the fleet, optimized: it would measure itself otherwise.
+/// Runs the fleet or times connects, optimized: they would measure themselves otherwise.
 ///
 /// # Errors
 ///
-/// A process that is not in.
-pub(crate) fn fleet(arguments: &[&str]) -> Result<()> {
+/// What failed there.
+pub(crate) fn optimized(what: &str) -> Result<()> {
     let workspace = Workspace::load()?;
-    let mut fleet = process::cargo(workspace.root());
-    let program = ["run", "--quiet", "--release", "--package=soak", "--", "fleet"];
-    process::run(fleet.args(program).args(arguments))
+    let mut program = process::cargo(workspace.root());
+    process::run(program.args(["run", "--quiet", "--release", "--package=soak", "--", what]))
 }

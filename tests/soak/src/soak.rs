@@ -26,7 +26,7 @@ const LEAVES: Duration = Duration::from_secs(20);
 /// How much memory may grow from the second round on: what an allocator keeps, and for each entry
 /// of the servers' records, which are bounded, its size.
 const SLACK: u64 = 12 << 20;
-const ENTRY: u64 = 700;
+const ENTRY: u64 = 200;
 
 /// A soak of a length, by a seed.
 #[derive(Clone, Copy, Debug)]
@@ -243,9 +243,14 @@ impl Footprint {
 }
 
 impl Summary {
-    /// Compares the rounds: all but the first, which fills what is filled once.
+    /// Compares the last round with an early one, which has filled what is filled once.
     fn judge(&self, verdict: &Verdict) {
-        let ([first, ..], Some(last)) = (self.rounds.as_slice(), self.rounds.last()) else { return };
+        let (first, last) = match self.rounds.as_slice() {
+            [first, last] => (first, last),
+            // The second still fills what an allocator keeps.
+            [_, first, .., last] => (first, last),
+            _ => return,
+        };
         // The servers' ends close a moment after the applications'.
         if last.descriptors > first.descriptors + 8 {
             verdict.breach(format!("descriptors grow from round to round: {:?}", self.rounds));
