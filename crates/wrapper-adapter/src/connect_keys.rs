@@ -1,4 +1,4 @@
-//! Where a configuration leads to: the keys of a map, or what stands before the query of a URL.
+//! Where a configuration leads to: the keys of a map, or what precedes the query of a URL.
 
 use std::fmt;
 

@@ -31,7 +31,7 @@ pub(crate) struct Chain<C> {
     logins: Arc<Logins>,
 }
 
-/// What stands at the end of a chain.
+/// The end of a chain.
 #[derive(Clone, Copy)]
 enum End<'a> {
     /// The driver, for a connect of the application, whose login counts.

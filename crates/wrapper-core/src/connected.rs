@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{AbortHandle, ConnectRequest};
+use crate::AbortHandle;
 
 /// What a connection is wanted for, or was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,12 +59,6 @@ pub struct Established {
 }
 
 impl Established {
-    /// Returns whether the connection was opened for this request, or for a clone of it, wherever
-    /// plugins led the connect to.
-    pub fn is_for(&self, request: &ConnectRequest) -> bool {
-        Arc::ptr_eq(&self.configured_host, request.configured_host())
-    }
-
     /// Returns the host that was dialled, wherever plugins led the connect to.
     pub fn host(&self) -> &str {
         &self.host

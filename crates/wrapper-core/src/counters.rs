@@ -91,8 +91,8 @@ impl TargetStats {
     }
 }
 
-/// More targets than a connector has, unless its plugins turn to ever new ones; beyond it they count
-/// in the totals alone.
+/// More targets than a connector has, unless its plugins turn to ever new ones; beyond it they
+/// count in the totals alone.
 const MOST: usize = 256;
 
 /// Counts by target, for plugins.

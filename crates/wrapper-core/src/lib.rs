@@ -22,6 +22,7 @@ mod report;
 mod request;
 mod rows;
 mod sanitize;
+mod server_name;
 mod session;
 mod suggest;
 mod suspicion;
@@ -40,7 +41,8 @@ pub use parameters::{Options, Parameter, ParameterKind, ParameterValue, Value};
 pub use password::Password;
 pub use plugin::{Opening, Plugin, Requirements, plugin_fn};
 pub use registry::{BuildContext, Factory, Registry};
-pub use request::{ConnectRequest, ServerName};
+pub use request::ConnectRequest;
+pub use server_name::ServerName;
 pub use session::Session;
 
 /// What the adapter of a driver needs, beside what plugins need.

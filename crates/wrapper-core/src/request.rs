@@ -7,11 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use host_pattern::{Endpoint, EndpointKind};
 use tokio::time::Instant;
 
 use crate::{
-    AbortHandle, Engine, Error, ErrorKind, Established, Password, Result, Role,
+    AbortHandle, Engine, Error, ErrorKind, Established, Password, Result, Role, ServerName,
     adapter::{AbortRegistration, Progress},
     progress::Position,
 };
@@ -49,67 +48,9 @@ struct Fields {
     plugins: Option<Arc<str>>,
 }
 
-/// Names the certificate that a server must present.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ServerName {
-    name: Arc<str>,
-    trusted: bool,
-}
-
-impl ServerName {
-    /// A name that came from a configuration string, which a plugin may refuse.
-    ///
-    /// # Errors
-    ///
-    /// A configuration error if it is no DNS name.
-    pub fn from_configuration(name: &str) -> Result<Self> {
-        Self::new(name, false)
-    }
-
-    /// A name that the program itself chose.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_configuration`](Self::from_configuration).
-    pub fn from_code(name: &str) -> Result<Self> {
-        Self::new(name, true)
-    }
-
-    /// Checked here because the TLS libraries do not: native-tls takes `.evil.example` for a
-    /// wildcard.
-    fn new(name: &str, trusted: bool) -> Result<Self> {
-        let wrong = |reason: &str| {
-            let message =
-                format!("`tlsServerName` must be a DNS name, as on the server's certificate: {reason}");
-            Error::new(ErrorKind::Configuration, message)
-        };
-        let endpoint = Endpoint::parse(name).map_err(|error| wrong(&error.to_string()))?;
-        if endpoint.kind() == EndpointKind::Ip {
-            return Err(wrong("this is an IP address"));
-        }
-        Ok(Self { name: endpoint.as_str().into(), trusted })
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether the program itself chose it, not a configuration string.
-    pub fn is_trusted(&self) -> bool {
-        self.trusted
-    }
-}
-
 impl fmt::Debug for ConnectRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl fmt::Debug for ServerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.name)
     }
 }
 
@@ -410,6 +351,14 @@ impl ConnectRequest {
     /// Where the attempt stands; shared by all clones.
     pub fn progress(&self) -> &Progress {
         &self.0.progress
+    }
+}
+
+impl Established {
+    /// Returns whether the connection was opened for this request, or for a clone of it, wherever
+    /// plugins led the connect to.
+    pub fn is_for(&self, request: &ConnectRequest) -> bool {
+        Arc::ptr_eq(&self.configured_host, request.configured_host())
     }
 }
 

@@ -15,7 +15,8 @@ const ROOT: &[&str] = &[
     "password::Password",
     "plugin::{Opening,Plugin,Requirements,plugin_fn}",
     "registry::{BuildContext,Factory,Registry}",
-    "request::{ConnectRequest,ServerName}",
+    "request::ConnectRequest",
+    "server_name::ServerName",
     "session::Session",
 ];
 

@@ -1,5 +1,5 @@
-//! The plugins of the AWS Advanced wrapper family by their codes and parameters, for errors that name
-//! one that is not there.
+//! The plugins of the AWS Advanced wrapper family by their codes and parameters, for errors that
+//! name one that is not there.
 
 /// Codes of plugins that are crates of their own, which a program may leave out, with the features
 /// of the facade that bring them.

@@ -11,6 +11,7 @@ mod plugin;
 mod refusal;
 mod request;
 mod retry;
+mod settings;
 mod tls;
 
 pub use aws_parameters::{
@@ -28,6 +29,7 @@ pub use iam_token_provider::{
 };
 #[cfg(feature = "default-chain")]
 pub use iam_token_provider::{AssumeRole, DefaultChain, DefaultChainBuilder};
-pub use plugin::{IamPlugin, IamSettings};
+pub use plugin::IamPlugin;
 pub use request::token_request;
+pub use settings::IamSettings;
 pub use tls::explain_tls;

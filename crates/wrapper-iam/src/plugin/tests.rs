@@ -254,8 +254,8 @@ async fn dsql_endpoint_gets_a_dsql_token() {
     assert!(rig.token(1).starts_with(&format!("{host}/?Action=DbConnectAdmin&")));
 }
 
-fn region(name: &str) -> Region {
-    Region::parse(name).expect("fits")
+fn region(name: &str) -> host_pattern::Region {
+    host_pattern::Region::parse(name).expect("fits")
 }
 
 #[tokio::test]

@@ -1,0 +1,65 @@
+//! The name on a server's certificate.
+
+use std::{fmt, sync::Arc};
+
+use host_pattern::{Endpoint, EndpointKind};
+
+use crate::{Error, ErrorKind, Result};
+
+/// Names the certificate that a server must present.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ServerName {
+    name: Arc<str>,
+    trusted: bool,
+}
+
+impl ServerName {
+    /// A name that came from a configuration string, which a plugin may refuse.
+    ///
+    /// # Errors
+    ///
+    /// A configuration error if it is no DNS name.
+    pub fn from_configuration(name: &str) -> Result<Self> {
+        Self::new(name, false)
+    }
+
+    /// A name that the program itself chose.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_configuration`](Self::from_configuration).
+    pub fn from_code(name: &str) -> Result<Self> {
+        Self::new(name, true)
+    }
+
+    /// Checked here because the TLS libraries do not: native-tls takes `.evil.example` for a
+    /// wildcard.
+    fn new(name: &str, trusted: bool) -> Result<Self> {
+        let wrong = |reason: &str| {
+            let message =
+                format!("`tlsServerName` must be a DNS name, as on the server's certificate: {reason}");
+            Error::new(ErrorKind::Configuration, message)
+        };
+        let endpoint = Endpoint::parse(name).map_err(|error| wrong(&error.to_string()))?;
+        if endpoint.kind() == EndpointKind::Ip {
+            return Err(wrong("this is an IP address"));
+        }
+        Ok(Self { name: endpoint.as_str().into(), trusted })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the program itself chose it, not a configuration string.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+}
+
+impl fmt::Debug for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.name)
+    }
+}
