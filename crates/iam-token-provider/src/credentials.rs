@@ -200,7 +200,7 @@ impl Inner {
         let access_key = masked_key_id(key);
         let (source, provider) = (&self.source, provider_name(loaded.value().credentials()));
         let is_new_key = former.as_deref() != Some(key);
-        // Whatever loaded it, a renewal as well: the wait is for keys that stay the same.
+        // A renewal counts as well: the wait is only for keys that stay the same.
         if is_new_key {
             self.refusals.reset();
         }

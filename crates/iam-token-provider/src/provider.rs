@@ -98,7 +98,7 @@ impl IamTokenProvider {
         // after it.
         let epoch = inner.tokens.epoch();
         if let Some(refused_key) = inner.credentials.refusals().take(request) {
-            // Whatever comes of it, the unexpired ones sign; a source that fails is told of there.
+            // On any outcome the unexpired ones sign; a failing source is reported there.
             drop(inner.credentials.after_refusal(&refused_key).await);
         }
         let credentials = inner.credentials.get().await?;

@@ -96,7 +96,7 @@ impl TokenRequest {
     ///
     /// # Security
     ///
-    /// Whoever answers at that host gets a token of your credentials. Take the name from code or a
+    /// The server at that host receives a token of your credentials. Take the name from code or a
     /// trusted person, never from a string that somebody else may write.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::{signing_time::Rfc3339, zeroizing_string::ZeroizingString};
 ///
 /// # Security
 ///
-/// Whoever has the text can log in until [`expires_at`](Self::expires_at). Send it over verified
+/// Anyone with the text can log in until [`expires_at`](Self::expires_at). Send it over verified
 /// TLS only.
 #[derive(Clone)]
 pub struct AuthToken {

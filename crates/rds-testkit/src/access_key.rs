@@ -51,7 +51,7 @@ impl AccessKey {
         self
     }
 
-    /// Returns the access key id, which is no secret.
+    /// Returns the access key id, which is not a secret.
     #[must_use]
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id

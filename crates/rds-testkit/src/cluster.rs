@@ -309,7 +309,7 @@ impl Cluster {
         self.node(id).thaw();
     }
 
-    /// Lets a node give this topology, whatever is true, until [`agree`](Self::agree).
+    /// Lets a node give this topology, true or not, until [`agree`](Self::agree).
     ///
     /// # Panics
     ///

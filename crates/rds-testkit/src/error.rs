@@ -19,7 +19,7 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A certificate could not be made, for example for a name that is no DNS name.
+    /// A certificate could not be made, for example for a name that is not a DNS name.
     Certificate,
     /// A value given to the builder makes no sense.
     Configuration,

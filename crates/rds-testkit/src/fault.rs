@@ -39,7 +39,7 @@ pub enum Fault {
     NoTls,
     /// Sends the first half of a statement's answer, in bytes, and closes the connection.
     PartialResult,
-    /// Refuses a login that has sent its password, whatever the rules say.
+    /// Refuses a login that has sent its password, overriding the rules.
     Refuse(ServerError),
 }
 

@@ -1,4 +1,4 @@
-//! The rows of an answer, whatever the protocol.
+//! The rows of an answer in both protocols.
 
 use std::time::SystemTime;
 
@@ -86,7 +86,7 @@ impl Rows {
         self
     }
 
-    /// Makes an answer whose columns have these types, whatever its rows hold.
+    /// Makes an answer whose columns have these types, independent of its rows.
     pub(crate) fn typed<N: Into<String>>(columns: impl IntoIterator<Item = (N, Type)>) -> Self {
         let columns = columns.into_iter().map(|(name, kind)| Column { name: name.into(), kind });
         Self { columns: columns.collect(), ..Self::default() }

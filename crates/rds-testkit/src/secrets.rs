@@ -184,7 +184,7 @@ impl SecretsServer {
         self.state().store.put(name, text.into().into())
     }
 
-    /// As [`put`](Self::put), for a secret that is no text.
+    /// As [`put`](Self::put), for a secret that is not text.
     pub fn put_binary(&self, name: &str, bytes: impl Into<Vec<u8>>) -> String {
         self.state().store.put(name, store::Content::Binary(bytes.into()))
     }

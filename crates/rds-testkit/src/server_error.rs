@@ -48,7 +48,7 @@ impl ServerError {
         &self.message
     }
 
-    /// Refuses as RDS and Aurora do: 28000, for whatever reason.
+    /// Refuses as RDS and Aurora do: 28000, for any reason.
     #[must_use]
     pub fn pam_refused(user: &str) -> Self {
         Self::new("28000", format!("PAM authentication failed for user \"{user}\""))

@@ -49,7 +49,7 @@ use crate::{
 /// nothing is fetched.
 ///
 /// The fetch belongs to the cell and is polled by whichever of its waiters is scheduled, so it is
-/// neither cancelled nor started anew by a caller that gives up. It ends at its time limit, which
+/// neither cancelled nor restarted by a caller that gives up. It ends at its time limit, which
 /// every waiter brings with a timer of its own; past it, the next caller starts another. If its
 /// starter is gone, perhaps with the runtime that owned its sockets, and the fetch panics or times
 /// out, a caller that joined it starts another one, once. An error of the source is an answer, and

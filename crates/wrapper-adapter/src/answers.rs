@@ -90,7 +90,7 @@ impl<'a> LoginAnswer<'a> {
 /// Says what one answer means.
 #[derive(Debug)]
 pub struct AnswerRow {
-    /// SQLSTATEs, the first two characters of a class of them, or MySQL's numbers; none: whatever
+    /// SQLSTATEs, the first two characters of a class of them, or MySQL's numbers; empty for any
     /// the code is.
     codes: &'static [&'static str],
     /// Fragments in lower case, all of which the text has to contain.

@@ -1,6 +1,6 @@
 //! Cutting our parameters out of a driver's connection string.
 //!
-//! The rest of the string reaches the driver byte for byte: nothing is parsed and written anew.
+//! The rest of the string reaches the driver byte for byte: nothing is parsed and rewritten.
 
 use wrapper_core::{
     Error, ErrorKind, Result,

@@ -1,6 +1,6 @@
-//! The methods that connectors have whatever the driver.
+//! The methods that the connectors of all drivers share.
 
-/// Writes the methods that a connector has whatever its driver.
+/// Writes the methods that the connectors of all drivers share.
 ///
 /// The connector is a struct with the fields `hosts`, a [`HostList`](crate::HostList), and `rules`,
 /// its [`PoolRules`](crate::PoolRules), and a function `new` that takes the former; its builder has

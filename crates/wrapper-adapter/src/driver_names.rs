@@ -1,4 +1,4 @@
-//! Parameters that nobody knows, and what was most likely meant.
+//! Unknown parameters, and suggestions for them.
 
 use wrapper_core::{
     Engine, Error, ErrorKind, Registry, Result, Value,

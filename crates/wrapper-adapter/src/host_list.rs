@@ -323,7 +323,7 @@ pub fn read_roots(settings: &Options, pem: &[String]) -> Result<Roots> {
 ///
 /// # Errors
 ///
-/// A configuration error if it is no DNS name.
+/// A configuration error if it is not a DNS name.
 pub fn server_name(settings: &Options) -> Result<Option<ServerName>> {
     let name = settings.get(&Options::TLS_SERVER_NAME);
     let is_trusted = settings.is_trusted(Options::TLS_SERVER_NAME.name());

@@ -12,7 +12,7 @@ use wrapper_core::{ConnectRequest, Error, ErrorKind, Result};
 
 /// Remembers why the pools of a connector have no connection to give; clones share what they know.
 ///
-/// bb8 tells whoever waits for a connection "Timed out in bb8", and deadpool hides the reason
+/// bb8 tells every waiter "Timed out in bb8", and deadpool hides the reason
 /// behind two causes. The managers of both note here what happened to the last attempt, and the
 /// attempts that still run.
 ///
@@ -131,7 +131,7 @@ impl fmt::Debug for LastError {
     }
 }
 
-/// Takes the errors that bb8 hands to nobody:
+/// Takes the errors that bb8 would drop:
 /// `bb8::Pool::builder().error_sink(Box::new(connector.last_error()))`.
 #[cfg(feature = "bb8")]
 impl bb8::ErrorSink<Error> for LastError {

@@ -2,7 +2,7 @@
 
 use wrapper_core::{Error, ErrorKind, Result, Value, adapter::RawParameters, text::quoted_name};
 
-/// Brings a map's entries into the form of parameters: `null` is no entry, and `ssl: {ca,
+/// Brings a map's entries into the form of parameters: `null` is not an entry, and `ssl: {ca,
 /// rejectUnauthorized, servername}` and `ssl: true`, as the NodeJS wrapper has them, become
 /// `sslrootcert`, `sslmode` and `tlsServerName`.
 ///

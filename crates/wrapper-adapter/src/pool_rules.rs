@@ -1,4 +1,4 @@
-//! What the managers of pools do alike, whatever the engine.
+//! What the pool managers of both engines share.
 
 use std::{fmt, sync::Arc, time::Duration};
 

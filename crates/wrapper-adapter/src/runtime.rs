@@ -34,7 +34,7 @@ pub async fn in_runtime<T>(future: impl Future<Output = Result<T>>) -> Result<T>
     .await
 }
 
-/// Reads in a panic of Tokio's what the runtime lacks; none: it is another panic.
+/// Reads from a panic of Tokio's what the runtime lacks; `None` for another panic.
 pub fn lacking_runtime(panic: &(dyn Any + Send)) -> Option<Error> {
     let text =
         panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied())?;

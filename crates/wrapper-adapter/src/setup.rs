@@ -1,4 +1,4 @@
-//! What the builders of connectors do alike, whatever the driver.
+//! What the connector builders of all drivers share.
 
 use std::{fmt, mem, sync::Arc};
 
@@ -152,7 +152,7 @@ macro_rules! source_methods {
     () => {
         /// Takes the configuration from a connection string, in place of one given before.
         ///
-        /// The string is trusted input: whoever writes it decides where the program connects to.
+        /// The string is trusted input: its author decides where the program connects to.
         #[must_use]
         pub fn connection_string(mut self, text: impl Into<String>) -> Self {
             self.setup.source = $crate::ConfigSource::Text(text.into());
@@ -192,7 +192,7 @@ macro_rules! source_methods {
     };
 }
 
-/// Writes the methods that the builders of connectors have whatever the driver, for connections of
+/// Writes the methods that the connector builders of all drivers share, for connections of
 /// a type: those of [`source_methods`](crate::source_methods), `plugin`, `resolver` and `on_event`.
 #[macro_export]
 macro_rules! builder_methods {

@@ -24,7 +24,7 @@ const SHOWN: usize = 64;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Says that no server of the engine answers at the request's address, but a service of another
-/// kind, by asking it once more; none: it does not say, or is such a server.
+/// kind, by asking it once more; `None` if it does not say, or is such a server.
 ///
 /// For a failure that already tells that the server may be another: nothing secret is sent, but a
 /// MySQL server would count one more client that goes without a login, and blocks its address after

@@ -33,10 +33,10 @@ pub trait Driver: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever kept the connection from being opened, by kind.
+    /// The error that kept the connection from being opened.
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Self::Connection>>;
 
-    /// Asks a connection that nobody uses yet, which is as good as new afterwards.
+    /// Queries a connection before it is handed out, leaving it as good as new.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ pub trait Driver: Send + Sync + 'static {
     fn query<'a>(&'a self, connection: &'a mut Self::Connection, sql: &'a str)
     -> BoxFuture<'a, Result<Rows>>;
 
-    /// Returns a value that the server reported by itself on a connection that nobody uses yet;
+    /// Returns a value that the server reported by itself on a connection before it is handed out;
     /// `None` where the driver shows none.
     fn parameter(&self, connection: &Self::Connection, name: &str) -> Option<String> {
         let _ = (connection, name);

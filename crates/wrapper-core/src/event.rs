@@ -32,7 +32,7 @@ pub enum Event {
     WriterChanged(WriterChanged),
 }
 
-/// Describes one connect to one host, whatever plugins did meanwhile.
+/// Describes one connect to one host, plugins included.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectFinished {
@@ -178,7 +178,7 @@ impl Paced {
     }
 }
 
-/// Hands events to whoever asked for them by `on_event`; clones share them.
+/// Hands events to the listeners registered by `on_event`; clones share them.
 ///
 /// A callback runs where the event happens and should be short. One that panics is told so once on
 /// the panic hook each time and disturbs nobody else.

@@ -78,9 +78,9 @@ impl<C> fmt::Debug for Opener<C> {
 /// Runs one task beside the connects of a plugin, over whichever of its connectors is alive.
 ///
 /// The task starts at the first connect and is dropped, wherever it waits, when the last connector
-/// goes. If the plugin serves several connectors, it is started anew over another one as soon as
+/// goes. If the plugin serves several connectors, it is restarted over another one as soon as
 /// its own is gone. A task that ended, whose runtime was dropped, or whose runtime is not driven
-/// any more, is started anew at the next connect.
+/// any more, is restarted at the next connect.
 #[derive(Debug, Default)]
 pub struct Background(Arc<Mutex<State>>);
 
@@ -106,8 +106,8 @@ impl State {
 struct Running {
     alive: watch::Receiver<()>,
     task: JoinHandle<()>,
-    /// When the task was polled last; tells a runtime that nobody drives, which `is_finished` does
-    /// not.
+    /// When the task was polled last; detects a runtime that is not driven, which `is_finished`
+    /// does not.
     polled: Arc<Mutex<Instant>>,
 }
 

@@ -20,7 +20,7 @@ pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
 /// ```
 /// use wrapper_core::{ConnectRequest, Next, Opening, Plugin};
 ///
-/// /// Tries once more, whatever the reason.
+/// /// Tries once more on any error.
 /// #[derive(Debug)]
 /// struct Again;
 ///

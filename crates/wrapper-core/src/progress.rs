@@ -48,8 +48,8 @@ impl fmt::Display for Phase {
 ///
 /// Notes form a tree: [`fork`](Self::fork) begins the note of an attempt of its own, and a note
 /// that has forks tells what the newest of them tells that is still held by somebody. Attempts side
-/// by side thus never write over each other, and whoever waits for all of them hears of the one
-/// that began last.
+/// by side thus never write over each other, and a caller that waits for all of them hears of the
+/// one that began last.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Note>);
 

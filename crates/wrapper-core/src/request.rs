@@ -128,7 +128,7 @@ impl ConnectRequest {
         self
     }
 
-    /// The addresses to dial; none: the host is resolved.
+    /// The addresses to dial; empty to resolve the host.
     pub fn addresses(&self) -> &[IpAddr] {
         &self.0.addresses
     }
@@ -240,7 +240,7 @@ impl ConnectRequest {
         self.0.password.iter().chain(self.0.further_secrets.iter()).map(Password::as_secret)
     }
 
-    /// The name to verify the server's certificate against; none: the host.
+    /// The name to verify the server's certificate against; by default the host.
     pub fn server_name(&self) -> Option<&ServerName> {
         self.0.server_name.as_ref()
     }

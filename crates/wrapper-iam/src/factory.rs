@@ -103,12 +103,12 @@ impl IamFactory {
         Self { tokens: Some(tokens), ..Self::default() }
     }
 
-    /// Has connects to this host signed for in this region, though its name is no RDS endpoint,
+    /// Has connects to this host signed for in this region, though its name is not an RDS endpoint,
     /// such as an emulator's.
     ///
     /// # Security
     ///
-    /// Whoever answers at that host gets a token of your credentials: no connection string can name
+    /// The server at that host receives a token of your credentials: no connection string can name
     /// one.
     #[must_use]
     pub fn with_trusted_host(mut self, host: impl Into<String>, region: Region) -> Self {

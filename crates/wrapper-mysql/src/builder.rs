@@ -49,12 +49,12 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Uses these TLS options of the driver, with whatever they verify or do not.
+    /// Uses these TLS options of the driver, including their verification settings.
     ///
     /// # Security
     ///
     /// Tokens go to any server that these options accept. Roots, `sslrootcert`, client certificates
-    /// and `sslmode` do not count then, and no file is read anew. For a certificate of your own
+    /// and `sslmode` do not count then, and no file is reloaded. For a certificate of your own
     /// there is [`client_identity`](Self::client_identity).
     #[must_use]
     pub fn danger_tls(mut self, opts: SslOpts) -> Self {
@@ -147,7 +147,7 @@ fn check_needs(opts: &Opts, needs: Requirements) -> Result<()> {
     Ok(())
 }
 
-/// Returns the options with TLS in them, made anew when the roots have changed.
+/// Returns the options with TLS in them, rebuilt when the roots have changed.
 fn trust(base: Opts, tls: Tls) -> Result<Trust<Opts>> {
     let base = without_questions(base);
     let with = |base: &Opts, ssl| Opts::from(OptsBuilder::from_opts(base.clone()).ssl_opts(ssl));

@@ -77,7 +77,7 @@ pub(crate) fn read_url<C>(
     if parts.hosts.contains(',') {
         return Err(configuration("several hosts are named, and the driver connects to one"));
     }
-    // The driver reads them anew, and takes more than a server does.
+    // The driver reads them again, and takes more than a server does.
     ConnectKeys::of_url(&parts)?.request(Engine::Mysql, &FORM)?;
     let is_ours = |name: &str| registry.declares(name) || TlsFlags::NAMES.contains(&name);
     let SplitParameters { rest, pairs, others } = split_url(url, is_ours)?;

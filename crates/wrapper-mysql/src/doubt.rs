@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a server that may be one is asked: it counts who goes without a login.
 const ASK_EVERY: Duration = Duration::from_secs(60);
 
-/// Asks whatever takes long what it is.
+/// Probes a server that takes long to answer.
 ///
 /// The driver takes the first bytes of any service for the length of a packet, and waits for the
 /// rest of it.
@@ -27,8 +27,8 @@ pub(crate) struct Doubt {
 }
 
 impl Doubt {
-    /// Says what is there if it is no MySQL server, some time into a connect; none: it may be one,
-    /// or was asked lately.
+    /// Says what is there if it is not a MySQL server, some time into a connect; `None`: it may be
+    /// one, or was asked lately.
     pub(crate) async fn stranger(&self, request: &ConnectRequest) -> Option<Error> {
         let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // With little time in all, the answer has to come within it.

@@ -62,8 +62,8 @@ impl MysqlDriver {
         Ok(DriverConfig::new(self.opts(base, request, &addresses)?, good_until))
     }
 
-    /// Returns the options for one connect to one of these addresses; none: the driver resolves the
-    /// host.
+    /// Returns the options for one connect to one of these addresses; without any the driver
+    /// resolves the host.
     fn opts(&self, base: &Opts, request: &ConnectRequest, addresses: &[IpAddr]) -> Result<Opts> {
         // The driver verifies the certificate against the host and dials the address.
         let mut builder = OptsBuilder::from_opts(base.clone())

@@ -75,7 +75,7 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
     }
 }
 
-/// Returns whether what the server sent is no packet of MySQL's: the driver takes any four bytes
+/// Returns whether what the server sent is not a MySQL packet: the driver takes any four bytes
 /// for a packet's length and number.
 pub(crate) fn is_no_packet(error: &MysqlError) -> bool {
     match error {

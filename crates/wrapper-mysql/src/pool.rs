@@ -47,7 +47,7 @@ pub enum Recycling {
 /// the answer that is still on its way would pass for the next one's: each check ends with a
 /// question whose answer cannot be another's.
 ///
-/// bb8 tells whoever waits "Timed out in bb8", whatever the reason is: [`Connector::last_error`]
+/// bb8 tells every waiter "Timed out in bb8", regardless of the reason: [`Connector::last_error`]
 /// knows it.
 #[derive(Clone, Debug)]
 pub struct MysqlManager {
@@ -128,7 +128,7 @@ impl MysqlManager {
     /// Makes a connection ready for its next user, and says whether it leads to a writer where that
     /// matters.
     async fn clean(&self, connection: &mut Conn) -> Result<bool> {
-        // Whoever took it last gave a command up, whose answer would pass for the one to ours.
+        // The last borrower gave up a command; its answer would pass for the answer to ours.
         if connection.is_disconnected() {
             return Err(Error::new(ErrorKind::Driver, "a statement was given up on the pooled connection"));
         }

@@ -24,7 +24,7 @@ impl Session for Pooled<'_> {
 }
 
 pub(crate) async fn query(connection: &mut Conn, sql: &str) -> Result<Rows> {
-    // Whoever had it last gave a command up, whose answer would pass for the one to ours.
+    // The last borrower gave up a command; its answer would pass for the answer to ours.
     if connection.is_disconnected() {
         return Err(Error::new(ErrorKind::Connect, "the connection has ended"));
     }

@@ -82,12 +82,12 @@ pub(crate) enum Plan {
     Given(SslOpts),
     /// No TLS.
     Off,
-    /// These options, with whatever roots count at the time.
+    /// These options, with the roots that count at the time.
     Rooted(SslOpts),
 }
 
 impl Tls {
-    /// Takes what the program made, with whatever it verifies or does not.
+    /// Takes what the program made, including its verification settings.
     pub(crate) fn danger(opts: SslOpts) -> Self {
         Self { plan: Plan::Given(opts), roots: Roots::system(), transport: Transport::VerifiedTls }
     }

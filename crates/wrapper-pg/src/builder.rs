@@ -82,12 +82,12 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Uses a TLS connector made elsewhere, with whatever it verifies or does not.
+    /// Uses a TLS connector made elsewhere, including its verification settings.
     ///
     /// # Security
     ///
     /// Tokens go to any server that this connector accepts. Roots, `sslrootcert` and client
-    /// certificates do not count then, and no file is read anew. For a certificate or the
+    /// certificates do not count then, and no file is reloaded. For a certificate or the
     /// cryptography of your own there are [`client_certificate`](Self::client_certificate) and
     /// `rustls_provider`.
     #[must_use]

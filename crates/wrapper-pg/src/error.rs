@@ -68,7 +68,7 @@ fn closed(place: &str, phase: Phase) -> String {
 }
 
 /// Returns whether the server may be none of PostgreSQL: it does not agree to TLS, or what follows
-/// is no TLS, as behind the `S` of an SSH server.
+/// is not TLS, as behind the `S` of an SSH server.
 pub(crate) fn may_be_stranger(error: &tokio_postgres::Error) -> bool {
     if let Some(ours) = Error::find(error) {
         let why = ours.source().map(|source| source.to_string().to_lowercase()).unwrap_or_default();

@@ -70,7 +70,7 @@ impl Driving {
             let ended = tokio::select! {
                 ended = &mut connection => ended,
                 let_go = let_go => match let_go {
-                    // Whoever has the task's handle ends it.
+                    // The owner of the task's handle ends it.
                     Ok(()) => connection.await,
                     Err(_) => match timeout(grace, connection).await {
                         Ok(ended) => ended,

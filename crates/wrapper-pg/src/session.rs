@@ -32,7 +32,7 @@ impl Session for Spawned<'_> {
     }
 }
 
-/// Asks a connection that nobody has spawned yet, and drives it for as long as that takes.
+/// Queries a connection that is not spawned yet, and drives it for as long as that takes.
 pub(crate) async fn query((client, connection): &mut PgConnection, sql: &str) -> Result<Rows> {
     let mut answer = pin!(rows(client, sql));
     // As the driver does for `target_session_attrs`. A connection that is polled again after its

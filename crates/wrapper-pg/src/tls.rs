@@ -66,7 +66,7 @@ pub(crate) struct TlsPlan {
 /// Makes TLS connections that verify the server's chain and name.
 ///
 /// It is built once per connector, because building it parses all roots; clones share it. Root
-/// files are read anew, once a minute at most, when a server's issuer is unknown. Hand it to the
+/// files are reloaded, once a minute at most, when a server's issuer is unknown. Hand it to the
 /// driver for cancel requests:
 /// [`CancelToken::cancel_query`](tokio_postgres::CancelToken::cancel_query).
 #[derive(Clone)]

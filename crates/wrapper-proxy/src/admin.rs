@@ -16,7 +16,7 @@ use crate::{
     limits::{Handshake, Handshakes},
 };
 
-/// The time for one request: nobody holds a descriptor by saying nothing.
+/// The time for one request: a silent client must not hold a descriptor.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests at once; the oldest goes when another comes.

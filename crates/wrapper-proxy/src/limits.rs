@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// The time that a client has for its login before it makes room for another: a pool that opens all
-/// its connections at once is no attack.
+/// its connections at once is not an attack.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// So many times the limit, the oldest goes at once: nobody takes all descriptors within the grace.
@@ -54,7 +54,7 @@ impl Default for Limits {
 /// The clients that have not finished their login.
 ///
 /// They have room of their own, so that a port scan takes no session from anybody, and the oldest
-/// makes room for the next, so that idle connections keep nobody out.
+/// makes room for the next, so that idle connections keep no one out.
 #[derive(Clone, Default)]
 pub(crate) struct Handshakes(Arc<Mutex<Waiting>>);
 
@@ -105,7 +105,7 @@ impl Handshakes {
             needless.extend(waiting.clients.pop_front().map(|(_, _, evicted)| evicted));
         }
         drop(waiting);
-        // Outside of the lock: a cancellation wakes whoever waits for it.
+        // Outside of the lock: a cancellation wakes its waiters.
         needless.iter().for_each(CancellationToken::cancel);
         Handshake { handshakes: self.clone(), id, begun: Instant::now(), displaced, evicted }
     }

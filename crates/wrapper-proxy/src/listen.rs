@@ -73,7 +73,7 @@ impl TcpPort {
     ///
     /// # Security
     ///
-    /// Whoever reaches it and knows the local password uses the database as the target's user;
+    /// Anyone who reaches it and knows the local password uses the database as the target's user;
     /// password and data cross that network unencrypted. A proxy without a password does not
     /// listen there.
     pub fn anywhere(address: SocketAddr) -> Self {
@@ -270,7 +270,7 @@ async fn lock(folder: &Path) -> io::Result<fs::File> {
     Ok(file)
 }
 
-/// Removes a socket that nobody answers on.
+/// Removes a socket without a listener.
 #[cfg(unix)]
 async fn remove_stale(path: &Path) -> io::Result<()> {
     // A connect to an ordinary file is refused as well, and that must stay.

@@ -72,7 +72,7 @@ impl Fixture {
         TcpStream::connect(("127.0.0.1", self.port)).await.expect("listens")
     }
 
-    /// Waits until the server has seen so many logins, whatever became of them.
+    /// Waits until the server has seen this many logins, failed ones included.
     async fn seen(&self, logins: usize) {
         while self.server.attempts().len() < logins {
             tokio::task::yield_now().await;

@@ -73,7 +73,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
     }
 
     /// Leads the pool to the writer of its cluster, by the plugin `failover2`: once another
-    /// instance says that it is the writer, new connections go there, whatever DNS says.
+    /// instance says that it is the writer, new connections go there, regardless of DNS.
     ///
     /// The plugin looks for the writer over connections of its own. Connections that were opened
     /// before the writer changed are not handed out any more: `after_connect` and `before_acquire`
@@ -116,7 +116,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
 
     /// Adjusts the driver's connect options where a URL cannot, as for the logging of statements.
     ///
-    /// Host, port, user, database, password and TLS are set afterwards, whatever is said of them
+    /// Host, port, user, database, password and TLS are set afterwards, overriding earlier settings
     /// here.
     #[must_use]
     pub fn connect_options(
@@ -133,7 +133,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
     /// # Errors
     ///
     /// A configuration error that names the parameter and the remedy; a credentials error if there
-    /// is no token.
+    /// is not a token.
     pub async fn build(self) -> Result<FreshPool<D>> {
         in_runtime(self.build_pool()).await
     }

@@ -80,7 +80,7 @@ impl<D: Engine> FreshPool<D> {
         Self(Arc::new(Owner { refresher, is_detached: AtomicBool::new(false) }))
     }
 
-    /// Returns the plain pool, for sqlx and for whatever stands on it; its clones are kept fresh
+    /// Returns the plain pool, for sqlx and libraries on top of it; its clones are kept fresh
     /// too, as long as an owner lives.
     pub fn pool(&self) -> &Pool<D> {
         self.0.refresher.pool()

@@ -38,7 +38,7 @@ where
     let mut rows = None;
     while let Some(row) = answer.try_next().await.map_err(unanswered)? {
         let rows = rows.get_or_insert_with(|| Rows::new(row.columns().iter().map(|column| column.name())));
-        // Unchecked: the text of whatever type is wanted.
+        // Unchecked: the text of any type is wanted.
         let text = |at: usize| row.try_get_unchecked::<Option<String>, _>(at).map_err(unanswered);
         rows.push((0..row.len()).map(text).collect::<Result<Vec<_>>>()?)?;
     }

@@ -19,7 +19,7 @@ use wrapper_topology::{Dialect, InitialConnectionFactory, Topology};
 
 const ENDPOINT: &str = "app.cluster-abc123.us-east-2.rds.amazonaws.com";
 
-/// Connects at once to the writer, which says that it is no standby.
+/// Connects at once to the writer, which says that it is not a standby.
 struct Ready;
 
 impl Driver for Ready {

@@ -44,7 +44,7 @@ impl Strategy {
     }
 }
 
-/// Returns a number that nobody needs to be unable to guess.
+/// Returns a number that need not be unpredictable.
 pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }

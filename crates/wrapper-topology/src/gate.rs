@@ -82,7 +82,7 @@ pub(crate) fn pass(host: &Host, changed: Option<Instant>, now: Instant) -> Resul
     let mut gates = lock();
     if let Some(changed) = changed.filter(is_recent) {
         match gates.get_mut(host) {
-            // What another topology saw of the same change is no other change.
+            // What another topology saw of the same change is not a second change.
             Some(gate) if changed < gate.since + SECOND => {}
             Some(gate) => *gate = Gate::new(changed),
             None => {

@@ -8,7 +8,7 @@
 //! - Evidence has the time at which it was asked for. What was asked before the present writer had
 //!   answered cannot replace it.
 //! - Of two that claim to be the writer the former stays for as long as it answers; both are asked
-//!   anew.
+//!   again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -69,7 +69,7 @@ pub(crate) enum Effect {
         writer: Arc<str>,
         claimant: Arc<str>,
     },
-    /// Somebody answered who is no member; told once.
+    /// Somebody answered who is not a member; told once.
     Stranger {
         id: Arc<str>,
         why: &'static str,
@@ -182,7 +182,7 @@ impl Knowledge {
         (verdict, effects)
     }
 
-    /// Takes in that an instance could not be asked: whatever it said before is void.
+    /// Takes in that an instance could not be asked: its earlier answer is void.
     pub(crate) fn failed(&mut self, dialled: &Target, asked: Instant, now: Instant) -> Vec<Effect> {
         let Target::Instance { id, .. } = dialled else { return Vec::new() };
         let is_other_verified = self.writer().is_some_and(|writer| writer.is_answering() && !writer.is(id));
@@ -260,7 +260,7 @@ impl Knowledge {
     fn claim(&mut self, id: &Arc<str>, evidence: &Evidence, effects: &mut Vec<Effect>) -> Verdict {
         if self.writer.as_ref() == Some(id) {
             self.fence = self.fence.max(Some(evidence.answered));
-            // Asked anew, it says so after the other one did: both live.
+            // Asked again, it says so after the other one did: both live.
             if let Some((claimant, _)) = self.rival.take_if(|(_, at)| *at < evidence.asked) {
                 self.tell_once(Effect::SecondClaim { writer: Arc::clone(id), claimant }, effects);
             }

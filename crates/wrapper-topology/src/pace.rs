@@ -98,7 +98,7 @@ impl Pace {
     /// Puts gates up: there is a new writer.
     pub(crate) fn changed(&self) {
         self.lock().changed = Some(Instant::now());
-        // Whoever waits for a gate may be led to another host now.
+        // A connect that waits for a gate may be led to another host now.
         self.freed.notify_waiters();
     }
 

@@ -15,7 +15,7 @@ pub struct InitialConnectionPlugin(pub(crate) Router);
 
 /// Does what `initialConnection` does, and looks for a new writer beside the connects.
 ///
-/// One task for each [`Topology`], whatever connectors share it: it starts at the first connect and
+/// One task for each [`Topology`], shared by its connectors: it starts at the first connect and
 /// ends with the last connector.
 #[derive(Debug)]
 pub struct FailoverPlugin(pub(crate) Router);

@@ -32,7 +32,7 @@ const BACK_OFF: (Duration, Duration, Duration) =
 /// How often instances are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rates {
-    /// While all is well; zero asks nobody then.
+    /// While all is well; zero asks none then.
     pub(crate) refresh: Duration,
     /// While something is suspected.
     pub(crate) high: Duration,
@@ -95,7 +95,7 @@ impl Schedule {
         self.rates = rates;
     }
 
-    /// Begins anew in another task: nobody answers the questions of the former one.
+    /// Starts over in another task: nobody answers the questions of the former one.
     pub(crate) fn restart(&mut self, now: Instant) {
         self.lanes.clear();
         self.used = now;

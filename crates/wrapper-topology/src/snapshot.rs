@@ -48,7 +48,7 @@ impl Snapshot {
         &self.instances
     }
 
-    /// Returns the instance of an id, whatever its case.
+    /// Returns the instance of an id, ignoring case.
     pub fn instance(&self, id: &str) -> Option<&Instance> {
         self.instances.iter().find(|instance| instance.id.eq_ignore_ascii_case(id))
     }

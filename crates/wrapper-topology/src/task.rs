@@ -19,14 +19,14 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long an instance may take to answer on a connection that is open: one that stands still
 /// would add the whole of [`QUESTION`] to a failover. What it said is void then, and no more: it is
-/// asked anew.
+/// asked again.
 const ANSWER: Duration = Duration::from_secs(1);
 
 /// How long one question may take, the connect included: this ends after the connect's own time,
 /// whose error tells an instance that is silent from credentials that do not come.
 const QUESTION: Duration = CONNECT.saturating_add(ANSWER);
 
-/// The longest pause: whoever sees no poll for longer knows that the runtime stands still.
+/// The longest pause: no poll for longer means that the runtime stands still.
 const PAUSE: Duration = Duration::from_secs(30);
 
 /// After so long without a poll the task counts as gone.

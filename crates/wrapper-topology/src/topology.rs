@@ -1,4 +1,4 @@
-//! One cluster, shared by whoever connects to it.
+//! One cluster, shared by everything that connects to it.
 
 use std::{
     collections::HashMap,

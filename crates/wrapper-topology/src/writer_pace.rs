@@ -1,4 +1,4 @@
-//! Writers only, for pools in front of hosts whose cluster nobody knows.
+//! Writers only, for pools in front of hosts of an unknown cluster.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -44,7 +44,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Times the cases in turns of about a millisecond, so that whatever disturbs the machine disturbs
+/// Times the cases in turns of about a millisecond, so that a disturbance of the machine disturbs
 /// all of them alike.
 pub(crate) fn measure<const N: usize>(mut cases: [Case<'_>; N]) -> [Figure; N] {
     let times = cases.each_mut().map(Case::calibrate);

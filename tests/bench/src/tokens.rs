@@ -104,7 +104,7 @@ impl Sdk {
     }
 }
 
-/// Panics unless both tokens say the same, in whatever order.
+/// Panics unless both tokens hold the same parameters, in any order.
 fn agree(one: &str, other: &str) {
     let parts = |token: &str| {
         let mut parts: Vec<String> = token.split(['?', '&']).map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! What is left of connections in this process once nobody wants them.
+//! What is left in this process of connections that are no longer wanted.
 
 use std::{fmt::Debug, time::Duration};
 

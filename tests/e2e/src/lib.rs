@@ -139,7 +139,7 @@ pub async fn service_that_says(words: &'static [u8]) -> u16 {
     service(0, words).await
 }
 
-/// The same to whoever has sent so many bytes.
+/// Does the same to a client that has sent this many bytes.
 pub async fn service_that_answers(asked: usize, words: &'static [u8]) -> u16 {
     service(asked, words).await
 }

@@ -13,7 +13,7 @@ pub const FIRST: &str = "first-Kx7/pass+word";
 /// The password after the rotation.
 pub const SECOND: &str = "second-Qm3/pass+word";
 
-/// A database's users, whatever its engine.
+/// A database's users, on both engines.
 pub trait Database: Send + Sync + 'static {
     /// Gives a user this password, and no other.
     fn set(&self, user: &str, password: &str);

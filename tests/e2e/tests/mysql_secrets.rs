@@ -12,7 +12,7 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const SESSION: &str = "FwoGZXIvYXdzEBYaDHexample/+==IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMiJHMEUC";
 const URL_PASSWORD: &str = "hunter2-in-the-url";
 
-/// Logs in and says whatever can be said about it.
+/// Logs in and formats everything about the outcome.
 async fn attempt(connector: &Connector) {
     match log_in(connector).await {
         Ok(user) => tracing::info!(user, "connected"),

@@ -10,7 +10,7 @@ use rds_testkit::Fault;
 use rds_wrapper::{mysql, pg, secrets::SecretsPlugin};
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Logs in, asks something and says whatever can be said about it.
+/// Logs in, runs a query and formats everything about the outcome.
 async fn log_in(connector: &pg::Connector) -> bool {
     say(e2e::log_in(connector).await)
 }
@@ -20,7 +20,7 @@ async fn log_in_to_mysql(connector: &mysql::Connector) -> bool {
     say(e2e::mysql::log_in(connector).await)
 }
 
-/// Says whatever can be said about an outcome, and whether it is a good one.
+/// Formats everything about an outcome, and tells whether it succeeded.
 fn say<T>(outcome: Result<T, rds_wrapper::Error>) -> bool {
     let Err(error) = outcome else { return true };
     let mut cause: Option<&dyn std::error::Error> = Some(&error);

@@ -9,7 +9,7 @@ use rds_testkit::{AccessKey, Cluster, Deployment, Fault, Lie, View};
 use rds_wrapper::{Topology, mysql as my, pg, topology::FailoverPlugin};
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Says whatever can be said about an outcome.
+/// Formats everything about an outcome.
 fn say<T>(outcome: rds_wrapper::Result<T>) {
     let Err(error) = outcome else { return };
     let mut cause: Option<&dyn std::error::Error> = Some(&error);

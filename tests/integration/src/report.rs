@@ -32,7 +32,7 @@ impl Report {
         }
     }
 
-    /// Prints what was seen where nobody knows what to expect.
+    /// Prints an observation for which there is no expectation.
     pub(crate) fn saw(&mut self, engine: &str, case: &str, seen: &str) {
         output::line(&row("saw", engine, case, "", seen));
         self.shown += 1;

@@ -25,7 +25,7 @@ use crate::{
 /// The most connections of a pool, and how many callers share them.
 const SIZE: usize = 4;
 const CALLERS: usize = 6;
-/// How long anything may take, whatever goes wrong.
+/// The time limit of any operation.
 const STUCK: Duration = Duration::from_secs(40);
 
 /// The next number that a server is asked to repeat: no two statements have the same answer.

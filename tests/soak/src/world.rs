@@ -257,7 +257,7 @@ impl World {
     }
 
     /// Does something to what all share; `refresh` makes the sqlx pools look at their tokens, as
-    /// their guide asks for, with credentials that are loaded anew or not.
+    /// their guide asks for, with credentials that are reloaded or not.
     pub(crate) async fn strike_all(&self, trouble: Trouble, refresh: impl Fn(bool) -> JoinHandle<()>) {
         // sqlx has no retry of a login: who was about to log in with the former token notices.
         let without_retry = [Target::PostgresServer, Target::MysqlServer];
@@ -277,7 +277,7 @@ impl World {
                 let old = std::mem::replace(&mut *self.key.lock().expect("whole"), new.clone());
                 self.policies().iter().for_each(|policy| policy.add_key(new.clone()));
                 self.source.set(&new, None);
-                // A refusal loads credentials anew that are older than half a minute.
+                // A refusal reloads credentials that are older than half a minute.
                 self.clock.advance(Duration::from_secs(31));
                 let [first, second, single @ ..] = self.policies();
                 for policy in [first, second] {

@@ -62,7 +62,7 @@ pub(super) fn check(root: &Path, listed: &[String]) -> Vec<String> {
     wrong
 }
 
-/// Names the entries at the root that nobody decided on.
+/// Names the unexpected entries at the root.
 fn top_level<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<String> {
     let entries: BTreeSet<_> = paths.map(|path| path.split('/').next().unwrap_or(path)).collect();
     let unknown = entries.into_iter().filter(|entry| !TOP_LEVEL.contains(entry));

@@ -1,4 +1,4 @@
-//! An STS on loopback that gives whoever asks a key, and notes what it was asked.
+//! An STS on loopback that gives every caller a key and records the requests.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -128,7 +128,7 @@ impl ClusterBuilder {
     ///
     /// # Errors
     ///
-    /// Fails without a writer, for an instance named twice or by what is no label of a DNS name,
+    /// Fails without a writer, for an instance named twice or by what is not a label of a DNS name,
     /// for more than 32 instances, and if the system gives no ports, files or random bytes.
     pub async fn start(mut self) -> Result<Cluster> {
         let ids = self.ids()?;

@@ -29,7 +29,7 @@ impl Dns {
         Self { state }
     }
 
-    /// Resolves a name, whatever its case and with or without a dot at its end.
+    /// Resolves a name, ignoring case and a dot at its end.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Dns {
         })
     }
 
-    /// Keeps the endpoints where they point, whatever happens to the nodes: stale DNS.
+    /// Keeps the endpoints where they point, even when the writer moves: stale DNS.
     pub fn hold(&self) {
         self.state.members().dns_held = true;
     }

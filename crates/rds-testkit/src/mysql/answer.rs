@@ -3,7 +3,7 @@
 use crate::server_error::ServerError;
 
 impl ServerError {
-    /// Refuses as MySQL does, on RDS for a bad token too: 1045, for whatever reason.
+    /// Refuses as MySQL does, on RDS for a bad token too: 1045, for any reason.
     #[must_use]
     pub fn access_denied(user: &str) -> Self {
         Self::new("1045", format!("Access denied for user '{user}'@'127.0.0.1' (using password: YES)"))

@@ -126,7 +126,7 @@ async fn encrypt(mut wire: Wire, state: &State, attempt: &mut LoginAttempt) -> i
     state.faults.pass(Phase::Tls).await?;
     if state.misbehaves(&HostileBehavior::AskInsteadOfTls) {
         wire.send(ASK_FOR_CLEAR_TEXT).await?;
-        // What comes now is kept as clear text, whatever it is.
+        // The next packet is kept as clear text without a check.
         loop {
             wire.read(state).await?;
         }

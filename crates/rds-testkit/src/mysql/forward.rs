@@ -15,7 +15,7 @@ use crate::forward::Target;
 /// What a server says before a session is ready is shorter.
 const LONGEST: usize = 1 << 20;
 
-/// What this server answers for itself whatever the database offers: lengths in the login and
+/// What this server answers for itself instead of the database: lengths in the login and
 /// several factors.
 pub(super) const NOT_FORWARDED: u32 = capability::SSL | 1 << 21 | 1 << 28 | 1 << 30;
 

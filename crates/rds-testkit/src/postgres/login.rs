@@ -57,7 +57,7 @@ pub(super) async fn login(
                 SecretKey::I32(key) => Some(key),
                 SecretKey::Bytes(_) => None,
             };
-            // A key of another form is none that this server gave out.
+            // A key of another form was not issued by this server.
             let (session, key) = (request.pid.cast_unsigned(), key.unwrap_or_default());
             if state.journal.interrupt(session, Some(key), Interrupt::Statement)
                 && let Some(target) = &state.forward

@@ -1,4 +1,4 @@
-//! The signature in a request's headers, computed anew.
+//! The signature in a request's headers, recomputed.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 

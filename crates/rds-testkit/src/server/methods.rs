@@ -20,8 +20,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Sets the region that tokens must be signed for; default `us-east-2`, whatever the host
-        /// is named.
+        /// Sets the region that tokens must be signed for; default `us-east-2`, regardless of the
+        /// host is named.
         pub fn region(mut self, region: impl Into<String>) -> Self {
             self.description.region = Some(region.into());
             self

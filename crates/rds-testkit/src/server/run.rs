@@ -70,7 +70,7 @@ impl Running {
         let task = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             task.abort();
-            // Its end, by whatever way, has dropped the listener.
+            // Its end, however it came, has dropped the listener.
             let _ = task.await;
         }
         self.cut();

@@ -1,4 +1,4 @@
-//! The signature of a presigned request, computed anew.
+//! The signature of a presigned request, recomputed.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 

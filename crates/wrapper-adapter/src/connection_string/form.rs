@@ -23,7 +23,7 @@ pub enum ConnectionText<'a> {
     Url(&'a str),
 }
 
-/// Schemes that may be repeated in a message because nobody has one for a password.
+/// Schemes that may be repeated in a message because they are never a password.
 const FOREIGN_SCHEMES: &[&str] = &[
     "aurora",
     "cockroachdb",

@@ -52,7 +52,7 @@ const fn reason(why: &'static str, names: &'static [&'static str]) -> OfNoUse {
     OfNoUse { names, why }
 }
 
-/// What stops a statement, whoever's parameter it was.
+/// What stops a statement, whichever driver's parameter it was.
 const STATEMENTS: &str = "statements go to the driver as they are, so put a time limit around them";
 
 const DIALECT: &str = "the engine follows from the adapter, and the server is asked for the rest";

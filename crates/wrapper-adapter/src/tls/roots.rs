@@ -32,7 +32,7 @@ impl Platform {
 
 /// Holds one PEM bundle and where it came from.
 ///
-/// It is bytes, not text: bundles carry comments in whatever encoding their authors used.
+/// It is bytes, not text: bundles carry comments in any encoding.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     origin: String,
@@ -83,7 +83,7 @@ impl Roots {
         Ok(self)
     }
 
-    /// Reads the files anew, the platform's too where it has one and it counts; `None` where they
+    /// Reads the files again, the platform's too where it has one and it counts; `None` where they
     /// are what they were.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Roots {
         Ok(differs.then_some(roots))
     }
 
-    /// Says whether the platform's roots are trusted, whatever was said before.
+    /// Says whether the platform's roots are trusted, overriding earlier calls.
     #[must_use]
     pub fn with_system(mut self, trusts: bool) -> Self {
         self.system = trusts;

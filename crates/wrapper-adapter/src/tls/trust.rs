@@ -1,4 +1,4 @@
-//! What an adapter makes of the roots, made anew when they may have changed.
+//! What an adapter makes of the roots, rebuilt when they may have changed.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ const REREAD_EVERY: Duration = Duration::from_secs(60);
 /// Holds the roots and the TLS set-up that an adapter makes of them; clones share both.
 ///
 /// Certificate authorities are replaced while programs run. When a server's issuer is unknown,
-/// [`renewed`](Self::renewed) reads the files anew, once for all who ask, and once a minute at
+/// [`renewed`](Self::renewed) reads the files again, once for all who ask, and once a minute at
 /// most.
 pub struct Trust<T>(Arc<Inner<T>>);
 
@@ -76,7 +76,7 @@ impl<T> Trust<T> {
 }
 
 impl<T: Send + Sync + 'static> Trust<T> {
-    /// Returns what counts after the files have been read anew, if that is something else than what
+    /// Returns what counts after the files have been reloaded, if that is something else than what
     /// knew no issuer.
     ///
     /// `None`: the files are what they were, they were read less than a minute ago, or they cannot

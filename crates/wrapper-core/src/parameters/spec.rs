@@ -214,7 +214,7 @@ impl<T> Parameter<T> {
     }
 }
 
-/// The parameters that every connector understands, whatever its plugins.
+/// The parameters that every connector understands, independent of its plugins.
 pub const WRAPPER_PARAMETERS: &[Parameter] = &[
     Options::PLUGINS.untyped(),
     Options::AUTO_SORT_WRAPPER_PLUGIN_ORDER.untyped(),

@@ -12,7 +12,7 @@ const LEAST_ENCODED: usize = 8;
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Finds one secret in whatever form.
+/// Finds one secret in every encoded form.
 pub(super) struct Secret<'a> {
     /// The secret itself, and the values in it: a token is a URL.
     raw: Vec<&'a str>,

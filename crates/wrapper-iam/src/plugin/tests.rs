@@ -177,7 +177,7 @@ async fn cached_token_signed_anew_in_the_same_second_is_not_retried() {
     rig.tokens.warm_up(&target).await.expect("signs");
     rig.driver.fail(refusal());
 
-    // The credentials are too young to be loaded anew, so the text would be the same.
+    // The credentials are too young to be reloaded, so the text would be the same.
     rig.wrapper.connect(request()).await.expect_err("refused");
 
     assert_eq!(rig.driver.requests().len(), 1);

@@ -8,7 +8,7 @@ use wrapper_core::Result;
 /// Whether what the driver calls its built-in roots are the platform's.
 pub(super) const HAS_PLATFORM_ROOTS: bool = true;
 
-/// None: the library finds the platform's roots by itself.
+/// Empty, as the library finds the platform's roots by itself.
 pub(super) fn platform_roots() -> Vec<Vec<u8>> {
     Vec::new()
 }

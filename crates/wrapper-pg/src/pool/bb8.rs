@@ -38,7 +38,7 @@ pub type PooledConnection<'a> = bb8::PooledConnection<'a, Bb8Manager>;
 
 /// Manages the connections of a [`bb8::Pool`].
 ///
-/// bb8 tells whoever waits "Timed out in bb8", whatever the reason is: [`Connector::last_error`]
+/// bb8 tells every waiter "Timed out in bb8", regardless of the reason: [`Connector::last_error`]
 /// knows it.
 #[derive(Clone, Debug)]
 pub struct Bb8Manager {

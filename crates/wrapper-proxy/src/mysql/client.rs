@@ -75,7 +75,7 @@ pub(crate) async fn admit(
         send(client, packet.number.wrapping_add(1), &answer(1045, "28000", &text)).await?;
         return Err(Refused::Told("it asked for another user"));
     }
-    // A client that knows of no methods has the native one, whatever was announced.
+    // A client that knows of no methods has the native one, even if another was announced.
     let has_methods = login.capabilities & capability::PLUGIN_AUTH != 0;
     let mut method = if has_methods { greeting.announced } else { Method::Native };
     let mut proof = login.proof.clone();

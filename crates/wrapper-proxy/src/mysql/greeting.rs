@@ -32,7 +32,7 @@ pub(crate) struct Greeting {
 }
 
 impl Greeting {
-    /// Reads a greeting; none if it is no greeting of a server that takes tokens.
+    /// Reads a greeting; none if it is not a greeting of a server that takes tokens.
     pub(crate) fn parse(payload: Vec<u8>) -> Option<Self> {
         let at = |pieces: &Pieces<'_>| payload.len() - pieces.0.len();
         let mut pieces = Pieces(&payload);

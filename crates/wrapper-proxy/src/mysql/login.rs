@@ -22,7 +22,7 @@ pub(crate) struct Login {
     rest: Vec<u8>,
 }
 
-/// Why a client's answer is no login.
+/// Why a client's answer is not a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InvalidLogin {
     Malformed,
@@ -113,7 +113,7 @@ impl Login {
         (head, login)
     }
 
-    /// Returns the login that ends a connection without one: the server refuses nobody's, and
+    /// Returns the login that ends a connection without one: no server refuses it, and
     /// counts no client that broke off, of which it would block the machine after a hundred.
     pub(crate) fn farewell(offered: u32) -> Vec<u8> {
         let (mut head, _) = Self::own().for_user("", None, offered);

@@ -72,7 +72,7 @@ pub(crate) fn refusal(payload: &[u8]) -> Option<(u16, String)> {
     Some((u16::from_le_bytes([*low, *high]), String::from_utf8_lossy(text).into_owned()))
 }
 
-/// Reads the pieces of a packet, in order; a missing one is none.
+/// Reads the pieces of a packet, in order; a missing one is `None`.
 pub(crate) struct Pieces<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Pieces<'a> {

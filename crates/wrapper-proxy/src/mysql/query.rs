@@ -34,7 +34,7 @@ pub(super) async fn ask(
     let head = next(stream, &mut allowance).await?;
     let mut pieces = match &head[..] {
         [0, ..] => return Ok(Rows::default()),
-        // A file of this machine, which nobody offered.
+        // The query asks for a file of this machine, which was not offered.
         [0xfb, ..] => return Err(unreadable()),
         // Whether the columns are described, as they are until the client says otherwise.
         [1, rest @ ..] if has(capability::OPTIONAL_METADATA) => Pieces(rest),

@@ -150,7 +150,7 @@ fn answer(method: &[u8], nonce: &[u8], upstream: &Upstream, request: &ConnectReq
     if method == b"mysql_clear_password" {
         return in_clear(request);
     }
-    // A token is no password: its proof would only be refused.
+    // A token is not a password: its proof would only be refused.
     if upstream.sends_token {
         return Err(no_token_user(request));
     }

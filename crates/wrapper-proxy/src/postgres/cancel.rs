@@ -47,9 +47,9 @@ pub(crate) struct Registered {
 
 impl Cancels {
     /// Remembers the server of a session, whose key becomes another where a living session has the
-    /// same: servers know nothing of each other, and one that has been replaced counts anew.
+    /// same: servers know nothing of each other, and one that has been replaced starts over.
     ///
-    /// The process id stays. A session whose key leaves no choice is remembered by nobody, so that
+    /// The process id stays. A session whose key leaves no choice is not remembered, so that
     /// a cancel request never ends the query of another.
     pub(crate) fn register(
         self: &Arc<Self>,

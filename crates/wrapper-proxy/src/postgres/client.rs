@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{access::LocalPassword, allowance::Allowance};
 
-/// libpq asks for GSSAPI, then for TLS; more than that is no client.
+/// libpq asks for GSSAPI, then for TLS; more than that is not a client.
 const MAX_ENCRYPTION_REQUESTS: usize = 2;
 
 /// What a client wants.
@@ -47,7 +47,7 @@ impl From<io::Error> for Refused {
     }
 }
 
-/// Reads what a client wants, and declines encryption: over loopback it protects from nobody.
+/// Reads what a client wants, and declines encryption: over loopback it protects from no attack.
 pub(crate) async fn wish(client: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Wish, Refused> {
     for _ in 0..=MAX_ENCRYPTION_REQUESTS {
         match first_packet(client).await {

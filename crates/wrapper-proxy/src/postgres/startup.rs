@@ -28,11 +28,11 @@ pub(crate) enum FirstPacket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Startup {
     version: u32,
-    /// Names and values in the client's order; the bytes are of whatever encoding the client chose.
+    /// Names and values in the client's order; the bytes are in the encoding that the client chose.
     parameters: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Why a first packet is none.
+/// Why a first packet is invalid.
 #[derive(Debug)]
 pub(crate) enum InvalidPacket {
     Ended(io::Error),
@@ -116,7 +116,7 @@ impl Startup {
         found.map(|(_, value)| &**value)
     }
 
-    /// Returns the user that the client asks for; an empty name is none.
+    /// Returns the user that the client asks for; an empty name counts as absent.
     pub(crate) fn user(&self) -> Option<&[u8]> {
         self.get(b"user").filter(|user| !user.is_empty())
     }

@@ -136,7 +136,7 @@ impl Referee {
     }
 }
 
-/// Believes whatever table it saw last, as clients without evidence do.
+/// Believes the last table it saw, as clients without evidence do.
 #[derive(Default)]
 struct Naive {
     epoch: u64,

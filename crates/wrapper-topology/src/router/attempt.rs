@@ -119,7 +119,7 @@ impl Search<'_> {
         }
         let asked = Instant::now();
         let answer = topology.ask(&mut next.session(&mut connected), target.id()).await?;
-        // The server belongs to no cluster: whatever it is, it is what was configured.
+        // The server belongs to no cluster: it is simply the one that was configured.
         let Some(answer) = answer else { return Ok(Outcome::Found(connected)) };
         let id: Arc<str> = answer.id.to_ascii_lowercase().into();
         let evidence = Evidence { dialled: target.clone(), asked, answered: Instant::now(), answer };

@@ -74,7 +74,7 @@ impl<'r> Search<'r> {
                 self.last = Some(error);
             }
             if is_informed {
-                // The instance said where to go on: that is no failure yet.
+                // The instance said where to go on: that is not a failure yet.
                 continue;
             }
             self.topology().slowed(&turn);

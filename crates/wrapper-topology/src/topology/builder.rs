@@ -18,7 +18,7 @@ pub struct TopologyBuilder {
 }
 
 impl TopologyBuilder {
-    /// Takes these statements, whatever the servers are; by default they are found out at the first
+    /// Takes these statements for servers of any kind; by default they are found out at the first
     /// connect.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = Some(dialect);

@@ -12,7 +12,7 @@ use super::{State, Topology};
 use crate::{knowledge::Effect, stats::Counters};
 
 impl Topology {
-    /// Changes what is known, does what follows, and tells whoever waits.
+    /// Changes what is known, applies the consequences and wakes the waiters.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, Vec<Effect>)) -> T {
         let mut state = self.state();
         let before = state.writer();
@@ -27,7 +27,7 @@ impl Topology {
         drop(state);
         effects.into_iter().for_each(|effect| self.apply(effect, &listeners));
         if before != after {
-            // First the pace: whoever hears of the change may connect at once.
+            // First the pace: a waiter that hears of the change may connect at once.
             match after.is_some_and(|(_, is_answering)| is_answering) {
                 true => self.0.pace.succeeded(),
                 false => self.0.pace.lost(),

@@ -1,7 +1,7 @@
 //! The malformed texts, as people write them.
 
-/// A text that is no connection string of the adapter; `SCHEME`, `OTHER`, `HOST` and `SECRET` are
-/// filled in.
+/// A text that is not a connection string of the adapter; `SCHEME`, `OTHER`, `HOST` and `SECRET`
+/// are filled in.
 pub(super) struct Row {
     pub(super) text: &'static str,
     /// What the error says.

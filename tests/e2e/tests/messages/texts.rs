@@ -1,5 +1,5 @@
-//! More malformed texts, for what they must not show; what is said of them is up to whoever reads
-//! it.
+//! More malformed texts, for what they must not show; what is said of them is up to the parser that
+//! reads it.
 
 /// `SCHEME`, `OTHER`, `HOST` and `SECRET` are filled in.
 pub(super) const TEXTS: &[&str] = &[

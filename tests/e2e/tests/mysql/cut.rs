@@ -1,4 +1,4 @@
-//! Whatever is done on a pooled MySQL connection, and given up at whichever of its awaits, the next
+//! After any command on a pooled MySQL connection, given up at any of its awaits, the next
 //! borrower gets its own answer.
 
 use std::ops::DerefMut;

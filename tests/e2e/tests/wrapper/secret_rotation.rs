@@ -29,7 +29,7 @@ use wrapper_sqlx::{Engine, FreshPool, PgFreshPool};
 /// Gives a new physical connection and says who it is logged in as.
 type LogIn = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
-/// A pool whose connections are given back and opened anew all the time, as with a short life time.
+/// A pool whose connections are given back and reopened all the time, as with a short life time.
 fn through_deadpool(connector: &pg::Connector) -> LogIn {
     let pool = deadpool_postgres::Pool::builder(connector.deadpool_manager()).max_size(8).build();
     let pool = pool.expect("builds");

@@ -70,7 +70,7 @@ pub(crate) async fn copy_behind_a_lock(server: &Server, report: &mut Report) -> 
 async fn copy(connector: &pg::Connector) -> Result<u64> {
     let (holder, connection) = connector.connect().await?;
     tokio::spawn(connection);
-    // Whoever inserts the same key waits for what becomes of this one.
+    // Another insert of the same key waits for the outcome of this one.
     holder.batch_execute("BEGIN; INSERT INTO copied VALUES (0, 'first')").await?;
     let (client, connection) = connector.connect().await?;
     tokio::spawn(connection);

@@ -1,4 +1,4 @@
-//! What nobody outside of AWS can tell: shown as it is seen, without anything expected.
+//! Facts unknown outside of AWS: printed as observed, without an expectation.
 
 use std::time::Duration;
 

@@ -301,7 +301,7 @@ fn source_that_panics_again_is_not_asked_a_third_time_by_the_waiter_that_took_ov
     let mut heirs = heirs(&cell, &source);
     source.answer(0, Answer::Panic);
     assert!(heirs.iter_mut().all(|heir| poll_once(heir).is_pending()));
-    // Whoever started the second one goes as well.
+    // The caller that started the second one goes as well.
     drop(heirs.remove(0));
     source.answer(1, Answer::Panic);
     assert!(heirs.into_iter().all(|heir| finish(heir).unwrap_err() == FetchError::Panicked));

@@ -24,7 +24,7 @@ async fn slow() -> Result<Expiring<u32>, Failure> {
     Ok(Expiring::new(1, now, now + secs(900)))
 }
 
-/// Starts the fetch in a runtime whose timer nobody drives from then on.
+/// Starts the fetch in a runtime whose timer is not driven from then on.
 fn start_in(runtime: &Runtime, cell: &Cell) {
     let cell = cell.clone();
     runtime.block_on(async {

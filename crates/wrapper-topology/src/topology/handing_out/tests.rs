@@ -1,4 +1,4 @@
-//! Connections of logins side by side, in whatever order the logins are told.
+//! Connections of logins side by side, in any order of their reports.
 
 use std::{net::IpAddr, time::Duration};
 
