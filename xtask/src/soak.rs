@@ -1,4 +1,5 @@
-//! Starts the soak, the fleet and the timing of connects, a member of their own so that this program stays quick to build.
+//! Starts the soak, the fleet and the timing of connects, a member of their own so that this
+//! program stays quick to build.
 
 use crate::{Result, process, workspace::Workspace};
 

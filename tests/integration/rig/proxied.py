@@ -299,7 +299,8 @@ def connector():
 
     def connect():
         return module.connect(host=HOST, port=PORT, user=USER, password=PASSWORD, database=DATABASE,
-                              use_pure=True, ssl_disabled=True, allow_local_infile=True, autocommit=True, charset="utf8mb4",
+                              use_pure=True, ssl_disabled=True, allow_local_infile=True,
+                              autocommit=True, charset="utf8mb4",
                               collation="utf8mb4_general_ci")
 
     def prepared(one, _):

@@ -18,8 +18,8 @@ const BOTOCORE: &str = "botocore==1.44.5";
 /// The signer of the JavaScript SDK.
 const SIGNER: &str = "@aws-sdk/rds-signer@3";
 
-/// Clients out of packages of Python, of which each is left out where it is not installed: its name,
-/// the module, and the package.
+/// Clients out of packages of Python, each left out where it is not installed: its name, the
+/// module, and the package.
 const PYTHON_CLIENTS: [(&str, &str, &str); 5] = [
     ("asyncpg", "asyncpg", "asyncpg"),
     ("connector", "mysql.connector", "mysql-connector-python"),

@@ -64,7 +64,7 @@ impl Stack {
                     .fold(builder, |builder, (name, value)| builder.parameter(name, value));
                 let connector = builder.resolver(resolver).build().expect("builds");
                 let pool = if self == Self::Bb8Mysql {
-                    // Without bb8's task for idle connections: it outlives its pool by half a minute.
+                    // Without bb8's idle reaper: it outlives its pool by half a minute.
                     let builder = my::bb8::Pool::builder().max_size(size as u32);
                     let builder = builder.idle_timeout(None).max_lifetime(None);
                     Kind::Bb8Mysql(builder.build_unchecked(connector.bb8_manager()))
@@ -81,7 +81,7 @@ impl Stack {
                     .fold(builder, |builder, (name, value)| builder.parameter(name, value));
                 let connector = builder.resolver(resolver).build().expect("builds");
                 let pool = if self == Self::Bb8Postgres {
-                    // Without bb8's task for idle connections: it outlives its pool by half a minute.
+                    // Without bb8's idle reaper: it outlives its pool by half a minute.
                     let builder = pg::bb8::Pool::builder().max_size(size as u32);
                     let builder = builder.idle_timeout(None).max_lifetime(None);
                     Kind::Bb8Postgres(builder.build_unchecked(connector.bb8_manager()))

@@ -85,8 +85,8 @@ impl Login {
         }
     }
 
-    /// Returns what a server that offers these capabilities is told of the session: the head that asks for
-    /// TLS and begins the login, and the whole login.
+    /// Returns what a server that offers these capabilities is told of the session: the head that
+    /// asks for TLS and begins the login, and the whole login.
     ///
     /// The server goes by the capabilities of the first of the two, so they are the same. The proof
     /// is empty and of a method that no token has, so that the server asks for the password as it

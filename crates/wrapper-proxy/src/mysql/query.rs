@@ -123,6 +123,7 @@ fn unreadable() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
@@ -205,7 +206,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(
             flags in proptest::num::u32::ANY,
-            packets in proptest::collection::vec(proptest::collection::vec(proptest::num::u8::ANY, 0..40), 0..6),
+            packets in vec(vec(proptest::num::u8::ANY, 0..40), 0..6),
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("builds");
             let packets: Vec<_> = packets.iter().map(|packet| &packet[..]).collect();
