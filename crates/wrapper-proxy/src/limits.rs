@@ -29,9 +29,9 @@ const BURST: usize = 8;
 /// MySQL server 50 ms away, whose greeting comes first. A pool that opens 200 connections at once
 /// would even drop 136 of its own. Nor does it help to take no more clients than there is room for:
 /// the queue is then the attacker's, and with a second for each of 64 it is endless from 65 a
-/// second on. As it is, a login has one second up to 512 connections a second and 512/R s beyond, while an
-/// attacker holds 512 descriptors (which `rds-iam proxy` reckons with), no session, and at MySQL as
-/// many connections of the server for a second at most.
+/// second on. As it is, a login has one second up to 512 connections a second and 512/R s beyond,
+/// while an attacker holds 512 descriptors (which `rds-iam proxy` reckons with), no session, and at
+/// MySQL as many connections of the server for a second at most.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
