@@ -15,6 +15,8 @@ use crate::{
     },
 };
 
+pub(super) const PROXY: &str = "shop.proxy-abc123.us-east-2.rds.amazonaws.com";
+
 pub(super) async fn start(set_up: impl FnOnce(Builder) -> Builder) -> Server {
     let builder = builder().host(HOST).region("us-east-2").user(USER).ca(&ca_for(90));
     set_up(builder).start().await.expect("the server starts")
@@ -103,6 +105,34 @@ async fn signed_port_missing_behind_a_tunnel() {
 
     assert!(report.causes().contains(&"signed-port"), "{:#}", report.json);
     assert_eq!((report.code, report.causes().len()), (16, 3));
+}
+
+#[tokio::test]
+async fn region_wrong_at_a_global_writer() {
+    let (global, cluster) =
+        ("app.global-abc123.global.rds.amazonaws.com", "app.cluster-abc123.us-east-2.rds.amazonaws.com");
+    let server = start(|builder| builder.host(global)).await;
+    let dns = DnsServer::start(&[(global, cluster), (cluster, "127.0.0.1")]).await;
+    let url = url_of(global, &server, "&iamRegion=eu-west-1");
+
+    let report = examine_by(&dns, program_with(server.access_key()), &url, RIGHT).await;
+
+    report.first_cause_is(16, "region");
+    assert!(report.json.to_string().contains("set iamRegion=us-east-2"), "{:#}", report.json);
+}
+
+#[tokio::test]
+async fn policy_missing_at_a_proxy() {
+    let server = start(|builder| builder.host(PROXY)).await;
+    server.token_policy().deny(server.access_key().access_key_id(), USER);
+    let dns = DnsServer::start(&[(PROXY, "127.0.0.1")]).await;
+
+    let url = url_of(PROXY, &server, "");
+    let report = examine_by(&dns, program_with(server.access_key()), &url, RIGHT).await;
+
+    report.first_cause_is(16, "policy");
+    assert!(report.json.to_string().contains("dbuser:prx-RESOURCE-ID/jane"), "{:#}", report.json);
+    assert_eq!(report.causes()[1], "proxy-role", "{:#}", report.json);
 }
 
 #[tokio::test]

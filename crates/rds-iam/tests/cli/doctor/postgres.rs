@@ -13,7 +13,7 @@ use crate::support::{HOST, USER, program, program_with};
 #[path = "cases.rs"]
 mod cases;
 
-use cases::{no_token_was_sent, start};
+use cases::{PROXY, no_token_was_sent, start};
 
 const ENGINE: &str = "postgres";
 
@@ -122,6 +122,38 @@ async fn dsql_signature_expired() {
     let report = examine_by(&dns, program_with(server.access_key()), &url_of(host, &server, ""), RIGHT).await;
 
     report.first_cause_is(16, "signature-expired");
+}
+
+#[tokio::test]
+async fn dsql_admin_needs_an_action_of_its_own() {
+    let host = "abcdefghijklmnopqrst123456.dsql.us-east-2.on.aws";
+    let server = start(|builder| builder.host(host)).await;
+    server.inject_always(Fault::Refuse(ServerError::dsql_refused()));
+    let dns = DnsServer::start(&[(host, "127.0.0.1")]).await;
+    let url = url_of(host, &server, "").replace("jane@", "admin@");
+
+    let report = examine_by(&dns, program_with(server.access_key()), &url, RIGHT).await;
+
+    report.first_cause_is(16, "policy");
+    assert!(report.json.to_string().contains("dsql:DbConnectAdmin on"), "{:#}", report.json);
+}
+
+#[tokio::test]
+async fn proxy_says_whether_it_refuses_or_throttles() {
+    for (answer, causes) in [
+        (ServerError::proxy_refused(USER), &["policy", "proxy-role"][..]),
+        (ServerError::proxy_throttled(USER), &["throttled"]),
+    ] {
+        let server = start(|builder| builder.host(PROXY)).await;
+        server.inject_always(Fault::Refuse(answer));
+        let dns = DnsServer::start(&[(PROXY, "127.0.0.1")]).await;
+
+        let url = url_of(PROXY, &server, "");
+        let report = examine_by(&dns, program_with(server.access_key()), &url, RIGHT).await;
+
+        report.first_cause_is(16, causes[0]);
+        assert!(report.causes().starts_with(causes), "{:#}", report.json);
+    }
 }
 
 #[tokio::test]
