@@ -63,6 +63,10 @@ impl DriverNames<'_> {
     }
 
     fn of_no_use<C>(&self, registry: &Registry<C>, name: &str) -> Option<Error> {
+        // Some rows are the beginning of a name; a password may stand behind it.
+        if !is_name(name) {
+            return None;
+        }
         let reason = |why| format!("`{name}` is of no use here, leave it out: {why}");
         let explained = registry.explain_parameter(name);
         explained.or_else(|| elsewhere::why(name, self.engine).map(reason)).map(configuration)

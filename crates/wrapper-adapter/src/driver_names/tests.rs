@@ -58,6 +58,22 @@ fn unknown_parameter_names_the_nearest_and_no_value() {
 }
 
 #[test]
+fn text_that_begins_as_a_name_of_no_use_is_not_shown() {
+    let driver = DriverNames { names: &["user"], known_elsewhere: &[], engine: Some(Engine::Postgres) };
+    for name in ["telemetry=hunter2", "telemetry\u{1}", "telemetryX hunter2", "auth\nhunter2"] {
+        let entries = [(name.to_owned(), Value::from("hunter2"))];
+        for error in [
+            driver.check_elsewhere(&registry(), &entries).err(),
+            Some(driver.unknown(&registry(), name)),
+            given_in_code(&registry(), entries.clone()).err(),
+        ] {
+            let shown = error.map(|error| format!("{error:?}")).unwrap_or_default();
+            assert!(!shown.contains("hunter2") && !shown.contains("telemetry"), "{shown}");
+        }
+    }
+}
+
+#[test]
 fn name_in_doubt_is_shown_only_if_it_is_near() {
     let driver = DriverNames { names: &["password", "user"], known_elsewhere: &[], engine: None };
     let message = |name| driver.unknown_in_doubt(&registry(), name).to_string();
