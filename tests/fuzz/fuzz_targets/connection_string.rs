@@ -1,6 +1,6 @@
 //! Any connection string and any map makes a connector or an error that shows no password.
 //!
-//! An input is what stands before a password, what follows it, and a value, separated by line
+//! An input is the text before a password, the text after it, and a value, separated by line
 //! breaks.
 
 #![no_main]

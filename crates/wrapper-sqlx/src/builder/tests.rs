@@ -60,7 +60,7 @@ refused! {
     slash_in_the_password_wrong: Postgres, "postgres://jane:hunter2/x@HOST/app" => "%2F";
     at_sign_in_the_query_wrong: Postgres, "postgres://HOST/app?application_name=a@b" => "%40";
     host_without_a_token_wrong: Postgres, "postgres://jane@10.0.0.7/app"
-        => "no endpoint that a token can be signed for";
+        => "is not an endpoint that tokens can be signed for";
     host_apart_from_iam_host_wrong: Postgres, &format!("postgres://jane@localhost/app?iamHost={HOST}")
         => "`localhost` is dialled and the certificate must carry `db.";
     server_name_apart_from_host_wrong: Postgres,
