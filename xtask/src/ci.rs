@@ -60,7 +60,7 @@ pub(crate) fn slow() -> Result<()> {
     perform(&slow::steps(&Workspace::load()?)?)
 }
 
-/// Writes what each crate exports into its list, which [`slow`] compares.
+/// Writes what each crate exports into its list, which [`slow()`] compares.
 ///
 /// # Errors
 ///
