@@ -24,7 +24,7 @@ pub struct Stats {
     pub logins_refused: u64,
     /// Times that no usable password was in a cache.
     pub misses: u64,
-    /// Renewals of credentials or secrets that failed while the living ones went on serving.
+    /// Renewals of credentials or secrets that failed while the unexpired ones went on serving.
     pub renewals_failed: u64,
     /// Logins tried once more with a new password.
     pub retries: u64,
