@@ -31,8 +31,8 @@ const SUFFIX_LEN: usize = 6;
 /// ```
 pub fn without_green(name: &str) -> Cow<'_, str> {
     let Ok(endpoint) = Endpoint::parse(name) else { return Cow::Borrowed(name) };
-    // The canonical name differs in case and in the trailing dot only, so places in it are places
-    // in `name`.
+    // The canonical name differs only in case and the trailing dot, so its positions hold in
+    // `name`.
     match endpoint.green_mark() {
         Some(mark) => Cow::Owned(format!("{}{}", &name[..mark.start], &name[mark.end..])),
         None => Cow::Borrowed(name),

@@ -28,10 +28,9 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// Anything that is more or less than a name is refused, with an
-    /// [`ErrorKind`](crate::ErrorKind) and a message that say what was found and where it belongs:
-    /// a URL, user info, a path, a port, whitespace, a zone id, … The message never repeats user
-    /// info or anything else that may hold a password.
+    /// Anything but a bare name is rejected. The [`ErrorKind`](crate::ErrorKind) and the message
+    /// say what was found and where it belongs: a URL, user info, a path, a port, whitespace, a
+    /// zone id, … The message never repeats user info or anything else that may hold a password.
     ///
     /// # Examples
     ///
@@ -56,7 +55,7 @@ impl Endpoint {
         Ok(Self::from_canonical(name.to_ascii_lowercase()))
     }
 
-    /// Takes a name whose characters, lengths and case have been checked.
+    /// Parses a name that is already canonical.
     fn from_canonical(name: String) -> Self {
         Self { layout: grammar::classify(&name), name }
     }
@@ -96,7 +95,7 @@ impl Endpoint {
     /// Returns the partition that the suffix belongs to or, where several share it, that the region
     /// belongs to.
     ///
-    /// None where the name does not say: for a custom name, an IP address, and a global writer
+    /// `None` if the name does not show it: for a custom name, an IP address, and a global writer
     /// under `amazonaws.com`, which may be commercial or GovCloud.
     pub fn partition(&self) -> Option<Partition> {
         self.aws()?.partition
@@ -105,8 +104,8 @@ impl Endpoint {
     /// Returns the domain of the account's instances in the region, such as
     /// `abc123.us-east-2.rds.amazonaws.com`.
     ///
-    /// None for a global writer, whose instances live in the domains of several regions, and for
-    /// what is not RDS.
+    /// `None` for a global writer, whose instances lie in several regions, and for names outside
+    /// RDS.
     pub fn domain(&self) -> Option<&str> {
         Some(&self.name[self.aws()?.domain?..])
     }
@@ -119,7 +118,7 @@ impl Endpoint {
         }
     }
 
-    /// Tells whether the name is of any RDS or Aurora kind, which excludes DSQL, custom names and
+    /// Returns whether the name is of any RDS or Aurora kind, which excludes DSQL, custom names and
     /// IP addresses.
     pub fn is_rds(&self) -> bool {
         !matches!(self.kind(), EndpointKind::Custom | EndpointKind::Dsql | EndpointKind::Ip)
@@ -132,7 +131,7 @@ impl Endpoint {
 
     /// Returns the writer endpoint of a reader endpoint; a writer endpoint's is itself.
     ///
-    /// None for a custom endpoint: it has an id of its own, and its name does not tell its
+    /// `None` for a custom endpoint: it has its own id, and its name does not contain that of its
     /// cluster.
     pub fn writer_endpoint(&self) -> Option<Self> {
         match self.kind() {
@@ -144,15 +143,15 @@ impl Endpoint {
         }
     }
 
-    /// Tells whether the id ends in the mark of a blue/green deployment's green side, `-green-` and
-    /// six letters or digits.
+    /// Returns whether the id ends in the mark of a blue/green deployment's green side, `-green-`
+    /// and six letters or digits.
     ///
     /// For a custom name with a domain, the first label counts as the id.
     pub fn is_green(&self) -> bool {
         self.marked_part().is_some_and(|id| blue_green::green_mark(id).is_some())
     }
 
-    /// Tells whether the id ends in `-old1`, the mark of a blue/green deployment's former blue
+    /// Returns whether the id ends in `-old1`, the mark of a blue/green deployment's former blue
     /// side.
     ///
     /// For a custom name with a domain, the first label counts as the id.

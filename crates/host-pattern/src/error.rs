@@ -1,4 +1,4 @@
-//! What was found where a name was expected.
+//! The error of parsing a host name, region or instance pattern.
 
 use std::{error, fmt};
 
@@ -17,7 +17,7 @@ impl Error {
         Self { kind, message: message.into() }
     }
 
-    /// Returns what kind of piece was found.
+    /// Returns the kind of this error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -31,13 +31,13 @@ impl fmt::Display for Error {
 
 impl error::Error for Error {}
 
-/// What kind of piece was found where a host name, region or instance pattern was expected.
+/// The kinds of [`Error`]: what was found instead of a host name, region or instance pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A control character, a non-ASCII character, or another one that a host name cannot contain.
     Character,
-    /// Nothing.
+    /// An empty text.
     Empty,
     /// An unknown kind of endpoint.
     EndpointKind,

@@ -101,14 +101,13 @@ fn rds(name: &str) -> Option<AwsName> {
     let (kind, bare) = PREFIXES.iter().find_map(prefixed).unwrap_or((EndpointKind::Instance, labels));
     let start = head.len() - bare.len();
     let captures = RDS.captures(bare)?;
-    // By number, because a look-up by name costs as much as the rest of the match.
+    // By index, because a look-up by name costs as much as the rest of the match.
     let region = captures.get(2).or_else(|| captures.get(3))?.range();
     let region = start + region.start..start + region.end;
     if !is_region_label(&name[region.clone()]) {
         return None;
     }
-    // A global writer's name, and no other, has `global` in place of the region, and no token is
-    // signed for that.
+    // Only a global writer has `global` in place of the region, and no token can be signed for it.
     let is_global = kind == EndpointKind::GlobalWriter;
     if is_global != (&name[region.clone()] == "global") {
         return None;

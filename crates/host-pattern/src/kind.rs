@@ -8,7 +8,7 @@ use crate::name::one_of;
 
 /// The kind of a host name.
 ///
-/// `Display` gives words for people: "cluster writer endpoint".
+/// `Display` prints a description: "cluster writer endpoint".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EndpointKind {
@@ -52,7 +52,7 @@ impl EndpointKind {
         Self::WriterCluster,
     ];
 
-    /// Returns the words for the kind, such as `cluster writer endpoint`; `parse` takes them back.
+    /// Returns a description such as `cluster writer endpoint`, which `parse` reads back.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Custom => "custom domain name",
@@ -79,7 +79,7 @@ impl fmt::Display for EndpointKind {
 impl FromStr for EndpointKind {
     type Err = Error;
 
-    /// Reads the words of [`as_str`](Self::as_str), in any case.
+    /// Parses the text of [`as_str`](Self::as_str), ignoring case.
     fn from_str(text: &str) -> Result<Self, Error> {
         one_of(&Self::ALL, Self::as_str, text).ok_or_else(|| {
             Error::new(

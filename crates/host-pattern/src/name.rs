@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 #[cfg(test)]
 mod tests;
 
-/// What a text is expected to be.
+/// The kind of name that a text is parsed as.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum ErrorContext {
     Host,
@@ -190,7 +190,7 @@ fn punctuation(text: &str, context: ErrorContext) -> Error {
     Error::new(ErrorKind::Character, message)
 }
 
-/// Parses digits alone: `u16::from_str` would take `+80` too.
+/// Parses digits only: `u16::from_str` would accept `+80` too.
 pub(crate) fn port_number(digits: &str) -> Option<u16> {
     digits
         .bytes()

@@ -69,7 +69,7 @@ impl Partition {
         }
     }
 
-    /// A region says its partition in its first or second word; all others are commercial.
+    /// The first or second word of a region names its partition; all other regions are commercial.
     pub(crate) fn of_region(region: &str) -> Self {
         let mut words = region.split('-');
         match (words.next(), words.next()) {

@@ -70,8 +70,8 @@ impl InstancePattern {
         Ok(Self { text, mark, name_end, port })
     }
 
-    /// Makes the pattern of an RDS endpoint's domain, which is canonical and no longer than a name
-    /// with an id.
+    /// Creates the pattern of an RDS endpoint's domain, which is canonical and short enough for a
+    /// name with an id.
     pub(crate) fn of_domain(domain: &str) -> Self {
         let text = format!("?.{domain}");
         Self { mark: 0, name_end: text.len(), text, port: None }
@@ -82,7 +82,7 @@ impl InstancePattern {
         &self.text
     }
 
-    /// Returns the port behind the pattern; none by default.
+    /// Returns the port of the pattern, if it has one.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
@@ -108,7 +108,7 @@ impl InstancePattern {
         Ok(format!("{}{}{}", self.before(), instance_id.to_ascii_lowercase(), self.after()))
     }
 
-    /// Returns the instance id in a host name that the pattern could have built, else none.
+    /// Returns the instance id of a host name that matches the pattern.
     ///
     /// The host may be in any case and have one trailing dot; the id is returned as it is written
     /// there.
@@ -134,7 +134,7 @@ impl InstancePattern {
         &self.text[self.mark + 1..self.name_end]
     }
 
-    /// Tells whether the id is one label and leaves its label and the name within the limits of
+    /// Returns whether the id is one label and keeps its label and the name within the limits of
     /// DNS.
     fn matches(&self, id: &str) -> bool {
         let before = self.before().rsplit('.').next().map_or(0, str::len);

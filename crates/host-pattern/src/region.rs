@@ -61,7 +61,7 @@ impl Region {
         self.0
     }
 
-    /// Returns the partition that the name's words say.
+    /// Returns the partition, which follows from the words of the name.
     pub fn partition(&self) -> Partition {
         Partition::of_region(&self.0)
     }

@@ -42,7 +42,7 @@ impl AuthToken {
         &self.text
     }
 
-    /// Takes the text of the token, the password, out of it without a copy.
+    /// Returns the text of the token, the password, without a copy.
     ///
     /// # Security
     ///
@@ -62,7 +62,7 @@ impl AuthToken {
         self.expires_at
     }
 
-    /// Returns how long the token still works at `now`; nothing once it has stopped.
+    /// Returns how long the token still works at `now`; zero once it has stopped.
     pub fn remaining(&self, now: SystemTime) -> Duration {
         self.expires_at.duration_since(now).unwrap_or_default()
     }

@@ -22,7 +22,7 @@ pub(crate) fn push_percent_encoded(out: &mut String, value: &str) {
     out.push_str(rest);
 }
 
-/// By byte, whether it stands for itself.
+/// Marks the bytes that need no escape.
 static UNRESERVED: [bool; 256] = {
     let mut unreserved = [false; 256];
     let mut byte = 0;

@@ -18,7 +18,8 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The credentials were already expired at the signing time, so that the token would be dead.
+    /// The credentials were already expired at the signing time, so no server would accept the
+    /// token.
     ExpiredCredentials,
     /// The name of an ElastiCache cache is invalid, such as an endpoint.
     InvalidCache,

@@ -88,8 +88,8 @@ impl Presign {
         PresignBuilder::new("https://", host)
     }
 
-    /// Starts a request to `http://host`. The scheme is text only: it is not signed, and nothing is
-    /// sent.
+    /// Starts a request to `http://host`. The scheme is text only: it is not signed, and no request
+    /// is sent.
     pub fn http(host: &str) -> PresignBuilder {
         PresignBuilder::new("http://", host)
     }
@@ -109,9 +109,9 @@ impl Presign {
     ///
     /// [`InvalidCredentials`](crate::ErrorKind::InvalidCredentials) for an empty access key id or
     /// secret key, and for blanks, quotes or control characters in them or in the session token,
-    /// [`ExpiredCredentials`](crate::ErrorKind::ExpiredCredentials) for credentials that are dead
-    /// at `now`, [`InvalidTime`](crate::ErrorKind::InvalidTime) for a time before 1970 or after
-    /// 9999.
+    /// [`ExpiredCredentials`](crate::ErrorKind::ExpiredCredentials) for credentials that have
+    /// expired at `now`, [`InvalidTime`](crate::ErrorKind::InvalidTime) for a time before 1970 or
+    /// after 9999.
     pub fn sign_with(&self, signer: &Signer, now: SystemTime) -> Result<AuthToken, Error> {
         let time = SigningTime::new(now)?;
         let date_time = time.date_time();

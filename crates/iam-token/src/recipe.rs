@@ -6,15 +6,14 @@ use aws_credential_types::Credentials;
 
 use crate::{AuthToken, Error, ErrorKind, Presign, PresignBuilder, region};
 
-/// What a token is for: the result of [`rds`](crate::rds()) and its siblings.
+/// Describes a token: the result of [`rds`](crate::rds()) and its siblings.
 ///
-/// Nothing is checked before [`sign`](Self::sign) or [`build`](Self::build), which report what is
-/// wrong.
+/// Invalid values are reported by [`sign`](Self::sign) and [`build`](Self::build).
 #[derive(Clone, Debug)]
 #[must_use = "a recipe does nothing until it is signed or built"]
 pub struct Recipe {
     request: Result<PresignBuilder, Error>,
-    /// Set where the signed host is made of the region, so that another one would contradict it.
+    /// Set where the signed host contains the region, so that a second region would contradict it.
     host_region: Option<String>,
 }
 
@@ -23,7 +22,7 @@ impl Recipe {
         Self { request, host_region: None }
     }
 
-    /// Creates the recipe of a service whose host is made of the region.
+    /// Creates the recipe of a service that has one host per region.
     pub(crate) fn in_region(
         region: &str,
         request: impl FnOnce(&str) -> Result<PresignBuilder, Error>,

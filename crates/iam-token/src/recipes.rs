@@ -77,10 +77,11 @@ pub fn memorydb(name: &str, user: &str) -> Recipe {
 
 /// Creates the recipe of the OAuth bearer token for MSK with IAM access control (SASL/OAUTHBEARER).
 ///
-/// It is for a whole region; what it may do is up to the caller's policies. Kafka clients want its
-/// end in milliseconds: [`AuthToken::expires_at_millis`](crate::AuthToken::expires_at_millis). The
-/// brokers log this crate's name and version as the client. The host is that of the region's own
-/// partition; AWS's Python and Go signers write `amazonaws.com` in each, which fails in China.
+/// It is valid for a whole region; the caller's policies decide what it may do. Kafka clients need
+/// its expiry in milliseconds:
+/// [`AuthToken::expires_at_millis`](crate::AuthToken::expires_at_millis). The brokers log this
+/// crate's name and version as the client. The host is that of the region's own partition; AWS's
+/// Python and Go signers write `amazonaws.com` in each, which fails in China.
 ///
 /// Source: the signers of
 /// <https://docs.aws.amazon.com/msk/latest/developerguide/configure-clients-for-iam-access-control.html>.

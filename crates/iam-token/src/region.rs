@@ -2,7 +2,7 @@
 
 use crate::{Error, ErrorKind};
 
-/// The longest DNS label; it also bounds the string to sign, which lives on the stack.
+/// The longest DNS label. It also bounds the string to sign, which is kept on the stack.
 pub(crate) const MAX_SCOPE_PART: usize = 63;
 
 /// Returns `region` trimmed and in lower case, if it has the shape of a region: two to four words

@@ -22,15 +22,15 @@ use crate::{
 /// Enough for two days in eight pairs of region and service.
 const KEPT_KEYS: usize = 16;
 
-/// A SigV4 signing key. [`Zeroizing`] wipes our copy; what `aws-sigv4` had on its stack is out of
-/// reach.
+/// A SigV4 signing key. [`Zeroizing`] overwrites this copy; copies on the stack of `aws-sigv4` are
+/// out of reach.
 pub(crate) type SigningKey = Zeroizing<[u8; 32]>;
 
 /// Credentials that sign many tokens.
 ///
-/// It keeps the encoded session token and the derived signing keys: one per day, region and
-/// service, at most 16, the oldest going first. A token of a request that is built once costs less
-/// than half of what it does where the key is derived each time. Share it behind an [`Arc`].
+/// It keeps the encoded session token and up to 16 derived signing keys, one per day, region and
+/// service; the oldest is evicted first. With a request built once, a token costs less than half of
+/// one whose key is derived each time. Share it behind an [`Arc`].
 ///
 /// # Examples
 ///
@@ -84,8 +84,8 @@ impl Signer {
         }
     }
 
-    /// Creates a signer from the identity that an AWS SDK resolved. Its expiry is the earlier one
-    /// of identity and credentials.
+    /// Creates a signer from the identity that an AWS SDK resolved. It expires with the identity or
+    /// the credentials, whichever is first.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl Signer {
         &self.credentials
     }
 
-    /// Checks that the credentials can sign a token at `now` that a server may accept.
+    /// Checks that the credentials can sign a valid token at `now`.
     ///
     /// # Errors
     ///

@@ -6,9 +6,9 @@ use zeroize::Zeroize;
 
 /// A string that is overwritten when it is dropped.
 ///
-/// `Zeroizing<String>` would do, byte by byte; a token spends less time on a slice as a whole. Room
-/// beyond its end was never written to, because it is made with all the room that it needs: growing
-/// would leave copies in freed memory.
+/// Faster than `Zeroizing<String>`, which overwrites byte by byte. The spare capacity needs no
+/// overwriting: the string is allocated at its full size, because growing would leave copies in
+/// freed memory.
 #[derive(Clone)]
 pub(crate) struct ZeroizingString(String);
 

@@ -43,15 +43,15 @@ struct Inner<K, V> {
     capacity: usize,
     entries: Entries<K, V>,
     epoch: AtomicU64,
-    /// What is counted beside the hits.
+    /// The counters other than the hits.
     counters: Mutex<CacheStats>,
-    /// The hashes of the keys whose values are being made, ...
+    /// The hashes of the keys with a value in the making, ...
     making: Mutex<HashSet<u64>>,
-    /// ... and where callers wait for one to be done.
+    /// ... and the condition that is signalled when one is done.
     made: Condvar,
 }
 
-/// The turn to make the value of one key; it ends also by a panic.
+/// The right to make the value of one key; a panic releases it too.
 struct Turn<'a, K, V> {
     cache: &'a Inner<K, V>,
     hash: u64,
@@ -67,11 +67,11 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Self::with_capacity(clock, 10_000)
     }
 
-    /// Creates a cache that holds about this many entries at most; with none, every value is made
-    /// again for each call.
+    /// Creates a cache of about this many entries at most; with a capacity of 0, every call makes a
+    /// new value.
     ///
-    /// When a new key finds the cache full, the expired entries go, then those that expire first,
-    /// until a tenth is free.
+    /// When the cache is full, a new key evicts the expired entries, then those that expire first,
+    /// until a tenth of the capacity is free.
     pub fn with_capacity(clock: Arc<dyn Clock>, capacity: usize) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -86,8 +86,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         }
     }
 
-    /// Begins a new epoch: drops all values, and what is being made at this moment will not be
-    /// stored.
+    /// Begins a new epoch: drops all values. A value still in the making will not be stored.
     pub fn clear(&self) {
         self.inner.epoch.fetch_add(1, Ordering::SeqCst);
         self.inner.entries.clear();
@@ -98,7 +97,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Epoch(self.inner.epoch.load(Ordering::SeqCst))
     }
 
-    /// Returns how many values the cache holds, the expired ones included.
+    /// Returns how many values the cache holds, including expired ones.
     pub fn len(&self) -> usize {
         self.inner.entries.map.len()
     }
@@ -214,7 +213,7 @@ impl<K, V> Inner<K, V> {
         counters.made
     }
 
-    /// Waits until nobody else makes the value of a key.
+    /// Waits for the right to make the value of a key.
     fn turn(&self, hash: u64) -> Turn<'_, K, V> {
         let mut making = lock(&self.making);
         if !making.insert(hash) {
@@ -259,8 +258,8 @@ impl<K: Eq + Hash, V> Inner<K, V> {
         hit.map(Lease::cached)
     }
 
-    /// Makes a value, unless another call has made it in the meantime. Kept out of line, so that a
-    /// hit stays small.
+    /// Makes a value, unless another call has made it in the meantime. Kept out of line to keep the
+    /// hit path small.
     #[inline(never)]
     fn make_in_turn<Q, F>(
         &self,
@@ -288,8 +287,8 @@ impl<K: Eq + Hash, V> Inner<K, V> {
         }
         let made = make()?;
         if made.is_outside_buffer(self.clock.now()) {
-            // Looked at under the shard's lock: a clear that comes later finds the value there and
-            // drops it.
+            // Compared under the shard's lock: a later `clear` finds the value in the map and drops
+            // it.
             let is_current = || self.epoch.load(Ordering::SeqCst) == epoch.0;
             self.entries.insert_if(is_current, key.to_owned(), Arc::clone(&made));
             if self.entries.map.len() > self.capacity {

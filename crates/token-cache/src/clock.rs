@@ -12,7 +12,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Tells the time and waits for it.
 ///
-/// Expiry is wall time, because that is what the issuer of a value writes into it, and because
+/// Expiry is wall time, because the issuer of a value writes wall time into it, and because
 /// monotonic clocks stop while a machine sleeps. The cache therefore copes with a clock that jumps
 /// in either direction, and an implementation need not hide such jumps.
 ///
@@ -41,7 +41,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Returns the current wall time.
     ///
-    /// Called at every look into the cache, so it should be cheap, and it must not panic.
+    /// Called on every access to the cache, so it should be cheap, and it must not panic.
     fn now(&self) -> SystemTime;
 
     /// Completes when `deadline` is reached, at once if it has passed.
@@ -62,7 +62,7 @@ impl<T: Clock + ?Sized> Clock for Arc<T> {
     }
 }
 
-/// Returns the time between two moments, whichever comes first.
+/// Returns the absolute difference of two times.
 pub(crate) fn distance(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|earlier| earlier.duration())
 }

@@ -11,11 +11,11 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// This long before its expiry a value is no longer handed out where another can be had, so that it
-/// does not expire on its way to a server.
+/// The expiry buffer: a value this close to its expiry is replaced if possible, so that it does not
+/// expire on its way to a server.
 pub(crate) const EXPIRY_BUFFER: Duration = Duration::from_secs(60);
 
-/// Issuers cut their times to whole seconds, and clocks of one machine differ a little.
+/// The tolerance: issuers truncate to whole seconds, and the clocks of one machine differ slightly.
 pub(crate) const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// A value that was handed out, with its identity.
@@ -55,26 +55,26 @@ impl<V> Lease<V> {
         &self.generation.made.value
     }
 
-    /// Returns the moment at which the value was issued.
+    /// Returns when the value was issued.
     pub fn issued_at(&self) -> SystemTime {
         self.generation.made.issued_at
     }
 
-    /// Returns the first moment at which the value no longer holds, if it has an end.
+    /// Returns the first moment at which the value has expired, if it expires.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.generation.made.expires_at
     }
 
     /// Returns the identity of the value, which no other value of the same cache has.
     ///
-    /// Two values issued in the same second may be equal in every byte and still are two
+    /// Two values issued in the same second may be equal in every byte and are still two
     /// generations.
     pub fn generation(&self) -> u64 {
         self.generation.id
     }
 
-    /// Returns whether the value was made while the call that returned this lease ran, by it or by
-    /// one that it waited for.
+    /// Returns whether the value was made during the call that returned this lease, by that call or
+    /// one it waited for.
     pub fn is_fresh(&self) -> bool {
         self.is_fresh
     }
@@ -84,7 +84,7 @@ impl<V> Lease<V> {
         *lock(&self.generation.accepted_at) = Some(now);
     }
 
-    /// Returns when a server last accepted the value, by whichever lease.
+    /// Returns when a server last accepted the value, reported through any of its leases.
     pub fn last_accepted(&self) -> Option<SystemTime> {
         *lock(&self.generation.accepted_at)
     }
@@ -111,7 +111,7 @@ impl<V> fmt::Debug for Lease<V> {
 impl<V> Generation<V> {
     pub(crate) fn new(made: Expiring<V>, id: u64) -> Self {
         let usable_from = made.issued_at.checked_sub(TOLERANCE).unwrap_or(made.issued_at);
-        // An end that no buffer fits before is long past.
+        // An expiry too early to subtract the buffer from is long past.
         let usable_until = made.expires_at.map(|end| end.checked_sub(EXPIRY_BUFFER).unwrap_or(end));
         Self { made, id, usable_from, usable_until, accepted_at: Mutex::new(None) }
     }
@@ -125,7 +125,8 @@ impl<V> Generation<V> {
         self.usable_until.is_none_or(|until| now < until)
     }
 
-    /// Returns whether a reader may use the value who takes none issued at `oldest` or before.
+    /// Returns whether the value was issued after `oldest`, so that a caller with an age limit may
+    /// use it.
     ///
     /// Like `usable_from`, `oldest` is a second early, by the tolerance.
     pub(crate) fn is_usable(&self, now: SystemTime, oldest: Option<SystemTime>) -> bool {

@@ -33,13 +33,12 @@ impl ManualClock {
         self.dial().now
     }
 
-    /// Moves the clock to `now`, which may lie in its past, and wakes the sleepers whose time has
-    /// come.
+    /// Moves the clock to `now`, which may lie in its past, and wakes the sleepers that are due.
     pub fn set(&self, now: SystemTime) {
         self.turn(|_| now);
     }
 
-    /// Moves the clock forward and wakes the sleepers whose time has come.
+    /// Moves the clock forward and wakes the sleepers that are due.
     ///
     /// # Panics
     ///
@@ -55,7 +54,7 @@ impl ManualClock {
         let all = mem::take(&mut dial.sleepers).into_iter();
         let (due, waiting): (BTreeMap<_, _>, _) = all.partition(|(_, (deadline, _))| *deadline <= now);
         dial.sleepers = waiting;
-        // A waker may poll at once, and that looks at this clock.
+        // A waker may poll at once, which reads this clock.
         drop(dial);
         due.into_values().for_each(|(_, waker)| waker.wake());
     }
@@ -104,7 +103,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         let sleeper = self.clock.dial().sleepers.remove(&self.id);
-        // The waker may own a task that sleeps by this very clock.
+        // The waker may own a task that sleeps on this very clock.
         drop(sleeper);
     }
 }

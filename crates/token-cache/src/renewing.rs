@@ -27,10 +27,10 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// One value that costs much to get, such as credentials: fetched once for all who wait, renewed
-/// ahead of its end, and served on while its source is down.
+/// One value that is expensive to get, such as credentials: fetched once for all waiting callers,
+/// renewed ahead of its expiry, and served while its source is down.
 ///
-/// What a caller gets depends on the life of the value:
+/// The age of the value decides what a caller gets:
 ///
 /// - Until its refresh window, which begins 15–25 % of its life before its end, and 15 minutes
 ///   before at most: the value, at once.
@@ -41,8 +41,8 @@ use crate::{
 ///   s at most.
 /// - Without a value, or with an expired one: the outcome of one fetch that callers wait for.
 ///
-/// A value [without an end](Expiring::without_end) is renewed in the same way and served for as
-/// long as it takes.
+/// A value [without an expiry](Expiring::without_end) is renewed in the same way, and served until
+/// a renewal succeeds.
 ///
 /// While a value is unexpired, a fetch that fails or returns nothing better starts a back-off of
 /// 1 s, doubled by each further one up to 30 s. Until it ends the value is served at once and
@@ -52,8 +52,8 @@ use crate::{
 /// neither cancelled nor restarted by a caller that gives up. It ends at its time limit, which
 /// every waiter brings with a timer of its own; past it, the next caller starts another. If its
 /// starter is gone, perhaps with the runtime that owned its sockets, and the fetch panics or times
-/// out, a caller that joined it starts another one, once. An error of the source is an answer, and
-/// everybody who waits gets it.
+/// out, a caller that joined it starts another one, once. An error of the source is an answer:
+/// every waiting caller gets it.
 ///
 /// Clones are cheap and share everything. No lock is held while code of the user runs or a value of
 /// the user is dropped.
@@ -64,7 +64,7 @@ pub struct Renewing<V, E> {
 struct Inner<V, E> {
     clock: Arc<dyn Clock>,
     fetch_timeout: Duration,
-    /// `None` in tests that count on the middle.
+    /// `None` in tests that rely on the middle of the range.
     jitter: Option<RandomState>,
     state: Mutex<State<V, E>>,
 }
@@ -73,12 +73,12 @@ struct Inner<V, E> {
 pub type Served<V, E> = (Lease<V>, Option<Renewal<V, E>>);
 
 impl<V, E> Renewing<V, E> {
-    /// Creates an empty cell, whose fetches may take so long.
+    /// Creates an empty cell with a time limit for its fetches.
     pub fn new(clock: Arc<dyn Clock>, fetch_timeout: Duration) -> Self {
         Self::with_jitter(clock, fetch_timeout, Some(RandomState::new()))
     }
 
-    /// Creates an empty cell whose refresh windows are all of 20 % and not drawn.
+    /// Creates an empty cell with refresh windows of exactly 20 %, not drawn at random.
     #[cfg(feature = "test-util")]
     pub fn without_jitter(clock: Arc<dyn Clock>, fetch_timeout: Duration) -> Self {
         Self::with_jitter(clock, fetch_timeout, None)
@@ -88,11 +88,9 @@ impl<V, E> Renewing<V, E> {
         Self { inner: Arc::new(Inner { clock, fetch_timeout, jitter, state: Mutex::new(State::new()) }) }
     }
 
-    /// Begins a new epoch: drops the value, and what is being fetched at this moment will not be
-    /// stored.
+    /// Begins a new epoch: drops the value. The result of a running fetch will not be stored.
     ///
-    /// Callers that wait for such a fetch still get its outcome; a call that comes later starts
-    /// another.
+    /// Callers that already wait for that fetch still get its outcome; a later call starts another.
     pub fn clear(&self) {
         let mut state = lock(&self.inner.state);
         let retired = (state.held.take(), state.flight.take());
@@ -116,13 +114,13 @@ where
     ///
     /// # Errors
     ///
-    /// Returns what the fetch failed with, the same to all that waited for it, if there is no
-    /// unexpired value. The next call starts a new fetch.
+    /// Returns the error of the fetch, the same to all waiting callers, if there is no unexpired
+    /// value. The next call starts a new fetch.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the fetch stays in its place and another caller drives it
-    /// on.
+    /// Dropping the future loses nothing: the fetch stays in the cell and another caller continues
+    /// it.
     pub async fn get<F, Fut>(&self, fetch: F) -> Result<Served<V, E>, FetchError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -131,7 +129,7 @@ where
         self.ask(None, &mut once(fetch)).await
     }
 
-    /// Returns the unexpired value if it can be had without waiting, with the renewal that is due.
+    /// Returns the unexpired value, with the renewal that is due, if no wait is needed.
     ///
     /// `None` where [`get`](Self::get) would wait. Starts a fetch only as a part of a renewal.
     pub fn try_get<F, Fut>(&self, fetch: F) -> Option<Served<V, E>>
@@ -142,21 +140,21 @@ where
         self.inner.look(None, false, &mut once(fetch)).ok()
     }
 
-    /// Returns a value of another generation than `than`, for callers to whom that one has been
-    /// refused.
+    /// Returns a value of another generation than `than`, for callers whose server refused that
+    /// one.
     ///
-    /// If the cell already holds an unexpired value of another generation, that is it, so that any
-    /// number of refused callers cost one fetch. Else all wait for one fetch, despite the back-off,
-    /// and its value is stored even if it expires no later.
+    /// An unexpired value of another generation is returned at once, so that any number of refused
+    /// callers cost one fetch. Otherwise all wait for one fetch, despite the back-off, and its
+    /// value is stored even if it expires no later.
     ///
     /// # Errors
     ///
-    /// Returns what the fetch failed with. The unexpired value, if any, stays.
+    /// Returns the error of the fetch. The unexpired value, if any, is kept.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the fetch stays in its place and another caller drives it
-    /// on.
+    /// Dropping the future loses nothing: the fetch stays in the cell and another caller continues
+    /// it.
     pub async fn refetch<F, Fut>(&self, than: &Lease<V>, fetch: F) -> Result<Lease<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -183,7 +181,7 @@ where
                 Ok(fetched) => return Ok((Lease::fresh(fetched), None)),
                 Err(error) => error,
             };
-            // What an abandoned flight ran in may be gone, which shows as a panic or as silence.
+            // The runtime of an abandoned flight may be gone, which shows as a panic or as silence.
             let is_driver_lost = matches!(error, FetchError::Panicked | FetchError::TimedOut(_));
             if end.was_orphan && is_driver_lost && mem::take(&mut may_replace) {
                 continue;
@@ -219,8 +217,8 @@ impl<V, E> Inner<V, E> {
         start: &mut dyn FnMut() -> Option<Fetch<V, E>>,
     ) -> Result<Served<V, E>, Option<Wait<V, E>>> {
         let now = self.clock.now();
-        // Declared before the lock is taken, so that what the user's future owns is dropped after
-        // its release.
+        // Declared before the lock is taken, so that the user's future is dropped after its
+        // release.
         let mut _overdue = None;
         let mut state = lock(&self.state);
         let state = &mut *state;
@@ -234,7 +232,7 @@ impl<V, E> Inner<V, E> {
                 // A refused caller takes any other generation.
                 _ if refused.is_some() || !must_wait && !held.is_due(now) => true,
                 None => state.is_resting(now, &held.generation),
-                // Somebody else renews it. Near its end no claim counts, because its owner may
+                // Another caller renews it. Near the expiry no claim counts, because its owner may
                 // have stopped polling.
                 Some(flight) => !must_wait && flight.is_claimed.load(SeqCst),
             };
@@ -270,15 +268,15 @@ impl<V, E> Inner<V, E> {
         }
     }
 
-    /// Ends a flight that has not ended: stores what it brought, unless the cell was cleared or the
-    /// flight replaced meanwhile, and then tells those who wait.
+    /// Completes a running flight: stores its value, unless the cell was cleared or the flight
+    /// replaced meanwhile, and then wakes the waiters.
     fn end(&self, flight: &Flight<V, E>, fetched: Result<Expiring<V>, FetchError<E>>) {
         let now = self.clock.now();
         let fetched = fetched.and_then(|made| match made.expires_at {
             Some(end) if end <= now => Err(FetchError::Expired(distance(end, now))),
             _ => Ok(Arc::new(Generation::new(made, flight.id))),
         });
-        // Of the identity, so drawn once per value, and with another seed in each process.
+        // Hashed from the identity: drawn once per value, with a different seed in each process.
         let draw = |jitter: &RandomState| f64::from((jitter.hash_one(flight.id) >> 32) as u32);
         let draw = self.jitter.as_ref().map_or(0.5, |jitter| draw(jitter) / f64::from(u32::MAX));
         // Declared before the locks are taken, so that they are dropped after their release.

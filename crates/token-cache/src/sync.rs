@@ -1,4 +1,4 @@
-//! The locks, which a model checker replaces by its own.
+//! The locks, which the model checker replaces with its own.
 
 use std::sync::PoisonError;
 
@@ -8,7 +8,7 @@ pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicBool};
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicBool};
 
-/// Locks a mutex under which no code of the user runs, so that poison means nothing.
+/// Locks a mutex under which no user code runs, so that poisoning carries no information.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,19 +14,19 @@ use crate::{
 
 /// The hash of the empty payload.
 const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-/// The names that the signature adds, and those that it may one day.
+/// The prefix reserved for the names that a signature adds, today or later.
 const RESERVED: &str = "X-Amz-";
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>.
 const MAX_LIFETIME: Duration = Duration::from_secs(604_800);
-/// Room for a request of an ordinary length beside its host, so that its texts do not grow piece by
-/// piece.
+/// Capacity for a request of ordinary length beside its host, so that its buffers are allocated
+/// once.
 const LEAD_LEN: usize = 160;
 const SUFFIX_LEN: usize = 160;
 
 /// The parts of a request to be signed.
 ///
-/// The setters take everything; [`build`](Self::build) checks. Service, region and lifetime have no
-/// default.
+/// The setters accept any value; [`build`](Self::build) validates them. Service, region and
+/// lifetime have no default.
 #[derive(Clone)]
 pub struct PresignBuilder {
     scheme: &'static str,
@@ -67,15 +67,15 @@ impl PresignBuilder {
         self
     }
 
-    /// Sets the port, which is then signed and written even where it is the scheme's own. Default:
+    /// Sets the port, which is then signed and written even if it is the scheme's default. Default:
     /// none.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// Sets the path, which must need no encoding: unreserved characters and single slashes.
-    /// Default: `/`.
+    /// Sets the path, limited to unreserved characters and single slashes, so that it needs no
+    /// encoding. Default: `/`.
     pub fn path(mut self, path: &str) -> Self {
         path.clone_into(&mut self.path);
         self
@@ -93,8 +93,8 @@ impl PresignBuilder {
         self
     }
 
-    /// Adds a signed header beside `host`. The name is lower-cased; runs of blanks in the value
-    /// count as one.
+    /// Adds a signed header beside `host`. The name is lower-cased; each run of blanks in the value
+    /// becomes one.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let value = value.split(' ').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         self.headers.push((name.to_ascii_lowercase(), value));
@@ -119,7 +119,7 @@ impl PresignBuilder {
         self
     }
 
-    /// Lets the service take a shorter lifetime at most than SigV4 does.
+    /// Lowers the maximum lifetime to the service's own, which is below SigV4's.
     pub(crate) fn max_lifetime(mut self, max_lifetime: Duration) -> Self {
         self.max_lifetime = max_lifetime;
         self
@@ -174,8 +174,8 @@ impl PresignBuilder {
         let mut canonical_suffix = String::with_capacity(SUFFIX_LEN + authority.len());
         canonical_suffix.push_str(&signed_headers);
         for (name, value) in sorted(&lead, query) {
-            // `check_query` keeps the reserved names out, so each name sorts before or behind all
-            // of them.
+            // `check_query` rejects the reserved names, so each name sorts before or after all of
+            // them.
             if name < RESERVED {
                 [name, "=", value, "&"].into_iter().for_each(|part| canonical_prefix.update(part));
             } else {
@@ -205,8 +205,8 @@ impl PresignBuilder {
         })
     }
 
-    /// Returns a path that needs no encoding and no normalisation is signed alike by every reading
-    /// of the rules: some services encode a path twice, some normalise it, some do neither.
+    /// Rejects a path that would need encoding or normalisation: some services encode a path twice,
+    /// some normalise it, some do neither, and only a plain path is signed the same way by all.
     fn check_path(&self) -> Result<(), Error> {
         let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
         let plain = |segment: &str| !matches!(segment, "." | "..") && segment.bytes().all(unreserved);
@@ -290,7 +290,7 @@ impl PresignBuilder {
 }
 
 impl fmt::Debug for PresignBuilder {
-    /// Leaves out the query and the header values: only their owner knows whether they are secrets.
+    /// Omits the query and the header values, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PresignBuilder")
             .field("service", &self.service)

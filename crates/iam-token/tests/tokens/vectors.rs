@@ -82,7 +82,7 @@ fn rds_host_trailing_dot_is_signed_as_the_name_without() {
     assert_eq!(dotted.expose(), text(find("rds", "plain"), "token"));
 }
 
-/// The other signers sign for nobody; only the primitive does.
+/// Only the primitive accepts an empty user; the recipes reject it.
 #[test]
 fn rds_empty_user_is_refused() {
     let vector = find("rds", "empty_user");

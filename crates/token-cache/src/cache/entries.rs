@@ -20,7 +20,7 @@ type Held<V> = Arc<Generation<V>>;
 
 const SHARDS: usize = 16;
 
-/// A [`DashMap`] that drops nothing under its locks: not its `clear` and `retain`, which do.
+/// A [`DashMap`] that drops no entry under its locks, unlike `DashMap::clear` and `retain`.
 pub(super) struct Entries<K, V> {
     pub(super) map: DashMap<K, Held<V>, RandomState>,
     hits: [Hits; SHARDS],
@@ -34,8 +34,8 @@ struct Hits(AtomicU64);
 
 impl<K: Eq + Hash, V> Entries<K, V> {
     pub(super) fn new() -> Self {
-        // As many on every machine: each insertion asks all of them for their lengths, and a hit
-        // finds the locks of few shards in the processor's cache.
+        // The same number on every machine: each insertion reads the lengths of all shards, and the
+        // locks of a few shards fit into the processor's cache.
         let map = DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS);
         Self { map, hits: Default::default() }
     }
@@ -57,8 +57,8 @@ impl<K: Eq + Hash, V> Entries<K, V> {
 
     /// Returns and counts what is held if it may be used.
     ///
-    /// The lock is the one for writers, so that the count is written without an atomic addition; it
-    /// costs the same as the one for readers.
+    /// Takes the write lock, which costs the same as the read lock and spares the count an atomic
+    /// addition.
     #[inline]
     pub(super) fn hit<Q>(
         &self,
@@ -84,7 +84,7 @@ impl<K: Eq + Hash, V> Entries<K, V> {
 
     /// Stores an entry if `may_store` says so under the lock.
     pub(super) fn insert_if(&self, may_store: impl FnOnce() -> bool, key: K, value: Held<V>) {
-        // Each of these releases the lock before it returns what is left over.
+        // Each of these releases the lock before it returns the value to drop.
         match self.map.entry(key) {
             entry if !may_store() => drop(entry.into_key()),
             Entry::Occupied(held) => drop(held.replace_entry(value)),
@@ -96,7 +96,7 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     /// is free, but not the newest; returns how many.
     pub(super) fn make_room(&self, capacity: usize, now: SystemTime, newest: u64) -> u64 {
         let others = self.map.iter().filter(|entry| entry.id != newest);
-        // Those without an end go last, and with a key only the map owns it goes by its id.
+        // Values without an expiry are evicted last. The id breaks ties.
         let mut order: Vec<_> = others
             .map(|entry| {
                 let end = entry.made.expires_at;

@@ -28,19 +28,18 @@ pub(super) struct Flight<V, E> {
     started_at: SystemTime,
     /// Someone has a `Renewal` that drives it.
     pub(super) is_claimed: AtomicBool,
-    /// The caller that started it has gone, perhaps along with the runtime of its sockets and
-    /// timers.
+    /// The caller that started it was dropped, perhaps with the runtime of its sockets and timers.
     pub(super) is_orphan: AtomicBool,
-    /// Someone needs what it brings even if that does not outlive the value held by then: a caller
-    /// who was refused with it, or one who found none.
+    /// Its value is stored even if it expires no later than the one held by then: a caller was
+    /// refused with that one, or found none.
     pub(super) replaces: AtomicBool,
     pub(super) waiters: Arc<Waiters>,
     pub(super) course: Mutex<Course<V, E>>,
 }
 
-/// The lock of a cell's state may be taken under that of a course, and never the other way round.
+/// Lock order: a cell's state may be locked while a course is locked, never the other way round.
 pub(super) struct Course<V, E> {
-    /// In its place unless it is being polled.
+    /// `None` while it is being polled.
     pub(super) fetch: Option<Fetch<V, E>>,
     pub(super) end: Option<Arc<Ended<V, E>>>,
 }
@@ -58,9 +57,9 @@ impl<V, E> Flight<V, E> {
         Self { id, started_at, is_claimed, is_orphan, replaces, waiters: Arc::default(), course }
     }
 
-    /// Returns whether it has reached its time limit, so that the next caller starts another.
+    /// Returns whether it has reached its time limit, after which the next caller starts another.
     pub(super) fn is_overdue(&self, now: SystemTime, limit: Duration) -> bool {
-        // Once the clock has been set back by more than the limit, nothing tells how old it is.
+        // After the clock was set back by more than the limit, its age is unknown.
         distance(self.started_at, now) >= limit
     }
 
@@ -68,7 +67,7 @@ impl<V, E> Flight<V, E> {
         lock(&self.course).end.clone()
     }
 
-    /// Polls the fetch if nobody else does.
+    /// Polls the fetch unless another waiter is polling it.
     fn poll(&self) -> Poll<Result<Expiring<V>, FetchError<E>>> {
         if !self.waiters.begin_poll() {
             // The waiter that polls wakes all others when there is progress.
@@ -87,21 +86,21 @@ impl<V, E> Flight<V, E> {
             if polled.is_pending() && course.end.is_none() {
                 course.fetch = Some(fetch);
             }
-            // A fetch that has ended, or was given up meanwhile, is dropped here, after the lock.
+            // A fetch that has ended or was replaced meanwhile is dropped here, outside the lock.
         }
         self.waiters.end_poll();
         polled
     }
 }
 
-/// Waits for the end of a flight, drives it, and brings its time limit.
+/// Drives a flight to its end, within its time limit.
 pub(super) struct Wait<V, E> {
     pub(super) cell: Arc<Inner<V, E>>,
     pub(super) flight: Arc<Flight<V, E>>,
     pub(super) is_starter: bool,
-    /// It is a renewal's.
+    /// It waits on behalf of a renewal.
     pub(super) is_claim: bool,
-    /// There was a value to fall back to.
+    /// An unexpired value exists to fall back to.
     pub(super) has_unexpired: bool,
     pub(super) place: Option<u64>,
 }
@@ -109,8 +108,8 @@ pub(super) struct Wait<V, E> {
 impl<V, E> Wait<V, E> {
     /// Returns the end of the flight.
     ///
-    /// Every waiter has a timer of its own, in its own runtime: the one that started the flight may
-    /// sleep or be gone.
+    /// Every waiter has its own timer in its own runtime: the runtime that started the flight may
+    /// be idle or gone.
     pub(super) async fn end(mut self) -> Arc<Ended<V, E>> {
         let mut timer = None;
         poll_fn(|cx| {
@@ -126,7 +125,7 @@ impl<V, E> Wait<V, E> {
                         let limit = self.cell.fetch_timeout;
                         self.cell.end(&self.flight, Err(FetchError::TimedOut(limit)));
                     }
-                    // Of this caller only: others may wait where a timer works.
+                    // Fails this caller only: others may run where a timer works.
                     Err(error) => {
                         let (outcome, was_orphan) = (Err(error), false);
                         return Poll::Ready(Arc::new(Ended { outcome, was_orphan }));

@@ -9,13 +9,13 @@ use crate::{fetch_error::FetchError, lease::Lease};
 /// value.
 ///
 /// The cell starts no task: spawn [`run`](Self::run), await it in place, or drop it. Dropping it,
-/// before or while it runs, loses nothing: the next caller is handed the same fetch, to be driven
-/// on from where it stood.
+/// before or while it runs, loses nothing: the next caller receives the same fetch and continues
+/// it.
 #[must_use = "nothing is renewed until `run` is awaited or spawned"]
 pub struct Renewal<V, E>(Wait<V, E>);
 
 impl<V, E> Renewal<V, E> {
-    /// Takes the right to drive the flight, which nobody else is handed until it is dropped.
+    /// Claims the flight: no other caller is offered it until this is dropped.
     pub(super) fn claim(mut wait: Wait<V, E>) -> Self {
         wait.is_claim = true;
         wait.flight.is_claimed.store(true, SeqCst);
@@ -26,8 +26,8 @@ impl<V, E> Renewal<V, E> {
     ///
     /// # Errors
     ///
-    /// Returns why no better value came. The unexpired one goes on serving and the next renewal is
-    /// offered after a back-off, so the error is for the log only.
+    /// Returns why the fetch gave no better value. The unexpired one stays in use and the next
+    /// renewal is offered after a back-off, so the error is only worth a log line.
     pub async fn run(self) -> Result<Lease<V>, FetchError<E>>
     where
         V: Send + Sync + 'static,

@@ -15,16 +15,16 @@ use crate::{
 
 /// A value is renewed no earlier than this before its end.
 const LONGEST_REFRESH_WINDOW: Duration = Duration::from_secs(15 * 60);
-/// The shares of a life, in parts of a whole, from which its refresh window is drawn.
+/// The bounds between which a refresh window is drawn, as shares of the lifetime.
 const SHARES: [u32; 2] = [15, 25];
-/// How often a value near its end is asked for again.
+/// The pause between fetches while a value is near its expiry.
 const NEAR_END_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 pub(super) struct State<V, E> {
     pub(super) held: Option<Held<V>>,
     pub(super) flight: Option<Arc<Flight<V, E>>>,
-    /// Fetches in a row that brought nothing better, and when the last fetch ended.
+    /// The number of consecutive fetches without a better value, and when the last one ended.
     failures: u32,
     tried_at: Option<SystemTime>,
     pub(super) stats: RenewingStats,
@@ -32,9 +32,9 @@ pub(super) struct State<V, E> {
 
 pub(super) struct Held<V> {
     pub(super) generation: Arc<Generation<V>>,
-    /// The age from which it is renewed, drawn once.
+    /// The start of its refresh window, drawn once.
     renew_after: Duration,
-    /// From then on callers wait for a better one.
+    /// The start of its expiry buffer: from then on callers wait for a better value.
     wait_from: Option<SystemTime>,
 }
 
@@ -42,18 +42,18 @@ impl<V> Held<V> {
     /// `draw` is from 0 to 1.
     fn new(generation: Arc<Generation<V>>, draw: f64) -> Self {
         let (life, end) = (generation.made.life, generation.made.expires_at);
-        // A life as long as this has the longest window at most, and no multiplication below can
+        // A lifetime this long already has the longest window, and no multiplication below can
         // overflow.
         let counted = life.min(LONGEST_REFRESH_WINDOW * 100 / SHARES[1]);
         let [least, most] = SHARES.map(|share| counted * share / 100);
         let mut window = least + (most - least).mul_f64(draw);
-        // Values of a few minutes have a smaller buffer, so that theirs too are renewed before
-        // anybody waits.
+        // A value of a few minutes has a smaller buffer, so that it too is renewed before a caller
+        // waits.
         let buffer = EXPIRY_BUFFER.min(life / 4);
         if end.is_some() {
             window = window.max((EXPIRY_BUFFER + 3 * NEAR_END_PAUSE).min(life / 2));
         }
-        // The buffer is a part of the life, so this is no earlier than the issue.
+        // The buffer is a part of the lifetime, so this is never before the issue.
         let wait_from = end.map(|end| end - buffer);
         Self { generation, renew_after: life.saturating_sub(window), wait_from }
     }
@@ -84,12 +84,12 @@ impl<V, E> State<V, E> {
             None => Duration::ZERO,
         };
         let pause = if held.is_outside_buffer(now) { backoff } else { backoff.max(NEAR_END_PAUSE) };
-        // A clock that was set back ends the pause, which would else last for as long as the jump.
+        // A clock set back ends the pause, which would otherwise last as long as the jump.
         self.tried_at.is_some_and(|tried_at| tried_at <= now && distance(tried_at, now) < pause)
     }
 
-    /// Holds what a flight brought if it is to be stored, and else counts a failure; returns the
-    /// outcome, and what is to be dropped outside the lock.
+    /// Stores the value of a flight, or counts a failure. Returns the outcome, and the values to be
+    /// dropped outside the lock.
     pub(super) fn settle(
         &mut self,
         fetched: Outcome<V, E>,
@@ -105,7 +105,7 @@ impl<V, E> State<V, E> {
         };
         let is_stored = fetched.as_ref().is_ok_and(|made| is_better(made));
         self.tried_at = Some(now);
-        // Without an unexpired value nobody is made to wait for the next try.
+        // Without an unexpired value there is no back-off: the next caller fetches at once.
         self.failures = if serves && !is_stored { self.failures.saturating_add(1) } else { 0 };
         match fetched {
             Ok(made) if is_stored => {

@@ -10,7 +10,7 @@ use crate::sync::{Mutex, lock};
 
 /// The tasks that wait for one fetch; as a waker it wakes all of them.
 ///
-/// All and not one: the one that is woken may belong to a runtime that sleeps or is gone, or may be
+/// All instead of one: a single woken task may belong to a runtime that is idle or gone, or may be
 /// dropped before it polls. `futures_util::Shared` loses wakes in the latter case
 /// (futures-rs#2706).
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl Waiters {
         drop(former);
     }
 
-    /// Takes one waiter out of the list; if it goes unfinished, another is woken in its place.
+    /// Removes a waiter; if it was dropped unfinished, another one is woken in its place.
     pub(super) fn leave(&self, place: u64, is_finished: bool) {
         let mut list = lock(&self.0);
         let own = list.wakers.remove(&place);
@@ -50,7 +50,7 @@ impl Waiters {
         other.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes the right to poll the fetch, unless another waiter has it.
+    /// Claims the right to poll the fetch, unless another waiter holds it.
     pub(super) fn begin_poll(&self) -> bool {
         let mut list = lock(&self.0);
         let is_free = list.is_woken.is_none();
@@ -58,11 +58,11 @@ impl Waiters {
         is_free
     }
 
-    /// Gives the right to poll back once the fetch is in its place again.
+    /// Releases the right to poll after the fetch was put back.
     pub(super) fn end_poll(&self) {
         let is_woken = lock(&self.0).is_woken.take();
-        // Those who were woken meanwhile found the fetch taken, and the poller's own task may be
-        // dropped before it polls again.
+        // Waiters woken meanwhile found the fetch taken, and the poller's own task may be dropped
+        // before it polls again: without this wake the flight could stall.
         if is_woken == Some(true) {
             self.wake_all();
         }
