@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Handle, Stats,
+    Handle, Stats, descriptors,
     limits::{Handshake, Handshakes},
 };
 
@@ -69,7 +69,7 @@ impl Admin {
         let (admin, places) = (Arc::new(self), Handshakes::default());
         loop {
             let Ok((stream, _)) = admin.listener.accept().await else {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(descriptors::PAUSE).await;
                 continue;
             };
             let (admin, place) = (Arc::clone(&admin), places.begin(MOST_CONNECTIONS));

@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod allowance;
+mod descriptors;
 mod failures;
 mod limits;
 mod listen;

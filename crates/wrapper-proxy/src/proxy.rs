@@ -1,6 +1,6 @@
 //! The proxy: listeners, clients, and the end.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, mem, sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -8,13 +8,11 @@ use wrapper_core::{BoxFuture, ConnectRequest, Engine, Result};
 
 use crate::{
     access::{Access, Peer},
+    descriptors,
     limits::{Handshakes, Limits},
     listen::{Listen, Listener, Local, Place},
     stats::Stats,
 };
-
-/// How long to leave a listener alone that cannot accept: descriptors come back as sessions end.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the clients of all targets share.
 pub(crate) struct Room {
@@ -125,8 +123,11 @@ impl Proxy {
 
 /// Takes clients for ever; what a client asks for happens in a task of its own.
 async fn accept(listener: Listener, target: Arc<dyn Serve>, room: Arc<Room>, clients: TaskTracker) {
+    let mut is_failing = false;
     loop {
-        match listener.accept().await {
+        let accepted = listener.accept().await;
+        let has_failed = mem::replace(&mut is_failing, accepted.is_err());
+        match accepted {
             Ok((_, peer)) if !room.access.admits(peer) => {
                 tracing::warn!(?peer, "an account that may not use the proxy was turned away");
             }
@@ -135,9 +136,12 @@ async fn accept(listener: Listener, target: Arc<dyn Serve>, room: Arc<Room>, cli
                 clients.spawn(async move { target.serve(client, peer, &room).await });
             }
             Err(error) => {
-                // Mostly no descriptor is free; the client waits in the queue.
-                tracing::warn!(%error, "clients cannot be taken for now");
-                sleep(ACCEPT_PAUSE).await;
+                // Usually no descriptor is free. The error repeats at once, since the client stays
+                // in the listener's queue, so one warning and a pause.
+                if !has_failed {
+                    tracing::warn!(%error, "clients cannot be accepted for now");
+                }
+                sleep(descriptors::PAUSE).await;
             }
         }
     }

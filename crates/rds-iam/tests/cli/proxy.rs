@@ -1,6 +1,8 @@
 //! `rds-iam proxy`.
 
 mod config;
+#[cfg(target_os = "linux")]
+mod files;
 mod life;
 mod mysql;
 
@@ -52,8 +54,12 @@ impl Running {
     }
 
     fn signal(&self, signal: Signal) {
+        kill_process(self.id(), signal).expect("is sent");
+    }
+
+    fn id(&self) -> Pid {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).expect("runs");
-        kill_process(Pid::from_raw(id).expect("an id"), signal).expect("is sent");
+        Pid::from_raw(id).expect("an id")
     }
 
     async fn end(self) -> Ran {

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{io::AsyncWriteExt, time::timeout};
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::{
     access::Peer,
+    descriptors,
     failures::Failures,
     listen::Local,
     proxy::{Room, Serve, Target},
@@ -101,9 +103,10 @@ impl MysqlTarget {
     }
 
     async fn serve(&self, mut client: Local, peer: Peer, room: &Room) {
+        let limit = room.limits.handshake_timeout;
         let handshake = room.handshakes.begin(room.limits.max_handshakes);
         let opened = tokio::select! {
-            opened = self.opened() => opened,
+            opened = descriptors::awaited(limit, || self.opened()) => opened,
             () = handshake.displaced() => return self.refuse("displaced by newer clients"),
             () = room.cut.cancelled() => return,
         };
@@ -120,7 +123,7 @@ impl MysqlTarget {
         let password = room.access.password_for(peer);
         let admission = admit(&mut client, &greeting, self.request.user(), self.account.as_deref(), password);
         let admitted = tokio::select! {
-            admitted = timeout(room.limits.handshake_timeout, admission) => admitted,
+            admitted = timeout(limit, admission) => admitted,
             () = handshake.displaced() => {
                 self.refuse("displaced by newer clients");
                 return dismiss(&waiting).await;
@@ -147,7 +150,7 @@ impl MysqlTarget {
             return dismiss(&waiting).await;
         };
         tokio::select! {
-            () = self.session(client, admitted, &waiting) => {}
+            () = self.session(client, admitted, &waiting, limit) => {}
             () = room.cut.cancelled() => {}
         }
         // Where the login never got as far as the server.
@@ -158,10 +161,11 @@ impl MysqlTarget {
     ///
     /// A client that goes meanwhile is not waited for, but neither is the login broken off: the
     /// server would count that.
-    async fn session(&self, mut client: Local, admitted: Admitted, waiting: &Arc<Waiting>) {
+    async fn session(&self, mut client: Local, admitted: Admitted, waiting: &Arc<Waiting>, limit: Duration) {
         let Admitted { login, next } = admitted;
         let driver = RelayDriver::new(Arc::clone(&self.upstream), login, Arc::clone(waiting));
-        let connected: Result<Connected<Session>> = self.hosts.with_driver(driver).connect().await;
+        let hosts = self.hosts.with_driver(driver);
+        let connected: Result<Connected<Session>> = descriptors::awaited(limit, || hosts.connect()).await;
         let mut session = match connected {
             Ok(connected) => connected.connection,
             Err(error) => {

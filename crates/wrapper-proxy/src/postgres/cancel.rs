@@ -13,7 +13,10 @@ use tokio::{
 use wrapper_core::{Error, ErrorKind, Result, adapter::Progress};
 
 use super::startup::cancel_request;
-use crate::upstream::{Destination, Upstream};
+use crate::{
+    descriptors,
+    upstream::{Destination, Upstream},
+};
 
 /// The time for a server to take a cancel request: a frozen one holds neither client nor drain.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,7 +80,9 @@ impl Cancels {
     pub(crate) async fn forward(&self, key: &[u8], upstream: &Upstream) -> Result<bool> {
         let Some(Session { server, key }) = self.lock().get(key).cloned() else { return Ok(false) };
         let forwarded = async {
-            let mut stream = upstream.encrypted(&server, &Progress::default()).await?;
+            let progress = Progress::default();
+            let encrypted = || upstream.encrypted(&server, &progress);
+            let mut stream = descriptors::awaited(TIMEOUT / 2, encrypted).await?;
             let sent = async {
                 stream.write_all(&cancel_request(&key)).await?;
                 stream.flush().await?;

@@ -1,6 +1,6 @@
 //! A PostgreSQL server that clients are logged in at.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     access::Peer,
+    descriptors,
     failures::Failures,
     listen::Local,
     proxy::{Room, Serve, Target},
@@ -143,15 +144,15 @@ impl PostgresTarget {
             return self.refuse("found no room");
         };
         tokio::select! {
-            () = self.session(client, startup) => {}
+            () = self.session(client, startup, room.limits.handshake_timeout) => {}
             () = room.cut.cancelled() => {}
         }
     }
 
-    async fn session(&self, client: Local, startup: Startup) {
+    async fn session(&self, client: Local, startup: Startup, limit: Duration) {
         let mut client = BufReader::with_capacity(EARLY, client);
         let connected = tokio::select! {
-            connected = self.connect(startup) => connected,
+            connected = descriptors::awaited(limit, || self.connect(startup.clone())) => connected,
             () = gone(&mut client) => return self.refuse("went before the session was ready"),
         };
         let mut session = match connected {

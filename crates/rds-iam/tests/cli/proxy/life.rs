@@ -155,7 +155,7 @@ async fn abstract_socket_of_systemd_is_told_as_well() {
 }
 
 /// The program in a shell that has set something up, listening in a folder.
-fn proxy_after(first: &str, server: &PostgresServer, folder: &Path, options: &str) -> Command {
+pub(super) fn proxy_after(first: &str, server: &PostgresServer, folder: &Path, options: &str) -> Command {
     let mut command = Command::new("sh");
     let script = format!(r#"{first}; exec "$0" proxy "$1" --listen "$2" {options}"#);
     command.args(["-c", &script, env!("CARGO_BIN_EXE_rds-iam"), &server.url()]).arg(folder);
@@ -188,30 +188,6 @@ async fn transaction_is_finished_before_the_drain_ends() {
     assert!(!told.contains("outlived"), "{told}");
 }
 
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn clients_are_taken_again_after_no_file_could_be_opened() {
-    let server = server().await;
-    let folder = sockets("emfile");
-    let running = Running::start(proxy_after("ulimit -n 40", &server, &folder, "--verbose"), 1).await;
-    let config = running.config(0);
-    let path = folder.join(format!(".s.PGSQL.{}", server.port()));
-
-    let idle: Vec<_> =
-        (0..60).map(|_| std::os::unix::net::UnixStream::connect(&path).expect("is queued")).collect();
-    let descriptors = format!("/proc/{}/fd", running.child.id().expect("runs"));
-    while fs::read_dir(&descriptors).expect("is read").count() < 40 {
-        tokio::task::yield_now().await;
-    }
-    drop(idle);
-
-    let client = connect(&config).await.expect("is let in");
-    assert_eq!(current_user(&client).await, "jane");
-    drop(client);
-    let ran = running.end().await;
-    assert!(ran.out.contains("clients cannot be taken") || ran.err.contains("clients cannot be taken"));
-}
-
 #[tokio::test]
 async fn folder_lets_admitted_accounts_through_whatever_the_umask() {
     let server = server().await;
@@ -226,22 +202,6 @@ async fn folder_lets_admitted_accounts_through_whatever_the_umask() {
         assert_eq!(found, mode, "{found:o}");
         running.end().await;
     }
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn limit_of_open_files_is_raised_as_far_as_sessions_need() {
-    let server = server().await;
-    let folder = sockets("files");
-    let command = proxy_after("ulimit -Sn 64", &server, &folder, "--max-connections 300");
-
-    let running = Running::start(command, 1).await;
-
-    let id = running.child.id().expect("runs");
-    let limits = fs::read_to_string(format!("/proc/{id}/limits")).expect("is read");
-    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("is there");
-    assert_eq!(files.split_whitespace().nth(3), Some("1880"), "{files}");
-    running.end().await;
 }
 
 #[tokio::test]

@@ -9,15 +9,21 @@ use crate::{
     support::{HOST, Ran, USER, program_with, run},
 };
 
-async fn server(plugin: AuthPlugin) -> MysqlServer {
+pub(super) async fn server(plugin: AuthPlugin) -> MysqlServer {
     let builder = MysqlServer::builder().host(HOST).region("us-east-2").user(USER).database("app");
     builder.plugin(plugin).start().await.expect("the server starts")
 }
 
-fn proxy(server: &MysqlServer) -> Command {
+pub(super) fn proxy(server: &MysqlServer) -> Command {
     let mut command = program_with(server.access_key());
     command.args(["proxy", &server.url()]).env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
     command
+}
+
+/// The port that a proxy told of.
+pub(super) fn port(running: &Running) -> u16 {
+    let port = running.told.split_whitespace().find_map(|word| word.strip_prefix("port="));
+    port.expect("is told").parse().expect("a number")
 }
 
 async fn mariadb(password: &str, arguments: &[&str]) -> Ran {
@@ -38,12 +44,12 @@ async fn mariadb_works_by_port_and_by_socket_with_every_method() {
         command.args(["--listen", "0"]);
         let running = Running::start(command, 1).await;
         let line = running.told.lines().find(|line| line.starts_with("  host=")).expect("is told");
-        let port = line.split_whitespace().find_map(|word| word.strip_prefix("port=")).expect("a port");
+        let port = port(&running).to_string();
         assert!(line.ends_with(" user=jane database=app"), "{line}");
 
         for method in ["mysql_native_password", "caching_sha2_password"] {
             let method = format!("--default-auth={method}");
-            let arguments = ["-h", "127.0.0.1", "-P", port, &method, "app"];
+            let arguments = ["-h", "127.0.0.1", "-P", &port, &method, "app"];
             let ran = mariadb(PASSWORD, &arguments).await;
             assert_eq!((ran.code, ran.out.as_str()), (Some(0), "1\n"), "{}", ran.err);
             let ran = mariadb("another password", &arguments).await;
