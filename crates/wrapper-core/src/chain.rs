@@ -10,109 +10,14 @@ use tokio::{sync::watch, time::timeout_at};
 use tracing::Instrument;
 
 use crate::{
-    ConnectRequest, Connected, Error, ErrorKind, Established, Events, Opener, Opening, Plugin, Registry,
-    Requirements, Result, Session,
+    ConnectRequest, Connected, Error, ErrorKind, Established, Events, Plugin, Registry, Requirements, Result,
+    Session,
     adapter::{Driver, Phase, Suspicion},
-    counters::Logins,
+    plugin::{Chain, End, Run},
     report::Reporter,
-    session::{Fresh, in_time},
+    session::in_time,
     stats::Stats,
 };
-
-/// What a connect runs through.
-pub(crate) struct Chain<C> {
-    plugins: Arc<[Arc<dyn Plugin<C>>]>,
-    /// Without its type, so that a plugin depends on the connection alone.
-    driver: Arc<dyn Driver<Connection = C>>,
-    /// Fails once the last connector is gone: nothing is ever sent.
-    alive: watch::Receiver<()>,
-    /// The chain over which background tasks run, if this one's driver serves one connect only.
-    lasting: Option<Arc<Chain<C>>>,
-    logins: Arc<Logins>,
-}
-
-/// The end of a chain.
-#[derive(Clone, Copy)]
-enum End<'a> {
-    /// The driver, for a connect of the application, whose login counts.
-    Driver,
-    /// The driver, for a task of a plugin.
-    Uncounted,
-    /// This in place of the driver, for a chain that is run only to see what reaches that.
-    Caught(&'a Mutex<Option<ConnectRequest>>),
-}
-
-impl<C: Send + 'static> Chain<C> {
-    pub(crate) fn session<'c>(&self, connected: &'c mut Connected<C>) -> Fresh<'c, C> {
-        Fresh { driver: Arc::clone(&self.driver), connected }
-    }
-}
-
-/// The rest of the chain, as a plugin sees it; copy it to run it more than once.
-pub struct Next<'a, C> {
-    chain: &'a Arc<Chain<C>>,
-    at: usize,
-    end: End<'a>,
-}
-
-impl<C> Clone for Next<'_, C> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<C> Copy for Next<'_, C> {}
-
-impl<'a, C: Send + 'static> Next<'a, C> {
-    pub(crate) fn uncounted(chain: &'a Arc<Chain<C>>, at: usize) -> Self {
-        Self { chain, at, end: End::Uncounted }
-    }
-
-    /// Runs the inner plugins and then the driver.
-    ///
-    /// # Errors
-    ///
-    /// Returns what one of them returns.
-    pub fn run(self, request: ConnectRequest) -> Opening<'a, C> {
-        if let Some(plugin) = self.chain.plugins.get(self.at) {
-            request.progress().enter(Phase::Plugins);
-            return plugin.connect(request, Next { at: self.at + 1, ..self });
-        }
-        Box::pin(async move {
-            if let End::Caught(caught) = self.end {
-                *caught.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
-                return Err(Error::new(ErrorKind::Driver, "the connect was prepared, not opened"));
-            }
-            if request.user().is_empty() {
-                let message = "no user: none is configured, and no plugin gave one";
-                return Err(Error::new(ErrorKind::Configuration, message));
-            }
-            let request = request.attempt();
-            let handle = request.abort_registration().handle();
-            let outcome = self.chain.driver.connect(request.clone()).await;
-            if let End::Driver = self.end {
-                self.chain.logins.note(&request, &outcome);
-            }
-            Ok(Connected::new(outcome?, request.established(handle)))
-        })
-    }
-
-    /// Returns a way to ask a connection that [`run`](Self::run) gave.
-    pub fn session<'c>(self, connected: &'c mut Connected<C>) -> impl Session + use<'c, C> {
-        self.chain.session(connected)
-    }
-
-    /// Returns the same rest of the chain for a task that outlives this connect; it keeps nothing
-    /// alive.
-    pub fn opener(self) -> Opener<C> {
-        Opener::new(self.chain.lasting.as_ref().unwrap_or(self.chain), self.at)
-    }
-
-    /// Fails once the last connector is gone.
-    pub(crate) fn alive(self) -> &'a watch::Receiver<()> {
-        &self.chain.alive
-    }
-}
 
 /// Opens a driver's connections through a chain of plugins; clones share both.
 pub struct Wrapper<D: Driver> {
@@ -202,8 +107,8 @@ impl<D: Driver> Wrapper<D> {
         })
     }
 
-    fn begin<'a>(&'a self, end: End<'a>) -> Next<'a, D::Connection> {
-        Next { chain: &self.shared.chain, at: 0, end }
+    fn begin<'a>(&'a self, end: End<'a>) -> Run<'a, D::Connection> {
+        Run::new(&self.shared.chain, end)
     }
 
     fn plugins(&self) -> &[Arc<dyn Plugin<D::Connection>>] {
@@ -293,7 +198,8 @@ impl<D: Driver> Wrapper<D> {
         async {
             let attempt = self.reporter.begin(&request);
             // Lent, so that what it was doing is still there to be told when the time is over.
-            let mut run = self.begin(End::Driver).run(request.clone());
+            let run = self.begin(End::Driver);
+            let mut run = run.from(0).run(request.clone());
             let outcome = match request.deadline() {
                 None => run.await,
                 Some(mut deadline) => loop {
@@ -329,7 +235,7 @@ impl<D: Driver> Wrapper<D> {
     /// Dropping the future leaves nothing behind.
     pub async fn prepare(&self, request: ConnectRequest) -> Result<ConnectRequest> {
         let caught = Mutex::new(None);
-        let outcome = self.begin(End::Caught(&caught)).run(request).await;
+        let outcome = self.begin(End::Caught(&caught)).from(0).run(request).await;
         let caught = caught.into_inner().unwrap_or_else(PoisonError::into_inner);
         match (caught, outcome) {
             (Some(request), _) => Ok(request),

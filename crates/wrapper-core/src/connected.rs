@@ -43,9 +43,15 @@ impl<C> fmt::Debug for Connected<C> {
     }
 }
 
-/// Describes a connection, as the end of the chain saw it opened.
+/// Describes a connection, as the end of the chain saw it opened; clones share what they know.
+///
+/// It is one pointer, because every plugin moves it from the future of the next into its own.
 #[derive(Clone, Debug)]
-pub struct Established {
+pub struct Established(Arc<Facts>);
+
+/// What is known; copied by the first change to a clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
     /// The host of the configuration, whose pointer tells it from others of the same name.
     pub(crate) configured_host: Arc<str>,
     pub(crate) host: Arc<str>,
@@ -59,53 +65,61 @@ pub struct Established {
 }
 
 impl Established {
+    pub(crate) fn new(facts: Facts) -> Self {
+        Self(Arc::new(facts))
+    }
+
+    pub(crate) fn configured_host(&self) -> &Arc<str> {
+        &self.0.configured_host
+    }
+
     /// Returns the host that was dialled, wherever plugins led the connect to.
     pub fn host(&self) -> &str {
-        &self.host
+        &self.0.host
     }
 
     /// Returns the TCP port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// Returns the address behind the host, where the adapter told it.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.address
+        self.0.address
     }
 
     /// Returns all addresses that the host had at the connect, where the adapter told them.
     pub fn addresses(&self) -> &[IpAddr] {
-        &self.addresses
+        &self.0.addresses
     }
 
     /// Returns the instance of a cluster, where a plugin named one.
     pub fn instance(&self) -> Option<&str> {
-        self.instance.as_deref()
+        self.0.instance.as_deref()
     }
 
     /// Notes the instance that the server turned out to be.
     pub fn set_instance(&mut self, instance: &str) {
-        self.instance = Some(instance.into());
+        Arc::make_mut(&mut self.0).instance = Some(instance.into());
     }
 
     /// Returns the role as a plugin verified it; `None` if no plugin asked.
     pub fn role(&self) -> Option<Role> {
-        self.role
+        self.0.role
     }
 
     /// Notes the role that the server turned out to have.
     pub fn set_role(&mut self, role: Role) {
-        self.role = Some(role);
+        Arc::make_mut(&mut self.0).role = Some(role);
     }
 
     /// Ends the connection from elsewhere, where its adapter supports that.
     pub fn abort_handle(&self) -> &AbortHandle {
-        &self.abort
+        &self.0.abort
     }
 
     /// Returns when the connection was open.
     pub fn at(&self) -> Instant {
-        self.at
+        self.0.at
     }
 }

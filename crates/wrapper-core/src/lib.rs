@@ -16,7 +16,10 @@ mod opener;
 mod parameters;
 mod password;
 mod plugin;
+mod plugin_fn;
 mod progress;
+#[cfg(feature = "test-util")]
+mod ready;
 mod registry;
 mod report;
 mod request;
@@ -29,7 +32,6 @@ mod suspicion;
 mod timeout;
 
 pub use abort::AbortHandle;
-pub use chain::Next;
 pub use connected::{Connected, Established, Role};
 pub use diagnosis::Cause;
 pub use driver::BoxFuture;
@@ -39,7 +41,8 @@ pub use event::{Event, Events};
 pub use opener::{Background, Opener};
 pub use parameters::{Options, Parameter, ParameterKind, ParameterValue, Value};
 pub use password::Password;
-pub use plugin::{Opening, Plugin, Requirements, plugin_fn};
+pub use plugin::{Next, Opening, Plugin, Requirements};
+pub use plugin_fn::plugin_fn;
 pub use registry::{BuildContext, Factory, Registry};
 pub use request::ConnectRequest;
 pub use server_name::ServerName;
@@ -59,7 +62,10 @@ pub mod adapter {
     };
 
     #[cfg(feature = "test-util")]
-    pub use crate::mock::MockDriver;
+    pub use crate::{
+        mock::MockDriver,
+        ready::{PassThrough, ReadyDriver, ready},
+    };
 }
 
 /// What an [`Event`] tells.

@@ -13,7 +13,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Next, Result, Session, chain::Chain};
+use crate::{
+    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Next, Result, Session,
+    plugin::{Chain, End, Run},
+};
 
 /// Opens connections through the inner plugins and the driver, for as long as there is a connector.
 ///
@@ -24,10 +27,6 @@ pub struct Opener<C> {
 }
 
 impl<C: Send + 'static> Opener<C> {
-    pub(crate) fn new(chain: &Arc<Chain<C>>, at: usize) -> Self {
-        Self { chain: Arc::downgrade(chain), at }
-    }
-
     /// Opens a connection within a time of its own, whenever the connect that the request comes
     /// from has to be over.
     ///
@@ -40,7 +39,8 @@ impl<C: Send + 'static> Opener<C> {
         let deadline = Instant::now() + within;
         // Noted apart: nobody who waits for another connect should hear of this one.
         let request = request.begin(deadline);
-        let mut run = Next::uncounted(&chain, self.at).run(request.clone());
+        let run = Run::new(&chain, End::Uncounted);
+        let mut run = run.from(self.at).run(request.clone());
         match timeout_at(deadline, &mut run).await {
             Ok(outcome) => outcome,
             Err(_) => Err(request.timed_out(within)),
@@ -59,6 +59,15 @@ impl<C: Send + 'static> Opener<C> {
     fn chain(&self) -> Result<Arc<Chain<C>>> {
         let gone = || Error::new(ErrorKind::Configuration, "the connector is gone");
         self.chain.upgrade().ok_or_else(gone)
+    }
+}
+
+impl<C: Send + 'static> Next<'_, C> {
+    /// Returns the same rest of the chain for a task that outlives this connect; it keeps nothing
+    /// alive.
+    pub fn opener(self) -> Opener<C> {
+        let (chain, at) = self.lasting();
+        Opener { chain: Arc::downgrade(chain), at }
     }
 }
 

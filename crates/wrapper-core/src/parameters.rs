@@ -1,15 +1,17 @@
-//! RawParameters: declared once, read from strings, maps and code.
+//! Parameters: declared once, read from strings, maps and code.
 
 use std::{collections::BTreeMap, fmt};
 
 use crate::{Error, ErrorKind, Result, text::is_name};
 
+mod declared;
 mod options;
 mod spec;
 mod value;
 
+pub use declared::WRAPPER_PARAMETERS;
 pub use options::Options;
-pub use spec::{Parameter, ParameterKind, ParameterValue, WRAPPER_PARAMETERS};
+pub use spec::{Parameter, ParameterKind, ParameterValue};
 pub use value::Value;
 
 /// Collects the parameters that were given, from code and from configuration, before they are

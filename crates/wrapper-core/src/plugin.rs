@@ -1,9 +1,19 @@
-//! What a plugin is, and plugins made of closures.
+//! What a plugin is, and the chain that it stands in: the two name each other.
 
-use std::{any::Any, fmt, fmt::Debug, future::ready, sync::Arc};
+use std::{
+    any::Any,
+    fmt::Debug,
+    future::ready,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::watch;
 
 use crate::{
-    BoxFuture, ConnectRequest, Connected, Established, Next, Result, Session, adapter::Suspicion,
+    BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Established, Result, Session,
+    adapter::{Driver, Phase, Suspicion},
+    counters::Logins,
+    session::Fresh,
     stats::Stats,
 };
 
@@ -204,48 +214,121 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
     }
 }
 
-/// Makes a plugin of a closure, for a one-off that needs no type.
-///
-/// ```
-/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
-/// use wrapper_core::plugin_fn;
-///
-/// let connects = Arc::new(AtomicUsize::new(0));
-/// let counter = Arc::clone(&connects);
-/// let plugin = plugin_fn::<(), _>("count", move |request, next| {
-///     counter.fetch_add(1, Ordering::Relaxed);
-///     next.run(request)
-/// });
-/// # wrapper_core::Plugin::<()>::code(&plugin);
-/// ```
-pub fn plugin_fn<C, F>(code: impl Into<Arc<str>>, connect: F) -> impl Plugin<C>
-where
-    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> Opening<'a, C> + Send + Sync + 'static,
-{
-    PluginFn { code: code.into(), connect }
+/// What a connect runs through.
+pub(crate) struct Chain<C> {
+    pub(crate) plugins: Arc<[Arc<dyn Plugin<C>>]>,
+    /// Without its type, so that a plugin depends on the connection alone.
+    pub(crate) driver: Arc<dyn Driver<Connection = C>>,
+    /// Fails once the last connector is gone: nothing is ever sent.
+    pub(crate) alive: watch::Receiver<()>,
+    /// The chain over which background tasks run, if this one's driver serves one connect only.
+    pub(crate) lasting: Option<Arc<Chain<C>>>,
+    pub(crate) logins: Arc<Logins>,
 }
 
-struct PluginFn<F> {
-    code: Arc<str>,
-    connect: F,
-}
-
-impl<F> Debug for PluginFn<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PluginFn").field(&self.code).finish()
+impl<C: Send + 'static> Chain<C> {
+    pub(crate) fn session<'c>(&self, connected: &'c mut Connected<C>) -> Fresh<'c, C> {
+        Fresh { driver: Arc::clone(&self.driver), connected }
     }
 }
 
-impl<C, F> Plugin<C> for PluginFn<F>
-where
-    F: for<'a> Fn(ConnectRequest, Next<'a, C>) -> Opening<'a, C> + Send + Sync + 'static,
-{
-    fn code(&self) -> &str {
-        &self.code
+/// One connect through a chain: what is the same for all of its plugins.
+///
+/// It lies in the future of the connect, so that a [`Next`] is two words, which travel in
+/// registers.
+pub(crate) struct Run<'a, C> {
+    chain: &'a Arc<Chain<C>>,
+    /// The chain's, one pointer nearer.
+    plugins: &'a [Arc<dyn Plugin<C>>],
+    end: End<'a>,
+}
+
+/// The end of a chain.
+#[derive(Clone, Copy)]
+pub(crate) enum End<'a> {
+    /// The driver, for a connect of the application, whose login counts.
+    Driver,
+    /// The driver, for a task of a plugin.
+    Uncounted,
+    /// Keeps the request in place of the driver, to see what reaches that.
+    Caught(&'a Mutex<Option<ConnectRequest>>),
+}
+
+impl<'a, C> Run<'a, C> {
+    pub(crate) fn new(chain: &'a Arc<Chain<C>>, end: End<'a>) -> Self {
+        Self { chain, plugins: &chain.plugins, end }
     }
 
-    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
-        (self.connect)(request, next)
+    /// Returns the chain from the plugin at an index on.
+    pub(crate) fn from(&self, at: usize) -> Next<'_, C> {
+        Next { run: self, at }
+    }
+}
+
+/// The rest of the chain, as a plugin sees it; copy it to run it more than once.
+pub struct Next<'a, C> {
+    run: &'a Run<'a, C>,
+    at: usize,
+}
+
+impl<C> Clone for Next<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Next<'_, C> {}
+
+impl<'a, C: Send + 'static> Next<'a, C> {
+    /// Runs the inner plugins and then the driver.
+    ///
+    /// # Errors
+    ///
+    /// Returns what one of them returns.
+    pub fn run(self, request: ConnectRequest) -> Opening<'a, C> {
+        let Self { run, at } = self;
+        if let Some(plugin) = run.plugins.get(at) {
+            request.progress().enter(Phase::Plugins);
+            return plugin.connect(request, Next { run, at: at + 1 });
+        }
+        Box::pin(run.finish(request))
+    }
+
+    /// Returns a way to ask a connection that [`run`](Self::run) gave.
+    pub fn session<'c>(self, connected: &'c mut Connected<C>) -> impl Session + use<'c, C> {
+        self.run.chain.session(connected)
+    }
+
+    /// Returns the chain that outlives this connect, and the place of the next plugin in it.
+    pub(crate) fn lasting(self) -> (&'a Arc<Chain<C>>, usize) {
+        (self.run.chain.lasting.as_ref().unwrap_or(self.run.chain), self.at)
+    }
+
+    /// Fails once the last connector is gone.
+    pub(crate) fn alive(self) -> &'a watch::Receiver<()> {
+        &self.run.chain.alive
+    }
+}
+
+impl<C: Send + 'static> Run<'_, C> {
+    /// Opens the connection once every plugin has had the request.
+    async fn finish(&self, request: ConnectRequest) -> Result<Connected<C>> {
+        if let End::Caught(caught) = self.end {
+            *caught.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+            return Err(Error::new(ErrorKind::Driver, "the connect was prepared, not opened"));
+        }
+        if request.user().is_empty() {
+            let message = "missing user: neither the configuration nor a plugin names one";
+            return Err(Error::new(ErrorKind::Configuration, message));
+        }
+        let request = request.attempt();
+        let handle = request.abort_registration().handle();
+        let outcome = self.chain.driver.connect(request.clone()).await;
+        // The connections of a plugin's own task are no logins of the application.
+        if let End::Driver = self.end {
+            self.chain.logins.note(&request, &outcome);
+        }
+        Ok(Connected::new(outcome?, request.established(handle)))
     }
 }
 

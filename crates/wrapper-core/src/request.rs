@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::{
     AbortHandle, Engine, Error, ErrorKind, Established, Password, Result, Role, ServerName,
     adapter::{AbortRegistration, Progress},
+    connected::Facts,
     progress::Position,
 };
 
@@ -329,7 +330,7 @@ impl ConnectRequest {
     /// Puts down what is known of a connection that was opened for this request.
     pub(crate) fn established(&self, abort: AbortHandle) -> Established {
         let Position { address, addresses, .. } = self.0.progress.position();
-        Established {
+        Established::new(Facts {
             configured_host: Arc::clone(self.configured_host()),
             host: Arc::clone(&self.0.host),
             port: self.0.port,
@@ -339,7 +340,7 @@ impl ConnectRequest {
             role: None,
             abort,
             at: Instant::now(),
-        }
+        })
     }
 
     /// What an adapter that owns its driver's stream puts into it, so that the connection can be
@@ -358,7 +359,7 @@ impl Established {
     /// Returns whether the connection was opened for this request, or for a clone of it, wherever
     /// plugins led the connect to.
     pub fn is_for(&self, request: &ConnectRequest) -> bool {
-        Arc::ptr_eq(&self.configured_host, request.configured_host())
+        Arc::ptr_eq(self.configured_host(), request.configured_host())
     }
 }
 

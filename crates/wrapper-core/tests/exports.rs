@@ -3,7 +3,6 @@
 /// The names at the root, a line for each module that they come from.
 const ROOT: &[&str] = &[
     "abort::AbortHandle",
-    "chain::Next",
     "connected::{Connected,Established,Role}",
     "diagnosis::Cause",
     "driver::BoxFuture",
@@ -13,7 +12,8 @@ const ROOT: &[&str] = &[
     "opener::{Background,Opener}",
     "parameters::{Options,Parameter,ParameterKind,ParameterValue,Value}",
     "password::Password",
-    "plugin::{Opening,Plugin,Requirements,plugin_fn}",
+    "plugin::{Next,Opening,Plugin,Requirements}",
+    "plugin_fn::plugin_fn",
     "registry::{BuildContext,Factory,Registry}",
     "request::ConnectRequest",
     "server_name::ServerName",
@@ -24,7 +24,7 @@ const ROOT: &[&str] = &[
 /// counted, for texts.
 const MODULES: &[&str] = &[
     "crate::{abort::AbortRegistration,chain::Wrapper,driver::Driver,parameters::{RawParameters,WRAPPER_PARAMETERS},password::Transport,progress::{Phase,Progress},rows::Rows,suspicion::Suspicion}",
-    "crate::mock::MockDriver",
+    "crate::{mock::MockDriver,ready::{PassThrough,ReadyDriver,ready}}",
     "crate::{error::CredentialsFailure,event::{ConnectFinished,ConnectionCut,CredentialsFailed,CredentialsLoaded,Outcome,Paced,SecretLoaded,WriterChanged}}",
     "crate::counters::{Stats,TargetCounters,TargetStats}",
     "crate::{parameters::quoted_name,request::bracketed,sanitize::{escape_control,is_name,sanitize_server_text,shown},suggest::suggest}",

@@ -3,51 +3,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench ends at its first failure")]
 
-use std::{
-    hint::black_box,
-    pin::pin,
-    task::{Context, Poll, Waker},
-};
+use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use host_pattern::InstancePattern;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Engine, Registry, Result, Role,
-    adapter::{Driver, RawParameters, Rows, Wrapper},
+    ConnectRequest, Registry, Result, Role,
+    adapter::{RawParameters, ReadyDriver, Rows, Wrapper, ready},
 };
 use wrapper_topology::{Dialect, InitialConnectionFactory, Topology};
 
 const ENDPOINT: &str = "app.cluster-abc123.us-east-2.rds.amazonaws.com";
 
-/// Connects at once to the writer, which says that it is not a standby.
-struct Ready;
-
-impl Driver for Ready {
-    type Connection = ();
-
-    fn engine(&self) -> Engine {
-        Engine::Postgres
-    }
-
-    fn connect(&self, _: ConnectRequest) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn query<'a>(&'a self, (): &'a mut (), sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
-        let row: &[&str] = match sql {
-            "role" => &["f"],
-            "identity" => &["a", "a"],
-            "writer" => &["a"],
-            _ => &["a", "t", "1", "0", ""],
-        };
-        let mut rows = Rows::new(row.iter().map(|_| "column"));
-        rows.push(row.iter().map(|value| Some(*value))).unwrap();
-        Box::pin(async { Ok(rows) })
-    }
-
-    fn parameter(&self, (): &(), name: &str) -> Option<String> {
-        (name == "in_hot_standby").then(|| "off".to_owned())
-    }
+/// Answers as the cluster's writer.
+fn answer(sql: &str) -> Result<Rows> {
+    let row: &[&str] = match sql {
+        "role" => &["f"],
+        "identity" => &["a", "a"],
+        "writer" => &["a"],
+        _ => &["a", "t", "1", "0", ""],
+    };
+    let mut rows = Rows::new(row.iter().map(|_| "column"));
+    rows.push(row.iter().map(|value| Some(*value)))?;
+    Ok(rows)
 }
 
 fn connects(criterion: &mut Criterion) {
@@ -65,14 +43,8 @@ fn connects(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("connect");
     for (name, plugins) in [("no plugin", Vec::new()), ("known writer", plugins)] {
-        let wrapper = Wrapper::new(Ready, plugins);
-        let connect = || {
-            let mut connect = pin!(wrapper.connect(request.clone()));
-            let Poll::Ready(outcome) = connect.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
-                panic!("nothing waits");
-            };
-            outcome.unwrap().established
-        };
+        let wrapper = Wrapper::new(ReadyDriver::answering(answer), plugins);
+        let connect = || ready(wrapper.connect(request.clone())).unwrap().established;
         connect();
         assert!(name == "no plugin" || connect().role() == Some(Role::Writer));
         group.bench_function(name, |bencher| bencher.iter(|| black_box(connect())));

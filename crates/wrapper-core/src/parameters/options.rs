@@ -1,4 +1,4 @@
-//! RawParameters that were checked against their declarations.
+//! Parameters that were checked against their declarations.
 
 use std::collections::BTreeMap;
 
