@@ -28,7 +28,7 @@ use crate::error::{CredentialsFailure, Error, ErrorKind, Result};
 /// of the chain.
 ///
 /// Where neither the environment nor the profile names a region, STS and AWS sign-in are asked in
-/// the region that is given here. Ends that tools note beside static keys are honoured:
+/// the region that is given here. Expiries noted by tools beside static keys are honoured:
 /// `AWS_CREDENTIAL_EXPIRATION` in the environment, `aws_session_expiration` and
 /// `x_security_token_expires` in a profile.
 #[derive(Clone)]
@@ -75,10 +75,10 @@ impl DefaultChain {
 
     /// Loads credentials.
     ///
-    /// What the SDK builds of a chain reads the files of a profile once and never again. So it is
-    /// kept only while it gives keys that expire: it then serves the last keys of a machine's role
-    /// while the metadata service is down. If a kept chain fails, it is rebuilt once, because the
-    /// profile may have been edited.
+    /// The SDK's chain reads the profile files only once. It is therefore kept only while it
+    /// returns keys that expire: it then serves the last keys of a machine's role while the
+    /// metadata service is down. If a kept chain fails, it is rebuilt once, because the profile may
+    /// have been edited.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl DefaultChainBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for a role whose parts STS would refuse.
+    /// [`ErrorKind::Configuration`] for a role with parts that STS would refuse.
     pub fn build(self) -> Result<DefaultChain> {
         if let Some(role) = &self.role {
             role.check()?;

@@ -20,11 +20,11 @@ use crate::{
     token::masked_key_id,
 };
 
-/// The credentials of one source: loaded once for all who wait, renewed ahead, and served while
-/// their source is down.
+/// The credentials of one source: loaded once for all waiting callers, renewed ahead of their
+/// expiry, and served while the source is down.
 ///
-/// It gives them to AWS SDK clients too, so that these load none of their own. Clones share
-/// everything.
+/// It also provides them to AWS SDK clients, which then need no credentials of their own. Clones
+/// share everything.
 #[derive(Clone)]
 pub struct CredentialsSource(Arc<Inner>);
 
@@ -33,7 +33,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     cell: Renewing<Signer, Error>,
     refusals: Refusals,
-    /// The key that was loaded last.
+    /// The access key of the last load.
     last_key: Mutex<Option<Box<str>>>,
     failures: Failures,
     on_load: Listeners<LoadedCredentials>,
@@ -54,8 +54,8 @@ impl CredentialsSource {
         }))
     }
 
-    /// Asks STS and AWS sign-in in this region where the machine names no other, which is that of
-    /// what the credentials are for.
+    /// Sets the region of STS and AWS sign-in for machines that configure none: the region of the
+    /// target.
     pub fn suggest_region(&self, region: &str) {
         self.0.source.suggest_region(region);
     }
@@ -99,7 +99,7 @@ impl CredentialsSource {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: others who wait for the same load drive it on.
+    /// Dropping the future loses nothing: the other waiting callers continue the load.
     pub async fn after_refusal(&self, refused_key: &str) -> AfterRefusal {
         let held = match self.unexpired() {
             Some(held) => held,
@@ -127,22 +127,22 @@ impl CredentialsSource {
         }
     }
 
-    /// Runs a renewal beside the caller.
+    /// Runs a renewal in a task of its own.
     fn renew(&self, renewal: Option<Renewal<Signer, Error>>) {
         let Some(renewal) = renewal else { return };
         let source = self.clone();
         let renew = async move {
             match renewal.run().await {
                 Ok(_) => {}
-                // Some sources give new keys only minutes before the end of the old ones.
+                // Some sources return new keys only minutes before the old ones expire.
                 Err(FetchError::NotExtended) => {
                     tracing::debug!(source = %source.0.source, "the source has no later credentials yet");
                 }
                 Err(error) => drop(source.failed(error)),
             }
         };
-        // Without a runtime nothing runs beside; the credentials are then reloaded when their end
-        // is near.
+        // Without a runtime no task can run: the next callers reload the credentials when they are
+        // about to expire.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(renew);
         }
@@ -159,7 +159,7 @@ impl CredentialsSource {
         }
     }
 
-    /// Tells of a source that fails, and returns why.
+    /// Reports a failed load to the log and the listeners, and returns the error.
     fn failed(&self, error: FetchError<Error>) -> Error {
         let error = self.fetch_error(error);
         if let Some(failures) = self.0.failures.note(self.0.clock.now()) {
@@ -176,7 +176,7 @@ impl CredentialsSource {
             FetchError::Failed(error) => error,
             FetchError::TimedOut(limit) => Error::credentials(
                 CredentialsFailure::TimedOut,
-                format!("{} gave no answer within {limit:?}: check that it can be reached", self.0.source),
+                format!("{} gave no answer within {limit:?}: check that it is reachable", self.0.source),
             ),
             FetchError::Expired(_) => expired(),
             FetchError::NoTimer => failed(needs_runtime()),
@@ -200,7 +200,7 @@ impl Inner {
         let access_key = masked_key_id(key);
         let (source, provider) = (&self.source, provider_name(loaded.value().credentials()));
         let is_new_key = former.as_deref() != Some(key);
-        // A renewal counts as well: the wait is only for keys that stay the same.
+        // A renewal resets the wait too, which is only for a key that stays the same.
         if is_new_key {
             self.refusals.reset();
         }

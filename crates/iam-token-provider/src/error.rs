@@ -5,11 +5,11 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 /// The result of everything that can fail here.
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// Describes why there is no token.
+/// Explains why a token could not be provided.
 ///
-/// It clones cheaply, so that all tasks that waited for one attempt get the same error. Its text is
-/// one clause that names the offending value (never a secret one) and hints the remedy; the cause
-/// is only in [`source`](StdError::source).
+/// It is cheap to clone, so that all callers of one attempt get the same error. The message is one
+/// clause that names the offending value, never a secret, and the remedy; the cause is only in
+/// [`source`](StdError::source).
 #[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);
 
@@ -20,13 +20,13 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// Tells the kinds of failure apart.
+/// The kinds of [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// What the program asked for cannot be; trying again does not help.
+    /// The configuration is invalid; trying again does not help.
     Configuration,
-    /// There are no credentials to sign with.
+    /// Credentials are missing.
     Credentials(CredentialsFailure),
     /// The host is not one that a token can be signed for.
     Host,
@@ -36,13 +36,13 @@ pub enum ErrorKind {
     Token,
 }
 
-/// Tells why there are no credentials.
+/// The reasons for missing credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CredentialsFailure {
     /// They are past their expiry.
     Expired,
-    /// The source that is configured failed.
+    /// The configured source failed.
     Failed,
     /// No source is configured.
     NotConfigured,

@@ -10,30 +10,30 @@ use std::{
 
 use crate::{Error, refusals::distance};
 
-/// How often a source that keeps failing is told of.
+/// How often a source that keeps failing is reported.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// Describes credentials that a source gave, without a secret.
+/// Describes loaded credentials, without a secret.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoadedCredentials {
-    /// The end of the access key id, enough to tell which one it is.
+    /// The last characters of the access key id, enough to identify it.
     pub access_key: String,
-    /// Whether they have another key than those before, or are the first.
+    /// Whether the key differs from the previous one, or is the first.
     pub is_new_key: bool,
     /// The name of the source.
     pub source: String,
-    /// When they end, where they do.
+    /// When they expire, if they do.
     pub expires_at: Option<SystemTime>,
 }
 
-/// Describes calls for credentials that came to nothing, told at once and then once a minute.
+/// Describes failed loads, reported at once and then once a minute.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FailedCredentials {
-    /// Why the last call brought none.
+    /// The error of the last load.
     pub error: Error,
-    /// How many calls brought none since the source was last told of, this one included.
+    /// The number of failed calls since the last report, including this one.
     pub failures: u64,
     /// The name of the source.
     pub source: String,
@@ -41,7 +41,7 @@ pub struct FailedCredentials {
 
 type Listener<T> = dyn Fn(&T) + Send + Sync;
 
-/// Keeps a listener listening until it is dropped; made by
+/// Keeps a listener registered until it is dropped; returned by
 /// [`IamTokenProvider::on_load`](crate::IamTokenProvider::on_load) and
 /// [`on_failure`](crate::IamTokenProvider::on_failure).
 #[must_use = "dropped, it ends the listening"]
@@ -92,12 +92,12 @@ struct State {
 }
 
 impl Failures {
-    /// Notes one; how many there were since the last time, this one included, if they are to be
-    /// told.
+    /// Counts a failure. Returns the number since the last report, including this one, if a report
+    /// is due.
     pub(crate) fn note(&self, now: SystemTime) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.since += 1;
-        // A distance: a clock that was set back does not silence it.
+        // An absolute difference: a clock set back must not silence the reports.
         let is_past = |at| distance(at, now) >= TELL_EVERY;
         if !state.told_at.is_none_or(is_past) {
             return None;

@@ -14,17 +14,16 @@ use crate::{
     stats::{Counters, Stats},
 };
 
-/// The longest that a token is reused:
+/// The longest reuse of a token:
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
 const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// Gives fresh tokens of one source of credentials; clones share the source and the cache.
+/// Provides fresh tokens from one source of credentials; clones share the source and the cache.
 ///
-/// A token is signed when it is first asked for and handed out again until a minute before its end,
-/// which is 15 minutes after its signature or the end of the credentials, whichever comes first.
-/// The credentials are loaded once for all who wait, and renewed ahead beside those who use them,
-/// also by calls that find a token in the cache. Two sources never share a token: they are two
-/// providers.
+/// A token is signed on first use and reused until a minute before its expiry: 15 minutes after its
+/// signature, or with the credentials if they expire earlier. The credentials are loaded once for
+/// all waiting callers and renewed in the background ahead of their expiry, also by calls that find
+/// a token in the cache. Two sources never share a token: they are two providers.
 #[derive(Clone)]
 pub struct IamTokenProvider(Arc<Inner>);
 
@@ -36,7 +35,7 @@ struct Inner {
 }
 
 impl IamTokenProvider {
-    /// Creates a provider on the AWS default chain, which is built at the first use.
+    /// Creates a provider on the AWS default chain, which is built on first use.
     ///
     /// # Errors
     ///
@@ -51,7 +50,7 @@ impl IamTokenProvider {
         IamTokenProviderBuilder::default()
     }
 
-    /// Returns a token for an RDS, Aurora or DSQL endpoint whose name tells its region.
+    /// Returns a token for an RDS, Aurora or DSQL endpoint, in the region of its name.
     ///
     /// # Errors
     ///
@@ -60,7 +59,7 @@ impl IamTokenProvider {
         self.token(&TokenRequest::database(host, port, user)?).await
     }
 
-    /// Returns a token, good for a minute at least where the credentials are.
+    /// Returns a token that is valid for at least a minute, if the credentials are.
     ///
     /// # Errors
     ///
@@ -69,8 +68,7 @@ impl IamTokenProvider {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: others who wait for the same credentials drive the one
-    /// call on.
+    /// Dropping the future loses nothing: the other waiting callers continue the load.
     pub async fn token(&self, request: &TokenRequest) -> Result<IamToken> {
         self.token_within(request, TOKEN_LIFE).await
     }
@@ -87,18 +85,18 @@ impl IamTokenProvider {
     pub async fn token_within(&self, request: &TokenRequest, max_age: Duration) -> Result<IamToken> {
         let inner = &*self.0;
         let max_age = if request.is_signed_each_time() { Duration::ZERO } else { max_age };
-        // Also where a token is at hand: somebody has to ask for the renewal of the credentials.
+        // Also if a token is cached: some call must start the renewal of the credentials.
         let unexpired = inner.credentials.unexpired();
         if let Some(token) = self.cached(request, max_age, unexpired.as_ref()) {
             return Ok(token);
         }
         inner.counters.missed();
         inner.credentials.suggest_region(request.region());
-        // Before the credentials: what is signed with some from before a `clear` is not stored
-        // after it.
+        // Read before the credentials: a token signed with credentials from before a `clear` must
+        // not be stored after it.
         let epoch = inner.tokens.epoch();
         if let Some(refused_key) = inner.credentials.refusals().take(request) {
-            // On any outcome the unexpired ones sign; a failing source is reported there.
+            // On any outcome the unexpired credentials sign; the failure is reported there.
             drop(inner.credentials.after_refusal(&refused_key).await);
         }
         let credentials = inner.credentials.get().await?;
@@ -114,8 +112,7 @@ impl IamTokenProvider {
         self.token(request).await.map(drop)
     }
 
-    /// Forgets all tokens and credentials; what is being loaded or signed at this moment is not
-    /// kept either.
+    /// Forgets all tokens and credentials, including those being loaded or signed at this moment.
     pub fn clear(&self) {
         // In this order: tokens of the new epoch are signed with credentials of the new epoch.
         self.0.credentials.clear();
@@ -130,26 +127,27 @@ impl IamTokenProvider {
         self.0.credentials.refusals().reset();
     }
 
-    /// Drops a token that a server refused, and has the credentials looked after at the next call
-    /// for its request.
+    /// Discards a token that a server refused; the next call for its request checks the
+    /// credentials.
     ///
     /// That call reloads them if they are older than 30 s, since they may have been rotated or
-    /// revoked; a minute for as long as the same key comes back. Nobody else waits for it.
+    /// revoked, or older than a minute while the key stays the same. Other calls do not wait for
+    /// it.
     pub fn report_refused(&self, token: &IamToken) {
         self.discard(token);
         self.0.credentials.refusals().note(token.request(), token.access_key_id());
     }
 
-    /// Drops a token that a server refused for a reason that no other token mends.
+    /// Discards a token that a server refused for a reason that no other token would change.
     pub fn discard(&self, token: &IamToken) {
         self.0.counters.refused(self.0.clock.now());
         self.0.tokens.invalidate(token.request(), &token.lease);
     }
 
-    /// Drops a token that a server refused, and says whether another login is worth it.
+    /// Discards a token that a server refused, and returns whether another login is worth trying.
     ///
-    /// Credentials older than 30 s are reloaded, once for all refused callers; a minute for as long
-    /// as the same key comes back, and five minutes where a load may ask a person for a code.
+    /// Credentials older than 30 s are reloaded, once for all refused callers. While the key stays
+    /// the same, the limit is a minute, or five minutes where a load may ask a person for a code.
     ///
     /// # Cancel safety
     ///
@@ -159,12 +157,12 @@ impl IamTokenProvider {
         self.0.credentials.after_refusal(token.access_key_id()).await
     }
 
-    /// Notes that a server put a login off because there were too many.
+    /// Notes that a server throttled a login.
     pub fn report_throttled(&self) {
         self.0.counters.throttled(self.0.clock.now());
     }
 
-    /// Notes that a login was tried once more with a new token.
+    /// Notes that a login was retried with a new token.
     pub fn report_retried(&self) {
         self.0.counters.retried();
     }
@@ -175,7 +173,7 @@ impl IamTokenProvider {
         self.0.counters.are_many(self.0.clock.now())
     }
 
-    /// Returns what has happened so far.
+    /// Returns the counters.
     pub fn stats(&self) -> Stats {
         self.0.counters.snapshot(self.0.tokens.stats(), self.0.credentials.stats())
     }
@@ -198,12 +196,12 @@ impl IamTokenProvider {
         self.0.credentials.on_failure().add(listener)
     }
 
-    /// Returns the credentials, for an AWS SDK client that is to share them.
+    /// Returns the credentials, to be shared with an AWS SDK client.
     pub fn credentials(&self) -> CredentialsSource {
         self.0.credentials.clone()
     }
 
-    /// Returns a usable token of the cache; a token signed with a former key counts as absent.
+    /// Returns a usable token from the cache, unless it was signed with a former key.
     fn cached(
         &self,
         request: &TokenRequest,

@@ -7,7 +7,7 @@ use aws_credential_types::{Credentials, credential_feature::AwsCredentialFeature
 pub(crate) fn provider_name(credentials: &Credentials) -> Option<&'static str> {
     use AwsCredentialFeature as Feature;
     let noted = credentials.get_property::<Vec<AwsCredentialFeature>>()?;
-    // The SDK notes every step: what is more telling comes first.
+    // The SDK notes every step: the most specific ones are checked first.
     [
         (Feature::CredentialsStsAssumeRole, "assumed role"),
         (Feature::CredentialsStsAssumeRoleWebId, "web identity"),

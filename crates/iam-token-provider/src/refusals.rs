@@ -13,13 +13,13 @@ use token_cache::Lease;
 
 use crate::{Error, TokenRequest};
 
-/// A refused login does not reload credentials younger than this.
+/// The minimum age at which a refused login reloads the credentials.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
-/// Nor are those younger than this, once a load has brought the same key.
+/// The same after a reload returned the same key.
 const LONG_WAIT: Duration = Duration::from_secs(60);
-/// The same where a load may ask a person for a code.
+/// The same for a source that may ask a person for a code.
 const LONG_WAIT_FOR_PEOPLE: Duration = Duration::from_secs(5 * 60);
-/// The most refused requests that are remembered.
+/// The maximum number of refused requests remembered.
 const MOST_PENDING: usize = 1_000;
 
 /// The outcome of a reload after a refusal.
@@ -34,11 +34,10 @@ pub enum AfterRefusal {
     SameKey,
 }
 
-/// Damps the loads: the first after 30 s, then once a minute for as long as the same key comes
-/// back.
+/// Damps the reloads: the first after 30 s, then one per minute while the key stays the same.
 ///
-/// A load is not a login, so it does not add to throttling; but a user that is always refused would
-/// load without end.
+/// A load is not a login, so it does not add to throttling; but without a limit a user that is
+/// always refused would load all the time.
 #[derive(Default)]
 pub(crate) struct Refusals {
     jitter: RandomState,
@@ -47,20 +46,20 @@ pub(crate) struct Refusals {
 
 #[derive(Default)]
 struct State {
-    /// Longer than the first wait since a load brought the same key.
+    /// The longer wait, set since a load returned the same key.
     wait: Option<Duration>,
     /// The generation that `wait` was drawn for.
     generation: u64,
     /// When a load last failed.
     failed_at: Option<SystemTime>,
-    /// Requests whose tokens were reported as refused, with the key that had signed them.
+    /// Requests with a token reported as refused, and the key that signed it.
     pending: HashMap<TokenRequest, Arc<str>>,
 }
 
 impl Refusals {
     /// Returns whether credentials that were loaded at `loaded_at` may be reloaded.
     ///
-    /// Ages are distances: a clock that was set back does not make credentials young.
+    /// Ages are absolute differences: a clock set back does not make credentials young.
     pub(crate) fn may_load(&self, now: SystemTime, loaded_at: SystemTime) -> bool {
         let state = self.state();
         let wait = state.wait.unwrap_or(FIRST_WAIT);
@@ -72,17 +71,18 @@ impl Refusals {
         self.state().failed_at = Some(now);
     }
 
-    /// Notes that a load brought the same key again.
+    /// Notes that a load returned the same key again.
     pub(crate) fn brought_the_same(&self, loaded: &Lease<Signer>) {
         let generation = loaded.generation();
         let mut state = self.state();
         state.failed_at = None;
         if state.wait.is_some() && state.generation == generation {
-            // Another caller refused with the same value has drawn already.
+            // Another caller refused with the same value has already drawn the wait.
             return;
         }
         let longest = if may_ask_a_person(loaded.value()) { LONG_WAIT_FOR_PEOPLE } else { LONG_WAIT };
-        // From three quarters on, so that many processes do not load together.
+        // At least three quarters of the longest wait, at random, so that many processes do not
+        // load together.
         let draw = (self.jitter.hash_one(generation) >> 32) as u32;
         let share = 0.75 + 0.25 * f64::from(draw) / f64::from(u32::MAX);
         (state.wait, state.generation) = (Some(longest.mul_f64(share)), generation);
@@ -94,7 +94,7 @@ impl Refusals {
         (state.wait, state.failed_at) = (None, None);
     }
 
-    /// Notes that the next call for a request is to look after the credentials.
+    /// Notes that the next call for this request must check the credentials.
     pub(crate) fn note(&self, request: &TokenRequest, access_key_id: &str) {
         let mut state = self.state();
         if state.pending.len() < MOST_PENDING {
@@ -132,7 +132,7 @@ fn may_ask_a_person(signer: &Signer) -> bool {
     })
 }
 
-/// Returns the time between two moments, whichever is the later one.
+/// Returns the absolute difference of two times.
 pub(crate) fn distance(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|error| error.duration())
 }

@@ -12,10 +12,10 @@ use iam_token::{AuthToken, Presign, Recipe, Signer};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Names what a token opens: a service, an endpoint or name, a port, a region and a user.
+/// Describes the target of a token: a service, an endpoint or name, a port, a region and a user.
 ///
-/// It keys the cache of tokens, with names in their canonical form. Everything that does not change
-/// between two tokens is checked and rendered once, here.
+/// It is the key of the token cache, with names in canonical form. Everything that does not change
+/// between two tokens is validated and rendered here, once.
 #[derive(Clone)]
 pub struct TokenRequest(Arc<Inner>);
 
@@ -58,7 +58,7 @@ impl TokenRequest {
         Self::endpoint(&endpoint(host)?, port, user, None)
     }
 
-    /// Does the same in a region that the name does not tell, or tells otherwise.
+    /// Like [`database`](Self::database), in this region instead of the one in the name.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl TokenRequest {
         Self::endpoint(&endpoint(host)?, port, user, Some(&parse_region(region)?))
     }
 
-    /// Does the same for an endpoint that is parsed already.
+    /// Like [`database`](Self::database), for a parsed endpoint.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl TokenRequest {
                 format!("no region in `{endpoint}`: give the region of its current writer"),
             )
         })?;
-        // DSQL knows two actions:
+        // DSQL has two actions:
         // https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html
         let host = endpoint.as_str();
         let (service, recipe) = match endpoint.kind() {
@@ -97,7 +97,7 @@ impl TokenRequest {
     /// # Security
     ///
     /// The server at that host receives a token of your credentials. Take the name from code or a
-    /// trusted person, never from a string that somebody else may write.
+    /// trusted person, never from untrusted input.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl TokenRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for a name that the service would not give,
+    /// [`ErrorKind::Configuration`] for a name that the service does not allow,
     /// [`ErrorKind::Region`] for a malformed region.
     pub fn elasticache(name: &str, user: &str, region: &str) -> Result<Self> {
         Self::named(Service::ElastiCache, name, user, region, iam_token::elasticache)
@@ -214,7 +214,7 @@ impl TokenRequest {
         &self.0.key.user
     }
 
-    /// Returns whether its tokens live too short for a cache.
+    /// Returns whether its tokens are too short-lived for the cache.
     pub(crate) fn is_signed_each_time(&self) -> bool {
         self.0.key.service == Service::Eks
     }
@@ -236,7 +236,7 @@ fn check_login(port: u16, user: &str) -> Result<()> {
     Ok(())
 }
 
-/// Reads a name that a token can be signed for.
+/// Parses a name that a token can be signed for.
 fn endpoint(host: &str) -> Result<Endpoint> {
     let endpoint = Endpoint::parse(host).map_err(|error| {
         Error::new(ErrorKind::Host, format!("no token can be signed for this host: {error}"))
@@ -259,8 +259,7 @@ fn endpoint(host: &str) -> Result<Endpoint> {
     }
 }
 
-/// Names the service of an endpoint, in its canonical form, that is not a database, and the call
-/// that gives its tokens.
+/// Names the service of an endpoint that is not a database, and the call for its tokens.
 fn of_another_service(host: &str) -> Option<(&'static str, &'static str)> {
     let name = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
     let has = |wanted: &str| name.split('.').any(|label| label == wanted);

@@ -22,14 +22,14 @@ use tokio::runtime::Handle;
 
 use crate::error::{CredentialsFailure, Error, Result};
 
-/// How long credentials without an expiry are kept before they are asked for again.
+/// How long credentials without an expiry are used before they are reloaded.
 const LIFE_WITHOUT_EXPIRY: Duration = Duration::from_secs(15 * 60);
 
-/// Gives an identity that an SDK resolved.
+/// Returns an identity that an AWS SDK resolved.
 pub(crate) type Identify =
     dyn Fn() -> BoxFuture<'static, std::result::Result<Identity, BoxError>> + Send + Sync;
 
-/// A source of credentials: one that the program gives, or the AWS default chain.
+/// A source of credentials: the program's own, or the AWS default chain.
 #[derive(Clone)]
 pub(crate) enum Source {
     #[cfg(feature = "default-chain")]
@@ -39,7 +39,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Tells the region of what the credentials are for, which serves where no other is set.
+    /// Suggests the target's region, used where no other is set.
     pub(crate) fn suggest_region(&self, region: &str) {
         match self {
             #[cfg(feature = "default-chain")]
@@ -50,13 +50,13 @@ impl Source {
         }
     }
 
-    /// Loads credentials and makes a signer of them; the time they live counts from now.
+    /// Loads credentials and creates a signer from them, issued now.
     pub(crate) async fn load(&self, clock: &dyn Clock) -> Result<Expiring<Signer>> {
         let started_in = Handle::try_current().ok();
         let mut loaded = self.guarded(self.signer()).await;
         if loaded.is_err() && started_in.is_some_and(|runtime| is_gone(&runtime)) {
-            // The current poller lives in another runtime; the sockets and timers of the first are
-            // gone.
+            // The current poller lives in another runtime; the sockets and timers of the first one
+            // are closed.
             loaded = self.guarded(self.signer()).await;
         }
         let signer = loaded?;
@@ -114,11 +114,11 @@ impl Source {
 
     fn failed(&self, error: BoxError) -> Error {
         let kind = crate::ErrorKind::Credentials(CredentialsFailure::Failed);
-        Error::caused(kind, format!("{self} failed to give AWS credentials"), error)
+        Error::caused(kind, format!("{self} failed to provide AWS credentials"), error)
     }
 
     fn error(&self, error: CredentialsError) -> Error {
-        // A chain of ours given as a provider already returns our own error.
+        // A `DefaultChain` given as a provider already returns this crate's error.
         if let Some(ours) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
             return ours.clone();
         }
@@ -131,18 +131,19 @@ impl Source {
                 ),
             ),
             CredentialsError::ProviderTimedOut(_) => {
-                (CredentialsFailure::TimedOut, format!("{self} gave no AWS credentials in time"))
+                (CredentialsFailure::TimedOut, format!("{self} timed out while providing AWS credentials"))
             }
-            CredentialsError::InvalidConfiguration(_) => {
-                (CredentialsFailure::Failed, format!("{self} is not configured right for AWS credentials"))
-            }
-            _ => (CredentialsFailure::Failed, format!("{self} failed to give AWS credentials")),
+            CredentialsError::InvalidConfiguration(_) => (
+                CredentialsFailure::Failed,
+                format!("{self} has an invalid configuration of AWS credentials"),
+            ),
+            _ => (CredentialsFailure::Failed, format!("{self} failed to provide AWS credentials")),
         };
         Error::caused(crate::ErrorKind::Credentials(failure), message, error)
     }
 }
 
-/// Tells whether a runtime was shut down: it then ends every task at once.
+/// Returns whether a runtime was shut down, in which case it ends every new task at once.
 fn is_gone(runtime: &Handle) -> bool {
     let probe = runtime.spawn(pending::<()>());
     let is_gone = probe.is_finished();
@@ -153,8 +154,8 @@ fn is_gone(runtime: &Handle) -> bool {
 pub(crate) fn expired() -> Error {
     Error::credentials(
         CredentialsFailure::Expired,
-        "the AWS credentials that the source gave have already expired: renew the session, and check the \
-         clock",
+        "the source returned AWS credentials that have already expired: renew the session, and check \
+         the clock",
     )
 }
 

@@ -13,10 +13,11 @@ use token_cache::{CacheStats, RenewingStats};
 
 use crate::refusals::distance;
 
-/// This many logins in a second count as many: a single caller makes fewer, a filling pool more.
+/// The number of logins in a second that may be throttled: a single caller makes fewer, a filling
+/// pool more.
 const MANY: usize = 5;
 
-/// What one [`IamTokenProvider`](crate::IamTokenProvider) has done so far.
+/// The counters of an [`IamTokenProvider`](crate::IamTokenProvider).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -30,21 +31,21 @@ pub struct Stats {
     pub last_accepted: Option<SystemTime>,
     /// Logins that a server refused, as reported.
     pub logins_refused: u64,
-    /// Times that no usable token was in the cache.
+    /// Calls that found no usable token in the cache.
     pub misses: u64,
-    /// Renewals that failed while the unexpired credentials went on serving.
+    /// Renewals that failed while unexpired credentials stayed in use.
     pub renewals_failed: u64,
-    /// Logins tried once more with a new token, as reported.
+    /// Logins retried with a new token, as reported.
     pub retries: u64,
     /// Tokens signed.
     pub signed: u64,
-    /// Logins that a server put off because there were too many, as reported.
+    /// Logins that a server throttled, as reported.
     pub throttled: u64,
-    /// Callers that waited for credentials that another had asked for.
+    /// Callers that joined another caller's load of credentials.
     pub waits: u64,
 }
 
-/// What is counted here; the caches count the rest.
+/// The counters kept here; the caches count the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     misses: AtomicU64,
@@ -74,7 +75,7 @@ impl Counters {
         self.throttled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns whether many logins ended within the last second.
+    /// Returns whether enough logins for throttling ended within the last second.
     pub(crate) fn are_many(&self, now: SystemTime) -> bool {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let is_recent = |at: &SystemTime| distance(*at, now) <= Duration::from_secs(1);

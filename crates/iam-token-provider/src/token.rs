@@ -7,8 +7,7 @@ use token_cache::Lease;
 
 use crate::TokenRequest;
 
-/// A token that an [`IamTokenProvider`](crate::IamTokenProvider) handed out, with what it was asked
-/// for.
+/// A token from an [`IamTokenProvider`](crate::IamTokenProvider), with its request.
 ///
 /// It derefs to [`AuthToken`], so [`expose`](AuthToken::expose) gives the password. Clones are
 /// cheap and share the token.
@@ -19,12 +18,12 @@ pub struct IamToken {
 }
 
 impl IamToken {
-    /// Returns what the token is for.
+    /// Returns the request that the token is for.
     pub fn request(&self) -> &TokenRequest {
         &self.request
     }
 
-    /// Returns whether it was signed while the call that returned it ran, and did not come from the
+    /// Returns whether it was signed during the call that returned it, instead of taken from the
     /// cache.
     pub fn is_fresh(&self) -> bool {
         self.lease.is_fresh()
@@ -51,7 +50,7 @@ impl fmt::Debug for IamToken {
     }
 }
 
-/// Returns the end of an access key id, enough to tell which one it is.
+/// Returns the last characters of an access key id, enough to identify it.
 pub fn masked_key_id(access_key_id: &str) -> String {
     let skipped = access_key_id.chars().count().saturating_sub(4);
     let end: String = access_key_id.chars().skip(skipped).collect();

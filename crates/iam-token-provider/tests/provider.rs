@@ -339,7 +339,7 @@ async fn token_that_another_task_signed_with_the_former_key_is_not_handed_out() 
             async move { refused.token(&request()).await.map(|token| token.access_key_id().to_owned()) },
         );
     settle().await;
-    // Nobody else waits for the load that the refusal started.
+    // Other calls do not wait for the load that the refusal started.
     let other = provider.token(&request()).await.expect("is signed");
     assert_eq!((other.access_key_id(), other.is_fresh()), ("AKIA0000", true));
 

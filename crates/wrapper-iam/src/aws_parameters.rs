@@ -1,4 +1,4 @@
-//! Where AWS credentials come from, by the parameters that every plugin on AWS shares.
+//! The parameters that select AWS credentials, shared by all plugins for AWS.
 
 use iam_token_provider::{IamTokenProvider, IamTokenProviderBuilder};
 use wrapper_core::{Error, ErrorKind, Options, Parameter, ParameterKind, Result};
@@ -64,18 +64,18 @@ const ROLE_DURATION_SEC: Parameter<u64> = Parameter::typed(
 const ROLE_PARAMETERS: [Parameter; 4] =
     [ASSUME_ROLE_ARN, ASSUME_ROLE_SESSION_NAME, ASSUME_ROLE_EXTERNAL_ID, ASSUME_ROLE_DURATION_SEC];
 
-/// Returns the profile that credentials are taken from, where one is given.
+/// Returns the configured profile, if any.
 pub fn aws_profile(options: &Options) -> Option<&str> {
     options.get(&PROFILE).map(String::as_str)
 }
 
-/// Returns the provider on the credentials that the parameters name: `given` where the program
-/// brings its own, else a new one on a profile, a role or the AWS default chain.
+/// Returns the provider that the parameters select: `given` if the program has one, otherwise a new
+/// one on a profile, a role or the AWS default chain.
 ///
 /// # Errors
 ///
-/// A configuration error for a parameter of a role without the role, and for one of the default
-/// chain beside `given`.
+/// A configuration error for a role's parameter without the role, and for a parameter of the
+/// default chain together with `given`.
 pub fn token_provider(options: &Options, given: Option<&IamTokenProvider>) -> Result<IamTokenProvider> {
     let Some(given) = given else { return machine_tokens(options) };
     match [AWS_PROFILE]
@@ -85,14 +85,14 @@ pub fn token_provider(options: &Options, given: Option<&IamTokenProvider>) -> Re
         .find(|name| options.contains(name))
     {
         Some(name) => Err(configuration(&format!(
-            "`{name}` belongs to the AWS default chain, and the program gives credentials of its own: leave \
+            "`{name}` applies to the AWS default chain, but the program has its own credentials: leave \
              it out",
         ))),
         None => Ok(given.clone()),
     }
 }
 
-/// Reads where the machine's credentials come from.
+/// Reads the parameters of the default chain.
 fn machine_tokens(options: &Options) -> Result<IamTokenProvider> {
     let mut tokens = IamTokenProvider::builder();
     if let Some(profile) = options.get(&PROFILE) {

@@ -1,4 +1,4 @@
-//! The one ranking of what most likely keeps a login by token out, because the server never says.
+//! The ranking of the likely causes of a refused token, which the server never names.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ mod rows;
 
 pub use rows::RANKING;
 
-/// A clock that is off by more may be why a token is refused: SigV4 allows five minutes elsewhere.
+/// A clock off by more than this may cause a refusal: other AWS services allow SigV4 five minutes.
 const SUSPICIOUS_OFFSET: u64 = 240;
 
-/// A token or session this near to its end may have been refused because of it.
+/// A token or session this close to its expiry may have been refused for it.
 const NEAR_END: Duration = Duration::from_secs(60);
 
 /// Says what a server asked a user for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Asked {
-    /// For a proof that a token cannot be: the user logs in by password, or does not exist.
+    /// A proof that no token can give: the user logs in with a password, or does not exist.
     Password,
-    /// For the password in clear text, which a token is.
+    /// The password in clear text, which carries a token.
     Token,
     /// MySQL refuses every login with the same message.
     #[default]
@@ -31,34 +31,34 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// Reads out of a refusal of PostgreSQL what the server had asked for.
+    /// Reads from PostgreSQL's refusal what the server had asked for.
     pub fn of_postgres(target: &TokenRequest, refusal: &Error) -> Self {
         let is_dsql = Endpoint::parse(target.host()).is_ok_and(|host| host.kind() == EndpointKind::Dsql);
-        // DSQL knows no passwords. Elsewhere a user with rds_iam is refused as one whose token may
-        // be stale.
+        // DSQL has no passwords. Elsewhere a user with rds_iam is refused like one with a stale
+        // token.
         if is_dsql || refusal.may_be_stale_password() { Self::Token } else { Self::Password }
     }
 }
 
-/// Tells how near a cause is to being proven.
+/// The likelihood of a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Likelihood {
-    /// It was found to be so.
+    /// Proven by the facts.
     Certain,
-    /// It is what such a refusal most often comes from.
+    /// A usual reason of such a refusal.
     Likely,
-    /// Nothing speaks against it.
+    /// Not excluded by the facts.
     Possible,
 }
 
-/// Holds what is known of a refused login; [`new`](Self::new) fills in what is always known.
+/// The facts of a refused login; [`new`](Self::new) fills in those that are always known.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Facts<'a> {
-    /// What the token was signed for.
+    /// The request that the token was signed for.
     pub target: &'a TokenRequest,
-    /// Where the connection goes.
+    /// The host and port that were dialled.
     pub dialled: (&'a str, u16),
     /// The engine.
     pub engine: Engine,
@@ -68,26 +68,25 @@ pub struct Facts<'a> {
     pub answer: String,
     /// The id of the access key that signed.
     pub access_key_id: &'a str,
-    /// Whether the key came in place of another one whose token had been refused a moment before.
+    /// Whether the key replaced one whose token was refused a moment before.
     pub key_was_replaced: bool,
-    /// For how long ago a server accepted the same token, if that is so recent that it cannot be
-    /// stale.
+    /// The time since a server accepted the same token, if that is too recent for it to be stale.
     pub recently_accepted: Option<Duration>,
-    /// Whether logins are so many that the server may throttle them.
+    /// Whether there are enough logins for the server to throttle them.
     pub has_many_logins: bool,
     /// The time until the end of the credentials, where it is known.
     pub credentials_left: Option<Duration>,
-    /// Whether the credentials are of a session whose end is not known.
+    /// Whether the credentials belong to a session with an unknown expiry.
     pub has_unknown_end: bool,
-    /// By how many seconds this machine's clock is ahead, where it was compared with another.
+    /// The seconds by which this machine's clock is ahead, if it was compared with another.
     pub clock_ahead: Option<i64>,
-    /// ARN and account of the credentials, where STS was asked.
+    /// ARN and account of the credentials, if STS was asked.
     pub identity: Option<(&'a str, &'a str)>,
-    /// The endpoint that DNS leads to, if that is another one than the token is signed for.
+    /// The endpoint that DNS leads to, if the token is signed for another one.
     pub leads_to: Option<Endpoint>,
 }
 
-/// One cause: when it applies, how likely it then is, and what is said of it.
+/// One cause: when it applies, its likelihood, its sentence and its remedy.
 #[derive(Debug)]
 pub struct CauseRow {
     code: &'static str,
@@ -124,11 +123,11 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Ranks the causes, the likeliest first; each code stands once.
+    /// Ranks the causes, the likeliest first; each code appears once.
     pub fn causes(&self) -> Vec<Cause> {
         let mut found: Vec<(Likelihood, &CauseRow)> =
             RANKING.iter().filter_map(|row| Some(((row.when)(self)?, row))).collect();
-        // The sort is stable: among equally likely ones the order of the table counts.
+        // The sort is stable: equally likely causes keep the order of the table.
         found.sort_by_key(|(likelihood, _)| *likelihood);
         let mut causes: Vec<Cause> = Vec::new();
         for (_, row) in found {
@@ -155,8 +154,8 @@ impl<'a> Facts<'a> {
         matches!(self.kind(), Some(EndpointKind::Proxy | EndpointKind::ProxyEndpoint))
     }
 
-    /// Returns whether the host that is dialled is an endpoint by itself, and not what leads to
-    /// one: an address, a tunnel, a domain of one's own.
+    /// Returns the dialled host if it is an endpoint itself, not an address, a tunnel or a custom
+    /// domain in front of one.
     fn dialled_endpoint(&self) -> Option<Endpoint> {
         let endpoint = Endpoint::parse(self.dialled.0).ok()?;
         (!matches!(endpoint.kind(), EndpointKind::Custom | EndpointKind::Ip)).then_some(endpoint)
@@ -184,7 +183,7 @@ impl<'a> Facts<'a> {
         masked_key_id(self.access_key_id)
     }
 
-    /// Returns what the policy has to allow.
+    /// Returns the permission that the policy must grant.
     fn permission(&self) -> String {
         let endpoint = self.endpoint();
         let (region, user) = (self.target.region(), escape_control(self.target.user()));
@@ -204,7 +203,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Names the log in which the server gives its reason, where it is exported.
+/// Returns the log that holds the server's reason, if it is exported.
 pub fn log_group(endpoint: &Endpoint) -> Option<String> {
     let id = endpoint.id().filter(|_| endpoint.is_rds())?;
     Some(match endpoint.kind() {
@@ -219,8 +218,8 @@ pub fn log_group(endpoint: &Endpoint) -> Option<String> {
     })
 }
 
-/// Returns the only cause where the plugin is missing: what to add, and what else a login by token
-/// needs.
+/// Returns the only cause if the plugin is missing: how to add it, and the other requirements of a
+/// login by token.
 pub(crate) fn plugin_missing(host: &str, user: &str, engine: Engine, password_was_refused: bool) -> Cause {
     let endpoint = Endpoint::parse(host).ok();
     let kind = endpoint.as_ref().map(Endpoint::kind);
@@ -248,9 +247,9 @@ pub(crate) fn plugin_missing(host: &str, user: &str, engine: Engine, password_wa
     let else_wrong = if password_was_refused { "; if the user has a password, it is wrong" } else { "" };
     Cause::new(
         "plugin-missing",
-        "`plugins=iam` is missing, without which no token is sent",
+        "`plugins=iam` is missing, so no token is sent",
         &format!(
-            "add plugins=iam and {}; it takes {grant}AWS credentials whose policy allows \
+            "add plugins=iam and {}; it needs {grant}AWS credentials with a policy that allows \
              {action}{else_wrong}",
             also.join(" and ")
         ),

@@ -1,9 +1,9 @@
-//! Errors of the token provider as errors of a connect.
+//! The errors of the token provider as connect errors.
 
 use iam_token_provider as provider;
 use wrapper_core::{Error, ErrorKind, events::CredentialsFailure};
 
-/// Returns the error of a connect that failed because there is no token.
+/// Returns the connect error for a missing token.
 pub fn connect_error(error: &provider::Error) -> Error {
     let kind = match error.kind() {
         provider::ErrorKind::Configuration => ErrorKind::Configuration,
@@ -19,13 +19,13 @@ pub fn connect_error(error: &provider::Error) -> Error {
     };
     let connect_error = Error::new(kind, error.to_string());
     match std::error::Error::source(error) {
-        // The text is the error's own, so only what is behind it is a cause.
+        // The message is already the error's own, so only its source becomes the cause.
         Some(_) => connect_error.with_source(Cause(error.clone())),
         None => connect_error,
     }
 }
 
-/// The cause behind an error of the provider, which is shared and cannot be taken out.
+/// The cause of a provider's error, which is shared and cannot be moved out.
 #[derive(Debug)]
 struct Cause(provider::Error);
 

@@ -1,4 +1,4 @@
-//! Telling the listeners of a connector or a pool of credentials.
+//! Credential events for the listeners of a connector or pool.
 
 use iam_token_provider::{IamTokenProvider, Listening};
 use wrapper_core::{
@@ -8,10 +8,10 @@ use wrapper_core::{
 
 use crate::connect_error;
 
-/// Tells these listeners of credentials that the provider loads, and of a source that gives none,
-/// as long as what it returns is held.
+/// Notifies these listeners of loaded credentials and failed loads for as long as the returned
+/// guards are held.
 ///
-/// `None` where nobody listens.
+/// Returns `None` without listeners.
 pub fn tell_of_credentials(tokens: &IamTokenProvider, events: &Events) -> Option<[Listening; 2]> {
     if events.is_empty() {
         return None;

@@ -89,8 +89,8 @@ impl ParameterValue for SignedHost {
 
 /// Makes the plugin `iam`.
 ///
-/// The default takes credentials from the AWS default chain, with a cache of its own for every
-/// connector; with tokens of your own all connectors share theirs.
+/// By default each connector takes credentials from the AWS default chain and has its own cache;
+/// connectors of a factory with a given provider share that one.
 #[derive(Clone, Debug, Default)]
 pub struct IamFactory {
     tokens: Option<IamTokenProvider>,
@@ -98,18 +98,18 @@ pub struct IamFactory {
 }
 
 impl IamFactory {
-    /// Creates a factory whose plugins share the given tokens.
+    /// Creates a factory of plugins that share the given provider.
     pub fn new(tokens: IamTokenProvider) -> Self {
         Self { tokens: Some(tokens), ..Self::default() }
     }
 
-    /// Has connects to this host signed for in this region, though its name is not an RDS endpoint,
-    /// such as an emulator's.
+    /// Signs tokens for this host in this region although its name is not an RDS endpoint, such as
+    /// that of an emulator.
     ///
     /// # Security
     ///
-    /// The server at that host receives a token of your credentials: no connection string can name
-    /// one.
+    /// The server at that host receives a token of your credentials, so no connection string can
+    /// set it.
     #[must_use]
     pub fn with_trusted_host(mut self, host: impl Into<String>, region: Region) -> Self {
         self.trusted.push((host.into(), region));
@@ -172,7 +172,7 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
 }
 
 impl IamSettings {
-    /// Reads what the tokens are signed for, for a connector with so many hosts.
+    /// Reads the settings of a connector with this many hosts.
     ///
     /// # Errors
     ///

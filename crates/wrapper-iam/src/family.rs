@@ -1,8 +1,7 @@
-//! The plugins of the AWS Advanced wrapper family by their codes and parameters, for errors that
-//! name one that is not there.
+//! The plugins and parameters of the AWS Advanced wrapper family, for errors that name a missing
+//! one.
 
-/// Codes of plugins that are crates of their own, which a program may leave out, with the features
-/// of the facade that bring them.
+/// The codes of optional plugins, with the facade's features that enable them.
 const OPTIONAL: &[(&str, &str)] = &[
     ("awsSecretsManager", "secrets"),
     ("failover2", "topology"),
@@ -10,8 +9,7 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("secretsManager", "secrets"),
 ];
 
-/// Codes of plugins that other members of the AWS Advanced wrapper family have and this one has not
-/// yet.
+/// The codes of plugins that only other members of the AWS Advanced wrapper family have so far.
 const PLANNED: &[&str] = &[
     "autoReadWriteSplitting",
     "autoSimpleReadWriteSplitting",
@@ -47,7 +45,7 @@ const PLANNED: &[&str] = &[
     "srw",
 ];
 
-/// Parameters of the family's plugins; one that ends with `*` stands for all that begin with it.
+/// The parameters of the family's plugins; a `*` at the end matches any suffix.
 const PARAMETERS: &[(&str, &[&str])] = &[
     (
         "failover2",
@@ -98,7 +96,7 @@ const PARAMETERS: &[(&str, &[&str])] = &[
     ("federatedAuth", &["appId", "httpsAgentOptions", "iamIdpArn", "iamRoleArn", "idp*", "rpIdentifier"]),
 ];
 
-/// Says why a plugin of the family is not there, and what to do, as a clause behind "is".
+/// Explains why a plugin of the family is missing, with the remedy, as a clause that follows "is".
 pub(crate) fn absence(code: &str) -> Option<String> {
     let is_it = |known: &str| folded(known) == folded(code);
     if let Some((_, feature)) = OPTIONAL.iter().find(|(known, _)| is_it(known)) {
@@ -117,8 +115,7 @@ pub(crate) fn owner(parameter: &str) -> Option<&'static str> {
     PARAMETERS.iter().find(|(_, names)| names.iter().any(is_one)).map(|(code, _)| *code)
 }
 
-/// Returns a code as it is compared: `auto_read_write_splitting` and `autoReadWriteSplitting` are
-/// one.
+/// Normalizes a code for comparison: `auto_read_write_splitting` equals `autoReadWriteSplitting`.
 fn folded(code: &str) -> String {
     code.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }

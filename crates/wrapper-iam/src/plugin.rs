@@ -17,14 +17,14 @@ use crate::{
     retry, tell_of_credentials,
 };
 
-/// A token that a server accepted within this time is not stale when it is refused: RDS throttles
-/// by refusing, and a retry would double the storm.
+/// A token accepted this recently is not stale when it is refused: RDS throttles by refusing, and a
+/// retry would double the load.
 const RECENTLY_ACCEPTED: Duration = Duration::from_secs(60);
 
 /// Gives every connect a token as its password, over verified TLS only.
 ///
-/// A refused token reloads credentials older than 30 s. If they have another key, the login is
-/// tried once more; if not, only where the token came from the cache and no server accepted it
+/// After a refusal, credentials older than 30 s are reloaded. If their key has changed, the login
+/// is retried once; otherwise only if the token came from the cache and no server accepted it
 /// within the last minute.
 #[derive(Debug)]
 pub struct IamPlugin {
@@ -43,14 +43,14 @@ impl IamPlugin {
         Self { tokens, settings, counters: TargetCounters::default(), _listening: None }
     }
 
-    /// Tells these listeners of credentials that are loaded, as long as the plugin lives.
+    /// Notifies these listeners of loaded credentials for as long as the plugin lives.
     #[must_use]
     pub fn with_events(mut self, events: &Events) -> Self {
         self._listening = tell_of_credentials(&self.tokens, events);
         self
     }
 
-    /// Returns what its provider has done so far; a connector's `plugin::<IamPlugin>()` finds the
+    /// Returns the counters of its provider; a connector's `plugin::<IamPlugin>()` finds the
     /// plugin.
     pub fn stats(&self) -> Stats {
         self.tokens.stats()
@@ -74,8 +74,8 @@ impl IamPlugin {
         Err(Error::new(
             ErrorKind::Configuration,
             format!(
-                "`tlsServerName` `{}` lies outside the domain of `{}`, for which the token is signed: a \
-                 configuration may not send the token elsewhere, set it in code",
+                "`tlsServerName` `{}` lies outside the domain of `{}`, which the token is signed for: set it \
+                 in code, a configuration must not send the token to another domain",
                 name.as_str(),
                 target.host()
             ),
@@ -92,8 +92,8 @@ impl IamPlugin {
         let request = request.clone().with_password(password);
         Ok(match request.server_name() {
             Some(_) => request,
-            // A trusted host is dialled as it is signed for, and a certificate names an address by
-            // itself.
+            // A trusted host is dialled under the name in its token, and certificates list
+            // addresses as they are.
             None if target.host().parse::<IpAddr>().is_ok() => request,
             None => request.with_server_name(ServerName::from_code(target.host())?),
         })
@@ -120,7 +120,7 @@ impl IamPlugin {
         }
     }
 
-    /// Logs in with a token, and once more with another where that may mend a refusal.
+    /// Logs in with a token, and retries once with another where that may help.
     async fn log_in<C: Send + 'static>(
         &self,
         request: &ConnectRequest,
@@ -142,7 +142,7 @@ impl IamPlugin {
         };
         self.tokens.report_retried();
         self.counters.count(request, |target| target.retries += 1);
-        tracing::debug!(host = target.host(), "token refused, trying once more with a new one");
+        tracing::debug!(host = target.host(), "token refused, retrying with a new one");
         match self.attempt(request, target, &second, next).await {
             Err(error) if error.is_login() => {
                 self.tokens.discard(&second);
@@ -180,10 +180,10 @@ impl IamPlugin {
         outcome
     }
 
-    /// Drops a refused token, decides whether another is worth a login, and gets it.
+    /// Discards a refused token and returns another if a retry is worth it.
     ///
-    /// The age of the credentials decides and not the token's: after a rotation every new token is
-    /// signed by the dead key and looks fresh.
+    /// The age of the credentials decides, not the token's: after a rotation every new token is
+    /// signed with the revoked key and looks fresh.
     async fn second(
         &self,
         target: &TokenRequest,
@@ -203,13 +203,13 @@ impl IamPlugin {
             return Err(Retry::Pointless);
         }
         let now = self.tokens.clock().now();
-        // A clock that was set back makes no acceptance a recent one.
+        // An absolute difference: a clock set back must not make an old acceptance recent.
         let since = |accepted| now.duration_since(accepted).unwrap_or_else(|error| error.duration());
         if first.last_accepted().is_some_and(|accepted| since(accepted) <= RECENTLY_ACCEPTED) {
             return Err(Retry::RecentlyAccepted);
         }
         match self.token(target).await {
-            // Signed in the same second, so it is the same text.
+            // Signed within the same second, so the text is the same.
             Ok(second) if second.expose() == first.expose() => Err(Retry::Pointless),
             Ok(second) => Ok(second),
             Err(error) => Err(Retry::Unavailable(error)),

@@ -7,19 +7,19 @@ use wrapper_core::{Cause, ConnectRequest, Engine, Error};
 
 use crate::diagnosis::{Asked, Facts};
 
-/// A refused login and what is known of it.
+/// A refused login with the facts about it.
 pub(crate) struct Refusal<'a> {
     pub(crate) request: &'a ConnectRequest,
     pub(crate) target: &'a TokenRequest,
     pub(crate) token: &'a IamToken,
-    /// The access key that the token's key came in place of during this connect, refused before it.
+    /// The key refused earlier in this connect, which the token's key replaced.
     pub(crate) former_key: Option<&'a str>,
     pub(crate) retry: Retry,
     pub(crate) has_many_logins: bool,
     pub(crate) now: SystemTime,
 }
 
-/// The access keys whose tokens were refused during one connect, each once as long as it stays.
+/// The refused access keys of one connect, without consecutive repetitions.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedKeys(Vec<String>);
 
@@ -37,10 +37,10 @@ impl RefusedKeys {
     }
 }
 
-/// Says why a refused login was not tried once more, or what came of it.
+/// Why a refused login was not retried, or how the retry ended.
 #[derive(Debug)]
 pub(crate) enum Retry {
-    /// The token was new, or the server asked for something else than a token.
+    /// The token was new, or the server did not ask for a token.
     Pointless,
     /// A server accepted the token a moment ago, so it is not stale.
     RecentlyAccepted,
@@ -51,11 +51,11 @@ pub(crate) enum Retry {
 }
 
 impl Refusal<'_> {
-    /// Adds what is known of the token to the error's text, and ranks the causes.
+    /// Adds the facts about the token to the error's text, and ranks the causes.
     pub(crate) fn explain(&self, error: &Error) -> Error {
-        let message = format!("{}; {}", error.message(), self.told());
+        let message = format!("{}; {}", error.message(), self.description());
         let error = error.clone().with_message(message);
-        // A locked account has one cause, which the server told.
+        // A locked account has one cause, which the server named.
         match error.diagnosis() {
             [] => {}
             [cause, ..] if cause.code() == Cause::PASSWORD_REFUSED => {}
@@ -90,7 +90,7 @@ impl Refusal<'_> {
         self.now.duration_since(at).unwrap_or_default()
     }
 
-    fn told(&self) -> String {
+    fn description(&self) -> String {
         let token = self.token;
         let age = self.since(token.signed_at()).as_secs();
         let accepted = match self.token.last_accepted() {

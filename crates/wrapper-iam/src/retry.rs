@@ -8,10 +8,10 @@ use std::{
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Returns the moment of the next try, anywhere within the longest pause, if that is within the
-/// timeout.
+/// Returns the time of the next attempt, at random within the longest pause, if the timeout allows
+/// it.
 pub(crate) fn next_at(started_at: SystemTime, now: SystemTime, timeout: Duration) -> Option<SystemTime> {
-    // A clock that was set back ends the tries, which would else go on for as long as the jump.
+    // A clock set back ends the attempts, which would otherwise continue as long as the jump.
     let passed = now.duration_since(started_at).ok()?;
     let draw = (RandomState::new().hash_one(now) >> 32) as u32;
     let share = f64::from(draw) / f64::from(u32::MAX);

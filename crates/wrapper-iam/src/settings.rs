@@ -11,11 +11,12 @@ use crate::{
     request::{self, explained},
 };
 
-/// The life that RDS gives a token, and the default bound of its reuse:
+/// The lifetime of a token at RDS, and the default limit of its reuse:
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>.
 const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// Says what the tokens of a connector are signed for, where that is not what it connects to.
+/// The host, port and region that a connector's tokens are signed for, where they differ from the
+/// dialled ones.
 #[derive(Clone, Debug)]
 pub struct IamSettings {
     host: Option<Endpoint>,
@@ -23,7 +24,7 @@ pub struct IamSettings {
     region: Option<Region>,
     pub(crate) max_age: Duration,
     pub(crate) login_retry_timeout: Duration,
-    /// Hosts whose names are no RDS endpoints, with the regions to sign for.
+    /// Hosts outside RDS's naming, with the regions to sign for.
     trusted: Vec<(String, Region)>,
 }
 
@@ -69,21 +70,21 @@ impl IamSettings {
         self
     }
 
-    /// Repeats a refused login that a new token may mend for so long (`iamLoginRetryTimeoutMs`);
-    /// zero does not.
+    /// Retries a refused login for this long if a new token may help (`iamLoginRetryTimeoutMs`);
+    /// zero disables it.
     #[must_use]
     pub fn with_login_retry_timeout(mut self, timeout: Duration) -> Self {
         self.login_retry_timeout = timeout;
         self
     }
 
-    /// Signs for connects to this host in this region, though its name is no RDS endpoint, such as
-    /// an emulator's.
+    /// Signs tokens for this host in this region although its name is not an RDS endpoint, such as
+    /// that of an emulator.
     ///
     /// # Security
     ///
-    /// Whoever answers at that host gets a token of your credentials: no connection string can name
-    /// one.
+    /// The server at that host receives a token of your credentials, so no connection string can
+    /// set it.
     #[must_use]
     pub fn with_trusted_host(mut self, host: impl Into<String>, region: Region) -> Self {
         self.trusted.push((host.into(), region));
@@ -95,7 +96,7 @@ impl IamSettings {
         self.max_age
     }
 
-    /// Says what the token for a request is signed for.
+    /// Returns the request that a connect's token is signed for.
     ///
     /// # Errors
     ///
@@ -115,13 +116,13 @@ impl IamSettings {
     pub(crate) fn endpoint(&self, request: &ConnectRequest) -> Result<Endpoint> {
         let own = request::endpoint(request.host());
         match (&self.host, request.instance()) {
-            // The instance behind a custom domain has its real name in the domain of the configured
-            // one.
+            // Behind a custom domain, the instance's own name lies in the domain of the configured
+            // endpoint.
             (Some(host), Some(instance)) if own.is_err() => {
                 let real = host.instance_pattern().and_then(|pattern| pattern.host(instance).ok());
                 real.and_then(|real| Endpoint::parse(&real).ok()).ok_or_else(|| {
                     let message =
-                        format!("`iamHost` `{host}` does not tell the real name of instance `{instance}`");
+                        format!("`iamHost` `{host}` does not determine the name of instance `{instance}`");
                     Error::new(ErrorKind::Host, message)
                 })
             }

@@ -1,4 +1,4 @@
-//! Why there are no credentials, in the words of the person who has to mend it.
+//! Explains missing credentials to the person who has to fix them.
 
 use std::{env, error::Error as _, time::SystemTime};
 
@@ -8,7 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use super::known_end::{KEYS, NotedEnd};
 use crate::error::{CredentialsFailure, Error, ErrorKind};
 
-/// Where loading failed.
+/// The step at which loading failed.
 pub(super) enum Failure {
     Base(CredentialsError),
     Known(Error),
@@ -17,7 +17,7 @@ pub(super) enum Failure {
 
 type Explained = (CredentialsFailure, String);
 
-/// Explains a failure by what the profile files say.
+/// Explains a failure by the contents of the profile files.
 pub(super) async fn of(failure: Failure, profile: Option<&str>, now: SystemTime) -> Error {
     let source = source(profile);
     match failure {
@@ -37,7 +37,7 @@ fn caused(failure: CredentialsFailure, message: String, error: CredentialsError)
     Error::caused(ErrorKind::Credentials(failure), message, error)
 }
 
-/// Names what was asked first, as the chain does it.
+/// Names the source that the chain asked first.
 fn source(profile: Option<&str>) -> String {
     match (profile, by_variable()) {
         (Some(profile), _) => format!("profile `{}`", profile.escape_debug()),
@@ -51,14 +51,14 @@ fn by_variable() -> Option<String> {
 }
 
 fn refused_role(role: &str, source: &str, error: CredentialsError) -> Error {
-    // The SDK's words for an answer of the service, in contrast to its not being reached.
+    // The SDK's text for an answer of the service; a connection failure reads differently.
     let message = if text_of(&error).contains("service error") {
         format!(
-            "STS let the credentials of {source} not assume role {role}: check its name, its trust policy, \
-             and that they may call sts:AssumeRole"
+            "STS did not allow the credentials of {source} to assume role {role}: check its name, its trust \
+             policy, and that they may call sts:AssumeRole"
         )
     } else {
-        format!("STS could not be asked for role {role}: check that it can be reached")
+        format!("failed to reach STS for role {role}: check the network and the region")
     };
     caused(CredentialsFailure::Failed, message, error)
 }
@@ -73,13 +73,15 @@ fn general(source: &str, is_profile: bool, error: CredentialsError) -> Error {
             (CredentialsFailure::NotConfigured, format!("no AWS credentials found in {source}: {remedy}"))
         }
         CredentialsError::ProviderTimedOut(_) => {
-            (CredentialsFailure::TimedOut, format!("{source} gave no AWS credentials in time"))
+            (CredentialsFailure::TimedOut, format!("{source} timed out while providing AWS credentials"))
         }
         CredentialsError::InvalidConfiguration(_) => {
-            (CredentialsFailure::Failed, format!("{source} is not configured right for AWS credentials"))
+            (CredentialsFailure::Failed, format!("{source} has an invalid configuration of AWS credentials"))
         }
-        _ if is_profile => (CredentialsFailure::Failed, format!("{source} failed to give AWS credentials")),
-        _ => (CredentialsFailure::Failed, format!("{source} failed to give AWS credentials: {remedy}")),
+        _ if is_profile => {
+            (CredentialsFailure::Failed, format!("{source} failed to provide AWS credentials"))
+        }
+        _ => (CredentialsFailure::Failed, format!("{source} failed to provide AWS credentials: {remedy}")),
     };
     caused(failure, message, error)
 }
@@ -88,7 +90,7 @@ fn general(source: &str, is_profile: bool, error: CredentialsError) -> Error {
 pub(super) struct Profiles(ProfileSet);
 
 impl Profiles {
-    /// Reads the files; none where they cannot be read, which the SDK says itself.
+    /// Reads the files. An unreadable file gives `None`, since the SDK reports it itself.
     pub(super) async fn load(profile: Option<&str>) -> Option<Self> {
         let selected = profile.map(|profile| profile.to_owned().into());
         let loaded = aws_config::profile::load(
@@ -105,7 +107,7 @@ impl Profiles {
         self.0.selected_profile()
     }
 
-    /// Returns the earliest end that is noted beside the static keys of a profile.
+    /// Returns the earliest expiry noted beside the static keys of a profile.
     pub(super) fn noted_end(&self, name: &str) -> Option<NotedEnd> {
         let profile = self.0.get_profile(name)?;
         profile.get("aws_access_key_id")?;
@@ -114,8 +116,8 @@ impl Profiles {
         ends.min_by_key(NotedEnd::end)
     }
 
-    /// Says what is wrong with the selected profile, or with one that it takes its credentials
-    /// from.
+    /// Explains what is wrong with the selected profile, or with a profile that it gets its
+    /// credentials from.
     fn explain(&self, named: Option<&str>, error: &CredentialsError, now: SystemTime) -> Option<Explained> {
         let is_named = named.is_some() || by_variable().is_some();
         let mut visited: Vec<&str> = Vec::new();
@@ -125,9 +127,9 @@ impl Profiles {
             let Some(profile) = self.0.get_profile(name) else {
                 return match visited.last() {
                     None if !is_named => None,
-                    None if named.is_none() => Some(missing(&format!("`{shown}`, which AWS_PROFILE names,"))),
+                    None if named.is_none() => Some(missing(&format!("`{shown}` (AWS_PROFILE)"))),
                     None => Some(missing(&format!("`{shown}`"))),
-                    Some(by) => Some(missing(&format!("`{shown}`, the source of `{}`,", by.escape_debug()))),
+                    Some(by) => Some(missing(&format!("`{shown}` (source of `{}`)", by.escape_debug()))),
                 };
             };
             if let Some(Err(message)) = self.noted_end(name).map(|noted| noted.check(now)) {
@@ -147,21 +149,20 @@ fn missing(which: &str) -> Explained {
     let config = file("AWS_CONFIG_FILE", "~/.aws/config");
     let credentials = file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
     let message = format!(
-        "no profile {which} in {} or {}: check its name, `aws configure list-profiles` has them all",
+        "profile {which} not found in {} or {}: check its name with `aws configure list-profiles`",
         config.escape_debug(),
         credentials.escape_debug()
     );
     (CredentialsFailure::NotConfigured, message)
 }
 
-/// Asks for a login where the profile is one that people log in to, and nothing else seems to be
-/// wrong.
+/// Suggests a login if the profile needs one and nothing else seems wrong.
 fn log_in(name: &str, profile: &Profile, error: &CredentialsError) -> Option<Explained> {
     let (text, shown) = (text_of(error), name.escape_debug());
     let is_malformed = matches!(error, CredentialsError::InvalidConfiguration(_));
     if profile.get("login_session").is_some() && is_malformed && !cfg!(feature = "login") {
         let message =
-            format!("profile `{shown}` is one of `aws login`: enable the feature `login` of this library");
+            format!("profile `{shown}` uses `aws login`: enable the feature `login` of this library");
         return Some((CredentialsFailure::Failed, message));
     }
     let elsewhere = ["dispatch failure", "timeout", "Forbidden", "TooManyRequests"];

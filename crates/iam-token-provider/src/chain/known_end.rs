@@ -1,4 +1,4 @@
-//! The ends of static keys that tools note beside them.
+//! The expiries that tools note beside static keys.
 
 use std::{env, time::SystemTime};
 
@@ -17,7 +17,7 @@ const VARIABLE: &str = "AWS_CREDENTIAL_EXPIRATION";
 /// The keys of a profile that such tools write.
 pub(super) const KEYS: [&str; 2] = ["aws_session_expiration", "x_security_token_expires"];
 
-/// Marks credentials whose end was noted beside them: their source does not renew them.
+/// Marks static keys with a noted expiry, which their source does not renew.
 #[derive(Clone, Copy, Debug)]
 struct Noted;
 
@@ -26,7 +26,7 @@ pub(super) fn is_renewed(credentials: &Credentials) -> bool {
     credentials.expiry().is_some() && credentials.get_property::<Noted>().is_none()
 }
 
-/// Gives static keys the end that is noted beside them.
+/// Applies the expiry noted beside static keys.
 pub(super) async fn apply(
     mut credentials: Credentials,
     profile: Option<&str>,
@@ -56,7 +56,7 @@ pub(super) async fn apply(
     Ok(credentials)
 }
 
-/// An end, and where it was found.
+/// An expiry, and where it was found.
 pub(super) struct NotedEnd {
     end: SystemTime,
     keys_of: String,
@@ -64,7 +64,7 @@ pub(super) struct NotedEnd {
 }
 
 impl NotedEnd {
-    /// Reads an end; one that cannot be read counts as unknown.
+    /// Parses an expiry; malformed text counts as unknown.
     pub(super) fn read(name: &'static str, value: &str, keys_of: String) -> Option<Self> {
         match parse(value) {
             Some(end) => Some(Self { end, keys_of, name }),
@@ -82,7 +82,7 @@ impl NotedEnd {
         self.end
     }
 
-    /// Fails with a message if the end has come.
+    /// Fails with a message if it has passed.
     pub(super) fn check(&self, now: SystemTime) -> Result<(), String> {
         if self.end > now {
             return Ok(());

@@ -126,7 +126,8 @@ fn is_made_of(text: &str, others: &str, length: std::ops::RangeInclusive<usize>)
     length.contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
-/// Returns the name of the running program, with what no session's name may have replaced.
+/// Returns the name of the running program, with the characters replaced that a session name may
+/// not have.
 fn program_name() -> String {
     let program = std::env::current_exe().ok();
     let name = program

@@ -1,4 +1,4 @@
-//! What the SDK builds of a chain or profile, and a role on top of it.
+//! The SDK's providers of a chain or profile, and a role on top of it.
 
 use std::time::SystemTime;
 
@@ -50,8 +50,8 @@ impl SdkChain {
         }
         let config = loader.load().await;
         let base = match profile {
-            // In the chain the environment's keys would win over a profile that somebody named on
-            // purpose.
+            // In the chain, the environment's keys would take precedence over an explicitly named
+            // profile.
             Some(profile) => {
                 let provider_config = ProviderConfig::without_region().with_region(config.region().cloned());
                 let provider = ProfileFileCredentialsProvider::builder()

@@ -1,4 +1,4 @@
-//! Settings.
+//! The settings of a token provider.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -66,7 +66,7 @@ impl IamTokenProviderBuilder {
         self
     }
 
-    /// Takes the time from elsewhere than the machine's wall clock.
+    /// Sets the source of time; default the machine's wall clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -80,8 +80,7 @@ impl IamTokenProviderBuilder {
         self
     }
 
-    /// Gives a load of credentials this long; 10 s by default, more where it may ask a person for a
-    /// code.
+    /// Limits a load of credentials; 10 s by default, more where it may ask a person for a code.
     #[must_use]
     pub fn load_timeout(mut self, limit: Duration) -> Self {
         self.load_timeout = Some(limit);

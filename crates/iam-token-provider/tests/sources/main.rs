@@ -201,7 +201,7 @@ fn refused_role_is_named_with_what_to_check() {
     let environment = [("TEST_ROLE", ROLE), ("TEST_REGION", "eu-west-3"), ("AWS_ENDPOINT_URL_STS", &*url)];
     let said = home.check(
         &[&environment[..], &KEYS_IN_ENVIRONMENT].concat(),
-        &format!("not assume role `{ROLE}`: check its name, its trust policy"),
+        &format!("to assume role `{ROLE}`: check its name, its trust policy"),
     );
     assert!(said.contains("the AWS default chain") && said.contains("AccessDenied"), "{said}");
 }
@@ -271,13 +271,13 @@ fn profile_that_does_not_exist_is_named_with_the_files() {
     let home = Home::new("no-profile", &format!("[profile dev]\nrole_arn = {ROLE}\nsource_profile = gone\n"));
     home.check(
         &[("TEST_PROFILE", "nope")],
-        "no profile `nope` in ~/.aws/config or ~/.aws/credentials: check its name",
+        "profile `nope` not found in ~/.aws/config or ~/.aws/credentials: check its name",
     );
-    home.check(&[("AWS_PROFILE", "nope")], "no profile `nope`, which AWS_PROFILE names, in ~/.aws/config");
-    home.check(&[("TEST_PROFILE", "dev")], "no profile `gone`, the source of `dev`, in ~/.aws/config");
+    home.check(&[("AWS_PROFILE", "nope")], "profile `nope` (AWS_PROFILE) not found in ~/.aws/config");
+    home.check(&[("TEST_PROFILE", "dev")], "profile `gone` (source of `dev`) not found in ~/.aws/config");
     home.check(
         &[("TEST_PROFILE", "nope"), ("AWS_CONFIG_FILE", "/dev/null")],
-        "no profile `nope` in /dev/null or ~/.aws/",
+        "profile `nope` not found in /dev/null or ~/.aws/",
     );
 }
 
@@ -399,5 +399,5 @@ async fn chain_given_as_a_provider_keeps_its_own_words() {
     let error =
         provider.unwrap().rds("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::NotConfigured));
-    assert!(error.to_string().starts_with("no profile `no-such-profile-anywhere` in "), "{error}");
+    assert!(error.to_string().starts_with("profile `no-such-profile-anywhere` not found in "), "{error}");
 }

@@ -279,7 +279,11 @@ async fn causes_are_numbered_for_people() {
         run(program_with(server.access_key()), ["doctor", "--time-url", &time, &url(&server, "")]).await;
 
     assert!(ran.out.contains("failed  login"), "{}", ran.out);
-    assert!(ran.out.contains("most likely first:\n  1. perhaps no policy lets access key …"), "{}", ran.out);
+    assert!(
+        ran.out.contains("most likely first:\n  1. perhaps no IAM policy allows access key …"),
+        "{}",
+        ran.out
+    );
     assert!(ran.out.contains("iam-db-auth-error"), "{}", ran.out);
 }
 

@@ -214,7 +214,7 @@ async fn profile_misspelt() {
     let ran = run(program(), ["token", "--host", HOST, "--user", USER, "--profile", "prodd"]).await;
 
     assert_eq!(ran.code, Some(1));
-    let expected = "error: no profile `prodd` in ~/.aws/config or ~/.aws/credentials: check its name";
+    let expected = "error: profile `prodd` not found in ~/.aws/config or ~/.aws/credentials: check its name";
     assert!(ran.err.starts_with(expected), "{}", ran.err);
 }
 

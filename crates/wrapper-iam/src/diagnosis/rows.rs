@@ -1,4 +1,4 @@
-//! The table.
+//! The table of causes.
 
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_core::Engine;
@@ -9,24 +9,24 @@ use super::{
     NEAR_END, log_group,
 };
 
-/// What mends throttling.
+/// The remedy for throttling.
 const WAIT: &str = "wait, and use a pool";
 
-/// The causes; among equally likely ones the first in the table goes first.
+/// The causes. Equally likely ones keep the order of the table.
 pub static RANKING: &[CauseRow] = &[
-    // What was found to be wrong.
+    // Facts that were found to be wrong.
     CauseRow {
         code: "signature-expired",
         when: |facts| certain(facts.answer.to_lowercase().contains("signature expired")),
         sentence: |_| "the server says that the token's signature has expired".to_owned(),
-        remedy: |_| "set this machine's clock by NTP: a token lives for 15 minutes".to_owned(),
+        remedy: |_| "synchronize this machine's clock with NTP: a token lives for 15 minutes".to_owned(),
     },
     CauseRow {
         code: "region",
         when: |facts| token(facts, certain(facts.named_region().is_some())),
         sentence: |facts| {
             let named = facts.named_region().unwrap_or_default();
-            format!("`iamRegion` is {} but the name says {named}", facts.target.region())
+            format!("`iamRegion` is {} but the host is in {named}", facts.target.region())
         },
         remedy: |_| "leave `iamRegion` out".to_owned(),
     },
@@ -35,7 +35,7 @@ pub static RANKING: &[CauseRow] = &[
         when: |facts| token(facts, certain(writer_region(facts).is_some())),
         sentence: |facts| {
             let writer = writer_region(facts).unwrap_or_default();
-            format!("the writer is in {writer} and the token is signed for {}", facts.target.region())
+            format!("the writer is in {writer}, but the token is signed for {}", facts.target.region())
         },
         remedy: |facts| format!("set iamRegion={}", writer_region(facts).unwrap_or_default()),
     },
@@ -45,11 +45,11 @@ pub static RANKING: &[CauseRow] = &[
         sentence: |facts| {
             let (signed, host) = (facts.target.host(), facts.dialled.0);
             let behind = facts.leads_to.as_ref().map_or("", Endpoint::as_str);
-            format!("the token is signed for `{signed}` and `{host}` leads to `{behind}`")
+            format!("the token is signed for `{signed}`, but `{host}` leads to `{behind}`")
         },
         remedy: |facts| {
             let behind = facts.leads_to.as_ref().map_or("", Endpoint::as_str);
-            format!("set iamHost={behind}, or mend the alias")
+            format!("set iamHost={behind}, or fix the alias")
         },
     },
     CauseRow {
@@ -60,7 +60,7 @@ pub static RANKING: &[CauseRow] = &[
         },
         sentence: |facts| {
             format!(
-                "the token is signed for `{}` and the connection goes to `{}`",
+                "the token is signed for `{}`, but the connection goes to `{}`",
                 facts.target.host(),
                 facts.dialled.0
             )
@@ -75,7 +75,7 @@ pub static RANKING: &[CauseRow] = &[
         },
         sentence: |facts| {
             let (signed, dialled) = (facts.target.port(), facts.dialled.1);
-            format!("the token is signed for port {signed} and the server listens on {dialled}")
+            format!("the token is signed for port {signed}, but the server listens on {dialled}")
         },
         remedy: |_| "leave `iamDefaultPort` out".to_owned(),
     },
@@ -87,12 +87,12 @@ pub static RANKING: &[CauseRow] = &[
             let side = if ahead < 0 { "behind" } else { "ahead" };
             format!("this machine's clock is {} min {side}", ahead.unsigned_abs() / 60)
         },
-        remedy: |_| "set it by NTP".to_owned(),
+        remedy: |_| "synchronize it with NTP".to_owned(),
     },
     CauseRow {
         code: "credentials-expired",
         when: |facts| token(facts, certain(facts.credentials_left.is_some_and(|left| left < NEAR_END))),
-        sentence: |_| "the AWS credentials are at their end".to_owned(),
+        sentence: |_| "the AWS credentials have expired or are about to".to_owned(),
         remedy: |_| "renew the session".to_owned(),
     },
     CauseRow {
@@ -101,9 +101,9 @@ pub static RANKING: &[CauseRow] = &[
         sentence: |facts| {
             match facts.engine {
                 Engine::Postgres => {
-                    "the server asked for a password and not for a token, so the user lacks the role rds_iam"
+                    "the server asked for a password instead of a token, so the user lacks the role rds_iam"
                 }
-                _ => "the server asked for a password and not for a token",
+                _ => "the server asked for a password instead of a token",
             }
             .to_owned()
         },
@@ -127,15 +127,15 @@ pub static RANKING: &[CauseRow] = &[
         sentence: |_| "IAM authentication may be off for this instance, cluster or proxy".to_owned(),
         remedy: |_| "enable it".to_owned(),
     },
-    // What changed a moment ago.
+    // Changes since the last accepted login.
     CauseRow {
         code: "throttled",
         when: |facts| token(facts, likely(facts.recently_accepted.is_some() && facts.has_many_logins)),
         sentence: |facts| {
             let ago = facts.recently_accepted.unwrap_or_default().as_secs();
             format!(
-                "throttling, because a server took this token {ago} s ago and logins are many: RDS takes \
-                 about 200 IAM logins a second"
+                "throttling, because a server accepted this token {ago} s ago and many logins are under \
+                 way: RDS accepts about 200 IAM logins a second"
             )
         },
         remedy: |_| WAIT.to_owned(),
@@ -152,13 +152,13 @@ pub static RANKING: &[CauseRow] = &[
         sentence: |facts| {
             format!("perhaps access key {} was revoked or deactivated, or its session ended", facts.key())
         },
-        remedy: |_| "`rds-iam doctor --sts` tells whether AWS takes it still".to_owned(),
+        remedy: |_| "run `rds-iam doctor --sts` to see whether AWS still accepts it".to_owned(),
     },
     CauseRow {
         code: "throttled",
         when: |facts| token(facts, likely(facts.recently_accepted.is_some())),
         sentence: |_| {
-            "perhaps throttling: RDS takes about 200 IAM logins a second, those of other programs counted"
+            "perhaps throttling: RDS accepts about 200 IAM logins a second, including other programs'"
                 .to_owned()
         },
         remedy: |_| WAIT.to_owned(),
@@ -167,11 +167,11 @@ pub static RANKING: &[CauseRow] = &[
         code: "key-replaced",
         when: |facts| token(facts, likely(facts.key_was_replaced)),
         sentence: |facts| {
-            format!("the access key was replaced, and a token of {} is refused too", facts.key())
+            format!("the access key was replaced, but a token of {} was refused too", facts.key())
         },
-        remedy: |_| "check that the new key is of the same identity and account".to_owned(),
+        remedy: |_| "check that the new key belongs to the same identity and account".to_owned(),
     },
-    // What a refusal most often comes from.
+    // The usual reasons of a refusal.
     CauseRow {
         code: "grant-missing",
         when: |facts| token(facts, likely(facts.asked == Asked::Unknown && !facts.is_dsql())),
@@ -196,7 +196,7 @@ pub static RANKING: &[CauseRow] = &[
     CauseRow {
         code: "policy",
         when: |facts| token(facts, Some(Likely)),
-        sentence: |facts| format!("perhaps no policy lets {} log in", facts.who()),
+        sentence: |facts| format!("perhaps no IAM policy allows {} to log in", facts.who()),
         remedy: |facts| format!("allow {}", facts.permission()),
     },
     CauseRow {
@@ -215,11 +215,14 @@ pub static RANKING: &[CauseRow] = &[
         code: "credentials-refused",
         when: |facts| token(facts, likely(facts.has_unknown_end && facts.identity.is_none())),
         sentence: |facts| {
-            format!("the credentials of access key {} may have ended, or be of another account", facts.key())
+            format!(
+                "the credentials of access key {} may have expired, or belong to another account",
+                facts.key()
+            )
         },
         remedy: |_| "renew the session".to_owned(),
     },
-    // What nothing speaks against.
+    // Possible reasons without evidence for or against.
     CauseRow {
         code: "region",
         when: |facts| token(facts, possible(is_global(facts))),
@@ -232,8 +235,8 @@ pub static RANKING: &[CauseRow] = &[
             let is_same = facts.target.port() == facts.dialled.1 && !facts.is_dsql();
             token(facts, possible(is_same && facts.dialled_endpoint().is_none()))
         },
-        sentence: |facts| format!("the database behind may listen on another port than {}", facts.dialled.1),
-        remedy: |_| "give it as `iamDefaultPort`".to_owned(),
+        sentence: |facts| format!("the database may listen on another port than {}", facts.dialled.1),
+        remedy: |_| "set `iamDefaultPort` to that port".to_owned(),
     },
     CauseRow {
         code: "host-name",
@@ -248,7 +251,7 @@ pub static RANKING: &[CauseRow] = &[
         code: "clock-off",
         when: |facts| token(facts, possible(facts.clock_ahead.is_none())),
         sentence: |_| "this machine's clock may be off by minutes, which was not checked".to_owned(),
-        remedy: |_| "compare it with NTP".to_owned(),
+        remedy: |_| "compare it with an NTP server".to_owned(),
     },
     CauseRow {
         code: "resource-id",
@@ -262,15 +265,18 @@ pub static RANKING: &[CauseRow] = &[
         code: "credentials-refused",
         when: |facts| token(facts, Some(Possible)),
         sentence: |facts| match facts.identity {
-            Some((_, account)) => format!("the credentials are of account {account}"),
+            Some((_, account)) => format!("the credentials belong to account {account}"),
             None => {
-                format!("the credentials of access key {} may be revoked or of another account", facts.key())
+                format!(
+                    "the credentials of access key {} may be revoked or belong to another account",
+                    facts.key()
+                )
             }
         },
         remedy: |facts| {
             match facts.identity {
-                Some(_) => "check that the database is too",
-                None => "`rds-iam doctor --sts` tells whose they are",
+                Some(_) => "check that the database belongs to it too",
+                None => "run `rds-iam doctor --sts` to see their account",
             }
             .to_owned()
         },
@@ -278,13 +284,13 @@ pub static RANKING: &[CauseRow] = &[
     CauseRow {
         code: "throttled",
         when: |facts| token(facts, Some(Possible)),
-        sentence: |_| "throttling: RDS takes about 200 IAM logins a second and refuses more".to_owned(),
+        sentence: |_| "throttling: RDS accepts about 200 IAM logins a second and refuses the rest".to_owned(),
         remedy: |_| WAIT.to_owned(),
     },
     CauseRow {
         code: "log",
         when: |facts| possible(facts.endpoint().as_ref().and_then(log_group).is_some()),
-        sentence: |_| "the server gives its reason in its log alone".to_owned(),
+        sentence: |_| "only the server's log names the reason".to_owned(),
         remedy: |facts| {
             let log = facts.endpoint().as_ref().and_then(log_group).unwrap_or_default();
             format!("read {log}")
@@ -292,8 +298,8 @@ pub static RANKING: &[CauseRow] = &[
     },
 ];
 
-/// Only where a token may have been looked at: who is asked for a password is let in by no better
-/// token.
+/// Keeps the cause only if the server may have checked a token: where it asked for a password, no
+/// token helps.
 fn token(facts: &Facts<'_>, likelihood: Option<Likelihood>) -> Option<Likelihood> {
     likelihood.filter(|_| facts.asked != Asked::Password)
 }
@@ -314,8 +320,7 @@ fn is_global(facts: &Facts<'_>) -> bool {
     facts.kind() == Some(EndpointKind::GlobalWriter)
 }
 
-/// Returns the region in which DNS finds the writer of a global database, where the token is signed
-/// for another.
+/// Returns the region of a global database's writer by DNS, if the token is signed for another one.
 fn writer_region(facts: &Facts<'_>) -> Option<String> {
     let region = facts.leads_to.as_ref().filter(|_| is_global(facts))?.region()?;
     (region != facts.target.region()).then(|| region.to_owned())
@@ -325,9 +330,9 @@ fn grant(facts: &Facts<'_>) -> String {
     let user = facts.sql_user();
     match facts.engine {
         Engine::Mysql => format!(
-            "ALTER USER {user} IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS', which ends its login by \
-             password"
+            "ALTER USER {user} IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS', which disables its password \
+             login"
         ),
-        _ => format!("GRANT rds_iam TO {user}, which ends its login by password"),
+        _ => format!("GRANT rds_iam TO {user}, which disables its password login"),
     }
 }

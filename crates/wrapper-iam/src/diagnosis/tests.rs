@@ -76,7 +76,7 @@ fn password_that_was_asked_for_leaves_three_causes_and_the_log() {
     // What is wrong with a token does not count where none is wanted.
     (facts.clock_ahead, facts.key_was_replaced) = (Some(600), true);
 
-    first(&facts, "grant-missing", &[r#"GRANT rds_iam TO "o""brien", which ends its login by password"#]);
+    first(&facts, "grant-missing", &[r#"GRANT rds_iam TO "o""brien", which disables its password login"#]);
     assert_eq!(codes(&facts), ["grant-missing", "no-such-user", "iam-disabled", "log"]);
 }
 
@@ -108,7 +108,7 @@ found! {
     } => "throttled", ["30 s ago", "200 IAM logins a second"];
     token_taken_a_moment_ago_hints_at_a_changed_policy: |facts| facts.recently_accepted = Some(Duration::ZERO)
         => "policy", ["perhaps the IAM policy of access key …MPLE has changed"];
-    replaced_key_is_said: |facts| facts.key_was_replaced = true => "key-replaced", ["…MPLE is refused too"];
+    replaced_key_is_said: |facts| facts.key_was_replaced = true => "key-replaced", ["…MPLE was refused too"];
     port_that_was_not_dialled_is_named: |facts| facts.dialled.1 = 6000
         => "signed-port", ["port 5432", "6000", "`iamDefaultPort`"];
     endpoint_that_was_not_dialled_is_named: |facts| facts.dialled.0 = PROXY
@@ -116,7 +116,7 @@ found! {
     endpoint_that_dns_leads_to_is_named: |facts| facts.leads_to = Endpoint::parse(PROXY).ok()
         => "host-name", ["iamHost=shop.proxy"];
     identity_is_named: |facts| facts.identity = Some(("arn:aws:iam::123456789012:user/jo", "123456789012"))
-        => "policy", ["perhaps no policy lets arn:aws:iam::123456789012:user/jo log in"];
+        => "policy", ["perhaps no IAM policy allows arn:aws:iam::123456789012:user/jo to log in"];
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn key_that_aws_takes_is_not_called_revoked() {
 #[test]
 fn region_that_differs_from_the_name_is_named() {
     let target = TokenRequest::database_in(INSTANCE, 5432, "jane", "eu-west-1").expect("fits");
-    let says = ["`iamRegion` is eu-west-1 but the name says us-east-2", "leave `iamRegion` out"];
+    let says = ["`iamRegion` is eu-west-1 but the host is in us-east-2", "leave `iamRegion` out"];
     first(&refused(&target, INSTANCE), "region", &says);
 }
 

@@ -20,7 +20,7 @@ use super::*;
 
 const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
 
-/// Gives credentials whose access key names how many were given before.
+/// Returns credentials with the number of earlier loads in the access key.
 #[derive(Clone, Debug, Default)]
 struct Source(Arc<AtomicUsize>);
 
@@ -40,14 +40,14 @@ impl ProvideCredentials for Source {
     }
 }
 
-struct Rig {
+struct Fixture {
     clock: ManualClock,
     tokens: IamTokenProvider,
     driver: MockDriver,
     wrapper: Wrapper<MockDriver>,
 }
 
-fn rig_with(settings: IamSettings) -> Rig {
+fn fixture_with(settings: IamSettings) -> Fixture {
     let clock = ManualClock::at(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let tokens = IamTokenProvider::builder()
         .credentials_provider(SharedCredentialsProvider::new(Source::default()))
@@ -57,11 +57,11 @@ fn rig_with(settings: IamSettings) -> Rig {
     let driver = MockDriver::new();
     let plugin = Arc::new(IamPlugin::new(tokens.clone(), settings));
     let wrapper = Wrapper::new(driver.clone(), vec![plugin]);
-    Rig { clock, tokens, driver, wrapper }
+    Fixture { clock, tokens, driver, wrapper }
 }
 
-fn rig() -> Rig {
-    rig_with(IamSettings::default())
+fn fixture() -> Fixture {
+    fixture_with(IamSettings::default())
 }
 
 fn request() -> ConnectRequest {
@@ -73,7 +73,7 @@ fn refusal() -> Error {
     Error::new(ErrorKind::Login, "refused").with_source(answer).with_stale_password()
 }
 
-impl Rig {
+impl Fixture {
     fn token(&self, index: usize) -> String {
         self.driver.passwords()[index].clone().expect("a token")
     }
@@ -81,11 +81,11 @@ impl Rig {
 
 #[tokio::test]
 async fn token_is_the_password_and_names_the_certificate() {
-    let rig = rig();
+    let fixture = fixture();
 
-    let connected = rig.wrapper.connect(request()).await.expect("connects");
+    let connected = fixture.wrapper.connect(request()).await.expect("connects");
 
-    assert!(rig.token(0).starts_with(&format!("{HOST}:5432/?Action=connect&DBUser=jane&")));
+    assert!(fixture.token(0).starts_with(&format!("{HOST}:5432/?Action=connect&DBUser=jane&")));
     let password = connected.connection.password().expect("a token");
     assert!(password.expose_for(wrapper_core::adapter::Transport::Unverified).is_err());
     assert_eq!(connected.connection.server_name().expect("set").as_str(), HOST);
@@ -93,12 +93,12 @@ async fn token_is_the_password_and_names_the_certificate() {
 
 #[tokio::test]
 async fn fresh_token_is_not_retried() {
-    let rig = rig();
-    rig.driver.fail(refusal());
+    let fixture = fixture();
+    fixture.driver.fail(refusal());
 
-    let error = rig.wrapper.connect(request()).await.expect_err("refused");
+    let error = fixture.wrapper.connect(request()).await.expect_err("refused");
 
-    assert_eq!(rig.driver.requests().len(), 1);
+    assert_eq!(fixture.driver.requests().len(), 1);
     assert_eq!(error.server().expect("kept").code(), "28000");
     let text = error.to_string();
     assert!(text.contains("signed 0 s ago for user `jane`") && text.contains("…0000"), "{text}");
@@ -106,26 +106,26 @@ async fn fresh_token_is_not_retried() {
 
 #[tokio::test]
 async fn cached_token_is_retried_with_reloaded_credentials() {
-    let rig = rig();
-    rig.wrapper.connect(request()).await.expect("connects");
-    rig.clock.advance(Duration::from_secs(61));
-    rig.driver.fail(refusal());
+    let fixture = fixture();
+    fixture.wrapper.connect(request()).await.expect("connects");
+    fixture.clock.advance(Duration::from_secs(61));
+    fixture.driver.fail(refusal());
 
-    rig.wrapper.connect(request()).await.expect("the second token is taken");
+    fixture.wrapper.connect(request()).await.expect("the second token is taken");
 
-    assert!(rig.token(1).contains("AKIA0000") && rig.token(2).contains("AKIA0001"));
-    assert_eq!(rig.tokens.stats().retries, 1);
+    assert!(fixture.token(1).contains("AKIA0000") && fixture.token(2).contains("AKIA0001"));
+    assert_eq!(fixture.tokens.stats().retries, 1);
 }
 
 #[tokio::test]
 async fn key_that_was_replaced_and_refused_too_is_said() {
-    let rig = rig();
-    rig.wrapper.connect(request()).await.expect("connects");
-    rig.clock.advance(Duration::from_secs(61));
-    rig.driver.fail(refusal());
-    rig.driver.fail(refusal());
+    let fixture = fixture();
+    fixture.wrapper.connect(request()).await.expect("connects");
+    fixture.clock.advance(Duration::from_secs(61));
+    fixture.driver.fail(refusal());
+    fixture.driver.fail(refusal());
 
-    let error = rig.wrapper.connect(request()).await.expect_err("refused with both keys");
+    let error = fixture.wrapper.connect(request()).await.expect_err("refused with both keys");
 
     assert_eq!(error.diagnosis()[0].code(), "key-replaced");
     let text = error.to_string();
@@ -135,82 +135,82 @@ async fn key_that_was_replaced_and_refused_too_is_said() {
 
 #[tokio::test]
 async fn key_that_was_replaced_is_still_said_when_the_login_is_repeated() {
-    let rig = rig_with(IamSettings::default().with_login_retry_timeout(Duration::from_secs(5)));
-    rig.wrapper.connect(request()).await.expect("connects");
-    rig.clock.advance(Duration::from_secs(61));
+    let fixture = fixture_with(IamSettings::default().with_login_retry_timeout(Duration::from_secs(5)));
+    fixture.wrapper.connect(request()).await.expect("connects");
+    fixture.clock.advance(Duration::from_secs(61));
     for _ in 0..100 {
-        rig.driver.fail(refusal());
+        fixture.driver.fail(refusal());
     }
-    let wrapper = rig.wrapper.clone();
+    let wrapper = fixture.wrapper.clone();
     let connect = tokio::spawn(async move { wrapper.connect(request()).await.map(drop) });
     while !connect.is_finished() {
-        rig.clock.advance(Duration::from_millis(100));
+        fixture.clock.advance(Duration::from_millis(100));
         tokio::task::yield_now().await;
     }
 
     let error = connect.await.expect("no panic").expect_err("refused to the end");
 
-    assert!(rig.driver.requests().len() > 3, "the login is repeated");
+    assert!(fixture.driver.requests().len() > 3, "the login is repeated");
     assert_eq!(error.diagnosis()[0].code(), "key-replaced", "{error}");
 }
 
 #[tokio::test]
 async fn key_that_stayed_is_not_called_replaced() {
-    let rig = rig();
+    let fixture = fixture();
     let target = TokenRequest::database(HOST, 5432, "jane").expect("fits");
-    rig.tokens.warm_up(&target).await.expect("signs");
-    rig.clock.advance(Duration::from_secs(20));
-    rig.driver.fail(refusal());
-    rig.driver.fail(refusal());
+    fixture.tokens.warm_up(&target).await.expect("signs");
+    fixture.clock.advance(Duration::from_secs(20));
+    fixture.driver.fail(refusal());
+    fixture.driver.fail(refusal());
 
-    let error = rig.wrapper.connect(request()).await.expect_err("refused twice");
+    let error = fixture.wrapper.connect(request()).await.expect_err("refused twice");
 
-    assert_eq!(rig.driver.requests().len(), 2);
+    assert_eq!(fixture.driver.requests().len(), 2);
     assert!(error.diagnosis().iter().all(|cause| cause.code() != "key-replaced"), "{error:#}");
     assert!(!error.to_string().contains("replaced"), "{error}");
 }
 
 #[tokio::test]
 async fn cached_token_signed_anew_in_the_same_second_is_not_retried() {
-    let rig = rig();
+    let fixture = fixture();
     let target = TokenRequest::database(HOST, 5432, "jane").expect("fits");
-    rig.tokens.warm_up(&target).await.expect("signs");
-    rig.driver.fail(refusal());
+    fixture.tokens.warm_up(&target).await.expect("signs");
+    fixture.driver.fail(refusal());
 
     // The credentials are too young to be reloaded, so the text would be the same.
-    rig.wrapper.connect(request()).await.expect_err("refused");
+    fixture.wrapper.connect(request()).await.expect_err("refused");
 
-    assert_eq!(rig.driver.requests().len(), 1);
+    assert_eq!(fixture.driver.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn refusal_that_no_token_mends_is_not_retried() {
-    let rig = rig();
-    rig.wrapper.connect(request()).await.expect("connects");
-    rig.clock.advance(Duration::from_secs(61));
-    rig.driver.fail(Error::new(ErrorKind::Login, "asks for a password"));
+    let fixture = fixture();
+    fixture.wrapper.connect(request()).await.expect("connects");
+    fixture.clock.advance(Duration::from_secs(61));
+    fixture.driver.fail(Error::new(ErrorKind::Login, "asks for a password"));
 
-    rig.wrapper.connect(request()).await.expect_err("refused");
+    fixture.wrapper.connect(request()).await.expect_err("refused");
 
-    assert_eq!(rig.tokens.stats().retries, 0);
-    assert_eq!(rig.tokens.stats().logins_refused, 1);
+    assert_eq!(fixture.tokens.stats().retries, 0);
+    assert_eq!(fixture.tokens.stats().logins_refused, 1);
 }
 
 #[tokio::test]
 async fn other_failures_leave_the_token_alone() {
-    let rig = rig();
-    rig.driver.fail(Error::new(ErrorKind::Throttled, "too many"));
+    let fixture = fixture();
+    fixture.driver.fail(Error::new(ErrorKind::Throttled, "too many"));
 
-    rig.wrapper.connect(request()).await.expect_err("throttled");
-    rig.wrapper.connect(request()).await.expect("connects");
+    fixture.wrapper.connect(request()).await.expect_err("throttled");
+    fixture.wrapper.connect(request()).await.expect("connects");
 
-    assert_eq!(rig.token(0), rig.token(1));
-    assert_eq!((rig.tokens.stats().signed, rig.tokens.stats().throttled), (1, 1));
+    assert_eq!(fixture.token(0), fixture.token(1));
+    assert_eq!((fixture.tokens.stats().signed, fixture.tokens.stats().throttled), (1, 1));
 }
 
 #[tokio::test]
 async fn outer_plugin_that_moves_the_host_moves_the_token() {
-    let rig = rig_with(
+    let fixture = fixture_with(
         IamSettings::default()
             .with_host(Endpoint::parse("other.abc123.us-east-2.rds.amazonaws.com").expect("fits")),
     );
@@ -218,40 +218,40 @@ async fn outer_plugin_that_moves_the_host_moves_the_token() {
         next.run(request.with_host("moved.abc123.us-east-2.rds.amazonaws.com"))
     });
     let iam = IamPlugin::new(
-        rig.tokens.clone(),
+        fixture.tokens.clone(),
         IamSettings::default().with_host(Endpoint::parse(HOST).expect("fits")),
     );
-    let wrapper = Wrapper::new(rig.driver.clone(), vec![Arc::new(moved), Arc::new(iam)]);
+    let wrapper = Wrapper::new(fixture.driver.clone(), vec![Arc::new(moved), Arc::new(iam)]);
 
-    rig.wrapper.connect(request()).await.expect("connects");
+    fixture.wrapper.connect(request()).await.expect("connects");
     wrapper.connect(request()).await.expect("connects");
 
-    assert!(rig.token(0).starts_with("other.abc123."), "`iamHost` holds for the configured host");
-    assert!(rig.token(1).starts_with("moved.abc123."), "and for no other");
+    assert!(fixture.token(0).starts_with("other.abc123."), "`iamHost` holds for the configured host");
+    assert!(fixture.token(1).starts_with("moved.abc123."), "and for no other");
 }
 
 #[tokio::test]
 async fn instance_behind_a_custom_domain_is_signed_by_its_real_name() {
     let cluster = Endpoint::parse("db.cluster-abc123.us-east-2.rds.amazonaws.com").expect("fits");
-    let rig = rig_with(IamSettings::default().with_host(cluster));
+    let fixture = fixture_with(IamSettings::default().with_host(cluster));
     let request =
         ConnectRequest::new("10.0.0.1", 5432, "jane").with_host("one.internal.example").with_instance("one");
 
-    rig.wrapper.connect(request).await.expect("connects");
+    fixture.wrapper.connect(request).await.expect("connects");
 
-    assert!(rig.token(0).starts_with("one.abc123.us-east-2.rds.amazonaws.com:5432/"));
+    assert!(fixture.token(0).starts_with("one.abc123.us-east-2.rds.amazonaws.com:5432/"));
 }
 
 #[tokio::test]
 async fn dsql_endpoint_gets_a_dsql_token() {
     let host = "abcdefghijklmnopqrst123456.dsql.us-east-1.on.aws";
-    let rig = rig();
+    let fixture = fixture();
 
-    rig.wrapper.connect(ConnectRequest::new(host, 5432, "jane")).await.expect("connects");
-    rig.wrapper.connect(ConnectRequest::new(host, 5432, "admin")).await.expect("connects");
+    fixture.wrapper.connect(ConnectRequest::new(host, 5432, "jane")).await.expect("connects");
+    fixture.wrapper.connect(ConnectRequest::new(host, 5432, "admin")).await.expect("connects");
 
-    assert!(rig.token(0).starts_with(&format!("{host}/?Action=DbConnect&")));
-    assert!(rig.token(1).starts_with(&format!("{host}/?Action=DbConnectAdmin&")));
+    assert!(fixture.token(0).starts_with(&format!("{host}/?Action=DbConnect&")));
+    assert!(fixture.token(1).starts_with(&format!("{host}/?Action=DbConnectAdmin&")));
 }
 
 fn region(name: &str) -> host_pattern::Region {
@@ -261,30 +261,30 @@ fn region(name: &str) -> host_pattern::Region {
 #[tokio::test]
 async fn any_host_is_signed_for_where_code_trusts_it_with_a_region() {
     for host in ["localhost", "127.0.0.1", "db.internal.example"] {
-        let rig = rig_with(IamSettings::default().with_trusted_host(host, region("eu-west-1")));
+        let fixture = fixture_with(IamSettings::default().with_trusted_host(host, region("eu-west-1")));
 
-        rig.wrapper.connect(ConnectRequest::new(host, 5432, "jane")).await.expect("connects");
+        fixture.wrapper.connect(ConnectRequest::new(host, 5432, "jane")).await.expect("connects");
 
-        assert!(rig.token(0).starts_with(&format!("{host}:5432/?Action=connect&DBUser=jane&")), "{host}");
-        assert!(rig.token(0).contains("%2Feu-west-1%2Frds-db%2Faws4_request"), "{host}");
+        assert!(fixture.token(0).starts_with(&format!("{host}:5432/?Action=connect&DBUser=jane&")), "{host}");
+        assert!(fixture.token(0).contains("%2Feu-west-1%2Frds-db%2Faws4_request"), "{host}");
     }
 }
 
 #[tokio::test]
 async fn trusted_host_lends_its_trust_to_no_other() {
-    let rig = rig_with(IamSettings::default().with_trusted_host("db.example", region("eu-west-1")));
+    let fixture = fixture_with(IamSettings::default().with_trusted_host("db.example", region("eu-west-1")));
     for host in ["localhost", "a.db.example", "db.example.org"] {
-        let error = rig.wrapper.connect(ConnectRequest::new(host, 5432, "jane")).await.expect_err(host);
+        let error = fixture.wrapper.connect(ConnectRequest::new(host, 5432, "jane")).await.expect_err(host);
         assert_eq!(error.kind(), ErrorKind::Host, "{error}");
     }
-    assert_eq!(rig.driver.requests().len(), 0, "nothing was dialled");
-    assert_eq!(rig.tokens.stats().signed, 0);
+    assert_eq!(fixture.driver.requests().len(), 0, "nothing was dialled");
+    assert_eq!(fixture.tokens.stats().signed, 0);
 }
 
 #[test]
 fn string_names_no_host_to_trust() {
-    let rig = rig();
-    let registry = wrapper_core::Registry::<()>::new().with(crate::IamFactory::new(rig.tokens));
+    let fixture = fixture();
+    let registry = wrapper_core::Registry::<()>::new().with(crate::IamFactory::new(fixture.tokens));
     let check = |name: &str, value: &str| {
         let mut given = wrapper_core::adapter::RawParameters::new();
         given.configure("plugins", "iam")?;

@@ -72,7 +72,7 @@ rows! {
         ["refused the login of user", "28000"];
     password_refusal_is_a_missing_grant: refuse(ServerError::password_refused(USER))
         => Login, false, "grant-missing",
-        ["asked for a password and not for a token", "lacks the role rds_iam", "GRANT rds_iam TO \"jane\""];
+        ["asked for a password instead of a token", "lacks the role rds_iam", "GRANT rds_iam TO \"jane\""];
     access_rule_is_configuration: refuse(ServerError::rule_missing(USER, "app"))
         => Configuration, false, "no-access-rule",
         ["access rules", "pg_hba.conf"];

@@ -134,7 +134,7 @@ async fn deadpool_error_gives_ours_back() {
 
     let ours = Error::find(&error).expect("ours lies in the chain");
     assert_eq!(ours.kind(), ErrorKind::Login);
-    assert!(ours.to_string().contains("; check first: perhaps no policy"), "{ours}");
+    assert!(ours.to_string().contains("; check first: perhaps no IAM policy"), "{ours}");
 }
 
 #[tokio::test]

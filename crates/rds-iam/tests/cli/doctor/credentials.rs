@@ -70,5 +70,5 @@ async fn profile_missing() {
     let report = examine(program(), &url(&server().await, "&awsProfile=nope"), RIGHT).await;
 
     report.first_cause_is(13, "credentials-missing");
-    report.says("credentials", "failed", "no profile `nope`");
+    report.says("credentials", "failed", "profile `nope` not found");
 }

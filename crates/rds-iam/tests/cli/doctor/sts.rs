@@ -79,8 +79,8 @@ async fn identity_is_named_where_a_policy_may_be_missing() {
 
     report.first_cause_is(16, "policy");
     let text = report.json.to_string();
-    assert!(text.contains(&format!("perhaps no policy lets {ARN} log in")), "{text}");
-    assert!(text.contains("the credentials are of account 123456789012"), "{text}");
+    assert!(text.contains(&format!("perhaps no IAM policy allows {ARN} to log in")), "{text}");
+    assert!(text.contains("the credentials belong to account 123456789012"), "{text}");
 }
 
 macro_rules! refused {
