@@ -1,4 +1,4 @@
-//! What an instance says of itself and of its cluster.
+//! An instance's answers about itself and its cluster.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,35 +6,35 @@ use wrapper_core::{Error, ErrorKind, Result, Session, adapter::Rows};
 
 use crate::dialect::{Dialect, Layout};
 
-/// Holds the answers of one instance to all questions, asked one after the other on one connection.
+/// The answers of one instance to all queries on one connection.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
-    /// The id that the instance gives for its own.
+    /// The id that the instance reports as its own.
     pub(crate) id: Arc<str>,
-    /// Whether it says that it is the cluster's writer.
+    /// Whether it claims to be the cluster's writer.
     pub(crate) is_writer: bool,
-    /// Whether it takes no writes.
+    /// Whether it rejects writes.
     pub(crate) is_read_only: bool,
     pub(crate) rows: Vec<Row>,
 }
 
-/// One instance, as another one lists it.
+/// One instance in another one's list.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     pub(crate) id: Arc<str>,
     pub(crate) is_writer: bool,
     pub(crate) cpu: Option<f32>,
     pub(crate) lag: Option<Duration>,
-    /// As the server writes it; none is the instance's own row, which is always new.
+    /// As the server writes it; `None` for the instance's own row, which is always current.
     pub(crate) updated: Option<String>,
 }
 
-/// Finds the dialect that a server understands; `None` if it belongs to no cluster that is known.
-/// Notes what the user would have to be granted to tell.
+/// Detects the dialect of a server; `None` if it does not belong to a known kind of cluster. Sets
+/// `missing` to the grants that the user lacks.
 ///
 /// # Errors
 ///
-/// Returns what kept a statement from being answered at all.
+/// Returns the error of a statement that was not answered at all.
 pub(crate) async fn detect(
     session: &mut dyn Session,
     missing: &mut Option<&'static str>,
@@ -47,7 +47,8 @@ pub(crate) async fn detect(
     Ok(None)
 }
 
-/// Returns whether a server answers each statement that detects a dialect with something but "no".
+/// Returns whether a server answers each detection statement of a dialect with a value other than
+/// "no".
 async fn is_understood(
     session: &mut dyn Session,
     dialect: &Dialect,
@@ -63,13 +64,13 @@ async fn is_understood(
             }
             Err(error) => {
                 let Some(answer) = error.server() else { return Err(error) };
-                // No privilege: PostgreSQL's code, and MySQL's for a table, a global privilege and
-                // a routine. Other codes say that there is no such table or function.
+                // Missing privilege: PostgreSQL's code, and MySQL's for a table, a global privilege
+                // and a routine. Other codes mean that the table or function does not exist.
                 if matches!(answer.code(), "42501" | "1142" | "1227" | "1370") {
                     let (name, grants) = (dialect.name(), dialect.grants);
                     *missing = Some(grants);
                     tracing::warn!(deployment = name, grants, %error,
-                        "the user may not ask for the topology");
+                        "the user lacks the grants to query the topology");
                 }
                 return Ok(false);
             }
@@ -78,27 +79,26 @@ async fn is_understood(
     Ok(true)
 }
 
-/// Asks whether a server takes no writes.
+/// Queries whether a server rejects writes.
 ///
 /// # Errors
 ///
-/// Returns what kept the statement from being answered.
+/// Returns the error of the statement.
 pub(crate) async fn is_read_only(session: &mut dyn Session, dialect: &Dialect) -> Result<bool> {
     let rows = session.query(&dialect.role).await?;
     let values = rows.rows().first().map(|row| row.iter().map(Option::as_deref).collect::<Vec<_>>());
     match values.as_deref() {
-        None | Some([]) => Err(unreadable(dialect, "its role")),
-        // Only an answer that is all "no" says that it takes writes.
+        None | Some([]) => Err(unreadable(dialect, "the role")),
+        // The server accepts writes only if every value is "no".
         Some(values) => Ok(!values.iter().all(|value| value.is_some_and(is_no))),
     }
 }
 
-/// Asks an instance everything; one without a cluster is called what it was dialled as.
+/// Runs all queries on an instance; without a cluster its id is the dialled one.
 ///
 /// # Errors
 ///
-/// Returns what kept a statement from being answered, or a driver error for an answer that cannot
-/// be read.
+/// Returns the error of a statement, or a driver error for a malformed answer.
 pub(crate) async fn ask(
     session: &mut dyn Session,
     dialect: &Dialect,
@@ -111,7 +111,7 @@ pub(crate) async fn ask(
     }
     let identity = session.query(&dialect.identity).await?;
     let own = identity.rows().first().and_then(|row| Some((row.first()?.clone()?, row.get(1)?.clone()?)));
-    let (own_key, id) = own.ok_or_else(|| unreadable(dialect, "its id"))?;
+    let (own_key, id) = own.ok_or_else(|| unreadable(dialect, "the instance id"))?;
     let writer = session.query(&dialect.writer).await?;
     let table = session.query(&dialect.topology).await?;
     let (is_writer, rows) = match dialect.layout {
@@ -125,7 +125,7 @@ pub(crate) async fn ask(
     Ok(Answer { id: id.into(), is_writer, is_read_only, rows: tidied(rows) })
 }
 
-/// Reads rows of Aurora: id, whether it is the writer, CPU, lag in ms, and when it was updated.
+/// Parses Aurora's rows: id, whether it is the writer, CPU, lag in ms, time of update.
 fn aurora(table: &Rows) -> Vec<Row> {
     let read = |row: &Vec<Option<String>>| {
         let text = |at: usize| row.get(at).and_then(Option::as_deref);
@@ -142,11 +142,11 @@ fn aurora(table: &Rows) -> Vec<Row> {
     table.rows().iter().filter_map(read).collect()
 }
 
-/// Reads rows of a Multi-AZ DB cluster: resource id and endpoint; `writer` is a resource id.
+/// Parses the rows of a Multi-AZ DB cluster: resource id and endpoint; `writer` is a resource id.
 fn multi_az(table: &Rows, writer: Option<&str>) -> Vec<Row> {
     let read = |row: &Vec<Option<String>>| {
         let (key, endpoint) = (row.first()?.as_deref()?, row.get(1)?.as_deref()?);
-        // The domain and the port of the row do not count: the pattern says where instances are.
+        // The row's domain and port are ignored: only the pattern decides where instances are.
         let id = endpoint.split('.').next().unwrap_or(endpoint);
         let is_writer = writer == Some(key);
         Some(Row { id: id.into(), is_writer, cpu: None, lag: None, updated: None })
@@ -154,7 +154,7 @@ fn multi_az(table: &Rows, writer: Option<&str>) -> Vec<Row> {
     table.rows().iter().filter_map(read).collect()
 }
 
-/// Keeps of an instance that is listed twice the newer row, and of several writers the newest.
+/// Keeps the newer row of an instance listed twice, and the newest of several writers.
 fn tidied(rows: Vec<Row>) -> Vec<Row> {
     let is_newer = |row: &Row, than: &Row| match (&row.updated, &than.updated) {
         (None, Some(_)) => true,
@@ -183,13 +183,13 @@ fn column(rows: &Rows, name: &str) -> Option<String> {
     rows.rows().first()?.get(at)?.clone()
 }
 
-/// Returns whether a value says no: MariaDB's `@@read_only` is a word since version 12.
+/// Returns whether a value means "no": MariaDB's `@@read_only` is a word since version 12.
 fn is_no(value: &str) -> bool {
     matches!(value, "f" | "0" | "false") || value.eq_ignore_ascii_case("off")
 }
 
 fn unreadable(dialect: &Dialect, what: &str) -> Error {
-    let message = format!("the instance did not tell {what} as an instance of {} does", dialect.name());
+    let message = format!("the server's answer lacks {what}, expected that of {}", dialect.name());
     Error::new(ErrorKind::Driver, message)
 }
 

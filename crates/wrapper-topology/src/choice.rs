@@ -1,22 +1,22 @@
-//! Which reader a connect goes to.
+//! The choice of a reader.
 
 use std::{
     hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// How a reader is chosen.
+/// The strategy to choose a reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Strategy {
-    /// Any, at random.
+    /// A random one.
     #[default]
     Random,
-    /// One after the other.
+    /// Each in turn.
     RoundRobin,
 }
 
 impl Strategy {
-    /// Strategies that other members of the wrapper family have and this one has not yet.
+    /// Strategies that only other members of the wrapper family have so far.
     pub(crate) const KNOWN_ELSEWHERE: &[&str] = &[
         "fastestResponse",
         "highestWeight",
@@ -35,7 +35,7 @@ impl Strategy {
         }
     }
 
-    /// Returns the first to try of so many, which is at least one.
+    /// Returns the index of the first reader to try; `count` is at least one.
     pub(crate) fn first(self, turns: &AtomicUsize, count: usize) -> usize {
         match self {
             Self::Random => random() as usize % count.max(1),
@@ -44,12 +44,12 @@ impl Strategy {
     }
 }
 
-/// Returns a number that need not be unpredictable.
+/// Returns a random number, not for cryptographic use.
 pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-/// Does the same, from 0 to 1.
+/// Returns a random number from 0 to 1.
 pub(crate) fn jitter() -> f64 {
     (random() >> 11) as f64 / (1_u64 << 53) as f64
 }

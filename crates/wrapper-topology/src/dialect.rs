@@ -1,34 +1,34 @@
-//! The statements by which a server is asked for its cluster, as data.
+//! The statements that query a server for its cluster, as data.
 
 use std::borrow::Cow;
 
 use wrapper_core::Engine;
 
-mod known;
+mod built_in;
 
-/// Holds the statements for one kind of deployment.
+/// The statements for one kind of deployment.
 ///
-/// The built-in ones are those of the AWS Advanced wrapper family, to the letter. A deployment that
-/// answers other statements, or a test, replaces some: see
+/// The built-in ones are exactly those of the AWS Advanced wrapper family. To replace some of them,
+/// for a test or another deployment, see
 /// [`TopologyBuilder::dialect`](crate::TopologyBuilder::dialect).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
     pub(crate) name: Cow<'static, str>,
     pub(crate) engine: Engine,
-    /// Statements that all have to give a row with a value if the server is of this kind.
+    /// Statements that each return a row with a value if the server is of this kind.
     pub(crate) detection: Cow<'static, [&'static str]>,
-    /// Gives the id of the instance that answers, and the first label of its endpoint.
+    /// Returns the id of the answering instance and the first label of its endpoint.
     pub(crate) identity: Cow<'static, str>,
     pub(crate) topology: Cow<'static, str>,
     pub(crate) writer: Cow<'static, str>,
-    /// Gives `t`, `1` or `ON` as one of its values where the server takes no writes.
+    /// Returns `t`, `1` or `ON` as one of its values if the server rejects writes.
     pub(crate) role: Cow<'static, str>,
     pub(crate) layout: Layout,
-    /// What a user has to be granted, for messages.
+    /// The grants that a user needs, for messages.
     pub(crate) grants: &'static str,
 }
 
-/// Says how the answers are to be read.
+/// The format of the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// Rows of id, writer or not, CPU, lag and time; a row of the writer's own means "I am the
@@ -37,12 +37,12 @@ pub(crate) enum Layout {
     /// Rows of resource id, endpoint and port; no row means "I am the writer", else this column
     /// holds the writer's id.
     MultiAz { source: &'static str },
-    /// One server that answers its role and nothing else.
+    /// One server that is queried only for its role.
     Single,
 }
 
 impl Dialect {
-    /// Returns what kind of deployment the dialect is for, such as `Aurora PostgreSQL`.
+    /// Returns the kind of deployment, such as `Aurora PostgreSQL`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -52,7 +52,7 @@ impl Dialect {
         self.engine
     }
 
-    /// Replaces the statement that gives the id of the instance and the first label of its
+    /// Replaces the statement that returns the id of the instance and the first label of its
     /// endpoint.
     #[must_use]
     pub fn with_identity(mut self, sql: impl Into<Cow<'static, str>>) -> Self {
@@ -60,29 +60,29 @@ impl Dialect {
         self
     }
 
-    /// Replaces the statement that lists the instances, one a row.
+    /// Replaces the statement that lists the instances, one per row.
     #[must_use]
     pub fn with_topology(mut self, sql: impl Into<Cow<'static, str>>) -> Self {
         self.topology = sql.into();
         self
     }
 
-    /// Replaces the statement that asks an instance whether it is the writer.
+    /// Replaces the statement that tests whether an instance is the writer.
     #[must_use]
     pub fn with_writer(mut self, sql: impl Into<Cow<'static, str>>) -> Self {
         self.writer = sql.into();
         self
     }
 
-    /// Replaces the statement one of whose values is `t`, `1` or `ON` where the server takes no
-    /// writes.
+    /// Replaces the statement that returns `t`, `1` or `ON` as one of its values if the server
+    /// rejects writes.
     #[must_use]
     pub fn with_role(mut self, sql: impl Into<Cow<'static, str>>) -> Self {
         self.role = sql.into();
         self
     }
 
-    /// Returns whether the instances' names are to be learnt from the server.
+    /// Returns whether the instances are discovered from the server.
     pub(crate) fn discovers(&self) -> bool {
         self.layout != Layout::Single
     }

@@ -11,32 +11,32 @@ use crate::{
     FAILOVER_PARAMETERS, FailoverPlugin, INITIAL_CONNECTION_PARAMETERS, InitialConnectionPlugin, Topology,
     knowledge::Naming,
     parameters::{RouteOptions, Wanted},
-    router::{Router, has_a_place, wanted_at},
+    router::{Router, leads_to_one_server, wanted_at},
 };
 
-/// Makes the plugin `initialConnection`.
+/// Creates the plugin `initialConnection`.
 ///
-/// By default each connector has a topology of its own; connectors whose factory was given one
-/// share that.
+/// By default each connector has its own topology; connectors of a factory with a given topology
+/// share that one.
 #[derive(Clone, Debug, Default)]
 pub struct InitialConnectionFactory(Option<Topology>);
 
-/// Makes the plugin `failover2`.
+/// Creates the plugin `failover2`.
 ///
-/// By default each connector has a topology, and so a monitor, of its own; connectors whose factory
-/// was given one share that.
+/// By default each connector has its own topology and monitor; connectors of a factory with a given
+/// topology share those.
 #[derive(Clone, Debug, Default)]
 pub struct FailoverFactory(Option<Topology>);
 
 impl InitialConnectionFactory {
-    /// Makes a factory whose plugins share this topology.
+    /// Creates a factory of plugins that share this topology.
     pub fn new(topology: Topology) -> Self {
         Self(Some(topology))
     }
 }
 
 impl FailoverFactory {
-    /// Makes a factory whose plugins share this topology.
+    /// Creates a factory of plugins that share this topology.
     pub fn new(topology: Topology) -> Self {
         Self(Some(topology))
     }
@@ -87,8 +87,8 @@ impl<C: Send + 'static> Factory<C> for FailoverFactory {
     }
 }
 
-/// Builds what leads the connects; at hosts that tell nothing of a cluster it leaves them alone,
-/// and says so once.
+/// Builds the router. Connects to hosts without a cluster are left alone, with one log line per
+/// host.
 fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -> Result<Router> {
     let (options, requests) = (context.options(), context.requests());
     let route = RouteOptions::read(options)?;
@@ -107,8 +107,8 @@ fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -
         };
         match by_kind {
             Some(wanted) => hosts.push((request.host().into(), wanted)),
-            // Only a login at another address tells of a failover there.
-            None if has_a_place(request.host()) => {
+            // Only a login at another address reveals a failover there.
+            None if leads_to_one_server(request.host()) => {
                 tracing::debug!(host = request.host(), plugin = code, "the host has no topology");
             }
             None => {
@@ -122,7 +122,7 @@ fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -
     Ok(Router::new(topology, route, hosts, code == FailoverPlugin::CODE))
 }
 
-/// How instances are named, and whether a parameter said so.
+/// The naming of instances, and whether a parameter set it.
 struct Named {
     naming: Naming,
     is_given: bool,
@@ -132,7 +132,7 @@ fn naming(options: &Options, requests: &[ConnectRequest]) -> Result<Option<Named
     for request in requests {
         if endpoint_kind(request.host()) == Some(EndpointKind::GlobalWriter) {
             return Err(configuration(format!(
-                "`{}` is the writer endpoint of a global database, whose instances lie in several regions: \
+                "`{}` is the writer endpoint of a global database with instances in several regions: \
                  configure the regional cluster's writer endpoint",
                 request.host()
             )));
@@ -144,7 +144,7 @@ fn naming(options: &Options, requests: &[ConnectRequest]) -> Result<Option<Named
         let pattern = pattern.clone();
         return Ok(Some(Named { naming: Naming { pattern, port }, is_given: true }));
     }
-    // A tunnel in front of the cluster does not lead to its instances.
+    // A tunnel to the cluster endpoint does not lead to the instances.
     if options.contains("iamHost") {
         return Ok(None);
     }
@@ -158,11 +158,11 @@ fn why_off(host: &str, options: &Options) -> &'static str {
         Some(EndpointKind::Dsql) => "the plugin is off: DSQL has no instances",
         Some(EndpointKind::ShardGroup) => "the plugin is off: a shard group has no instances to choose from",
         _ if options.contains("iamHost") => {
-            "the plugin is off: behind `iamHost` instances cannot be reached by name; set \
-             `clusterInstanceHostPattern` if they can"
+            "the plugin is off: with `iamHost` the instances may be unreachable by name; set \
+             `clusterInstanceHostPattern` if they are reachable"
         }
         _ => {
-            "the plugin is off: the host does not tell how its instances are named; set \
+            "the plugin is off: the names of the instances do not follow from the host; set \
              `clusterInstanceHostPattern`"
         }
     }

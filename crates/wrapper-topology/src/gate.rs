@@ -1,5 +1,5 @@
-//! How many logins a process makes at one host: few at first after a change of the writer or a
-//! refusal by throttling, and twice as many with each second that goes well.
+//! The gate that limits logins at one host: a few in the first second after a change of the writer
+//! or a throttled login, twice as many with each second without a failure.
 
 use std::{
     collections::HashMap,
@@ -9,11 +9,11 @@ use std::{
 
 use tokio::time::Instant;
 
-/// How many logins a gate lets through in its first second.
+/// The logins that a gate admits in its first second.
 const FIRST_SECOND: u32 = 5;
 
-/// After so many seconds that went well the gate would let through more than any server takes, and
-/// is taken away.
+/// After this many good seconds a gate would admit more logins than any server accepts, and is
+/// removed.
 const SECONDS: u32 = 8;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,24 +21,24 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A host and its port.
 pub(crate) type Host = (Box<str>, u16);
 
-/// When a login was let through, and where to.
+/// An admitted login: its time and its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
     pub(crate) at: Instant,
     pub(crate) host: Host,
 }
 
-/// The gates that are up, for the whole process: several topologies may lead to one host.
+/// The gates in force, process-wide because several topologies may lead to one host.
 static GATES: LazyLock<Mutex<HashMap<Host, Gate>>> = LazyLock::new(Mutex::default);
 
 /// Counts the logins at one host, second by second.
 #[derive(Debug)]
 struct Gate {
     since: Instant,
-    /// When its present second began.
+    /// When its current second began.
     second: Instant,
     passed: u32,
-    /// How many seconds went well.
+    /// The number of seconds without a failure.
     well: u32,
     has_failed: bool,
 }
@@ -48,7 +48,7 @@ impl Gate {
         Self { since, second: since, passed: 0, well: 0, has_failed: false }
     }
 
-    /// Lets a login through, or returns when to ask again.
+    /// Admits a login, or returns when to try again.
     fn pass(&mut self, now: Instant) -> Result<(), Instant> {
         self.go_on(now);
         if now < self.second {
@@ -61,7 +61,7 @@ impl Gate {
         Err(self.second + SECOND)
     }
 
-    /// Counts the seconds that are over; only the first of them can have failed.
+    /// Counts the completed seconds; only the first of them can have had a failure.
     fn go_on(&mut self, now: Instant) {
         let over = now.saturating_duration_since(self.second).as_secs() as u32;
         if over > 0 {
@@ -75,14 +75,14 @@ impl Gate {
     }
 }
 
-/// Lets a login at a host through, or returns when to ask again; `changed` is when the host's
-/// cluster had a new writer.
+/// Admits a login at a host, or returns when to try again; `changed` is when the writer of the
+/// host's cluster last changed.
 pub(crate) fn pass(host: &Host, changed: Option<Instant>, now: Instant) -> Result<(), Instant> {
     let is_recent = |at: &Instant| now.saturating_duration_since(*at) < SECOND * SECONDS;
     let mut gates = lock();
     if let Some(changed) = changed.filter(is_recent) {
         match gates.get_mut(host) {
-            // What another topology saw of the same change is not a second change.
+            // Another topology's report of the same change must not restart the gate.
             Some(gate) if changed < gate.since + SECOND => {}
             Some(gate) => *gate = Gate::new(changed),
             None => {
@@ -97,8 +97,7 @@ pub(crate) fn pass(host: &Host, changed: Option<Instant>, now: Instant) -> Resul
     gates.get_mut(host).map_or(Ok(()), |gate| gate.pass(now))
 }
 
-/// Notes that a login did not go well, so that the next second lets no more of them through than
-/// this one.
+/// Records a failed login: the next second admits no more of them than this one.
 pub(crate) fn failed(turn: &Turn) {
     if let Some(gate) = lock().get_mut(&turn.host) {
         gate.go_on(Instant::now());
@@ -106,10 +105,10 @@ pub(crate) fn failed(turn: &Turn) {
     }
 }
 
-/// Puts a gate up for a login that had a turn: the server takes no more of them for now.
+/// Starts a gate after a throttled login: the server accepts no more of them for now.
 ///
-/// Refusals of attempts that ran side by side count as one. Where the gate was up already, it
-/// closes for a second: anew at once, it would let the next ones through with every refusal.
+/// Refusals of concurrent attempts count as one. An existing gate closes for a second: if it
+/// restarted at once, every refusal would admit further logins.
 pub(crate) fn throttled(turn: &Turn) {
     let mut gates = lock();
     let now = Instant::now();

@@ -1,14 +1,14 @@
-//! What is known of a cluster, and how evidence changes it: no I/O, no clock, no runtime.
+//! The state of a cluster and how evidence changes it: no I/O, no clock, no runtime.
 //!
-//! The rules, each of which a test holds:
+//! The rules, each held by a test:
 //!
-//! - An instance is the writer only on its own word, and only if both of its answers say so.
-//! - An instance counts only if it gives the id that was dialled and lists a member; the first
+//! - An instance is the writer only on its own report, and only if both of its answers agree.
+//! - An instance is admitted only if it reports the dialled id and lists a known member; the first
 //!   member is the one behind the configured endpoint.
-//! - Evidence has the time at which it was asked for. What was asked before the present writer had
-//!   answered cannot replace it.
-//! - Of two that claim to be the writer the former stays for as long as it answers; both are asked
-//!   again.
+//! - Evidence carries the time of its query. Evidence queried before the current writer's last
+//!   answer cannot replace that writer.
+//! - Of two instances that claim to be the writer, the known one is kept while it answers; both are
+//!   queried again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,10 +24,10 @@ mod target;
 pub(crate) use member::Member;
 pub(crate) use target::Target;
 
-/// More instances than any cluster of RDS has: an answer that lists more is void.
+/// Above the size of any RDS cluster: an answer that lists more is rejected.
 const MOST_INSTANCES: usize = 32;
 
-/// One answer, with where and when it was asked for.
+/// One answer, with the target and the times of its query.
 #[derive(Clone, Debug)]
 pub(crate) struct Evidence {
     pub(crate) dialled: Target,
@@ -36,21 +36,21 @@ pub(crate) struct Evidence {
     pub(crate) answer: Answer,
 }
 
-/// What an answer came to.
+/// The result of applying an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// From the verified writer.
     Writer,
     /// From an instance that is a reader.
     Reader,
-    /// From a member whose word does not count: its two answers disagree, another is the writer, or
-    /// newer evidence is known.
+    /// From a member, without effect: its two answers disagree, another is the writer, or newer
+    /// evidence is known.
     Unclear,
-    /// Not from a member of the cluster, or not readable as one.
-    Void(&'static str),
+    /// Not from a member of the cluster; the reason is a clause about "it".
+    Rejected(&'static str),
 }
 
-/// What follows from evidence.
+/// A consequence of evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     WriterChanged {
@@ -58,25 +58,26 @@ pub(crate) enum Effect {
         to: Arc<str>,
         epoch: u64,
     },
-    /// Connections to this instance that were open before have to end: those of writers, or all.
+    /// Connections to this instance opened before this time must end: those opened as the writer's,
+    /// or all.
     Cut {
         id: Arc<str>,
         before: Instant,
         is_all: bool,
     },
-    /// A second instance claims to be the writer; told once a pair.
-    SecondClaim {
+    /// A second instance claims to be the writer; reported once per pair.
+    RivalWriter {
         writer: Arc<str>,
         claimant: Arc<str>,
     },
-    /// Somebody answered who is not a member; told once.
-    Stranger {
+    /// An answer from outside the cluster; reported once.
+    Rejected {
         id: Arc<str>,
         why: &'static str,
     },
 }
 
-/// Where instances are, by their ids.
+/// How an instance's host follows from its id.
 #[derive(Clone, Debug)]
 pub(crate) struct Naming {
     pub(crate) pattern: InstancePattern,
@@ -92,24 +93,25 @@ pub(crate) struct Knowledge {
     last_writer: Option<Arc<str>>,
     epoch: u64,
     changed_at: Option<Instant>,
-    /// When the writer last gave its word: what was asked before that cannot replace it.
+    /// When the writer last confirmed its role: evidence queried before that cannot replace it.
     fence: Option<Instant>,
-    /// When the writer gave its word for the first time since it became the writer.
+    /// When the writer first confirmed its role.
     promoted: Option<Instant>,
-    /// Who else claims to be the writer, since when.
+    /// Another instance that claims to be the writer, since when.
     rival: Option<(Arc<str>, Instant)>,
-    /// A reader's table that names another writer, and when it was asked for: a hint where to look.
+    /// The writer named in a reader's table, and when it was queried: a hint where to look, no
+    /// proof.
     hint: Option<(Arc<str>, Instant)>,
-    told: Vec<Effect>,
+    reported: Vec<Effect>,
 }
 
 impl Knowledge {
-    /// Starts without an instance; answers tell of them.
+    /// Creates the state of a cluster with instances to be discovered.
     pub(crate) fn discovering(naming: Naming) -> Self {
         Self { naming: Some(naming), ..Self::default() }
     }
 
-    /// Starts with all instances that there are: what answers tell of others does not count.
+    /// Creates the state of a cluster with a fixed list of instances; others are ignored.
     pub(crate) fn fixed(members: impl IntoIterator<Item = (String, u16)>) -> Self {
         let member = |(host, port): (String, u16)| Member::verified(host.as_str().into(), host.into(), port);
         Self { members: members.into_iter().map(member).collect(), ..Self::default() }
@@ -131,7 +133,7 @@ impl Knowledge {
         self.last_writer.as_deref()
     }
 
-    /// Returns whether there is an endpoint that leads to some instance.
+    /// Returns whether the cluster has an endpoint.
     pub(crate) fn has_endpoint(&self) -> bool {
         self.naming.is_some()
     }
@@ -144,31 +146,31 @@ impl Knowledge {
         self.changed_at
     }
 
-    /// Returns when the writer gave its word last.
+    /// Returns when the writer last confirmed its role.
     pub(crate) fn verified_at(&self) -> Option<Instant> {
         self.writer.as_ref().and(self.fence)
     }
 
-    /// Returns whether something has to be asked: no writer, a silent one, another that claims to
-    /// be it, or a table that names another.
+    /// Returns whether the writer must be verified: it is missing or silent, another instance
+    /// claims its role, or a reader's table names another.
     pub(crate) fn is_in_doubt(&self) -> bool {
         let Some(writer) = self.writer() else { return true };
-        let said = writer.said.map(|word| word.asked);
-        let is_newer = |at: Instant| said.is_none_or(|said| said <= at);
+        let reported = writer.last_report.map(|word| word.asked);
+        let is_newer = |at: Instant| reported.is_none_or(|reported| reported <= at);
         !writer.is_answering()
             || self.rival.as_ref().is_some_and(|(_, at)| is_newer(*at))
             || self.hint.as_ref().is_some_and(|(id, at)| !writer.is(id) && is_newer(*at))
     }
 
-    /// Takes an answer in.
+    /// Applies an answer.
     pub(crate) fn answered(&mut self, evidence: &Evidence) -> (Verdict, Vec<Effect>) {
         let mut effects = Vec::new();
         let id = match self.admitted(evidence) {
             Ok(id) => id,
             Err(why) => {
-                let stranger = Effect::Stranger { id: Arc::clone(&evidence.answer.id), why };
-                self.tell_once(stranger, &mut effects);
-                return (Verdict::Void(why), effects);
+                let rejected = Effect::Rejected { id: Arc::clone(&evidence.answer.id), why };
+                self.report_once(rejected, &mut effects);
+                return (Verdict::Rejected(why), effects);
             }
         };
         let verdict = match self.note(&id, evidence) {
@@ -182,52 +184,52 @@ impl Knowledge {
         (verdict, effects)
     }
 
-    /// Takes in that an instance could not be asked: its earlier answer is void.
+    /// Applies the failure of a query: the instance's earlier answer no longer counts.
     pub(crate) fn failed(&mut self, dialled: &Target, asked: Instant, now: Instant) -> Vec<Effect> {
         let Target::Instance { id, .. } = dialled else { return Vec::new() };
         let is_other_verified = self.writer().is_some_and(|writer| writer.is_answering() && !writer.is(id));
         let Some(member) = self.members.iter_mut().find(|member| member.is(id)) else { return Vec::new() };
-        if !member.fall_silent(asked, now) {
+        if !member.record_failure(asked, now) {
             return Vec::new();
         }
-        // Unreachable while another is verified: what is open to it leads nowhere. A former
-        // writer's connections ended when that one was verified.
-        match is_other_verified && member.silences() > 1 {
+        // Unreachable while another is verified: its open connections are dead. The connections of
+        // a former writer were cut when the new one was verified.
+        match is_other_verified && member.consecutive_failures() > 1 {
             true => vec![Effect::Cut { id: Arc::clone(&member.id), before: now, is_all: true }],
             false => Vec::new(),
         }
     }
 
-    /// Decides whether an answer comes from a member, and gives the member's id.
+    /// Returns the id of the member that answered, or why the answer is rejected.
     fn admitted(&mut self, evidence: &Evidence) -> Result<Arc<str>, &'static str> {
         let answer = &evidence.answer;
         if let Target::Instance { id, .. } = &evidence.dialled
             && !answer.id.eq_ignore_ascii_case(id)
         {
-            return Err("it gives another id than the one that was dialled");
+            return Err("it reports another id than the dialled one");
         }
         let Some(naming) = self.naming.clone() else {
             return self
                 .member(&answer.id)
                 .map(|member| Arc::clone(&member.id))
-                .ok_or("it is not configured");
+                .ok_or("it is not one of the configured instances");
         };
         if answer.rows.len() > MOST_INSTANCES {
             return Err("it lists more than 32 instances");
         }
-        let host = naming.pattern.host(&answer.id).map_err(|_| "its id makes no host name")?;
+        let host = naming.pattern.host(&answer.id).map_err(|_| "its id is not a label of a host name")?;
         if !lists(answer, &answer.id) {
             return Err("it does not list itself");
         }
         let is_known = |member: &Member| member.is_verified && lists(answer, &member.id);
         let is_at_endpoint = evidence.dialled == Target::Endpoint;
         if !self.members.iter().any(is_known) {
-            // The first of all, or the endpoint leads to another cluster now and of the former one
-            // nobody is left.
+            // Only the first answer of all may introduce a cluster, or one from the endpoint after
+            // it has moved to another cluster and no member of the former one answers.
             let is_nobody_left =
                 self.members.iter().filter(|member| member.is_verified).all(|m| !m.is_answering());
             if !(is_at_endpoint && is_nobody_left) {
-                return Err("it lists no instance that is known");
+                return Err("it lists no known instance");
             }
             (self.members, self.hint, self.rival) = Default::default();
             self.writer = None;
@@ -241,35 +243,35 @@ impl Knowledge {
         Ok(id)
     }
 
-    /// Notes what an instance says of itself, unless a newer word of its own is known; the role
-    /// that counts.
+    /// Records an instance's report of its role, unless a newer one is known. Returns the role if
+    /// both of its answers agree.
     fn note(&mut self, id: &str, evidence: &Evidence) -> Option<Role> {
         let answer = &evidence.answer;
         let role = match (answer.is_writer, answer.is_read_only) {
             (true, false) => Some(Role::Writer),
             (false, true) => Some(Role::Reader),
-            // The first answers after a failover may be stale.
+            // The first answers after a failover may be stale: the two disagree then.
             _ => None,
         };
         let is_dialled = matches!(evidence.dialled, Target::Instance { .. });
         let member = self.members.iter_mut().find(|member| member.is(id))?;
-        member.speak(role, evidence.asked, evidence.answered, is_dialled).then_some(role)?
+        member.record_report(role, evidence.asked, evidence.answered, is_dialled).then_some(role)?
     }
 
-    /// An instance says that it is the writer.
+    /// Applies the report of an instance that it is the writer.
     fn claim(&mut self, id: &Arc<str>, evidence: &Evidence, effects: &mut Vec<Effect>) -> Verdict {
         if self.writer.as_ref() == Some(id) {
             self.fence = self.fence.max(Some(evidence.answered));
-            // Asked again, it says so after the other one did: both live.
+            // The writer confirms its role after the rival claimed it: both are alive.
             if let Some((claimant, _)) = self.rival.take_if(|(_, at)| *at < evidence.asked) {
-                self.tell_once(Effect::SecondClaim { writer: Arc::clone(id), claimant }, effects);
+                self.report_once(Effect::RivalWriter { writer: Arc::clone(id), claimant }, effects);
             }
             return Verdict::Writer;
         }
         let is_fenced = self.fence.is_some_and(|fence| evidence.asked < fence);
         let is_answering = self.writer().is_some_and(Member::is_answering);
         if is_fenced || is_answering {
-            // From before the writer became it, this is what a former writer says.
+            // A claim from before the writer's promotion is a former writer's and no rival.
             if is_answering && self.promoted.is_none_or(|promoted| evidence.asked >= promoted) {
                 self.rival = Some((Arc::clone(id), evidence.answered));
             }
@@ -283,8 +285,8 @@ impl Knowledge {
         if from.as_ref() != Some(id) {
             self.epoch += 1;
             self.changed_at = Some(evidence.answered);
-            self.told.clear();
-            // One that answers was cut when it said that it is a reader.
+            self.reported.clear();
+            // A former writer that still answers was cut when it reported that it is a reader.
             if let Some(id) = from.clone()
                 && self.member(&id).is_none_or(|former| !former.is_answering())
             {
@@ -295,7 +297,8 @@ impl Knowledge {
         Verdict::Writer
     }
 
-    /// An instance says that it is a reader: nobody knows better.
+    /// Applies the report of an instance that it is a reader, which is final: no other instance
+    /// knows better.
     fn reader(&mut self, id: &Arc<str>, evidence: &Evidence, effects: &mut Vec<Effect>) -> Verdict {
         self.writer.take_if(|writer| writer == id);
         self.rival.take_if(|(rival, _)| rival == id);
@@ -303,23 +306,23 @@ impl Knowledge {
         Verdict::Reader
     }
 
-    /// Takes the rest of an answer: who else there is.
+    /// Applies the list of instances in an answer.
     fn learn(&mut self, evidence: &Evidence, verdict: Verdict) {
         let Some(naming) = self.naming.clone() else { return };
         let rows = &evidence.answer.rows;
         let Some(named) = rows.iter().find(|row| row.is_writer) else {
-            // In the middle of a failover: what it says of others does not count.
+            // In the middle of a failover the list is unreliable.
             return;
         };
         if verdict == Verdict::Writer {
-            // The writer's list is the cluster's.
+            // The writer's list is authoritative.
             self.members.retain(|member| lists(&evidence.answer, &member.id));
             self.hint = None;
         } else if self.hint.as_ref().is_none_or(|(_, at)| *at < evidence.asked) {
             self.hint = Some((named.id.to_ascii_lowercase().into(), evidence.asked));
         }
         for row in rows {
-            // An id that makes no name below the pattern's domain is nobody's.
+            // An id that forms no name below the pattern's domain is ignored.
             let Ok(host) = naming.pattern.host(&row.id) else { continue };
             let at = match self.members.iter().position(|member| member.is(&row.id)) {
                 Some(at) => at,
@@ -334,14 +337,14 @@ impl Knowledge {
         }
     }
 
-    fn tell_once(&mut self, effect: Effect, effects: &mut Vec<Effect>) {
-        if !self.told.contains(&effect) && self.told.len() < MOST_INSTANCES {
-            self.told.push(effect.clone());
+    fn report_once(&mut self, effect: Effect, effects: &mut Vec<Effect>) {
+        if !self.reported.contains(&effect) && self.reported.len() < MOST_INSTANCES {
+            self.reported.push(effect.clone());
             effects.push(effect);
         }
     }
 
-    /// Returns where to look for the writer, the likeliest first.
+    /// Returns the targets where the writer may be, the likeliest first.
     pub(crate) fn writer_candidates(&self) -> Vec<Target> {
         let mut candidates = Vec::new();
         let mut add = |target: Target| {
@@ -365,7 +368,7 @@ impl Knowledge {
         candidates
     }
 
-    /// Returns the readers that answer, or were not asked yet.
+    /// Returns the readers that answer or were not queried yet.
     pub(crate) fn readers(&self) -> impl Iterator<Item = &Member> {
         let is_writer = |member: &Member| self.writer.as_deref().is_some_and(|writer| member.is(writer));
         self.members.iter().filter(move |member| !is_writer(member) && member.is_answering())
@@ -376,7 +379,8 @@ fn lists(answer: &Answer, id: &str) -> bool {
     answer.rows.iter().any(|row: &Row| row.id.eq_ignore_ascii_case(id))
 }
 
-/// How long a word counts where a name is unreachable but its instance answered by the endpoint.
+/// How long an instance with an unreachable name is reached through the endpoint before its name is
+/// tried again.
 pub(crate) const BY_ENDPOINT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

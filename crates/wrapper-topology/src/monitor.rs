@@ -6,10 +6,10 @@ use tokio::time::Instant;
 use crate::{
     Snapshot,
     knowledge::{Effect, Evidence, Knowledge, Target, Verdict},
-    schedule::{Asked, Rates, Schedule},
+    schedule::{PollOutcome, Rates, Schedule},
 };
 
-/// What is known of a cluster beside when to ask whom.
+/// The state of a cluster together with the schedule of its queries.
 #[derive(Clone, Debug)]
 pub(crate) struct Monitor {
     pub(crate) knowledge: Knowledge,
@@ -21,41 +21,41 @@ impl Monitor {
         Self { knowledge, schedule: Schedule::new(rates, now) }
     }
 
-    /// Whom to ask now.
+    /// Returns the targets to query now.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Target> {
         self.schedule.due(now, &self.knowledge)
     }
 
-    /// Returns when to call [`due`](Self::due) again, if nothing happens before.
+    /// Returns when to call [`due`](Self::due) again at the latest.
     pub(crate) fn wake_at(&self, now: Instant) -> Instant {
         self.schedule.wake_at(now, &self.knowledge)
     }
 
-    /// Takes in the answer to a question of the monitor's own.
+    /// Applies an answer to the monitor's own query.
     pub(crate) fn answered(&mut self, evidence: &Evidence, random: f64) -> (Verdict, Vec<Effect>) {
         let outcome = self.knowledge.answered(evidence);
-        self.schedule.done(&evidence.dialled, Asked::Answered, evidence.answered, random);
+        self.schedule.done(&evidence.dialled, PollOutcome::Answered, evidence.answered, random);
         outcome
     }
 
-    /// Takes in that a question of the monitor's own was not answered.
+    /// Applies the failure of the monitor's own query.
     pub(crate) fn failed(
         &mut self,
         target: &Target,
         asked: Instant,
         now: Instant,
-        outcome: Asked,
+        outcome: PollOutcome,
         random: f64,
     ) -> Vec<Effect> {
         self.schedule.done(target, outcome, now, random);
         match outcome {
-            // A server that refuses a login is there; what it said before may still hold.
-            Asked::Refused | Asked::Answered => Vec::new(),
-            Asked::Failed => self.knowledge.failed(target, asked, now),
+            // A server that refuses a login is alive, so its last report may still hold.
+            PollOutcome::Refused | PollOutcome::Answered => Vec::new(),
+            PollOutcome::Failed => self.knowledge.failed(target, asked, now),
         }
     }
 
-    /// Takes a suspicion; false while suspicions are blocked.
+    /// Starts a suspicion; returns false while suspicions are blocked.
     pub(crate) fn suspect(&mut self, now: Instant) -> bool {
         self.schedule.suspect(now, &self.knowledge)
     }

@@ -1,4 +1,4 @@
-//! Spaces out logins: those of one topology after a failure, those at one host while a gate is up.
+//! Spaces out logins: those of one topology after a failure, those at one host behind a gate.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -12,8 +12,8 @@ use tokio::{
 
 use crate::gate::{self, Host, Turn};
 
-/// Lets one attempt at a time through after a failure, ever slower, and a few a second at a host
-/// after a change.
+/// Admits one attempt at a time after a failure, with growing pauses, and a few per second at a
+/// host after a change of the writer.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     state: Mutex<State>,
@@ -25,23 +25,23 @@ struct State {
     failures: u32,
     last: Option<Instant>,
     next: Option<Instant>,
-    /// When the writer changed: every host gets a gate at its next login.
+    /// When the writer last changed: every host gets a gate at its next login.
     changed: Option<Instant>,
 }
 
 impl Pace {
-    /// Waits for a turn, and returns it with what was picked; `None` if there is none before the
-    /// deadline.
+    /// Waits for a turn, and returns it with the picked target; `None` if the deadline passes
+    /// first.
     ///
-    /// Turns are taken, not reserved, so that a caller that gives up leaves no gap. Where to go is
-    /// asked each time, for the writer may change meanwhile.
+    /// Turns are taken, not reserved, so that a caller that gives up leaves no gap. The target is
+    /// picked anew at each try because the writer may change meanwhile.
     pub(crate) async fn admit<T>(
         &self,
         deadline: Instant,
         mut pick: impl FnMut() -> (T, Host),
     ) -> Option<(Turn, T)> {
         loop {
-            // Made before the state is read, so that a success in between is not missed.
+            // Registered before the state is read, so that a success in between is not missed.
             let freed = self.freed.notified();
             let now = Instant::now();
             if now >= deadline {
@@ -56,7 +56,7 @@ impl Pace {
         }
     }
 
-    /// Takes a turn, or returns when to ask again.
+    /// Takes a turn, or returns when to try again.
     fn turn(&self, now: Instant, host: &Host) -> Result<(), Instant> {
         let mut state = self.lock();
         if let Some(next) = state.next.filter(|next| *next > now) {
@@ -69,8 +69,8 @@ impl Pace {
         Ok(())
     }
 
-    /// Notes the failure of an attempt that had a turn; those of attempts that ran side by side
-    /// count as one.
+    /// Records the failure of an attempt that had a turn; failures of concurrent attempts count as
+    /// one.
     ///
     /// Returns the pause before the next attempt if this failure changed it.
     pub(crate) fn failed(&self, turn: &Turn) -> Option<Duration> {
@@ -87,7 +87,7 @@ impl Pace {
         Some(pause)
     }
 
-    /// Lets everybody go, through the gates if there are some.
+    /// Ends the pauses; gates stay in force.
     pub(crate) fn succeeded(&self) {
         let mut state = self.lock();
         *state = State { changed: state.changed, ..State::default() };
@@ -95,15 +95,15 @@ impl Pace {
         self.freed.notify_waiters();
     }
 
-    /// Puts gates up: there is a new writer.
+    /// Starts gates at all hosts because the writer has changed.
     pub(crate) fn changed(&self) {
         self.lock().changed = Some(Instant::now());
-        // A connect that waits for a gate may be led to another host now.
+        // A connect that waits at a gate may now pick another host.
         self.freed.notify_waiters();
     }
 
-    /// Notes that the writer is lost, which counts as a failure of all that are under way: whoever
-    /// looks for another one by itself would else do so beside everybody else.
+    /// Records that the writer is lost, which counts as a failure of all attempts under way:
+    /// otherwise all of them would search for the new writer at the same time.
     pub(crate) fn lost(&self) {
         let mut state = self.lock();
         let now = Instant::now();
@@ -120,7 +120,7 @@ impl Pace {
     }
 }
 
-/// 100 ms, doubled up to 1.6 s: what is waited for here is added to a failover.
+/// 100 ms, doubled up to 1.6 s: this pause adds to the duration of a failover.
 fn delay(failures: u32) -> Duration {
     Duration::from_millis(100 << failures.saturating_sub(1).min(4))
 }

@@ -8,10 +8,10 @@ use wrapper_core::{
 
 use crate::{choice::Strategy, schedule::Rates};
 
-/// How often one instance is asked while all is well, by default.
+/// The default interval between queries while all is well.
 pub(crate) const REFRESH: Duration = Duration::from_secs(30);
 
-/// How often all are asked while something is suspected, by default.
+/// The default interval between queries during a suspicion.
 pub(crate) const HIGH: Duration = Duration::from_millis(100);
 
 const DAY_MS: i64 = 86_400_000;
@@ -20,7 +20,7 @@ const VERIFY: Parameter<String> = Parameter::typed(
     "verifyOpenedConnectionType",
     ParameterKind::Text,
     "by the endpoint's kind",
-    "The role that connects are led to and verified for: `writer`, `reader`, or `none` to verify nothing.",
+    "The role that connects are routed to and verified for: `writer`, `reader`, or `none` to verify nothing.",
 )
 .aliases(&["verify_opened_connection_type", "endpointSubstitutionRole"]);
 
@@ -36,7 +36,7 @@ const RETRY_TIMEOUT: Parameter<u64> = Parameter::typed(
     "openConnectionRetryTimeoutMs",
     ParameterKind::Integer { min: 1, max: DAY_MS },
     "the connect's own deadline",
-    "Milliseconds within which a connection to an instance of the wrong role is tried again elsewhere.",
+    "Milliseconds within which a connection to an instance of the wrong role is retried at another instance.",
 )
 .aliases(&["open_connection_retry_timeout_ms"]);
 
@@ -44,7 +44,7 @@ const RETRY_INTERVAL: Parameter<u64> = Parameter::typed(
     "openConnectionRetryIntervalMs",
     ParameterKind::Integer { min: 1, max: DAY_MS },
     "`100`",
-    "Milliseconds between such tries.",
+    "Milliseconds between such attempts.",
 )
 .aliases(&["open_connection_retry_interval_ms"]);
 
@@ -52,7 +52,7 @@ const CLUSTER_ID: Parameter = Parameter::new(
     "clusterId",
     ParameterKind::Text,
     "none",
-    "Accepted and without effect: connectors share what they know of a cluster by sharing a `Topology`.",
+    "Accepted and without effect: connectors share a cluster's state by sharing a `Topology`.",
 )
 .aliases(&["cluster_id"]);
 
@@ -68,7 +68,7 @@ const FAILOVER_STRATEGY: Parameter<Strategy> = Parameter::typed(
     "failoverReaderHostSelectorStrategy",
     ParameterKind::Text,
     "`random`",
-    "The same as `readerHostSelectorStrategy`, where that is not given.",
+    "Used if `readerHostSelectorStrategy` is not given.",
 )
 .aliases(&["failover_reader_host_selector_strategy"]);
 
@@ -76,7 +76,7 @@ const REFRESH_RATE: Parameter<u64> = Parameter::typed(
     "clusterTopologyRefreshRateMs",
     ParameterKind::Integer { min: 0, max: DAY_MS },
     "`30000`",
-    "Milliseconds between two questions of the monitor while all is well; `0` keeps no connection then.",
+    "Milliseconds between two queries of the monitor while all is well; `0` disables them.",
 )
 .aliases(&["cluster_topology_refresh_rate_ms"]);
 
@@ -84,20 +84,20 @@ const HIGH_RATE: Parameter<u64> = Parameter::typed(
     "clusterTopologyHighRefreshRateMs",
     ParameterKind::Integer { min: 10, max: DAY_MS },
     "`100`",
-    "Milliseconds between two questions to each instance while something is suspected.",
+    "Milliseconds between two queries to each instance during a suspicion.",
 )
 .aliases(&["cluster_topology_high_refresh_rate_ms"]);
 
-/// Takes a parameter that has no effect here.
+/// Declares a parameter that is accepted without effect.
 const fn accepted(name: &'static str, help: &'static str) -> Parameter {
     Parameter::new(name, ParameterKind::Text, "none", help)
 }
 
 const INSTEAD_OF_TIMEOUT: &str =
     "Accepted and without effect: a connect waits for a writer until its own `wrapperConnectTimeout`.";
-const INSTEAD_OF_SWITCH: &str = "Accepted and without effect: every connect is led to the right instance.";
+const INSTEAD_OF_SWITCH: &str = "Accepted and without effect: every connect is routed to the right instance.";
 const INSTEAD_OF_RATES: &str = "Accepted and without effect: `clusterTopologyRefreshRateMs` and \
-                                `clusterTopologyHighRefreshRateMs` take its place.";
+                                `clusterTopologyHighRefreshRateMs` replace it.";
 
 /// The parameters of the plugin `initialConnection`.
 pub const INITIAL_CONNECTION_PARAMETERS: &[Parameter] =
@@ -121,13 +121,13 @@ pub const FAILOVER_PARAMETERS: &[Parameter] = &[
     accepted("failoverReaderConnectTimeoutMs", INSTEAD_OF_TIMEOUT),
 ];
 
-/// Which instances connects are led to.
+/// The role that connects are routed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// Wherever the host leads.
+    /// Any instance that the host leads to.
     Any,
     Reader {
-        /// Whether the writer will do where there is no reader.
+        /// Whether the writer may serve as a reader if there is none.
         or_writer: bool,
     },
     Writer,
@@ -143,10 +143,10 @@ impl Wanted {
     }
 }
 
-/// The parameters, read.
+/// The parsed parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteOptions {
-    /// In place of what the endpoint's kind says.
+    /// Overrides the role of the endpoint's kind.
     pub(crate) wanted: Option<Wanted>,
     pub(crate) is_strict_reader: bool,
     pub(crate) verifies: bool,
@@ -157,7 +157,7 @@ pub(crate) struct RouteOptions {
 }
 
 impl RouteOptions {
-    /// Reads the parameters that were given and warns of those without effect.
+    /// Parses the given parameters and warns about those without effect.
     pub(crate) fn read(options: &Options) -> Result<Self> {
         let millis = |parameter| options.get(parameter).copied().map(Duration::from_millis);
         let (verified, verifies) = match options.get(&VERIFY).map(String::as_str) {
@@ -211,7 +211,7 @@ impl ParameterValue for Strategy {
         let text = value.single(name)?;
         if let Some(known) = Self::KNOWN_ELSEWHERE.iter().find(|known| **known == text) {
             return Err(configuration(&format!(
-                "`{name}`: strategy `{known}` is known, not available yet: there is `random` and `roundRobin`"
+                "`{name}`: strategy `{known}` is not available yet: use `random` or `roundRobin`"
             )));
         }
         Self::from_text(&text).ok_or_else(|| unfit(name, &text, "`random` or `roundRobin`"))
@@ -300,8 +300,8 @@ mod tests {
         );
         refused(
             &[("readerHostSelectorStrategy", "leastConnections")],
-            "`readerHostSelectorStrategy`: strategy `leastConnections` is known, not available yet: there \
-             is `random` and `roundRobin`",
+            "`readerHostSelectorStrategy`: strategy `leastConnections` is not available yet: use \
+             `random` or `roundRobin`",
         );
         refused(
             &[("readerHostSelectorStrategy", "best")],

@@ -6,35 +6,35 @@ use wrapper_core::{
 
 use crate::{Topology, router::Router, task};
 
-/// Leads each connect to an instance of the role that its endpoint stands for, and verifies the
+/// Routes each connect to an instance of the role that its endpoint stands for, and verifies the
 /// role there.
 ///
-/// It runs no task: what it knows it learnt from connects.
+/// It runs no task: its knowledge comes from connects.
 #[derive(Debug)]
 pub struct InitialConnectionPlugin(pub(crate) Router);
 
-/// Does what `initialConnection` does, and looks for a new writer beside the connects.
+/// Does what `initialConnection` does, and searches for a new writer in the background.
 ///
-/// One task for each [`Topology`], shared by its connectors: it starts at the first connect and
+/// It runs one task per [`Topology`], shared by its connectors: it starts at the first connect and
 /// ends with the last connector.
 #[derive(Debug)]
 pub struct FailoverPlugin(pub(crate) Router);
 
 impl InitialConnectionPlugin {
-    /// The code that names the plugin in the parameter `plugins`.
+    /// The code of the plugin in the parameter `plugins`.
     pub const CODE: &str = "initialConnection";
 
-    /// Returns what the plugin knows of its cluster.
+    /// Returns the topology of the plugin.
     pub fn topology(&self) -> &Topology {
         self.0.topology()
     }
 }
 
 impl FailoverPlugin {
-    /// The code that names the plugin in the parameter `plugins`.
+    /// The code of the plugin in the parameter `plugins`.
     pub const CODE: &str = "failover2";
 
-    /// Returns what the plugin knows of its cluster.
+    /// Returns the topology of the plugin.
     pub fn topology(&self) -> &Topology {
         self.0.topology()
     }
@@ -46,7 +46,7 @@ impl<C: Send + 'static> Plugin<C> for InitialConnectionPlugin {
     }
 
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
-        // `failover2` implies this plugin: where both are named, that one does the work.
+        // `failover2` implies this plugin: if both are named, that one does the work.
         if request.has_plugin(FailoverPlugin::CODE) {
             return next.run(request);
         }

@@ -1,4 +1,4 @@
-//! Where connects go: what both plugins do at a connect.
+//! The routing of connects, shared by both plugins.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,34 +17,33 @@ mod search;
 
 use search::Search;
 
-/// Leads the connects of one connector.
+/// Routes the connects of one connector.
 #[derive(Debug)]
 pub(crate) struct Router {
     topology: Topology,
     options: RouteOptions,
-    /// The configured hosts, with what their kind says.
+    /// The configured hosts with the role that their kind implies.
     hosts: Vec<(Arc<str>, Wanted)>,
-    /// Whether a monitor looks for the writer beside the connects.
+    /// Whether a monitor searches for the writer in the background.
     has_monitor: bool,
 }
 
-/// Returns what the name of a host says of the role that is wanted; `None`: that there is no role
-/// to be had.
+/// Returns the role that a host's kind implies; `None` if the host has no roles to choose from.
 pub(crate) fn wanted_at(host: &str, has_pattern: bool) -> Option<Wanted> {
     let kind = Endpoint::parse(host).ok()?.kind();
     match kind {
         EndpointKind::WriterCluster => Some(Wanted::Writer),
         EndpointKind::ReaderCluster => Some(Wanted::Reader { or_writer: true }),
         EndpointKind::CustomCluster | EndpointKind::Instance => Some(Wanted::Any),
-        // An address or a name of one's own in front of a cluster whose instances can be named.
+        // An address or custom name in front of a cluster with a known instance pattern.
         EndpointKind::Custom | EndpointKind::Ip if has_pattern => Some(Wanted::Writer),
         _ => None,
     }
 }
 
-/// Returns whether a host leads to one server at a time, as single instances and RDS Proxy do: a
-/// login at another address is all that tells of a failover there.
-pub(crate) fn has_a_place(host: &str) -> bool {
+/// Returns whether a host leads to one server at a time, as single instances and RDS Proxy do.
+/// There only a login at another address reveals a failover.
+pub(crate) fn leads_to_one_server(host: &str) -> bool {
     Endpoint::parse(host).is_ok_and(|endpoint| {
         matches!(endpoint.kind(), EndpointKind::Instance | EndpointKind::Proxy | EndpointKind::ProxyEndpoint)
     })
@@ -64,15 +63,14 @@ impl Router {
         &self.topology
     }
 
-    /// Returns whether connects are led anywhere, so that a monitor has something to do.
+    /// Returns whether connects for this request are routed to instances, which needs a monitor.
     pub(crate) fn leads(&self, request: &ConnectRequest) -> bool {
         self.wanted(request) != Wanted::Any && !self.topology.is_off()
     }
 
-    /// Returns the role that a request asks for: its own, the configured one, or that of the
-    /// endpoint's kind.
+    /// Returns the role for a request: its own, the configured one, or that of the endpoint's kind.
     fn wanted(&self, request: &ConnectRequest) -> Wanted {
-        // Led elsewhere already, or to one instance.
+        // Routed elsewhere already, or to one instance.
         if !request.is_configured_host() || request.instance().is_some() {
             return Wanted::Any;
         }
@@ -96,7 +94,7 @@ impl Router {
         if wanted == Wanted::Any || self.topology.is_off() {
             let host: Arc<str> = request.host().into();
             let connected = next.run(request).await?;
-            if has_a_place(&host) {
+            if leads_to_one_server(&host) {
                 self.topology.logged_in_at(&host, &connected.established);
             }
             return Ok(connected);
@@ -104,12 +102,12 @@ impl Router {
         Search::new(self, request, wanted).run(next).await
     }
 
-    /// Returns whether connects of at least one host are led to instances.
+    /// Returns whether connects to at least one host are routed to instances.
     pub(crate) fn leads_any(&self) -> bool {
         !self.hosts.is_empty()
     }
 
-    /// Judges a pooled connection: without a query unless somebody suspects something.
+    /// Verifies a pooled connection, without a query unless there is a suspicion.
     pub(crate) async fn verify(&self, request: &ConnectRequest, session: &mut dyn Session) -> Result<()> {
         if self.topology.is_off() {
             return Ok(());
@@ -119,15 +117,16 @@ impl Router {
         }
         let asked = Instant::now();
         if self.topology.is_read_only(session).await? {
-            return Err(wrong("the connection leads to an instance that is not the writer any more"));
+            return Err(wrong("the connection leads to an instance that is no longer the writer"));
         }
-        // One of known instances is not called by its name on a connection: that it takes writes is
-        // all that there is to learn.
+        // With a fixed list the connection does not reveal which instance it leads to, only that it
+        // accepts writes.
         if self.topology.is_fixed() {
             self.topology.took_writes(asked);
             return Ok(());
         }
-        // The writer's whole word ends the doubt, so that others are handed out without a question.
+        // A full answer of the writer ends the suspicion, so that further connections need no
+        // query.
         let asked = Instant::now();
         if let Some(answer) = self.topology.ask(session, None).await? {
             let answered = Instant::now();
@@ -138,7 +137,7 @@ impl Router {
     }
 }
 
-/// How long a connect to one instance may take before another way is tried.
+/// How long a connect to one instance may take before another target is tried.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// Returns what is left of a connect's time so that it ends by itself, with an error that says more

@@ -1,4 +1,4 @@
-//! When the monitor asks whom: no I/O, no clock, no runtime.
+//! The monitor's schedule: no I/O, no clock, no runtime.
 //!
 //! ```text
 //!            a suspicion, or no writer                      a writer is verified
@@ -17,30 +17,29 @@ use crate::knowledge::{Knowledge, Target};
 /// How long the writer is watched closely after a suspicion.
 const FAST: Duration = Duration::from_secs(30);
 
-/// Without a connect for so long the monitor ends.
+/// The monitor ends after this time without a connect.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 
-/// A suspicion that came to nothing blocks the next one for the first of these, doubled to the
-/// second.
+/// An unfounded suspicion blocks the next one for the first of these, doubled up to the second.
 const BLOCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// The pause after a connect that failed: doubled from the first to the second, or to the third if
+/// The pause after a failed connect: doubled from the first up to the second, or up to the third if
 /// the login was refused.
 const BACK_OFF: (Duration, Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(30));
 
-/// How often instances are asked.
+/// The intervals between queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rates {
-    /// While all is well; zero asks none then.
+    /// While all is well; zero disables these queries.
     pub(crate) refresh: Duration,
     /// While something is suspected.
     pub(crate) high: Duration,
 }
 
-/// How a question ended.
+/// The outcome of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum PollOutcome {
     Answered,
     Failed,
     Refused,
@@ -53,22 +52,22 @@ pub(crate) enum Mode {
     Fast,
 }
 
-/// The times of the next questions.
+/// The times of the next queries.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     rates: Rates,
     lanes: Vec<Lane>,
-    /// Since when something is suspected, and in which epoch that began.
+    /// The time and the epoch at which the current suspicion began.
     suspicion: Option<(Instant, u64)>,
     fast_until: Option<Instant>,
     blocked_until: Option<Instant>,
     block: Duration,
     used: Instant,
-    /// Whom the quiet monitor asks, for as long as it answers.
-    standing: Option<Target>,
+    /// The target of the quiet mode, kept while it answers.
+    quiet_target: Option<Target>,
 }
 
-/// One instance, asked by one question at a time.
+/// The schedule of one target, with one query at a time.
 #[derive(Clone, Debug)]
 struct Lane {
     target: Target,
@@ -87,7 +86,7 @@ impl Schedule {
             blocked_until: None,
             block: BLOCK.0,
             used: now,
-            standing: None,
+            quiet_target: None,
         }
     }
 
@@ -95,23 +94,24 @@ impl Schedule {
         self.rates = rates;
     }
 
-    /// Starts over in another task: nobody answers the questions of the former one.
+    /// Starts over in a new task: the queries of the former one will never end.
     pub(crate) fn restart(&mut self, now: Instant) {
         self.lanes.clear();
         self.used = now;
     }
 
-    /// Notes that an application connects.
+    /// Notes a connect of the application.
     pub(crate) fn used(&mut self, now: Instant) {
         self.used = now;
     }
 
-    /// Returns whether nobody has connected for long.
+    /// Returns whether the last connect was long ago.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.used) >= IDLE
     }
 
-    /// Asks all from now on until a writer is verified; false while suspicions are blocked.
+    /// Starts a suspicion, which ends when a writer is verified; returns false while suspicions are
+    /// blocked.
     pub(crate) fn suspect(&mut self, now: Instant, knowledge: &Knowledge) -> bool {
         if self.suspicion.is_some() {
             return true;
@@ -136,10 +136,11 @@ impl Schedule {
         }
     }
 
-    /// Whom to ask now; each is asked once until [`done`](Self::done) says how that ended.
+    /// Returns the targets to query now. Each is returned once until [`done`](Self::done) reports
+    /// its outcome.
     pub(crate) fn due(&mut self, now: Instant, knowledge: &Knowledge) -> Vec<Target> {
-        self.judge(now, knowledge);
-        self.follow(now, knowledge);
+        self.update_suspicion(now, knowledge);
+        self.sync_lanes(now, knowledge);
         let wanted = self.wanted(now, knowledge);
         let is_due = |lane: &&mut Lane| !lane.is_asked && lane.next <= now && wanted.contains(&lane.target);
         let mut due = Vec::new();
@@ -150,7 +151,7 @@ impl Schedule {
         due
     }
 
-    /// Returns when [`due`](Self::due) is to be called again, if nothing happens before.
+    /// Returns when to call [`due`](Self::due) again at the latest.
     pub(crate) fn wake_at(&self, now: Instant, knowledge: &Knowledge) -> Instant {
         let wanted = self.wanted(now, knowledge);
         let lanes = self.lanes.iter().filter(|lane| !lane.is_asked && wanted.contains(&lane.target));
@@ -158,37 +159,37 @@ impl Schedule {
         lanes.map(|lane| lane.next).chain(ends).min().unwrap_or(now + IDLE)
     }
 
-    /// Whom to keep a connection to.
+    /// Returns whether to keep a connection to this target.
     pub(crate) fn keeps(&self, target: &Target, now: Instant, knowledge: &Knowledge) -> bool {
         self.wanted(now, knowledge).contains(target)
     }
 
-    /// Takes in how a question ended; `random` is from 0 to 1.
-    pub(crate) fn done(&mut self, target: &Target, asked: Asked, now: Instant, random: f64) {
+    /// Records the outcome of a query; `random` is from 0 to 1.
+    pub(crate) fn done(&mut self, target: &Target, asked: PollOutcome, now: Instant, random: f64) {
         let mode = self.mode(now);
         let Some(lane) = self.lanes.iter_mut().find(|lane| lane.target == *target) else { return };
         lane.is_asked = false;
         let most = match asked {
-            Asked::Answered => {
+            PollOutcome::Answered => {
                 lane.failures = 0;
                 lane.next = now + if mode == Mode::Quiet { self.rates.refresh } else { self.rates.high };
                 return;
             }
-            Asked::Failed => BACK_OFF.1,
-            Asked::Refused => BACK_OFF.2,
+            PollOutcome::Failed => BACK_OFF.1,
+            PollOutcome::Refused => BACK_OFF.2,
         };
         let pause = BACK_OFF.0.saturating_mul(1 << lane.failures.min(16)).min(most);
         lane.failures += 1;
         lane.next = now + pause.mul_f64(0.5 + random);
     }
 
-    /// Begins and ends suspicions by what is known.
-    fn judge(&mut self, now: Instant, knowledge: &Knowledge) {
+    /// Begins and ends suspicions according to the state of the cluster.
+    fn update_suspicion(&mut self, now: Instant, knowledge: &Knowledge) {
         let writer = knowledge.writer();
         let is_lost = writer.is_none_or(|writer| !writer.is_answering());
         if self.suspicion.is_none() {
             if is_lost {
-                // No statement of a user can bring this about, so nothing blocks it.
+                // No user statement can cause this, so it is never blocked.
                 self.begin(now, knowledge);
             } else if knowledge.is_in_doubt() {
                 self.suspect(now, knowledge);
@@ -196,7 +197,8 @@ impl Schedule {
             return;
         }
         let Some((since, epoch)) = self.suspicion else { return };
-        let is_verified = writer.and_then(|writer| writer.said).is_some_and(|word| word.asked >= since);
+        let is_verified =
+            writer.and_then(|writer| writer.last_report).is_some_and(|word| word.asked >= since);
         if is_lost || !is_verified || knowledge.is_in_doubt() {
             return;
         }
@@ -206,8 +208,8 @@ impl Schedule {
             (self.block, self.blocked_until) = (BLOCK.0, None);
             return;
         }
-        // The writer is the one as before: whoever caused this does not get to cause it all the
-        // time.
+        // The writer has not changed. Unfounded suspicions are blocked for growing times, so that
+        // one client cannot keep the monitor querying.
         if self.blocked_until.is_some_and(|until| now.saturating_duration_since(until) > BLOCK.1 * 5) {
             self.block = BLOCK.0;
         }
@@ -215,8 +217,8 @@ impl Schedule {
         self.block = (self.block * 2).min(BLOCK.1);
     }
 
-    /// Gives every instance a lane.
-    fn follow(&mut self, now: Instant, knowledge: &Knowledge) {
+    /// Adds a lane for each new target and removes those of former ones.
+    fn sync_lanes(&mut self, now: Instant, knowledge: &Knowledge) {
         let targets = knowledge.members().iter().map(|member| member.dialled());
         let mut targets: Vec<_> = targets.collect();
         if knowledge.has_endpoint() {
@@ -228,11 +230,11 @@ impl Schedule {
                 self.lanes.push(Lane { target, next: now, failures: 0, is_asked: false });
             }
         }
-        // A reader, so that the writer is spared; the same one for as long as it answers.
+        // Prefer a reader, to spare the writer, and keep it while it answers.
         let is_reader = |target: &Target| knowledge.readers().any(|reader| reader.target() == *target);
-        if !self.standing.as_ref().is_some_and(is_reader) {
+        if !self.quiet_target.as_ref().is_some_and(is_reader) {
             let member = knowledge.readers().next().or_else(|| knowledge.writer());
-            self.standing = member.map(|member| member.target());
+            self.quiet_target = member.map(|member| member.target());
         }
     }
 
@@ -240,7 +242,7 @@ impl Schedule {
         match self.mode(now) {
             Mode::Doubt => {
                 let members = knowledge.members().iter().map(|member| member.dialled());
-                // Where nobody answers by name, the endpoint may lead to somebody.
+                // If no instance answers by name, one may be reachable through the endpoint.
                 let is_by_name = knowledge
                     .members()
                     .iter()
@@ -249,7 +251,7 @@ impl Schedule {
             }
             Mode::Fast => knowledge.writer().map(|writer| writer.target()).into_iter().collect(),
             Mode::Quiet if self.rates.refresh.is_zero() => Vec::new(),
-            Mode::Quiet => self.standing.clone().into_iter().collect(),
+            Mode::Quiet => self.quiet_target.clone().into_iter().collect(),
         }
     }
 }

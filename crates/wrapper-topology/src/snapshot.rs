@@ -1,4 +1,4 @@
-//! What is known of a cluster at one moment.
+//! The state of a cluster at one moment.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use wrapper_core::Role;
 
 use crate::knowledge::{Knowledge, Member};
 
-/// Describes a cluster as it was known at one moment.
+/// The state of a cluster at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     instances: Arc<[Instance]>,
@@ -17,7 +17,7 @@ pub struct Snapshot {
     at: Instant,
 }
 
-/// Describes one instance of a cluster.
+/// One instance of a cluster.
 #[derive(Clone, Debug)]
 pub struct Instance {
     id: Arc<str>,
@@ -48,13 +48,13 @@ impl Snapshot {
         &self.instances
     }
 
-    /// Returns the instance of an id, ignoring case.
+    /// Returns the instance with this id, ignoring case.
     pub fn instance(&self, id: &str) -> Option<&Instance> {
         self.instances.iter().find(|instance| instance.id.eq_ignore_ascii_case(id))
     }
 
-    /// Returns the instance that said itself that it is the writer; `None` while there is none, as
-    /// in a failover.
+    /// Returns the instance that reported itself as the writer; `None` while there is none, as
+    /// during a failover.
     pub fn writer(&self) -> Option<&Instance> {
         self.writer.map(|at| &self.instances[at])
     }
@@ -64,13 +64,13 @@ impl Snapshot {
         self.instances.iter().enumerate().filter(|(at, _)| Some(*at) != self.writer).map(|(_, reader)| reader)
     }
 
-    /// Returns how many writers there were so far: it grows by one with every change, and is 0
-    /// before the first.
+    /// Returns the number of writers so far: it grows by one with every change, and is 0 before the
+    /// first.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Returns when the present writer was first known as such.
+    /// Returns when the current writer was first verified.
     pub fn epoch_began(&self) -> Option<Instant> {
         self.epoch_began
     }
@@ -90,7 +90,7 @@ impl Instance {
             role: member.role(),
             lag: member.lag,
             cpu: member.cpu,
-            seen: member.said.map(|word| word.answered),
+            seen: member.last_report.map(|word| word.answered),
             is_answering: member.is_answering(),
         }
     }
@@ -100,7 +100,7 @@ impl Instance {
         &self.id
     }
 
-    /// Returns the host name, made of the pattern and the id.
+    /// Returns the host name, built from the pattern and the id.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -110,28 +110,29 @@ impl Instance {
         self.port
     }
 
-    /// Returns the role that the instance gave itself; `None` if it was not asked, or does not
-    /// answer any more.
+    /// Returns the role that the instance reported; `None` if it was not queried or no longer
+    /// answers.
     pub fn role(&self) -> Option<Role> {
         self.role
     }
 
-    /// Returns how far the instance lags behind the writer, as the cluster last told it.
+    /// Returns how far the instance lags behind the writer, as last reported by the cluster.
     pub fn lag(&self) -> Option<Duration> {
         self.lag
     }
 
-    /// Returns the load of the processors in percent, as the cluster last told it.
+    /// Returns the CPU load in percent, as last reported by the cluster.
     pub fn cpu(&self) -> Option<f32> {
         self.cpu
     }
 
-    /// Returns when the instance itself answered last.
+    /// Returns when the instance last answered.
     pub fn seen(&self) -> Option<Instant> {
         self.seen
     }
 
-    /// Returns whether nothing failed since the instance answered last, or it was not tried yet.
+    /// Returns whether nothing has failed since the instance's last answer, or it was not tried
+    /// yet.
     pub fn is_answering(&self) -> bool {
         self.is_answering
     }

@@ -1,33 +1,33 @@
-//! What happened so far, in numbers.
+//! The counters of a topology.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Snapshot;
 
-/// Counts what happened to one topology since it was made.
+/// The counters of a topology since its creation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopologyStats {
-    /// How many writers there were.
+    /// The number of writers so far.
     pub epoch: u64,
-    /// Connections that were handed out.
+    /// Connections handed out.
     pub connects: u64,
-    /// Connects that were led to an instance of another role than the wanted one, and tried again.
+    /// Connects that reached an instance of the wrong role and were retried.
     pub wrong_roles: u64,
-    /// Connections that were ended because of what became of their instance.
+    /// Connections cut because their instance changed its role or became unreachable.
     pub cut: u64,
-    /// Questions of the monitor that were answered.
+    /// Answered queries of the monitor.
     pub questions: u64,
     /// Logins of the monitor.
     pub monitor_logins: u64,
-    /// Suspicions that were looked into.
+    /// Suspicions that were followed up.
     pub suspicions: u64,
-    /// How often the pace of connects was slowed down.
+    /// Slowdowns of the pace of connects.
     pub paced: u64,
-    /// Second instances that claimed to be the writer.
-    pub second_claims: u64,
-    /// Answers that did not count, because they came from no member of the cluster.
-    pub strangers: u64,
+    /// Claims of a second instance to be the writer.
+    pub rival_writers: u64,
+    /// Answers rejected because they did not come from a member of the cluster.
+    pub rejected_answers: u64,
 }
 
 #[derive(Debug, Default)]
@@ -39,8 +39,8 @@ pub(crate) struct Counters {
     pub(crate) monitor_logins: AtomicU64,
     pub(crate) suspicions: AtomicU64,
     pub(crate) paced: AtomicU64,
-    pub(crate) second_claims: AtomicU64,
-    pub(crate) strangers: AtomicU64,
+    pub(crate) rival_writers: AtomicU64,
+    pub(crate) rejected_answers: AtomicU64,
 }
 
 impl Counters {
@@ -59,8 +59,8 @@ impl Counters {
             monitor_logins: read(&self.monitor_logins),
             suspicions: read(&self.suspicions),
             paced: read(&self.paced),
-            second_claims: read(&self.second_claims),
-            strangers: read(&self.strangers),
+            rival_writers: read(&self.rival_writers),
+            rejected_answers: read(&self.rejected_answers),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The monitor's task: it does what the state machine says, over connections of its own.
+//! The monitor's task: it carries out the commands of the state machine over its own connections.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,39 +10,39 @@ use crate::{
     Topology,
     answer::Answer,
     knowledge::{Evidence, Target},
-    schedule::Asked,
+    schedule::PollOutcome,
     stats::Counters,
 };
 
-/// How long a connect for a question may take.
+/// How long a connect of the monitor may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long an instance may take to answer on a connection that is open: one that stands still
-/// would add the whole of [`QUESTION`] to a failover. What it said is void then, and no more: it is
-/// asked again.
+/// How long an instance may take to answer on an open connection: a frozen one would otherwise add
+/// the whole of [`QUESTION`] to a failover. After this its last report no longer counts, and it is
+/// queried again.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// How long one question may take, the connect included: this ends after the connect's own time,
-/// whose error tells an instance that is silent from credentials that do not come.
+/// How long one query may take with its connect. It ends after the connect's own timeout, because
+/// only that error distinguishes a silent instance from missing credentials.
 const QUESTION: Duration = CONNECT.saturating_add(ANSWER);
 
-/// The longest pause: no poll for longer means that the runtime stands still.
+/// The longest pause: no poll for longer means that the runtime is blocked.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// After so long without a poll the task counts as gone.
+/// After this time without a poll the task counts as dead.
 pub(crate) const STALE: Duration = Duration::from_secs(45);
 
-/// How the monitor's sessions are called in `pg_stat_activity`.
+/// Names the monitor's sessions in `pg_stat_activity`.
 const NAME: &str = "SET application_name = 'rds-wrapper-monitor'";
 
-/// How a question ended: whom, when it was asked, and the connection that answered.
-struct Ended<C> {
+/// The outcome of a query: its target, its time, and the connection that answered.
+struct Reply<C> {
     target: Target,
     asked: Instant,
     outcome: Result<(Connected<C>, Answer)>,
 }
 
-/// Asks until nobody connects any more; the connector's end drops it wherever it waits.
+/// Queries instances until the cluster is idle. The connector's end drops the future at any await.
 pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>, request: ConnectRequest) {
     let mut kept: HashMap<Target, Connected<C>> = HashMap::new();
     let mut questions = FuturesUnordered::new();
@@ -70,8 +70,8 @@ pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>
     }
 }
 
-fn take<C>(topology: &Topology, ended: Ended<C>, kept: &mut HashMap<Target, Connected<C>>) {
-    let Ended { target, asked, outcome } = ended;
+fn take<C>(topology: &Topology, ended: Reply<C>, kept: &mut HashMap<Target, Connected<C>>) {
+    let Reply { target, asked, outcome } = ended;
     match outcome {
         Ok((connection, answer)) => {
             Counters::count(&topology.counters().questions);
@@ -84,9 +84,9 @@ fn take<C>(topology: &Topology, ended: Ended<C>, kept: &mut HashMap<Target, Conn
             tracing::trace!(instance = target.id().map(|id| &**id), %error, "not answered");
             let outcome = match error.kind() {
                 ErrorKind::Credentials(_) | ErrorKind::Login | ErrorKind::Throttled | ErrorKind::Token => {
-                    Asked::Refused
+                    PollOutcome::Refused
                 }
-                _ => Asked::Failed,
+                _ => PollOutcome::Failed,
             };
             topology.monitor_failed(&target, asked, outcome);
         }
@@ -99,10 +99,9 @@ async fn question<C: Send + 'static>(
     request: &ConnectRequest,
     target: Target,
     kept: Option<Connected<C>>,
-) -> Ended<C> {
+) -> Reply<C> {
     let began = Instant::now();
-    // What an answer says is true at some time after its question, so that the connect does not
-    // count.
+    // An answer is true at some time after its query, so the time starts after the connect.
     let mut asked = began;
     let ask = async {
         let mut connection = match kept {
@@ -114,15 +113,15 @@ async fn question<C: Send + 'static>(
         let answer =
             timeout(ANSWER, topology.ask(&mut session, target.id())).await.map_err(|_| late(ANSWER))??;
         drop(session);
-        let gone = || Error::new(ErrorKind::Driver, "the server belongs to no cluster that is known");
+        let gone = || Error::new(ErrorKind::Driver, "the server does not belong to a known kind of cluster");
         Ok((connection, answer.ok_or_else(gone)?))
     };
     let outcome = timeout(QUESTION, ask).await.unwrap_or_else(|_| Err(late(QUESTION)));
-    Ended { target, asked, outcome }
+    Reply { target, asked, outcome }
 }
 
 fn late(limit: Duration) -> Error {
-    Error::new(ErrorKind::Timeout, format!("no answer to the monitor within {limit:?}"))
+    Error::new(ErrorKind::Timeout, format!("the monitor's query timed out after {limit:?}"))
 }
 
 async fn open<C: Send + 'static>(
@@ -151,7 +150,7 @@ async fn open<C: Send + 'static>(
     Ok(connection)
 }
 
-/// Starts the task at a connect, where it does not run.
+/// Starts the task at a connect unless it is running.
 pub(crate) fn ensure<C: Send + 'static>(
     topology: &Topology,
     next: wrapper_core::Next<'_, C>,

@@ -18,30 +18,30 @@ use wrapper_core::{Background, Error, ErrorKind, Events, Result};
 use crate::{
     Dialect, Snapshot,
     choice::jitter,
-    handed_out::HandedOut,
     knowledge::{Evidence, Knowledge, Naming, Target, Verdict},
     monitor::Monitor,
+    open_connections::OpenConnections,
     pace::Pace,
-    schedule::{Asked, Rates},
-    standby::Standby,
+    schedule::{PollOutcome, Rates},
+    standby_report::StandbyReport,
     stats::{Counters, TopologyStats},
 };
 
-mod asking;
 mod builder;
+mod connections;
 mod effects;
-mod handing_out;
-mod place;
+mod host_addresses;
+mod queries;
 
 pub use builder::TopologyBuilder;
 
-use place::Place;
+use host_addresses::HostAddresses;
 
-/// Knows one cluster: which instances it has, which one is the writer, and since when.
+/// Tracks one cluster: its instances, its writer, and when the writer changed.
 ///
-/// Clones share everything. A connector whose `plugins` name `initialConnection` or `failover2`
-/// makes one for itself; to share one between connectors, or to watch it, make it in code and give
-/// clones to the factories:
+/// Clones share everything. A connector with the plugin `initialConnection` or `failover2` creates
+/// its own; to share one between connectors, or to watch it, create it in code and give clones to
+/// the factories:
 ///
 /// ```
 /// use wrapper_core::Registry;
@@ -52,23 +52,23 @@ use place::Place;
 /// assert!(topology.snapshot().writer().is_none(), "nothing is known before the first connect");
 /// ```
 ///
-/// One value is one cluster: there is no process-wide table, and two clusters take two values.
+/// One value is one cluster: there is no process-wide table, and two clusters need two values.
 #[derive(Clone)]
 pub struct Topology(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Counts what changed: who the writer is, and whether it answers.
+    /// Incremented when the writer changes, or starts or stops answering.
     version: watch::Sender<u64>,
     wake: Notify,
     pace: Pace,
     background: Background,
-    handed_out: HandedOut,
-    standby: Standby,
+    open_connections: OpenConnections,
+    standby: StandbyReport,
     counters: Counters,
     turns: AtomicUsize,
-    /// Whether it was said that instances are reached by the endpoint only.
-    is_detour_told: AtomicBool,
+    /// Whether the warning about instances behind the endpoint was logged.
+    has_warned_of_endpoint: AtomicBool,
 }
 
 struct State {
@@ -76,36 +76,36 @@ struct State {
     monitor: Monitor,
     naming: Option<Naming>,
     listeners: Vec<Events>,
-    /// Since when an application suspects something that no plugin has looked into.
+    /// The time of an application's suspicion that is not yet verified.
     doubted: Option<Instant>,
-    /// What the user would have to be granted for the servers to tell of their cluster.
+    /// The grants that the user lacks to query the topology.
     missing_grants: Option<&'static str>,
-    /// Where hosts without a topology were logged in to last.
-    places: HashMap<Arc<str>, Place>,
+    /// The addresses of hosts without a topology, from the last logins.
+    host_addresses: HashMap<Arc<str>, HostAddresses>,
 }
 
-/// What kind of cluster it is.
+/// The kind of the cluster.
 #[derive(Clone, Debug)]
 enum Kind {
-    /// Nobody asked yet.
+    /// Not queried yet.
     Unknown,
     Known(Dialect),
-    /// The servers belong to no cluster that is known.
+    /// The servers do not belong to a known kind of cluster.
     None,
 }
 
 impl Topology {
-    /// Starts to describe a topology with statements of its own.
+    /// Creates a builder, for custom statements or a fixed list of instances.
     pub fn builder() -> TopologyBuilder {
         TopologyBuilder::default()
     }
 
-    /// Makes the topology of instances that are all known, such as an RDS instance and its read
+    /// Creates a topology with a fixed list of instances, such as an RDS instance and its read
     /// replicas.
     ///
-    /// Hosts may have a port behind a colon; the default is 5432. The first is expected to be the
-    /// writer, and each is asked for its role. A host that a connector is configured with stands
-    /// for the writer, whichever it is then.
+    /// Each host may have a port, `host:port`; the default is 5432. The first is expected to be the
+    /// writer, and each is queried for its role. The host that a connector is configured with
+    /// stands for the current writer.
     ///
     /// # Errors
     ///
@@ -123,7 +123,7 @@ impl Topology {
             listeners: Vec::new(),
             doubted: None,
             missing_grants: None,
-            places: HashMap::new(),
+            host_addresses: HashMap::new(),
         };
         Self(Arc::new(Shared {
             state: Mutex::new(state),
@@ -131,20 +131,20 @@ impl Topology {
             wake: Notify::new(),
             pace: Pace::default(),
             background: Background::default(),
-            handed_out: HandedOut::default(),
-            standby: Standby::default(),
+            open_connections: OpenConnections::default(),
+            standby: StandbyReport::default(),
             counters: Counters::default(),
             turns: AtomicUsize::new(0),
-            is_detour_told: AtomicBool::new(false),
+            has_warned_of_endpoint: AtomicBool::new(false),
         }))
     }
 
-    /// Returns what is known now.
+    /// Returns the current state of the cluster.
     pub fn snapshot(&self) -> Snapshot {
         self.state().monitor.snapshot(Instant::now())
     }
 
-    /// Waits until there is another writer than now, and returns what is known then.
+    /// Waits until the writer changes, and returns the new state.
     ///
     /// # Cancel safety
     ///
@@ -158,27 +158,27 @@ impl Topology {
             if snapshot.epoch() != epoch {
                 return snapshot;
             }
-            // The sender lies in `self`, so that this cannot fail.
+            // The sender lives in `self`, so this cannot fail.
             drop(version.changed().await);
         }
     }
 
-    /// Returns how often what happened.
+    /// Returns the counters.
     pub fn stats(&self) -> TopologyStats {
         let snapshot = self.snapshot();
         self.0.counters.read(&snapshot)
     }
 
-    /// Returns what the user has to be granted before the servers tell of their cluster, if one of
-    /// them refused for that reason.
+    /// Returns the grants that the user lacks, if a server refused to report its cluster without
+    /// them.
     pub fn missing_grants(&self) -> Option<&'static str> {
         self.state().missing_grants
     }
 
-    /// Says that something is wrong with the cluster, as an application may know from elsewhere.
+    /// Reports a suspicion that something is wrong with the cluster.
     ///
-    /// With `failover2` all instances are asked at once; with `initialConnection` the next
-    /// check-outs and connects ask.
+    /// With `failover2` all instances are queried at once; with `initialConnection` the next
+    /// check-outs and connects query them.
     pub fn suspect(&self) {
         let now = Instant::now();
         let mut state = self.state();
@@ -196,11 +196,11 @@ impl Topology {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is made whole before anything that could panic.
+        // No code between two related changes can panic, so a poisoned state is still consistent.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Binds the topology to where instances are, for a connector that is built.
+    /// Binds the topology to the instance naming and the listeners of a new connector.
     pub(crate) fn bind(&self, naming: Option<Naming>, rates: Option<Rates>, events: &Events) -> Result<()> {
         let mut state = self.state();
         match (&state.naming, naming) {
@@ -208,8 +208,8 @@ impl Topology {
                 return Err(Error::new(
                     ErrorKind::Configuration,
                     format!(
-                        "the given topology is of another cluster, whose instances are `{}`, not `{}`: one \
-                         topology serves one cluster",
+                        "the given topology belongs to the cluster with instances `{}`, not `{}`: use one \
+                         topology per cluster",
                         known.pattern.as_str(),
                         naming.pattern.as_str()
                     ),
@@ -254,12 +254,12 @@ impl Topology {
         &self.0.counters
     }
 
-    /// Returns whether connects are led to instances: not if the servers belong to no cluster.
+    /// Returns whether connects are left alone because the servers belong to no cluster.
     pub(crate) fn is_off(&self) -> bool {
         matches!(self.state().kind, Kind::None)
     }
 
-    /// Returns whether all instances are known from the start.
+    /// Returns whether the list of instances is fixed.
     pub(crate) fn is_fixed(&self) -> bool {
         self.state().is_fixed()
     }
@@ -272,29 +272,29 @@ impl Topology {
         change(&mut self.state().monitor)
     }
 
-    /// Takes in what an application's connect found out.
+    /// Applies the answer to an application's connect.
     pub(crate) fn answered(&self, evidence: &Evidence) -> Verdict {
         let verdict = self.change(|state| state.monitor.knowledge.answered(evidence));
         let is_detour = self.with_knowledge(|known| {
             known.member(&evidence.answer.id).is_some_and(|member| member.is_behind_endpoint())
         });
-        if is_detour && !self.0.is_detour_told.swap(true, Ordering::Relaxed) {
+        if is_detour && !self.0.has_warned_of_endpoint.swap(true, Ordering::Relaxed) {
             let instance = evidence.answer.id.escape_debug().to_string();
             tracing::warn!(
                 instance,
-                "the instance cannot be reached by its own name, so that connects go by the endpoint: does \
-                 a security group or the resolver keep instances away?"
+                "the instance is unreachable by its own name, so connects use the endpoint: check security \
+                 groups and DNS"
             );
         }
         verdict
     }
 
-    /// Takes in what the monitor found out.
+    /// Applies an answer to the monitor.
     pub(crate) fn monitor_answered(&self, evidence: &Evidence) -> Verdict {
         self.change(|state| state.monitor.answered(evidence, jitter()))
     }
 
-    /// Takes in that an application's connect to an instance failed.
+    /// Applies the failure of an application's connect.
     pub(crate) fn failed(&self, target: &Target, asked: Instant) {
         let now = Instant::now();
         self.change(|state| {
@@ -304,8 +304,8 @@ impl Topology {
         self.0.wake.notify_one();
     }
 
-    /// Takes in that the monitor could not ask an instance.
-    pub(crate) fn monitor_failed(&self, target: &Target, asked: Instant, outcome: Asked) {
+    /// Applies the failure of the monitor's query.
+    pub(crate) fn monitor_failed(&self, target: &Target, asked: Instant, outcome: PollOutcome) {
         let now = Instant::now();
         self.change(|state| ((), state.monitor.failed(target, asked, now, outcome, jitter())));
     }
@@ -316,7 +316,7 @@ impl State {
         self.naming.is_none() && !self.monitor.knowledge.members().is_empty()
     }
 
-    /// Returns who the writer is, and whether it answers.
+    /// Returns the writer's id, and whether it answers.
     fn writer(&self) -> Option<(Arc<str>, bool)> {
         let writer = self.monitor.knowledge.writer()?;
         Some((Arc::clone(&writer.id), writer.is_answering()))
@@ -324,7 +324,7 @@ impl State {
 }
 
 impl Default for Topology {
-    /// Makes a topology that learns from the servers which instances there are.
+    /// Creates a topology that discovers the instances from the servers.
     fn default() -> Self {
         Self::with(Kind::Unknown, Knowledge::default())
     }

@@ -1,4 +1,4 @@
-//! Writers only, for pools in front of hosts of an unknown cluster.
+//! The pace of pools that need a writer but have no topology.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,34 +7,35 @@ use wrapper_core::{Error, ErrorKind, Result, Session};
 
 use crate::{Dialect, answer, pace::Pace};
 
-/// Spaces out connects that find no writer: one at a time, ever more slowly, until one succeeds.
+/// Spaces out connects while no writer is found: one at a time, with growing pauses, until one
+/// succeeds.
 ///
-/// It knows nothing of a cluster and leads nowhere; that is what [`Topology`](crate::Topology) is
-/// for. Pools that expect a writer share one.
+/// It has no knowledge of the cluster and routes nothing; [`Topology`](crate::Topology) does. Pools
+/// that expect a writer share one.
 #[derive(Debug, Default)]
 pub struct WriterPace {
     pace: Pace,
     last: Mutex<Option<Error>>,
 }
 
-/// Asks a connection whether its server takes writes, as a former writer does not after a failover.
+/// Queries whether a server accepts writes, which a former writer does not after a failover.
 ///
 /// # Errors
 ///
-/// Returns what kept the question from being answered.
+/// Returns the error of the query.
 pub async fn takes_writes(session: &mut dyn Session) -> Result<bool> {
     let dialect = Dialect::single(session.engine());
     answer::is_read_only(session, &dialect).await.map(|is_read_only| !is_read_only)
 }
 
 impl WriterPace {
-    /// Opens a connection and checks it, once the turn has come; a check that fails makes the
-    /// next ones wait: 100 ms, doubled up to 1.6 s.
+    /// Opens and checks a connection when it is its turn; after a failed check the next ones wait
+    /// 100 ms, doubled up to 1.6 s.
     ///
     /// # Errors
     ///
-    /// Returns that of the connect or of the check; the last check's if no turn comes before the
-    /// deadline.
+    /// Returns the error of the connect or of the check, or the last check's if the deadline passes
+    /// before its turn.
     pub async fn open<C, F>(
         &self,
         deadline: Instant,
@@ -44,7 +45,7 @@ impl WriterPace {
     where
         F: Future<Output = Result<C>>,
     {
-        // One place, of no name: what else goes on at the host is not known here.
+        // An empty host: other logins at the server are not known here.
         let turn = self.pace.admit(deadline, || ((), (Box::default(), 0))).await;
         let (turn, ()) = turn.ok_or_else(|| self.last().unwrap_or_else(no_turn))?;
         let checked = check(connect.await?).await;
@@ -61,7 +62,8 @@ impl WriterPace {
         checked
     }
 
-    /// Notes that the next connects are likely to find no writer, unless some have failed already.
+    /// Slows the next connects down because they are likely to find no writer, unless some have
+    /// failed already.
     pub fn suspect(&self, error: &Error) {
         self.lock().get_or_insert_with(|| error.clone());
         self.pace.lost();
@@ -72,13 +74,16 @@ impl WriterPace {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Error>> {
-        // One value: no panic can leave it half written.
+        // A single value: no panic can leave it half written.
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn no_turn() -> Error {
-    Error::new(ErrorKind::Transient, "others have failed just now, and the time was over before the next try")
+    Error::new(
+        ErrorKind::Transient,
+        "timed out waiting for the next attempt, because earlier connects found no writer",
+    )
 }
 
 #[cfg(test)]

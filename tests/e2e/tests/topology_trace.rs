@@ -90,7 +90,7 @@ async fn nothing_secret_is_said_at_trace_through_failovers() {
     let said = capture.take();
     for heard in [
         "the cluster has a new writer",
-        "an answer does not count",
+        "answer rejected",
         "asked instance=",
         "topology found deployment=",
         "tokio_postgres",

@@ -5,9 +5,9 @@ use wrapper_core::{BoxFuture, Engine, ServerError};
 use super::*;
 
 /// A server that answers what it is told to, and refuses everything else.
-struct Told(Engine, Vec<(String, Rows)>);
+struct ScriptedSession(Engine, Vec<(String, Rows)>);
 
-impl Session for Told {
+impl Session for ScriptedSession {
     fn engine(&self) -> Engine {
         self.0
     }
@@ -15,8 +15,8 @@ impl Session for Told {
     fn query<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
         let answer = self.1.iter().find(|(known, _)| known == sql).map(|(_, rows)| rows.clone());
         let refused = || {
-            let said = ServerError::new("42883", "no such function", None);
-            Error::new(ErrorKind::Driver, "refused").with_source(said)
+            let answer = ServerError::new("42883", "no such function", None);
+            Error::new(ErrorKind::Driver, "refused").with_source(answer)
         };
         Box::pin(async move { answer.ok_or_else(refused) })
     }
@@ -28,16 +28,16 @@ fn rows(columns: &[&str], rows: &[&[Option<&str>]]) -> Rows {
     made
 }
 
-fn told(dialect: &Dialect, answers: [Rows; 4]) -> Told {
+fn scripted(dialect: &Dialect, answers: [Rows; 4]) -> ScriptedSession {
     let statements = [&dialect.role, &dialect.identity, &dialect.writer, &dialect.topology];
     let answers = statements.into_iter().map(|sql| sql.to_string()).zip(answers).collect();
-    Told(dialect.engine(), answers)
+    ScriptedSession(dialect.engine(), answers)
 }
 
 #[tokio::test]
 async fn aurora_answer_is_read() {
     let dialect = Dialect::aurora_postgres();
-    let mut session = told(
+    let mut session = scripted(
         &dialect,
         [
             rows(&["pg_is_in_recovery"], &[&[Some("f")]]),
@@ -67,7 +67,7 @@ async fn aurora_answer_is_read() {
 #[tokio::test]
 async fn reader_of_a_multi_az_cluster_names_the_writer_by_its_resource_id() {
     let dialect = Dialect::multi_az_mysql();
-    let mut session = told(
+    let mut session = scripted(
         &dialect,
         [
             rows(&["@@read_only"], &[&[Some("1")]]),
@@ -94,24 +94,24 @@ async fn reader_of_a_multi_az_cluster_names_the_writer_by_its_resource_id() {
 async fn answer_without_an_id_is_no_answer() {
     let dialect = Dialect::aurora_postgres();
     let none = || rows(&["x"], &[]);
-    let mut session = told(&dialect, [rows(&["x"], &[&[Some("t")]]), none(), none(), none()]);
+    let mut session = scripted(&dialect, [rows(&["x"], &[&[Some("t")]]), none(), none(), none()]);
 
     let error = ask(&mut session, &dialect, None).await.expect_err("no id");
 
     assert_eq!(
         error.to_string(),
-        "the instance did not tell its id as an instance of Aurora PostgreSQL does"
+        "the server's answer lacks the instance id, expected that of Aurora PostgreSQL"
     );
 }
 
 #[tokio::test]
 async fn server_of_no_cluster_has_no_dialect() {
     for engine in [Engine::Mysql, Engine::Postgres] {
-        assert_eq!(detect(&mut Told(engine, Vec::new()), &mut None).await.expect("answers"), None);
+        assert_eq!(detect(&mut ScriptedSession(engine, Vec::new()), &mut None).await.expect("answers"), None);
     }
     let aurora = Dialect::aurora_mysql();
     let variable = rows(&["Variable_name", "Value"], &[&[Some("aurora_version"), Some("3.08.0")]]);
-    let mut session = Told(Engine::Mysql, vec![(aurora.detection[0].to_owned(), variable)]);
+    let mut session = ScriptedSession(Engine::Mysql, vec![(aurora.detection[0].to_owned(), variable)]);
     assert_eq!(detect(&mut session, &mut None).await.expect("answers"), Some(aurora));
 }
 
@@ -124,8 +124,8 @@ impl Session for Denies {
     }
 
     fn query<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
-        let said = ServerError::new(self.1, "denied", None);
-        Box::pin(async { Err(Error::new(ErrorKind::Driver, "refused").with_source(said)) })
+        let answer = ServerError::new(self.1, "denied", None);
+        Box::pin(async { Err(Error::new(ErrorKind::Driver, "refused").with_source(answer)) })
     }
 }
 
@@ -176,7 +176,8 @@ async fn server_takes_writes_if_every_variable_says_so() {
         (&[Some("0"), None], Some(true)),
         (&[], None),
     ] {
-        let mut session = Told(Engine::Mysql, vec![(dialect.role.to_string(), rows(&["a", "b"], &[values]))]);
+        let mut session =
+            ScriptedSession(Engine::Mysql, vec![(dialect.role.to_string(), rows(&["a", "b"], &[values]))]);
 
         assert_eq!(is_read_only(&mut session, &dialect).await.ok(), expected, "{values:?}");
     }

@@ -1,8 +1,8 @@
-//! Whom to ask.
+//! The target of a query.
 
 use std::sync::Arc;
 
-/// The configured endpoint, or one instance.
+/// The target of a connect: the configured endpoint, or one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Target {
     Endpoint,

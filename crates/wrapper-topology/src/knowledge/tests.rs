@@ -170,7 +170,7 @@ fn second_living_claimant_changes_nothing_and_is_told_once() {
     assert!(scene.knowledge.is_in_doubt(), "both are asked anew");
 
     let (_, effects) = scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
-    assert!(matches!(&effects[..], [Effect::SecondClaim { .. }]), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::RivalWriter { .. }]), "{effects:?}");
     assert!(!scene.knowledge.is_in_doubt());
     scene.says(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
     let (_, effects) = scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
@@ -233,8 +233,8 @@ fn alien_cluster_of_the_same_domain_is_not_followed() {
     let (verdict, effects) =
         scene.says(Some("staging-1"), "staging-1", Role::Writer, &["staging-1", "staging-2"]);
 
-    assert_eq!(verdict, Verdict::Void("it lists no instance that is known"));
-    assert!(matches!(&effects[..], [Effect::Stranger { .. }]), "{effects:?}");
+    assert_eq!(verdict, Verdict::Rejected("it lists no known instance"));
+    assert!(matches!(&effects[..], [Effect::Rejected { .. }]), "{effects:?}");
     assert_eq!(scene.writer(), Some("a"));
 }
 
@@ -242,7 +242,7 @@ fn alien_cluster_of_the_same_domain_is_not_followed() {
 fn endpoint_that_leads_to_another_cluster_is_followed_once_nobody_is_left() {
     let mut scene = Scene::settled();
     let listed = ["new-1", "new-2"];
-    assert!(matches!(scene.says(None, "new-1", Role::Writer, &listed).0, Verdict::Void(_)));
+    assert!(matches!(scene.says(None, "new-1", Role::Writer, &listed).0, Verdict::Rejected(_)));
 
     scene.fails("a");
     let (verdict, effects) = scene.says(None, "new-1", Role::Writer, &listed);
@@ -258,7 +258,7 @@ fn instance_that_leads_to_another_cluster_is_not_followed_though_nobody_is_left(
 
     let (verdict, _) = scene.says(Some("new-1"), "new-1", Role::Writer, &["new-1", "new-2"]);
 
-    assert_eq!(verdict, Verdict::Void("it lists no instance that is known"));
+    assert_eq!(verdict, Verdict::Rejected("it lists no known instance"));
     assert_eq!(scene.writer(), Some("a"));
 }
 
@@ -268,7 +268,7 @@ fn instance_that_does_not_list_itself_is_void() {
 
     let (verdict, _) = scene.says(Some("b"), "b", Role::Reader, &["a", "c"]);
 
-    assert_eq!(verdict, Verdict::Void("it does not list itself"));
+    assert_eq!(verdict, Verdict::Rejected("it does not list itself"));
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn instance_that_gives_another_id_is_void() {
 
     let (verdict, _) = scene.says(Some("b"), "c", Role::Writer, &["c", "a", "b"]);
 
-    assert_eq!(verdict, Verdict::Void("it gives another id than the one that was dialled"));
+    assert_eq!(verdict, Verdict::Rejected("it reports another id than the dialled one"));
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn more_than_32_rows_void_an_answer() {
 
     assert_eq!(
         scene.says(None, "a", Role::Writer, &listed).0,
-        Verdict::Void("it lists more than 32 instances")
+        Verdict::Rejected("it lists more than 32 instances")
     );
     assert_eq!(scene.says(None, "a", Role::Writer, &listed[..32]).0, Verdict::Writer);
     assert_eq!(scene.knowledge.members().len(), 32);
@@ -304,7 +304,7 @@ fn ids_that_make_no_name_lead_nowhere() {
 
     scene.says(None, "a", Role::Writer, &listed);
     for id in evil {
-        assert!(matches!(scene.says(None, id, Role::Writer, &[id, "a"]).0, Verdict::Void(_)), "{id}");
+        assert!(matches!(scene.says(None, id, Role::Writer, &[id, "a"]).0, Verdict::Rejected(_)), "{id}");
     }
 
     assert_eq!(scene.hosts(), [format!("a.{DOMAIN}")]);
@@ -327,7 +327,7 @@ fn fixed_instances_are_all_that_there_are() {
 
     assert_eq!(says("a.example", true), Verdict::Writer);
     assert_eq!(says("b.example", false), Verdict::Reader);
-    assert_eq!(says("c.example", true), Verdict::Void("it is not configured"));
+    assert_eq!(says("c.example", true), Verdict::Rejected("it is not one of the configured instances"));
     assert_eq!(scene.knowledge.writer_candidates()[0], fixed("a.example"));
     assert!(!scene.knowledge.writer_candidates().contains(&Target::Endpoint));
 }

@@ -217,7 +217,7 @@ fn run(seed: u64, start: Instant) -> Outcome {
             let Question { is_monitors, target, asked, answer, .. } = question;
             match answer {
                 None if !is_monitors => drop(monitor.knowledge.failed(&target, asked, now)),
-                None => drop(monitor.failed(&target, asked, now, Asked::Failed, 0.5)),
+                None => drop(monitor.failed(&target, asked, now, PollOutcome::Failed, 0.5)),
                 Some((index, said_at)) => {
                     let answer = world.answer(index, said_at, &mut random);
                     naive.answered(&answer);

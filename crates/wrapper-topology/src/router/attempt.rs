@@ -1,4 +1,4 @@
-//! One connect to one instance, and what it turns out to be.
+//! One connect to one instance, with the check of its role.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) enum Outcome<C> {
 }
 
 impl Search<'_> {
-    /// Connects and asks; an error is one of the connect or of the question.
+    /// Connects and verifies the role; an error is that of the connect or of the query.
     pub(super) async fn attempt<C: Send + 'static>(
         &self,
         next: Next<'_, C>,
@@ -46,7 +46,7 @@ impl Search<'_> {
             Target::Endpoint => self.request.clone(),
             Target::Instance { id, host, port } => {
                 let request = match self.request.host().eq_ignore_ascii_case(host) {
-                    // What is configured for it holds, such as an address.
+                    // Keeps what was configured for this host, such as an address.
                     true => self.request.clone(),
                     false => self.request.clone().with_host(host),
                 };
@@ -68,38 +68,39 @@ impl Search<'_> {
                     }
                 }
                 () = sleep_until(end) => {
-                    // Credentials are the same for every instance.
+                    // Credentials are the same for every instance: trying another would not help.
                     if self.request.progress().phase() == Phase::Credentials {
                         if end < self.until {
                             end = self.until.min(end + ATTEMPT);
                             continue;
                         }
-                        // They say nothing of the instance, which goes on counting as it is.
+                        // A slow credentials source says nothing about the instance, so its state
+                        // is kept.
                         return Err(self.request.timed_out(began.elapsed()));
                     }
                     let what = target.id().map_or("the endpoint", |id| id);
-                    let message = format!("`{what}` did not let the connection in within its time");
+                    let message = format!("connecting to `{what}` timed out");
                     return Err(Error::new(ErrorKind::Timeout, message));
                 }
             }
         }
     }
 
-    /// Returns whether the writer is another instance now than the one that is dialled, or that one
-    /// has said meanwhile that it is a reader: of many that are on their way there, the first hears
-    /// it for all.
+    /// Returns whether the writer is now another instance than the dialled one, or that one has
+    /// reported meanwhile that it is a reader: the first of many concurrent connects learns it for
+    /// all.
     fn is_elsewhere(&self, target: &Target, began: Instant) -> bool {
         self.wanted == Wanted::Writer
             && self.topology().with_knowledge(|known| {
                 let is_other = known.writer().is_some_and(|writer| {
                     writer.is_answering() && target.id().is_none_or(|id| !writer.is(id))
                 });
-                let word = target.id().and_then(|id| known.member(id)?.said);
+                let word = target.id().and_then(|id| known.member(id)?.last_report);
                 is_other || word.is_some_and(|word| word.role == Some(Role::Reader) && word.asked >= began)
             })
     }
 
-    /// Asks a fresh connection for its role, and everything where that is not what was expected.
+    /// Queries a fresh connection for its role, and for everything if the role is unexpected.
     async fn judge<C: Send + 'static>(
         &self,
         next: Next<'_, C>,
@@ -119,7 +120,7 @@ impl Search<'_> {
         }
         let asked = Instant::now();
         let answer = topology.ask(&mut next.session(&mut connected), target.id()).await?;
-        // The server belongs to no cluster: it is simply the one that was configured.
+        // The server belongs to no cluster: it is simply the configured one.
         let Some(answer) = answer else { return Ok(Outcome::Found(connected)) };
         let id: Arc<str> = answer.id.to_ascii_lowercase().into();
         let evidence = Evidence { dialled: target.clone(), asked, answered: Instant::now(), answer };
@@ -135,20 +136,20 @@ impl Search<'_> {
             (Verdict::Writer, _) if is_writer_enough && self.has_no_reader_left() => {
                 Ok(Outcome::Found(self.hand_out(connected, &id, Role::Writer)))
             }
-            (Verdict::Void(why), _) => {
+            (Verdict::Rejected(why), _) => {
                 let id = id.escape_debug();
-                Ok(Outcome::Elsewhere(wrong(format!("instance `{id}` does not count: {why}"))))
+                Ok(Outcome::Elsewhere(wrong(format!("the answer of instance `{id}` was rejected: {why}"))))
             }
             (Verdict::Writer, _) => Ok(Outcome::Elsewhere(wrong(format!("instance `{id}` is the writer")))),
             (Verdict::Reader, _) => Ok(Outcome::Elsewhere(wrong(format!("instance `{id}` is a reader")))),
-            (Verdict::Unclear, _) => {
-                Ok(Outcome::Elsewhere(wrong(format!("what instance `{id}` says of its role does not count"))))
-            }
+            (Verdict::Unclear, _) => Ok(Outcome::Elsewhere(wrong(format!(
+                "instance `{id}` gave contradictory or outdated answers about its role"
+            )))),
         }
     }
 
-    /// Returns the instance, if it is already known to have the wanted role, so that asking for the
-    /// role is enough.
+    /// Returns the instance if it is known to have the wanted role, so that a query of the role is
+    /// enough.
     fn expected(&self, target: &Target) -> Option<Arc<str>> {
         self.topology().with_knowledge(|known| {
             let member = known.member(target.id()?)?;

@@ -1,4 +1,4 @@
-//! One connect that looks for an instance of the wanted role until its time is over.
+//! One connect that searches an instance of the wanted role until its deadline.
 
 use std::{error::Error as _, io, iter, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     stats::Counters,
 };
 
-/// How long a connect leaves the looking to the monitor before it tries by itself.
+/// How long a connect leaves the search to the monitor before it tries by itself.
 const LEFT_TO_MONITOR: Duration = Duration::from_secs(1);
 
 pub(super) struct Search<'r> {
@@ -23,7 +23,7 @@ pub(super) struct Search<'r> {
     pub(super) wanted: Wanted,
     began: Instant,
     pub(super) until: Instant,
-    /// Where it was in this round.
+    /// The targets tried in this round.
     tried: Vec<Target>,
     last: Option<Error>,
 }
@@ -67,14 +67,13 @@ impl<'r> Search<'r> {
                 }
             };
             let is_informed = error.kind() == ErrorKind::WrongInstance && self.knows_another();
-            // What an attempt says that was cut off by the end is less than what an instance said
-            // before.
+            // The timeout of the last attempt says less than an instance's earlier error.
             let is_late = error.kind() == ErrorKind::Timeout && Instant::now() >= self.until;
             if !is_late || self.last.is_none() {
                 self.last = Some(error);
             }
             if is_informed {
-                // The instance said where to go on: that is not a failure yet.
+                // The instance named another target, so this is no failure for the pace.
                 continue;
             }
             self.topology().slowed(&turn);
@@ -88,8 +87,8 @@ impl<'r> Search<'r> {
         Err(self.over())
     }
 
-    /// Waits while the monitor looks for the writer: every connect that did so too would be a login
-    /// more.
+    /// Waits while the monitor searches for the writer: each connect that did so too would cost a
+    /// login.
     async fn leave_to_monitor(&self) {
         if !self.router.has_monitor || self.wanted != Wanted::Writer {
             return;
@@ -103,8 +102,8 @@ impl<'r> Search<'r> {
         }
     }
 
-    /// Returns where to try next, and whose logins that counts among: the likeliest place that was
-    /// not tried in this round.
+    /// Returns the next target, the likeliest one not tried in this round, and the host that its
+    /// login counts for.
     fn pick(&mut self) -> (Target, Host) {
         let candidates = self.topology().with_knowledge(|known| self.candidates(known));
         let untried = candidates.iter().find(|target| !self.tried.contains(target)).cloned();
@@ -123,8 +122,9 @@ impl<'r> Search<'r> {
     fn candidates(&self, known: &Knowledge) -> Vec<Target> {
         let Wanted::Reader { or_writer } = self.wanted else { return known.writer_candidates() };
         let mut readers: Vec<_> = known.readers().map(|reader| reader.target()).collect();
-        let is_told = known.writer().is_some() || known.members().iter().any(|member| member.said.is_some());
-        if !is_told {
+        let knows_roles =
+            known.writer().is_some() || known.members().iter().any(|member| member.last_report.is_some());
+        if !knows_roles {
             readers.clear();
         }
         if self.tried.is_empty() && !readers.is_empty() {
@@ -140,7 +140,7 @@ impl<'r> Search<'r> {
         readers
     }
 
-    /// Returns whether there is a likelier place than those that were tried.
+    /// Returns whether there is a likelier target than those already tried.
     fn knows_another(&self) -> bool {
         let first = self.topology().with_knowledge(|known| match self.wanted {
             Wanted::Reader { .. } => {
@@ -151,8 +151,7 @@ impl<'r> Search<'r> {
         first.is_some_and(|target| target != Target::Endpoint && !self.tried.contains(&target))
     }
 
-    /// Returns whether every other place was tried in this round, so that the writer will do for a
-    /// reader.
+    /// Returns whether all readers were tried in this round, so that the writer may serve as one.
     pub(super) fn has_no_reader_left(&self) -> bool {
         self.topology()
             .with_knowledge(|known| known.readers().all(|reader| self.tried.contains(&reader.target())))
@@ -166,15 +165,15 @@ impl<'r> Search<'r> {
         };
         let now = Instant::now();
         let (has_answered, last_seen) = self.topology().with_knowledge(|known| {
-            let heard = known.members().iter().filter(|member| member.said.is_some());
+            let heard = known.members().iter().filter(|member| member.last_report.is_some());
             let seen: Vec<_> = heard
                 .filter_map(|member| {
-                    let ago = now.saturating_duration_since(member.said?.answered).as_secs();
-                    let state = match (member.is_answering(), member.said?.role) {
+                    let ago = now.saturating_duration_since(member.last_report?.answered).as_secs();
+                    let state = match (member.is_answering(), member.last_report?.role) {
                         (false, _) => "no longer answering",
                         (true, Some(wrapper_core::Role::Writer)) => "the writer",
                         (true, Some(wrapper_core::Role::Reader)) => "a reader",
-                        (true, None) => "in between",
+                        (true, None) => "in transition",
                     };
                     Some(format!("`{}` {state}, {ago} s ago", member.id))
                 })
@@ -182,7 +181,7 @@ impl<'r> Search<'r> {
             (!seen.is_empty(), seen.join("; "))
         });
         match self.last {
-            // Nobody was ever reached: why says more than that there is no writer.
+            // No instance was ever reached: the error says more than a missing writer.
             Some(error) if !has_answered => error,
             None if !has_answered => self.request.timed_out(self.began.elapsed()),
             last => {
@@ -196,17 +195,17 @@ impl<'r> Search<'r> {
     }
 }
 
-/// Returns whether a monitor is looking for the writer, which was known before.
+/// Returns whether a formerly known writer is being searched for.
 fn is_looked_for(known: &Knowledge) -> bool {
     known.last_writer().is_some() && known.writer().is_none_or(|writer| !writer.is_answering())
 }
 
-/// Returns whether another instance, or the same one later, may let the connect in.
+/// Returns whether another instance, or the same one later, may accept the connect.
 fn may_be_elsewhere(error: &Error) -> bool {
     error.kind() == ErrorKind::WrongInstance || is_unreached(error)
 }
 
-/// Returns whether an instance could not be asked, which says that something is wrong with it.
+/// Returns whether an error means that the instance could not be reached.
 pub(super) fn is_unreached(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Connect
@@ -214,8 +213,7 @@ pub(super) fn is_unreached(error: &Error) -> bool {
         | ErrorKind::Resolve
         | ErrorKind::Timeout
         | ErrorKind::Transient => true,
-        // One that goes in the middle of the handshake is gone; one with a wrong certificate is
-        // not.
+        // A connection lost during the handshake counts; a wrong certificate does not.
         ErrorKind::Tls => is_connection_lost(error),
         _ => false,
     }
@@ -229,13 +227,12 @@ fn is_connection_lost(error: &Error) -> bool {
             io.kind(),
             BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
         ),
-        // OpenSSL has no error of the system's to show where the other side just closed.
+        // OpenSSL has no system error for a peer that just closed the connection.
         None => cause.to_string().to_ascii_lowercase().contains("unexpected eof"),
     })
 }
 
-/// Returns how long one attempt may take: all the time that there is where there is nowhere else to
-/// go.
+/// Returns the deadline of one attempt: the connect's own if there is no other target.
 pub(super) fn attempt_end(target: &Target, known: &Knowledge, until: Instant, now: Instant) -> Instant {
     match target {
         Target::Endpoint if known.members().is_empty() => until,

@@ -41,11 +41,11 @@ fn quiet() -> (Schedule, Knowledge, Instant) {
     let mut schedule = Schedule::new(RATES, start);
     assert_eq!(schedule.due(start, &knowledge), [Target::Endpoint]);
     answer(&mut knowledge, Target::Endpoint, "a", Role::Writer, start);
-    schedule.done(&Target::Endpoint, Asked::Answered, later(start, 1), 0.5);
+    schedule.done(&Target::Endpoint, PollOutcome::Answered, later(start, 1), 0.5);
     let a = at(&knowledge, "a");
     assert_eq!(schedule.due(later(start, 1), &knowledge), from_ref(&a), "by its own name from now on");
     assert_eq!(schedule.mode(later(start, 1)), Mode::Fast);
-    schedule.done(&a, Asked::Answered, later(start, 2), 0.5);
+    schedule.done(&a, PollOutcome::Answered, later(start, 2), 0.5);
     // The reader was heard, too.
     let (b, asked) = (at(&knowledge, "b"), later(start, 2));
     answer(&mut knowledge, b, "b", Role::Reader, asked);
@@ -62,7 +62,7 @@ fn quiet_monitor_asks_one_reader() {
 
     assert_eq!(schedule.due(now, &knowledge), from_ref(&b));
     assert!(schedule.due(now, &knowledge).is_empty(), "one question at a time");
-    schedule.done(&b, Asked::Answered, now, 0.5);
+    schedule.done(&b, PollOutcome::Answered, now, 0.5);
     assert_eq!(schedule.wake_at(now, &knowledge), later(now, 30_000));
 }
 
@@ -85,8 +85,8 @@ fn suspicion_asks_all_until_the_writer_is_verified_and_then_the_writer() {
     assert!(schedule.suspect(now, &knowledge));
     assert_eq!(schedule.due(now, &knowledge), from_ref(&a), "the other is asked already");
     answer(&mut knowledge, a.clone(), "a", Role::Writer, later(now, 1));
-    schedule.done(&a, Asked::Answered, later(now, 2), 0.5);
-    schedule.done(&b, Asked::Answered, later(now, 2), 0.5);
+    schedule.done(&a, PollOutcome::Answered, later(now, 2), 0.5);
+    schedule.done(&b, PollOutcome::Answered, later(now, 2), 0.5);
 
     assert!(schedule.due(later(now, 3), &knowledge).is_empty());
     assert_eq!(schedule.mode(later(now, 3)), Mode::Fast);
@@ -101,7 +101,7 @@ fn suspicion_that_came_to_nothing_blocks_the_next() {
         schedule.due(now, &knowledge);
         let a = at(&knowledge, "a");
         answer(&mut knowledge, a.clone(), "a", Role::Writer, later(now, 1));
-        schedule.done(&a, Asked::Answered, later(now, 2), 0.5);
+        schedule.done(&a, PollOutcome::Answered, later(now, 2), 0.5);
         now = later(now, 2);
         schedule.due(now, &knowledge);
 
@@ -132,13 +132,13 @@ fn connects_that_fail_back_off() {
             schedule.done(&a, asked, now, 0.5);
             schedule.lanes.iter().find(|lane| lane.target == a).expect("has one").next - now
         };
-        schedule.done(&a, Asked::Answered, now, 0.5);
+        schedule.done(&a, PollOutcome::Answered, now, 0.5);
         (0..count).map(|_| next(&mut schedule).as_millis()).collect()
     };
 
-    assert_eq!(pauses(Asked::Failed, 6), [100, 200, 400, 800, 1_000, 1_000]);
-    assert_eq!(pauses(Asked::Refused, 10)[8..], [25_600, 30_000], "a login is not hammered");
-    assert_eq!(pauses(Asked::Answered, 1), [high.as_millis()]);
+    assert_eq!(pauses(PollOutcome::Failed, 6), [100, 200, 400, 800, 1_000, 1_000]);
+    assert_eq!(pauses(PollOutcome::Refused, 10)[8..], [25_600, 30_000], "a login is not hammered");
+    assert_eq!(pauses(PollOutcome::Answered, 1), [high.as_millis()]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A topology with statements of its own, or with instances that are known.
+//! The builder of a topology.
 
 use host_pattern::InstancePattern;
 use wrapper_core::{Error, ErrorKind, Result};
@@ -18,21 +18,21 @@ pub struct TopologyBuilder {
 }
 
 impl TopologyBuilder {
-    /// Takes these statements for servers of any kind; by default they are found out at the first
+    /// Sets the statements, for servers of any kind; by default they are detected at the first
     /// connect.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = Some(dialect);
         self
     }
 
-    /// Says how the instances are named, and their port; by default as the first connector's host
-    /// says.
+    /// Sets the pattern and port of the instances; by default they follow from the first
+    /// connector's host.
     pub fn instances(mut self, pattern: InstancePattern, port: u16) -> Self {
         self.naming = Some((pattern, port));
         self
     }
 
-    /// Builds a topology that learns from the servers which instances there are.
+    /// Builds a topology that discovers the instances from the servers.
     pub fn build(self) -> Topology {
         let kind = self.dialect.map_or(Kind::Unknown, Kind::Known);
         let topology = Topology::with(kind, Knowledge::default());
@@ -45,7 +45,7 @@ impl TopologyBuilder {
         topology
     }
 
-    /// Builds a topology of instances that are all known; see [`Topology::fixed`].
+    /// Builds a topology with a fixed list of instances; see [`Topology::fixed`].
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl TopologyBuilder {
 
 fn host_and_port(text: &str, default: u16) -> Result<(String, u16)> {
     let wrong = || {
-        let message = "the instances of a topology are host names, each with a port or without, as in \
+        let message = "malformed instance of a topology, expected a host name with an optional port such as \
                        `db.example:5432`";
         Error::new(ErrorKind::Configuration, message)
     };

@@ -1,4 +1,4 @@
-//! What follows from what was found out: events, connections that end, and the pace.
+//! The consequences of evidence: events, cut connections, and the pace.
 
 use std::sync::atomic::Ordering;
 
@@ -12,7 +12,7 @@ use super::{State, Topology};
 use crate::{knowledge::Effect, stats::Counters};
 
 impl Topology {
-    /// Changes what is known, applies the consequences and wakes the waiters.
+    /// Changes the state, applies the consequences and wakes the waiters.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, Vec<Effect>)) -> T {
         let mut state = self.state();
         let before = state.writer();
@@ -27,7 +27,7 @@ impl Topology {
         drop(state);
         effects.into_iter().for_each(|effect| self.apply(effect, &listeners));
         if before != after {
-            // First the pace: a waiter that hears of the change may connect at once.
+            // The pace first: a woken waiter may connect at once.
             match after.is_some_and(|(_, is_answering)| is_answering) {
                 true => self.0.pace.succeeded(),
                 false => self.0.pace.lost(),
@@ -49,29 +49,29 @@ impl Topology {
             }
             Effect::Cut { id, before, is_all } => {
                 let reason = match is_all {
-                    true => format!("instance `{id}` cannot be reached any more, and another is the writer"),
-                    false => format!("instance `{id}` is not the writer any more"),
+                    true => format!("instance `{id}` is unreachable, and another instance is the writer"),
+                    false => format!("instance `{id}` is no longer the writer"),
                 };
                 let reason = Error::new(ErrorKind::WrongInstance, reason);
                 self.cut(&id, (before, is_all), &reason, listeners);
             }
-            Effect::SecondClaim { writer, claimant } => {
-                Counters::count(&self.0.counters.second_claims);
+            Effect::RivalWriter { writer, claimant } => {
+                Counters::count(&self.0.counters.rival_writers);
                 tracing::warn!(
                     writer = &*writer,
                     claimant = &*claimant,
-                    "a second instance claims to be the writer; the former one stays for as long as it \
-                     answers"
+                    "a second instance claims to be the writer; the known writer is kept while it answers"
                 );
             }
-            Effect::Stranger { id, why } => {
-                Counters::count(&self.0.counters.strangers);
-                tracing::warn!(instance = id.escape_debug().to_string(), why, "an answer does not count");
+            Effect::Rejected { id, why } => {
+                Counters::count(&self.0.counters.rejected_answers);
+                tracing::warn!(instance = id.escape_debug().to_string(), why, "answer rejected");
             }
         }
     }
 
-    /// Ends the connections to an instance that were open before: those of writers, or all.
+    /// Ends the connections to an instance opened before this time: those opened as the writer's,
+    /// or all.
     pub(super) fn cut(
         &self,
         id: &str,
@@ -79,7 +79,7 @@ impl Topology {
         reason: &Error,
         listeners: &[Events],
     ) {
-        let connections = self.0.handed_out.cut(id, before, is_all, reason);
+        let connections = self.0.open_connections.cut(id, before, is_all, reason);
         if connections > 0 {
             self.0.counters.cut.fetch_add(connections as u64, Ordering::Relaxed);
             tracing::debug!(instance = id, connections, "connections cut");

@@ -232,7 +232,7 @@ async fn token_accepted_a_moment_ago_among_many_logins_was_throttled() {
 
     let error = log_in(&connector).await.expect_err("as throttling looks");
 
-    assert!(error.to_string().contains("; check first: throttling, because a server took"), "{error}");
+    assert!(error.to_string().contains("; check first: throttling, because a server accepted"), "{error}");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn reason_of_a_failing_source_is_told() {
     let report = examine(with_script("failing", script), &url(&server().await, ""), RIGHT).await;
 
     report.first_cause_is(13, "credentials-failed");
-    report.says("credentials", "failed", "profile `dev` (AWS_PROFILE) failed to give AWS credentials");
+    report.says("credentials", "failed", "profile `dev` (AWS_PROFILE) failed to provide AWS credentials");
     // Escaped once for the terminal and once by JSON.
     report.says("credentials", "failed", r"vault is sealed \\u{1b}[2J");
 }

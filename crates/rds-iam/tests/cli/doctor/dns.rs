@@ -67,7 +67,7 @@ async fn alias_of_another_endpoint_than_signed_for_is_named_first() {
     let report = examine_by(&dns, program_with(server.access_key()), &url, RIGHT).await;
 
     report.first_cause_is(16, "host-name");
-    report.says("dns", "warning", &format!("signed for `{other}` and `db.example` leads to `{HOST}`"));
+    report.says("dns", "warning", &format!("signed for `{other}`, but `db.example` leads to `{HOST}`"));
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn region_of_a_global_writer_is_suggested() {
 
     let elsewhere = url(GLOBAL).await + "&iamRegion=eu-west-1";
     let report = examine_by(&dns, program(), &elsewhere, RIGHT).await;
-    report.says("dns", "warning", "the writer is in us-east-2 and the token is signed for eu-west-1");
+    report.says("dns", "warning", "the writer is in us-east-2, but the token is signed for eu-west-1");
 }
 
 #[tokio::test]

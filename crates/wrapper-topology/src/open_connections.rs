@@ -1,18 +1,18 @@
-//! The connections that were handed out, so that those to a former writer can be ended.
+//! The connections handed out, so that those to a former writer can be cut.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 use wrapper_core::{AbortHandle, Error, Established, Role};
 
-/// Keeps a handle of every living connection; it keeps none alive.
+/// Keeps an abort handle for every open connection, without keeping the connection open.
 #[derive(Debug, Default)]
-pub(crate) struct HandedOut(Mutex<Inner>);
+pub(crate) struct OpenConnections(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     connections: Vec<Connection>,
-    /// How many there may be before the dead ones are looked for.
+    /// The length at which closed connections are removed.
     limit: usize,
 }
 
@@ -24,13 +24,13 @@ struct Connection {
     handle: AbortHandle,
 }
 
-impl HandedOut {
+impl OpenConnections {
     pub(crate) fn add(&self, instance: &Arc<str>, established: &Established) {
         let handle = established.abort_handle();
         if !handle.is_held() {
             return;
         }
-        // Whole entries: no panic can leave one half written.
+        // Entries are pushed whole: no panic can leave one half written.
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.connections.len() >= inner.limit {
             inner.connections.retain(|connection| connection.handle.is_held());
@@ -41,8 +41,8 @@ impl HandedOut {
         inner.connections.push(Connection { instance, role, at, handle: handle.clone() });
     }
 
-    /// Ends the connections to an instance that were open before: those of writers, or all. Returns
-    /// how many there were.
+    /// Ends the connections to an instance opened before this time: those opened as the writer's,
+    /// or all. Returns their number.
     pub(crate) fn cut(&self, instance: &str, before: Instant, is_all: bool, reason: &Error) -> usize {
         let is_meant = |connection: &mut Connection| {
             connection.instance.eq_ignore_ascii_case(instance)
@@ -52,7 +52,7 @@ impl HandedOut {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let meant: Vec<_> = inner.connections.extract_if(.., is_meant).collect();
         drop(inner);
-        // Outside of the lock: a waker may run anything.
+        // Outside of the lock: a waker may run arbitrary code.
         meant.into_iter().filter(|connection| connection.handle.abort(reason.clone())).count()
     }
 }

@@ -1,4 +1,4 @@
-//! Whether PostgreSQL's report `in_hot_standby`, which costs no round trip, is to be believed.
+//! Trust in PostgreSQL's parameter `in_hot_standby`, which costs no round trip.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -6,23 +6,22 @@ const UNKNOWN: u8 = 0;
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;
 
-/// Believes the report once it agreed with what the server answers, and never again once it did
-/// not.
+/// Trusts the reported value once it has agreed with a query, and never again after it has not.
 #[derive(Debug, Default)]
-pub(crate) struct Standby(AtomicU8);
+pub(crate) struct StandbyReport(AtomicU8);
 
-impl Standby {
-    /// Returns the report, if it is to be believed.
+impl StandbyReport {
+    /// Returns the reported value if it is trusted.
     pub(crate) fn trusted(&self, reported: Option<bool>) -> Option<bool> {
         reported.filter(|_| self.0.load(Ordering::Relaxed) == TRUE)
     }
 
-    /// Compares a report with the answer.
+    /// Compares the reported value with a query's answer.
     pub(crate) fn compare(&self, reported: Option<bool>, answered: bool) {
         match reported {
             Some(reported) if reported != answered => self.0.store(FALSE, Ordering::Relaxed),
             Some(_) => {
-                // An error is that it is known already whether the report can be believed.
+                // Fails if the trust is already decided, which then stands.
                 _ = self.0.compare_exchange(UNKNOWN, TRUE, Ordering::Relaxed, Ordering::Relaxed);
             }
             None => {}
@@ -36,7 +35,7 @@ mod tests {
 
     #[test]
     fn report_is_believed_once_it_agreed_and_never_after_it_did_not() {
-        let standby = Standby::default();
+        let standby = StandbyReport::default();
         assert_eq!(standby.trusted(Some(true)), None);
 
         standby.compare(Some(false), false);

@@ -64,8 +64,8 @@ impl Dialect {
         }
     }
 
-    /// Returns the statements of a Multi-AZ DB cluster of PostgreSQL, whose extension `rds_tools`
-    /// the user must be granted.
+    /// Returns the statements of a Multi-AZ DB cluster of PostgreSQL, which need grants on the
+    /// extension `rds_tools`.
     pub const fn multi_az_postgres() -> Self {
         Self {
             name: Cow::Borrowed("Multi-AZ DB cluster of PostgreSQL"),
@@ -90,8 +90,7 @@ impl Dialect {
         }
     }
 
-    /// Returns the statements of a Multi-AZ DB cluster of MySQL, for which the user needs two
-    /// grants.
+    /// Returns the statements of a Multi-AZ DB cluster of MySQL, which need two grants.
     pub const fn multi_az_mysql() -> Self {
         Self {
             name: Cow::Borrowed("Multi-AZ DB cluster of MySQL"),
@@ -123,7 +122,7 @@ impl Dialect {
             topology: Cow::Borrowed(""),
             writer: Cow::Borrowed(""),
             role: Cow::Borrowed(match engine {
-                // A reader of Aurora says yes to the first, a replica of RDS to the second.
+                // An Aurora reader answers yes to the first, a read replica of RDS to the second.
                 Engine::Mysql => "SELECT @@innodb_read_only, @@read_only",
                 _ => IN_RECOVERY,
             }),
@@ -132,8 +131,7 @@ impl Dialect {
         }
     }
 
-    /// Returns the kinds of clusters that a server of this engine may belong to, in the order in
-    /// which it is asked.
+    /// Returns the dialects of an engine in the order of detection.
     pub(crate) fn of_engine(engine: Engine) -> &'static [Self] {
         const MYSQL: &[Dialect] = &[Dialect::aurora_mysql(), Dialect::multi_az_mysql()];
         const POSTGRES: &[Dialect] = &[Dialect::aurora_postgres(), Dialect::multi_az_postgres()];

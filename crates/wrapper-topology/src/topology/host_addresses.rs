@@ -1,4 +1,4 @@
-//! Where a host without a topology was last: another address is another server.
+//! The addresses of a host without a topology: another address is another server.
 
 use std::{iter, net::IpAddr, time::Duration};
 
@@ -7,37 +7,37 @@ use wrapper_core::Established;
 
 /// The addresses of a host, and since when it has them.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct HostAddresses {
     addresses: Vec<IpAddr>,
-    /// What was open before leads elsewhere.
+    /// Connections opened before this lead to the former server.
     since: Instant,
-    /// When the latest login was open.
+    /// When the latest login was established.
     latest: Instant,
 }
 
-/// What a login tells of its host.
+/// The result of comparing a login's address with the known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moved {
-    /// It is where it was.
-    No,
-    /// It is at another place; what was open before leads elsewhere.
-    Here(Instant),
-    /// It was at another place already when the login was told; what was open before leads
-    /// elsewhere, the login included.
-    Away(Instant),
+pub(super) enum AddressChange {
+    /// The address is known.
+    Unchanged,
+    /// The host has a new address; connections opened before this lead to the former server.
+    Moved(Instant),
+    /// A newer login has already reported another address; connections opened before this,
+    /// including this login's, lead to the former server.
+    Superseded(Instant),
 }
 
-impl Place {
-    /// Notes the first login; `None` where its adapter tells no address.
+impl HostAddresses {
+    /// Records the first login; `None` if its adapter reports no address.
     pub(super) fn of(established: &Established) -> Option<Self> {
         let at = established.at();
         Some(Self { addresses: addresses(established)?, since: at, latest: at })
     }
 
-    /// Takes in a login; of logins side by side the one that was open last counts, in whatever
-    /// order they are told.
-    pub(super) fn logged_in(&mut self, established: &Established) -> Moved {
-        let Some(mut addresses) = addresses(established) else { return Moved::No };
+    /// Records a login. Of concurrent logins the one established last decides, regardless of the
+    /// order of the calls.
+    pub(super) fn record_login(&mut self, established: &Established) -> AddressChange {
+        let Some(mut addresses) = addresses(established) else { return AddressChange::Unchanged };
         let at = established.at();
         if self.is_at(&addresses) {
             if at >= self.latest {
@@ -46,31 +46,34 @@ impl Place {
                 addresses.extend(others);
                 (self.addresses, self.latest) = (addresses, at);
             }
-            return if at < self.since { Moved::Away(self.since) } else { Moved::No };
+            return if at < self.since {
+                AddressChange::Superseded(self.since)
+            } else {
+                AddressChange::Unchanged
+            };
         }
         if at < self.latest {
             self.since = self.since.max(at + Duration::from_nanos(1));
-            return Moved::Away(self.since);
+            return AddressChange::Superseded(self.since);
         }
         *self = Self { addresses, since: at, latest: at };
-        Moved::Here(at)
+        AddressChange::Moved(at)
     }
 
-    /// Returns whether a connection leads to where the host was before.
-    pub(super) fn is_left_by(&self, established: &Established) -> bool {
+    /// Returns whether a connection leads to a former address of the host.
+    pub(super) fn is_outdated(&self, established: &Established) -> bool {
         established.at() < self.since
     }
 
-    /// Returns whether one of the addresses is known, or none of their family is: both families may
-    /// lead to one server.
+    /// Returns whether one of the addresses is known, or no address of its family is: both families
+    /// may lead to one server.
     fn is_at(&self, addresses: &[IpAddr]) -> bool {
         addresses.iter().any(|address| self.addresses.contains(address))
             || !addresses.iter().any(|address| has_family_of(&self.addresses, address))
     }
 }
 
-/// Returns the address that was dialled, and those that the host had beside it: RDS Proxy has
-/// several and leads to one after the other.
+/// Returns the dialled address and the host's other ones: RDS Proxy has several and rotates them.
 fn addresses(established: &Established) -> Option<Vec<IpAddr>> {
     let dialled = established.address()?.ip();
     let others = established.addresses().iter().copied().filter(|address| *address != dialled);

@@ -1,4 +1,4 @@
-//! The connections that a topology handed out.
+//! The connections that a topology has handed out.
 
 use std::{collections::hash_map::Entry, sync::Arc};
 
@@ -7,29 +7,30 @@ use wrapper_core::{Error, ErrorKind, Established, Event, Role, events::Paced};
 
 use super::{
     Topology,
-    place::{Moved, Place},
+    host_addresses::{AddressChange, HostAddresses},
 };
 use crate::{gate::Turn, knowledge::Effect, stats::Counters};
 
 impl Topology {
-    /// Notes an application's login that failed, and says so if the next ones have to wait.
+    /// Records an application's failed login, and emits an event if the next ones have to wait.
     pub(crate) fn slowed(&self, turn: &Turn) {
         let Some(pause) = self.0.pace.failed(turn) else { return };
         Counters::count(&self.0.counters.paced);
         self.listeners().iter().for_each(|events| events.emit(&Event::Paced(Paced::new(pause))));
     }
 
-    /// Keeps a way to end a connection that is handed out.
+    /// Registers a connection that is handed out, so that it can be cut.
     pub(crate) fn hand_out(&self, instance: &Arc<str>, established: &Established) {
-        self.0.handed_out.add(instance, established);
+        self.0.open_connections.add(instance, established);
         Counters::count(&self.0.counters.connects);
-        // The writer may have changed, or said that it is a reader, while this was on its way.
+        // The writer may have changed, or reported that it is a reader, while this connect was
+        // under way.
         let is_late = established.role() == Some(Role::Writer)
             && self.with_knowledge(|known| {
                 let is_other = known.writer().is_some_and(|writer| !writer.is(instance));
-                let said = known.member(instance).and_then(|member| member.said);
+                let report = known.member(instance).and_then(|member| member.last_report);
                 (is_other && known.changed_at().is_some_and(|at| established.at() < at))
-                    || said
+                    || report
                         .is_some_and(|word| word.role == Some(Role::Reader) && established.at() < word.asked)
             });
         if is_late {
@@ -38,33 +39,34 @@ impl Topology {
         }
     }
 
-    /// Notes where a host without a topology was logged in to: another address than before is
-    /// another server.
+    /// Records the address of a login at a host without a topology: another address is another
+    /// server.
     pub(crate) fn logged_in_at(&self, host: &Arc<str>, established: &Established) {
         let Some(address) = established.address().map(|address| address.ip()) else { return };
-        // Before the place is looked at: a login elsewhere that is told meanwhile ends this one.
-        self.0.handed_out.add(host, established);
-        let moved = match self.state().places.entry(Arc::clone(host)) {
-            Entry::Occupied(mut known) => known.get_mut().logged_in(established),
+        // Registered before the addresses are compared: a concurrent login at another address can
+        // then cut this connection.
+        self.0.open_connections.add(host, established);
+        let moved = match self.state().host_addresses.entry(Arc::clone(host)) {
+            Entry::Occupied(mut known) => known.get_mut().record_login(established),
             Entry::Vacant(unknown) => {
-                Place::of(established).map(|place| unknown.insert(place));
-                Moved::No
+                HostAddresses::of(established).map(|place| unknown.insert(place));
+                AddressChange::Unchanged
             }
         };
         let before = match moved {
-            Moved::No => return,
-            Moved::Here(before) => {
+            AddressChange::Unchanged => return,
+            AddressChange::Moved(before) => {
                 tracing::info!(host = &**host, %address, "the host has moved to another address");
                 before
             }
-            Moved::Away(before) => before,
+            AddressChange::Superseded(before) => before,
         };
         self.end_former(host, before);
     }
 
-    /// Ends the connections to where a host was before.
+    /// Ends the connections to a host's former addresses.
     fn end_former(&self, host: &Arc<str>, before: Instant) {
-        let reason = format!("`{host}` leads to another address now");
+        let reason = format!("`{host}` has moved to another address");
         let reason = Error::new(ErrorKind::WrongInstance, reason);
         self.cut(host, (before, true), &reason, &self.listeners());
     }
@@ -73,8 +75,8 @@ impl Topology {
     /// address, changed.
     pub(crate) fn is_outdated(&self, established: &Established) -> bool {
         let state = self.state();
-        if let Some(place) = state.places.get(established.host()) {
-            return place.is_left_by(established);
+        if let Some(place) = state.host_addresses.get(established.host()) {
+            return place.is_outdated(established);
         }
         if established.role() != Some(Role::Writer) {
             return false;
@@ -86,14 +88,13 @@ impl Topology {
         knowledge.changed_at().is_some_and(|at| established.at() < at) && !is_writers
     }
 
-    /// Notes that a connection to a writer took writes after it was asked: what was suspected
-    /// before came to nothing.
+    /// Records that a connection accepted writes when queried at `asked`: earlier suspicions were
+    /// unfounded.
     pub(crate) fn took_writes(&self, asked: Instant) {
         self.state().doubted.take_if(|doubted| *doubted <= asked);
     }
 
-    /// Returns whether pooled connections have to be asked for their role, because somebody
-    /// suspects something.
+    /// Returns whether pooled connections must be queried for their role because of a suspicion.
     pub(crate) fn is_doubted(&self) -> bool {
         self.state().doubted.is_some()
     }

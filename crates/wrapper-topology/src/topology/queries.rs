@@ -1,4 +1,4 @@
-//! What a topology asks a connection.
+//! The queries of a topology on a connection.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl Topology {
-    /// Returns the statements for this cluster; found out on the first connection. `None`: it is
-    /// none.
+    /// Returns the dialect of this cluster, detected on the first connection; `None` if there is no
+    /// cluster.
     pub(crate) async fn dialect(&self, session: &mut dyn Session) -> Result<Option<Dialect>> {
         match &self.state().kind {
             Kind::Known(dialect) => return Ok(Some(dialect.clone())),
@@ -28,7 +28,8 @@ impl Topology {
             match &found {
                 Some(dialect) => tracing::debug!(deployment = dialect.name(), "topology found"),
                 None => tracing::warn!(
-                    "the server belongs to no cluster that is known: connects go where they are configured to"
+                    "the server does not belong to a known kind of cluster: connects go to the configured \
+                     host"
                 ),
             }
         }
@@ -42,8 +43,7 @@ impl Topology {
         }
     }
 
-    /// Asks whether a connection leads to a server that takes no writes, without a round trip where
-    /// the server told it.
+    /// Returns whether the server rejects writes, without a round trip if the server reported it.
     pub(crate) async fn is_read_only(&self, session: &mut dyn Session) -> Result<bool> {
         let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
         if let Some(reported) = self.0.standby.trusted(reported) {
@@ -55,7 +55,7 @@ impl Topology {
         Ok(is_read_only)
     }
 
-    /// Asks a connection everything; `None` if its server belongs to no cluster.
+    /// Runs all queries on a connection; `None` if its server belongs to no cluster.
     pub(crate) async fn ask(
         &self,
         session: &mut dyn Session,
