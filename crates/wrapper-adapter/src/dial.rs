@@ -50,6 +50,11 @@ impl Dialer {
         for (index, address) in addresses.iter().enumerate() {
             let address = SocketAddr::new(*address, request.port());
             request.progress().dial(address);
+            // The deadline of the connect bounds its only address as well, and a timer costs a write to
+            // the runtime's waker.
+            if addresses.len() == 1 && request.deadline().is_some() {
+                return open(address).await;
+            }
             let share = share(request, addresses.len() - index);
             match timeout(share, open(address)).await {
                 Ok(Ok(connection)) => return Ok(connection),

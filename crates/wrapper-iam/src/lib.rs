@@ -12,6 +12,7 @@ mod refusal;
 mod request;
 mod retry;
 mod settings;
+mod targets;
 mod tls;
 
 pub use aws_parameters::{

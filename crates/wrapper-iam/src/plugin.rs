@@ -1,12 +1,12 @@
 //! The plugin `iam`: a token as the password.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use host_pattern::Endpoint;
 use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, Stats, TokenRequest};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Events, Next, Opening, Password, Plugin,
-    Requirements, Result, ServerName,
+    Requirements, Result,
     adapter::Phase,
     stats::{Stats as ConnectorStats, TargetCounters},
 };
@@ -14,7 +14,9 @@ use wrapper_core::{
 use crate::{
     IamSettings, connect_error, explain_tls,
     refusal::{Refusal, RefusedKeys, Retry},
-    retry, tell_of_credentials,
+    retry,
+    targets::{Target, Targets},
+    tell_of_credentials,
 };
 
 /// A token accepted this recently is not stale when it is refused: RDS throttles by refusing, and a
@@ -30,6 +32,7 @@ const RECENTLY_ACCEPTED: Duration = Duration::from_secs(60);
 pub struct IamPlugin {
     tokens: IamTokenProvider,
     settings: IamSettings,
+    targets: Targets,
     counters: TargetCounters,
     _listening: Option<[Listening; 2]>,
 }
@@ -40,7 +43,8 @@ impl IamPlugin {
 
     /// Creates a plugin that takes its tokens from the given provider.
     pub fn new(tokens: IamTokenProvider, settings: IamSettings) -> Self {
-        Self { tokens, settings, counters: TargetCounters::default(), _listening: None }
+        let (targets, counters) = (Targets::default(), TargetCounters::default());
+        Self { tokens, settings, targets, counters, _listening: None }
     }
 
     /// Notifies these listeners of loaded credentials for as long as the plugin lives.
@@ -82,20 +86,15 @@ impl IamPlugin {
         ))
     }
 
-    fn request(
-        &self,
-        request: &ConnectRequest,
-        target: &TokenRequest,
-        token: &IamToken,
-    ) -> Result<ConnectRequest> {
+    fn request(&self, request: &ConnectRequest, target: &Target, token: &IamToken) -> Result<ConnectRequest> {
         let password = Password::verified_tls_only(token.expose()).with_good_until(token.expires_at());
         let request = request.clone().with_password(password);
-        Ok(match request.server_name() {
-            Some(_) => request,
-            // A trusted host is dialled under the name in its token, and certificates list
-            // addresses as they are.
-            None if target.host().parse::<IpAddr>().is_ok() => request,
-            None => request.with_server_name(ServerName::from_code(target.host())?),
+        if request.server_name().is_some() {
+            return Ok(request);
+        }
+        Ok(match target.server_name.clone()? {
+            Some(name) => request.with_server_name(name),
+            None => request,
         })
     }
 
@@ -104,7 +103,7 @@ impl IamPlugin {
         request: ConnectRequest,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
-        let target = self.settings.target(&request)?;
+        let target = self.targets.of(&self.settings, &request)?;
         let clock = self.tokens.clock();
         let started_at = clock.now();
         let mut keys = RefusedKeys::default();
@@ -124,30 +123,32 @@ impl IamPlugin {
     async fn log_in<C: Send + 'static>(
         &self,
         request: &ConnectRequest,
-        target: &TokenRequest,
+        target: &Target,
         keys: &mut RefusedKeys,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
         request.progress().enter(Phase::Credentials);
-        let first = self.token(target).await?;
+        let first = self.token(&target.token).await?;
         let refused = match self.attempt(request, target, &first, next).await {
             Err(error) if error.is_login() => error,
             done => return done,
         };
         keys.note(&first);
         request.progress().enter(Phase::Credentials);
-        let second = match self.second(target, &first, &refused).await {
+        let second = match self.second(&target.token, &first, &refused).await {
             Ok(second) => second,
-            Err(retry) => return Err(self.refusal(request, target, &first, keys, retry).explain(&refused)),
+            Err(retry) => {
+                return Err(self.refusal(request, &target.token, &first, keys, retry).explain(&refused));
+            }
         };
         self.tokens.report_retried();
         self.counters.count(request, |target| target.retries += 1);
-        tracing::debug!(host = target.host(), "token refused, retrying with a new one");
+        tracing::debug!(host = target.token.host(), "token refused, retrying with a new one");
         match self.attempt(request, target, &second, next).await {
             Err(error) if error.is_login() => {
                 self.tokens.discard(&second);
                 keys.note(&second);
-                Err(self.refusal(request, target, &second, keys, Retry::Refused).explain(&error))
+                Err(self.refusal(request, &target.token, &second, keys, Retry::Refused).explain(&error))
             }
             done => done,
         }
@@ -161,7 +162,7 @@ impl IamPlugin {
     async fn attempt<C: Send + 'static>(
         &self,
         request: &ConnectRequest,
-        target: &TokenRequest,
+        target: &Target,
         token: &IamToken,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
