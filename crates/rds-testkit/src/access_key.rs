@@ -7,8 +7,8 @@ use crate::random;
 
 /// A static AWS access key and the database users it may connect as.
 ///
-/// The set of users stands for an IAM policy with `rds-db:connect`; without [`allow`](Self::allow)
-/// the key may connect as every user. `Debug` prints neither the secret nor the session token.
+/// The set of users models an IAM policy with `rds-db:connect`; without [`allow`](Self::allow) the
+/// key may connect as every user. `Debug` prints neither the secret nor the session token.
 ///
 /// ```
 /// let key = rds_testkit::AccessKey::new("ASIAEXAMPLE", "secret");
@@ -25,7 +25,7 @@ pub struct AccessKey {
 }
 
 impl AccessKey {
-    /// Makes a key that may connect as every user.
+    /// Creates a key that may connect as every user.
     pub fn new(access_key_id: impl Into<String>, secret_access_key: impl Into<String>) -> Self {
         Self {
             access_key_id: access_key_id.into(),

@@ -1,4 +1,4 @@
-//! The statements that a test gave answers for.
+//! The statements answered by a test.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-/// How many entries are kept; the oldest go first.
+/// The maximum number of entries; the oldest are dropped first.
 pub(crate) const MOST_ENTRIES: usize = 10_000;
 
-/// How much of a text that came from a client is kept, in bytes.
+/// The maximum length of a client's text, in bytes.
 pub(crate) const MOST_TEXT: usize = 4_096;
 
-/// The last [`MOST_ENTRIES`] of what was pushed.
+/// The last [`MOST_ENTRIES`] entries.
 #[derive(Debug)]
 pub(crate) struct Bounded<T>(VecDeque<T>);
 

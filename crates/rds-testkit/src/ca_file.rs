@@ -31,7 +31,7 @@ impl CaFile {
 
 impl Drop for CaFile {
     fn drop(&mut self) {
-        // A folder that is already gone is as good as removed.
+        // The folder may already be removed.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,4 +1,4 @@
-//! The server's clock: a source of time and how far a test moved it.
+//! The server's clock: a source of time with an offset set by the test.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 pub(crate) struct Clock {
     source: Box<dyn Fn() -> SystemTime + Send + Sync>,
     moved: Mutex<Moved>,
-    /// Raised by each move, for those who wait for a time.
+    /// Incremented by each move, for waiting tasks.
     moves: watch::Sender<u64>,
 }
 

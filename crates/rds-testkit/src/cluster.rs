@@ -47,9 +47,9 @@ pub enum Deployment {
 
 /// A cluster of servers on loopback addresses, with endpoints, topology tables and failover.
 ///
-/// All nodes listen on one port, each on an address of its own, so that one instance pattern and
-/// one port serve the cluster; where the system has one loopback address, each node has a port of
-/// its own. They share the certificate authority, the rules of who may log in, and the clock.
+/// All nodes listen on one port, each on its own address, so that one instance pattern and one port
+/// serve the cluster; on a system with one loopback address, each node has its own port. They share
+/// the certificate authority, the token policy and the clock.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -74,12 +74,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts to describe a cluster; it needs a [`writer`](ClusterBuilder::writer).
+    /// Creates a builder; it needs a [`writer`](ClusterBuilder::writer).
     pub fn builder() -> ClusterBuilder {
         ClusterBuilder::default()
     }
 
-    /// Returns what it is a cluster of.
+    /// Returns the kind of deployment.
     #[must_use]
     pub fn deployment(&self) -> Deployment {
         self.state.deployment
@@ -109,14 +109,14 @@ impl Cluster {
         self.nodes[0].port()
     }
 
-    /// Returns what resolves the cluster's names, and can be made to lag behind.
+    /// Returns the resolver of the cluster's names, which can be made to lag behind.
     #[must_use]
     pub fn dns(&self) -> Dns {
         Dns::new(self.state.clone())
     }
 
-    /// Returns a URL of the writer endpoint for an `rds-wrapper` application, whose resolver is
-    /// [`dns`](Self::dns).
+    /// Returns a URL of the writer endpoint for an `rds-wrapper` application with
+    /// [`dns`](Self::dns) as its resolver.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = match self.state.deployment.engine() {
@@ -188,7 +188,7 @@ impl Cluster {
         self.nodes[0].access_key()
     }
 
-    /// Returns the rules of all nodes, to be changed while the cluster runs.
+    /// Returns the token policy of all nodes, which can be changed while the cluster runs.
     #[must_use]
     pub fn token_policy(&self) -> &TokenPolicy {
         self.nodes[0].token_policy()
@@ -205,7 +205,7 @@ impl Cluster {
         crate::provider::provider(self.access_key(), self.token_policy())
     }
 
-    /// Moves the cluster's clock ahead.
+    /// Moves the cluster's clock forward.
     pub fn advance(&self, by: Duration) {
         self.token_policy().advance(by);
     }
@@ -213,8 +213,8 @@ impl Cluster {
     /// Makes another node the writer, at once.
     ///
     /// As at Aurora, all nodes drop their sessions; in a Multi-AZ DB cluster and at an instance,
-    /// the old and the new writer do. The endpoints follow unless [`Dns::hold`] keeps them back. A
-    /// killed node stays away.
+    /// the old and the new writer do. The endpoints follow unless [`Dns::hold`] is in force. A
+    /// killed node stays down.
     ///
     /// # Panics
     ///
@@ -223,7 +223,7 @@ impl Cluster {
     pub fn fail_over(&self, to: &str) {
         let to = self.position(to);
         let from = std::mem::replace(&mut self.state.members().writer, to);
-        // First nobody, then one: no client sees two writers.
+        // Demote before promoting: no client sees two writers.
         for (at, node) in self.nodes.iter().enumerate() {
             if at != to {
                 node.shared().read_only.store(true, Ordering::SeqCst);
@@ -239,8 +239,7 @@ impl Cluster {
         }
     }
 
-    /// Makes a node a writer of its own, as a read replica that is promoted: nobody else hears of
-    /// it.
+    /// Promotes a node to a writer of its own, like a read replica; the other nodes are not told.
     ///
     /// Its sessions end. In an Aurora or Multi-AZ cluster this is a split brain: two nodes claim to
     /// be the writer.
@@ -269,8 +268,7 @@ impl Cluster {
         self.state.publish();
     }
 
-    /// Restarts a node, killed or not: its sessions end, and it is thawed. Its role stays what it
-    /// is.
+    /// Restarts a node, killed or not: its sessions end, and it is thawed. Its role is unchanged.
     ///
     /// # Errors
     ///
@@ -288,8 +286,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Lets a node stand still as a stopped process: the system accepts connections, nobody answers
-    /// on any.
+    /// Freezes a node like a stopped process: the system accepts connections, but none is answered.
     ///
     /// # Panics
     ///
@@ -299,7 +296,7 @@ impl Cluster {
         self.node(id).freeze();
     }
 
-    /// Lets a frozen node go on where it stood.
+    /// Resumes a frozen node.
     ///
     /// # Panics
     ///
@@ -309,7 +306,7 @@ impl Cluster {
         self.node(id).thaw();
     }
 
-    /// Lets a node give this topology, true or not, until [`agree`](Self::agree).
+    /// Makes a node report this topology, true or not, until [`agree`](Self::agree).
     ///
     /// # Panics
     ///
@@ -320,8 +317,8 @@ impl Cluster {
         self.state.members().list[at].view = Some(view);
     }
 
-    /// Lets a node say something of itself that is not so, until [`agree`](Self::agree); lies add
-    /// up.
+    /// Makes a node report something false about itself until [`agree`](Self::agree); lies
+    /// accumulate.
     ///
     /// # Panics
     ///
@@ -332,7 +329,7 @@ impl Cluster {
         self.state.members().list[at].lies.push(lie);
     }
 
-    /// Takes back what [`disagree`](Self::disagree) and [`lie`](Self::lie) told of a node.
+    /// Ends the effect of [`disagree`](Self::disagree) and [`lie`](Self::lie) on a node.
     ///
     /// # Panics
     ///
@@ -363,7 +360,7 @@ impl Deployment {
         matches!(self, Self::AuroraMysql | Self::AuroraPostgres)
     }
 
-    /// Returns whether there are names of the cluster beside those of its instances.
+    /// Returns whether the cluster has endpoints beside the names of its instances.
     fn has_endpoints(self) -> bool {
         !matches!(self, Self::InstanceMysql | Self::InstancePostgres)
     }

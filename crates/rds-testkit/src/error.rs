@@ -7,7 +7,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// What kept a server from starting.
+/// Explains why a server could not start.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -21,14 +21,14 @@ pub struct Error {
 pub enum ErrorKind {
     /// A certificate could not be made, for example for a name that is not a DNS name.
     Certificate,
-    /// A value given to the builder makes no sense.
+    /// A value given to the builder is invalid.
     Configuration,
     /// The operating system refused a port, a file or random bytes.
     Io,
 }
 
 impl Error {
-    /// Returns the kind, for callers that branch.
+    /// Returns the kind of this error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind

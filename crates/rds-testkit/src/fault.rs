@@ -1,4 +1,4 @@
-//! Faults that a test switches on.
+//! Faults that a test injects.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -7,20 +7,18 @@ use crate::gate::Gate;
 use crate::server_error::ServerError;
 use crate::tls::CertificateAuthority;
 
-/// One way to go wrong; see [`PostgresServer::inject`](crate::PostgresServer::inject).
+/// One fault; see [`PostgresServer::inject`](crate::PostgresServer::inject).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Asks an IAM user for a proof of another form than the clear-text password that carries a
-    /// token.
+    /// Asks an IAM user for another proof than the clear-text password that carries a token.
     Ask(PasswordMethod),
-    /// Takes a connection and neither reads nor writes on it, as behind a firewall that drops
-    /// everything.
+    /// Accepts a connection and neither reads nor writes on it, like a firewall that drops all
+    /// packets.
     ///
-    /// What the client sends fills the system's buffers; nothing ends the connection but the client
-    /// or a cut.
+    /// The client's data fills the system's buffers; only the client or a cut ends the connection.
     BlackHole,
-    /// Presents a certificate that has run out.
+    /// Presents an expired certificate.
     CertificateExpired,
     /// Presents a certificate of another authority, for the right names.
     CertificateFrom(CertificateAuthority),
@@ -30,12 +28,12 @@ pub enum Fault {
     Drop(Phase),
     /// Puts the password into the refusal's text, as a careless server would.
     EchoPassword,
-    /// Reads a statement and says nothing from then on, with the connection open: a stopped process
-    /// or stalled disk.
+    /// Reads a statement and sends nothing from then on, with the connection open: a stopped
+    /// process or stalled disk.
     Freeze,
     /// Waits at a phase until the gate opens.
     Hang(Phase, Gate),
-    /// Answers that TLS is not on offer.
+    /// Answers that TLS is not supported.
     NoTls,
     /// Sends the first half of a statement's answer, in bytes, and closes the connection.
     PartialResult,
@@ -57,7 +55,7 @@ pub enum Phase {
     Login,
     /// The login is accepted, the server has not said that it is ready.
     Ready,
-    /// A command of a session has arrived, be it a ping, no answer has been given.
+    /// A command of a session, even a ping, has arrived, no answer has been given.
     Command,
     /// A statement has arrived and has not been answered; while it hangs there, it can be
     /// cancelled.
@@ -68,19 +66,18 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum PasswordMethod {
-    /// In clear text, the only form that can carry a token.
+    /// Clear text, the only form that can carry a token.
     #[default]
     Cleartext,
-    /// As an MD5 hash, always refused: clients are to see the question, no server should ask it.
+    /// An MD5 hash, always refused: it lets clients see the request, which no server should make.
     Md5,
-    /// By SCRAM-SHA-256, without channel binding; passwords are taken as they are, without
-    /// SASLprep.
+    /// SCRAM-SHA-256 without channel binding; passwords are used as they are, without SASLprep.
     ScramSha256,
-    /// Not at all.
+    /// No password request.
     Trust,
 }
 
-/// The faults in force: each with how often it will still happen, `None` for always.
+/// The faults in force, each with its remaining number of times, `None` for always.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Mutex<Vec<(Fault, Option<usize>)>>);
 
@@ -95,7 +92,7 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Takes the oldest fault that `pick` wants, once.
+    /// Consumes one use of the oldest fault that `pick` selects.
     pub(crate) fn take<T>(&self, pick: impl Fn(&Fault) -> Option<T>) -> Option<T> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, picked) =
@@ -108,15 +105,15 @@ impl Faults {
         Some(picked)
     }
 
-    /// Never comes back if the connection is to be a black hole.
+    /// Never returns if the connection is to be a black hole.
     pub(crate) async fn swallow(&self) {
         if self.take(|fault| matches!(fault, Fault::BlackHole).then_some(())).is_some() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Hangs, freezes or fails if a fault is set for the next statement; tells whether its answer
-    /// is to be cut.
+    /// Hangs, freezes or fails if a fault is set for the next statement; returns whether its answer
+    /// must be truncated.
     pub(crate) async fn pass_query(&self) -> io::Result<bool> {
         if self.take(|fault| matches!(fault, Fault::Freeze).then_some(())).is_some() {
             std::future::pending::<()>().await;

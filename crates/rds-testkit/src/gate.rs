@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Holds connections until the test opens it: a delay of exactly known length, without sleeping.
+/// Holds connections until the test opens it: a delay controlled by the test, without sleeping.
 ///
 /// Clones are handles to the same gate. A gate that is never opened is a server that hangs.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ struct State {
 }
 
 impl Gate {
-    /// Makes a closed gate.
+    /// Creates a closed gate.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(State { open: watch::Sender::new(false), arrivals: watch::Sender::new(0) }))
@@ -28,7 +28,7 @@ impl Gate {
         self.0.open.send_replace(true);
     }
 
-    /// Waits until at least `count` connections have come to the gate, waiting or passed.
+    /// Waits until at least `count` connections have reached the gate, waiting or passed.
     ///
     /// # Cancel safety
     ///

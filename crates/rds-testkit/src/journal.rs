@@ -1,4 +1,4 @@
-//! What clients sent after their logins: statements and cancels, within bounds.
+//! The bounded record of statements and cancel requests after the login.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,13 +14,13 @@ use crate::bounded::{Bounded, cut};
 pub struct Cancel {
     /// The session's process id (PostgreSQL) or thread id (MySQL), as the request named it.
     pub session: u32,
-    /// Whether there was such a session and the request held its key.
+    /// Whether the session existed and the request had its key.
     pub matched: bool,
-    /// Whether the session itself was to end: `KILL` or `pg_terminate_backend`.
+    /// Whether the request ends the session itself: `KILL` or `pg_terminate_backend`.
     pub ends_session: bool,
 }
 
-/// What a request does to the session that it names.
+/// The effect of a request on its session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Interrupt {
     Session,
@@ -41,7 +41,7 @@ struct Entries {
     sessions: HashMap<u32, Handle>,
 }
 
-/// How another session reaches one.
+/// The handle by which other sessions interrupt a session.
 #[derive(Debug)]
 struct Handle {
     key: i32,
@@ -71,13 +71,13 @@ impl Journal {
         self.entries().cancels.to_vec()
     }
 
-    /// Numbers a new session; `key` must come with a request to cancel it.
+    /// Assigns a number to a new session; a request to cancel it needs `key`.
     pub(crate) fn open(self: &Arc<Self>, key: i32) -> Cancellable {
         let session = self.last_session.fetch_add(1, Ordering::Relaxed).wrapping_add(1) & 0x7fff_ffff;
         self.adopt(session, key)
     }
 
-    /// Takes in a session that another server numbered.
+    /// Registers a session with the number of another server.
     pub(crate) fn adopt(self: &Arc<Self>, session: u32, key: i32) -> Cancellable {
         let (cancelled, terminated) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let handle = Handle { key, cancelled: cancelled.clone(), terminated: terminated.clone() };
@@ -85,14 +85,14 @@ impl Journal {
         Cancellable { journal: self.clone(), session, cancelled, terminated }
     }
 
-    /// Records a request and carries it out; those of SQL have no key. Tells whether there was such
-    /// a session.
+    /// Records a request and carries it out; requests by SQL have no key. Returns whether the
+    /// session existed.
     pub(crate) fn interrupt(&self, session: u32, key: Option<i32>, interrupt: Interrupt) -> bool {
         let mut entries = self.entries();
         let target = entries.sessions.get(&session).filter(|handle| key.is_none_or(|key| key == handle.key));
         match (target, interrupt) {
-            // The permit stays until the session looks, so that one that is about to begin ends
-            // too.
+            // The permit is kept until the session checks it, so that a session that is just
+            // starting ends too.
             (Some(handle), Interrupt::Session) => handle.terminated.notify_one(),
             (Some(handle), Interrupt::Statement) => handle.cancelled.notify_waiters(),
             (None, _) => {}
@@ -108,7 +108,7 @@ impl Journal {
 }
 
 impl Cancellable {
-    /// Waits for a request to cancel; one that came before, with nothing running, is lost as on a
+    /// Waits for a request to cancel. An earlier one, with no statement running, is lost as on a
     /// real server.
     pub(crate) async fn cancelled(&self) {
         self.cancelled.notified().await;

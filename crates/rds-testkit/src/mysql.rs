@@ -27,7 +27,7 @@ use self::traffic::Traffic;
 
 use crate::server::{Running, Shared, server_methods};
 
-/// A MySQL server on 127.0.0.1 that takes IAM tokens for passwords as RDS does.
+/// A MySQL server on 127.0.0.1 that accepts IAM tokens as passwords like RDS.
 ///
 /// It lives in the tokio runtime that started it and stops, with all its connections, when it is
 /// dropped.
@@ -54,7 +54,7 @@ pub struct MysqlServer {
     running: Running,
 }
 
-/// What all connections of a server share.
+/// The state shared by all connections of a server.
 #[derive(Debug)]
 struct State {
     shared: Shared,
@@ -64,7 +64,7 @@ struct State {
     behaviors: Mutex<Vec<HostileBehavior>>,
 }
 
-/// State is what is shared, and what MySQL adds to it.
+/// The common state with MySQL's additions.
 impl Deref for State {
     type Target = Shared;
 
@@ -74,7 +74,7 @@ impl Deref for State {
 }
 
 impl MysqlServer {
-    /// Starts to describe a server; every setting has a default.
+    /// Creates a builder; every setting has a default.
     pub fn builder() -> MysqlServerBuilder {
         MysqlServerBuilder::default()
     }
@@ -100,22 +100,21 @@ impl MysqlServer {
         self.state.behaviors().clear();
     }
 
-    /// Makes the server behave in this hostile way on every connection.
+    /// Enables this attack on every connection.
     pub fn misbehave(&self, behavior: HostileBehavior) {
         self.state.behaviors().push(behavior);
     }
 
-    /// Returns the bytes of packets that came before or without TLS, of all connections: the last 1
-    /// MiB.
+    /// Returns the bytes received outside of TLS on all connections: the last 1 MiB.
     ///
-    /// A client that takes care sends its request for TLS, 36 bytes, and nothing else.
+    /// A careful client sends its request for TLS, 36 bytes, and nothing else.
     #[must_use]
     pub fn clear_text(&self) -> Vec<u8> {
         self.state.traffic().clear_text()
     }
 
-    /// Returns what clients sent when [`HostileBehavior::AskForFile`] asked them for a file: the
-    /// last packets, up to 16 MiB in total.
+    /// Returns the data sent by clients after [`HostileBehavior::AskForFile`]: the last packets, up
+    /// to 16 MiB in total.
     #[must_use]
     pub fn files(&self) -> Vec<Vec<u8>> {
         self.state.traffic().files()
@@ -127,7 +126,7 @@ impl State {
         self.behaviors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds the first behavior that `pick` wants.
+    /// Returns the first result of `pick` for the behaviors in force.
     fn behavior<T>(&self, pick: impl FnMut(&HostileBehavior) -> Option<T>) -> Option<T> {
         self.behaviors().iter().find_map(pick)
     }

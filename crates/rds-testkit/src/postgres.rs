@@ -19,7 +19,7 @@ pub use self::builder::PostgresServerBuilder;
 use crate::fault::PasswordMethod;
 use crate::server::{Running, Shared, server_methods};
 
-/// A PostgreSQL server on 127.0.0.1 that takes IAM tokens for passwords as RDS does.
+/// A PostgreSQL server on 127.0.0.1 that accepts IAM tokens as passwords like RDS.
 ///
 /// It lives in the tokio runtime that started it and stops, with all its connections, when it is
 /// dropped.
@@ -46,14 +46,14 @@ pub struct PostgresServer {
     running: Running,
 }
 
-/// What all connections of a server share.
+/// The state shared by all connections of a server.
 #[derive(Debug)]
 struct State {
     shared: Shared,
     password_method: PasswordMethod,
 }
 
-/// State is what is shared, and what PostgreSQL adds to it.
+/// The common state with PostgreSQL's additions.
 impl Deref for State {
     type Target = Shared;
 
@@ -63,7 +63,7 @@ impl Deref for State {
 }
 
 impl PostgresServer {
-    /// Starts to describe a server; every setting has a default.
+    /// Creates a builder; every setting has a default.
     pub fn builder() -> PostgresServerBuilder {
         PostgresServerBuilder::default()
     }
@@ -84,7 +84,7 @@ impl PostgresServer {
         self.state.read_only.store(read_only, Ordering::Relaxed);
     }
 
-    /// Takes all faults away; connections that hang at a gate stay there.
+    /// Removes all faults; connections that hang at a gate stay there.
     pub fn clear_faults(&self) {
         self.state.faults.clear();
     }

@@ -1,4 +1,4 @@
-//! A ready token provider, with the server's key and the server's time.
+//! A token provider with the server's key and clock.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::access_key::AccessKey;
 use crate::error::{Error, Result};
 use crate::token_policy::TokenPolicy;
 
-/// The time of a server, for the code under test too.
+/// The clock of a server, for the code under test.
 #[derive(Debug)]
 struct ServerClock(TokenPolicy);
 
@@ -42,7 +42,7 @@ impl Clock for ServerClock {
     }
 }
 
-/// Makes a provider that signs with `key`, by the clock of `token_policy`.
+/// Creates a provider that signs with `key`, on the clock of `token_policy`.
 pub(crate) fn provider(key: &AccessKey, token_policy: &TokenPolicy) -> Result<IamTokenProvider> {
     let session_token = key.session_token().map(str::to_owned);
     let (id, secret) = (key.access_key_id(), key.secret_access_key());

@@ -1,4 +1,4 @@
-//! Random bytes and names from them.
+//! Random bytes and names.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What happened: one entry for each connection.
+//! The record of login attempts, one per connection.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,28 +12,27 @@ use crate::refusal::Refusal;
 use crate::token_policy::{self, TokenPolicy};
 use crate::{hash, random};
 
-/// One connection that a client opened, with what it asked for and how that ended.
+/// One connection of a client, with its login data and outcome.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// The user that logged in; empty if the client never said.
+    /// The user that logged in; empty if the client never sent one.
     pub user: String,
-    /// The database asked for, by default named as the user; empty if the client never said.
+    /// The requested database, by default named like the user; empty if the client never sent one.
     pub database: String,
     /// Whether the connection was encrypted.
     pub tls: bool,
     /// The server name that the client sent in its TLS greeting (SNI).
     pub server_name: Option<String>,
-    /// The length of the password in bytes; 0 if none came in clear text.
+    /// The length of the password in bytes; 0 if none was sent in clear text.
     pub password_len: usize,
-    /// What tells one password from another, without being one.
+    /// A digest that distinguishes passwords without revealing them.
     pub password_digest: Option<PasswordDigest>,
     /// The access key id that a well-formed token names, trusted or not.
     pub access_key_id: Option<String>,
     /// How the attempt ended.
     pub outcome: Outcome,
-    /// What exactly was found in a refused login, for a failing test's output; never part of a
-    /// secret.
+    /// The exact reason of a refused login, for a failing test's output; never part of a secret.
     pub detail: String,
     /// When it ended, by the server's clock.
     pub at: SystemTime,
@@ -43,7 +42,7 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The connection ended before a verdict: the client left, or a fault dropped it.
+    /// The connection ended before a verdict: the client disconnected, or a fault dropped it.
     Abandoned,
     /// The login was accepted.
     Accepted,
@@ -53,9 +52,9 @@ pub enum Outcome {
     TlsFailed,
 }
 
-/// Tells whether two passwords seen by one server are the same one.
+/// A digest to compare two passwords seen by one server.
 ///
-/// It is a hash keyed with a secret of the server, so it can be printed and means nothing
+/// It is a hash keyed with a secret of the server, so it can be printed and is meaningless
 /// elsewhere.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct PasswordDigest([u8; 8]);
@@ -77,7 +76,7 @@ pub(crate) struct Record {
 #[derive(Debug, Default)]
 struct Entries {
     attempts: Bounded<Attempt>,
-    /// How often each outcome was, those that are no longer kept included.
+    /// The number of each outcome, including attempts no longer kept.
     outcomes: HashMap<Outcome, usize>,
 }
 
@@ -101,7 +100,7 @@ impl Record {
         self.entries().outcomes.iter().filter(|(outcome, _)| wanted(**outcome)).map(|(_, count)| count).sum()
     }
 
-    /// Waits until at least `count` attempts have ended.
+    /// Waits until at least `count` attempts are complete.
     pub(crate) async fn reached(&self, count: usize) -> Vec<Attempt> {
         let mut counts = self.count.subscribe();
         // The sender lives in `self`.
@@ -133,8 +132,8 @@ impl Record {
     }
 }
 
-/// An attempt under way. Dropped without an outcome, as when its connection is cut, it is recorded
-/// as abandoned.
+/// An attempt in progress. If it is dropped without an outcome, for example because its connection
+/// was cut, it is recorded as abandoned.
 pub(crate) struct LoginAttempt {
     record: Arc<Record>,
     token_policy: TokenPolicy,
@@ -159,15 +158,15 @@ impl LoginAttempt {
         Self { record, token_policy, entry, open: true }
     }
 
-    /// Keeps what tells this password from others.
+    /// Records the digest and length of the password.
     pub(crate) fn password(&mut self, password: &[u8]) {
         self.entry.password_len = password.len();
         self.entry.password_digest = Some(self.record.digest(password));
         self.entry.access_key_id = token_policy::access_key_id(password);
     }
 
-    /// Records the outcome; to be called before the client is told, so that a test that saw the
-    /// answer sees the record too.
+    /// Records the outcome. Must be called before the client gets the answer, so that a test that
+    /// saw the answer sees the record too.
     pub(crate) fn end(&mut self, outcome: Outcome, detail: impl Into<String>) {
         if !std::mem::take(&mut self.open) {
             return;

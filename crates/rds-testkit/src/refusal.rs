@@ -1,8 +1,8 @@
-//! Why a login was refused.
+//! The reasons for refused logins.
 
 use std::fmt;
 
-/// Why a login was refused; known to the test, never told to the client.
+/// The reason of a refused login; known to the test, never sent to the client.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -14,17 +14,17 @@ pub enum Refusal {
     LifetimeTooLong,
     /// No `pg_hba.conf` rule exists for the database; on MySQL, the database does not exist.
     NoRule,
-    /// The server knows no such user.
+    /// The user does not exist.
     NoSuchUser,
     /// The connection was not encrypted.
     NoTls,
     /// The password was not of a token's form.
     NotAToken,
-    /// The token was signed further in the future than clocks may differ.
+    /// The token was signed too far in the future.
     NotYetValid,
     /// The key's policy does not name the user.
     Policy,
-    /// The session token was missing, superfluous or another one.
+    /// The session token was missing, superfluous or wrong.
     SessionToken,
     /// The signature did not match.
     Signature,
@@ -35,7 +35,7 @@ pub enum Refusal {
     UnknownKey,
     /// The token was signed for another host.
     WrongHost,
-    /// A password was asked for and was wrong.
+    /// The password was wrong.
     WrongPassword,
     /// The token was signed for another port.
     WrongPort,
@@ -54,7 +54,7 @@ impl fmt::Display for Refusal {
             Self::Injected => "refusal injected",
             Self::LifetimeTooLong => "lifetime over 900 seconds",
             Self::NoRule => "no rule for the database",
-            Self::NoSuchUser => "no such user",
+            Self::NoSuchUser => "unknown user",
             Self::NoTls => "connection not encrypted",
             Self::NotAToken => "not a token",
             Self::NotYetValid => "token not yet valid",
@@ -73,7 +73,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A refusal with what exactly was found; never part of a secret.
+/// A refusal with its exact reason; never part of a secret.
 #[derive(Debug)]
 pub(crate) struct RefusalDetail {
     pub(crate) refusal: Refusal,

@@ -4,8 +4,7 @@ use std::time::SystemTime;
 
 /// The answer to a statement: rows of named columns, or how many rows it changed.
 ///
-/// A column has the type of the first value in it that is not [`Value::Null`]; without any it is
-/// text.
+/// A column has the type of its first value other than [`Value::Null`]; without one it is text.
 ///
 /// ```
 /// use rds_testkit::Rows;
@@ -59,18 +58,18 @@ pub(crate) enum Type {
 }
 
 impl Rows {
-    /// Makes an answer without rows that has these columns.
+    /// Creates an answer with these columns and no rows.
     pub fn new<N: Into<String>>(columns: impl IntoIterator<Item = N>) -> Self {
         Self::typed(columns.into_iter().map(|name| (name, Type::Text)))
     }
 
-    /// Makes the answer to a statement that changed `count` rows and returns none.
+    /// Creates the answer to a statement that changed `count` rows and returns none.
     #[must_use]
     pub fn affected(count: u64) -> Self {
         Self { affected: count, ..Self::default() }
     }
 
-    /// Adds a row; what is missing at its end is NULL, what is too much is dropped.
+    /// Adds a row; missing values at its end are NULL, surplus values are dropped.
     #[must_use]
     pub fn row(mut self, values: impl IntoIterator<Item = Value>) -> Self {
         let mut values = values.into_iter().collect::<Vec<_>>();
@@ -86,20 +85,20 @@ impl Rows {
         self
     }
 
-    /// Makes an answer whose columns have these types, independent of its rows.
+    /// Creates an answer with these column types, independent of its rows.
     pub(crate) fn typed<N: Into<String>>(columns: impl IntoIterator<Item = (N, Type)>) -> Self {
         let columns = columns.into_iter().map(|(name, kind)| Column { name: name.into(), kind });
         Self { columns: columns.collect(), ..Self::default() }
     }
 
-    /// Makes an answer of one row.
+    /// Creates an answer of one row.
     pub(crate) fn one<N: Into<String>>(columns: impl IntoIterator<Item = (N, Value)>) -> Self {
         let columns = columns.into_iter().map(|(name, value)| (name.into(), value)).collect::<Vec<_>>();
         Self::new(columns.iter().map(|(name, _)| name.clone()))
             .row(columns.into_iter().map(|(_, value)| value))
     }
 
-    /// Returns whether the statement returns rows, be it none.
+    /// Returns whether the statement returns a result set, possibly empty.
     pub(crate) fn returns_rows(&self) -> bool {
         !self.columns.is_empty()
     }

@@ -26,12 +26,12 @@ use crate::gate::Gate;
 use crate::hash;
 use crate::token_policy::parse_timestamp;
 
-/// How far a request's time may lie from the server's.
+/// The maximum difference between a request's time and the server's.
 const SKEW: Duration = Duration::from_secs(300);
 
 /// AWS Secrets Manager on 127.0.0.1: `GetSecretValue`, with versions and stages.
 ///
-/// It checks the signature of each request by code of its own. Give [`url`](Self::url) to the
+/// It verifies the signature of each request with its own code. Give [`url`](Self::url) to the
 /// client as its endpoint, and [`access_key`](Self::access_key) as its credentials. It lives in the
 /// tokio runtime that started it and stops when dropped.
 ///
@@ -50,7 +50,7 @@ const SKEW: Duration = Duration::from_secs(300);
 pub struct SecretsServer {
     addr: SocketAddr,
     shared: Arc<Shared>,
-    /// Its end stops the server.
+    /// Dropping it stops the server.
     _alive: watch::Sender<()>,
 }
 
@@ -72,11 +72,11 @@ struct State {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SecretRequest {
-    /// The name or ARN that was asked for; empty if the request was refused before.
+    /// The requested name or ARN; empty if the request was refused before it was read.
     pub secret_id: String,
-    /// The access key id that signed it, trusted or not.
+    /// The access key id in its signature, verified or not.
     pub access_key_id: String,
-    /// The error that was answered, by the service's name for it; `None` for a secret.
+    /// The error in the answer, by the service's name for it; `None` for a secret.
     pub error: Option<String>,
 }
 
@@ -89,12 +89,12 @@ pub struct SecretsError {
 }
 
 impl SecretsError {
-    /// Makes an error with the service's name for it, such as `InternalServiceError`.
+    /// Creates an error with the service's name for it, such as `InternalServiceError`.
     pub fn new(status: u16, kind: impl Into<String>, message: impl Into<String>) -> Self {
         Self { status, kind: kind.into(), message: message.into() }
     }
 
-    /// Lacks `secretsmanager:GetSecretValue`.
+    /// Refuses because `secretsmanager:GetSecretValue` is missing.
     #[must_use]
     pub fn access_denied() -> Self {
         let message = "User is not authorized to perform: secretsmanager:GetSecretValue \
@@ -102,13 +102,13 @@ impl SecretsError {
         Self::new(400, "AccessDeniedException", message)
     }
 
-    /// Lacks `kms:Decrypt`.
+    /// Refuses because `kms:Decrypt` is missing.
     #[must_use]
     pub fn kms_denied() -> Self {
         Self::new(400, "AccessDeniedException", "Access to KMS is not allowed")
     }
 
-    /// Asks too often.
+    /// Refuses because of too many requests.
     #[must_use]
     pub fn throttled() -> Self {
         Self::new(400, "ThrottlingException", "Rate exceeded")
@@ -194,24 +194,24 @@ impl SecretsServer {
         self.state().store.rotate(name, text.into().into())
     }
 
-    /// Ends a rotation: `AWSPENDING` is `AWSCURRENT`, which is `AWSPREVIOUS`. Tells whether there
-    /// was one.
+    /// Ends a rotation: `AWSPENDING` becomes `AWSCURRENT`, and that becomes `AWSPREVIOUS`. Returns
+    /// whether one was in progress.
     pub fn finish_rotation(&self, name: &str) -> bool {
         self.state().store.finish(name)
     }
 
-    /// Deletes a secret and tells whether it was there.
+    /// Deletes a secret and returns whether it existed.
     pub fn delete(&self, name: &str) -> bool {
         self.state().store.delete(name)
     }
 
-    /// Returns the ARN of a secret of this name, there or not.
+    /// Returns the ARN of a secret of this name, whether it exists or not.
     #[must_use]
     pub fn arn(&self, name: &str) -> String {
         arn(&self.shared.region, name)
     }
 
-    /// Answers the next `times` requests that are rightly signed with this error.
+    /// Answers the next `times` correctly signed requests with this error.
     pub fn fail(&self, times: usize, error: SecretsError) {
         if times > 0 {
             self.state().failures.push((times, error));
@@ -223,7 +223,7 @@ impl SecretsServer {
         self.state().gate = Some(gate.clone());
     }
 
-    /// Returns the requests that were answered, the oldest first, the last 10,000 of them.
+    /// Returns the last 10,000 answered requests, the oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<SecretRequest> {
         self.state().requests.to_vec()
@@ -239,7 +239,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Judges a request and finds what it asks for.
+    /// Verifies a request and returns the secret that it asks for.
     fn answer(
         &self,
         request: &Request,
@@ -313,7 +313,7 @@ impl fmt::Debug for SecretsServer {
     }
 }
 
-/// Returns a secret's ARN ends with six characters that are the service's own.
+/// Returns the six characters that the service appends to a secret's ARN.
 fn arn(region: &str, name: &str) -> String {
     let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
     let suffix = if name.is_empty() { String::new() } else { format!("-{}", suffix(name)) };
@@ -327,14 +327,14 @@ fn suffix(name: &str) -> String {
 async fn listen(listener: TcpListener, shared: Arc<Shared>, mut gone: watch::Receiver<()>) {
     loop {
         tokio::select! {
-            // Only the sender's end wakes it.
+            // Woken only when the sender is dropped.
             _ = gone.changed() => return,
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
                 let (shared, mut gone) = (shared.clone(), gone.clone());
                 tokio::spawn(async move {
                     tokio::select! {
-                        // A connection that breaks is a matter of its client.
+                        // A broken connection is the client's concern.
                         _ = serve(stream, &shared) => {}
                         _ = gone.changed() => {}
                     }

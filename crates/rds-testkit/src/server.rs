@@ -1,4 +1,4 @@
-//! What the servers of both protocols share: their description and the state behind them.
+//! The description and the state shared by the servers of both protocols.
 
 mod methods;
 mod run;
@@ -47,7 +47,7 @@ pub(crate) enum Engine {
 pub(crate) struct Description {
     pub(crate) engine: Engine,
     pub(crate) hosts: Vec<String>,
-    /// What the certificate carries beside the hosts.
+    /// Further names in the certificate.
     pub(crate) names: Vec<String>,
     pub(crate) region: Option<String>,
     pub(crate) signed_port: Option<u16>,
@@ -64,14 +64,14 @@ pub(crate) struct Description {
     pub(crate) forward: Option<Target>,
 }
 
-/// What makes a server a node of a cluster.
+/// The cluster data of a server that is a node.
 pub(crate) struct Membership {
     pub(crate) listener: TcpListener,
     pub(crate) token_policy: TokenPolicy,
     pub(crate) view: NodeView,
 }
 
-/// What all connections of a server share.
+/// The state shared by all connections of a server.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
@@ -90,7 +90,7 @@ pub(crate) struct Shared {
     tls: Arc<ServerConfig>,
 }
 
-/// What [`Description::open`] makes for the server of a protocol to run.
+/// The parts from which [`Description::open`] lets a protocol's server run.
 pub(crate) struct Opened {
     pub(crate) addr: SocketAddr,
     pub(crate) shared: Shared,
@@ -101,7 +101,7 @@ pub(crate) struct Opened {
 }
 
 impl Description {
-    /// Fills in the defaults and takes a port of 127.0.0.1, a free one unless the description names
+    /// Fills in the defaults and binds a port of 127.0.0.1, a free one unless the description names
     /// one.
     pub(crate) async fn open(mut self) -> Result<Opened> {
         default(&mut self.hosts, DEFAULT_HOST);
@@ -156,7 +156,7 @@ impl Description {
 }
 
 impl Rules {
-    /// Makes the rules with these keys, users with `rds_iam` and users with passwords.
+    /// Creates the token policy with these keys, users with `rds_iam` and users with passwords.
     pub(crate) fn new(
         keys: Vec<AccessKey>,
         users: Vec<String>,
@@ -174,18 +174,18 @@ impl Shared {
         self.read_only.load(Ordering::Relaxed)
     }
 
-    /// Returns what the server says when asked whether it is a reader; a node of a cluster may lie.
+    /// Returns the server's answer to the role query; a node of a cluster may lie.
     pub(crate) fn reports_read_only(&self) -> bool {
         self.node.as_ref().and_then(NodeView::lie_of_role).unwrap_or_else(|| self.is_read_only())
     }
 
-    /// Returns what the server reports unasked as `in_hot_standby`; a node of a cluster may lie.
+    /// Returns the reported value of `in_hot_standby`; a node of a cluster may lie.
     pub(crate) fn reports_standby(&self) -> bool {
         self.node.as_ref().and_then(NodeView::lie_of_standby).unwrap_or_else(|| self.is_read_only())
     }
 
-    /// Answers what the test or the cluster knows; `None` leaves the statement to the protocol's
-    /// own few.
+    /// Returns the answer of the test or the cluster; `None` leaves the statement to the protocol's
+    /// built-in ones.
     pub(crate) fn answer(&self, statement: &str) -> Option<std::result::Result<Rows, ServerError>> {
         let verb = sql::verb(statement);
         if self.is_read_only() && sql::is_write(&verb) {
@@ -205,7 +205,7 @@ impl Shared {
         };
         let database = self.databases.first().map_or("app", String::as_str);
         let host = &self.endpoint.hosts[0];
-        // Some clients verify what they dial, and no other name.
+        // Some clients verify only the name that they dial.
         let dialled = match self.names.iter().any(|name| name == "localhost") {
             true => format!("localhost:{}", running.addr.port()),
             false => running.addr.to_string(),
@@ -228,7 +228,7 @@ impl Shared {
     pub(crate) fn env(&self, running: &Running) -> Vec<(&'static str, String)> {
         let mut pairs = running.access_key.env();
         pairs.push(("AWS_REGION", self.endpoint.region.clone()));
-        // No look at a metadata service, which would take seconds where there is none.
+        // Disables the metadata service, which costs seconds where it is missing.
         pairs.push(("AWS_EC2_METADATA_DISABLED", "true".to_owned()));
         pairs.push(("DATABASE_URL", self.url(running)));
         pairs
@@ -238,7 +238,7 @@ impl Shared {
         self.faults.take(|fault| matches!(fault, Fault::NoTls).then_some(())).is_some()
     }
 
-    /// Takes the certificate that a fault asks for, else the server's own.
+    /// Returns the certificate that a fault selects, otherwise the server's own.
     pub(crate) fn tls_config(&self) -> io::Result<Arc<ServerConfig>> {
         let fault = self.faults.take(|fault| {
             let is_certificate = matches!(

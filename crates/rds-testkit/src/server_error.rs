@@ -1,12 +1,12 @@
-//! Error answers in the words of the servers they come from.
+//! Error answers with the texts of real servers.
 
 use crate::server::Engine;
 
 /// A fatal error answer with its SQLSTATE, for [`Fault::Refuse`](crate::Fault::Refuse).
 ///
-/// The constructors carry the words of real PostgreSQL and MySQL servers. Those of RDS Proxy and
-/// Aurora DSQL follow public reports, which give fragments only: the codes and the rest of these
-/// sentences are a choice of this crate.
+/// The constructors use the texts of real PostgreSQL and MySQL servers. Those of RDS Proxy and
+/// Aurora DSQL follow public reports, which quote fragments only: their codes and the rest of the
+/// sentences are this crate's choice.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerError {
     pub(crate) code: String,
@@ -16,8 +16,7 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    /// Makes an answer of any SQLSTATE, for MySQL any error number, and message, which may be in
-    /// any language.
+    /// Creates an answer with any SQLSTATE (for MySQL any error number) and message.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), detail: None, hint: None }
     }
@@ -123,7 +122,7 @@ impl ServerError {
         Self::new("53400", "unable to accept connection, Rate of connection attempts exceeded")
     }
 
-    /// Asks for patience as a sleeping Aurora DSQL cluster does.
+    /// Asks to retry later as an idle Aurora DSQL cluster does.
     #[must_use]
     pub fn dsql_waking() -> Self {
         Self::new("57P03", "waking up cluster, please retry later")

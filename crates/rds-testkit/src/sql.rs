@@ -1,4 +1,4 @@
-//! Statements as tokens, so that blanks, case and qualified names make no difference.
+//! Statements as tokens, to compare them regardless of blanks, case and schema qualifiers.
 
 /// Writes a statement's tokens with one blank between them: words in lower case, texts as they are,
 /// without `pg_catalog.` and with `OPERATOR(…)` as the bare operator.
@@ -11,7 +11,7 @@ pub(crate) fn canonical(sql: &str) -> String {
         if token == "pg_catalog" && is(0, ".") {
             rest = &tail[1..];
         } else if token == "operator" && is(0, "(") {
-            // Its closing parenthesis goes too: `OPERATOR(pg_catalog.=)`.
+            // The closing parenthesis of `OPERATOR(pg_catalog.=)` is dropped too.
             let end = tail.iter().position(|token| token == ")").unwrap_or(tail.len());
             kept.extend(tail[1..end].iter().rfind(|token| !matches!(token.as_str(), "pg_catalog" | ".")));
             rest = tail.get(end + 1..).unwrap_or_default();
@@ -60,7 +60,7 @@ pub(crate) fn items(list: &str) -> Vec<String> {
             ")" => depth -= 1,
             _ => {}
         }
-        // There is always a last item.
+        // The list always has a last item.
         if let Some(item) = items.last_mut() {
             if !item.is_empty() {
                 item.push(' ');
@@ -71,7 +71,7 @@ pub(crate) fn items(list: &str) -> Vec<String> {
     items
 }
 
-/// Returns the first word in lower case, behind comments and opening parentheses.
+/// Returns the first word in lower case, after comments and opening parentheses.
 pub(crate) fn verb(sql: &str) -> String {
     let mut sql = sql;
     loop {

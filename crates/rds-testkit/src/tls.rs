@@ -17,10 +17,10 @@ use crate::error::{Error, Result};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How long certificates are good unless a program says otherwise.
+/// The default validity of certificates.
 const LIFE: Duration = Duration::from_secs(30 * 86_400);
 
-/// What a client that begins TLS without asking must name, since PostgreSQL 17.
+/// The ALPN protocol that PostgreSQL 17 requires for TLS without a prior request.
 pub(crate) const POSTGRESQL_ALPN: &[u8] = b"postgresql";
 
 /// A certificate authority of its own, made in memory.
@@ -36,7 +36,7 @@ struct Authority {
 }
 
 impl CertificateAuthority {
-    /// Makes an authority with a new key.
+    /// Creates an authority with a new key.
     ///
     /// # Errors
     ///
@@ -46,8 +46,8 @@ impl CertificateAuthority {
         Self::generate_for(LIFE)
     }
 
-    /// Makes an authority with a new key, whose certificate and all that it issues are good for so
-    /// long from now.
+    /// Creates an authority with a new key and this validity, which also limits all certificates
+    /// that it issues.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl CertificateAuthority {
         Ok(Self(Arc::new(Authority { issuer, pem, life })))
     }
 
-    /// Makes a TLS configuration with a new certificate for `names`.
+    /// Creates a TLS configuration with a new certificate for `names`.
     pub(crate) fn server_config(&self, names: &[String], validity: Validity) -> Result<Arc<ServerConfig>> {
         self.try_server_config(names, validity)
             .map(Arc::new)
@@ -108,8 +108,7 @@ impl fmt::Debug for CertificateAuthority {
     }
 }
 
-/// When a certificate holds, by the machine's clock: clients check it by theirs, not by the
-/// server's.
+/// The validity of a certificate, by the machine's clock, since clients do not use the server's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Validity {
     Current,

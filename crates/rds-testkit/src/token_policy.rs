@@ -1,4 +1,4 @@
-//! Who may log in with which token: keys, users and the clock.
+//! The token policy: keys, users and the clock.
 
 mod endpoint;
 mod sigv4;
@@ -19,8 +19,8 @@ use crate::clock::Clock;
 use crate::hash;
 use crate::refusal::{Refusal, RefusalDetail};
 
-/// How far into the future a token may be signed. AWS documents no number; SigV4 elsewhere allows
-/// five minutes.
+/// How far into the future a token may be signed. AWS documents no number for RDS; other services
+/// allow SigV4 five minutes.
 const FUTURE_SKEW: Duration = Duration::from_secs(300);
 
 /// The rules of a running server: a cheap handle, changed while clients connect.
@@ -51,7 +51,7 @@ pub(crate) struct Rules {
     pub(crate) limit: Option<LoginLimit>,
 }
 
-/// How many logins by token a second has, and had.
+/// The limit of logins by token per second, and the logins of the current second.
 #[derive(Debug)]
 pub(crate) struct LoginLimit {
     per_second: usize,
@@ -59,7 +59,7 @@ pub(crate) struct LoginLimit {
     logins: usize,
 }
 
-/// How a database user proves itself.
+/// How a database user authenticates.
 #[derive(Clone)]
 pub(crate) enum Account {
     Iam,
@@ -76,7 +76,7 @@ impl TokenPolicy {
         self.rules().keys.insert(key.access_key_id().to_owned(), key);
     }
 
-    /// Removes a key and tells whether it was there: tokens that it signed are refused from now on.
+    /// Removes a key and returns whether it existed: its tokens are refused from now on.
     pub fn revoke_key(&self, access_key_id: &str) -> bool {
         self.rules().keys.remove(access_key_id).is_some()
     }
@@ -106,13 +106,13 @@ impl TokenPolicy {
         self.rules().users.insert(user.into(), Account::Password(password.into()));
     }
 
-    /// Drops a database user and tells whether it was there.
+    /// Drops a database user and returns whether it existed.
     pub fn remove_user(&self, user: &str) -> bool {
         self.rules().users.remove(user).is_some()
     }
 
-    /// Refuses what comes beyond so many logins by token within a second of the server's clock, in
-    /// the words of any other refusal, as RDS does at about 200; refused ones count too.
+    /// Refuses logins by token above this number within a second of the server's clock, with the
+    /// text of any other refusal, as RDS does at about 200; refused ones count too.
     ///
     /// Default: no limit.
     pub fn limit_logins(&self, per_second: usize) {
@@ -125,7 +125,7 @@ impl TokenPolicy {
         self.clock.now()
     }
 
-    /// Moves the server's clock ahead: tokens age without waiting.
+    /// Moves the server's clock forward: tokens age without waiting.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
@@ -135,7 +135,7 @@ impl TokenPolicy {
         self.clock.rewind(by);
     }
 
-    /// Tells of each move of the clock.
+    /// Returns a receiver that is notified of each move of the clock.
     #[cfg(feature = "iam-token-provider")]
     pub(crate) fn moves(&self) -> tokio::sync::watch::Receiver<u64> {
         self.clock.moves()
@@ -145,10 +145,10 @@ impl TokenPolicy {
         self.rules().users.get(user).cloned()
     }
 
-    /// Judges a token that `user` gave as the password, at `endpoint` and now.
+    /// Checks a token that `user` sent as the password, for `endpoint` and now.
     ///
-    /// What the token says of itself is checked first, so that a test reads the reason that its
-    /// author would give; the signature binds it all before the policy is asked.
+    /// The token's own claims are checked first, so that a test gets the most specific reason; the
+    /// signature is verified before the policy is consulted.
     pub(crate) fn verify(
         &self,
         endpoint: &Endpoint,
@@ -184,7 +184,7 @@ impl TokenPolicy {
 }
 
 impl LoginLimit {
-    /// Counts a login, and returns whether it is one too many.
+    /// Counts a login, and returns whether it exceeds the limit.
     fn is_reached(&mut self, now: SystemTime) -> bool {
         let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         if second != self.second {
@@ -214,7 +214,7 @@ impl fmt::Debug for Account {
     }
 }
 
-/// Reads the access key id out of what looks like a token, for the record of refused logins too.
+/// Extracts the access key id from an apparent token, also for the record of refused logins.
 pub(crate) fn access_key_id(password: &[u8]) -> Option<String> {
     Token::parse(password).ok().map(|token| token.access_key_id().to_owned())
 }

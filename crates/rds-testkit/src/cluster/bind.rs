@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use tokio::net::TcpListener;
 
-/// How many free ports of the first address are tried, one of which may be taken on another.
+/// The number of ports to try: a port that is free on the first address may be taken on another.
 const TRIES: usize = 20;
 
-/// Listens `count` times: on 127.0.0.1, 127.0.0.2, … with one port, or where the system has one
-/// loopback address, or is said to, on 127.0.0.1 with a port each.
+/// Binds `count` listeners: on 127.0.0.1, 127.0.0.2, … with one port or, if the system has only one
+/// loopback address or the builder asks for it, on 127.0.0.1 with a port each.
 pub(super) async fn bind(count: usize, one_address: bool) -> io::Result<Vec<TcpListener>> {
     for _ in 0..TRIES {
         if one_address {

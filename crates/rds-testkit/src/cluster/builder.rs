@@ -19,7 +19,7 @@ use crate::server::{Description, Engine, Membership};
 use crate::tls::CertificateAuthority;
 use crate::token_policy::{Rules, TokenPolicy};
 
-/// More instances than any cluster of RDS has.
+/// Above the size of any RDS cluster.
 const MOST_NODES: usize = 32;
 
 /// Describes a [`Cluster`]; see [`Cluster::builder`].
@@ -42,7 +42,7 @@ pub struct ClusterBuilder {
 }
 
 impl ClusterBuilder {
-    /// Sets what it is a cluster of; default [`Deployment::AuroraPostgres`].
+    /// Sets the kind of deployment; default [`Deployment::AuroraPostgres`].
     pub fn deployment(mut self, deployment: Deployment) -> Self {
         self.deployment = deployment;
         self
@@ -91,8 +91,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// Adds a key whose tokens are valid; repeatable, the first is [`Cluster::access_key`]. Default
-    /// a new one.
+    /// Adds a key with valid tokens; repeatable, the first is [`Cluster::access_key`]. Default a
+    /// new one.
     pub fn access_key(mut self, key: AccessKey) -> Self {
         self.access_keys.push(key);
         self
@@ -117,8 +117,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// Returns each node a port of its own on 127.0.0.1, as where the system has one loopback
-    /// address; default off.
+    /// Gives each node its own port on 127.0.0.1, as on a system with one loopback address; default
+    /// off.
     pub fn one_address(mut self, one_address: bool) -> Self {
         self.one_address = one_address;
         self

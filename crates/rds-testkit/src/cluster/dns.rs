@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::state::State;
 
-/// Resolves the names of a cluster, as [`Cluster::dns`](crate::Cluster::dns) gives it; clones share
-/// all.
+/// Resolves the names of a cluster; returned by [`Cluster::dns`](crate::Cluster::dns). Clones share
+/// everything.
 ///
-/// Instances' names stay where they are. The writer endpoint follows the writer, the reader
-/// endpoint gives one living reader after the other, each at once, unless [`hold`](Self::hold)
-/// keeps them back.
+/// The names of instances never move. The writer endpoint follows the writer and the reader
+/// endpoint rotates over the live readers, both without delay unless [`hold`](Self::hold) is in
+/// force.
 ///
 /// ```text
 /// let dns = cluster.dns();
@@ -40,12 +40,12 @@ impl Dns {
         })
     }
 
-    /// Keeps the endpoints where they point, even when the writer moves: stale DNS.
+    /// Freezes the endpoints at their current targets even if the writer moves: stale DNS.
     pub fn hold(&self) {
         self.state.members().dns_held = true;
     }
 
-    /// Lets the endpoints point where they belong, now and from now on.
+    /// Lets the endpoints follow the cluster again.
     pub fn release(&self) {
         self.state.members().dns_held = false;
         self.state.publish();

@@ -6,8 +6,7 @@ use crate::postgres::PostgresServer;
 use crate::server::{Running, Shared, server_methods};
 use std::sync::Arc;
 
-/// A node of a [`Cluster`](crate::Cluster): an instance with a name, an address and faults of its
-/// own.
+/// A node of a [`Cluster`](crate::Cluster): an instance with its own name, address and faults.
 #[derive(Debug)]
 pub struct Node {
     state: Arc<State>,
@@ -60,7 +59,7 @@ impl Node {
 
     server_methods!();
 
-    /// Takes all faults away; connections that hang at a gate stay there.
+    /// Removes all faults; connections that hang at a gate stay there.
     pub fn clear_faults(&self) {
         match &self.server {
             Server::Mysql(server) => server.clear_faults(),

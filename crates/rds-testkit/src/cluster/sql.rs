@@ -1,7 +1,7 @@
-//! The statements by which the family of wrappers asks a server for its cluster.
+//! The statements by which the wrapper family queries a server for its cluster.
 //!
-//! They come in their canonical form, see [`sql::canonical`](crate::sql::canonical): qualified or
-//! not is the same.
+//! They are matched in canonical form, see [`sql::canonical`](crate::sql::canonical), with or
+//! without schema qualifiers.
 
 mod aurora;
 mod multi_az;
@@ -14,12 +14,12 @@ use crate::rows::{Rows, Value};
 use crate::server::Engine;
 use crate::server_error::ServerError;
 
-/// A row that was not updated for longer is that of an instance that is gone.
+/// A row not updated for longer belongs to a removed instance.
 const OLDEST: Duration = Duration::from_secs(300);
 
 type Answer = Option<Result<Rows, ServerError>>;
 
-/// What a node says of the cluster and of itself.
+/// A node's report about the cluster and itself.
 pub(super) struct Topology {
     pub(super) deployment: Deployment,
     pub(super) domain: String,
@@ -60,7 +60,8 @@ pub(super) fn answer(canonical: &str, topology: &Topology) -> Answer {
     answer.or_else(|| answer_without_cluster(topology.deployment.engine(), canonical))
 }
 
-/// Answers as a server that is in no cluster: there are no such functions, tables and variables.
+/// Answers as a server outside of any cluster, where these functions, tables and variables do not
+/// exist.
 pub(crate) fn answer_without_cluster(engine: Engine, canonical: &str) -> Answer {
     let has = |text: &str| canonical.contains(text);
     let error = |code: &str, message: &str| Some(Err(ServerError::new(code, message)));
@@ -98,7 +99,7 @@ pub(crate) fn answer_without_cluster(engine: Engine, canonical: &str) -> Answer 
     }
 }
 
-/// Answers `SHOW VARIABLES LIKE` for one variable that the server has.
+/// Answers `SHOW VARIABLES LIKE` for one existing variable.
 fn variable(canonical: &str, name: &str, value: &str) -> Option<Rows> {
     let is_asked = canonical == format!("show variables like '{name}'");
     is_asked.then(|| Rows::one([("Variable_name", Value::from(name)), ("Value", value.into())]))

@@ -1,4 +1,4 @@
-//! What the nodes of a cluster share, and what one of them makes of it.
+//! The state shared by the nodes of a cluster, and one node's view of it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ pub(super) struct Members {
     pub(super) list: Vec<Member>,
     pub(super) writer: usize,
     pub(super) dns_held: bool,
-    /// Where the endpoints point, as positions.
+    /// The targets of the endpoints, as indices.
     published_writer: usize,
     published_readers: Vec<usize>,
     /// How often the reader endpoint was resolved.
@@ -50,7 +50,7 @@ pub(crate) struct NodeView {
 }
 
 impl State {
-    /// Makes the state of a cluster whose first member is the writer.
+    /// Creates the state of a cluster with the first member as the writer.
     pub(super) fn new(
         deployment: Deployment,
         name: &str,
@@ -88,7 +88,7 @@ impl State {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the endpoints point to the writer and the living readers, unless they are held.
+    /// Updates the endpoints to the writer and the live readers, unless they are held.
     pub(super) fn publish(&self) {
         let mut members = self.members();
         if !members.dns_held {
@@ -107,7 +107,7 @@ impl State {
         if self.reader_endpoint.as_ref().is_some_and(|name| host.eq_ignore_ascii_case(name)) {
             members.turns += 1;
             let readers = &members.published_readers;
-            // A cluster without readers lets its reader endpoint point to the writer.
+            // Without readers the reader endpoint points to the writer.
             let at = match readers.len() {
                 0 => members.published_writer,
                 count => readers[members.turns % count],
@@ -148,7 +148,7 @@ impl NodeView {
         self.state.members().list[self.at].lies.iter().rev().find_map(pick)
     }
 
-    /// Collects what this node says at this moment.
+    /// Returns what this node reports at this moment.
     fn topology(&self) -> sql::Topology {
         let members = self.state.members();
         let (own, now) = (&members.list[self.at], self.state.token_policy.now());

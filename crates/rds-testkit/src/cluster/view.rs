@@ -1,8 +1,8 @@
-//! What a node tells of the cluster, true or not.
+//! The topology that a node reports, true or not.
 
 use std::time::Duration;
 
-/// A topology as one node tells it; see [`Cluster::disagree`](crate::Cluster::disagree).
+/// A topology as reported by one node; see [`Cluster::disagree`](crate::Cluster::disagree).
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,23 +28,22 @@ pub struct Instance {
     pub(super) age: Duration,
 }
 
-/// Something that a node says of itself and that is not so; see
-/// [`Cluster::lie`](crate::Cluster::lie).
+/// A false report of a node about itself; see [`Cluster::lie`](crate::Cluster::lie).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Lie {
-    /// Gives this id for its own.
+    /// Reports this id as its own.
     Id(String),
     /// Answers the role query with "read only" or not.
     ReadOnly(bool),
     /// Reports this in `in_hot_standby`.
     Standby(bool),
-    /// Answers the question whether it is the writer.
+    /// Answers the writer query with this.
     Writer(bool),
 }
 
 impl View {
-    /// Makes the view of a cluster with this writer and these readers.
+    /// Creates the view of a cluster with this writer and these readers.
     pub fn of<'a>(writer: &str, readers: impl IntoIterator<Item = &'a str>) -> Self {
         let readers = readers.into_iter().map(Instance::reader);
         Self { instances: std::iter::once(Instance::writer(writer)).chain(readers).collect() }
@@ -59,18 +58,18 @@ impl View {
 }
 
 impl Instance {
-    /// Makes the row of a writer.
+    /// Creates the row of a writer.
     pub fn writer(id: impl Into<String>) -> Self {
         Self { id: id.into(), is_writer: true, cpu: 3.5, lag: Duration::ZERO, age: Duration::ZERO }
     }
 
-    /// Makes the row of a reader that lags by 12 milliseconds.
+    /// Creates the row of a reader that lags by 12 milliseconds.
     pub fn reader(id: impl Into<String>) -> Self {
         let lag = Duration::from_millis(12);
         Self { id: id.into(), is_writer: false, cpu: 1.25, lag, age: Duration::ZERO }
     }
 
-    /// Sets the load of the processors, in percent.
+    /// Sets the CPU load in percent.
     #[must_use]
     pub fn cpu(mut self, percent: f64) -> Self {
         self.cpu = percent;
@@ -84,7 +83,7 @@ impl Instance {
         self
     }
 
-    /// Sets how long ago the row was updated; statements leave out what is older than five minutes.
+    /// Sets how long ago the row was updated; statements omit rows older than five minutes.
     #[must_use]
     pub fn age(mut self, age: Duration) -> Self {
         self.age = age;

@@ -1,4 +1,4 @@
-//! Error answers in the words of MySQL, RDS and RDS Proxy.
+//! Error answers with the texts of MySQL, RDS and RDS Proxy.
 
 use crate::server_error::ServerError;
 
@@ -9,7 +9,7 @@ impl ServerError {
         Self::new("1045", format!("Access denied for user '{user}'@'127.0.0.1' (using password: YES)"))
     }
 
-    /// Refuses as MariaDB does when an account takes no password: 1698.
+    /// Refuses as MariaDB does for an account without password login: 1698.
     #[must_use]
     pub fn access_denied_without_password(user: &str) -> Self {
         Self::new("1698", format!("Access denied for user '{user}'@'127.0.0.1'"))
@@ -27,7 +27,7 @@ impl ServerError {
         Self::new("3159", "This RDS Proxy requires TLS connections")
     }
 
-    /// Returns up waiting for the database as RDS Proxy for MySQL does: 9501.
+    /// Times out waiting for the database as RDS Proxy for MySQL does: 9501.
     #[must_use]
     pub fn proxy_timed_out() -> Self {
         Self::new("9501", "Timed-out waiting to acquire database connection")
@@ -39,14 +39,14 @@ impl ServerError {
         Self::new("1040", "Too many connections")
     }
 
-    /// Refuses a database that is not there: 1049.
+    /// Refuses an unknown database: 1049.
     #[must_use]
     pub fn unknown_database(database: &str) -> Self {
         Self::new("1049", format!("Unknown database '{database}'"))
     }
 }
 
-/// Makes the ERR packet for an error whose code is one of MySQL's numbers.
+/// Creates the ERR packet for an error with a MySQL error number.
 pub(super) fn packet(error: &ServerError) -> Vec<u8> {
     let number = error.code.parse::<u16>().unwrap_or(1105);
     let mut packet = vec![0xff];

@@ -1,7 +1,7 @@
-//! The ways of proving a password that a greeting can name.
+//! The authentication plugins that a greeting can name.
 
-/// The way of proving a password that a server's greeting names; tokens need another, for which it
-/// asks later.
+/// The authentication plugin in a server's greeting; for tokens the server switches to another one
+/// later.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum AuthPlugin {

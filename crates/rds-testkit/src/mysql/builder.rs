@@ -28,19 +28,19 @@ impl MysqlServerBuilder {
         self
     }
 
-    /// Adds a user with a password, which is proved by the [`plugin`](Self::plugin); repeatable.
+    /// Adds a user with a password, checked by the [`plugin`](Self::plugin); repeatable.
     pub fn password_user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.description.password_users.push((user.into(), password.into()));
         self
     }
 
-    /// Sets the way of proving a password that the greeting names; default `caching_sha2_password`.
+    /// Sets the authentication plugin in the greeting; default `caching_sha2_password`.
     pub fn plugin(mut self, plugin: AuthPlugin) -> Self {
         self.plugin = plugin;
         self
     }
 
-    /// Sets the data that goes with the request for a token; default none, as on Aurora.
+    /// Sets the data sent with the request for a token; default none, as on Aurora.
     pub fn switch_data(mut self, data: impl Into<Vec<u8>>) -> Self {
         self.switch_data = data.into();
         self

@@ -25,7 +25,7 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     state.faults.swallow().await;
     state.faults.pass(Phase::Accept).await?;
     let mut wire = Wire::new(stream);
-    // A NUL would end it early.
+    // A NUL would terminate the nonce early.
     let nonce = random::bytes::<20>()?.map(|byte| byte & 0x7f | 0x40);
     let cancellable = state.journal.open(0);
     let upstream = match &state.forward {
@@ -59,16 +59,16 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     let session = Session::new(login, cancellable);
     let terminated = session.terminated();
     tokio::select! {
-        // What is under way comes first, such as the answer to a session that ends itself.
+        // The answer in progress is sent first, such as that of a session that ends itself.
         biased;
         served = session::serve(&mut wire, state, session) => served?,
-        // MySQL says nothing to a session that is killed.
+        // MySQL sends nothing to a killed session.
         () = terminated => {}
     }
     wire.close().await
 }
 
-/// Tells a client what kept its session from the database behind.
+/// Reports why the session at the database behind could not be opened.
 fn unreachable(error: &io::Error) -> ServerError {
     ServerError::new("1105", format!("rds-testkit: no session at the database behind: {error}"))
 }
@@ -94,7 +94,7 @@ async fn greet(
         | capability::PLUGIN_AUTH
         | capability::DEPRECATE_EOF
         | ssl;
-    // A database behind says what it can; TLS and the login are this server's.
+    // The database behind announces its capabilities; TLS and the login are this server's.
     let offered = match upstream {
         Some(upstream) => upstream.capabilities & !NOT_FORWARDED | capability::PLUGIN_AUTH | ssl,
         None => offered,
@@ -126,7 +126,7 @@ async fn encrypt(mut wire: Wire, state: &State, attempt: &mut LoginAttempt) -> i
     state.faults.pass(Phase::Tls).await?;
     if state.misbehaves(&HostileBehavior::AskInsteadOfTls) {
         wire.send(ASK_FOR_CLEAR_TEXT).await?;
-        // The next packet is kept as clear text without a check.
+        // The next packet is recorded as clear text without a check.
         loop {
             wire.read(state).await?;
         }

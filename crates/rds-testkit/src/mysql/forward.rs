@@ -12,11 +12,11 @@ use super::scramble;
 use super::wire::Reader;
 use crate::forward::Target;
 
-/// What a server says before a session is ready is shorter.
+/// A packet limit above anything a server sends before a session is ready.
 const LONGEST: usize = 1 << 20;
 
-/// What this server answers for itself instead of the database: lengths in the login and
-/// several factors.
+/// Capabilities that this server does not offer on the database's behalf: length-encoded login data
+/// and several factors.
 pub(super) const NOT_FORWARDED: u32 = capability::SSL | 1 << 21 | 1 << 28 | 1 << 30;
 
 /// A connection to the database that waits for the login.
@@ -26,21 +26,21 @@ pub(super) struct Upstream {
     pub(super) greeting: Greeting,
 }
 
-/// What a server says first.
+/// The greeting of a server.
 pub(super) struct Greeting {
     pub(super) version: Vec<u8>,
     pub(super) thread: u32,
     pub(super) capabilities: u32,
     pub(super) charset: u8,
     pub(super) status: [u8; 2],
-    /// MariaDB's further capabilities are in here.
+    /// Includes MariaDB's extended capabilities.
     pub(super) reserved: [u8; 10],
     nonce: Vec<u8>,
     plugin: String,
 }
 
 impl Upstream {
-    /// Connects; an error packet in place of a greeting is its own outcome.
+    /// Connects. An error packet instead of a greeting is a separate outcome.
     pub(super) async fn open(target: &Target) -> io::Result<Result<Self, Vec<u8>>> {
         let mut stream = TcpStream::connect(target.addr).await?;
         stream.set_nodelay(true)?;
@@ -51,8 +51,8 @@ impl Upstream {
         Ok(Ok(Self { stream, next, greeting: Greeting::parse(&packet)? }))
     }
 
-    /// Logs in with what the client sent, but for the user and its proof; returns the stream and
-    /// the server's last packet.
+    /// Logs in with the client's parameters except for user and proof; returns the stream and the
+    /// server's last packet.
     pub(super) async fn log_in(mut self, target: &Target, login: &Login) -> io::Result<(TcpStream, Vec<u8>)> {
         let mut plugin = AuthPlugin::named(&self.greeting.plugin).unwrap_or(AuthPlugin::Native);
         let proof = scramble::prove(plugin, &target.password, &self.greeting.nonce);

@@ -1,27 +1,26 @@
-//! What a hostile server tries.
+//! The attacks of a hostile server.
 
 use std::path::PathBuf;
 
-/// One thing that a hostile server does; see
-/// [`MysqlServer::misbehave`](crate::MysqlServer::misbehave).
+/// One attack of a hostile server; see [`MysqlServer::misbehave`](crate::MysqlServer::misbehave).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum HostileBehavior {
     /// Asks for the password in clear text in place of a greeting.
     AskAtOnce,
-    /// Asks for the password in clear text right behind the greeting, before TLS can stand.
+    /// Asks for the password in clear text right after the greeting, before TLS can be set up.
     AskBehindGreeting,
-    /// Asks for the password in clear text where the TLS handshake should come.
+    /// Asks for the password in clear text instead of the TLS handshake.
     AskInsteadOfTls,
-    /// Asks for the password in clear text whether TLS stands or not; with
+    /// Asks for the password in clear text with or without TLS; with
     /// [`Fault::NoTls`](crate::Fault::NoTls).
     AskWithoutTls,
-    /// Answers the first query by asking for a file of the client's machine.
+    /// Answers the first query with a request for a file on the client's machine.
     AskForFile(PathBuf),
-    /// Greets with a packet that is far over every limit.
+    /// Greets with a packet far above every limit.
     Oversized,
-    /// Answers the client's own queries with text where numbers belong.
+    /// Answers the driver's own queries with text instead of numbers.
     Nonsense,
-    /// Names a socket on the client's machine, to which a careless client moves.
+    /// Names a socket on the client's machine, which a careless client would connect to.
     Socket(PathBuf),
 }

@@ -1,29 +1,29 @@
-//! Statements that end what another session runs, or that session.
+//! Statements that cancel another session's statement, or end that session.
 
 use std::io;
 
 use super::wire::Reader;
 use crate::journal::Interrupt;
 
-/// A `KILL`, or a call of the procedures that RDS has in its place.
+/// A `KILL`, or a call of RDS's procedures in its place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Kill {
     pub(super) interrupt: Interrupt,
     pub(super) target: Target,
 }
 
-/// The session that is meant.
+/// The session to be ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Target {
     Id(u64),
-    /// The one that asks.
+    /// The current session.
     Own,
     /// A prepared statement's parameter.
     Parameter,
 }
 
 impl Kill {
-    /// Understands a canonical statement, or `None`.
+    /// Parses a canonical statement.
     pub(super) fn parse(canonical: &str) -> Option<Self> {
         let words = canonical.split(' ').collect::<Vec<_>>();
         let (interrupt, target) = match &words[..] {
@@ -52,7 +52,7 @@ impl Kill {
     }
 }
 
-/// Reads the only parameter of a prepared statement, an integer or its text, behind the statement's
+/// Parses the only parameter of a prepared statement, an integer or its text, after the statement's
 /// id.
 pub(super) fn parameter(body: &[u8]) -> io::Result<Option<u64>> {
     const NEW_TYPES: u8 = 1;
@@ -70,10 +70,10 @@ pub(super) fn parameter(body: &[u8]) -> io::Result<Option<u64>> {
         1 => 1,
         2 => 2,
         3 | 9 => 4,
-        // mysql2 of JavaScript sends every number so.
+        // JavaScript's mysql2 sends every number as a DOUBLE.
         5 => {
             number.copy_from_slice(reader.bytes(8)?);
-            // Numbers of sessions are far below 2^53.
+            // Session numbers are far below 2^53, so a double holds them exactly.
             return Ok(Some(f64::from_le_bytes(number) as u64));
         }
         8 => 8,

@@ -1,4 +1,4 @@
-//! From the client's login to the verdict.
+//! The login, from the client's packet to the verdict.
 
 use std::io;
 
@@ -11,26 +11,26 @@ use crate::refusal::{Refusal, RefusalDetail};
 use crate::server_error::ServerError;
 use crate::token_policy::Account;
 
-/// A refusal with what the client is told of it.
+/// A refusal with the answer that the client gets.
 struct RefusalAnswer {
     detail: RefusalDetail,
     error: ServerError,
 }
 
-/// What a client sends in answer to the greeting.
+/// The client's answer to the greeting.
 pub(super) struct Login {
     pub(super) capabilities: u32,
-    /// The longest packet, the character set, and what fills up to the user.
+    /// The maximum packet size, the character set, and the filler before the user.
     pub(super) head: Vec<u8>,
     pub(super) user: String,
     proof: Vec<u8>,
     pub(super) database: String,
     plugin: String,
-    /// What follows the plugin: attributes and the level of compression.
+    /// The rest after the plugin: attributes and the compression level.
     pub(super) rest: Vec<u8>,
 }
 
-/// Logs a client in; `None` if it was refused.
+/// Logs a client in; returns `None` if it was refused.
 pub(super) async fn login(
     wire: &mut Wire,
     state: &State,
@@ -127,7 +127,7 @@ async fn ask(wire: &mut Wire, state: &State) -> io::Result<Vec<u8>> {
     Ok(token)
 }
 
-/// Checks a password without seeing it.
+/// Checks a password by its proof.
 async fn prove(
     wire: &mut Wire,
     state: &State,

@@ -15,7 +15,7 @@ pub(super) mod capability {
         0x1 | 0x4 | 0x80 | 0x200 | 0x2000 | 0x8000 | 0x1_0000 | 0x2_0000 | 0x4_0000 | 0x10_0000 | 0x20_0000;
 }
 
-/// The request to prove the password by sending it as it is.
+/// The request to send the password in clear text.
 pub(super) const ASK_FOR_CLEAR_TEXT: &[u8] = b"\xfemysql_clear_password\0";
 
 /// An OK packet: nothing changed, autocommit.

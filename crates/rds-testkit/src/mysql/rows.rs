@@ -14,14 +14,14 @@ const UTF8MB4_COLLATION: u8 = 45;
 const OLD_EOF: &[u8] = &[0xfe, 0, 0, 2, 0];
 const NEW_EOF: &[u8] = &[0xfe, 0, 0, 2, 0, 0, 0];
 
-/// How rows are written.
+/// The encoding of rows.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Form {
     Binary,
     Text,
 }
 
-/// Makes the packets of an answer: a result set, or an OK with the number of changed rows.
+/// Creates the packets of an answer: a result set, or an OK with the number of changed rows.
 pub(super) fn packets(rows: &Rows, form: Form, deprecates_eof: bool) -> Vec<Vec<u8>> {
     if !rows.returns_rows() {
         return vec![ok(rows.affected)];
@@ -41,7 +41,7 @@ pub(super) fn packets(rows: &Rows, form: Form, deprecates_eof: bool) -> Vec<Vec<
     packets
 }
 
-/// Makes the packets that answer a request to prepare a statement.
+/// Creates the packets that answer a request to prepare a statement.
 pub(super) fn prepared(id: u32, parameters: u16, columns: &[Column], deprecates_eof: bool) -> Vec<Vec<u8>> {
     let mut head = vec![0];
     head.extend(id.to_le_bytes());
@@ -61,7 +61,7 @@ pub(super) fn prepared(id: u32, parameters: u16, columns: &[Column], deprecates_
     packets
 }
 
-/// Makes an OK packet: so many rows changed, autocommit.
+/// Creates an OK packet with the number of changed rows, autocommit.
 fn ok(affected: u64) -> Vec<u8> {
     let mut packet = vec![0];
     push_length(&mut packet, affected);

@@ -1,4 +1,4 @@
-//! Proofs of a password that do not show it.
+//! Challenge-response proofs of a password.
 
 use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
@@ -10,7 +10,7 @@ pub(super) fn is_proof(plugin: AuthPlugin, password: &str, nonce: &[u8], given: 
     hash::equal(&mask(plugin, password, nonce), given)
 }
 
-/// Proves `password` for `nonce`, as a client does; an empty one is proved by nothing.
+/// Returns a client's proof of `password` for `nonce`; the proof of an empty password is empty.
 pub(super) fn prove(plugin: AuthPlugin, password: &str, nonce: &[u8]) -> Vec<u8> {
     if password.is_empty() { Vec::new() } else { mask(plugin, password, nonce) }
 }

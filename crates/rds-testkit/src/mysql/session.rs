@@ -25,7 +25,7 @@ pub(super) struct Session {
     cancellable: Cancellable,
 }
 
-/// Answers commands until the client leaves.
+/// Answers commands until the client disconnects.
 pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) -> io::Result<()> {
     loop {
         let packet = wire.read(state).await?;
@@ -99,7 +99,7 @@ impl Session {
             return wire.send(&answer::packet(&unsupported(sql))).await;
         };
         self.last_id += 1;
-        // That a statement fails shows when it runs.
+        // A failing statement is reported when it runs, not when it is prepared.
         let rows = self.evaluate(state, &statement).unwrap_or_default();
         let packets = rows::prepared(self.last_id, parameters(sql), &rows.columns, self.deprecates_eof);
         self.prepared.insert(self.last_id, (sql.to_owned(), statement));
@@ -122,7 +122,7 @@ impl Session {
         }
     }
 
-    /// Records a statement, lets the faults have it and answers it; while one holds it, it can be
+    /// Records a statement, applies the faults and answers it. While a fault delays it, it can be
     /// cancelled.
     async fn run(
         &mut self,
@@ -155,15 +155,15 @@ impl Session {
         }
     }
 
-    /// Ends what a session runs or the session. One that names itself is interrupted first, as
-    /// MySQL does.
+    /// Cancels a session's statement or ends the session. A session that names itself is
+    /// interrupted first, as in MySQL.
     fn kill(&self, state: &State, kill: Kill, parameter: Option<u64>) -> Result<(), ServerError> {
         let id = match kill.target {
             Target::Id(id) => id,
             Target::Own => self.cancellable.session.into(),
             Target::Parameter => parameter.unwrap_or_default(),
         };
-        // Numbers of sessions have 31 bits: no session has a longer one.
+        // Session numbers have 31 bits, so a longer one names no session.
         let session = u32::try_from(id).unwrap_or(u32::MAX);
         if !state.journal.interrupt(session, None, kill.interrupt) {
             return Err(ServerError::unknown_thread(id));
@@ -209,7 +209,7 @@ impl Session {
     }
 }
 
-/// Counts a statement's parameters: the question marks outside of texts.
+/// Counts a statement's parameters: the question marks outside of quotes.
 fn parameters(sql: &str) -> u16 {
     let mut quote = None;
     let count = sql.chars().filter(|&c| {

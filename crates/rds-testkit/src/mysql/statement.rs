@@ -4,7 +4,7 @@ use super::kill::Kill;
 use crate::rows::Type;
 use crate::sql;
 
-/// A statement, taken apart; what it yields is known when it runs.
+/// A parsed statement; its result is determined when it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Statement {
     /// Anything that yields no rows.
@@ -35,8 +35,7 @@ pub(super) enum Expression {
 }
 
 impl Statement {
-    /// Understands one statement, or `None`; `is_known` tells those that the test or the cluster
-    /// answers.
+    /// Parses one statement; `is_known` returns whether the test or the cluster answers it.
     pub(super) fn parse(sql: &str, is_known: impl Fn(&str) -> bool) -> Option<Self> {
         if is_known(sql) {
             return Some(Self::Known(sql.to_owned()));
@@ -62,7 +61,7 @@ impl Expression {
     }
 }
 
-/// Understands one item of a select list, with its alias.
+/// Parses one item of a select list, with its alias.
 fn select(item: &str) -> Option<Column> {
     let (item, alias) = match item.trim().split_once(" as ") {
         Some((item, alias)) => (item, alias.trim().trim_matches('`')),

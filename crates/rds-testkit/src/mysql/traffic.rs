@@ -1,14 +1,15 @@
-//! What clients sent beside their logins, within bounds.
+//! The bounded record of data that clients should not have sent.
 
 use std::collections::VecDeque;
 
-/// How many bytes are kept that came in clear text; the oldest go first.
+/// The maximum number of recorded clear-text bytes; the oldest are dropped first.
 const MOST_CLEAR_TEXT: usize = 1 << 20;
 
-/// How many bytes of files are kept; the oldest packets go first, the last one stays.
+/// The maximum number of recorded bytes of files; the oldest packets are dropped first, the last
+/// one is kept.
 const MOST_OF_FILES: usize = 16 << 20;
 
-/// What clients sent that a careful client never sends.
+/// Data that a careful client never sends.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     clear_text: VecDeque<u8>,

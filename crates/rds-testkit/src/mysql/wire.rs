@@ -1,4 +1,4 @@
-//! Packets over a stream, each with its number in the exchange.
+//! Packets over a stream, with their sequence numbers.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::State;
 
-/// No client of a testkit has anything longer to say.
+/// The longest packet accepted from a client.
 const LONGEST: usize = 1 << 20;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -66,8 +66,7 @@ impl Wire {
         self.send_bytes(&bytes).await
     }
 
-    /// Sends the first half of what the packets are, in bytes; the connection is to end with this
-    /// error.
+    /// Sends the first half of the packets' bytes; the connection then ends with this error.
     pub(super) async fn send_half<P: AsRef<[u8]>>(&mut self, packets: &[P]) -> io::Error {
         let bytes = self.number(packets);
         let sent = self.send_bytes(&bytes[..bytes.len() / 2]).await;
@@ -93,12 +92,12 @@ impl Wire {
         self.stream.flush().await
     }
 
-    /// Moves bytes between the client and another server until both are done.
+    /// Relays bytes between the client and another server until both have finished.
     pub(super) async fn splice(&mut self, mut other: TcpStream) -> io::Result<()> {
         copy_bidirectional(&mut self.stream, &mut other).await.map(drop)
     }
 
-    /// Says goodbye, in TLS too.
+    /// Shuts the stream down, with TLS's close_notify.
     pub(super) async fn close(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }
@@ -129,13 +128,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes text behind its length.
+/// Writes text with its length prefix.
 pub(super) fn push_text(packet: &mut Vec<u8>, text: &str) {
     push_length(packet, text.len() as u64);
     packet.extend(text.as_bytes());
 }
 
-/// Writes a number in one, three, four or nine bytes, as the protocol's lengths are.
+/// Writes a length-encoded integer of one, three, four or nine bytes.
 pub(super) fn push_length(packet: &mut Vec<u8>, number: u64) {
     let bytes = number.to_le_bytes();
     match number {

@@ -31,11 +31,9 @@ impl PostgresServerBuilder {
         self
     }
 
-    /// Sets how users without `rds_iam`, known or not, are asked for a password; default in clear
-    /// text.
+    /// Sets the password method for users without `rds_iam`, known or not; default clear text.
     ///
-    /// RDS asks by SCRAM-SHA-256 or MD5: then the server never sees what the client would have
-    /// sent.
+    /// RDS uses SCRAM-SHA-256 or MD5; the server then never sees the password.
     pub fn password_method(mut self, method: PasswordMethod) -> Self {
         self.password_method = method;
         self

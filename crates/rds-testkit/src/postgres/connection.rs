@@ -40,7 +40,7 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     wire.close().await
 }
 
-/// Answers requests for encryption until the client starts TLS or goes on without it.
+/// Answers requests for encryption until the client starts TLS or continues without it.
 async fn negotiate(stream: TcpStream, state: &State, attempt: &mut LoginAttempt) -> io::Result<Wire> {
     let mut first = [0];
     let is_direct = stream.peek(&mut first).await? == 1 && first[0] == TLS_HANDSHAKE;
@@ -85,7 +85,8 @@ async fn encrypt(wire: Wire, state: &State, attempt: &mut LoginAttempt, is_direc
     };
     attempt.entry.tls = true;
     attempt.entry.server_name = handshake.server_name;
-    // Without it another protocol's client could be made to speak to the server (ALPACA).
+    // Without this check another protocol's client could be tricked into talking to the server
+    // (ALPACA).
     if is_direct && handshake.protocol.as_deref() != Some(POSTGRESQL_ALPN) {
         attempt.end(Outcome::TlsFailed, "direct TLS without ALPN");
         return Err(io::ErrorKind::InvalidData.into());

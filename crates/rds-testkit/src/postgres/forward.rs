@@ -10,15 +10,15 @@ use tokio::net::TcpStream;
 
 use crate::forward::Target;
 
-/// What a server says before a session is ready is shorter.
+/// A message limit above anything a server sends before a session is ready.
 const LONGEST: usize = 1 << 20;
 
-/// A session that is ready, with what the server said after it accepted the login.
+/// A ready session, with the server's messages after the login.
 pub(super) struct Upstream {
     pub(super) stream: TcpStream,
-    /// Messages up to and with ReadyForQuery.
+    /// Messages up to and including ReadyForQuery.
     pub(super) greeting: Vec<u8>,
-    /// The process id and key with which the session can be cancelled.
+    /// The process id and key to cancel the session.
     pub(super) key: Option<(u32, i32)>,
 }
 
@@ -28,8 +28,8 @@ struct Message {
     body: Vec<u8>,
 }
 
-/// Logs in at the target with the client's parameters, but for the user; an error message of the
-/// server is its own outcome.
+/// Logs in at the target with the client's parameters except the user. An error message of the
+/// server is a separate outcome.
 pub(super) async fn open(
     target: &Target,
     parameters: &BTreeMap<String, String>,
@@ -65,8 +65,8 @@ pub(super) async fn open(
     }
 }
 
-/// Passes a request to cancel on and waits until the server has taken it, which it tells by the end
-/// of the stream.
+/// Forwards a cancel request and waits until the server has processed it, which it shows by closing
+/// the stream.
 pub(super) async fn cancel(target: &Target, session: u32, key: i32) -> io::Result<()> {
     let mut stream = TcpStream::connect(target.addr).await?;
     let mut packet = Vec::from(16_u32.to_be_bytes());
@@ -78,7 +78,7 @@ pub(super) async fn cancel(target: &Target, session: u32, key: i32) -> io::Resul
     Ok(())
 }
 
-/// Answers the server's question for a proof; tells whether it is content.
+/// Answers the server's request for a proof; returns whether the login is complete.
 async fn authenticate(
     stream: &mut TcpStream,
     target: &Target,
@@ -132,7 +132,7 @@ fn startup(target: &Target, parameters: &BTreeMap<String, String>, database: &st
         body.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
     }
     body.push(0);
-    // The server takes 10,000 bytes at most.
+    // PostgreSQL accepts at most 10,000 bytes.
     [&(body.len() as u32 + 4).to_be_bytes()[..], &body].concat()
 }
 

@@ -1,4 +1,4 @@
-//! From the startup message to the verdict.
+//! The login, from the startup message to the verdict.
 
 use std::io;
 
@@ -22,28 +22,28 @@ use crate::refusal::{Refusal, RefusalDetail};
 use crate::server_error::ServerError;
 use crate::token_policy::Account;
 
-/// A refusal with what the client is told of it.
+/// A refusal with the answer that the client gets.
 struct RefusalAnswer {
     detail: RefusalDetail,
     error: ServerError,
 }
 
-/// What a client gave to prove who it is.
+/// The client's proof of its identity.
 enum Proof {
     Nothing,
     Password(Vec<u8>),
     Checked(bool),
 }
 
-/// Who answers a client that was let in.
+/// The server behind an accepted login.
 pub(super) enum Welcome {
     /// This server.
     Here(Session),
-    /// A database behind it; the session can be cancelled for as long as the second part lives.
+    /// A database behind it; the session can be cancelled while the second part is alive.
     Behind(TcpStream, Option<Cancellable>),
 }
 
-/// Logs a client in; `None` if it was refused or only wanted to cancel a query.
+/// Logs a client in; `None` if it was refused or only cancelled a query.
 pub(super) async fn login(
     wire: &mut Wire,
     state: &State,
@@ -57,7 +57,7 @@ pub(super) async fn login(
                 SecretKey::I32(key) => Some(key),
                 SecretKey::Bytes(_) => None,
             };
-            // A key of another form was not issued by this server.
+            // A key of another length was not issued by this server.
             let (session, key) = (request.pid.cast_unsigned(), key.unwrap_or_default());
             if state.journal.interrupt(session, Some(key), Interrupt::Statement)
                 && let Some(target) = &state.forward
@@ -93,7 +93,7 @@ pub(super) async fn login(
     }
 }
 
-/// Tells a client that asks for more than protocol 3.0 that it does not get it.
+/// Negotiates a client that requests more than protocol 3.0 down to that version.
 fn negotiate_version(wire: &mut Wire, startup: &Startup) -> io::Result<()> {
     let options =
         startup.parameters.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect::<Vec<_>>();
@@ -104,7 +104,7 @@ fn negotiate_version(wire: &mut Wire, startup: &Startup) -> io::Result<()> {
     wire.feed(PgWireBackendMessage::NegotiateProtocolVersion(answer))
 }
 
-/// Goes through the rules in PostgreSQL's order: `pg_hba.conf`, then the proof that it asks for.
+/// Applies the rules in PostgreSQL's order: `pg_hba.conf`, then the required proof.
 async fn judge(
     wire: &mut Wire,
     state: &State,
@@ -137,7 +137,7 @@ async fn judge(
     Ok(verdict.map_err(|refusal| echo(state, refusal, &proof)))
 }
 
-/// Decides how to ask; `rds_iam` means `pam`, for which the password comes in clear text.
+/// Returns the password method; `rds_iam` means `pam`, which needs the password in clear text.
 fn method(state: &State, account: Option<&Account>) -> PasswordMethod {
     let asked = state.faults.take(|fault| match fault {
         Fault::Ask(method) => Some(*method),
@@ -224,7 +224,7 @@ fn echo(state: &State, mut refusal: Box<RefusalAnswer>, proof: &Proof) -> Box<Re
     refusal
 }
 
-/// Opens the session at the database behind and tells the client what that says.
+/// Opens the session at the database behind and forwards its messages.
 async fn hand_over(
     wire: &mut Wire,
     state: &State,

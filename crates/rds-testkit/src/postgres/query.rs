@@ -31,9 +31,9 @@ pub(super) struct Session {
     status: TransactionStatus,
     statements: HashMap<String, Prepared>,
     portals: HashMap<String, Portal>,
-    /// After an error in the extended protocol, all is skipped up to the client's Sync.
+    /// After an error in the extended protocol, messages are skipped up to the client's Sync.
     skipping: bool,
-    /// The value of `in_hot_standby` that the client knows.
+    /// The value of `in_hot_standby` last reported to the client.
     reported_recovery: bool,
 }
 
@@ -51,15 +51,15 @@ struct Portal {
     formats: Vec<i16>,
 }
 
-/// What ends a statement early.
+/// The ways in which a statement ends early.
 enum Failure {
-    /// The client is told, and the session goes on.
+    /// The client gets this error, and the session continues.
     Answer(ServerError),
     /// The connection ends.
     Connection(io::Error),
 }
 
-/// Answers queries until the client leaves.
+/// Answers queries until the client disconnects.
 pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) -> io::Result<()> {
     while let Some(message) = wire.read().await? {
         if matches!(message, PgWireFrontendMessage::Query(_) | PgWireFrontendMessage::Sync(_)) {
@@ -120,7 +120,7 @@ impl Session {
         }
     }
 
-    /// Returns what a server reports of itself at the start of a session.
+    /// Returns the parameters that a server reports at the start of a session.
     pub(super) fn parameters(&self, state: &State) -> Vec<(&'static str, String)> {
         [
             ("server_version", SERVER_VERSION),
@@ -139,8 +139,8 @@ impl Session {
         .to_vec()
     }
 
-    /// Ends an answer; a promotion shows in the first one after it, as PostgreSQL reports changed
-    /// parameters.
+    /// Ends an answer. The first one after a promotion reports the changed parameter, as in
+    /// PostgreSQL.
     async fn ready(&mut self, wire: &mut Wire, state: &State) -> io::Result<()> {
         let recovery = state.reports_standby();
         if std::mem::replace(&mut self.reported_recovery, recovery) != recovery {
@@ -239,7 +239,7 @@ impl Session {
         Ok(wire.feed(answer)?)
     }
 
-    /// Records a statement and lets the faults have it; while one holds it, it can be cancelled.
+    /// Records a statement and applies the faults. While a fault delays it, it can be cancelled.
     async fn begin(&mut self, state: &State, sql: &str) -> Result<bool, Failure> {
         state.journal.query(sql);
         tokio::select! {
@@ -253,13 +253,13 @@ impl Session {
         self.statements.get(&name.unwrap_or_default()).ok_or_else(|| unknown("26000", "prepared statement"))
     }
 
-    /// Describes what a statement will yield; that it fails shows when it runs.
+    /// Describes the result of a statement; a failing statement is reported when it runs.
     fn describe(&self, state: &State, statement: &Statement, formats: &[i16]) -> PgWireBackendMessage {
         let rows = self.evaluate(state, statement).ok().flatten().unwrap_or_default();
         rows::description(&rows, formats)
     }
 
-    /// Runs a statement; `parameter` is the session that a prepared signal is for.
+    /// Runs a statement; `parameter` is the target session of a prepared signal.
     async fn run(
         &mut self,
         wire: &mut Wire,
@@ -307,7 +307,7 @@ impl Session {
         Ok(wire.feed(PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))?)
     }
 
-    /// Returns what a statement yields; `None` for those that yield nothing.
+    /// Returns the rows of a statement; `None` for statements without a result.
     fn evaluate(&self, state: &State, statement: &Statement) -> Result<Option<Rows>, ServerError> {
         match statement {
             Statement::Known(sql) => state.answer(sql).unwrap_or_else(|| Err(unsupported(sql))).map(Some),
@@ -316,7 +316,7 @@ impl Session {
                 let values = columns.iter().map(|column| self.value(state, &column.value));
                 Ok(Some(Rows::typed(kinds).row(values)))
             }
-            // Described without being sent.
+            // A signal is described without being sent.
             Statement::Signal(signal) => Ok(Some(signal.rows(false))),
             _ => Ok(None),
         }
@@ -353,7 +353,7 @@ fn on_or_off(value: bool) -> &'static str {
     if value { "on" } else { "off" }
 }
 
-/// Types a statement's parameters as the client declared them, else as text.
+/// Returns the parameter types: as declared by the client, otherwise text.
 fn parameters(sql: &str, declared: &[u32]) -> Vec<u32> {
     let numbers = sql.split('$').skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());

@@ -12,10 +12,10 @@ use crate::rows::{Rows, Type, Value};
 const TEXT: i16 = 0;
 pub(super) const BINARY: i16 = 1;
 
-/// The start of PostgreSQL's time, 2000-01-01, after that of Unix.
+/// PostgreSQL's epoch, 2000-01-01, relative to that of Unix.
 const POSTGRES_EPOCH: Duration = Duration::from_secs(946_684_800);
 
-/// Describes an answer's columns, if it has any.
+/// Returns the description of an answer's columns, if it has any.
 pub(super) fn description(rows: &Rows, formats: &[i16]) -> PgWireBackendMessage {
     if !rows.returns_rows() {
         return PgWireBackendMessage::NoData(NoData::new());
@@ -42,7 +42,7 @@ pub(super) fn data<'a>(
         for (at, value) in values.iter().enumerate() {
             match encode(value, format(formats, at)) {
                 Some(bytes) => {
-                    // A test's own texts are shorter than 2 GiB.
+                    // The texts of a test are shorter than 2 GiB.
                     row.put_i32(bytes.len() as i32);
                     row.put_slice(&bytes);
                 }
@@ -75,7 +75,7 @@ fn encode(value: &Value, format: i16) -> Option<Vec<u8>> {
     })
 }
 
-/// Finds a column's format: none given means text, one holds for all.
+/// Returns a column's format: no format means text, a single one applies to all columns.
 pub(super) fn format(formats: &[i16], at: usize) -> i16 {
     match formats {
         [] => TEXT,

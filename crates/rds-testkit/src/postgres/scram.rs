@@ -16,8 +16,8 @@ use crate::random;
 /// PostgreSQL's default, `scram_iterations`.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 
-/// Runs the exchange and tells whether the client knows `password`. Without one it is run in vain,
-/// as PostgreSQL does for unknown users.
+/// Runs the exchange and returns whether the client knows `password`. Without a password it is
+/// still run and fails, as in PostgreSQL for unknown users.
 pub(super) async fn check(wire: &mut Wire, password: Option<&str>) -> io::Result<bool> {
     let mechanisms = vec!["SCRAM-SHA-256".to_owned()];
     wire.send(PgWireBackendMessage::Authentication(Authentication::SASL(mechanisms))).await?;

@@ -13,25 +13,25 @@ use crate::sql;
 /// `SELECT pg_cancel_backend(…)` or `SELECT pg_terminate_backend(…)`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Signal {
-    /// The name of the column that tells whether there was such a session.
+    /// The name of the column that returns whether the session existed.
     pub(super) column: String,
     pub(super) interrupt: Interrupt,
     pub(super) target: Target,
 }
 
-/// The session that is meant.
+/// The session to be signalled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Target {
-    /// No session has a negative number.
+    /// A negative number, which names no session.
     Id(i64),
-    /// The one that asks.
+    /// The current session.
     Own,
     /// A parameter, counted from 0.
     Parameter(usize),
 }
 
 impl Signal {
-    /// Understands a statement, or `None`.
+    /// Parses a statement.
     pub(super) fn parse(statement: &str) -> Option<Self> {
         let canonical = sql::canonical(statement);
         let words = canonical.split(' ').collect::<Vec<_>>();
@@ -54,7 +54,7 @@ impl Signal {
             ["::", "int" | "int4" | "integer", rest @ ..] => rest,
             rest => rest,
         };
-        // How long to wait for the end of the session, which needs no waiting here.
+        // The timeout parameter is ignored: the session ends at once here.
         let rest = match rest {
             [",", _, rest @ ..] if interrupt == Interrupt::Session => rest,
             rest => rest,
@@ -67,7 +67,7 @@ impl Signal {
         Some(Self { column: (*column).to_owned(), interrupt, target })
     }
 
-    /// Reads the number of the session where it is a parameter.
+    /// Parses the session number if it is a parameter.
     pub(super) fn parameter(&self, values: &[Option<Bytes>], formats: &[i16]) -> Option<i64> {
         let Target::Parameter(at) = self.target else { return None };
         let value = values.get(at)?.as_deref()?;
@@ -80,7 +80,7 @@ impl Signal {
         }
     }
 
-    /// Reaches the session and tells whether there was one; does not return where a session ends
+    /// Signals the session and returns whether it existed; never returns if the session ends
     /// itself.
     pub(super) async fn send(
         &self,
@@ -90,7 +90,7 @@ impl Signal {
     ) -> Result<bool, ServerError> {
         let session = match self.target {
             Target::Own => own.session,
-            // No session has the last number.
+            // The last number names no session.
             _ => self.id(parameter).try_into().unwrap_or(u32::MAX),
         };
         let matched = state.journal.interrupt(session, None, self.interrupt);
@@ -107,7 +107,7 @@ impl Signal {
         Rows::typed([(self.column.clone(), Type::Bool)]).row([matched.into()])
     }
 
-    /// Returns what PostgreSQL says beside `false`.
+    /// Returns PostgreSQL's warning for a missing session.
     pub(super) fn warning(&self, parameter: Option<i64>) -> PgWireBackendMessage {
         let message = format!("PID {} is not a PostgreSQL backend process", self.id(parameter));
         let fields = [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', "01000"), (b'M', &message)];

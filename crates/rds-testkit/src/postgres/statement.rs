@@ -4,7 +4,7 @@ use super::signal::Signal;
 use crate::rows::Type;
 use crate::sql;
 
-/// A statement, taken apart; what it yields is known when it runs.
+/// A parsed statement; its result is determined when it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Statement {
     Begin(&'static str),
@@ -39,8 +39,7 @@ pub(super) enum Expression {
 }
 
 impl Statement {
-    /// Understands one statement, or `None`; `is_known` tells those that the test or the cluster
-    /// answers.
+    /// Parses one statement; `is_known` returns whether the test or the cluster answers it.
     pub(super) fn parse(sql: &str, is_known: impl Fn(&str) -> bool) -> Option<Self> {
         if is_known(sql) {
             return Some(Self::Known(sql.trim().trim_end_matches(';').to_owned()));
@@ -71,7 +70,7 @@ impl Statement {
         })
     }
 
-    /// Understands the statements of one query string, or returns the one it does not know.
+    /// Parses the statements of one query string, or returns the first unknown one.
     pub(super) fn parse_all(sql: &str, is_known: impl Fn(&str) -> bool) -> Result<Vec<Self>, &str> {
         let statements = sql::split(sql)
             .into_iter()
@@ -91,7 +90,7 @@ impl Expression {
     }
 }
 
-/// Understands one item of a select list, with its cast and alias.
+/// Parses one item of a select list, with its cast and alias.
 fn select(item: &str) -> Option<Column> {
     let (item, alias) = match item.trim().split_once(" as ") {
         Some((item, alias)) => (item, Some(alias.trim().trim_matches('"'))),

@@ -26,7 +26,7 @@ pub(super) struct Wire {
     context: DecodeContext,
 }
 
-/// What the TLS handshake told.
+/// The facts of the TLS handshake.
 pub(super) struct Handshake {
     pub(super) server_name: Option<String>,
     pub(super) protocol: Option<Vec<u8>>,
@@ -44,7 +44,8 @@ impl Wire {
 
     /// Continues over TLS; the next message is the startup message.
     pub(super) async fn encrypt(self, config: Arc<ServerConfig>) -> io::Result<(Self, Handshake)> {
-        // Bytes sent ahead in clear text must not pass for encrypted ones (CVE-2021-23214).
+        // Clear-text bytes sent ahead of the handshake must not count as encrypted
+        // (CVE-2021-23214).
         if !self.input.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "clear text before the TLS handshake"));
         }
@@ -69,7 +70,7 @@ impl Wire {
         self.context.awaiting_frontend_startup = false;
     }
 
-    /// Reads one message, `None` at the end of the stream.
+    /// Reads one message; `None` at the end of the stream.
     pub(super) async fn read(&mut self) -> io::Result<Option<PgWireFrontendMessage>> {
         loop {
             if let Some(message) = PgWireFrontendMessage::decode(&mut self.input, &self.context)? {
@@ -100,12 +101,12 @@ impl Wire {
         self.stream.flush().await
     }
 
-    /// Returns how many bytes wait to be sent.
+    /// Returns the number of buffered bytes.
     pub(super) fn pending(&self) -> usize {
         self.output.len()
     }
 
-    /// Sends only the first half of what came after `start`; the connection is to end with this
+    /// Sends only the first half of the bytes after `start`; the connection then ends with this
     /// error.
     pub(super) async fn cut_after(&mut self, start: usize) -> io::Error {
         self.output.truncate(start + (self.output.len() - start) / 2);
@@ -117,12 +118,12 @@ impl Wire {
         self.flush().await
     }
 
-    /// Adds messages as they are, from another server.
+    /// Buffers messages of another server unchanged.
     pub(super) fn feed_bytes(&mut self, messages: &[u8]) {
         self.output.extend_from_slice(messages);
     }
 
-    /// Moves bytes between the client and another server until both are done.
+    /// Relays bytes between the client and another server until both have finished.
     pub(super) async fn splice(&mut self, mut other: TcpStream) -> io::Result<()> {
         self.flush().await?;
         // A client may have sent its first statement ahead.
@@ -130,7 +131,7 @@ impl Wire {
         copy_bidirectional(&mut self.stream, &mut other).await.map(drop)
     }
 
-    /// Sends what is left and says goodbye, in TLS too.
+    /// Flushes and shuts the stream down, with TLS's close_notify.
     pub(super) async fn close(&mut self) -> io::Result<()> {
         self.flush().await?;
         self.stream.shutdown().await

@@ -1,11 +1,11 @@
-//! As much of HTTP/1.1 as a client of an AWS service speaks.
+//! The part of HTTP/1.1 that clients of AWS services use.
 
 use std::io;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// A request to a service of AWS is shorter in each part.
+/// The limits of a request's parts, above those of any client.
 const LONGEST: u64 = 64 * 1024;
 
 /// A request, with its headers' names in lower case.
@@ -18,7 +18,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Reads the next request of a connection, `None` at its end.
+    /// Reads the next request of a connection; `None` at its end.
     pub(super) async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Self>> {
         let mut head = stream.take(LONGEST);
         let mut line = String::new();
@@ -31,7 +31,7 @@ impl Request {
         let mut headers = Vec::new();
         loop {
             let mut line = String::new();
-            // Without an empty line at its end the head was too long, or cut.
+            // Without an empty line at its end the head was too long, or truncated.
             if head.read_line(&mut line).await? == 0 {
                 return Err(malformed());
             }

@@ -16,7 +16,7 @@ pub(super) struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    /// Takes a request's signature apart; `None` if there is none of the right form.
+    /// Parses a request's signature; `None` if it is missing or malformed.
     pub(super) fn of(request: &'a Request) -> Option<Self> {
         let parts = request.header("authorization")?.strip_prefix("AWS4-HMAC-SHA256 ")?;
         let part =
@@ -33,12 +33,12 @@ impl<'a> Signed<'a> {
         })
     }
 
-    /// Tells what the request was signed for: the region and the service.
+    /// Returns the region and the service that the request was signed for.
     pub(super) fn region_and_service(&self) -> (&str, &str) {
         (self.scope[1], self.scope[2])
     }
 
-    /// Checks the signature, and that it covers what it must.
+    /// Verifies the signature and the headers that it must cover.
     pub(super) fn is_valid(&self, request: &Request, secret: &str) -> bool {
         let names = self.headers.split(';').collect::<Vec<_>>();
         let covers = |name: &str| request.header(name).is_none() || names.contains(&name);

@@ -11,7 +11,7 @@ const CURRENT: &str = "AWSCURRENT";
 const PENDING: &str = "AWSPENDING";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// What a secret holds.
+/// The content of a secret.
 #[derive(Clone)]
 pub(super) enum Content {
     Binary(Vec<u8>),
@@ -62,8 +62,7 @@ impl Store {
         self.0.remove(name).is_some()
     }
 
-    /// Finds a secret's name for its name or its ARN, with or without the ARN's last six
-    /// characters.
+    /// Returns a secret's name, given its name or its ARN with or without the last six characters.
     pub(super) fn name(&self, id: &str, arns: &str) -> Option<String> {
         let bare = id.strip_prefix(arns).unwrap_or(id);
         let is_meant = |name: &&String| {
@@ -72,7 +71,7 @@ impl Store {
         self.0.keys().find(is_meant).cloned()
     }
 
-    /// Finds a version by its id, its stage or both; by neither the current one.
+    /// Finds a version by its id, its stage or both; without either, the current one.
     pub(super) fn version(&self, name: &str, id: Option<&str>, stage: Option<&str>) -> Option<Version> {
         let stage = if id.is_none() { Some(stage.unwrap_or(CURRENT)) } else { stage };
         let is_asked = |version: &&Version| {
@@ -90,7 +89,7 @@ impl Store {
         id
     }
 
-    /// Makes a version the current one, and the one that was it the previous one.
+    /// Makes a version `AWSCURRENT`, and the former one `AWSPREVIOUS`.
     fn settle(&mut self, name: &str, id: &str) {
         for version in self.0.get_mut(name).into_iter().flatten() {
             let was_current = version.id != id && version.stages.contains(&CURRENT);
@@ -101,7 +100,7 @@ impl Store {
                 version.stages.push(PREVIOUS);
             }
         }
-        // A version without a stage is gone before long.
+        // The service deletes versions without a stage.
         if let Some(versions) = self.0.get_mut(name) {
             versions.retain(|version| !version.stages.is_empty());
         }

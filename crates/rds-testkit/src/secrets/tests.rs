@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::token_policy::sign;
 
-/// By botocore, with the key `AKIATEST`, the secret `secret` and the session token `session`.
+/// Signed by botocore with the key `AKIATEST`, the secret `secret` and the session token `session`.
 const BY_BOTOCORE: &str = "POST / HTTP/1.1\r\nX-Amz-Target: secretsmanager.GetSecretValue\r\n\
     Content-Type: application/x-amz-json-1.1\r\nHost: 127.0.0.1:4567\r\nX-Amz-Date: 20261126T120000Z\r\n\
     X-Amz-Security-Token: session\r\nAuthorization: AWS4-HMAC-SHA256 \
@@ -90,7 +90,7 @@ async fn bytes_that_are_no_request_end_the_connection() {
     assert!(request("").await.unwrap().is_none());
 }
 
-/// Asks the service as a client does and returns the status and the body.
+/// Sends a client's request and returns the status and the body.
 async fn ask(server: &SecretsServer, asked: Value) -> (u16, Value) {
     let (body, now) = (asked.to_string(), clock::text(clock::system()));
     let date = format!("{}Z", now[..19].replace(['-', ':'], "").replace(' ', "T"));

@@ -1,4 +1,4 @@
-//! What the builders and servers of both protocols offer alike.
+//! The methods shared by the builders and servers of both protocols.
 
 /// The settings of a builder with the field `description` that do not depend on the protocol.
 macro_rules! builder_methods {
@@ -21,7 +21,7 @@ macro_rules! builder_methods {
         }
 
         /// Sets the region that tokens must be signed for; default `us-east-2`, regardless of the
-        /// host is named.
+        /// host's name.
         pub fn region(mut self, region: impl Into<String>) -> Self {
             self.description.region = Some(region.into());
             self
@@ -34,7 +34,7 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Adds a key whose tokens are valid; repeatable, the first is the server's `access_key()`.
+        /// Adds a key with valid tokens; repeatable, the first is the server's `access_key()`.
         ///
         /// Default: one static key made for the run, which may connect as every user.
         pub fn access_key(mut self, key: $crate::AccessKey) -> Self {
@@ -55,8 +55,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Answers a statement, in text and prepared; blanks, case and a qualified name make no
-        /// difference.
+        /// Answers a statement, in text and prepared, regardless of blanks, case and a schema
+        /// qualifier.
         ///
         /// Repeatable; a later answer to the same statement replaces the earlier.
         pub fn answer(self, statement: &str, rows: $crate::Rows) -> Self {
@@ -64,11 +64,12 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Lets a real database answer those who are let in, as this user of it; default nobody.
+        /// Forwards the sessions of accepted logins to a real database, as this user of it; default
+        /// off.
         ///
         /// The login is checked here, then a session is opened there, without TLS, with the
-        /// client's database and options, and bytes are moved. Answers, faults at statements and
-        /// `queries()` are out of the way then.
+        /// client's database and options, and bytes are relayed. Answers, faults at statements and
+        /// `queries()` do not apply then.
         pub fn forward_to(
             mut self,
             address: std::net::SocketAddr,
@@ -130,7 +131,7 @@ macro_rules! server_methods {
             &self.running().user
         }
 
-        /// Returns the certificate authority whose certificate clients must trust.
+        /// Returns the certificate authority that clients must trust.
         #[must_use]
         pub fn ca(&self) -> &$crate::CertificateAuthority {
             &self.shared().ca
@@ -160,8 +161,8 @@ macro_rules! server_methods {
             &self.shared().token_policy
         }
 
-        /// Returns a token provider with the first access key and the server's clock: what
-        /// [`advance`](Self::advance) ages, ages there too.
+        /// Returns a token provider with the first access key and the server's clock, which
+        /// [`advance`](Self::advance) moves too.
         ///
         /// # Errors
         ///
@@ -171,15 +172,15 @@ macro_rules! server_methods {
             $crate::provider::provider(self.access_key(), self.token_policy())
         }
 
-        /// Moves the server's clock ahead; back goes
-        /// [`TokenPolicy::rewind`](crate::TokenPolicy::rewind).
+        /// Moves the server's clock forward; [`TokenPolicy::rewind`](crate::TokenPolicy::rewind)
+        /// moves it back.
         pub fn advance(&self, by: std::time::Duration) {
             self.shared().token_policy.advance(by);
         }
 
-        /// Injects a fault that happens once, the next time a connection comes to its point.
+        /// Injects a fault that happens once, the next time a connection reaches its point.
         ///
-        /// Of several faults for the same point the oldest goes first.
+        /// Of several faults for the same point the oldest applies first.
         pub fn inject(&self, fault: $crate::Fault) {
             self.inject_times(1, fault);
         }
@@ -199,26 +200,25 @@ macro_rules! server_methods {
             self.running().cut();
         }
 
-        /// Stands still as a stopped process does: the system accepts connections, nobody answers
-        /// on any.
+        /// Freezes the server like a stopped process: the system accepts connections, but none is
+        /// answered.
         pub fn freeze(&self) {
             self.running().freeze(true);
         }
 
-        /// Goes on after [`freeze`](Self::freeze), where it stood.
+        /// Resumes after [`freeze`](Self::freeze).
         pub fn thaw(&self) {
             self.running().freeze(false);
         }
 
-        /// Answers a statement from now on, in text and prepared, also one that the server knows by
-        /// itself.
+        /// Answers a statement from now on, in text and prepared, even one with a built-in answer.
         pub fn answer(&self, statement: &str, rows: $crate::Rows) {
             self.shared().answers.set(statement, rows);
         }
 
-        /// Returns the last 10,000 statements that came, the oldest first, each cut at 4 KiB.
+        /// Returns the last 10,000 statements received, the oldest first, each truncated to 4 KiB.
         ///
-        /// A prepared statement stands there once for each time that it was run.
+        /// A prepared statement appears once per execution.
         #[must_use]
         pub fn queries(&self) -> Vec<String> {
             self.shared().journal.queries()
@@ -240,25 +240,25 @@ macro_rules! server_methods {
             self.shared().url(self.running())
         }
 
-        /// Returns the environment of a program under test: the credentials, the region and
+        /// Returns the environment for a program under test: the credentials, the region and
         /// `DATABASE_URL`.
         #[must_use]
         pub fn env(&self) -> Vec<(&'static str, String)> {
             self.shared().env(self.running())
         }
 
-        /// Returns the last 10,000 attempts that have ended, in the order in which they did.
+        /// Returns the last 10,000 completed attempts, in the order of completion.
         ///
-        /// An attempt is there before the client learns its outcome.
+        /// An attempt is recorded before the client learns its outcome.
         #[must_use]
         pub fn attempts(&self) -> Vec<$crate::Attempt> {
             self.shared().record.attempts()
         }
 
-        /// Waits until at least `count` attempts have ended and returns
+        /// Waits until at least `count` attempts are complete and returns
         /// [`attempts`](Self::attempts).
         ///
-        /// Needed where the client knows first, as with a TLS handshake that the client broke off.
+        /// Needed where the client knows first, for example after it aborted a TLS handshake.
         ///
         /// # Cancel safety
         ///
@@ -267,19 +267,19 @@ macro_rules! server_methods {
             self.shared().record.reached(count).await
         }
 
-        /// Counts the accepted logins since the start.
+        /// Returns the number of accepted logins since the start.
         #[must_use]
         pub fn accepted(&self) -> usize {
             self.shared().record.count(|outcome| outcome == $crate::Outcome::Accepted)
         }
 
-        /// Counts the refused logins since the start.
+        /// Returns the number of refused logins since the start.
         #[must_use]
         pub fn refused(&self) -> usize {
             self.shared().record.count(|outcome| matches!(outcome, $crate::Outcome::Refused(_)))
         }
 
-        /// Returns the digest under which a password stands in the attempts of this server.
+        /// Returns the digest that represents a password in the attempts of this server.
         #[must_use]
         pub fn digest(&self, password: &str) -> $crate::PasswordDigest {
             self.shared().record.digest(password.as_bytes())

@@ -1,4 +1,4 @@
-//! The task that accepts connections, and what a test does to it: cut, freeze, stop, start.
+//! The accepting task and its control by a test: cut, freeze, stop, start.
 
 use std::fmt;
 use std::io;
@@ -25,7 +25,7 @@ pub(crate) struct Running {
     spawn: Box<dyn Fn(TcpListener) -> JoinHandle<()> + Send + Sync>,
 }
 
-/// What all tasks of a server obey; its sender's end stops them.
+/// The control state of all tasks of a server; dropping its sender stops them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Control {
     /// Raised to cut all connections.
@@ -59,18 +59,18 @@ impl Running {
         self.control.send_modify(|control| control.epoch += 1);
     }
 
-    /// Stands still or goes on, as a process that is stopped and continued: the system still
-    /// accepts connections.
+    /// Freezes or resumes, like a stopped and continued process: the system still accepts
+    /// connections.
     pub(crate) fn freeze(&self, frozen: bool) {
         self.control.send_modify(|control| control.frozen = frozen);
     }
 
-    /// Gives up the port, so that connects are refused, and cuts all connections.
+    /// Closes the port, so that connects are refused, and cuts all connections.
     pub(crate) async fn stop(&self) {
         let task = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             task.abort();
-            // Its end, however it came, has dropped the listener.
+            // The task has ended and dropped the listener, even if it panicked.
             let _ = task.await;
         }
         self.cut();
@@ -117,7 +117,7 @@ async fn listen<S, F>(
             changed = control.changed() => if changed.is_err() { return },
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                // A cut that came before this connection does not concern it.
+                // An earlier cut does not apply to this connection.
                 let epoch = control.borrow().epoch;
                 tokio::spawn(obey(serve(stream, state.clone()), epoch, control.clone()));
             }
@@ -125,8 +125,8 @@ async fn listen<S, F>(
     }
 }
 
-/// Drives a connection while nothing stops it. A frozen one is not polled: what it waits for stays
-/// as it is.
+/// Drives a connection until it is stopped. A frozen one is not polled, so its state stays as it
+/// is.
 async fn obey(
     connection: impl Future<Output = io::Result<()>>,
     epoch: u64,
@@ -141,7 +141,7 @@ async fn obey(
         tokio::select! {
             biased;
             changed = control.changed() => if changed.is_err() { return },
-            // A connection that breaks is a matter of its client.
+            // A broken connection is the client's concern.
             _ = &mut connection => return,
         }
     }

@@ -1,4 +1,4 @@
-//! What a token must be signed for.
+//! The endpoint that a token must be signed for.
 
 use super::token::Token;
 use crate::refusal::{Refusal, RefusalDetail};
@@ -12,7 +12,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Returns whether the server is known by names of Aurora DSQL alone.
+    /// Returns whether all names of the server are Aurora DSQL's.
     pub(crate) fn is_dsql(&self) -> bool {
         self.hosts.iter().all(|host| is_dsql(host))
     }
@@ -53,7 +53,7 @@ impl Endpoint {
     }
 }
 
-/// Returns whether a name is one of Aurora DSQL, whose tokens name neither port nor user.
+/// Returns whether a name is Aurora DSQL's, where tokens contain neither port nor user.
 fn is_dsql(host: &str) -> bool {
     host.to_ascii_lowercase().ends_with(".on.aws")
 }

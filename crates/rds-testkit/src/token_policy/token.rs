@@ -1,4 +1,4 @@
-//! A token taken apart, without trust in any of it.
+//! A parsed token, not yet verified.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use crate::refusal::{Refusal, RefusalDetail};
 
 const MAX_LIFETIME_SECONDS: u64 = 900;
 
-/// A well-formed presigned query; nothing says yet that it is signed by anybody.
+/// A well-formed presigned query; its signature is not verified yet.
 pub(super) struct Token {
     host: String,
     port: String,
@@ -21,7 +21,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// Takes a token apart: `HOST:PORT/?` and percent-encoded parameters, in any order, none twice.
+    /// Parses a token: `HOST:PORT/?` and percent-encoded parameters, in any order, none twice.
     pub(super) fn parse(password: &[u8]) -> Result<Self, RefusalDetail> {
         if password.is_empty() {
             return Err(malformed("empty"));
@@ -118,8 +118,8 @@ fn split(query: &str) -> Result<Vec<(String, String)>, RefusalDetail> {
     Ok(parameters)
 }
 
-/// Undoes percent-encoding. A raw `+` would be a blank in a form and a plus in a URI: AWS encodes
-/// both.
+/// Decodes percent-encoding. A raw `+` is invalid: it would be a blank in a form and a plus in a
+/// URI, and AWS encodes both.
 fn decode(text: &str) -> Result<String, RefusalDetail> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());

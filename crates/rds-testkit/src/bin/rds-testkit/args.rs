@@ -22,7 +22,7 @@ run and good for a day. Ends when standard input closes, or after the time of --
   --for TIME          how long to run, such as 90s, 10m, 1h; default 1h, at most 24h
 ";
 
-/// The longest run: certificates are good for a day.
+/// The longest run: certificates are valid for a day.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,7 +62,7 @@ impl std::fmt::Debug for Forward {
 }
 
 impl Args {
-    /// Reads the arguments behind the program's name; `None` asks for help.
+    /// Parses the arguments after the program's name; `None` means help.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Option<Self>, String> {
         let mut args = args.into_iter();
         match args.next().as_deref() {
@@ -122,13 +122,14 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     time.ok_or("--for is no time up to 24h, such as 90s, 10m or 1h".to_owned())
 }
 
-/// Reads the URL of a database; no error shows any of it, for it holds a password.
+/// Parses the URL of a database; no error repeats any of it, because it holds a password.
 fn parse_forward(url: &str, engine: Engine, is_remote: bool) -> Result<Forward, String> {
     let (schemes, port): (&[&str], u16) = match engine {
         Engine::Mysql => (&["mysql", "mariadb"], 3306),
         Engine::Postgres => (&["postgres", "postgresql"], 5432),
     };
-    let (scheme, rest) = url.split_once("://").ok_or("--forward is no URL")?;
+    let (scheme, rest) =
+        url.split_once("://").ok_or("--forward is not a URL, expected postgres://… or mysql://…")?;
     if !schemes.contains(&scheme) {
         return Err("--forward is a URL of another engine than --engine".to_owned());
     }

@@ -11,7 +11,7 @@ use rds_testkit::{CertificateAuthority, Error, MysqlServer, PostgresServer};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-/// How long certificates are good.
+/// The validity of certificates.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn main() -> ExitCode {
@@ -58,7 +58,7 @@ enum Server {
 impl Server {
     async fn start(args: Args) -> Result<Self, Error> {
         let ca = CertificateAuthority::generate_for(DAY)?;
-        /// Hands the arguments to a builder of either engine, whose methods have the same names.
+        /// Passes the arguments to a builder of either engine; the methods have the same names.
         macro_rules! start {
             ($builder:expr) => {{
                 // Clients that cannot dial another name than they verify have these.
@@ -115,13 +115,13 @@ fn env(pairs: Vec<(&'static str, String)>) -> serde_json::Map<String, serde_json
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
-/// Waits for the end of standard input, on a thread that keeps nothing from ending.
+/// Waits for the end of standard input, on a detached thread.
 async fn input_closed() {
     let (closed, wait) = oneshot::channel();
     std::thread::spawn(move || {
         let mut buffer = [0; 1024];
         while std::io::stdin().read(&mut buffer).is_ok_and(|count| count > 0) {}
-        // Nobody waits any more if the time was over first.
+        // The receiver is dropped if the time limit was reached first.
         let _ = closed.send(());
     });
     let _ = wait.await;
@@ -133,7 +133,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn say(to: &mut impl std::io::Write, text: &str, code: ExitCode) -> ExitCode {
-    // A reader that is gone is told nothing.
+    // A closed standard output is not an error.
     let _ = to.write_all(text.as_bytes());
     code
 }

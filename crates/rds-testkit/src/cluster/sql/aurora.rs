@@ -9,7 +9,7 @@ use crate::sql;
 const POSTGRES_VERSION: &str = "16.4.1";
 const MYSQL_VERSION: &str = "3.08.0";
 
-/// How a deployment's statements differ.
+/// The engine-specific parts of the statements.
 struct Dialect {
     engine: Engine,
     table: &'static str,
@@ -52,7 +52,7 @@ impl Dialect {
         let list = canonical.strip_prefix("select ")?;
         let (list, instances) = match list.split_once(&format!(" from {}", self.table)) {
             Some((list, rest)) => (list, self.rows(rest.trim_start(), topology)?),
-            // Without a table there is one row, about this very server.
+            // Without a table the answer is one row, about this server.
             None if list.contains(" from ") => return None,
             None => (list, vec![Instance::reader(&*topology.id)]),
         };
@@ -65,7 +65,7 @@ impl Dialect {
             columns.push((expression, name.split(' ').next().unwrap_or(name), kind));
         }
         let typed = Rows::typed(columns.iter().map(|(_, name, kind)| (*name, *kind)));
-        // Statements about other settings are the server's own.
+        // Statements about other settings are answered by the server itself.
         let is_own = is_table || columns.iter().any(|(expression, ..)| expression.contains("aurora_"));
         is_own.then(|| {
             instances.iter().fold(typed, |rows, instance| {
@@ -74,7 +74,7 @@ impl Dialect {
         })
     }
 
-    /// Finds the rows that a statement's condition leaves.
+    /// Returns the rows that satisfy a statement's condition.
     fn rows(&self, rest: &str, topology: &Topology) -> Option<Vec<Instance>> {
         let (condition, limit) = match rest.split_once("limit ") {
             Some((condition, limit)) => (condition.trim_end(), limit.parse().ok()?),
@@ -95,7 +95,7 @@ impl Dialect {
         Some(rows.into_iter().take(limit).collect())
     }
 
-    /// Types an item of a select list; `None` for one that is not known.
+    /// Returns the type of an item of a select list; `None` for an unknown one.
     fn kind(&self, item: &str, is_table: bool) -> Option<Type> {
         let number = item.parse::<i32>().is_ok().then_some(Type::Int4);
         let own = match (item, self.engine) {
@@ -124,7 +124,7 @@ impl Dialect {
             "session_id" if instance.is_writer => "MASTER_SESSION_ID".into(),
             "session_id" => session_id(&instance.id).into(),
             "cpu" => instance.cpu.into(),
-            // Since Aurora PostgreSQL 13.9 an instance's row about itself has none.
+            // Since Aurora PostgreSQL 13.9 an instance's own row has no update time.
             "last_update_timestamp" if self.engine == Engine::Postgres && instance.id == topology.id => {
                 Value::Null
             }
@@ -135,7 +135,7 @@ impl Dialect {
             "pg_is_in_recovery ( )" => topology.reports_read_only().into(),
             "@@innodb_read_only" | "@@read_only" => i64::from(topology.reports_read_only()).into(),
             item if is_role(item) => instance.is_writer.into(),
-            // The writer lags behind nobody.
+            // The writer has no lag.
             item if is_lag(item) && instance.is_writer && !item.starts_with("coalesce") => Value::Null,
             item if is_lag(item) => i32::try_from(instance.lag.as_millis()).unwrap_or(i32::MAX).into(),
             number => number.parse::<i32>().ok().into(),
@@ -152,7 +152,7 @@ fn is_lag(item: &str) -> bool {
     columns.iter().any(|column| item == *column || item == format!("coalesce ( {column} , 0 )"))
 }
 
-/// Returns a reader's session id has the form of a UUID.
+/// Returns a reader's session id, in the form of a UUID.
 fn session_id(id: &str) -> String {
     let hex = crate::hash::hex(&crate::hash::sha256(id.as_bytes()));
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])

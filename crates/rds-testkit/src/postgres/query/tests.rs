@@ -1,4 +1,4 @@
-//! Sequences of messages that no driver lets a test see.
+//! Message sequences that no driver exposes to a test.
 
 use bytes::BytesMut;
 use pgwire::messages::extendedquery::{Bind, Execute, Parse, Sync};
