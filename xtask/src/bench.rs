@@ -1,8 +1,6 @@
 //! Starts the comparison with the peers, a workspace of its own since these take minutes to
 //! compile.
 
-use std::os::unix::process::CommandExt;
-
 use crate::{Result, process, workspace::Workspace};
 
 /// Becomes the comparison.
@@ -14,5 +12,5 @@ pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
     let mut bench = process::cargo(&workspace.root().join("tests/bench"));
     bench.args(["run", "--release"]);
-    Err(format!("cargo cannot be started: {}", bench.exec()).into())
+    Err(process::replace_by(&mut bench))
 }

@@ -1,7 +1,5 @@
 //! Starts the integration suite, a member of its own so that this program stays quick to build.
 
-use std::os::unix::process::CommandExt;
-
 use crate::{Result, process, workspace::Workspace};
 
 /// What the suite runs: itself, and the programs that people run.
@@ -11,6 +9,7 @@ const PROGRAMS: &[&str] = &[
     "--package=examples",
     "--bin=integration",
     "--bin=rds-iam",
+    "--bin=sqlx",
     "--example=print_rds_token",
 ];
 
@@ -25,5 +24,5 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     process::run(build.args(["build", "--quiet"]).args(PROGRAMS))?;
     let mut suite = process::command(workspace.target().join("debug/integration"), workspace.root());
     suite.args(arguments).arg("--cache").arg(workspace.target().join("integration"));
-    Err(format!("the suite cannot be started: {}", suite.exec()).into())
+    Err(process::replace_by(&mut suite))
 }

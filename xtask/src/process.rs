@@ -32,6 +32,20 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { Err(format!("`{shown}` failed: {status}").into()) }
 }
 
+/// Replaces this process by a program, which then gets signals of the terminal alone; returns only
+/// on failure.
+#[cfg(unix)]
+pub(crate) fn replace_by(command: &mut Command) -> Box<dyn std::error::Error> {
+    let error = std::os::unix::process::CommandExt::exec(command);
+    format!("`{}` cannot be started: {error}", shown(command)).into()
+}
+
+/// Refuses a task that starts servers of Unix.
+#[cfg(not(unix))]
+pub(crate) fn replace_by(command: &mut Command) -> Box<dyn std::error::Error> {
+    format!("`{}` runs on Unix only", shown(command)).into()
+}
+
 /// Runs a command and returns what it prints.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use self::help::{EXEC_EXAMPLES, PROXY_EXAMPLES};
 pub(crate) use self::proxy::{ListenAt, ProxyArguments, ProxyOptions, place};
 use crate::connection::ConnectionArguments;
 
-/// Prints IAM tokens for RDS and Aurora, opens clients with them, and says why a login fails
+/// Prints IAM tokens for RDS and Aurora, runs clients with them, and explains failing logins
 #[derive(Debug, Parser)]
 #[command(name = "rds-iam", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -37,13 +37,13 @@ pub(crate) enum Command {
     #[cfg(unix)]
     #[command(after_help = EXEC_EXAMPLES, disable_help_flag = true)]
     Exec(ExecArguments),
-    /// Lets clients in that cannot log in with a token, through a local socket
+    /// Logs clients in that cannot use tokens, through a local socket
     #[cfg(unix)]
     #[command(after_help = PROXY_EXAMPLES)]
     Proxy(ProxyArguments),
-    /// Says what host names stand for and what a token would be signed for
+    /// Explains host names, and what a token for them is signed for
     Inspect(InspectArguments),
-    /// Tries to log in, step by step, and says what is wrong
+    /// Finds out, step by step, why a login fails
     #[command(after_help = DOCTOR_EXAMPLES, disable_help_flag = true)]
     Doctor(DoctorArguments),
     /// Prints the completions for a shell
@@ -61,7 +61,7 @@ pub(crate) enum Command {
     },
 }
 
-/// What a token is for.
+/// The arguments of `token`.
 #[derive(Args, Debug)]
 pub(crate) struct TokenArguments {
     /// What the token is for
@@ -85,10 +85,10 @@ pub(crate) struct TokenArguments {
 pub(crate) struct ExecArguments {
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
-    /// Gives the client a URL with the token in it, in this variable, and nothing else
+    /// Passes the client a URL with the token in this variable, and nothing else
     #[arg(long, value_name = "NAME")]
     pub(crate) url_env: Option<String>,
-    /// The query of that URL, in place of what makes the tool verify TLS
+    /// The query of that URL, instead of the parameters that make the tool verify TLS
     #[arg(long, value_name = "QUERY", requires = "url_env")]
     pub(crate) url_query: Option<String>,
     /// The client and its arguments
@@ -119,11 +119,10 @@ pub(crate) struct DoctorArguments {
     /// The server whose clock is asked, by http or https [default: STS in the region]
     #[arg(long, value_name = "URL")]
     pub(crate) time_url: Option<String>,
-    /// The DNS server to ask, in place of what this system is set to (as `dig @` does); the login
-    /// asks it too
+    /// The DNS server to ask instead of the system's (as `dig @` does); the login asks it too
     #[arg(long, value_name = "IP[:PORT]", value_parser = dns_server)]
     pub(crate) dns_server: Option<SocketAddr>,
-    /// Asks STS in the region whose credentials they are, at AWS_ENDPOINT_URL_STS if that is set
+    /// Asks STS in the region who the credentials belong to, at AWS_ENDPOINT_URL_STS if that is set
     #[arg(long)]
     pub(crate) sts: bool,
     /// How long all steps may take together, in seconds

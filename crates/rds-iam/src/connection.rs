@@ -1,4 +1,4 @@
-//! Which database is meant: a connection string, or the options that take its place.
+//! The database that a command is for: a connection string, or options in place of one.
 
 use std::{
     env,
@@ -73,21 +73,21 @@ pub(crate) struct ConnectionArguments {
     pub(crate) help: Option<bool>,
 }
 
-/// Whether `-` may stand for standard input.
+/// Says whether `-` stands for standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// It is the client's.
+    /// Standard input belongs to the client.
     #[cfg_attr(not(unix), expect(dead_code, reason = "clients are run on Unix only"))]
     Foreign,
     Own,
 }
 
 impl ConnectionArguments {
-    /// Returns the connection string with the options in it; none where nothing names a database.
+    /// Returns the connection string with the options added; `None` if no database is named.
     pub(crate) fn text(&self, engine: Engine, input: Input) -> Result<Option<String>, Failure> {
         let text = match (&self.url, &self.host) {
             (Some(url), _) => given(url, input)?,
-            (None, Some(host)) => self.made_of(host, self.engine.unwrap_or(engine))?,
+            (None, Some(host)) => self.built_url(host, self.engine.unwrap_or(engine))?,
             (None, None) => match from_environment()? {
                 Some(url) => url,
                 None => return Ok(None),
@@ -97,8 +97,8 @@ impl ConnectionArguments {
         self.with_options(text.to_owned()).map(Some)
     }
 
-    /// Returns the options that only a database has, and whether they are given.
-    pub(crate) fn of_databases(&self) -> [(&'static str, bool); 9] {
+    /// Returns the options that apply to databases only, and whether each is given.
+    pub(crate) fn database_options(&self) -> [(&'static str, bool); 9] {
         [
             ("--url", self.url.is_some()),
             ("--host", self.host.is_some()),
@@ -121,7 +121,7 @@ impl ConnectionArguments {
         })
     }
 
-    fn made_of(&self, host: &str, engine: Engine) -> Result<String, Failure> {
+    fn built_url(&self, host: &str, engine: Engine) -> Result<String, Failure> {
         let plugin = if self.secret_id.is_some() { SecretsPlugin::CODE } else { IamPlugin::CODE };
         let user = match (&self.user, &self.secret_id) {
             (Some(user), _) => format!("{}@", percent_encoded(user)),
@@ -129,9 +129,9 @@ impl ConnectionArguments {
             (None, None) => return Err(Failure::usage("--host needs --user: add it")),
         };
         let scheme = engine.word();
-        // What is no host name is refused in words that fit, and not taken for a path or a user.
+        // Checked here, since in a URL a malformed host reads as a path or a user.
         host_pattern::Endpoint::parse(host).map_err(|error| {
-            Failure::usage(format!("--host does not fit: {error}; pass the endpoint's own name"))
+            Failure::usage(format!("invalid --host: {error}; pass the endpoint's own name"))
         })?;
         let host = match host.parse::<IpAddr>() {
             Ok(IpAddr::V6(_)) => format!("[{host}]"),
@@ -167,7 +167,7 @@ impl ConnectionArguments {
     }
 }
 
-/// Returns a connection string that was given by itself.
+/// Reads the argument of `--url`.
 fn given(url: &str, input: Input) -> Result<String, Failure> {
     match (url, input) {
         ("-", Input::Foreign) => {
@@ -176,20 +176,20 @@ fn given(url: &str, input: Input) -> Result<String, Failure> {
         ("-", Input::Own) => {
             let mut text = String::new();
             let read = io::stdin().lock().read_to_string(&mut text);
-            read.map_err(|error| Failure::new("no URL could be read from standard input").because(error))?;
+            read.map_err(|error| Failure::new("failed to read a URL from standard input").because(error))?;
             if text.trim().is_empty() {
                 return Err(Failure::usage("standard input is empty: write a connection string to it"));
             }
             Ok(text)
         }
-        (url, _) if url.trim().is_empty() => Err(nothing()),
+        (url, _) if url.trim().is_empty() => Err(missing_database()),
         (url, _) => Ok(url.to_owned()),
     }
 }
 
-/// Returns an error for a command that was told of no database.
-pub(crate) fn nothing() -> Failure {
-    Failure::usage("no database is named: pass a connection string or --host, or set DATABASE_URL")
+/// Returns the error of a command for which no database is named.
+pub(crate) fn missing_database() -> Failure {
+    Failure::usage("missing database: pass a connection string or --host, or set DATABASE_URL")
 }
 
 pub(crate) fn from_environment() -> Result<Option<String>, Failure> {
@@ -197,7 +197,7 @@ pub(crate) fn from_environment() -> Result<Option<String>, Failure> {
         Ok(url) if url.trim().is_empty() => Ok(None),
         Ok(url) => Ok(Some(url)),
         Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(Failure::usage("DATABASE_URL is not UTF-8: set it anew")),
+        Err(env::VarError::NotUnicode(_)) => Err(Failure::usage("DATABASE_URL is not valid UTF-8")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The connector that a program would build of the same string.
+//! The connector that a program would build from the same string.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use wrapper_topology::{
 
 #[cfg(not(feature = "mysql"))]
 use crate::target::configuration;
-use crate::{cli::Engine, target::cut};
+use crate::{cli::Engine, target::split_parameters};
 
 /// The parameters that choose credentials, or a secret.
 const OF_CREDENTIALS: [&str; 11] = [
@@ -31,7 +31,7 @@ const OF_CREDENTIALS: [&str; 11] = [
     "secretPasswordProperty",
 ];
 
-/// Returns the topology of whichever plugin leads connects.
+/// Returns the topology of the plugin that redirects connects, if one does.
 macro_rules! topology_of {
     ($connector:expr) => {{
         let failover = $connector.plugin::<FailoverPlugin>().map(FailoverPlugin::topology);
@@ -50,16 +50,17 @@ pub(crate) enum Connector {
 }
 
 impl Connector {
-    /// Builds what the program itself would build of the string, with the plugin where it is left
-    /// out.
+    /// Builds the connector that a program would build from the string; adds the plugin if it
+    /// is missing.
     pub(crate) fn build(text: &str) -> Result<Self> {
-        let added = cut(text).map_or(Vec::new(), |(_, ours)| plugin_of(&ours).into_iter().collect());
+        let added =
+            split_parameters(text).map_or(Vec::new(), |(_, ours)| plugin_of(&ours).into_iter().collect());
         let factories = (IamFactory::default(), SecretsFactory::default());
-        Recipe { text, added, factories, resolver: None }.build()
+        ConnectorParts { text, added, factories, resolver: None }.build()
     }
 
-    /// Builds the same to log in with credentials, and a secret, that were loaded before: asking
-    /// their source again could ask a person for a second code.
+    /// Builds the same with credentials, and a secret, that are already loaded: their source
+    /// could ask for a second MFA code.
     pub(crate) fn with_credentials(
         text: &str,
         credentials: Credentials,
@@ -67,14 +68,15 @@ impl Connector {
         resolver: Option<Arc<dyn Resolver>>,
     ) -> Result<Self> {
         let provider = token_provider(credentials)?;
-        let (rest, mut added) = cut(text)?;
+        let (rest, mut added) = split_parameters(text)?;
         added.extend(plugin_of(&added));
         added.retain(|(name, _)| !OF_CREDENTIALS.contains(&name.as_str()));
         let secrets = secret.map_or_else(SecretsFactory::default, SecretsFactory::new);
-        Recipe { text: &rest, added, factories: (IamFactory::new(provider), secrets), resolver }.build()
+        ConnectorParts { text: &rest, added, factories: (IamFactory::new(provider), secrets), resolver }
+            .build()
     }
 
-    /// Returns what is known of the cluster, if a plugin leads connects to its instances.
+    /// Returns the topology of the cluster, if a plugin redirects connects to its instances.
     pub(crate) fn topology(&self) -> Option<&Topology> {
         match self {
             #[cfg(feature = "mysql")]
@@ -83,7 +85,7 @@ impl Connector {
         }
     }
 
-    /// Returns whether the hosts tell how instances are named, so that connects can be led there.
+    /// Returns whether instance names can be derived from the hosts, as redirecting requires.
     pub(crate) fn leads_to_instances(&self) -> bool {
         match self {
             #[cfg(feature = "mysql")]
@@ -110,35 +112,35 @@ impl Connector {
     }
 }
 
-/// Returns a provider on credentials that were loaded.
+/// Returns a token provider over credentials that are already loaded.
 pub(crate) fn token_provider(credentials: Credentials) -> Result<IamTokenProvider> {
     let credentials = SharedCredentialsProvider::new(credentials);
     let provider = IamTokenProvider::builder().credentials_provider(credentials).build();
     provider.map_err(|error| connect_error(&error))
 }
 
-/// Returns the plugin that the parameters are for, where they do not name one.
+/// Returns the plugin that the parameters imply, unless they name one.
 fn plugin_of(parameters: &[(String, String)]) -> Option<(String, String)> {
     let is_given = |wanted: &str| parameters.iter().any(|(name, _)| name == wanted);
     let code = if is_given("secretId") { SecretsPlugin::CODE } else { IamPlugin::CODE };
     (!is_given("plugins")).then(|| ("plugins".to_owned(), code.to_owned()))
 }
 
-/// What a connector is built of.
-struct Recipe<'a> {
+/// The parts of a connector.
+struct ConnectorParts<'a> {
     text: &'a str,
     added: Vec<(String, String)>,
     factories: (IamFactory, SecretsFactory),
     resolver: Option<Arc<dyn Resolver>>,
 }
 
-/// Returns the plugins that a program may name.
+/// Returns the registry of all plugins.
 pub(crate) fn registry<C: Send + 'static>((iam, secrets): (IamFactory, SecretsFactory)) -> Registry<C> {
     let registry = Registry::new().with(iam).with(secrets);
     registry.with(InitialConnectionFactory::default()).with(FailoverFactory::default())
 }
 
-impl Recipe<'_> {
+impl ConnectorParts<'_> {
     fn build(self) -> Result<Connector> {
         match Engine::of(self.text)? {
             Engine::Mysql => self.mysql(),

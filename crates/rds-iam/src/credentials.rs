@@ -14,9 +14,9 @@ use wrapper_iam::{AssumeRole, DefaultChain, connect_error};
 
 use crate::failure::Failure;
 
-/// Says why there are no credentials to sign with.
+/// Says why no credentials could be loaded.
 #[derive(Debug)]
-pub(crate) struct NoCredentials {
+pub(crate) struct CredentialsError {
     pub(crate) reason: Reason,
     pub(crate) fact: String,
     pub(crate) remedy: String,
@@ -30,53 +30,53 @@ pub(crate) enum Reason {
     Missing,
 }
 
-/// Loads credentials as a program with these settings would, and within this time.
+/// Loads credentials as a program with these options would, within a time limit.
 pub(crate) async fn load(
-    settings: Settings<'_>,
+    settings: CredentialOptions<'_>,
     now: SystemTime,
     limit: Duration,
-) -> Result<Credentials, NoCredentials> {
+) -> Result<Credentials, CredentialsError> {
     // The SDK's HTTP client panics without any, even where the environment has the keys.
     if rustls_native_certs::load_native_certs().certs.is_empty() {
-        return Err(NoCredentials {
+        return Err(CredentialsError {
             reason: Reason::Failed,
-            fact: "this machine trusts no certificate authority, without which the AWS SDK does not start"
-                .to_owned(),
+            fact: "this machine has no trusted certificate authorities, which the AWS SDK needs".to_owned(),
             remedy: "install ca-certificates, or set SSL_CERT_FILE".to_owned(),
             cause: None,
         });
     }
-    let source = settings.source().map_err(|error| NoCredentials::of(&error))?;
+    let source = settings.source().map_err(|error| CredentialsError::of(&error))?;
     let Ok(loaded) = timeout(limit, source.load()).await else {
-        return Err(NoCredentials {
+        return Err(CredentialsError {
             reason: Reason::Failed,
-            fact: format!("{} gave no credentials within {limit:?}", self::source(settings.profile)),
-            remedy: "try `aws sts get-caller-identity`, which goes to the same source".to_owned(),
+            fact: format!("{} did not provide credentials within {limit:?}", self::source(settings.profile)),
+            remedy: "try `aws sts get-caller-identity`, which uses the same source".to_owned(),
             cause: None,
         });
     };
-    let credentials = loaded.map_err(|error| NoCredentials::of(&connect_error(&error)))?;
+    let credentials = loaded.map_err(|error| CredentialsError::of(&connect_error(&error)))?;
     match Signer::new(credentials.clone()).check(now) {
         Ok(()) => Ok(credentials),
-        Err(error) if error.kind() == iam_token::ErrorKind::ExpiredCredentials => Err(NoCredentials {
+        Err(error) if error.kind() == iam_token::ErrorKind::ExpiredCredentials => Err(CredentialsError {
             reason: Reason::Expired,
             fact: format!("the credentials of {} have expired", self::source(settings.profile)),
-            remedy: "renew the session (aws sso login, assume the role anew), and check the clock".to_owned(),
+            remedy: "renew the session (aws sso login, or assume the role again), and check the clock"
+                .to_owned(),
             cause: None,
         }),
-        Err(error) => Err(NoCredentials::told(Reason::Failed, &error.to_string(), None)),
+        Err(error) => Err(CredentialsError::told(Reason::Failed, &error.to_string(), None)),
     }
 }
 
-/// What decides about the credentials, beside the environment.
+/// Options that select the credentials, besides the environment.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Settings<'a> {
+pub(crate) struct CredentialOptions<'a> {
     pub(crate) profile: Option<&'a str>,
     pub(crate) region: Option<&'a str>,
     pub(crate) role: Option<AssumeRole>,
 }
 
-impl Settings<'_> {
+impl CredentialOptions<'_> {
     fn source(&self) -> Result<DefaultChain, Error> {
         let mut builder = DefaultChain::builder();
         if let Some(profile) = self.profile {
@@ -92,14 +92,14 @@ impl Settings<'_> {
     }
 }
 
-/// Returns the SDK's own words on one line, in which a program that was run may have its say.
+/// Returns the SDK's error on one line, sanitized: it can hold the output of a
+/// `credential_process`.
 fn described(error: &(dyn std::error::Error + 'static)) -> String {
     let text = crate::failure::chain(error);
     sanitize_server_text(&text.split_whitespace().collect::<Vec<_>>().join(" "), None)
 }
 
-/// Returns where credentials are looked for first: a profile that is named, then the environment,
-/// as the default chain does.
+/// Returns the first place where the default chain looks: a named profile, then the environment.
 pub(crate) fn source(profile: Option<&str>) -> String {
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     match profile {
@@ -115,7 +115,7 @@ pub(crate) fn source(profile: Option<&str>) -> String {
     }
 }
 
-impl NoCredentials {
+impl CredentialsError {
     fn of(error: &Error) -> Self {
         let reason = match error.kind() {
             ErrorKind::Credentials(CredentialsFailure::Expired) => Reason::Expired,
@@ -125,16 +125,16 @@ impl NoCredentials {
         Self::told(reason, &error.to_string(), error.source().map(described))
     }
 
-    /// Takes a message apart into what is wrong and what to do.
+    /// Splits a message into the fact and the remedy.
     fn told(reason: Reason, message: &str, cause: Option<String>) -> Self {
-        let general = "try `aws sts get-caller-identity`, and log in anew if the session has ended";
+        let general = "try `aws sts get-caller-identity`, and log in again if the session has expired";
         let (fact, remedy) = message.split_once(": ").unwrap_or((message, general));
         Self { reason, fact: fact.to_owned(), remedy: remedy.to_owned(), cause }
     }
 }
 
-impl From<NoCredentials> for Failure {
-    fn from(none: NoCredentials) -> Self {
+impl From<CredentialsError> for Failure {
+    fn from(none: CredentialsError) -> Self {
         let failure = Self::new(format!("{}: {}", none.fact, none.remedy));
         match none.cause {
             Some(cause) => failure.because(cause),

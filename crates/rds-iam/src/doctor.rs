@@ -1,4 +1,4 @@
-//! `rds-iam doctor`.
+//! `rds-iam doctor`: the steps of a login one by one.
 
 mod auth_probe;
 mod cause;
@@ -49,37 +49,36 @@ const FRAME: Duration = Duration::from_millis(100);
 pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure> {
     let mut connection = arguments.connection.clone();
     connection.url = arguments.text.clone().or(connection.url);
-    let text = connection.text(Engine::Postgres, Input::Own)?.ok_or_else(connection::nothing)?;
+    let text = connection.text(Engine::Postgres, Input::Own)?.ok_or_else(connection::missing_database)?;
     let server = arguments
         .dns_server
         .map(DnsServer::new)
         .transpose()
-        .map_err(|error| Failure::new("the server of --dns-server cannot be asked").because(error))?;
+        .map_err(|error| Failure::new("failed to set up the resolver of --dns-server").because(error))?;
     let screen = Rc::new(if arguments.json { Screen::silent() } else { Screen::new() });
     let mut report = Report::new(Rc::clone(&screen));
 
     let mut frames = interval(FRAME);
-    let turning = async {
+    let spinning = async {
         loop {
             frames.tick().await;
-            screen.turn();
+            screen.draw_frame();
         }
     };
-    // A signal that cannot be listened to ends the program by itself.
+    // Where no handler can be installed, the signal ends the program.
     let interrupted = async { signal::ctrl_c().await.is_ok() };
     tokio::select! {
         biased;
         true = interrupted => report.interrupt(),
         () = examine(&mut report, &text, arguments, server) => {}
         () = sleep(arguments.timeout) => report.run_out_of_time(arguments.timeout),
-        () = turning => {}
+        () = spinning => {}
     }
     report.finish(arguments.json)?;
     Ok(ExitCode::from(report.exit_code()))
 }
 
-/// Goes through the steps; one that failed does not keep the others from being tried where they can
-/// be.
+/// Runs the steps; after a failure it still runs those that do not depend on the failed one.
 async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, server: Option<DnsServer>) {
     let built = Connector::build(text);
     report.has_topology = built.as_ref().is_ok_and(|connector| connector.topology().is_some());
@@ -148,13 +147,13 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
     }
 }
 
-/// Reads the connection string; what a program would refuse of it is refused, but for the host,
+/// Reads the connection string. Values that a program would reject are errors, except for the host,
 /// which has its own step.
 fn target(text: &str, arguments: &DoctorArguments, built: &Result<(), Error>) -> Result<Target, Error> {
     match built {
         Err(error) if !matches!(error.kind(), ErrorKind::Host | ErrorKind::Region) => Err(error.clone()),
         Err(error) => match Target::read(text, arguments.connection.hostaddr)? {
-            // The host step explains what a token is signed for, and there is none.
+            // With a secret no token is signed, and the host step would not report this.
             target if target.secret.is_some() => Err(error.clone()),
             target => Ok(target),
         },
@@ -162,7 +161,7 @@ fn target(text: &str, arguments: &DoctorArguments, built: &Result<(), Error>) ->
     }
 }
 
-/// Returns how the login finds the address, where it is not the operating system's matter.
+/// Returns the resolver of the login, unless it is the operating system's.
 fn resolver(target: &Target, server: Option<DnsServer>) -> Option<Arc<dyn Resolver>> {
     match target.address {
         Some(address) => Some(Arc::new(resolver_fn(move |_| Ok(vec![address])))),

@@ -28,31 +28,31 @@ use crate::{
     target::Target,
 };
 
-/// What a client is told of the database.
+/// The database as the client is told of it.
 #[derive(Debug)]
 struct Session {
     target: Target,
-    /// What the token is signed for; `None` where a secret takes its place.
+    /// What the token is signed for; `None` where a secret takes its position.
     request: Option<TokenRequest>,
-    /// The one file of trusted authorities, where one is named.
+    /// The file of trusted authorities, if one is given.
     roots: Option<PathBuf>,
-    /// The address to connect to, where it is not the name's own.
+    /// The address to connect to, if it is not what the certificate's name resolves to.
     address: Option<IpAddr>,
 }
 
-/// Whom the client logs in as, and with what.
+/// User and password of the client.
 struct Login {
     user: String,
     password: Zeroizing<String>,
-    /// The server asks for a token in clear, and for a password by another method.
+    /// Whether the password is a token, which servers ask for in clear text.
     is_token: bool,
 }
 
-/// Turns into the client; comes back only if that fails.
+/// Becomes the client; returns only on failure.
 pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCode, Failure> {
     let ExecArguments { connection, url_env, url_query, command } = arguments;
     let Some((program, rest)) = command.split_first() else {
-        return Err(Failure::usage("no client is named: write it after --, as in -- psql app"));
+        return Err(Failure::usage("missing client: write it after --, as in -- psql app"));
     };
     let client = Client::of(program, rest);
     let session = Session::read(connection, client.engine(), runtime)?;
@@ -63,7 +63,13 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
         (Some(name), _) => {
             let query = url::query(&client, &session, url_query.as_deref())?;
             let name = url::checked_name(name)?;
-            child.env(name, url::with_login(&session, &session.login(runtime)?, &query));
+            let login = session.login(runtime)?;
+            child.env(name, url::with_login(&session, &login, &query));
+            if engine == Engine::Mysql && login.is_token {
+                // Tools on libmysqlclient, as diesel is, send no token without it:
+                // https://dev.mysql.com/doc/refman/8.4/en/cleartext-pluggable-authentication.html
+                child.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
+            }
             child.args(rest);
         }
         (None, Engine::Postgres) => {
@@ -72,7 +78,7 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
             child.args(rest);
         }
         (None, Engine::Mysql) => {
-            let place = client.place_of_file()?;
+            let position = client.file_position()?;
             let file = DefaultsFile::new(client.dialect(), &session)?;
             let login = session.login(runtime)?;
             let written = file.write(&login)?;
@@ -80,7 +86,7 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
             if written.lacks_password {
                 child.env("MYSQL_PWD", &*login.password);
             }
-            child.args(place.arguments(rest, &written.argument));
+            child.args(position.arguments(rest, &written.argument));
         }
     }
     Err(not_run(child.exec(), &client))
@@ -89,7 +95,7 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
 /// Returns why the client could not be run.
 fn not_run(error: io::Error, client: &Client<'_>) -> Failure {
     let (message, code) = match error.kind() {
-        io::ErrorKind::NotFound => ("was not found: check its name and PATH", 127),
+        io::ErrorKind::NotFound => ("not found: check its name and PATH", 127),
         _ => ("cannot be run", 126),
     };
     Failure::new(format!("client {} {message}", client.shown())).because(error).with_exit_code(code)
@@ -102,7 +108,7 @@ impl Session {
         runtime: &Runtime,
     ) -> Result<Self, Failure> {
         let text = arguments.text(engine.unwrap_or(Engine::Postgres), Input::Foreign)?;
-        let text = text.ok_or_else(connection::nothing)?;
+        let text = text.ok_or_else(connection::missing_database)?;
         let roots = arguments.sslrootcert.as_deref();
         if let Some(roots) = roots {
             readable(roots)?;
@@ -115,7 +121,7 @@ impl Session {
         let roots = match target.parameter("sslrootcert") {
             Some(list) if list.contains(',') => {
                 return Err(Failure::usage(
-                    "a client takes one file of authorities: name one as --sslrootcert",
+                    "a client takes a single file of certificate authorities: pass one as --sslrootcert",
                 ));
             }
             roots => roots.map(PathBuf::from),
@@ -142,18 +148,18 @@ impl Session {
     }
 }
 
-/// Returns the address of a host that is another name than the certificate's, as an alias is.
+/// Resolves a host whose name differs from the certificate's, such as an alias.
 async fn address_of(host: &str) -> Result<IpAddr, Failure> {
     if let Ok(address) = host.parse() {
         return Ok(address);
     }
-    let failed = || Failure::new("the host has no address: check its spelling, or pass --hostaddr");
+    let failed = || Failure::new("failed to resolve the host: check its spelling, or pass --hostaddr");
     let addresses = SystemResolver.resolve(host).await.map_err(|error| failed().because(error))?;
     addresses.first().copied().ok_or_else(failed)
 }
 
-/// Returns the client would say so too, but not in the words of this program, and after a token was
-/// signed.
+/// Checks that the roots can be read: the client would fail too, but after a token was signed and
+/// without naming the option.
 fn readable(roots: &Path) -> Result<(), Failure> {
     // libpq's word for the roots of the platform.
     if roots == Path::new("system") {

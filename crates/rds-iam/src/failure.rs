@@ -1,8 +1,8 @@
-//! An error for the person who runs the program.
+//! The error that a command prints.
 
 use std::{error::Error, fmt, process::ExitCode};
 
-/// The exit code of wrong usage and of wrong values, which clap has for its own.
+/// The exit code of usage errors and wrong values, the same as clap's.
 pub(crate) const USAGE: u8 = 2;
 
 /// Says why a command failed: one clause with the remedy, and the causes beneath it.
@@ -73,7 +73,7 @@ impl From<iam_token::Error> for Failure {
     }
 }
 
-/// Returns the text of an error and its causes, as one.
+/// Converts an error and its causes into one text.
 fn described(error: &(dyn Error + 'static)) -> Box<dyn Error + Send + Sync> {
     chain(error).into()
 }

@@ -28,7 +28,7 @@ pub(crate) fn man(name: Option<&str>, folder: Option<&Path>) -> Result<ExitCode,
         for page in &pages {
             let path = folder.join(format!("{}.1", page.get_display_name().unwrap_or(page.get_name())));
             fs::write(path, rendered(page)?).map_err(|error| {
-                Failure::new("a manual page cannot be written into the folder of --dir").because(error)
+                Failure::new("failed to write a manual page into the folder of --dir").because(error)
             })?;
         }
         return Ok(ExitCode::SUCCESS);
@@ -36,7 +36,7 @@ pub(crate) fn man(name: Option<&str>, folder: Option<&Path>) -> Result<ExitCode,
     let page = pages.iter().find(|page| page.get_name() == name.unwrap_or("rds-iam"));
     let page = page.ok_or_else(|| {
         let names: Vec<_> = pages.iter().skip(1).map(Command::get_name).collect();
-        Failure::usage(format!("no such command: there are {}", names.join(", ")))
+        Failure::usage(format!("unknown command: use one of {}", names.join(", ")))
     })?;
     terminal::print(&rendered(page)?)?;
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{cli::InspectArguments, failure::Failure, terminal};
 
-/// What is to say of a name.
+/// The facts about a host name.
 #[derive(Serialize)]
 struct Description {
     host: String,
@@ -64,14 +64,12 @@ fn signs_for(endpoint: &Endpoint) -> (Option<String>, Option<String>) {
     match endpoint.kind() {
         EndpointKind::Custom | EndpointKind::Ip => (
             None,
-            Some(
-                "no token can be signed for this name: give the endpoint's own name as `iamHost`".to_owned(),
-            ),
+            Some("no token can be signed for this name: set `iamHost` to the endpoint's own name".to_owned()),
         ),
         EndpointKind::Dsql => (Some(in_region(format!("dsql, {endpoint}"))), None),
         EndpointKind::GlobalWriter => (
             Some(format!("rds-db, {endpoint} and the port")),
-            Some("no region in the name: give that of the current writer as `iamRegion`".to_owned()),
+            Some("the name has no region: set `iamRegion` to that of the current writer".to_owned()),
         ),
         _ => (Some(in_region(format!("rds-db, {endpoint} and the port"))), None),
     }
@@ -100,6 +98,6 @@ fn text(description: &Description) -> String {
 
 fn json(description: &Description) -> Result<String, Failure> {
     let text = serde_json::to_string(description)
-        .map_err(|error| Failure::new("the answer cannot be written as json").because(error))?;
+        .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
     Ok(text + "\n")
 }

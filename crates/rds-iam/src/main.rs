@@ -40,11 +40,11 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
-    // What needs a runtime waits for one thing at a time.
+    // No command runs two things at once that would need two threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new("no asynchronous runtime could be started").because(error))?;
+        .map_err(|error| Failure::new("failed to start the async runtime").because(error))?;
     match command {
         Command::Completions { shell } => generate::completions(shell),
         Command::Doctor(arguments) => runtime.block_on(doctor::run(&arguments)),

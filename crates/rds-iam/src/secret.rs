@@ -14,7 +14,7 @@ use crate::{
     target::{Target, configuration},
 };
 
-/// How long the service may take; its own limit is shorter.
+/// How long the service may take; the limit of the provider itself is shorter.
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// Returns the provider that the parameters describe.
@@ -39,8 +39,8 @@ pub(crate) fn provider(target: &Target, credentials: Credentials) -> Result<Secr
     secrets.build()
 }
 
-/// Checks the parameters as the plugin does: where no connector can be built for the engine, nobody
-/// has done so, and credentials would go to whatever `secretEndpoint` names.
+/// Checks the parameters as the plugin does. Without a connector for the engine nothing else checks
+/// them, and credentials would be sent to any host that `secretEndpoint` names.
 fn check(target: &Target) -> Result<()> {
     let mut given = RawParameters::new();
     for name in SECRETS_PARAMETERS.iter().map(Parameter::name).filter(|name| name.starts_with("secret")) {
@@ -52,11 +52,11 @@ fn check(target: &Target) -> Result<()> {
     SecretsFactory::default().provider(&options).map(drop)
 }
 
-/// Loads the secret, and sees that it is for the user that is configured.
+/// Loads the secret, and checks that it is for the configured user.
 pub(crate) async fn load(target: &Target, secrets: &SecretProvider) -> Result<DatabaseSecret> {
     let Ok(loaded) = timeout(LIMIT, secrets.secret()).await else {
         let kind = ErrorKind::Credentials(CredentialsFailure::TimedOut);
-        return Err(Error::new(kind, "Secrets Manager gave no answer in time"));
+        return Err(Error::new(kind, "Secrets Manager did not answer in time"));
     };
     let secret = loaded?;
     secrets.check_user(&target.user, &secret)?;
@@ -67,7 +67,7 @@ pub(crate) async fn load(target: &Target, secrets: &SecretProvider) -> Result<Da
 mod tests {
     use super::*;
 
-    /// Without its feature no connector is built for MySQL, so that nothing checked before.
+    /// Without the feature `mysql` no connector has checked them.
     #[test]
     fn parameters_of_a_secret_are_checked_for_both_engines() {
         for (more, says) in [

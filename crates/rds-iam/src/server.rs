@@ -1,4 +1,4 @@
-//! What a driver reads of a connection string.
+//! The part of a connection string that belongs to the driver.
 
 use std::net::IpAddr;
 
@@ -21,10 +21,10 @@ pub(crate) struct Server {
     pub(crate) database: Option<String>,
     /// The address to dial in place of asking DNS.
     pub(crate) address: Option<IpAddr>,
-    /// TLS begins without asking for it.
+    /// The TLS handshake starts without an SSLRequest (`sslnegotiation=direct`).
     pub(crate) is_direct: bool,
     pub(crate) has_password: bool,
-    /// What a client of libpq is told besides, by its variables.
+    /// Further variables for clients of libpq.
     #[cfg_attr(not(unix), expect(dead_code, reason = "clients are run on Unix only"))]
     pub(crate) settings: Vec<(&'static str, String)>,
 }
@@ -35,12 +35,12 @@ impl Server {
             text.parse().map_err(|_| configuration("the connection string cannot be read"))?;
         let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
         if hosts.len() > 1 || addresses.len() > 1 {
-            return Err(configuration("several hosts are named: examine them one at a time"));
+            return Err(configuration("several hosts: examine them one at a time"));
         }
         let host = match (hosts.first(), addresses.first()) {
             (Some(Host::Tcp(name)), _) => name.clone(),
             (None, Some(address)) => address.to_string(),
-            _ => return Err(configuration("no host to examine: a unix socket takes no token")),
+            _ => return Err(configuration("missing host: a unix socket does not take tokens")),
         };
         Ok(Self {
             engine: Engine::Postgres,
@@ -66,7 +66,7 @@ impl Server {
             Some(Err(user)) => (user, false),
             None => ("", false),
         };
-        // The port was checked with the pieces.
+        // `UrlParts` has checked the port.
         let (host, port) = match parts.hosts.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
             _ => (parts.hosts, None),

@@ -1,4 +1,4 @@
-//! Which token is asked for, and signing it.
+//! Reads which token is wanted, and signs it.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::{
     cli::{Engine, Service, TokenArguments},
     connection::{ConnectionArguments, Input},
     connector::{Connector, token_provider},
-    credentials::{self, Settings},
+    credentials::{self, CredentialOptions},
     failure::{Failure, USAGE},
     target::Target,
 };
 
-/// How long credentials may take: a process that gives them may ask the person for a code.
+/// How long loading credentials may take: a `credential_process` may ask for an MFA code.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a token is for, checked before any credentials are asked for.
+/// What a token is for, checked before credentials are loaded.
 #[derive(Debug)]
 pub(crate) enum Purpose {
     Database(Box<Target>, TokenRequest),
@@ -29,7 +29,7 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// Reads the arguments of `token`; those that the service has no use for are errors.
+    /// Reads the arguments of `token`; options that the service does not take are errors.
     pub(crate) fn of(arguments: &TokenArguments) -> Result<Self, Failure> {
         let TokenArguments { service, connection, name, serverless, .. } = arguments;
         let ConnectionArguments { host, user, port, region, .. } = connection;
@@ -37,15 +37,15 @@ impl Purpose {
         let by_host = matches!(service, Service::Rds | Service::Dsql);
         let by_name = matches!(service, Service::Elasticache | Service::Memorydb | Service::Eks);
         let has_user = !matches!(service, Service::Eks | Service::Msk);
-        for (option, is_given) in connection.of_databases() {
-            superfluous(option, is_given && !by_host, service)?;
+        for (option, is_given) in connection.database_options() {
+            reject_unused(option, is_given && !by_host, service)?;
         }
-        superfluous("--name", name.is_some() && !by_name, service)?;
-        superfluous("--user", user.is_some() && !has_user, service)?;
-        superfluous("--port", port.is_some() && service != Service::Rds, service)?;
-        superfluous("--serverless", *serverless && service != Service::Elasticache, service)?;
+        reject_unused("--name", name.is_some() && !by_name, service)?;
+        reject_unused("--user", user.is_some() && !has_user, service)?;
+        reject_unused("--port", port.is_some() && service != Service::Rds, service)?;
+        reject_unused("--serverless", *serverless && service != Service::Elasticache, service)?;
         let is_mysql = connection.engine == Some(Engine::Mysql);
-        superfluous("--engine mysql", is_mysql && service != Service::Rds, service)?;
+        reject_unused("--engine mysql", is_mysql && service != Service::Rds, service)?;
 
         let given = |option: &str, value: &Option<String>| {
             value.clone().ok_or_else(|| Failure::usage(format!("{} needs {option}", shown(service))))
@@ -65,7 +65,7 @@ impl Purpose {
             return Ok(Self::Database(Box::new(target), request));
         }
         let region = Region::parse(&given("--region", region)?)
-            .map_err(|error| Failure::usage(format!("--region does not fit: {error}")))?;
+            .map_err(|error| Failure::usage(format!("invalid --region: {error}")))?;
         let recipe = match service {
             Service::Elasticache if *serverless => {
                 elasticache_serverless(&given("--name", name)?, &given("--user", user)?)
@@ -94,7 +94,7 @@ impl Purpose {
             Self::Cache(request, region) | Self::Bearer(request, region) => (request, region),
         };
         let now = SystemClock.now();
-        let settings = Settings {
+        let settings = CredentialOptions {
             profile: arguments.profile.as_deref(),
             region: Some(region.as_str()),
             role: arguments.role(),
@@ -104,38 +104,38 @@ impl Purpose {
     }
 }
 
-/// Reads a connection string, and what a token for it is signed for.
+/// Reads a connection string and its token request.
 ///
-/// What a program would refuse is refused here in the same words; a wrong value is a usage error.
+/// Values that a program would reject are usage errors with the same message.
 pub(crate) fn target(text: &str, arguments: &ConnectionArguments) -> Result<(Target, TokenRequest), Failure> {
     let target = read(text, arguments)?;
     let request = request(&target, arguments)?;
     Ok((target, request))
 }
 
-fn wrong(error: wrapper_core::Error) -> Failure {
+fn usage_error(error: wrapper_core::Error) -> Failure {
     Failure::from(error).with_exit_code(USAGE)
 }
 
-/// Reads a connection string, and refuses what a program would refuse.
+/// Reads a connection string, and rejects what a program would reject.
 pub(crate) fn read(text: &str, arguments: &ConnectionArguments) -> Result<Target, Failure> {
-    // Without its feature the connector knows no MySQL, whose tokens need none.
+    // Tokens for MySQL can be signed even where its driver is not compiled in.
     let is_known = cfg!(feature = "mysql") || !matches!(Engine::of(text), Ok(Engine::Mysql));
     if let Err(error) = Connector::build(text)
         && is_known
         && !matches!(error.kind(), ErrorKind::Host | ErrorKind::Region)
     {
-        return Err(wrong(error));
+        return Err(usage_error(error));
     }
-    Target::read(text, arguments.hostaddr).map_err(wrong)
+    Target::read(text, arguments.hostaddr).map_err(usage_error)
 }
 
-/// Returns what a token for the target is signed for.
+/// Returns the token request of a target.
 pub(crate) fn request(target: &Target, arguments: &ConnectionArguments) -> Result<TokenRequest, Failure> {
     if target.secret.is_some() {
         return Err(Failure::usage(
-            "the connection string takes its password from Secrets Manager, and no token: use `rds-iam \
-             exec`, or leave `secretId` out",
+            "the connection string takes its password from Secrets Manager: use `rds-iam exec`, or remove \
+             `secretId`",
         ));
     }
     target.token_request().map_err(|error| {
@@ -145,13 +145,13 @@ pub(crate) fn request(target: &Target, arguments: &ConnectionArguments) -> Resul
             _ => "",
         };
         let message = format!("{error}{hint}");
-        wrong(error.with_message(message))
+        usage_error(error.with_message(message))
     })
 }
 
 /// Loads credentials and signs.
 pub(crate) async fn sign(request: &TokenRequest, target: &Target) -> Result<AuthToken, Failure> {
-    let settings = Settings { region: Some(request.region()), ..target.credentials() };
+    let settings = CredentialOptions { region: Some(request.region()), ..target.credentials() };
     let credentials = credentials::load(settings, SystemClock.now(), TIMEOUT).await?;
     let token = token_provider(credentials)?.token(request).await.map_err(|error| connect_error(&error))?;
     Ok((*token).clone())
@@ -160,16 +160,16 @@ pub(crate) async fn sign(request: &TokenRequest, target: &Target) -> Result<Auth
 fn only_dsql(host: &str) -> Result<(), Failure> {
     match Endpoint::parse(host) {
         Ok(endpoint) if endpoint.kind() != EndpointKind::Dsql => Err(Failure::usage(format!(
-            "`{endpoint}` is no DSQL cluster ({}): leave out --service",
+            "`{endpoint}` is not a DSQL cluster ({}): remove --service",
             endpoint.kind()
         ))),
         _ => Ok(()),
     }
 }
 
-fn superfluous(option: &str, is_given: bool, service: Service) -> Result<(), Failure> {
+fn reject_unused(option: &str, is_given: bool, service: Service) -> Result<(), Failure> {
     if is_given {
-        return Err(Failure::usage(format!("{} has no use for {option}: leave it out", shown(service))));
+        return Err(Failure::usage(format!("{} does not take {option}: remove it", shown(service))));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a connection string says.
+//! The database and the parameters that a connection string names.
 
 use std::{net::IpAddr, ops::Deref, time::Duration};
 
@@ -10,14 +10,16 @@ use wrapper_iam::{
 };
 use wrapper_secrets::{SecretsFactory, SecretsPlugin};
 
-use crate::{cli::Engine, connector::registry, credentials::Settings, doctor::Aliases, server::Server};
+use crate::{
+    cli::Engine, connector::registry, credentials::CredentialOptions, doctor::Aliases, server::Server,
+};
 
-/// One host with all that a login there needs.
+/// One host with everything that a login there needs.
 #[derive(Debug)]
 pub(crate) struct Target {
     server: Server,
     pub(crate) roots: Roots,
-    /// What DNS says of the host, once it was asked.
+    /// The aliases of the host, once DNS was asked.
     pub(crate) aliases: Option<Aliases>,
     /// The secret that holds user and password, where that takes the place of a token.
     pub(crate) secret: Option<String>,
@@ -33,17 +35,17 @@ impl Deref for Target {
 }
 
 impl Target {
-    /// Reads a connection string; an address takes the place of the host's.
+    /// Reads a connection string; `address` is dialled instead of resolving the host.
     pub(crate) fn read(text: &str, address: Option<IpAddr>) -> Result<Self> {
-        let (rest, parameters) = cut(text)?;
+        let (rest, parameters) = split_parameters(text)?;
         let mut server = match Engine::of(text)? {
             Engine::Mysql => Server::of_mysql(&rest)?,
             Engine::Postgres => Server::of_postgres(&rest)?,
         };
         server.address = address.or(server.address);
-        // A password with a raw `@` ends up here in part, and this error shows none of it.
+        // Part of a password with a raw `@` can end up here; this error shows nothing of it.
         Endpoint::parse(&server.host)
-            .map_err(|error| configuration("the host is no name").with_source(error))?;
+            .map_err(|error| configuration("invalid host name").with_source(error))?;
         let given = |wanted: &str| {
             let found = parameters.iter().find(|(name, _)| name == wanted);
             found.map(|(_, value)| value.as_str())
@@ -55,8 +57,8 @@ impl Target {
         let secret = secret.filter(|_| names(&[SecretsPlugin::CODE, "secretsManager"]).unwrap_or(true));
         if secret.is_none() && names(&[IamPlugin::CODE]) == Some(false) {
             return Err(configuration(
-                "`plugins` names neither `iam` nor `awsSecretsManager`: without one of them nothing gives a \
-                 password",
+                "`plugins` names neither `iam` nor `awsSecretsManager`, one of which provides the \
+                 password: add one",
             ));
         }
         let roots = given("sslrootcert").map_or(Ok(Roots::system()), Roots::read);
@@ -64,12 +66,12 @@ impl Target {
         Ok(Self { server, roots, aliases: None, secret, parameters })
     }
 
-    /// Takes the user that a secret gave.
+    /// Sets the user that a secret names.
     pub(crate) fn set_user(&mut self, user: &str) {
         user.clone_into(&mut self.server.user);
     }
 
-    /// Returns a parameter of ours, where the string has it.
+    /// Returns a parameter of the wrapper, if the string has it.
     pub(crate) fn parameter(&self, wanted: &str) -> Option<&str> {
         self.parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     }
@@ -89,12 +91,12 @@ impl Target {
         self.parameter("iamDefaultPort").and_then(|port| port.trim().parse().ok()).unwrap_or(self.port)
     }
 
-    /// Returns what the token is signed for.
+    /// Returns the host, port, user and region that the token is signed for.
     pub(crate) fn token_request(&self) -> Result<TokenRequest> {
         token_request(self.signed_host(), self.signed_port(), &self.user, self.parameter("iamRegion"))
     }
 
-    /// Returns the region of AWS that is asked: the token's, or the secret's.
+    /// Returns the AWS region of the token or of the secret.
     pub(crate) fn region(&self) -> Option<String> {
         let Some(secret) = &self.secret else {
             return Some(self.token_request().ok()?.region().to_owned());
@@ -103,12 +105,12 @@ impl Target {
         self.parameter("secretRegion").or_else(own).map(|region| region.trim().to_lowercase())
     }
 
-    /// Returns what decides about the credentials.
-    pub(crate) fn credentials(&self) -> Settings<'_> {
-        Settings { profile: self.parameter("awsProfile"), region: None, role: self.role() }
+    /// Returns the options that select the credentials.
+    pub(crate) fn credentials(&self) -> CredentialOptions<'_> {
+        CredentialOptions { profile: self.parameter("awsProfile"), region: None, role: self.role() }
     }
 
-    /// Returns the role that the credentials are to assume; its parts are checked where it is used.
+    /// Returns the role to assume; its parts are checked where it is used.
     fn role(&self) -> Option<AssumeRole> {
         let mut role = AssumeRole::new(self.parameter("assumeRoleArn")?);
         if let Some(name) = self.parameter("assumeRoleSessionName") {
@@ -123,19 +125,19 @@ impl Target {
         Some(role)
     }
 
-    /// Returns the name that the server's certificate has to carry.
+    /// Returns the name that the server's certificate must hold.
     pub(crate) fn tls_name(&self) -> &str {
         self.parameter("tlsServerName").unwrap_or(self.signed_host())
     }
 
-    /// Returns whether the host is itself such a name, and not what leads there: an address, a
-    /// tunnel, a custom domain.
+    /// Returns whether the host is an endpoint of AWS, and not an address, a tunnel or a custom
+    /// domain in front of one.
     pub(crate) fn dials_endpoint(&self) -> bool {
         let kind = Endpoint::parse(&self.host).map(|endpoint| endpoint.kind());
         !matches!(kind, Ok(EndpointKind::Custom | EndpointKind::Ip) | Err(_))
     }
 
-    /// Returns the endpoint that DNS leads to, if that is another one than the token is signed for.
+    /// Returns the endpoint that DNS resolves the host to, if the token is signed for another.
     pub(crate) fn leads_elsewhere(&self) -> Option<Endpoint> {
         let aliases = self.aliases.as_ref()?;
         let (behind, signed) = (aliases.endpoint()?, self.endpoint()?);
@@ -146,7 +148,7 @@ impl Target {
         is_elsewhere.then_some(behind)
     }
 
-    /// Returns what to do if DNS leads to another endpoint than the token is signed for.
+    /// Returns the remedy if DNS resolves to another endpoint than the token is signed for.
     pub(crate) fn alias_remedy(&self) -> Option<String> {
         let target = self.token_request().ok()?;
         let mut facts = Facts::new(&target, (&self.host, self.port), self.engine.into());
@@ -163,10 +165,10 @@ impl Engine {
     pub(crate) fn of(text: &str) -> Result<Self> {
         let lower = text.to_ascii_lowercase();
         if lower.starts_with("mysql") || lower.starts_with("mariadb") {
-            // The connector says what is wrong with it.
+            // Errors in it are reported by the connector.
             return Ok(Self::Mysql);
         }
-        // Any word parses as a custom domain, a password too.
+        // A single word, even a password, parses as a custom domain.
         if let Ok(endpoint) = Endpoint::parse(text)
             && !matches!(endpoint.kind(), EndpointKind::Custom | EndpointKind::Ip)
         {
@@ -186,7 +188,7 @@ impl Engine {
 }
 
 /// Splits a string into the driver's part and the wrapper's parameters.
-pub(crate) fn cut(text: &str) -> Result<(String, Vec<(String, String)>)> {
+pub(crate) fn split_parameters(text: &str) -> Result<(String, Vec<(String, String)>)> {
     // The parameters of the chain and of the plugins do not depend on the driver.
     let registry = registry::<()>((IamFactory::default(), SecretsFactory::default()));
     let is_ours = |name: &str| registry.declares(name);

@@ -11,14 +11,15 @@ use wrapper_core::text::escape_control;
 
 use crate::failure::{Failure, chain};
 
-/// Writes to standard output; a reader that has gone away is no failure.
+/// Writes to standard output; a closed pipe is not a failure.
 ///
-/// Colours reach a terminal that takes them, unless the person says no (<https://no-color.org>).
+/// Colours are kept for terminals that support them, unless NO_COLOR is set
+/// (<https://no-color.org>).
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut output = anstream::AutoStream::auto(io::stdout().lock());
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new("standard output cannot be written to").because(error))
+            Err(Failure::new("failed to write to standard output").because(error))
         }
         _ => Ok(()),
     }
@@ -38,36 +39,46 @@ pub(crate) fn print_error(failure: &Failure) {
 
 /// Writes a line to standard error.
 pub(crate) fn print_note(line: &str) {
-    // Nobody is left to tell if standard error is gone.
+    // A closed standard error leaves no place to report that.
     let _ = writeln!(anstream::AutoStream::auto(io::stderr().lock()), "{line}");
 }
 
 /// Returns whether results go to a terminal.
-pub(crate) fn shows_a_person() -> bool {
+pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Returns whether a line on standard output can be drawn anew.
+/// Returns whether a line on standard output can be redrawn.
 pub(crate) fn can_be_redrawn() -> bool {
-    shows_a_person() && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+    is_terminal() && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// Takes back the line that standard output is in, of which [`can_be_redrawn`] holds.
-pub(crate) fn clear_line() {
+/// Clears the current line of standard output, where [`can_be_redrawn`] allows it.
+///
+/// Blanks work on every terminal, also on a Windows console without escape sequences.
+pub(crate) fn clear_line(width: usize) {
     let mut output = io::stdout().lock();
-    // The line that follows says so if nothing can be written.
-    let _ = output.write_all(b"\r\x1b[K").and_then(|()| output.flush());
+    // The next line reports the failure if nothing can be written.
+    let _ = write!(output, "\r{:width$}\r", "").and_then(|()| output.flush());
 }
 
-/// Returns the columns of the terminal that results go to.
+/// The width of a terminal that tells it in no way.
+const USUAL_WIDTH: usize = 80;
+
+/// Returns the columns of the terminal that results go to; `None` for a pipe or a file, whose
+/// reader searches whole lines.
 fn width() -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
-    // A terminal that does not know its width says 0.
-    Some(usize::from(width.0)).filter(|width| *width > 0)
+    if !is_terminal() {
+        return None;
+    }
+    // Editors, serial lines and some containers have terminals whose size is 0.
+    let told = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    let variable = || env::var("COLUMNS").ok()?.parse().ok();
+    let is_width = |width: &usize| *width > 0;
+    Some(told.filter(is_width).or_else(|| variable().filter(is_width)).unwrap_or(USUAL_WIDTH))
 }
 
-/// Breaks text where a terminal ends, before words that would not fit; the lines after the first
-/// begin at `indent`.
+/// Wraps text at the width of the terminal, between words; all lines but the first are indented.
 pub(crate) fn wrapped(text: &str, indent: usize) -> String {
     match width() {
         Some(width) => wrapped_to(text, indent, width),
@@ -76,7 +87,7 @@ pub(crate) fn wrapped(text: &str, indent: usize) -> String {
 }
 
 fn wrapped_to(text: &str, indent: usize, width: usize) -> String {
-    // Narrower columns than this read worse than lines that the terminal breaks.
+    // Narrower columns read worse than lines broken by the terminal.
     let room = width.saturating_sub(indent).max(20);
     let mut out = String::new();
     let mut used = 0;
@@ -104,7 +115,7 @@ pub(crate) fn listed(items: &[String], most: usize) -> String {
     }
 }
 
-/// What a word means.
+/// The meaning of a word, which decides its colour.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Style {
     Bad,
@@ -114,7 +125,7 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    /// Text in a colour, which [`print()`] and [`print_note`] take away where none is wanted.
+    /// Colours a text; [`print()`] and [`print_note`] strip colours where they are not wanted.
     pub(crate) fn paint(self, text: &str) -> String {
         let style = match self {
             Self::Bad => AnsiColor::Red.on_default().bold(),

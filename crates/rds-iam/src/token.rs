@@ -13,9 +13,9 @@ use crate::{
     terminal,
 };
 
-/// What `--format json` prints.
+/// The output of `--format json`.
 #[derive(Serialize)]
-struct Printed<'a> {
+struct JsonToken<'a> {
     token: &'a str,
     expires_at: String,
     signed_at: String,
@@ -35,9 +35,9 @@ pub(crate) async fn run(arguments: &TokenArguments) -> Result<ExitCode, Failure>
         has_safe_variables(&purpose)?;
     }
     let token = purpose.sign(&arguments.connection).await?;
-    if terminal::shows_a_person() {
+    if terminal::is_terminal() {
         terminal::print_note(
-            "warning: this is a password; use it in $(…) rather than leave it on the screen",
+            "warning: this is a password; use it in $(…) instead of showing it on the screen",
         );
     }
     let text = match arguments.format {
@@ -55,7 +55,7 @@ fn json(arguments: &TokenArguments, purpose: &Purpose, token: &AuthToken) -> Res
         _ => None,
     };
     let connection = &arguments.connection;
-    let printed = Printed {
+    let printed = JsonToken {
         token: token.expose(),
         expires_at: timestamp(token.expires_at()),
         signed_at: timestamp(token.signed_at()),
@@ -69,17 +69,17 @@ fn json(arguments: &TokenArguments, purpose: &Purpose, token: &AuthToken) -> Res
     Ok(text + "\n")
 }
 
-/// Refuses variables with which a client would send the token in clear: none of theirs can ask for
-/// TLS.
+/// Refuses variables for clients that would send the token in clear, since none of their variables
+/// asks for TLS.
 fn has_safe_variables(purpose: &Purpose) -> Result<(), Failure> {
     match purpose {
         Purpose::Database(target, _) if target.engine == Engine::Mysql => Err(Failure::usage(
-            "no variable makes a client of MySQL use TLS, without which the token goes in clear: use \
+            "no variable makes a MySQL client use TLS, and the token would be sent in clear: use \
              `rds-iam exec … -- mysql`",
         )),
         Purpose::Cache(..) => Err(Failure::usage(
-            "no variable makes redis-cli use TLS, without which the token goes in clear: print it plain, as \
-             in REDISCLI_AUTH=\"$(rds-iam token …)\" redis-cli --tls",
+            "no variable makes redis-cli use TLS, and the token would be sent in clear: use the plain \
+             format, as in REDISCLI_AUTH=\"$(rds-iam token …)\" redis-cli --tls",
         )),
         Purpose::Database(..) | Purpose::Bearer(..) => Ok(()),
     }
@@ -110,7 +110,7 @@ fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-/// A time as RFC 3339 has it, to the second.
+/// Formats a time as RFC 3339, to the second.
 pub(crate) fn timestamp(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let time = i64::try_from(seconds).ok().and_then(|seconds| UtcDateTime::from_unix_timestamp(seconds).ok());

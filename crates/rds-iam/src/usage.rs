@@ -4,7 +4,7 @@ use std::env;
 
 use crate::terminal;
 
-/// Ends the program with the error of the parser, without arguments that may be or hold a password.
+/// Exits with the parser's error, without arguments that may hold a password.
 pub(crate) fn refuse(error: &clap::Error) -> ! {
     if !error.use_stderr() {
         error.exit();
@@ -14,7 +14,7 @@ pub(crate) fn refuse(error: &clap::Error) -> ! {
     std::process::exit(error.exit_code())
 }
 
-/// Takes out of a text the arguments that are neither options nor plain words.
+/// Blanks the arguments in a text that are neither options nor plain words.
 fn blanked(text: &str, arguments: impl Iterator<Item = String>) -> String {
     let is_word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let is_address = |text: &str| text.chars().all(|c| c.is_ascii_digit() || ".:[]".contains(c));
@@ -25,7 +25,7 @@ fn blanked(text: &str, arguments: impl Iterator<Item = String>) -> String {
     });
     let mut values: Vec<_> = values.filter(|value| !is_plain(value)).collect();
     values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    // The parser ends what it repeats with a quote.
+    // The parser puts a quote behind every argument that it repeats.
     values.iter().fold(text.to_owned(), |text, value| {
         ["'", "=", " "]
             .iter()

@@ -4,6 +4,7 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rcgen::{
@@ -11,7 +12,12 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
+use rds_wrapper::iam::{Clock, SystemClock};
+
 use crate::Result;
+
+/// How long the certificate lasts that is about to expire.
+const DAYS_LEFT: u64 = 20;
 
 /// Where the files are.
 #[derive(Debug)]
@@ -22,6 +28,10 @@ pub(crate) struct Certificates {
     pub(crate) other_authority: PathBuf,
     /// The server's certificate.
     pub(crate) certificate: PathBuf,
+    /// The same that expires in some days.
+    expiring: PathBuf,
+    /// The same that lasts.
+    lasting: PathBuf,
     /// The server's key, which only the server can read.
     pub(crate) key: PathBuf,
 }
@@ -33,6 +43,8 @@ impl Certificates {
             authority: folder.join("ca.pem"),
             other_authority: folder.join("other-ca.pem"),
             certificate: folder.join("server.pem"),
+            expiring: folder.join("expiring.pem"),
+            lasting: folder.join("lasting.pem"),
             key: folder.join("server.key"),
         };
         let authority = authority("integration root")?;
@@ -41,13 +53,25 @@ impl Certificates {
         params.distinguished_name.push(DnType::CommonName, names[0]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        fs::write(&files.certificate, params.signed_by(&key, &authority)?.pem())?;
+        let lasting = params.signed_by(&key, &authority)?.pem();
+        fs::write(&files.certificate, &lasting)?;
+        fs::write(&files.lasting, lasting)?;
+        params.not_after = (SystemClock.now() + Duration::from_secs(DAYS_LEFT * 24 * 60 * 60)).into();
+        fs::write(&files.expiring, params.signed_by(&key, &authority)?.pem())?;
         fs::write(&files.key, key.serialize_pem())?;
         // PostgreSQL takes no key that others can read.
         fs::set_permissions(&files.key, Permissions::from_mode(0o600))?;
         fs::write(&files.authority, authority.pem())?;
         fs::write(&files.other_authority, self::authority("another root")?.pem())?;
         Ok(files)
+    }
+
+    /// Replaces the server's certificate by one that is about to expire, or that lasts; the server
+    /// has to read it again.
+    pub(crate) fn replace(&self, expires: bool) -> Result<()> {
+        let new = if expires { &self.expiring } else { &self.lasting };
+        fs::write(&self.certificate, fs::read(new)?)?;
+        Ok(())
     }
 }
 

@@ -69,6 +69,11 @@ impl Environment {
         &self.certificates.authority
     }
 
+    /// Returns the files of the server's certificate.
+    pub(crate) fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
     /// Returns an authority that it should not.
     pub(crate) fn other_authority(&self) -> &Path {
         &self.certificates.other_authority

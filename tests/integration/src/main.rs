@@ -83,7 +83,8 @@ async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
         cases::postgres::copy_behind_a_lock(&server, &mut run.report).await?;
         cases::sources::run(server.environment(), &run.sources, &mut run.report).await?;
         cases::rotation::run(server.environment(), &run.sources, &mut run.report).await?;
-        cases::doctor::postgres(&server, &run.sources, &run.programs, &mut run.report).await?;
+        let starting = postgres::Starting::start(prerequisites, &scratch, &server)?;
+        cases::doctor::postgres(&server, &starting, &run.sources, &run.programs, &mut run.report).await?;
     }
     if options.has("cluster") {
         cases::failover::run(prerequisites, &scratch, &mut run.report).await?;
@@ -92,11 +93,13 @@ async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
         let server = mysql::Server::mariadb(prerequisites, &scratch)?;
         run.at(server.environment()).await?;
         cases::mysql::run(server.environment(), &mut run.report).await?;
+        cases::doctor::mysql(&server, &run.sources, &run.programs, &mut run.report).await?;
     }
     if options.has("mysql57") {
         let server = mysql::Server::mysql57(prerequisites, &scratch)?;
         run.at(server.environment()).await?;
         cases::mysql::run(server.environment(), &mut run.report).await?;
+        cases::doctor::mysql(&server, &run.sources, &run.programs, &mut run.report).await?;
     }
     run.report.finish()
 }

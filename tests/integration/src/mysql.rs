@@ -6,10 +6,15 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
+
+use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
+use rds_wrapper::iam::{Clock, SystemClock};
 
 use crate::{
     Result,
+    cases::exec::MIGRATED,
     certificates::Certificates,
     environment::{Engine, Environment, FORWARDED, HOST, OF_SECRETS, READER_HOST, REGION, USERS},
     prerequisites::Prerequisites,
@@ -18,12 +23,24 @@ use crate::{
     verifier::Verifier,
 };
 
+/// The fewest connections that every version can be limited to.
+const FEW_CONNECTIONS: usize = 10;
+
+/// How long connections may take to close.
+const CLOSING: Duration = Duration::from_secs(20);
+
 /// A running server, stopped on drop.
 #[derive(Debug)]
 pub(crate) struct Server {
     // In the order in which they have to go.
     _service: Service,
     environment: Environment,
+    socket: PathBuf,
+}
+
+/// All connections that a server takes, until they are dropped.
+pub(crate) struct Filled {
+    connections: Vec<Conn>,
 }
 
 impl Server {
@@ -100,12 +117,55 @@ impl Server {
         let log = folder.join("server.log");
         let plan = Plan { name: engine.name(), ready: "ready for connections", signal: "TERM", log: &log };
         let service = Service::start(command, &plan)?;
-        Ok(Self { _service: service, environment: Environment::new(engine, port, certificates, verifier) })
+        let environment = Environment::new(engine, port, certificates, verifier);
+        Ok(Self { _service: service, environment, socket: folder.join("server.socket") })
+    }
+
+    /// Presents a certificate that is about to expire from now on, or one that lasts; MariaDB alone
+    /// reads it again.
+    pub(crate) async fn set_expiring_certificate(&self, expires: bool) -> Result<()> {
+        self.environment.certificates().replace(expires)?;
+        let mut administrator = self.administrator().await?;
+        administrator.query_drop("FLUSH SSL").await?;
+        Ok(administrator.disconnect().await?)
+    }
+
+    /// Opens as many connections as the server takes at most, so that it refuses the next one in
+    /// place of its greeting.
+    pub(crate) async fn fill(&self) -> Result<Filled> {
+        let mut connections = vec![self.administrator().await?];
+        connections[0].query_drop(format!("SET GLOBAL max_connections = {FEW_CONNECTIONS}")).await?;
+        let deadline = SystemClock.now() + CLOSING;
+        // One more is kept for administrators. Others may be about to close.
+        while connections.len() <= FEW_CONNECTIONS {
+            match self.administrator().await {
+                Ok(connection) => connections.push(connection),
+                Err(error) if SystemClock.now() > deadline => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        Ok(Filled { connections })
+    }
+
+    async fn administrator(&self) -> Result<Conn> {
+        let options = OptsBuilder::default().socket(Some(self.socket.display().to_string()));
+        Ok(Conn::new(options.user(Some("root"))).await?)
     }
 
     /// What the suite runs against.
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
+    }
+}
+
+impl Filled {
+    /// Closes them, and has the server take as many as it did.
+    pub(crate) async fn release(mut self) -> Result<()> {
+        self.connections[0].query_drop("SET GLOBAL max_connections = DEFAULT").await?;
+        for connection in self.connections {
+            connection.disconnect().await?;
+        }
+        Ok(())
     }
 }
 
@@ -132,6 +192,7 @@ CREATE USER 'guarded'@'%' IDENTIFIED BY 'guarded password' REQUIRE SSL;
         + &forwarded
         + &of_secrets.concat()
         + "GRANT SELECT, CREATE TEMPORARY TABLES ON app.* TO 'jane'@'%';\n"
+        + &format!("CREATE DATABASE {MIGRATED};\nGRANT ALL ON {MIGRATED}.* TO 'jane'@'%';\n")
 }
 
 /// Copies the program into the temporary folder, since its own may be one that other users cannot

@@ -13,6 +13,7 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use crate::{
     Result,
+    cases::exec::MIGRATED,
     certificates::Certificates,
     environment::{Engine, Environment, FORWARDED, HOST, OF_SECRETS, READER_HOST, REGION, USERS},
     prerequisites::Prerequisites,
@@ -23,13 +24,15 @@ use crate::{
 
 /// The rules of RDS: tokens for those with `rds_iam`, passwords for the others, and nothing without
 /// TLS but sessions that `rds-testkit` hands over.
-const ACCESS: &str = "\
-local     all rdsadmin                trust
+pub(crate) const ACCESS: &str = "\
 hostssl   all +rds_iam 127.0.0.1/32 pam pamservice=rds
 hostssl   all all      127.0.0.1/32 scram-sha-256
 hostnossl all forwarded 127.0.0.1/32 scram-sha-256
 hostnossl all all      127.0.0.1/32 reject
 ";
+
+/// The rule for the administrator of the suite.
+const OWN_ACCESS: &str = "local all rdsadmin trust\n";
 
 /// How long the server may take to read its configuration again.
 const RELOAD: Duration = Duration::from_secs(20);
@@ -52,21 +55,11 @@ impl Server {
         let certificates = Certificates::issue(&folder, [HOST, READER_HOST])?;
         let verifier = Verifier::start(prerequisites, &folder, HOST, port, REGION)?;
         let services = pam_services(&folder, &verifier.socket())?;
-        fs::write(folder.join("pg_hba.conf"), ACCESS)?;
+        fs::write(folder.join("pg_hba.conf"), format!("{OWN_ACCESS}{ACCESS}"))?;
         hand_over(prerequisites, &folder)?;
 
         let data = folder.join("data");
-        let mut initdb = as_server(prerequisites, programs.join("initdb"));
-        initdb.args([
-            "--username=rdsadmin",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--no-locale",
-            "--no-sync",
-            "-D",
-        ]);
-        initdb.arg(&data).current_dir(&folder);
-        finish(initdb)?;
+        initdb(prerequisites, &programs, &folder, &data)?;
         fs::OpenOptions::new().append(true).open(data.join("postgresql.conf"))?.write_all(b"ssl = on\n")?;
 
         let mut command = as_server(prerequisites, "env");
@@ -98,12 +91,32 @@ impl Server {
     /// Offers TLS from now on, or no longer.
     pub(crate) async fn set_tls(&self, on: bool) -> Result<()> {
         let wanted = if on { "on" } else { "off" };
-        self.administer(&[&format!("ALTER SYSTEM SET ssl = {wanted}"), "SELECT pg_reload_conf()"]).await?;
-        // A new connection has what the server that it comes from has read.
+        self.administer(&[&format!("ALTER SYSTEM SET ssl = {wanted}")]).await?;
+        self.reload().await
+    }
+
+    /// Presents a certificate that is about to expire from now on, or one that lasts.
+    pub(crate) async fn set_expiring_certificate(&self, expires: bool) -> Result<()> {
+        self.environment.certificates().replace(expires)?;
+        self.reload().await
+    }
+
+    /// Lets in by these rules from now on, in place of [`ACCESS`].
+    pub(crate) async fn set_access(&self, rules: &str) -> Result<()> {
+        fs::write(self.folder.join("pg_hba.conf"), format!("{OWN_ACCESS}{rules}"))?;
+        self.reload().await
+    }
+
+    /// Lets the server read its configuration, rules and certificate again.
+    async fn reload(&self) -> Result<()> {
+        // A new connection has the time at which the process that it was forked from has read all.
+        let loaded_at = "SELECT pg_conf_load_time()";
+        let before = self.administer(&[loaded_at]).await?;
+        self.administer(&["SELECT pg_reload_conf()"]).await?;
         let deadline = SystemClock.now() + RELOAD;
-        while self.administer(&["SHOW ssl"]).await? != wanted {
+        while self.administer(&[loaded_at]).await? == before {
             if SystemClock.now() > deadline {
-                return Err(format!("PostgreSQL does not set ssl to {wanted}").into());
+                return Err("PostgreSQL does not read its configuration again".into());
             }
         }
         Ok(())
@@ -118,6 +131,7 @@ impl Server {
         statements
             .extend(OF_SECRETS.map(|(user, password)| format!("CREATE USER {user} PASSWORD '{password}'")));
         statements.extend(USERS.map(|user| format!("CREATE USER \"{user}\"; GRANT rds_iam TO \"{user}\"")));
+        statements.push(format!("CREATE DATABASE {MIGRATED} OWNER jane"));
         self.administer(&statements.iter().map(String::as_str).collect::<Vec<_>>()).await.map(drop)
     }
 
@@ -144,6 +158,53 @@ impl Server {
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
+}
+
+/// A server of the same certificate that never gets beyond the start of its recovery, stopped on
+/// drop.
+pub(crate) struct Starting {
+    _service: Service,
+    pub(crate) port: u16,
+}
+
+impl Starting {
+    /// Starts the server until it listens.
+    pub(crate) fn start(prerequisites: &Prerequisites, scratch: &Scratch, of: &Server) -> Result<Self> {
+        let programs = prerequisites.postgres().ok_or("PostgreSQL is gone")?;
+        let folder = scratch.folder(prerequisites, "postgresql-starting")?;
+        let (data, port) = (folder.join("data"), free_port()?);
+        initdb(prerequisites, &programs, &folder, &data)?;
+        fs::write(data.join("standby.signal"), "")?;
+        hand_over(prerequisites, &folder)?;
+        let certificates = of.environment.certificates();
+        let mut command = as_server(prerequisites, programs.join("postgres"));
+        command.arg("-D").arg(&data).current_dir(&folder);
+        let settings = [
+            ("listen_addresses", Ipv4Addr::LOCALHOST.to_string()),
+            ("port", port.to_string()),
+            ("unix_socket_directories", folder.display().to_string()),
+            ("ssl", "on".to_owned()),
+            ("ssl_cert_file", certificates.certificate.display().to_string()),
+            ("ssl_key_file", certificates.key.display().to_string()),
+            // The archive is asked before the recovery begins, and does not answer.
+            ("restore_command", "sleep 600".to_owned()),
+        ];
+        for (name, value) in settings {
+            command.arg("-c").arg(format!("{name}={value}"));
+        }
+        let log = folder.join("postgres.log");
+        let plan =
+            Plan { name: "PostgreSQL", ready: "database system was shut down", signal: "QUIT", log: &log };
+        Ok(Self { _service: Service::start(command, &plan)?, port })
+    }
+}
+
+fn initdb(prerequisites: &Prerequisites, programs: &Path, folder: &Path, data: &Path) -> Result<()> {
+    let mut initdb = as_server(prerequisites, programs.join("initdb"));
+    let arguments =
+        ["--username=rdsadmin", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"];
+    initdb.args(arguments).arg(data).current_dir(folder);
+    finish(initdb)
 }
 
 /// Makes the PAM service `rds`, and the library by which PostgreSQL finds it.

@@ -61,6 +61,13 @@ impl Programs {
         self.psql.clone()
     }
 
+    /// Returns the command line of sqlx, the suite's own where sqlx-cli is not installed.
+    pub(crate) fn sqlx(&self) -> PathBuf {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let mut programs = std::env::split_paths(&folders).map(|folder| folder.join("sqlx"));
+        programs.find(|program| program.is_file()).unwrap_or_else(|| self.built.join("sqlx"))
+    }
+
     /// Returns a file of the programs' own.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.home.join(name)

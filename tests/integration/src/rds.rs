@@ -28,7 +28,7 @@ pub(crate) async fn run() -> Result<()> {
         }
     }
     if databases.is_empty() {
-        return Err("no database is named: set RDS_PG_HOST or RDS_MYSQL_HOST, and RDS_DB_USER".into());
+        return Err("missing database: set RDS_PG_HOST or RDS_MYSQL_HOST, and RDS_DB_USER".into());
     }
     for database in &databases {
         cases::run(database, &mut report).await?;

@@ -37,8 +37,8 @@ Examples:
   rds-iam token --service msk --region us-east-2
   rds-iam token --service eks --name blue --region us-east-2
 
-A token is a password: it opens the database to whoever has it for 15 minutes
-(eks: 1 minute), or until the credentials end that signed it.
+A token is a password: anyone who has it can log in for 15 minutes (eks: 1
+minute), or until the credentials that signed it expire.
 
 Exit codes:
   0  a token was printed
@@ -60,8 +60,7 @@ Examples:
   rds-iam exec --url 'mysql://jane@db.abc123.us-east-2.rds.amazonaws.com/app' \\
     --sslrootcert global-bundle.pem -- nice mysql {defaults-file} app
 
-The client takes the place of rds-iam: exit code, signals and terminal are its
-own.
+The client replaces rds-iam: exit code, signals and terminal are its own.
 
 PostgreSQL clients, and every other program, get PGHOST, PGPORT, PGUSER,
 PGPASSWORD, PGDATABASE, PGSSLMODE=verify-full, PGGSSENCMODE=disable and
@@ -79,8 +78,9 @@ with a quote go into MYSQL_PWD. For another program that starts such a client,
 write {defaults-file} where the client's --defaults-file belongs.
 
 --url-env gives a tool that takes nothing else a URL with the token in it, in
-its environment alone. A tool for MySQL other than sqlx and diesel needs
---url-query, the parameters that make it verify TLS.
+its environment alone. A tool for MySQL other than diesel needs --url-query,
+the parameters that make it verify TLS; sqlx cannot send a token to MySQL, and
+works through rds-iam proxy.
 
 The token is good for opening connections for 15 minutes; an open connection
 stays. With --secret-id, or secretId in the URL, user and password of a secret

@@ -1,17 +1,17 @@
-//! Why a login does not work, and what to do.
+//! Why a login fails, and the remedy.
 
 use serde::Serialize;
 
 use wrapper_core::text::escape_control;
 
-/// One reason with its remedy; the code stays the same from release to release.
+/// A reason with its remedy; codes are stable across releases.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Cause {
     pub(super) code: String,
     pub(super) text: String,
 }
 
-/// What the doctor itself finds; causes of a refused login have the codes of the library.
+/// The causes that the doctor itself finds; those of a refused login have the library's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
     CertificateEndsSoon,

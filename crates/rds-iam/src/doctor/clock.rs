@@ -1,4 +1,4 @@
-//! This machine's clock against a server's.
+//! Compares this machine's clock with a server's.
 
 use std::time::{Duration, SystemTime};
 
@@ -25,13 +25,13 @@ use crate::{failure::chain, target::Target};
 
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// More than a request takes and a second's rounding explain.
+/// Seconds of difference that the duration of a request and rounding can cause.
 const TOLERATED: i64 = 30;
 
 /// Asks a server for its time; returns by how many seconds this machine is ahead of it.
 pub(super) async fn report(report: &mut Report, target: &Target, url: Option<&str>) -> Option<i64> {
     let Some(url) = url.map(str::to_owned).or_else(|| sts(target)) else {
-        report.skipped(StepName::Clock, "no region, so no server to ask for the time");
+        report.skipped(StepName::Clock, "not checked: no region, and so no STS endpoint to ask");
         return None;
     };
     let Some(origin) = origin(&url) else {
@@ -47,7 +47,7 @@ pub(super) async fn report(report: &mut Report, target: &Target, url: Option<&st
     let date = match asked {
         Ok(date) => date,
         Err(error) => {
-            let fact = format!("not checked, as {shown} gave no time: {error}");
+            let fact = format!("not checked: cannot get the time from {shown}: {error}");
             report.skipped(StepName::Clock, &fact);
             return None;
         }
@@ -68,7 +68,7 @@ pub(super) async fn report(report: &mut Report, target: &Target, url: Option<&st
     Some(ahead)
 }
 
-/// Returns the server that every region has and that the credentials are about.
+/// Returns the STS endpoint of the region.
 fn sts(target: &Target) -> Option<String> {
     let region = Region::parse(&target.region()?).ok()?;
     Some(format!("https://sts.{region}.{}", region.partition().dns_suffix()))
@@ -78,8 +78,7 @@ fn sts(target: &Target) -> Option<String> {
 fn origin(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
     let (scheme, authority) = (uri.scheme()?.as_str().to_ascii_lowercase(), uri.authority()?);
-    // A password may hold a `/` that is not percent-coded, and what seems to be the host is then a
-    // piece of it.
+    // With an unescaped `/` in a password, what parses as the host is a part of the password.
     let is_doubtful = uri.path().contains('@') || uri.query().is_some_and(|query| query.contains('@'));
     if !matches!(&*scheme, "http" | "https") || authority.host().is_empty() || is_doubtful {
         return None;
@@ -98,7 +97,7 @@ async fn date(origin: &Uri) -> Result<i64, String> {
     let answer = answer.map_err(|error| chain(&error))?;
     let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok());
-    date.map(OffsetDateTime::unix_timestamp).ok_or_else(|| "its answer has no date".to_owned())
+    date.map(OffsetDateTime::unix_timestamp).ok_or_else(|| "the response has no Date header".to_owned())
 }
 
 fn seconds(time: SystemTime) -> i64 {

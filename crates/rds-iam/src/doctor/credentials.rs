@@ -1,4 +1,4 @@
-//! The credentials that sign, and whose they are.
+//! The credentials that sign tokens, and their owner.
 
 use aws_credential_types::Credentials;
 use token_cache::Clock;
@@ -6,17 +6,17 @@ use wrapper_iam::{SystemClock, masked_key_id};
 
 use super::{
     cause::{Cause, Code},
-    identity::{Anonymous, Identity},
+    identity::{Identity, IdentityError},
     report::{Report, StepName},
 };
 use crate::{
-    credentials::{self, Reason, Settings},
+    credentials::{self, CredentialOptions, Reason},
     signing::TIMEOUT,
     target::Target,
     token::timestamp,
 };
 
-/// What is known of the credentials when a login was refused.
+/// The credentials that were loaded, and their owner if STS was asked.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) credentials: Credentials,
@@ -32,7 +32,7 @@ impl Session {
 pub(super) async fn report(report: &mut Report, target: &Target, sts: bool) -> Option<Session> {
     let region = target.region();
     let region = region.as_deref();
-    let settings = Settings { region, ..target.credentials() };
+    let settings = CredentialOptions { region, ..target.credentials() };
     let source = credentials::source(settings.profile);
     let credentials = match credentials::load(settings, SystemClock.now(), TIMEOUT).await {
         Ok(credentials) => credentials,
@@ -42,7 +42,7 @@ pub(super) async fn report(report: &mut Report, target: &Target, sts: bool) -> O
                 Reason::Failed => Code::CredentialsFailed,
                 Reason::Missing => Code::CredentialsMissing,
             };
-            // Where there are none, the SDK lists all places where it has looked.
+            // For missing credentials the SDK lists every place that it tried.
             let why = none.cause.filter(|_| none.reason == Reason::Failed);
             let why = why.map(|cause| format!(" ({cause})")).unwrap_or_default();
             report.failed(StepName::Credentials, none.fact + &why, [Cause::new(code, none.remedy)]);
@@ -52,7 +52,7 @@ pub(super) async fn report(report: &mut Report, target: &Target, sts: bool) -> O
     let mut session = Session { credentials, identity: None };
     let expiry = match session.credentials.expiry() {
         Some(expiry) => format!("expires {}", timestamp(expiry)),
-        None if session.is_temporary() => "a session whose end is not known here".to_owned(),
+        None if session.is_temporary() => "temporary, with an unknown expiry".to_owned(),
         None => "does not expire".to_owned(),
     };
     let key = masked_key_id(session.credentials.access_key_id());
@@ -66,8 +66,8 @@ pub(super) async fn report(report: &mut Report, target: &Target, sts: bool) -> O
                 session.identity = Some(identity);
                 told
             }
-            Err(Anonymous::Unknown(why)) => format!("; identity unknown ({why})"),
-            Err(Anonymous::Refused { fact: answer, cause }) => {
+            Err(IdentityError::Unknown(why)) => format!("; identity unknown ({why})"),
+            Err(IdentityError::Refused { fact: answer, cause }) => {
                 report.failed(StepName::Credentials, format!("{fact}; {answer}"), [cause]);
                 return None;
             }

@@ -1,5 +1,4 @@
-//! DNS, as far as the operating system does not tell: the aliases of a name, and the answers of one
-//! certain server.
+//! DNS queries that the system's resolver does not offer: aliases of a name, and a chosen server.
 
 use std::{fmt, io, net::IpAddr, net::SocketAddr, time::Duration};
 
@@ -14,13 +13,13 @@ use tokio::time::timeout;
 use wrapper_adapter::Resolver;
 use wrapper_core::BoxFuture;
 
-/// How long one question may take, all servers and attempts together.
+/// How long one query may take, all servers and attempts together.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// More names than any chain has that works: resolvers give up after 8 to 16.
+/// The longest chain that is followed: resolvers give up after 8 to 16 names.
 const MOST: usize = 16;
 
-/// The server that the person names in place of the system's.
+/// The server of `--dns-server`, asked instead of the system's.
 #[derive(Clone)]
 pub(super) struct DnsServer {
     address: SocketAddr,
@@ -46,7 +45,7 @@ impl Resolver for DnsServer {
             match timeout(LIMIT, self.client.lookup_ip(name)).await {
                 Ok(Ok(addresses)) => Ok(addresses.iter().collect()),
                 Ok(Err(error)) => {
-                    Err(io::Error::other(format!("{} says: {}", self.address, described(&error))))
+                    Err(io::Error::other(format!("{} answered: {}", self.address, described(&error))))
                 }
                 Err(_) => Err(io::Error::other(format!("no answer from {} within {LIMIT:?}", self.address))),
             }
@@ -64,12 +63,12 @@ impl fmt::Debug for DnsServer {
 #[derive(Debug)]
 pub(crate) struct Aliases {
     names: Vec<String>,
-    pub(super) end: End,
+    pub(super) end: ChainEnd,
 }
 
-/// Why a chain ends where it ends.
+/// Why a chain ends.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ChainEnd {
     /// The last name is no alias.
     Canonical,
     /// The last name appears in the chain twice.
@@ -77,14 +76,14 @@ pub(super) enum End {
     /// The last name does not exist.
     Missing,
     TooLong,
-    /// The last name could not be asked about, for this reason.
+    /// The query for the last name failed, for this reason.
     Unknown(String),
 }
 
 impl Aliases {
-    /// Follows a name; the servers are those of the system's configuration unless one is named.
+    /// Follows the CNAME records of a name, by the system's servers unless one is given.
     pub(super) async fn follow(host: &str, server: Option<&DnsServer>) -> Self {
-        let mut aliases = Self { names: vec![canonical(host)], end: End::Canonical };
+        let mut aliases = Self { names: vec![canonical(host)], end: ChainEnd::Canonical };
         let client = match server {
             Some(server) => Ok(server.client.clone()),
             None => system(),
@@ -92,13 +91,13 @@ impl Aliases {
         let client = match client {
             Ok(client) => client,
             Err(error) => {
-                aliases.end = End::Unknown(error.to_string());
+                aliases.end = ChainEnd::Unknown(error.to_string());
                 return aliases;
             }
         };
         if timeout(LIMIT, aliases.walk(&client)).await.is_err() {
             let whom = server.map(|server| format!(" from {}", server.address)).unwrap_or_default();
-            aliases.end = End::Unknown(format!("no answer{whom} within {LIMIT:?}"));
+            aliases.end = ChainEnd::Unknown(format!("no answer{whom} within {LIMIT:?}"));
         }
         aliases
     }
@@ -106,23 +105,23 @@ impl Aliases {
     async fn walk(&mut self, client: &TokioResolver) {
         self.end = loop {
             match target(client, &self.names[self.names.len() - 1]).await {
-                Ok(None) => break End::Canonical,
+                Ok(None) => break ChainEnd::Canonical,
                 Ok(Some(name)) => {
                     let is_known = self.names.contains(&name);
                     self.names.push(name);
                     if is_known {
-                        break End::Circle;
+                        break ChainEnd::Circle;
                     }
                 }
                 Err(end) => break end,
             }
             if self.names.len() > MOST {
-                break End::TooLong;
+                break ChainEnd::TooLong;
             }
         };
     }
 
-    /// Returns whether the name is an alias of another.
+    /// Returns whether the name is an alias.
     pub(super) fn is_alias(&self) -> bool {
         self.names.len() > 1
     }
@@ -137,7 +136,7 @@ impl Aliases {
         self.names.contains(&canonical(name))
     }
 
-    /// Returns the instance that a cluster's or a custom name stands for at present.
+    /// Returns the instance that a cluster or custom name currently resolves to.
     pub(super) fn instance(&self) -> Option<Endpoint> {
         self.endpoints().find(|endpoint| endpoint.kind() == EndpointKind::Instance)
     }
@@ -148,24 +147,24 @@ impl Aliases {
     }
 }
 
-/// The chain as people draw it.
+/// The chain with arrows.
 impl fmt::Display for Aliases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.names.join(" -> "))
     }
 }
 
-/// Returns the name that another is an alias of, if it is one.
-async fn target(client: &TokioResolver, name: &str) -> Result<Option<String>, End> {
-    let name = absolute(name).map_err(|error| End::Unknown(error.to_string()))?;
+/// Returns the target of a name's CNAME record, if it has one.
+async fn target(client: &TokioResolver, name: &str) -> Result<Option<String>, ChainEnd> {
+    let name = absolute(name).map_err(|error| ChainEnd::Unknown(error.to_string()))?;
     match client.lookup(name, RecordType::CNAME).await {
         Ok(answer) => Ok(answer.answers().iter().find_map(|record| match &record.data {
             RData::CNAME(name) => Some(canonical(&name.to_ascii())),
             _ => None,
         })),
-        Err(error) if error.is_nx_domain() => Err(End::Missing),
+        Err(error) if error.is_nx_domain() => Err(ChainEnd::Missing),
         Err(error) if error.is_no_records_found() => Ok(None),
-        Err(error) => Err(End::Unknown(described(&error))),
+        Err(error) => Err(ChainEnd::Unknown(described(&error))),
     }
 }
 
@@ -183,8 +182,8 @@ fn limited(mut options: ResolverOpts) -> ResolverOpts {
     options
 }
 
-/// Returns a name of several labels is taken as it is, a single one within the domains that the
-/// system searches.
+/// Parses a name: one of several labels is absolute, a single label is searched for in the system's
+/// domains.
 fn absolute(name: &str) -> Result<Name, hickory_resolver::proto::ProtoError> {
     let mut name = Name::from_str_relaxed(name)?;
     name.set_fqdn(name.is_fqdn() || name.num_labels() > 1);
@@ -195,10 +194,10 @@ fn canonical(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Returns why there is no answer; the library's own words quote records.
+/// Describes an error; the library's own messages quote records.
 fn described(error: &NetError) -> String {
     match error {
-        error if error.is_nx_domain() => "there is no such name".to_owned(),
+        error if error.is_nx_domain() => "no such name".to_owned(),
         error if error.is_no_records_found() => "the name has no address".to_owned(),
         NetError::Timeout => "no answer in time".to_owned(),
         error => wrapper_core::text::sanitize_server_text(&error.to_string(), None),

@@ -1,4 +1,4 @@
-//! Whose credentials they are, by STS.
+//! The owner of the credentials, as STS names it.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use super::cause::{Cause, Code};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Who signs.
+/// The owner of the credentials.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) arn: String,
     pub(super) account: String,
 }
 
-/// Why there is no identity.
+/// Why STS named no owner.
 #[derive(Debug)]
-pub(super) enum Anonymous {
-    /// STS refuses the credentials, as every database does.
+pub(super) enum IdentityError {
+    /// STS rejects the credentials, and so does every database.
     Refused { fact: String, cause: Cause },
-    /// STS could not be asked, or does not say.
+    /// STS could not be reached, or gave another answer.
     Unknown(String),
 }
 
 impl Identity {
     /// Asks STS in a region, or at the address that `AWS_ENDPOINT_URL_STS` or the profile gives.
-    pub(super) async fn ask(credentials: Credentials, region: &str) -> Result<Self, Anonymous> {
+    pub(super) async fn ask(credentials: Credentials, region: &str) -> Result<Self, IdentityError> {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(region.to_owned()))
             .credentials_provider(credentials)
@@ -46,7 +46,7 @@ impl Identity {
         };
         let text = sanitize_server_text(error.message().unwrap_or("no reason given"), None);
         let fact = |code: &str| format!("STS answered {code}: {text}");
-        let refused = |code: &str, cause, remedy| Anonymous::Refused {
+        let refused = |code: &str, cause, remedy| IdentityError::Refused {
             fact: fact(code),
             cause: Cause::new(cause, remedy),
         };
@@ -54,22 +54,22 @@ impl Identity {
             Some(code @ ("ExpiredToken" | "ExpiredTokenException")) => refused(
                 code,
                 Code::CredentialsExpired,
-                "renew the session (aws sso login, assume the role anew)",
+                "renew the session (aws sso login, or assume the role again)",
             ),
             Some(code @ "InvalidClientTokenId") => refused(
                 code,
                 Code::CredentialsRefused,
-                "the access key is deleted, switched off, or of another partition: check which credentials \
+                "the access key is deleted, inactive, or of another partition: check which credentials \
                  these are",
             ),
-            // A clock that is off gets this code too; the credentials may be right.
+            // A wrong clock gets this code too, and then the credentials may be right.
             Some(code @ "SignatureDoesNotMatch") if !is_about_time(&text) => refused(
                 code,
                 Code::CredentialsRefused,
-                "the secret key does not belong to the access key: copy both anew",
+                "the secret key does not belong to the access key: copy both again",
             ),
-            Some(code) => Anonymous::Unknown(fact(code)),
-            None => Anonymous::Unknown(crate::failure::chain(&error)),
+            Some(code) => IdentityError::Unknown(fact(code)),
+            None => IdentityError::Unknown(crate::failure::chain(&error)),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The login, and what came of it.
+//! The login, and the causes of its failure.
 
 use std::net::SocketAddr;
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{cli::Engine, connector::Connector, target::Target};
 
-/// As many causes as people read.
+/// How many causes are shown.
 const NAMED: usize = 3;
 
-/// What was found before the login, to explain a refusal with.
+/// The results of earlier steps, which explain a refused login.
 #[derive(Debug)]
 pub(super) struct Findings<'a> {
     pub(super) target: &'a Target,
@@ -31,7 +31,7 @@ pub(super) struct Findings<'a> {
     pub(super) ahead: Option<i64>,
 }
 
-/// Logs in as a program would, and explains a refusal; returns whether it was let in.
+/// Logs in as a program would, and explains a refusal; returns whether the login succeeded.
 pub(super) async fn report(report: &mut Report, connector: &Connector, findings: &Findings<'_>) -> bool {
     let target = findings.target;
     let Err(error) = connector.log_in().await else {
@@ -48,19 +48,19 @@ pub(super) async fn report(report: &mut Report, connector: &Connector, findings:
         _ => vec![cause(&error)],
     };
     report.failed(StepName::Login, fact, causes);
-    // The log tells of tokens alone.
+    // RDS logs IAM failures only, not those of passwords.
     if error.is_login() && target.secret.is_none() {
         report.set_log(target.endpoint().as_ref().and_then(log_group));
     }
     false
 }
 
-/// Returns whether it was refused for what is known of the token, and not for what the server told.
+/// Returns whether the causes are guesses about the token, and not what the server said.
 fn is_explained_by_the_token(error: &Error) -> bool {
     error.diagnosis().iter().any(|cause| matches!(cause.code(), "grant-missing" | "policy"))
 }
 
-/// Ranks as the library does, with what the steps before have found.
+/// Ranks the causes as the library does, with the facts of the earlier steps.
 async fn refused(error: &Error, findings: &Findings<'_>) -> Vec<Cause> {
     let Findings { target, session, address, ahead } = *findings;
     let Ok(request) = target.token_request() else {
@@ -69,8 +69,8 @@ async fn refused(error: &Error, findings: &Findings<'_>) -> Vec<Cause> {
     let mut facts = Facts::new(&request, (&target.host, target.port), target.engine.into());
     facts.answer = error.server().map(|answer| answer.text().to_owned()).unwrap_or_default();
     facts.asked = match (target.engine, address) {
-        // MySQL refuses whoever it is in the same words.
-        (Engine::Mysql, Some(address)) => match auth_probe::is_a_token(target, address).await {
+        // MySQL refuses missing users, wrong plugins and wrong tokens with the same text.
+        (Engine::Mysql, Some(address)) => match auth_probe::asks_for_token(target, address).await {
             Some(true) => Asked::Token,
             Some(false) => Asked::Password,
             None => Asked::Unknown,
@@ -89,27 +89,27 @@ async fn refused(error: &Error, findings: &Findings<'_>) -> Vec<Cause> {
     facts.causes().iter().take(NAMED).map(Cause::from).collect()
 }
 
-/// Returns what is to be done about a failure that has one meaning.
+/// Returns the cause of a failure that is not a refused token.
 fn cause(error: &Error) -> Cause {
     let (code, text) = match error.kind() {
         ErrorKind::Credentials(_) => (
             Code::CredentialsFailed,
-            "the same credentials were there a moment ago: see that their source answers each time",
+            "the credentials could be loaded a moment ago: check that their source always answers",
         ),
         ErrorKind::Connect if error.message().contains("`target_session_attrs`") => (
             Code::Other,
-            "the login itself is right: name the writer or the reader endpoint, or leave \
-             `target_session_attrs` out",
+            "the login itself works: use the writer or the reader endpoint, or remove `target_session_attrs`",
         ),
-        ErrorKind::Connect | ErrorKind::Timeout => {
-            (Code::ConnectionClosed, "the server broke off during the login: look at its state and its log")
-        }
-        // MySQL's driver verifies by the library of the platform.
+        ErrorKind::Connect | ErrorKind::Timeout => (
+            Code::ConnectionClosed,
+            "the server closed the connection during the login: check its state and its log",
+        ),
+        // The MySQL driver uses the platform's TLS library.
         ErrorKind::Tls => {
-            (Code::Other, "the TLS library of this system refuses what rustls took: look at its settings")
+            (Code::Other, "the system's TLS library rejects what rustls accepted: check its settings")
         }
         ErrorKind::Transient => (Code::NotReady, "the server is not ready yet: try again in a moment"),
-        _ => (Code::Other, "look at the server's log"),
+        _ => (Code::Other, "check the server's log"),
     };
     Cause::new(code, text)
 }

@@ -1,4 +1,4 @@
-//! What passes in clear text before TLS: a greeting, and the request for TLS.
+//! The exchange in clear text before TLS: MySQL's greeting, and the request for TLS.
 
 use std::{fmt, io};
 
@@ -14,7 +14,7 @@ use crate::cli::Engine;
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 const POSTGRES_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// CLIENT_SSL among the capabilities that a server of MySQL names.
+/// The capability flag CLIENT_SSL.
 const MYSQL_SSL: u16 = 1 << 11;
 
 /// CLIENT_PROTOCOL_41, CLIENT_SSL, CLIENT_SECURE_CONNECTION and CLIENT_PLUGIN_AUTH.
@@ -32,52 +32,52 @@ pub(super) const MYSQL_REQUEST: [u8; 32] = {
     request
 };
 
-/// The answer of a server that does not begin with TLS.
+/// Why TLS could not begin.
 #[derive(Debug)]
 pub(super) enum NegotiationError {
     Closed(io::Error),
     NoTls,
-    /// It turns this client away, whoever logs in.
+    /// The server refuses this client before it knows the user.
     Refused(ServerError),
-    /// It speaks another protocol, in these words.
+    /// The server speaks another protocol; its first bytes.
     OtherProtocol(String),
 }
 
 impl fmt::Display for NegotiationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed(error) => write!(f, "the connection broke off: {error}"),
-            Self::NoTls => f.write_str("the server does not do TLS"),
+            Self::Closed(error) => write!(f, "the connection was lost: {error}"),
+            Self::NoTls => f.write_str("the server does not support TLS"),
             Self::Refused(answer) => answer.fmt(f),
             Self::OtherProtocol(words) => {
-                write!(f, "what answers is {}, and says `{words}`", service(words))
+                write!(f, "{} answered `{words}`", service(words))
             }
         }
     }
 }
 
-/// Returns the kind of service that greets with these words.
+/// Guesses the service from its first bytes.
 pub(super) fn service(words: &str) -> &'static str {
     match words {
         words if words.starts_with("SSH-") => "an SSH server",
         words if words.starts_with("HTTP/") => "an HTTP server",
         words if words.starts_with("220") => "a mail or FTP server",
-        _ => "of another kind",
+        _ => "another service",
     }
 }
 
-/// Comes to the point at which the TLS handshake follows.
-pub(super) async fn agree(engine: Engine, stream: &mut TcpStream) -> Result<(), NegotiationError> {
+/// Exchanges the packets before the TLS handshake.
+pub(super) async fn negotiate(engine: Engine, stream: &mut TcpStream) -> Result<(), NegotiationError> {
     match engine {
-        Engine::Mysql => agree_with_mysql(stream).await,
-        Engine::Postgres => agree_with_postgres(stream).await,
+        Engine::Mysql => negotiate_mysql(stream).await,
+        Engine::Postgres => negotiate_postgres(stream).await,
     }
 }
 
-async fn agree_with_postgres(stream: &mut TcpStream) -> Result<(), NegotiationError> {
+async fn negotiate_postgres(stream: &mut TcpStream) -> Result<(), NegotiationError> {
     stream.write_all(&POSTGRES_REQUEST).await.map_err(NegotiationError::Closed)?;
-    // A server says one byte and waits; another service says more, and what it says may begin with
-    // that byte.
+    // PostgreSQL answers with one byte and waits. Another service sends more, which can begin with
+    // the same byte.
     let mut answer = [0; 1024];
     let length = stream.read(&mut answer).await.map_err(NegotiationError::Closed)?;
     match &answer[..length] {
@@ -89,7 +89,7 @@ async fn agree_with_postgres(stream: &mut TcpStream) -> Result<(), NegotiationEr
     }
 }
 
-/// Reads an error in place of the answer, as a server sends it that cannot begin a session.
+/// Reads an ErrorResponse in place of the answer, from a server that cannot start a session.
 fn refused_by_postgres(fields: &[u8]) -> NegotiationError {
     let field = |wanted: u8| {
         let mut fields = fields.split(|byte| *byte == 0);
@@ -97,16 +97,16 @@ fn refused_by_postgres(fields: &[u8]) -> NegotiationError {
         Some(String::from_utf8_lossy(&found[1..]).into_owned())
     };
     match (field(b'C'), field(b'M')) {
-        // Servers without the request do not know that protocol.
+        // Servers before SSLRequest take it for an unknown protocol version.
         (Some(code), _) if code == "0A000" || code == "08P01" => NegotiationError::NoTls,
         (Some(code), Some(text)) => NegotiationError::Refused(ServerError::new(code, &text, None)),
         _ => NegotiationError::NoTls,
     }
 }
 
-async fn agree_with_mysql(stream: &mut TcpStream) -> Result<(), NegotiationError> {
+async fn negotiate_mysql(stream: &mut TcpStream) -> Result<(), NegotiationError> {
     let header = read_header(stream).await.map_err(NegotiationError::Closed)?;
-    // The first packet has number 0: what has none is text, of which no length is known.
+    // The first packet has number 0. Anything else is text, and its first bytes are no length.
     if header[3] != 0 {
         let mut more = [0; 64];
         let length = stream.read(&mut more).await.unwrap_or_default();
@@ -126,8 +126,8 @@ async fn agree_with_mysql(stream: &mut TcpStream) -> Result<(), NegotiationError
     stream.write_all(&request).await.map_err(NegotiationError::Closed)
 }
 
-/// Returns the lower half of the capabilities: behind version, thread, 8 bytes to prove the
-/// password with, and a NUL.
+/// Returns the lower half of the capabilities: behind version, thread id, 8 bytes of the
+/// challenge and a NUL.
 fn capabilities(greeting: &[u8]) -> Option<u16> {
     let version = greeting.iter().skip(1).position(|byte| *byte == 0)?;
     let at = 1 + version + 1 + 4 + 8 + 1;
@@ -149,13 +149,13 @@ fn other_protocol(bytes: &[u8]) -> NegotiationError {
     NegotiationError::OtherProtocol(sanitize_server_text(String::from_utf8_lossy(begin).trim_end(), None))
 }
 
-/// Returns a packet of MySQL's with its header: three bytes of length, one of its number.
+/// Returns a MySQL packet with its header: three bytes of length, one of sequence number.
 pub(super) fn packet(number: u8, body: &[u8]) -> Vec<u8> {
     let [a, b, c, ..] = (body.len() as u32).to_le_bytes();
     [&[a, b, c, number], body].concat()
 }
 
-/// Reads a packet of MySQL's.
+/// Reads a MySQL packet.
 pub(super) async fn read_packet(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let header = read_header(stream).await?;
     read_body(stream, header).await
@@ -167,7 +167,7 @@ async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<[u8; 4
     Ok(header)
 }
 
-/// Reads what belongs to a header; what is longer than any greeting is cut off.
+/// Reads the body of a packet, up to 1,024 bytes: greetings are shorter.
 async fn read_body(stream: &mut (impl AsyncRead + Unpin), header: [u8; 4]) -> io::Result<Vec<u8>> {
     let length = u32::from_le_bytes([header[0], header[1], header[2], 0]);
     let mut body = Vec::new();

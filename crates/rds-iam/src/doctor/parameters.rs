@@ -1,4 +1,4 @@
-//! What a connection string says of database, user and trust.
+//! Reports user, database and trusted roots of the connection string.
 
 use super::{
     cause::Code,
@@ -10,7 +10,9 @@ pub(super) fn report(report: &mut Report, target: &Target) {
     let user = target.user.escape_debug();
     let database = match (target.engine, target.database.as_deref()) {
         (_, Some(database)) => format!("database `{}`", database.escape_debug()),
-        (Engine::Postgres, None) if target.secret.is_some() => "the database named as the user".to_owned(),
+        (Engine::Postgres, None) if target.secret.is_some() => {
+            "the database of the same name as the user".to_owned()
+        }
         (Engine::Postgres, None) => format!("database `{user}`"),
         (Engine::Mysql, None) => "no database".to_owned(),
     };
@@ -22,12 +24,12 @@ pub(super) fn report(report: &mut Report, target: &Target) {
     let mut remarks = Vec::new();
     if target.parameter("plugins").is_none() {
         remarks.push(match target.secret {
-            Some(_) => "add plugins=awsSecretsManager, without which a program does not ask for the secret",
-            None => "add plugins=iam, without which a program sends no token",
+            Some(_) => "add plugins=awsSecretsManager: a program does not load the secret without it",
+            None => "add plugins=iam: a program sends no token without it",
         });
     }
     if target.has_password {
-        remarks.push("leave out the password, which is ignored: a plugin gives another in its place");
+        remarks.push("remove the password: the plugin provides another");
     }
     match remarks.is_empty() {
         true => report.ok(StepName::Parameters, fact),

@@ -1,4 +1,4 @@
-//! What the doctor found.
+//! The report of the doctor: its steps, and the causes of a failure.
 
 use std::{rc::Rc, time::Duration};
 
@@ -16,13 +16,13 @@ use crate::{
     terminal::{Style, wrapped},
 };
 
-/// The form of the JSON; fields may be added to it without a new number.
+/// The version of the JSON; adding fields does not change it.
 const VERSION: u32 = 1;
 
-/// The exit code of a program that was interrupted, as shells have it.
+/// The exit code of an interrupted program, as in shells.
 const INTERRUPTED: u8 = 130;
 
-/// The steps in their order, and what most likely keeps the login from working.
+/// The steps in their order, and the causes of the first failure.
 #[derive(Debug)]
 pub(super) struct Report {
     steps: Vec<Step>,
@@ -30,27 +30,27 @@ pub(super) struct Report {
     log: Option<String>,
     target: Option<TargetFacts>,
     has_secret: bool,
-    /// Whether a plugin leads connects to the instances of a cluster.
+    /// Whether a plugin redirects connects to the instances of a cluster.
     pub(super) has_topology: bool,
     is_interrupted: bool,
     screen: Rc<Screen>,
 }
 
-/// The report as JSON has it.
+/// The report as JSON.
 #[derive(Serialize)]
-struct Printed<'a> {
+struct JsonReport<'a> {
     version: u32,
     program: &'a str,
     target: Option<&'a TargetFacts>,
     steps: &'a [Step],
     causes: &'a [Cause],
-    /// Where the server's own reason stands.
+    /// The log group with the server's own reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<&'a str>,
     exit_code: u8,
 }
 
-/// What was examined.
+/// The examined database.
 #[derive(Debug, Serialize)]
 struct TargetFacts {
     engine: &'static str,
@@ -100,8 +100,7 @@ pub(super) enum Status {
 }
 
 impl StepName {
-    /// The steps in the order in which they are tried; `secret` and `topology` only where there is
-    /// one.
+    /// The steps in their order; `secret` and `topology` only apply to some connection strings.
     const ALL: [Self; 10] = [
         Self::Parameters,
         Self::Host,
@@ -145,7 +144,7 @@ impl Report {
         }
     }
 
-    /// Notes what is examined.
+    /// Records the examined database.
     pub(super) fn set_target(&mut self, target: &Target) {
         self.has_secret = target.secret.is_some();
         self.target = Some(TargetFacts {
@@ -160,7 +159,7 @@ impl Report {
         });
     }
 
-    /// Notes the user that a secret gave.
+    /// Records the user that a secret names.
     pub(super) fn set_user(&mut self, user: &str) {
         if let Some(target) = &mut self.target {
             target.user = escape_control(user);
@@ -181,7 +180,7 @@ impl Report {
         self.add(step, Status::Warning, Some(code.name().to_owned()), fact, Some(remedy.into()));
     }
 
-    /// Notes a failure; the causes of the first one are those of the whole.
+    /// Records a failed step; the causes of the first one are those of the report.
     pub(super) fn failed(
         &mut self,
         step: StepName,
@@ -200,7 +199,7 @@ impl Report {
         self.add(step, Status::Failed, code, fact, remedy);
     }
 
-    /// Notes that a step was not tried.
+    /// Records that a step was skipped.
     pub(super) fn skipped(&mut self, step: StepName, why: &str) {
         self.add(step, Status::Skipped, None, why, None);
     }
@@ -211,15 +210,15 @@ impl Report {
         }
     }
 
-    /// Ends the report where the person has interrupted it.
+    /// Ends the report after an interrupt.
     pub(super) fn interrupt(&mut self) {
         self.is_interrupted = true;
         self.skip_rest("interrupted");
     }
 
-    /// Ends the report where the time is up.
+    /// Ends the report when the time is up.
     pub(super) fn run_out_of_time(&mut self, limit: Duration) {
-        // The clock never fails by itself.
+        // The clock step never fails.
         if self.current() == Some(StepName::Clock) {
             self.skipped(StepName::Clock, "no time left");
         }
@@ -227,15 +226,15 @@ impl Report {
             let cause = match step {
                 StepName::Credentials => Cause::new(
                     Code::CredentialsFailed,
-                    "their source does not answer: try `aws sts get-caller-identity`, which goes to the \
-                     same source",
+                    "their source does not answer: try `aws sts get-caller-identity`, which uses the same \
+                     source",
                 ),
                 _ => Cause::new(
                     Code::TimedOut,
-                    format!("see why the {} step takes so long, or give more time by --timeout", step.name()),
+                    format!("find out why the {} step takes so long, or raise --timeout", step.name()),
                 ),
             };
-            let fact = format!("not done within the {limit:?} that all steps have together");
+            let fact = format!("not finished within the {limit:?} of --timeout");
             self.failed(step, fact, [cause]);
         }
         self.skip_rest("no time left");
@@ -245,7 +244,7 @@ impl Report {
         self.log = log.as_deref().map(escape_control);
     }
 
-    /// The step that comes next.
+    /// Returns the next step.
     fn current(&self) -> Option<StepName> {
         self.step_at(self.steps.len())
     }
@@ -267,14 +266,14 @@ impl Report {
         fact: impl Into<String>,
         remedy: Option<String>,
     ) {
-        // Whoever it comes from, here it gets its last form.
+        // The only way to the screen and into the JSON: no text gets past this escaping.
         let (fact, remedy) = (escape_control(&fact.into()), remedy.as_deref().map(escape_control));
         let step = Step { step, status, code, fact, remedy };
         self.screen.show(&step, self.step_at(self.steps.len() + 1));
         self.steps.push(step);
     }
 
-    /// 0, or the number of the first step that failed.
+    /// Returns 0, or the code of the first step that failed.
     pub(super) fn exit_code(&self) -> u8 {
         if self.is_interrupted {
             return INTERRUPTED;
@@ -293,7 +292,7 @@ impl Report {
         }
     }
 
-    /// Shows what there is besides the steps, or all of it as JSON.
+    /// Prints the causes, or the whole report as JSON.
     pub(super) fn finish(&self, as_json: bool) -> Result<(), Failure> {
         let text = if as_json { self.json()? } else { self.conclusion() };
         self.screen.print(&text);
@@ -301,7 +300,7 @@ impl Report {
     }
 
     fn json(&self) -> Result<String, Failure> {
-        let printed = Printed {
+        let printed = JsonReport {
             version: VERSION,
             program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
             target: self.target.as_ref(),
@@ -331,7 +330,7 @@ impl Report {
 }
 
 impl Status {
-    /// The word in its colour, as wide as the others.
+    /// Returns the word in its colour, padded to equal width.
     pub(super) fn painted(self) -> String {
         let (word, style) = match self {
             Self::Ok => ("ok", Style::Good),

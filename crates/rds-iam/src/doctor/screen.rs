@@ -1,4 +1,4 @@
-//! Steps as they end, on a terminal or into a pipe.
+//! Prints the steps as they end, with a spinner on a terminal.
 
 use std::{cell::Cell, cell::RefCell};
 
@@ -10,15 +10,18 @@ use crate::{
 
 const FRAMES: [char; 4] = ['-', '\\', '|', '/'];
 
-/// Where the second line of a step begins.
+/// The widest frame of the spinner: a status, the longest name of a step, and what follows.
+const SPINNER_WIDTH: usize = 7 + 1 + 12 + 2;
+
+/// The column of a step's text, also on further lines.
 const INDENT: usize = 21;
 
-/// Draws what the doctor finds.
+/// The output of the doctor.
 #[derive(Debug)]
 pub(super) struct Screen {
     is_silent: bool,
     has_spinner: bool,
-    /// The step under way; none after the last.
+    /// The running step; `None` after the last.
     current: Cell<Option<StepName>>,
     frame: Cell<usize>,
     is_drawn: Cell<bool>,
@@ -30,7 +33,7 @@ impl Screen {
         Self { is_silent: false, has_spinner: terminal::can_be_redrawn(), ..Self::silent() }
     }
 
-    /// Returns a screen on which nothing appears until the end.
+    /// Returns a screen that shows nothing until the end.
     pub(super) fn silent() -> Self {
         Self {
             is_silent: true,
@@ -42,7 +45,7 @@ impl Screen {
         }
     }
 
-    /// Shows a step that has ended; `next` is under way from now on.
+    /// Shows a step that has ended; `next` is running now.
     pub(super) fn show(&self, step: &Step, next: Option<StepName>) {
         self.current.set(next);
         if self.is_silent {
@@ -57,17 +60,17 @@ impl Screen {
         self.print(&text);
     }
 
-    /// Prints more text, if anything is to appear.
+    /// Prints text, and keeps the first failure.
     pub(super) fn print(&self, text: &str) {
         if let Err(failure) = terminal::print(text) {
             self.failure.borrow_mut().get_or_insert(failure);
         }
     }
 
-    /// Draws the next picture of the spinner.
-    pub(super) fn turn(&self) {
+    /// Draws the next frame of the spinner.
+    pub(super) fn draw_frame(&self) {
         let Some(step) = self.current.get() else { return };
-        // A source of credentials may be asking the person for a code.
+        // The source of credentials may be asking for an MFA code on this terminal.
         if !self.has_spinner || step == StepName::Credentials {
             return;
         }
@@ -80,11 +83,11 @@ impl Screen {
 
     fn clear(&self) {
         if self.is_drawn.replace(false) {
-            terminal::clear_line();
+            terminal::clear_line(SPINNER_WIDTH);
         }
     }
 
-    /// Returns why something could not be shown.
+    /// Takes the first failure to print.
     pub(super) fn failure(&self) -> Option<Failure> {
         self.failure.take()
     }

@@ -1,4 +1,4 @@
-//! The secret that holds user and password.
+//! Loads the secret with user and password.
 
 use wrapper_core::{Error, text::escape_control};
 use wrapper_secrets::SecretProvider;
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{failure::chain, secret, target::Target};
 
-/// Loads the secret, where the target has one, and notes the user in it.
+/// Loads the secret, if the target has one, and records its user.
 pub(super) async fn report(
     report: &mut Report,
     target: &mut Target,
@@ -18,7 +18,7 @@ pub(super) async fn report(
 ) -> Option<SecretProvider> {
     let id = target.secret.as_deref().map(escape_control)?;
     let Some(session) = session else {
-        report.skipped(StepName::Secret, "there are no credentials to ask for it with");
+        report.skipped(StepName::Secret, "no credentials to load it with");
         return None;
     };
     let loaded = async {
@@ -41,16 +41,16 @@ pub(super) async fn report(
     Some(secrets)
 }
 
-/// Takes an error apart into what is wrong and what to do.
+/// Splits an error into fact and causes.
 fn explained(error: &Error) -> (String, Vec<Cause>) {
     if !error.diagnosis().is_empty() {
-        // The causes are shown by themselves, and the service's own words after the message.
+        // The causes are listed separately, so the fact is the message and the service's text.
         let words = std::error::Error::source(error).map(|source| format!(": {}", chain(source)));
         let fact = format!("{}{}", error.message(), words.unwrap_or_default());
         return (fact, error.diagnosis().iter().map(Cause::from).collect());
     }
     let text = chain(error);
-    let general = "try `aws secretsmanager get-secret-value`, which asks the same service";
+    let general = "try `aws secretsmanager get-secret-value`, which calls the same service";
     let (fact, remedy) = text.split_once(": ").unwrap_or((&text, general));
     (fact.to_owned(), vec![Cause::new(Code::Secret, remedy)])
 }

@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{target::Target, terminal::listed};
 
-/// How long the addresses may take, which are all tried at once.
+/// How long a connect may take; all addresses are tried at once.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// More addresses than any database has.
+/// How many addresses are tried.
 const MOST: usize = 32;
 
-/// As many failures as people read.
+/// How many failures are shown.
 const SHOWN: usize = 3;
 
 /// Connects to the first address that answers.
@@ -32,7 +32,7 @@ pub(super) async fn report(report: &mut Report, target: &Target, addresses: &[Ip
     }
     let mut failures = Vec::new();
     while let Some(attempt) = attempts.join_next().await {
-        // No attempt panics, and none is aborted before this set goes.
+        // Attempts do not panic, and are aborted only when this set is dropped.
         let Ok((index, address, outcome)) = attempt else { continue };
         match outcome {
             Ok(stream) => {

@@ -1,4 +1,4 @@
-//! The TLS handshake, looking at the certificates whether they are trusted or not.
+//! The TLS handshake, which records the certificates even if they are not trusted.
 
 use std::{
     io,
@@ -24,19 +24,19 @@ use wrapper_iam::{SystemClock, explain_tls};
 
 use super::{
     cause::{Cause, Code},
-    certificate::Described,
-    negotiation::{NegotiationError, agree, service},
+    certificate::CertificateSummary,
+    negotiation::{NegotiationError, negotiate, service},
     report::{Report, StepName},
 };
 use crate::{cli::Engine, target::Target};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Shakes hands as the login will, and says whether the login may be tried: the server is the one
-/// that was meant, or has an answer of its own to show.
+/// Runs the handshake as the login will. Returns whether the login may be tried: the server is
+/// verified, or has refused the client before TLS, which the driver reports.
 pub(super) async fn report(report: &mut Report, target: &Target, stream: TcpStream) -> bool {
     let seen = Arc::new(Recorded::default());
-    let failure = match timeout(LIMIT, shake_hands(target, stream, &seen)).await {
+    let failure = match timeout(LIMIT, handshake(target, stream, &seen)).await {
         Ok(Ok(())) => {
             let certificate = seen.described();
             let fact = certificate.as_ref().map(ToString::to_string);
@@ -47,9 +47,11 @@ pub(super) async fn report(report: &mut Report, target: &Target, stream: TcpStre
             }
             return true;
         }
-        // The driver of MySQL shows this answer, and that of PostgreSQL takes it for a server
-        // without TLS.
-        Ok(Err(Failure::Before(NegotiationError::Refused(answer)))) if target.engine == Engine::Mysql => {
+        // The MySQL driver reports this answer; that of PostgreSQL takes it for a server without
+        // TLS.
+        Ok(Err(HandshakeError::Before(NegotiationError::Refused(answer))))
+            if target.engine == Engine::Mysql =>
+        {
             report.skipped(StepName::Tls, &format!("{answer}, before TLS"));
             return true;
         }
@@ -57,16 +59,16 @@ pub(super) async fn report(report: &mut Report, target: &Target, stream: TcpStre
         Err(_) => {
             let text = match target.engine {
                 Engine::Mysql => format!(
-                    "no greeting within {LIMIT:?}: check that the port is the database's own, as services \
-                     that wait for the client do so, such as HTTP and PostgreSQL"
+                    "no greeting within {LIMIT:?}: check that the port is the database's; HTTP and \
+                     PostgreSQL, for example, wait for the client"
                 ),
                 Engine::Postgres => {
-                    format!("no answer within {LIMIT:?}: check that the port is the database's own")
+                    format!("no answer within {LIMIT:?}: check that the port is the database's")
                 }
             };
             report.failed(
                 StepName::Tls,
-                "the handshake does not end",
+                "the TLS handshake timed out",
                 [Cause::new(Code::ConnectionClosed, text)],
             );
             return false;
@@ -74,27 +76,31 @@ pub(super) async fn report(report: &mut Report, target: &Target, stream: TcpStre
     };
     let certificate = seen.described();
     let fact = match (&failure, &certificate) {
-        (Failure::Before(unwilling), _) => unwilling.to_string(),
-        (Failure::Closed(error), _) => format!("the connection broke off: {error}"),
+        (HandshakeError::Before(unwilling), _) => unwilling.to_string(),
+        (HandshakeError::Closed(error), _) => format!("the connection was lost: {error}"),
         (_, Some(certificate)) => certificate.to_string(),
-        (Failure::Other(error) | Failure::Certificate(error), None) => error.to_string(),
+        (HandshakeError::Other(error) | HandshakeError::Certificate(error), None) => error.to_string(),
     };
     report.failed(StepName::Tls, fact, [failure.cause(target, certificate.as_ref())]);
     false
 }
 
-async fn shake_hands(target: &Target, mut stream: TcpStream, seen: &Arc<Recorded>) -> Result<(), Failure> {
+async fn handshake(
+    target: &Target,
+    mut stream: TcpStream,
+    seen: &Arc<Recorded>,
+) -> Result<(), HandshakeError> {
     if !target.is_direct {
-        agree(target.engine, &mut stream).await.map_err(Failure::Before)?;
+        negotiate(target.engine, &mut stream).await.map_err(HandshakeError::Before)?;
     }
-    let mut config = config(roots(&target.roots), Some(seen)).map_err(Failure::Other)?;
+    let mut config = config(roots(&target.roots), Some(seen)).map_err(HandshakeError::Other)?;
     if target.is_direct {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
-    connect(config, target.tls_name(), stream).await.map(drop).map_err(Failure::of)
+    connect(config, target.tls_name(), stream).await.map(drop).map_err(HandshakeError::of)
 }
 
-/// Opens TLS over a connection.
+/// Runs the TLS handshake over a connection.
 pub(super) async fn connect(
     config: ClientConfig,
     name: &str,
@@ -104,7 +110,7 @@ pub(super) async fn connect(
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-/// Returns a configuration that trusts the given roots; what is seen goes to `seen`.
+/// Returns a configuration that trusts the given roots, and records the certificates in `seen`.
 pub(super) fn config(
     store: RootCertStore,
     seen: Option<&Arc<Recorded>>,
@@ -115,14 +121,14 @@ pub(super) fn config(
     let Some(seen) = seen else {
         return Ok(builder.with_root_certificates(store).with_no_client_auth());
     };
-    // Without any root there is no verifier, and nothing is trusted.
+    // Without roots the verifier cannot be built, and no certificate is trusted.
     let inner =
         WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider)).build().ok();
     let verifier = Arc::new(RecordingVerifier { inner, provider, seen: Arc::clone(seen) });
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-/// Returns the roots as a store; what cannot be read was reported with the parameters.
+/// Returns the roots as a store; unreadable ones were reported by the parameters step.
 pub(super) fn roots(roots: &Roots) -> RootCertStore {
     let mut store = RootCertStore::empty();
     for bundle in roots.bundles() {
@@ -135,14 +141,14 @@ pub(super) fn roots(roots: &Roots) -> RootCertStore {
     store
 }
 
-enum Failure {
+enum HandshakeError {
     Before(NegotiationError),
     Certificate(rustls::Error),
     Closed(io::Error),
     Other(rustls::Error),
 }
 
-impl Failure {
+impl HandshakeError {
     fn of(error: io::Error) -> Self {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match inner {
@@ -152,8 +158,8 @@ impl Failure {
         }
     }
 
-    /// Returns the reason in the words of the library, and what the certificate tells besides.
-    fn cause(&self, target: &Target, certificate: Option<&Described>) -> Cause {
+    /// Returns the cause in the words of the library, with hints from the certificate.
+    fn cause(&self, target: &Target, certificate: Option<&CertificateSummary>) -> Cause {
         let name = target.tls_name();
         let explain =
             |failure| explain_tls(explain_tls_failure(failure, name, &target.roots), name).to_string();
@@ -162,7 +168,7 @@ impl Failure {
             Self::Before(NegotiationError::OtherProtocol(words)) => {
                 let (port, engine) = (target.port, target.engine.name());
                 let text = format!(
-                    "something else than {engine} listens on port {port}, {}: check port and scheme",
+                    "port {port} belongs to {}, not to {engine}: check port and scheme",
                     service(words)
                 );
                 return Cause::new(Code::OtherService, text);
@@ -171,11 +177,11 @@ impl Failure {
                 let engine = target.engine.into();
                 let row = LoginAnswer::new(engine, answer.code(), answer.text()).classify(&[&target.user]);
                 let cause = row.cause(engine, &target.user, target.database.as_deref());
-                let text = "the server turns everybody away before TLS: look at its state and its log";
+                let text = "the server refuses all connections before TLS: check its state and its log";
                 return cause.as_ref().map_or(Cause::new(Code::NotReady, text), Cause::from);
             }
             Self::Before(NegotiationError::Closed(_)) | Self::Closed(_) => {
-                let text = "check that the port is the database's own, and what lies between";
+                let text = "check that the port is the database's, and any proxy or firewall on the way";
                 return Cause::new(Code::ConnectionClosed, text);
             }
             Self::Other(_) => (Code::Other, TlsFailure::Other),
@@ -184,7 +190,7 @@ impl Failure {
         let text = explain(failure);
         let hint = match (code, certificate) {
             (Code::UnknownIssuer, Some(certificate)) if certificate.is_of_rds() => {
-                "; this is the RDS CA, so the RDS bundle as `sslrootcert` is what is missing".to_owned()
+                "; the issuer is the RDS CA: pass the RDS bundle as `sslrootcert`".to_owned()
             }
             (Code::WrongName, Some(certificate)) => match endpoint_in(certificate) {
                 Some(endpoint) if !target.dials_endpoint() => format!("; try iamHost={endpoint}"),
@@ -215,23 +221,23 @@ fn reason(error: &rustls::Error) -> (Code, TlsFailure) {
     }
 }
 
-/// Returns a name in the certificate that a token could be signed for.
-fn endpoint_in(certificate: &Described) -> Option<Endpoint> {
+/// Returns the first name in the certificate that a token can be signed for.
+fn endpoint_in(certificate: &CertificateSummary) -> Option<Endpoint> {
     let endpoints = certificate.names.iter().filter_map(|name| Endpoint::parse(name).ok());
     endpoints.into_iter().find(|endpoint| !matches!(endpoint.kind(), EndpointKind::Custom | EndpointKind::Ip))
 }
 
-/// The certificates that a server showed, its own first.
+/// The certificates that a server presented, its own first.
 #[derive(Debug, Default)]
 pub(super) struct Recorded(Mutex<Vec<CertificateDer<'static>>>);
 
 impl Recorded {
-    fn described(&self) -> Option<Described> {
-        Described::read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn described(&self) -> Option<CertificateSummary> {
+        CertificateSummary::read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Verifies in full, and keeps the certificate to show it.
+/// Verifies in full, and records the certificates.
 #[derive(Debug)]
 struct RecordingVerifier {
     inner: Option<Arc<WebPkiServerVerifier>>,

@@ -1,4 +1,4 @@
-//! The cluster behind the endpoint, where a plugin follows its writer.
+//! The topology of the cluster, if a plugin follows its writer.
 
 use wrapper_core::text::escape_control;
 use wrapper_topology::Topology;
@@ -9,12 +9,12 @@ use super::{
 };
 use crate::connector::Connector;
 
-/// Tells what the login found out of the cluster, or why that is nothing.
+/// Reports the instances that the login found, or why it found none.
 pub(super) fn report(report: &mut Report, connector: &Connector) {
     let Some(topology) = connector.topology() else { return };
     if !connector.leads_to_instances() {
-        let fact = "the host does not tell how instances are named, so that the plugin is off";
-        let remedy = "name the cluster's endpoint, or set clusterInstanceHostPattern if the instances can be \
+        let fact = "instance names cannot be derived from the host, so the plugin is inactive";
+        let remedy = "use the cluster endpoint, or set clusterInstanceHostPattern if the instances can be \
                       reached by name";
         return report.warning(StepName::Topology, fact, Code::Topology, remedy);
     }
@@ -22,12 +22,12 @@ pub(super) fn report(report: &mut Report, connector: &Connector) {
         Some(fact) => report.ok(StepName::Topology, fact),
         None if topology.missing_grants().is_some() => {
             let grants = topology.missing_grants().unwrap_or_default();
-            let fact = "the user may not ask which instances there are";
+            let fact = "the user lacks the privileges to read the topology";
             report.warning(StepName::Topology, fact, Code::Topology, grants);
         }
         None => {
-            let fact = "the server belongs to no cluster that is known, so that nothing is led anywhere";
-            let remedy = "leave the plugin out, or name the endpoint of an Aurora or Multi-AZ DB cluster";
+            let fact = "the server does not belong to a known cluster, so the plugin has no effect";
+            let remedy = "remove the plugin, or use the endpoint of an Aurora or Multi-AZ DB cluster";
             report.warning(StepName::Topology, fact, Code::Topology, remedy);
         }
     }

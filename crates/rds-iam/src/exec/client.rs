@@ -1,4 +1,4 @@
-//! Which client is to run, and what is known of it by its name.
+//! The client to run, and its properties by name.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,10 +12,10 @@ use std::{
 
 use crate::{cli::Engine, failure::Failure};
 
-/// Stands in a client's arguments where the option file belongs.
+/// The placeholder for the option file in a client's arguments.
 const PLACEHOLDER: &str = "{defaults-file}";
 
-/// How long a client may take to say its version.
+/// How long a client may take to print its version.
 const VERSION_LIMIT: Duration = Duration::from_secs(2);
 
 const OF_MYSQL: [&str; 10] = [
@@ -63,7 +63,7 @@ const OF_POSTGRES: [&str; 17] = [
     "vacuumdb",
 ];
 
-/// The words that an option file of this client has for TLS.
+/// The option file syntax of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     Mariadb,
@@ -77,23 +77,23 @@ pub(super) struct Client<'a> {
     rest: &'a [OsString],
 }
 
-/// Where the argument that names the option file goes.
+/// The position of `--defaults-file` among the arguments; `None` puts it first.
 #[derive(Debug)]
-pub(super) struct Place(Option<usize>);
+pub(super) struct FilePosition(Option<usize>);
 
 impl<'a> Client<'a> {
     pub(super) fn of(program: &'a OsStr, rest: &'a [OsString]) -> Self {
         Self { program, rest }
     }
 
-    /// Returns the engine that a client of this name is for; none where the name says nothing.
+    /// Returns the engine that the client's name implies.
     pub(super) fn engine(&self) -> Option<Engine> {
         let name = name(self.program);
         let is_of_mysql = reads_option_files(&name) || matches!(&*name, "mycli" | "mysqlsh");
         (is_of_mysql || self.placeholder().is_some()).then_some(Engine::Mysql)
     }
 
-    /// Returns the tool's own name, behind `cargo` too.
+    /// Returns the name of the tool, also of a cargo subcommand.
     pub(super) fn tool(&self) -> String {
         match (&*name(self.program), self.rest.first()) {
             ("cargo", Some(tool)) => name(tool),
@@ -105,28 +105,27 @@ impl<'a> Client<'a> {
         self.rest.iter().position(|argument| argument == PLACEHOLDER)
     }
 
-    /// Returns where the option file is named: first, as these clients want it, or where the person
-    /// says.
-    pub(super) fn place_of_file(&self) -> Result<Place, Failure> {
+    /// Returns the position of the option file: first, as these clients require, or at the
+    /// placeholder.
+    pub(super) fn file_position(&self) -> Result<FilePosition, Failure> {
         match self.placeholder() {
-            Some(place) => Ok(Place(Some(place))),
-            None if reads_option_files(&name(self.program)) => Ok(Place(None)),
-            // The variables of MySQL's clients cannot ask for TLS, without which the token would go
-            // in clear.
+            Some(index) => Ok(FilePosition(Some(index))),
+            None if reads_option_files(&name(self.program)) => Ok(FilePosition(None)),
+            // No variable makes MySQL's clients use TLS, and the token would be sent in clear.
             None => Err(Failure::usage(format!(
-                "{} is not known to read an option file, without which nothing makes it verify TLS: write \
-                 {PLACEHOLDER} where a client in its arguments takes --defaults-file, or pass --url-env",
+                "{} is not known to read an option file, which would make it verify TLS: write {PLACEHOLDER} \
+                 where a client in its arguments takes --defaults-file, or pass --url-env",
                 self.shown()
             ))),
         }
     }
 
-    /// Returns how the client that reads the option file names TLS; it is asked for its version
-    /// only where its name is MySQL's, which MariaDB uses too.
+    /// Returns the syntax of the client that reads the option file. Under MySQL's names, which
+    /// MariaDB installs too, it is asked for its version.
     pub(super) fn dialect(&self) -> Dialect {
         let reader = match self.placeholder() {
             Some(0) | None => self.program,
-            Some(place) => &self.rest[place - 1],
+            Some(index) => &self.rest[index - 1],
         };
         let name = name(reader);
         let is_mariadb = OF_MARIADB.contains(&&*name)
@@ -134,8 +133,7 @@ impl<'a> Client<'a> {
         if is_mariadb { Dialect::Mariadb } else { Dialect::Mysql }
     }
 
-    /// Returns the major version of a client of PostgreSQL, which is asked for it; none of another
-    /// client.
+    /// Asks a PostgreSQL client for its major version; `None` for other programs.
     pub(super) fn postgres_version(&self) -> Option<u32> {
         if !OF_POSTGRES.contains(&&*name(self.program)) {
             return None;
@@ -145,19 +143,20 @@ impl<'a> Client<'a> {
         number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     }
 
-    /// Returns the client for a message: a whole command line in quotes may hold a password.
+    /// Returns the client for a message; a command line in quotes, which may hold a password, is
+    /// not shown.
     pub(super) fn shown(&self) -> String {
         let program = self.program.to_string_lossy();
         let is_path = program.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c));
-        if is_path { format!("`{program}`") } else { "with blanks or signs in its name".to_owned() }
+        if is_path { format!("`{program}`") } else { "with special characters in its name".to_owned() }
     }
 }
 
-impl Place {
+impl FilePosition {
     pub(super) fn arguments(&self, rest: &[OsString], file: &OsStr) -> Vec<OsString> {
         let mut arguments = rest.to_vec();
         match self.0 {
-            Some(place) => arguments[place] = file.to_owned(),
+            Some(index) => arguments[index] = file.to_owned(),
             None => arguments.insert(0, file.to_owned()),
         }
         arguments
@@ -172,7 +171,7 @@ fn name(program: &OsStr) -> String {
     Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned()
 }
 
-/// Returns what a client says to `--version`, if it does so in time.
+/// Runs a client with `--version`, and returns the output if it comes in time.
 fn version(program: &OsStr) -> Option<String> {
     let mut client = Command::new(program);
     client.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -182,11 +181,11 @@ fn version(program: &OsStr) -> Option<String> {
     thread::spawn(move || {
         let mut text = Vec::new();
         let read = output.by_ref().take(4096).read_to_end(&mut text);
-        // The receiver is gone if the time was up.
+        // The receiver is gone after the time limit.
         let _ = sender.send(read.map(|_| String::from_utf8_lossy(&text).into_owned()));
     });
     let answer = answer.recv_timeout(VERSION_LIMIT).ok();
-    // Whether it has ended or hangs.
+    // Also ends a client that hangs.
     let _ = child.kill();
     let _ = child.wait();
     answer?.ok()

@@ -1,4 +1,4 @@
-//! The option file by which the MySQL and MariaDB clients get a password.
+//! The option file that passes a password to MySQL and MariaDB clients.
 
 use std::{
     ffi::OsString,
@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use super::{Login, Session, client::Dialect};
 use crate::failure::Failure;
 
-/// The longest line that every client reads whole: they cut at 4,095 bytes, and print the rest.
+/// The longest line that every client reads whole: they cut lines at 4,095 bytes, and print the
+/// rest on standard error.
 const LINE_LIMIT: usize = 4000;
 
 /// The contents of the file besides the password.
@@ -21,18 +22,18 @@ pub(super) struct DefaultsFile {
     settings: String,
 }
 
-/// A file that waits for the client.
-pub(super) struct Written {
+/// A file ready to be read by the client.
+pub(super) struct WrittenFile {
     /// The argument that names it.
     pub(super) argument: OsString,
-    /// The file cannot hold the password.
+    /// Whether the password has to be passed another way.
     pub(super) lacks_password: bool,
 }
 
 impl Session {
-    /// Refuses what leads elsewhere than to the name in the certificate, as these clients check the
-    /// name they dial.
-    pub(super) fn direct(&self) -> Result<(), Failure> {
+    /// Refuses hosts other than the certificate's name: these clients check the certificate
+    /// against the name that they dial.
+    pub(super) fn require_direct(&self) -> Result<(), Failure> {
         let Some(address) = self.address else { return Ok(()) };
         let name = self.target.tls_name();
         Err(Failure::usage(format!(
@@ -44,11 +45,12 @@ impl Session {
 
 impl DefaultsFile {
     pub(super) fn new(dialect: Dialect, session: &Session) -> Result<Self, Failure> {
-        session.direct()?;
+        session.require_direct()?;
         let target = &session.target;
         let Some(roots) = session.roots.as_deref().filter(|roots| roots.as_os_str() != "system") else {
             return Err(Failure::usage(
-                "mysql verifies a server only against given roots: pass the RDS bundle as --sslrootcert",
+                "mysql needs a root certificate file to verify the server: pass the RDS bundle as \
+                 --sslrootcert",
             ));
         };
         let roots = roots.canonicalize().map_err(|error| {
@@ -69,10 +71,9 @@ impl DefaultsFile {
         for (name, what, value) in settings {
             text.push_str(&short_line(name, what, value)?);
         }
-        // Before a person is asked for a code in vain.
+        // Checked before the source of credentials may ask for an MFA code.
         short_line("user", "the user", &target.user)?;
-        // The groups of a client itself count after [client], and only clients that open a database
-        // know the option.
+        // In its own group, since clients that do not open a database reject the option.
         if let Some(database) = &target.database {
             let line = line("database", "the database", database)?;
             text.push_str(&format!("[mysql]\n{line}"));
@@ -80,27 +81,28 @@ impl DefaultsFile {
         Ok(Self { settings: text })
     }
 
-    /// Writes the file into a pipe and gives the argument that names it.
+    /// Writes the file into a pipe and returns the argument that names it.
     ///
-    /// A pipe has no name, and nothing is left in it for the processes that the client starts.
-    pub(super) fn write(&self, login: &Login) -> Result<Written, Failure> {
+    /// A pipe has no path, and once the client has read it, it is empty for processes that the
+    /// client starts.
+    pub(super) fn write(&self, login: &Login) -> Result<WrittenFile, Failure> {
         let user = short_line("user", "the user", &login.user)?;
-        // What a line cannot hold, a quote in the password of a secret too, goes another way.
+        // A password that does not fit into a line, or holds a quote, goes into a variable.
         let password = line("password", "the password", &login.password).ok();
         let password = password.filter(|line| line.len() <= LINE_LIMIT);
         let lacks_password = password.is_none();
         let own = format!("[client]\n{user}{}", password.unwrap_or_default());
         let text = Zeroizing::new(self.settings.replacen("[client]\n", &own, 1));
         let reader = pipe(text.as_bytes())
-            .map_err(|error| Failure::new("no private file for the client could be made").because(error))?;
-        // The client takes it over by its number.
+            .map_err(|error| Failure::new("failed to create a private file for the client").because(error))?;
+        // The client inherits the descriptor and opens it by number.
         let argument = format!("--defaults-file=/dev/fd/{}", reader.into_raw_fd()).into();
-        Ok(Written { argument, lacks_password })
+        Ok(WrittenFile { argument, lacks_password })
     }
 }
 
-/// Returns a pipe that the client inherits, with all of the text in it: at most four lines of the
-/// limit and some words, while the smallest pipe holds 16 kB.
+/// Creates a pipe that the client inherits, and writes the text into it without a reader. That
+/// never blocks: the text has at most four lines of 4 kB, and the smallest pipe holds 16 kB.
 fn pipe(text: &[u8]) -> io::Result<PipeReader> {
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(text)?;
@@ -109,7 +111,7 @@ fn pipe(text: &[u8]) -> io::Result<PipeReader> {
     Ok(reader)
 }
 
-/// Returns a line that every client reads whole.
+/// Returns a line of the file, or an error if clients would cut it.
 fn short_line(name: &str, what: &str, value: &str) -> Result<String, Failure> {
     let line = line(name, what, value)?;
     if line.len() > LINE_LIMIT {

@@ -1,4 +1,4 @@
-//! The variables by which clients of libpq are told what to connect to.
+//! The environment variables of libpq.
 
 use std::{
     env,
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// The first version whose `sslrootcert=system` means the roots of the platform.
 const KNOWS_SYSTEM: u32 = 16;
 
-/// Returns the trusted roots: those that are given, those of the environment, or the platform's.
+/// Returns the trusted roots: the given ones, those of the environment, or the platform's.
 pub(super) fn roots(client: &Client<'_>, given: Option<&Path>) -> Result<OsString, Failure> {
     if let Some(roots) = given {
         return Ok(roots.as_os_str().to_owned());
@@ -22,10 +22,10 @@ pub(super) fn roots(client: &Client<'_>, given: Option<&Path>) -> Result<OsStrin
         return Ok(roots);
     }
     match client.postgres_version() {
-        // It would advise to switch verification off.
+        // Its own error message advises turning verification off.
         Some(version) if version < KNOWS_SYSTEM => Err(Failure::usage(format!(
-            "{} {version} verifies a server only against given roots: pass the RDS bundle as --sslrootcert \
-             (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem)",
+            "{} {version} needs a root certificate file to verify the server: pass the RDS bundle as \
+             --sslrootcert (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem)",
             client.shown()
         ))),
         _ => Ok(OsString::from("system")),
@@ -41,12 +41,12 @@ pub(super) fn set(command: &mut Command, session: &Session, login: &Login, roots
         .env("PGPASSWORD", &*login.password)
         .env("PGSSLMODE", "verify-full")
         .env("PGSSLROOTCERT", roots)
-        // With a Kerberos ticket the client would otherwise do without TLS.
+        // With a Kerberos ticket the client would use GSSAPI encryption instead of TLS.
         .env("PGGSSENCMODE", "disable")
-        // A service file could lead the client, with this password, elsewhere.
+        // A service file could send this password to another server.
         .env_remove("PGSERVICE");
     if login.is_token {
-        // The server asks for the token in clear text, which these may forbid.
+        // The server asks for the token in clear text, which these variables can forbid.
         command.env_remove("PGCHANNELBINDING").env_remove("PGREQUIREAUTH");
     }
     if let Some(address) = address {

@@ -1,4 +1,4 @@
-//! User and password out of Secrets Manager, for a client.
+//! Loads user and password from Secrets Manager for a client.
 
 use token_cache::Clock;
 use wrapper_core::Error;
@@ -6,7 +6,7 @@ use wrapper_iam::SystemClock;
 use wrapper_secrets::DatabaseSecret;
 
 use crate::{
-    credentials::{self, Settings},
+    credentials::{self, CredentialOptions},
     failure::Failure,
     secret::{load, provider},
     signing::TIMEOUT,
@@ -16,7 +16,7 @@ use crate::{
 /// Loads credentials and then the secret.
 pub(super) async fn read(target: &Target) -> Result<DatabaseSecret, Failure> {
     let region = target.region();
-    let settings = Settings { region: region.as_deref(), ..target.credentials() };
+    let settings = CredentialOptions { region: region.as_deref(), ..target.credentials() };
     let credentials = credentials::load(settings, SystemClock.now(), TIMEOUT).await?;
     let read = async { load(target, &provider(target, credentials)?).await };
     read.await.map_err(failure)

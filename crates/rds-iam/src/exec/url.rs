@@ -1,4 +1,4 @@
-//! The URL with a password in it, for tools that take nothing else.
+//! The URL with the password, for tools that read only a URL.
 
 use wrapper_adapter::percent_encoded;
 use wrapper_core::text::{bracketed, is_name};
@@ -6,7 +6,7 @@ use wrapper_core::text::{bracketed, is_name};
 use super::{Login, Session, client::Client};
 use crate::{cli::Engine, failure::Failure};
 
-/// Returns the name of a variable, if it is one.
+/// Checks the name of an environment variable.
 pub(super) fn checked_name(name: &str) -> Result<&str, Failure> {
     let is_variable = is_name(name) && !name.contains(['.', '-']) && !name.starts_with(char::is_numeric);
     if !is_variable {
@@ -32,12 +32,20 @@ pub(super) fn query(client: &Client<'_>, session: &Session, given: Option<&str>)
             Ok(query + &address.unwrap_or_default())
         }
         Engine::Mysql => {
-            session.direct()?;
+            session.require_direct()?;
             match &*client.tool() {
+                // sqlx 0.9 sends a token only where a program asks for the plugin in code:
+                // https://github.com/launchbadge/sqlx/pull/2533
+                "sqlx" if session.request.is_some() => Err(Failure::usage(format!(
+                    "{} cannot send a token to MySQL: its command line has no setting for the cleartext \
+                     plugin; run it through `rds-iam proxy`",
+                    client.shown()
+                ))),
                 "sqlx" => Ok(with_roots("ssl-mode=VERIFY_IDENTITY", "ssl-ca")),
                 "diesel" => Ok(with_roots("ssl_mode=VERIFY_IDENTITY", "ssl_ca")),
                 _ => Err(Failure::usage(format!(
-                    "it is not known which parameters make {} verify TLS at MySQL: pass them as --url-query",
+                    "unknown TLS parameters of {} for MySQL: pass those that make it verify the server as \
+                     --url-query",
                     client.shown()
                 ))),
             }
@@ -45,7 +53,7 @@ pub(super) fn query(client: &Client<'_>, session: &Session, given: Option<&str>)
     }
 }
 
-/// Returns the URL, which belongs into the child's environment and nowhere else.
+/// Returns the URL with the password, which must only be passed in the child's environment.
 pub(super) fn with_login(session: &Session, login: &Login, query: &str) -> String {
     let target = &session.target;
     let scheme = target.engine.word();

@@ -6,7 +6,7 @@ use rustls::crypto::aws_lc_rs;
 use wrapper_proxy::LocalPassword;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{failure::Failure, terminal::shows_a_person};
+use crate::{failure::Failure, terminal::is_terminal};
 
 const VARIABLE: &str = "RDS_IAM_LOCAL_PASSWORD";
 
@@ -34,7 +34,7 @@ impl Chosen {
         match env::var(VARIABLE) {
             Ok(text) => checked(text.into_bytes()).map(Self::Given),
             Err(env::VarError::NotUnicode(_)) => Err(Failure::usage(format!("{VARIABLE} is not UTF-8"))),
-            Err(env::VarError::NotPresent) if shows_a_person() => made(),
+            Err(env::VarError::NotPresent) if is_terminal() => made(),
             // Journals and logs are read by others.
             Err(env::VarError::NotPresent) => Err(Failure::usage(format!(
                 "a port needs a local password, and there is no terminal to show one on: pass \

@@ -8,9 +8,9 @@ use wrapper_core::text::is_name;
 use super::{file, local_password::Chosen};
 use crate::{
     cli::{ListenAt, ProxyArguments, ProxyOptions},
-    connection::{from_environment, nothing, with_parameter},
+    connection::{from_environment, missing_database, with_parameter},
     failure::Failure,
-    target::cut,
+    target::split_parameters,
 };
 
 /// What a proxy is to do.
@@ -50,7 +50,7 @@ impl Settings {
     fn of(arguments: &ProxyArguments) -> Result<Self, Failure> {
         let mut urls = arguments.urls.clone();
         if urls.is_empty() {
-            urls.push(from_environment()?.ok_or_else(nothing)?);
+            urls.push(from_environment()?.ok_or_else(missing_database)?);
         }
         if !arguments.listen.is_empty() && arguments.listen.len() != urls.len() {
             return Err(Failure::usage(format!(
@@ -87,7 +87,7 @@ impl TargetSettings {
     pub(super) fn new(name: String, text: &str, mut listen: Vec<ListenAt>) -> Result<Self, Failure> {
         let mut text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned();
         // What cannot be taken apart is refused by the target, in its own words.
-        if cut(&text).is_ok_and(|(_, ours)| !ours.iter().any(|(name, _)| name == "plugins")) {
+        if split_parameters(&text).is_ok_and(|(_, ours)| !ours.iter().any(|(name, _)| name == "plugins")) {
             text = with_parameter(text, "plugins", "iam");
         }
         if listen.is_empty() {
@@ -118,7 +118,7 @@ pub(super) fn admin(arguments: &ProxyArguments) -> Result<SocketAddr, Failure> {
 
 /// Returns the first label of a host, made different from the names before it.
 fn name_of(url: &str, index: usize, before: &[TargetSettings]) -> String {
-    let host = cut(url).ok().and_then(|(rest, _)| {
+    let host = split_parameters(url).ok().and_then(|(rest, _)| {
         let (_, rest) = rest.split_once("://")?;
         let authority = rest.split(['/', '?']).next()?;
         let (_, host) = authority.rsplit_once('@')?;

@@ -91,7 +91,7 @@ async fn client_missing() {
             .await;
 
     assert_eq!(ran.code, Some(127));
-    assert!(ran.err.contains("client `no-such-psql` was not found"), "{}", ran.err);
+    assert!(ran.err.contains("client `no-such-psql` not found"), "{}", ran.err);
 }
 
 #[tokio::test]
@@ -371,19 +371,23 @@ async fn url_with_a_token_stands_in_one_variable_alone() {
 
 #[tokio::test]
 async fn url_for_mysql_asks_for_tls_in_the_words_of_the_tool() {
-    let (sqlx, _) = noting("sqlx");
-    std::fs::write(&sqlx, "#!/bin/sh\nprintenv MY_URL\n").expect("is written");
-    let (sqlx, cargo) = (sqlx.to_string_lossy().into_owned(), noting("atlas").0);
+    let (diesel, _) = noting("diesel");
+    std::fs::write(&diesel, "#!/bin/sh\nprintenv MY_URL LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN\n")
+        .expect("is written");
+    let (diesel, atlas) = (diesel.to_string_lossy().into_owned(), noting("atlas").0);
     let given = ["--engine", "mysql", "--url-env", "MY_URL"];
 
-    let of_sqlx =
-        exec(program_with(&session_key()), &[&given[..], &["--", &sqlx, "migrate", "run"]].concat()).await;
+    let of_diesel =
+        exec(program_with(&session_key()), &[&given[..], &["--", &diesel, "migration", "run"]].concat())
+            .await;
     let unknown =
-        exec(program_with(&session_key()), &[&given[..], &["--", &cargo.to_string_lossy()]].concat()).await;
+        exec(program_with(&session_key()), &[&given[..], &["--", &atlas.to_string_lossy()]].concat()).await;
     let query = ["--url-query", "tls=true&allowCleartextPasswords=true", "--", "printenv", "MY_URL"];
     let told = exec(program_with(&session_key()), &[&given[..], &query].concat()).await;
 
-    assert!(of_sqlx.out.contains("?ssl-mode=VERIFY_IDENTITY&ssl-ca=%2F"), "{}{}", of_sqlx.out, of_sqlx.err);
+    let shown = &of_diesel.out;
+    assert!(shown.contains("?ssl_mode=VERIFY_IDENTITY&ssl_ca=%2F"), "{shown}{}", of_diesel.err);
+    assert!(shown.ends_with("\n1\n"), "libmysqlclient sends a token only if told: {shown}");
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.err.contains("--url-query"), "{}", unknown.err);
     assert!(
@@ -393,6 +397,26 @@ async fn url_for_mysql_asks_for_tls_in_the_words_of_the_tool() {
         "{}",
         told.out
     );
+}
+
+#[tokio::test]
+async fn sqlx_at_mysql_is_refused_before_it_starts() {
+    let (sqlx, noted) = noting("sqlx");
+    let sqlx = sqlx.to_string_lossy();
+    let given = ["--engine", "mysql", "--url-env", "DATABASE_URL"];
+
+    let refused =
+        exec(program_with(&session_key()), &[&given[..], &["--", &sqlx, "migrate", "run"]].concat()).await;
+
+    assert_eq!((refused.code, noted.exists()), (Some(2), false), "{}", refused.err);
+    assert!(
+        refused.err.contains("cleartext plugin") && refused.err.contains("rds-iam proxy"),
+        "{}",
+        refused.err
+    );
+    let query = ["--url-query", "ssl-mode=VERIFY_IDENTITY", "--", &sqlx];
+    let insisted = exec(program_with(&session_key()), &[&given[..], &query].concat()).await;
+    assert_eq!((insisted.code, noted.exists()), (Some(0), true), "{}", insisted.err);
 }
 
 #[tokio::test]
@@ -425,7 +449,7 @@ async fn psql_before_16_is_refused_without_roots() {
 async fn wrong_values_are_wrong_usage() {
     for (arguments, says) in [
         (vec!["--host", "db.example", "--user", USER], "--host"),
-        (vec!["--host", "https://db.example", "--user", USER], "--host does not fit"),
+        (vec!["--host", "https://db.example", "--user", USER], "invalid --host"),
         (vec!["--host", HOST], "--user"),
         (vec!["--url", "postgres://jane@h/app", "--host", HOST], "cannot be used with"),
         (vec!["--url", "-"], "standard input is the client's"),

@@ -75,7 +75,7 @@ send $'eval "$('$RDS_IAM$' completions zsh)"; zstyle ":completion:*" list-prompt
 send $'echo REA""DY\n'
 read_until() {
     local text= part
-    repeat 100; do
+    repeat 1000; do
         zpty -rt shell part && text+=$part || sleep 0.1
         [[ $text == *$1* ]] && break
     done

@@ -177,10 +177,10 @@ refused!(
 );
 refused!(host_custom, 2, ["--host", "db.example", "--user", USER], "the endpoint's own name as --host");
 refused!(
-    user_superfluous,
+    user_unused,
     2,
     ["--service", "msk", "--region", "us-east-2", "--user", USER],
-    "no use for --user"
+    "does not take --user"
 );
 refused!(
     cache_name_wrong,
@@ -188,8 +188,8 @@ refused!(
     ["--service", "elasticache", "--name", "a b", "--user", USER, "--region", "us-east-2"],
     ""
 );
-refused!(name_superfluous, 2, ["--host", HOST, "--user", USER, "--name", "db"], "no use for --name");
-refused!(dsql_elsewhere, 2, ["--service", "dsql", "--host", HOST, "--user", USER], "is no DSQL cluster");
+refused!(name_unused, 2, ["--host", HOST, "--user", USER, "--name", "db"], "does not take --name");
+refused!(dsql_elsewhere, 2, ["--service", "dsql", "--host", HOST, "--user", USER], "is not a DSQL cluster");
 refused!(
     global_writer_without_region,
     2,

@@ -3,7 +3,11 @@
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinHandle};
+use tokio::{
+    io::{AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
 
 use super::{
     Table, key,
@@ -13,7 +17,7 @@ use crate::{
     Result,
     environment::{Engine, Environment, HOST, OF_SECRETS, OTHER_HOST, Observation, REGION},
     key::Key,
-    postgres::Server,
+    mysql, postgres,
     programs::{Programs, run as ran},
     report::Report,
     scratch::free_port,
@@ -40,6 +44,13 @@ pub(crate) async fn run(
     doctor.row("port signed wrong", "signed-port; endpoint", &url.and("iamDefaultPort=1")).await?;
     let closed = Url { port: free_port()?, ..url.clone() };
     doctor.row("port closed", "port-closed; not asked", &closed).await?;
+    // The verifier refuses the port; the server shows nothing of it.
+    let (port, tunnel) = tunnel(environment.port).await?;
+    let near = Url { host: "127.0.0.1", port, ..url.and(&format!("iamHost={HOST}")) };
+    doctor.row("tunnel, its port signed", "signed-port among 3; endpoint", &near).await?;
+    let mended = Url { more: format!("{}&iamDefaultPort={}", near.more, environment.port), ..near };
+    doctor.row("tunnel, the server's port signed", "logged in; accepted", &mended).await?;
+    tunnel.abort();
     let stranger = Url { authority: environment.other_authority().display().to_string(), ..url.clone() };
     doctor.row("authority wrong", "unknown-issuer; not asked", &stranger).await?;
     let other = Url { host: OTHER_HOST, ..url.clone() };
@@ -77,6 +88,21 @@ pub(crate) async fn run(
     doctor.secrets().await
 }
 
+/// Starts the near end of a tunnel to a port of this machine.
+async fn tunnel(to: u16) -> Result<(u16, JoinHandle<()>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let port = listener.local_addr()?.port();
+    let task = tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await?;
+                copy_bidirectional(&mut near, &mut far).await
+            });
+        }
+    });
+    Ok((port, task))
+}
+
 /// Starts a server that says this to everybody, and nothing else.
 async fn other_service(says: &'static str) -> Result<(u16, JoinHandle<()>)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -94,7 +120,8 @@ async fn other_service(says: &'static str) -> Result<(u16, JoinHandle<()>)> {
 
 /// Runs the cases of PostgreSQL alone, whose TLS can be switched off while it runs.
 pub(crate) async fn postgres(
-    server: &Server,
+    server: &postgres::Server,
+    starting: &postgres::Starting,
     sources: &Sources,
     programs: &Programs,
     report: &mut Report,
@@ -104,6 +131,19 @@ pub(crate) async fn postgres(
     server.set_tls(false).await?;
     doctor.row("no tls", "tls-not-offered; not asked", &Url::of(server.environment())).await?;
     server.set_tls(true).await?;
+    server.set_expiring_certificate(true).await?;
+    doctor.row("certificate near its end", EXPIRING, &Url::of(server.environment())).await?;
+    server.set_expiring_certificate(false).await?;
+    let url = Url { port: starting.port, ..Url::of(server.environment()) };
+    doctor.row("starting up", "not-ready; not asked", &url).await?;
+    for (case, rules) in [
+        ("rejected by pg_hba.conf", "hostssl all jane 127.0.0.1/32 reject\n"),
+        ("no entry in pg_hba.conf", "hostssl all bob 127.0.0.1/32 pam pamservice=rds\n"),
+    ] {
+        server.set_access(rules).await?;
+        doctor.row(case, "no-access-rule; not asked", &Url::of(server.environment())).await?;
+    }
+    server.set_access(postgres::ACCESS).await?;
     let url = Url { user: "bob", ..Url::of(server.environment()) };
     let app = Url { engine: ("postgres", "app"), ..url.clone() };
     let missing = Url { engine: ("postgres", "missing"), ..url.clone() };
@@ -138,6 +178,30 @@ pub(crate) async fn postgres(
     }
     Ok(())
 }
+
+/// Runs the cases of MariaDB and MySQL alone.
+pub(crate) async fn mysql(
+    server: &mysql::Server,
+    sources: &Sources,
+    programs: &Programs,
+    report: &mut Report,
+) -> Result<()> {
+    let environment = server.environment();
+    let mut doctor = Doctor::new(environment, sources, programs, report)?;
+    let url = Url::of(environment);
+    // MySQL 5.7 reads its certificate once.
+    if matches!(environment.engine, Engine::Mariadb) {
+        server.set_expiring_certificate(true).await?;
+        doctor.row("certificate near its end", EXPIRING, &url).await?;
+        server.set_expiring_certificate(false).await?;
+    }
+    let filled = server.fill().await?;
+    doctor.row("refused before the greeting", "throttled; not asked", &url).await?;
+    filled.release().await
+}
+
+/// What is seen where the certificate expires in some days.
+const EXPIRING: &str = "logged in, certificate-ends-soon; accepted";
 
 struct Doctor<'a> {
     table: Table<'a>,
@@ -213,7 +277,7 @@ impl<'a> Doctor<'a> {
     }
 }
 
-/// Returns the first cause, or the wanted one among the others.
+/// Returns the first cause, or the wanted one among the others; after a login, what was warned of.
 fn cause(report: &Value, wanted: &str) -> String {
     let causes: Vec<&str> = report["causes"]
         .as_array()
@@ -222,7 +286,13 @@ fn cause(report: &Value, wanted: &str) -> String {
         .filter_map(|cause| cause["code"].as_str())
         .collect();
     match causes.first() {
-        None => "logged in".to_owned(),
+        None => {
+            let steps = report["steps"].as_array().into_iter().flatten();
+            let warnings = steps.filter(|step| step["status"] == "warning");
+            warnings.fold("logged in".to_owned(), |text, step| {
+                format!("{text}, {}", step["code"].as_str().unwrap_or_default())
+            })
+        }
         Some(_) if causes[1..].contains(&wanted) => format!("{wanted} among {}", causes.len()),
         Some(first) => (*first).to_owned(),
     }

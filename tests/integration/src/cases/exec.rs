@@ -1,6 +1,6 @@
 //! Clients by `rds-iam exec` with session tokens of every length.
 
-use std::{fs, future::Future, pin::pin, process::Stdio, time::Duration};
+use std::{fs, future::Future, path::Path, pin::pin, process::Stdio, time::Duration};
 
 use tokio::{process::Command, time::sleep};
 
@@ -19,9 +19,14 @@ const LENGTHS: [usize; 4] = [400, 2_000, 4_000, 8_000];
 /// How often the command lines of this machine are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
+/// The database that is migrated, and belongs to `jane`.
+pub(crate) const MIGRATED: &str = "migrated";
+
 /// Runs the cases.
 pub(crate) async fn run(environment: &Environment, programs: &Programs, report: &mut Report) -> Result<()> {
     let mut table = Table { environment, report };
+    let migrations = programs.file(&format!("{}-by-exec", environment.engine.name()));
+    fs::create_dir_all(&migrations)?;
     for length in LENGTHS {
         let mark = format!("integration{length}x");
         let session_token = mark.chars().cycle().take(length).collect();
@@ -31,51 +36,94 @@ pub(crate) async fn run(environment: &Environment, programs: &Programs, report: 
             session_token: Some(session_token),
         };
         environment.record(&[&key])?;
-        for client in clients(environment.engine) {
-            let command = exec(environment, programs, &key, client);
-            let seen = environment.observe_fallible(watched(command, client[0], &mark)).await?;
-            let case = format!("{} by exec, {length} bytes of session token", client[0]);
-            table.row(&case, "done, 0 in command lines, 0 in texts; accepted", &seen);
+        let migration = migrations.join(format!("{length}_length{length}.sql"));
+        fs::write(migration, format!("CREATE TABLE length{length} (id INT PRIMARY KEY);"))?;
+        for client in clients(environment.engine, length, &migrations) {
+            let command = exec(environment, programs, &key, &client);
+            let seen = environment.observe_fallible(watched(command, &client, &mark)).await?;
+            let case = format!("{} by exec, {length} bytes of session token", client.name);
+            table.row(&case, client.expected, &seen);
         }
     }
     Ok(())
 }
 
-/// The clients with arguments that make them log in once.
-fn clients(engine: Engine) -> [&'static [&'static str]; 2] {
+/// A client with arguments that make it log in once.
+struct Client {
+    name: &'static str,
+    arguments: Vec<String>,
+    /// The options of `exec` besides those of the server.
+    options: Vec<String>,
+    /// What it prints once its work is done.
+    prints: String,
+    expected: &'static str,
+}
+
+/// What the row of a client shows that got the token.
+const DONE: &str = "done, 0 in command lines, 0 in texts; accepted";
+
+fn clients(engine: Engine, length: usize, migrations: &Path) -> [Client; 3] {
+    let client = |name, arguments: &[&str], prints: &str| Client {
+        name,
+        arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+        options: Vec::new(),
+        prints: prints.to_owned(),
+        expected: DONE,
+    };
+    let migrations = migrations.display().to_string();
+    let applied = format!("Applied {length}/migrate length{length}");
+    let sqlx = client("sqlx", &["migrate", "run", "--source", &migrations], &applied);
+    let options =
+        ["--url-env", "DATABASE_URL", "--database", MIGRATED, "--engine"].map(str::to_owned).to_vec();
     match engine {
         Engine::Mariadb | Engine::Mysql => [
-            &["mariadb", "--batch", "--execute", "SELECT CURRENT_USER()"],
-            &["mariadb-dump", "--no-data", "--skip-lock-tables", "app"],
+            client("mariadb", &["--batch", "--execute", "SELECT CURRENT_USER()"], "jane@%"),
+            client("mariadb-dump", &["--no-data", "--skip-lock-tables", "app"], "Dump completed"),
+            // sqlx cannot send a token to MySQL, which exec says before it asks for one.
+            Client {
+                options: [options, vec!["mysql".to_owned()]].concat(),
+                expected: "wrong usage, 0 in command lines, 0 in texts; not asked",
+                ..sqlx
+            },
         ],
         Engine::Postgres => [
-            &["psql", "--no-psqlrc", "--dbname", "postgres", "--command", "SELECT current_user"],
-            &["pg_dump", "--schema-only", "--exclude-table=copied", "--dbname", "postgres"],
+            client(
+                "psql",
+                &["--no-psqlrc", "--dbname", "postgres", "--command", "SELECT current_user"],
+                "jane",
+            ),
+            client(
+                "pg_dump",
+                &["--schema-only", "--exclude-table=copied", "--dbname", "postgres"],
+                "PostgreSQL database dump complete",
+            ),
+            Client { options: [options, vec!["postgres".to_owned()]].concat(), ..sqlx },
         ],
     }
 }
 
-fn exec(environment: &Environment, programs: &Programs, key: &Key, client: &[&str]) -> Command {
+fn exec(environment: &Environment, programs: &Programs, key: &Key, client: &Client) -> Command {
     let mut command = programs.command(programs.rds_iam(), &key.variables());
     command.args(["exec", "--host", HOST, "--port", &environment.port.to_string(), "--user", "jane"]);
-    command.arg("--sslrootcert").arg(environment.authority()).arg("--");
-    match environment.engine {
-        Engine::Mariadb | Engine::Mysql => command.arg(client[0]),
-        Engine::Postgres => command.arg(programs.psql().with_file_name(client[0])),
+    command.arg("--sslrootcert").arg(environment.authority()).args(&client.options).arg("--");
+    match (client.name, environment.engine) {
+        ("sqlx", _) => command.arg(programs.sqlx()),
+        (name, Engine::Mariadb | Engine::Mysql) => command.arg(name),
+        (name, Engine::Postgres) => command.arg(programs.psql().with_file_name(name)),
     };
-    command.args(&client[1..]);
+    command.args(&client.arguments);
     command
 }
 
 /// Runs a client, and looks for the token in all command lines of the machine meanwhile and in what
 /// the client printed.
-async fn watched(mut command: Command, client: &str, mark: &str) -> Result<Observation> {
+async fn watched(mut command: Command, client: &Client, mark: &str) -> Result<Observation> {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut done = pin!(child.wait_with_output());
     let (mut was_seen, mut exposed) = (false, 0);
     let output = loop {
         let lines = command_lines();
-        was_seen |= lines.iter().any(|line| line.contains(client) && !line.contains("rds-iam"));
+        was_seen |= lines.iter().any(|line| line.contains(client.name) && !line.contains("rds-iam"));
         exposed += lines.iter().filter(|line| line.contains(mark)).count();
         if let Some(output) = within(LOOK_EVERY, &mut done).await {
             break output?;
@@ -83,14 +131,16 @@ async fn watched(mut command: Command, client: &str, mark: &str) -> Result<Obser
     };
     let texts = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     let in_texts = texts.iter().map(|text| text.matches(mark).count()).sum::<usize>();
-    let end = match (output.status.success(), was_seen) {
-        (true, true) => "done",
-        (true, false) => "done, but never seen at work",
-        (false, _) => "failed",
+    let [out, err] = texts;
+    let end = match (output.status.code(), was_seen) {
+        (Some(0), true) if out.contains(&client.prints) => "done",
+        (Some(0), true) => "not done",
+        (Some(0), false) => "done, but never seen at work",
+        (Some(2), false) => "wrong usage",
+        _ => "failed",
     };
     let text = format!("{end}, {exposed} in command lines, {in_texts} in texts");
-    let [_, err] = texts;
-    Ok(Observation { text, details: vec![err] })
+    Ok(Observation { text, details: vec![out, err] })
 }
 
 async fn within<F: Future + Unpin>(limit: Duration, future: &mut F) -> Option<F::Output> {

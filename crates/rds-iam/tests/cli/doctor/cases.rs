@@ -82,7 +82,7 @@ async fn region_wrong() {
         examine(program_with(server.access_key()), &url(&server, "&iamRegion=eu-west-1"), RIGHT).await;
 
     report.first_cause_is(16, "region");
-    report.says("host", "warning", "`iamRegion` is eu-west-1 and the name says us-east-2");
+    report.says("host", "warning", "`iamRegion` is eu-west-1 but the host name says us-east-2");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn signed_port_wrong() {
         examine(program_with(server.access_key()), &url(&server, "&iamDefaultPort=5433"), RIGHT).await;
 
     report.first_cause_is(16, "signed-port");
-    report.says("host", "warning", "which only a tunnel explains");
+    report.says("host", "warning", "only right behind a tunnel");
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn certificate_near_its_end() {
     let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
 
     assert_eq!(report.code, 0, "{:#}", report.json);
-    report.says("tls", "warning", "the server's certificate ends in 19 days");
+    report.says("tls", "warning", "the server's certificate expires in 19 days");
     assert_eq!(report.step("tls")["code"], "certificate-ends-soon");
 }
 
@@ -227,7 +227,7 @@ async fn options_take_the_place_of_a_connection_string() {
     let report = report(run(program_with(server.access_key()), arguments).await);
 
     assert_eq!(report.code, 0, "{:#}", report.json);
-    report.says("dns", "ok", "connects to 127.0.0.1 as given");
+    report.says("dns", "ok", "connects to the given address 127.0.0.1");
     assert_eq!(report.json["target"]["engine"], ENGINE);
     assert_eq!(report.json["target"]["host"], HOST);
 }

@@ -42,7 +42,7 @@ async fn cluster_endpoint_shows_its_instance() {
     let report = examine_by(&dns, program(), &url(CLUSTER).await, RIGHT).await;
 
     report.says("host", "ok", "cluster writer endpoint");
-    report.says("dns", "ok", &format!("{CLUSTER} -> {HOST} -> 127.0.0.1; at present instance `db`"));
+    report.says("dns", "ok", &format!("{CLUSTER} -> {HOST} -> 127.0.0.1; currently instance `db`"));
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn region_of_a_global_writer_is_suggested() {
     let report = examine_by(&dns, program(), &url(GLOBAL).await, RIGHT).await;
 
     report.first_cause_is(11, "region");
-    report.says("host", "failed", &format!("is an alias of `{CLUSTER}` at present, so iamRegion=us-east-2"));
+    report.says("host", "failed", &format!("is currently an alias of `{CLUSTER}`: add iamRegion=us-east-2"));
 
     let elsewhere = url(GLOBAL).await + "&iamRegion=eu-west-1";
     let report = examine_by(&dns, program(), &elsewhere, RIGHT).await;
@@ -90,7 +90,7 @@ async fn circle_is_told() {
 
     let report = examine_by(&dns, program(), &url("a.example").await, RIGHT).await;
 
-    report.says("dns", "failed", "a.example -> b.example -> a.example is a circle");
+    report.says("dns", "failed", "a.example -> b.example -> a.example is a loop");
     report.says("tcp", "skipped", "no address");
 }
 
@@ -103,7 +103,7 @@ async fn endless_chain_is_cut() {
 
     let report = examine_by(&dns, program(), &url("n0.example").await, RIGHT).await;
 
-    report.says("dns", "failed", "n16.example and so on is too long");
+    report.says("dns", "failed", "n16.example -> … is too long");
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn name_missing() {
     let report = examine_by(&dns, program_with(&session_key()), &url(HOST).await, RIGHT).await;
 
     report.first_cause_is(12, "unresolved");
-    report.says("dns", "failed", &format!("{} says: there is no such name", dns.address()));
+    report.says("dns", "failed", &format!("{} answered: no such name", dns.address()));
 }
 
 #[tokio::test]

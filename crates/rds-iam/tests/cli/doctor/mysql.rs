@@ -151,7 +151,7 @@ async fn port_of_another_service() {
     let report = examine(program(), &format!("mysql://jane@{HOST}:{port}/app"), RIGHT).await;
 
     report.first_cause_is(13, "credentials-missing");
-    report.says("tls", "failed", "something else than MySQL listens");
+    report.says("tls", "failed", "not to MySQL: check port and scheme");
     report.says("tls", "failed", "an SSH server");
     assert_eq!(report.step("tls")["code"], "other-service");
 }

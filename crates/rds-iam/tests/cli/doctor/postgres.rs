@@ -193,7 +193,7 @@ async fn port_of_another_engine() {
 
     let report = examine(program(), &url, RIGHT).await;
 
-    report.says("tls", "failed", "something else than PostgreSQL listens");
+    report.says("tls", "failed", "not to PostgreSQL: check port and scheme");
 }
 
 /// A server that reads once, says something, and waits.
@@ -217,7 +217,7 @@ async fn port_of_another_service() {
         (&b"SSH-2.0-OpenSSH_9.2p1\r\n"[..], "an SSH server"),
         (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "an HTTP server"),
         (b"220 mail.example ESMTP\r\n", "a mail or FTP server"),
-        (b"Sorry", "of another kind"),
+        (b"Sorry", "another service"),
     ] {
         let port = server_that_answers(words).await;
         let key = crate::support::session_key();
@@ -225,7 +225,7 @@ async fn port_of_another_service() {
         let report = examine(program_with(&key), &format!("postgres://jane@{HOST}:{port}/app"), RIGHT).await;
 
         report.first_cause_is(15, "other-service");
-        report.says("tls", "failed", "something else than PostgreSQL listens");
+        report.says("tls", "failed", "not to PostgreSQL: check port and scheme");
         report.says("tls", "failed", kind);
     }
 }

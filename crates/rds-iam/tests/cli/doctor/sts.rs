@@ -65,7 +65,7 @@ async fn identity_is_told() {
     let report = examine(&session_server().await, &sts).await;
 
     assert_eq!(report.code, 0, "{:#}", report.json);
-    report.says("credentials", "ok", &format!("a session whose end is not known here, {ARN}"));
+    report.says("credentials", "ok", &format!("temporary, with an unknown expiry, {ARN}"));
     let request = requests.recv().await.expect("was asked");
     assert!(request.contains("Action=GetCallerIdentity"), "{request}");
     assert!(request.contains("/us-east-2/sts/aws4_request"), "{request}");

@@ -70,7 +70,7 @@ async fn server_of_no_cluster_says_so() {
     let report = examine(&cluster, &url).await;
 
     assert_eq!(report.code, 0, "{:#}", report.json);
-    report.says("topology", "warning", "the server belongs to no cluster that is known");
+    report.says("topology", "warning", "the server does not belong to a known cluster");
 }
 
 #[tokio::test]

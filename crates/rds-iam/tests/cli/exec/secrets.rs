@@ -4,7 +4,7 @@ use rds_testkit::SecretsServer;
 use tokio::process::Command;
 
 use super::MYSQL;
-use crate::support::{HOST, Ran, program_with, run, server};
+use crate::support::{HOST, Ran, folder, program_with, run, server};
 
 const ID: &str = "prod/app";
 const PASSWORD: &str = "geheim \\#1";
@@ -74,6 +74,19 @@ async fn url_in_a_variable_holds_user_and_password() {
     let ran = exec(&service, "postgres", &["--url-env", "MINE", "--", "printenv", "MINE"]).await;
 
     let start = format!("postgres://app:geheim%20%5C%231@{HOST}:5432/app?sslmode=verify-full&");
+    assert!(ran.out.starts_with(&start), "{}{}", ran.out, ran.err);
+}
+
+#[tokio::test]
+async fn sqlx_at_mysql_gets_the_password_of_a_secret() {
+    let service = service(PASSWORD).await;
+    let folder = folder("exec-secret-sqlx");
+    let sqlx = folder.join("sqlx");
+    std::fs::copy("/usr/bin/printenv", &sqlx).expect("is copied");
+
+    let ran = exec(&service, "mysql", &["--url-env", "MINE", "--", &sqlx.to_string_lossy(), "MINE"]).await;
+
+    let start = format!("mysql://app:geheim%20%5C%231@{HOST}:3306/app?ssl-mode=VERIFY_IDENTITY&ssl-ca=");
     assert!(ran.out.starts_with(&start), "{}{}", ran.out, ran.err);
 }
 

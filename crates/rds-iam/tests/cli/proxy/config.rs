@@ -168,5 +168,5 @@ async fn arguments_wrong() {
     }
     let ran = run(program(), ["proxy"]).await;
     assert_eq!(ran.code, Some(2));
-    assert!(ran.err.contains("no database is named"), "{}", ran.err);
+    assert!(ran.err.contains("missing database"), "{}", ran.err);
 }
