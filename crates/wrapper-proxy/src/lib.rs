@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod admission;
 mod allowance;
 mod descriptors;
 mod failures;
@@ -14,6 +15,7 @@ mod relay;
 mod socket;
 mod source;
 mod stats;
+mod target;
 mod tls;
 mod upstream;
 
@@ -21,5 +23,6 @@ pub use access::{Access, InvalidPassword, LocalPassword, Peer};
 pub use admin::Admin;
 pub use limits::Limits;
 pub use listen::{Listen, Place, TcpPort};
-pub use proxy::{Handle, Proxy, Target};
+pub use proxy::{Handle, Proxy};
 pub use stats::Stats;
+pub use target::{EngineTarget, Target};

@@ -1,4 +1,4 @@
-//! How many clients, and for how long.
+//! How many clients may connect, and how long an unfinished login may take.
 
 use std::{
     collections::VecDeque,
@@ -6,40 +6,44 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-/// The time that a client has for its login before it makes room for another: a pool that opens all
-/// its connections at once is not an attack.
+/// The time that a client has for each of its answers before it makes room for another: a pool that
+/// opens all its connections at once is not an attack.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// So many times the limit, the oldest goes at once: nobody takes all descriptors within the grace.
+/// The grace is slept in so many parts: on a busy machine each takes longer, for the client as well.
+const GRACE_PARTS: u32 = 10;
+
+/// At so many times the limit the oldest is dropped at once, so that no attacker takes all
+/// descriptors within the grace.
 const BURST: usize = 8;
 
 /// Bounds what clients may take.
 ///
 /// # Unfinished logins
 ///
-/// They have room of their own beside the sessions. From `max_handshakes` on the oldest has to make
-/// room for the next, as soon as it has had one second; at eight times as many at once.
+/// They have room of their own beside the sessions. Above `max_handshakes` the oldest makes room
+/// for the next, but only after one second in which the proxy waited for it: a MySQL client has it
+/// from the server's greeting on, and every client again after each answer of the proxy. At eight
+/// times as many the oldest is dropped at once.
 ///
-/// To drop the oldest of 64 at the very moment would keep honest clients out. Whoever opens R
-/// connections a second leaves every other client 64/R s for its login: at 1,000 a second, which a
-/// shell's loop does, 64 ms, too little for a Java program that starts on a busy machine or for a
-/// MySQL server 50 ms away, whose greeting comes first. A pool that opens 200 connections at once
-/// would even drop 136 of its own. Nor does it help to take no more clients than there is room for:
-/// the queue is then the attacker's, and with a second for each of 64 it is endless from 65 a
-/// second on. As it is, a login has one second up to 512 connections a second and 512/R s beyond,
-/// while an attacker holds 512 descriptors (which `rds-iam proxy` reckons with), no session, and at
-/// MySQL as many connections of the server for a second at most.
+/// Dropping the oldest of 64 immediately would keep honest clients out: an attacker that opens R
+/// connections a second leaves every other client 64/R s for its login. At 1,000 a second, the rate
+/// of a shell loop, that is 64 ms, too little for a Java program that starts on a busy machine. A
+/// pool that opens 200 connections at once would even drop 136 of its own. Accepting no more
+/// clients than there is room for does not help either: the queue then belongs to the attacker. As
+/// it is, a login has its second up to 512 connections a second and 512/R s beyond, while an
+/// attacker holds 512 descriptors (which `rds-iam proxy` allows for), no session, and at MySQL as
+/// many connections of the server.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
     /// Sessions of one proxy at once: 512.
     pub max_connections: usize,
-    /// Clients that have not finished their login at once, of which the oldest goes when another
-    /// comes, though no sooner than a second after it came itself: 64. At eight times as many it
-    /// goes at once.
+    /// Clients with an unfinished login at once, above which the oldest is dropped for the next,
+    /// after a second's grace: 64. At eight times as many it is dropped at once.
     pub max_handshakes: usize,
     /// The time for a client's part of the login: 10 s.
     pub handshake_timeout: Duration,
@@ -51,10 +55,7 @@ impl Default for Limits {
     }
 }
 
-/// The clients that have not finished their login.
-///
-/// They have room of their own, so that a port scan takes no session from anybody, and the oldest
-/// makes room for the next, so that idle connections keep no one out.
+/// The clients with an unfinished login; see [`Limits`].
 #[derive(Clone, Default)]
 pub(crate) struct Handshakes(Arc<Mutex<Waiting>>);
 
@@ -65,31 +66,57 @@ struct Waiting {
     clients: VecDeque<(u64, CancellationToken, CancellationToken)>,
 }
 
-/// One client's place; it is free again when this goes.
+/// One client's place, which is free again when this is dropped.
 pub(crate) struct Handshake {
     handshakes: Handshakes,
     id: u64,
-    begun: Instant,
+    /// Whether the proxy waits for the client, or the client for the proxy; each change starts the
+    /// grace again.
+    is_clients_turn: watch::Sender<bool>,
     displaced: CancellationToken,
     evicted: CancellationToken,
 }
 
 impl Handshake {
-    /// Ends when the place is needed by another.
+    /// Gives the client the whole grace for its next answer, which it can send from now on.
+    pub(crate) fn restart_grace(&self) {
+        self.is_clients_turn.send_replace(true);
+    }
+
+    /// Stops the grace while the client has nothing to answer yet.
+    pub(crate) fn suspend_grace(&self) {
+        self.is_clients_turn.send_replace(false);
+    }
+
+    /// Ends when another client needs the place.
     pub(crate) async fn displaced(&self) {
         let in_time = async {
-            self.displaced.cancelled().await;
-            sleep_until(self.begun + GRACE).await;
+            let mut turn = self.is_clients_turn.subscribe();
+            loop {
+                let is_clients_turn = *turn.borrow_and_update();
+                tokio::select! {
+                    () = self.grace_and_need(), if is_clients_turn => break,
+                    // The sender lives as long as `self`, so this waits and never fails.
+                    _ = turn.changed() => {}
+                }
+            }
         };
         tokio::select! {
             () = in_time => {}
             () = self.evicted.cancelled() => {}
         }
     }
+
+    async fn grace_and_need(&self) {
+        for _ in 0..GRACE_PARTS {
+            sleep(GRACE / GRACE_PARTS).await;
+        }
+        self.displaced.cancelled().await;
+    }
 }
 
 impl Handshakes {
-    /// Takes a place, if need be the oldest client's.
+    /// Takes a place, if necessary the oldest client's.
     pub(crate) fn begin(&self, most: usize) -> Handshake {
         let (displaced, evicted) = (CancellationToken::new(), CancellationToken::new());
         let most = most.max(1);
@@ -98,16 +125,17 @@ impl Handshakes {
         waiting.next += 1;
         waiting.clients.push_back((id, displaced.clone(), evicted.clone()));
         let count = waiting.clients.len();
-        // Those before it had to go already.
+        // The clients before this one were displaced when earlier ones came.
         let over = count.checked_sub(most.saturating_add(1)).and_then(|index| waiting.clients.get(index));
-        let mut needless: Vec<_> = over.map(|(_, displaced, _)| displaced.clone()).into_iter().collect();
+        let mut dropped: Vec<_> = over.map(|(_, displaced, _)| displaced.clone()).into_iter().collect();
         if count > most.saturating_mul(BURST) {
-            needless.extend(waiting.clients.pop_front().map(|(_, _, evicted)| evicted));
+            dropped.extend(waiting.clients.pop_front().map(|(_, _, evicted)| evicted));
         }
         drop(waiting);
-        // Outside of the lock: a cancellation wakes its waiters.
-        needless.iter().for_each(CancellationToken::cancel);
-        Handshake { handshakes: self.clone(), id, begun: Instant::now(), displaced, evicted }
+        // After the lock is released: a cancellation wakes its waiters.
+        dropped.iter().for_each(CancellationToken::cancel);
+        let is_clients_turn = watch::Sender::new(true);
+        Handshake { handshakes: self.clone(), id, is_clients_turn, displaced, evicted }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -123,6 +151,10 @@ impl Drop for Handshake {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use tokio::time::Instant;
+
     use super::*;
 
     #[test]
@@ -156,6 +188,40 @@ mod tests {
         clients.push(handshakes.begin(2));
         clients[0].displaced().await;
         assert!(clients[0].evicted.is_cancelled() && !clients[1].evicted.is_cancelled());
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn grace_begins_when_the_client_can_act_and_again_after_each_of_its_answers() {
+        let (handshakes, begun) = (Handshakes::default(), Instant::now());
+        let first = handshakes.begin(1);
+        first.suspend_grace();
+        let _second = handshakes.begin(1);
+
+        let greeted = async {
+            sleep(Duration::from_secs(20)).await;
+            first.restart_grace();
+            sleep(GRACE / 2).await;
+            first.restart_grace();
+            pending::<()>().await;
+        };
+        tokio::select! {
+            () = greeted => {}
+            () = first.displaced() => {}
+        }
+
+        assert_eq!(begun.elapsed(), Duration::from_secs(20) + GRACE / 2 + GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_cannot_act_yet_goes_where_there_are_eight_times_too_many() {
+        let (handshakes, begun) = (Handshakes::default(), Instant::now());
+        let first = handshakes.begin(1);
+        first.suspend_grace();
+        let _others: Vec<_> = (0..BURST).map(|_| handshakes.begin(1)).collect();
+
+        first.displaced().await;
+
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 }

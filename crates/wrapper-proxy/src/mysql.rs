@@ -6,8 +6,12 @@ mod login;
 mod packet;
 mod proof;
 mod query;
-mod target;
+mod serve;
 mod upstream;
 
-pub use target::MysqlTarget;
+use crate::EngineTarget;
+
 pub use upstream::Session;
+
+/// A MySQL or MariaDB server that clients are logged in at; URLs begin with `mysql://`.
+pub type MysqlTarget = EngineTarget<Session>;

@@ -3,9 +3,15 @@
 mod cancel;
 mod client;
 mod message;
+mod query;
+mod serve;
 mod startup;
-mod target;
 mod upstream;
 
-pub use target::PostgresTarget;
+use crate::EngineTarget;
+
 pub use upstream::Session;
+
+/// A PostgreSQL server that clients are logged in at; URLs begin with `postgres://` or
+/// `postgresql://`.
+pub type PostgresTarget = EngineTarget<Session>;

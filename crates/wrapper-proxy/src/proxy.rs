@@ -4,45 +4,24 @@ use std::{fmt, io, mem, sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wrapper_core::{BoxFuture, ConnectRequest, Engine, Result};
 
 use crate::{
-    access::{Access, Peer},
+    access::Access,
     descriptors,
     limits::{Handshakes, Limits},
-    listen::{Listen, Listener, Local, Place},
+    listen::{Listen, Listener, Place},
     stats::Stats,
+    target::{Serve, Target},
 };
 
 /// What the clients of all targets share.
-pub(crate) struct Room {
+pub struct Room {
     pub(crate) access: Access,
     pub(crate) limits: Limits,
     pub(crate) handshakes: Handshakes,
     pub(crate) sessions: Semaphore,
     /// Ends every session at once.
     pub(crate) cut: CancellationToken,
-}
-
-/// What serves the clients of one target.
-pub(crate) trait Serve: Send + Sync + 'static {
-    /// Serves one client until its end.
-    fn serve<'a>(&'a self, client: Local, peer: Peer, room: &'a Room) -> BoxFuture<'a, ()>;
-
-    /// Logs in once, as a client would be.
-    fn check(&self) -> BoxFuture<'_, Result<()>>;
-
-    /// Returns where clients are logged in, and as whom.
-    fn request(&self) -> &ConnectRequest;
-
-    /// Returns the engine whose clients are served.
-    fn engine(&self) -> Engine;
-
-    /// Returns the name that the engine's clients expect of a unix socket.
-    fn socket_file(&self) -> String;
-
-    /// Returns what was counted.
-    fn stats(&self) -> Stats;
 }
 
 /// Listens for clients and serves them.
@@ -167,53 +146,6 @@ impl Handle {
     /// Returns what was counted, target by target in the order in which they first listened.
     pub fn stats(&self) -> Vec<Stats> {
         self.targets.iter().map(|target| target.stats()).collect()
-    }
-}
-
-/// A target of whichever engine; clones are the same one, which may listen at several places.
-#[derive(Clone)]
-pub struct Target(pub(crate) Arc<dyn Serve>);
-
-impl Target {
-    /// Logs in once, as a client would be, so that a wrong policy is said at the start and not in a
-    /// client's window.
-    ///
-    /// # Errors
-    ///
-    /// Why the login fails, with what to check.
-    pub async fn check(&self) -> Result<()> {
-        self.0.check().await
-    }
-
-    /// Returns the engine whose clients are served.
-    pub fn engine(&self) -> Engine {
-        self.0.engine()
-    }
-
-    /// Returns the host that clients are logged in at.
-    pub fn host(&self) -> &str {
-        self.0.request().host()
-    }
-
-    /// Returns the port of that host.
-    pub fn port(&self) -> u16 {
-        self.0.request().port()
-    }
-
-    /// Returns the user that clients are logged in as.
-    pub fn user(&self) -> &str {
-        self.0.request().user()
-    }
-
-    /// Returns the database of clients that name none.
-    pub fn database(&self) -> Option<&str> {
-        self.0.request().database()
-    }
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Target")
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Moved {
 }
 
 /// Serves a session that is open: moves its bytes until its end, or until a plugin ends it.
-pub(crate) async fn serve(
+pub(crate) async fn relay_session(
     client: &mut Local,
     server: &mut TlsStream<TcpStream>,
     abort: &AbortRegistration,

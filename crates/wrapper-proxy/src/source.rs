@@ -6,7 +6,7 @@ use wrapper_adapter::{
 use wrapper_core::{ConnectRequest, Engine, Error, ErrorKind, Registry, Result, adapter::RawParameters};
 
 /// What the URLs of an engine look like.
-pub(crate) struct UrlForm {
+pub struct UrlForm {
     pub(crate) engine: Engine,
     pub(crate) form: StringForm,
 }

@@ -12,7 +12,7 @@ use wrapper_core::{
 use crate::{source::UrlForm, tls::Tls};
 
 /// What the sessions of one target share.
-pub(crate) struct Upstream {
+pub struct Upstream {
     pub(crate) tls: Tls,
     pub(crate) dialer: Dialer,
     /// The password is a token, which must never go into SCRAM or MD5: the server would learn
@@ -119,10 +119,4 @@ pub(crate) fn closed(label: &str, progress: &Progress, error: io::Error) -> Erro
 pub(crate) fn unreadable(request: &ConnectRequest) -> Error {
     let message = format!("{} sent what cannot be read during the login", request.address_label());
     Error::new(ErrorKind::Driver, message)
-}
-
-/// Returns the name of the account that runs this process, as its environment says; clients of the
-/// same account say the same.
-pub(crate) fn account() -> Option<String> {
-    ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
 }

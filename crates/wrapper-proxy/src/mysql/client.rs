@@ -1,7 +1,5 @@
 //! The login of a local client.
 
-use std::io;
-
 use tokio::io::{AsyncRead, AsyncWrite};
 use wrapper_core::{Error, ErrorKind};
 
@@ -11,36 +9,18 @@ use super::{
     packet::{Packet, capability, send},
     proof::Method,
 };
-use crate::{access::LocalPassword, allowance::Allowance};
+use crate::{
+    access::LocalPassword,
+    admission::{Refused, UserNames},
+    allowance::Allowance,
+    limits::Handshake,
+};
 
 /// "The proof was enough", after which the OK follows.
 const PROOF_ACCEPTED: [u8; 2] = [1, 3];
 
 /// The longest text of an answer that clients read whole.
 const MAX_TEXT: usize = 511;
-
-/// Why a client got nothing; it has been told, where it can be.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    Io(io::Error),
-    Told(&'static str),
-}
-
-impl Refused {
-    /// Says it for the log.
-    pub(crate) fn reason(&self) -> String {
-        match self {
-            Self::Io(error) => format!("the client went: {error}"),
-            Self::Told(reason) => (*reason).to_owned(),
-        }
-    }
-}
-
-impl From<io::Error> for Refused {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
 
 /// A client that may have a session: its login, and the number of the packet that it awaits.
 pub(crate) struct Admitted {
@@ -53,11 +33,12 @@ pub(crate) struct Admitted {
 pub(crate) async fn admit(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
     greeting: &Greeting,
-    user: &str,
-    account: Option<&str>,
+    names: &UserNames,
     password: Option<&LocalPassword>,
+    handshake: &Handshake,
 ) -> Result<Admitted, Refused> {
     send(client, 0, &greeting.for_client()).await?;
+    handshake.restart_grace();
     let mut allowance = Allowance::of_client();
     let mut packet = Packet::read(client, &mut allowance).await?;
     let login = match Login::parse(&packet.payload) {
@@ -65,15 +46,12 @@ pub(crate) async fn admit(
         Err(invalid) => {
             let text = format!("rds-iam: {}", invalid.text());
             send(client, packet.number.wrapping_add(1), &answer(1043, "08S01", &text)).await?;
-            return Err(Refused::Told(invalid.text()));
+            return Err(Refused::new(invalid.text()));
         }
     };
-    let fits =
-        |asked: &[u8]| asked == user.as_bytes() || account.is_some_and(|name| asked == name.as_bytes());
-    if !login.user.is_empty() && !fits(&login.user) {
-        let text = format!("rds-iam: this proxy logs in as user `{user}` only: connect as `{user}`");
-        send(client, packet.number.wrapping_add(1), &answer(1045, "28000", &text)).await?;
-        return Err(Refused::Told("it asked for another user"));
+    if !names.accept(&login.user) {
+        send(client, packet.number.wrapping_add(1), &answer(1045, "28000", &names.refusal())).await?;
+        return Err(Refused::new("the client asked for another user"));
     }
     // A client that knows of no methods has the native one, even if another was announced.
     let has_methods = login.capabilities & capability::PLUGIN_AUTH != 0;
@@ -85,6 +63,7 @@ pub(crate) async fn admit(
         method = Method::named(&login.plugin).unwrap_or(Method::Native);
         let switch = [b"\xfe", method.name().as_bytes(), b"\0", &greeting.nonce, b"\0"].concat();
         send(client, packet.number.wrapping_add(1), &switch).await?;
+        handshake.restart_grace();
         packet = Packet::read(client, &mut allowance).await?;
         proof = packet.payload;
     }
@@ -94,7 +73,7 @@ pub(crate) async fn admit(
     {
         let text = "rds-iam: this is not the proxy's local password, which it told at its start";
         send(client, next, &answer(1045, "28000", text)).await?;
-        return Err(Refused::Told("the local password is wrong"));
+        return Err(Refused::new("wrong local password"));
     }
     if method == Method::CachingSha2 && !proof.is_empty() {
         send(client, next, &PROOF_ACCEPTED).await?;
@@ -161,6 +140,7 @@ pub(crate) fn explained(error: &Error) -> (u16, &'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::{super::greeting::tests::greeting, *};
+    use crate::limits::Handshakes;
 
     #[tokio::test]
     async fn client_without_methods_proves_the_password_by_the_native_one() {
@@ -172,7 +152,8 @@ mod tests {
         let (mut client, mut proxy) = tokio::io::duplex(1024);
         send(&mut client, 1, &login).await.expect("is sent");
 
-        let admitted = admit(&mut proxy, &greeting, "jane", None, Some(&password)).await;
+        let (names, handshake) = (UserNames::of("jane"), Handshakes::default().begin(1));
+        let admitted = admit(&mut proxy, &greeting, &names, Some(&password), &handshake).await;
 
         let admitted = admitted.unwrap_or_else(|refused| panic!("{refused:?}"));
         assert_eq!(admitted.next, 2);

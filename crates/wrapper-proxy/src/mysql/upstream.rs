@@ -176,7 +176,7 @@ fn refused(code: u16, text: &str, is_before_login: bool, request: &ConnectReques
 }
 
 /// Opens sessions for one client.
-pub(crate) struct RelayDriver {
+pub struct RelayDriver {
     upstream: Arc<Upstream>,
     login: Login,
     /// What the client took of what it was offered; a server that is met later must have it too.

@@ -33,7 +33,7 @@ const MAX_TRIES: usize = 16;
 /// A cancel request comes on a connection of its own and carries nothing but the key. With several
 /// hosts, a reader endpoint or after a failover only this table knows where it belongs.
 #[derive(Default)]
-pub(crate) struct Cancels(Mutex<HashMap<Vec<u8>, Session>>);
+pub struct Cancels(Mutex<HashMap<Vec<u8>, Session>>);
 
 /// Where a cancel request goes, and what it carries there.
 #[derive(Clone)]

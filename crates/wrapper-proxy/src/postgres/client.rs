@@ -9,7 +9,12 @@ use super::{
     message::{Message, error_response},
     startup::{FirstPacket, InvalidPacket, Startup, first_packet},
 };
-use crate::{access::LocalPassword, allowance::Allowance};
+use crate::{
+    access::LocalPassword,
+    admission::{Refused, UserNames},
+    allowance::Allowance,
+    limits::Handshake,
+};
 
 /// libpq asks for GSSAPI, then for TLS; more than that is not a client.
 const MAX_ENCRYPTION_REQUESTS: usize = 2;
@@ -20,51 +25,28 @@ pub(crate) enum Wish {
     Session(Startup),
 }
 
-/// Why a client got nothing; it has been told, where it can be.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    Io(io::Error),
-    Packet(InvalidPacket),
-    Password,
-    User,
-}
-
-impl Refused {
-    /// Says it for the log.
-    pub(crate) fn reason(&self) -> String {
-        match self {
-            Self::Io(error) => format!("the client went: {error}"),
-            Self::Packet(packet) => packet.to_string(),
-            Self::Password => "the local password is wrong".to_owned(),
-            Self::User => "it asked for another user".to_owned(),
-        }
-    }
-}
-
-impl From<io::Error> for Refused {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 /// Reads what a client wants, and declines encryption: over loopback it protects from no attack.
-pub(crate) async fn wish(client: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Wish, Refused> {
+pub(crate) async fn wish(
+    client: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    handshake: &Handshake,
+) -> Result<Wish, Refused> {
     for _ in 0..=MAX_ENCRYPTION_REQUESTS {
         match first_packet(client).await {
             Ok(FirstPacket::Encryption) => {
                 client.write_all(b"N").await?;
                 client.flush().await?;
+                handshake.restart_grace();
             }
             Ok(FirstPacket::Cancel(key)) => return Ok(Wish::Cancel(key)),
             Ok(FirstPacket::Startup(startup)) => return Ok(Wish::Session(startup)),
-            Err(InvalidPacket::Ended(error)) => return Err(Refused::Io(error)),
+            Err(InvalidPacket::Ended(error)) => return Err(error.into()),
             Err(packet) => {
                 send(client, &error_response("0A000", &format!("rds-iam: {packet}"), None)).await?;
-                return Err(Refused::Packet(packet));
+                return Err(Refused::new(packet.to_string()));
             }
         }
     }
-    Err(Refused::Packet(InvalidPacket::Malformed))
+    Err(Refused::new("too many requests for encryption"))
 }
 
 /// Lets a client have the session of the target's user and of no other.
@@ -73,26 +55,24 @@ pub(crate) async fn wish(client: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> 
 pub(crate) async fn check_user(
     client: &mut (impl AsyncWrite + Unpin),
     startup: &Startup,
-    user: &str,
-    account: Option<&str>,
+    names: &UserNames,
 ) -> Result<(), Refused> {
-    let fits =
-        |asked: &[u8]| asked == user.as_bytes() || account.is_some_and(|name| asked == name.as_bytes());
-    if startup.user().is_none_or(fits) {
+    if startup.user().is_none_or(|user| names.accept(user)) {
         return Ok(());
     }
-    let message = format!("rds-iam: this proxy logs in as user `{user}` only: connect as `{user}`");
-    send(client, &error_response("28000", &message, None)).await?;
-    Err(Refused::User)
+    send(client, &error_response("28000", &names.refusal(), None)).await?;
+    Err(Refused::new("the client asked for another user"))
 }
 
 /// Asks a client for the proxy's own password.
 pub(crate) async fn check_password(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
     password: &LocalPassword,
+    handshake: &Handshake,
 ) -> Result<(), Refused> {
     const CLEARTEXT: [u8; 4] = 3_u32.to_be_bytes();
     send(client, &Message::new(b'R', &CLEARTEXT)).await?;
+    handshake.restart_grace();
     let answer = Message::read(client, &mut Allowance::of_client()).await?;
     let is_right = {
         let sent = answer.body().strip_suffix(&[0]).unwrap_or_default();
@@ -105,7 +85,7 @@ pub(crate) async fn check_password(
     }
     let message = "rds-iam: this is not the proxy's local password, which it told at its start";
     send(client, &error_response("28P01", message, None)).await?;
-    Err(Refused::Password)
+    Err(Refused::new("wrong local password"))
 }
 
 /// Tells a client why there is no session: the server's own code and words, and ours as the detail.

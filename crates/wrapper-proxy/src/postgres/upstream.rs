@@ -19,6 +19,7 @@ use wrapper_core::{
 
 use super::{
     message::Message,
+    query::ask,
     startup::{Startup, ssl_request},
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Opens sessions for one client.
-pub(crate) struct RelayDriver {
+pub struct RelayDriver {
     upstream: Arc<Upstream>,
     startup: Startup,
 }
@@ -251,47 +252,6 @@ impl Greeting {
     }
 }
 
-/// What a server answered to one query.
-struct Answer {
-    rows: Result<Rows>,
-    /// `ParameterStatus` of the settings that changed.
-    changed: Vec<Message>,
-    ready: Message,
-}
-
-async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), sql: &str) -> Result<Answer> {
-    let message = Message::new(b'Q', &[sql.as_bytes(), &[0]].concat());
-    let io = |error| {
-        Error::new(ErrorKind::Connect, "the server did not answer a plugin's query").with_source(error)
-    };
-    stream.write_all(message.as_bytes()).await.map_err(io)?;
-    stream.flush().await.map_err(io)?;
-    let (mut rows, mut changed, mut allowance) = (Ok(Rows::default()), Vec::new(), Allowance::of_server());
-    loop {
-        let message = Message::read(stream, &mut allowance).await.map_err(io)?;
-        match message.tag() {
-            b'Z' => return Ok(Answer { rows, changed, ready: message }),
-            b'T' => rows = rows.and(Ok(Rows::new(column_names(message.body())))),
-            b'D' => {
-                if let Ok(rows) = &mut rows {
-                    let values = values(message.body())
-                        .ok_or_else(|| Error::new(ErrorKind::Driver, "a row of the server cannot be read"))?;
-                    rows.push(values)?;
-                }
-            }
-            b'E' => {
-                let fields = message.fields();
-                let (code, text) = (fields.get(b'C').unwrap_or("?????"), fields.get(b'M').unwrap_or(""));
-                let said = ServerError::new(code, text, None);
-                let error = Error::new(ErrorKind::Driver, "the server refused a plugin's query");
-                rows = Err(error.with_source(said));
-            }
-            b'S' => changed.push(message),
-            _ => {}
-        }
-    }
-}
-
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Session")
@@ -312,51 +272,13 @@ fn refused(message: &Message, request: &ConnectRequest) -> Error {
     answer.refused(said, request)
 }
 
-fn column_names(body: &[u8]) -> Vec<String> {
-    // Each name is followed by 18 bytes that describe the column.
-    const DESCRIPTION: usize = 18;
-    let mut names = Vec::new();
-    let mut rest = body.get(2..).unwrap_or_default();
-    while let Some(end) = rest.iter().position(|byte| *byte == 0) {
-        names.push(String::from_utf8_lossy(&rest[..end]).into_owned());
-        rest = rest.get(end + 1 + DESCRIPTION..).unwrap_or_default();
-    }
-    names
-}
-
-fn values(body: &[u8]) -> Option<Vec<Option<String>>> {
-    let mut values = Vec::new();
-    let mut rest = body.get(2..)?;
-    while !rest.is_empty() {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let length = i32::from_be_bytes(*length);
-        let Ok(length) = usize::try_from(length) else {
-            values.push(None);
-            rest = after;
-            continue;
-        };
-        values.push(Some(String::from_utf8_lossy(after.get(..length)?).into_owned()));
-        rest = &after[length..];
-    }
-    Some(values)
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::duplex;
     use wrapper_adapter::{Dialer, Roots, SystemResolver};
 
-    use super::*;
+    use super::{super::query::tests::endless, *};
     use crate::tls::Tls;
-
-    /// Says one message again and again, as often as somebody listens.
-    async fn endless(mut stream: impl AsyncWrite + Unpin, message: Message) -> usize {
-        let mut said = 0;
-        while said < 64 * Allowance::SERVER && stream.write_all(message.as_bytes()).await.is_ok() {
-            said += message.as_bytes().len();
-        }
-        said
-    }
 
     fn driver(sends_token: bool) -> RelayDriver {
         let tls = Tls::new(Roots::system()).expect("are read");
@@ -365,23 +287,6 @@ mod tests {
             Arc::new(Upstream { tls, dialer, sends_token, asks_sessions: false }),
             Startup::new("test"),
         )
-    }
-
-    #[tokio::test]
-    async fn server_that_never_ends_its_answer_is_left() {
-        for message in [
-            Message::new(b'S', &[b"a\0".as_slice(), &[b'x'; 30_000], b"\0"].concat()),
-            Message::new(b'N', &[7; 30_000]),
-        ] {
-            let (mut near, far) = duplex(1 << 16);
-            let server = tokio::spawn(endless(far, message));
-
-            let error = ask(&mut near, "SELECT 1").await.map(drop).expect_err("is left");
-
-            drop(near);
-            assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
-            assert!(server.await.expect("ends") < 2 * Allowance::SERVER);
-        }
     }
 
     #[tokio::test]

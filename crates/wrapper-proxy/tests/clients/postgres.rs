@@ -1,30 +1,23 @@
 //! PostgreSQL clients through the proxy, at an embedded server that checks tokens.
 
-#![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
-
 use std::{path::PathBuf, time::Duration};
 
 use rds_testkit::{Fault, PostgresServer, ServerError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
-    task::JoinHandle,
     time::timeout,
 };
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 use wrapper_core::Registry;
 use wrapper_iam::IamFactory;
-use wrapper_proxy::{
-    Access, Handle, Limits, Listen, LocalPassword, Place, Proxy, TcpPort, postgres::PostgresTarget,
-};
+use wrapper_proxy::{Access, Limits, Listen, Place, Proxy, postgres::PostgresTarget};
 
-const PASSWORD: &str = "a local password";
+use crate::support::{PASSWORD, Running, SOON, tokens, until};
 
 struct Fixture {
     server: PostgresServer,
-    handle: Handle,
-    port: u16,
-    running: JoinHandle<()>,
+    proxy: Running,
 }
 
 impl Fixture {
@@ -38,19 +31,13 @@ impl Fixture {
 
     async fn with_parameters(limits: Limits, more: &str) -> Self {
         let server = PostgresServer::builder().user("jane").start().await.expect("starts");
-        let password = LocalPassword::new(PASSWORD).expect("long enough");
-        let mut proxy = Proxy::new(Access::new(password), limits);
-        let listen = Listen::Tcp(TcpPort::loopback(0));
-        let place = proxy.listen(&listen, target_with(&server, more)).await.expect("listens");
-        let Place::Tcp(address) = place else { panic!("a port") };
-        let handle = proxy.handle();
-        let running = tokio::spawn(proxy.run(Duration::from_secs(30)));
-        Self { server, handle, port: address.port(), running }
+        let proxy = Running::start(target_with(&server, more), limits).await;
+        Self { server, proxy }
     }
 
     fn config(&self) -> Config {
         let mut config = Config::new();
-        config.host("127.0.0.1").port(self.port).user("jane").password(PASSWORD).dbname("app");
+        config.host("127.0.0.1").port(self.proxy.port).user("jane").password(PASSWORD).dbname("app");
         config
     }
 
@@ -93,9 +80,7 @@ async fn client_without_iam_is_logged_in_with_one_signature_for_many() {
     }
 
     assert_eq!(fixture.server.accepted(), 3);
-    let tokens: std::collections::HashSet<_> =
-        fixture.server.attempts().into_iter().map(|attempt| attempt.password_digest).collect();
-    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens(fixture.server.attempts()), 1);
 }
 
 #[tokio::test]
@@ -107,7 +92,7 @@ async fn password_of_the_proxy_wrong() {
     assert_eq!(code, SqlState::INVALID_PASSWORD);
     assert!(message.contains("local password"), "{message}");
     assert!(fixture.server.attempts().is_empty(), "the server was not asked");
-    assert_eq!(fixture.handle.stats()[0].refused_clients, 1);
+    assert_eq!(fixture.proxy.handle.stats()[0].refused_clients, 1);
 }
 
 #[tokio::test]
@@ -167,9 +152,7 @@ async fn cancel_reaches_the_server_of_the_session() {
     client.cancel_token().cancel_query(NoTls).await.expect("is sent");
 
     // The driver does not wait for it, unlike libpq.
-    while fixture.handle.stats()[0].cancels == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| fixture.proxy.handle.stats()[0].cancels > 0).await;
     assert_eq!(fixture.server.cancels().len(), 1);
 }
 
@@ -177,7 +160,7 @@ async fn cancel_reaches_the_server_of_the_session() {
 async fn guessed_cancel_key_reaches_nobody() {
     let fixture = Fixture::new().await;
     let _client = fixture.client().await;
-    let mut guess = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+    let mut guess = fixture.proxy.raw().await;
 
     guess.write_all(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02").await.expect("is sent");
 
@@ -190,7 +173,7 @@ async fn guessed_cancel_key_reaches_nobody() {
 async fn port_scans_and_other_protocols_never_reach_the_server() {
     let fixture = Fixture::new().await;
     for bytes in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\0", &[0; 64], &[0xff; 64]] {
-        let mut stream = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+        let mut stream = fixture.proxy.raw().await;
         stream.write_all(bytes).await.expect("is sent");
         stream.shutdown().await.expect("ends");
         drop(stream.read_to_end(&mut Vec::new()).await);
@@ -212,12 +195,12 @@ async fn oversized_packets_are_refused_before_they_are_read() {
         &[startup, b"p\0\x0f\xff\xff"].concat(),
         &[startup, b"p\xff\xff\xff\xff"].concat(),
     ] {
-        let mut stream = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+        let mut stream = fixture.proxy.raw().await;
         stream.write_all(sent).await.expect("is sent");
-        let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        let ended = timeout(SOON, stream.read_to_end(&mut Vec::new())).await;
         drop(ended.expect("is not waited for"));
     }
-    assert_eq!(fixture.handle.stats()[0].refused_clients, 3);
+    assert_eq!(fixture.proxy.handle.stats()[0].refused_clients, 3);
     assert!(fixture.server.attempts().is_empty());
 }
 
@@ -234,7 +217,7 @@ async fn half_a_login_keeps_nobody_out() {
 async fn idle_clients_keep_nobody_out(fixture: &Fixture) {
     let mut idle = Vec::new();
     for _ in 0..500 {
-        idle.push(TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens"));
+        idle.push(fixture.proxy.raw().await);
     }
 
     let client = fixture.client().await;
@@ -254,7 +237,7 @@ async fn session_beyond_the_limit_is_told() {
     let (code, message, _) = refused(&fixture.config()).await;
 
     assert_eq!(code, SqlState::TOO_MANY_CONNECTIONS);
-    assert!(message.contains("1 sessions"), "{message}");
+    assert!(message.contains("all 1 sessions"), "{message}");
     drop(client);
 }
 
@@ -263,14 +246,14 @@ async fn drain_lets_sessions_end_and_cut_does_not() {
     let fixture = Fixture::new().await;
     let client = fixture.client().await;
 
-    fixture.handle.drain();
+    fixture.proxy.handle.drain();
 
     client.simple_query("SELECT 1").await.expect("still served");
-    assert!(!fixture.running.is_finished());
-    fixture.handle.cut();
-    fixture.running.await.expect("ends");
+    assert!(!fixture.proxy.running.is_finished());
+    fixture.proxy.handle.cut();
+    fixture.proxy.running.await.expect("ends");
     assert!(client.simple_query("SELECT 1").await.is_err());
-    assert!(TcpStream::connect(("127.0.0.1", fixture.port)).await.is_err());
+    assert!(TcpStream::connect(("127.0.0.1", fixture.proxy.port)).await.is_err());
 }
 
 #[tokio::test]
@@ -299,10 +282,7 @@ async fn unix_socket_needs_no_password_and_takes_the_accounts_own_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_clients_at_once_are_let_in_by_one_signature() {
-    let mut limits = Limits::default();
-    // However long all of them take on a busy machine.
-    limits.max_handshakes = 200;
-    let fixture = Fixture::with(limits).await;
+    let fixture = Fixture::new().await;
 
     let clients: Vec<_> = (0..200)
         .map(|_| {
@@ -318,9 +298,7 @@ async fn two_hundred_clients_at_once_are_let_in_by_one_signature() {
         inside.push(client.await.expect("ends").expect("is let in"));
     }
     assert_eq!(fixture.server.accepted(), 200);
-    let tokens: std::collections::HashSet<_> =
-        fixture.server.attempts().into_iter().map(|attempt| attempt.password_digest).collect();
-    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens(fixture.server.attempts()), 1);
 }
 
 #[tokio::test]
@@ -337,10 +315,8 @@ async fn fifty_sessions_outlive_their_token() {
         client.simple_query("SELECT 1").await.expect("lives on");
     }
     drop(fixture.client().await);
-    assert_eq!(fixture.handle.stats()[0].opened, 51);
-    let tokens: std::collections::HashSet<_> =
-        fixture.server.attempts().into_iter().map(|attempt| attempt.password_digest).collect();
-    assert_eq!(tokens.len(), 2, "one for the fifty, one for the last");
+    assert_eq!(fixture.proxy.handle.stats()[0].opened, 51);
+    assert_eq!(tokens(fixture.server.attempts()), 2, "one for the fifty, one for the last");
 }
 
 #[tokio::test]
@@ -350,22 +326,20 @@ async fn session_ends_with_its_server_and_the_next_client_is_served() {
 
     fixture.server.drop_connections();
 
-    let ended = timeout(Duration::from_secs(5), client.simple_query("SELECT 1")).await;
+    let ended = timeout(SOON, client.simple_query("SELECT 1")).await;
     ended.expect("is told at once").expect_err("is gone");
     fixture.client().await.simple_query("SELECT 1").await.expect("answers");
-    while fixture.handle.stats()[0].open > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(|| fixture.proxy.handle.stats()[0].open <= 1).await;
 }
 
 #[tokio::test]
 async fn frozen_server_is_told_in_time_and_its_sessions_go_on_when_it_does() {
-    let fixture = Fixture::with_parameters(Limits::default(), "&wrapperConnectTimeout=500").await;
+    let fixture = Fixture::with_parameters(Limits::default(), "&wrapperConnectTimeout=2000").await;
     let client = fixture.client().await;
     fixture.server.freeze();
 
     let waiting = tokio::spawn(async move { client.simple_query("SELECT 1").await.map(drop) });
-    let told = timeout(Duration::from_secs(5), refused(&fixture.config())).await.expect("in time");
+    let told = timeout(SOON, refused(&fixture.config())).await.expect("in time");
 
     assert_eq!(told.0.code(), "08001", "{told:?}");
     assert!(!waiting.is_finished());
@@ -378,7 +352,7 @@ async fn guessed_cancel_keys_reach_nobody_however_long_they_are() {
     let fixture = Fixture::new().await;
     let _client = fixture.client().await;
     for key in [&b""[..], &[0; 4], &[0xff; 8], &[7; 260], &[7; 9_000]] {
-        let mut guess = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+        let mut guess = fixture.proxy.raw().await;
         let length = u32::try_from(8 + key.len()).expect("fits").to_be_bytes();
         guess.write_all(&[&length[..], b"\x04\xd2\x16\x2e", key].concat()).await.expect("is sent");
         let mut rest = Vec::new();
@@ -386,7 +360,7 @@ async fn guessed_cancel_keys_reach_nobody_however_long_they_are() {
         assert!(rest.is_empty());
     }
     assert!(fixture.server.cancels().is_empty());
-    assert_eq!(fixture.handle.stats()[0].cancels, 0);
+    assert_eq!(fixture.proxy.handle.stats()[0].cancels, 0);
 }
 
 fn remove(folder: PathBuf) {

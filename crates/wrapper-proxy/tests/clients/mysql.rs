@@ -1,28 +1,22 @@
 //! MySQL clients through the proxy, at an embedded server that checks tokens.
 
-#![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
-
 use std::time::Duration;
 
 use mysql_async::{Conn, Error, OptsBuilder, prelude::Queryable};
 use rds_testkit::{AuthPlugin, Fault, MysqlServer, MysqlServerBuilder, Outcome, ServerError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::timeout,
 };
 use wrapper_core::Registry;
 use wrapper_iam::IamFactory;
-use wrapper_proxy::{
-    Access, Handle, Limits, Listen, LocalPassword, Place, Proxy, TcpPort, mysql::MysqlTarget,
-};
+use wrapper_proxy::{Limits, mysql::MysqlTarget};
 
-const PASSWORD: &str = "a local password";
+use crate::support::{PASSWORD, Running, SOON, tokens, until};
 
 struct Fixture {
     server: MysqlServer,
-    handle: Handle,
-    port: u16,
+    proxy: Running,
 }
 
 impl Fixture {
@@ -44,20 +38,14 @@ impl Fixture {
         let tokens = server.token_provider().expect("has a key");
         let url = format!("{}{more}", server.url());
         let target = MysqlTarget::from_url(&url, Registry::new().with(IamFactory::new(tokens)));
-        let password = LocalPassword::new(PASSWORD).expect("long enough");
-        let mut proxy = Proxy::new(Access::new(password), limits);
-        let listen = Listen::Tcp(TcpPort::loopback(0));
-        let place = proxy.listen(&listen, target.expect("is right")).await.expect("listens");
-        let Place::Tcp(address) = place else { panic!("a port") };
-        let handle = proxy.handle();
-        tokio::spawn(proxy.run(Duration::from_secs(30)));
-        Self { server, handle, port: address.port() }
+        let proxy = Running::start(target.expect("is right"), limits).await;
+        Self { server, proxy }
     }
 
     fn options(&self) -> OptsBuilder {
         OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")
-            .tcp_port(self.port)
+            .tcp_port(self.proxy.port)
             .prefer_socket(false)
             .user(Some("jane"))
             .pass(Some(PASSWORD))
@@ -68,15 +56,9 @@ impl Fixture {
         Conn::new(self.options()).await.expect("is let in")
     }
 
-    async fn raw(&self) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", self.port)).await.expect("listens")
-    }
-
     /// Waits until the server has seen this many logins, failed ones included.
     async fn seen(&self, logins: usize) {
-        while self.server.attempts().len() < logins {
-            tokio::task::yield_now().await;
-        }
+        until(|| self.server.attempts().len() >= logins).await;
     }
 }
 
@@ -102,9 +84,7 @@ async fn client_without_iam_is_logged_in_whatever_method_the_server_announces() 
         assert_eq!(fixture.server.accepted(), 3);
         let attempts = fixture.server.attempts();
         assert!(attempts.iter().all(|attempt| attempt.tls && attempt.database == "app"));
-        let tokens: std::collections::HashSet<_> =
-            attempts.into_iter().map(|attempt| attempt.password_digest).collect();
-        assert_eq!(tokens.len(), 1);
+        assert_eq!(tokens(attempts), 1);
     }
 }
 
@@ -132,7 +112,7 @@ async fn password_of_the_proxy_wrong() {
         fixture.seen(3).await;
         assert_eq!(fixture.server.accepted(), 0);
         assert!(fixture.server.attempts().iter().all(|attempt| attempt.user == "rds-iam-gone"));
-        assert_eq!(fixture.handle.stats()[0].refused_clients, 3);
+        assert_eq!(fixture.proxy.handle.stats()[0].refused_clients, 3);
     }
 }
 
@@ -192,7 +172,7 @@ async fn server_sees_a_refused_login_where_a_client_goes_without_one() {
         [b"", b"\x20\0\0\x01", b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\x01", &[0x16, 3, 1, 2, 0, 1, 0, 1]];
 
     for sent in attempts {
-        let mut stream = fixture.raw().await;
+        let mut stream = fixture.proxy.raw().await;
         // A greeting at least.
         stream.read_u8().await.expect("is greeted");
         stream.write_all(sent).await.expect("is sent");
@@ -214,13 +194,13 @@ async fn oversized_login_is_refused_before_it_is_read() {
     limits.handshake_timeout = Duration::from_secs(3_600);
     let fixture = Fixture::with(limits, |builder| builder).await;
     for sent in [b"\xff\xff\x0f\x01", b"\xff\xff\xff\x01"] {
-        let mut stream = fixture.raw().await;
+        let mut stream = fixture.proxy.raw().await;
         stream.write_all(sent).await.expect("is sent");
-        let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        let ended = timeout(SOON, stream.read_to_end(&mut Vec::new())).await;
         drop(ended.expect("is not waited for"));
     }
     fixture.seen(2).await;
-    assert_eq!(fixture.handle.stats()[0].refused_clients, 2);
+    assert_eq!(fixture.proxy.handle.stats()[0].refused_clients, 2);
     assert!(fixture.server.attempts().iter().all(|attempt| attempt.user == "rds-iam-gone"));
 }
 
@@ -231,7 +211,7 @@ async fn half_a_login_keeps_nobody_out_and_is_ended_at_the_server_too() {
     let fixture = Fixture::with(limits, |builder| builder).await;
     let mut idle = Vec::new();
     for _ in 0..12 {
-        let mut stream = fixture.raw().await;
+        let mut stream = fixture.proxy.raw().await;
         stream.read_u8().await.expect("is greeted");
         idle.push(stream);
     }
@@ -254,7 +234,7 @@ async fn session_beyond_the_limit_is_told() {
     let (code, text) = refused(fixture.options()).await;
 
     assert_eq!(code, 1040);
-    assert!(text.contains("1 sessions"), "{text}");
+    assert!(text.contains("all 1 sessions"), "{text}");
     drop(client);
 }
 
@@ -304,10 +284,7 @@ async fn refusal_of_the_server_keeps_its_sqlstate() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_clients_at_once_are_let_in_by_one_signature() {
-    let mut limits = Limits::default();
-    // However long all of them take on a busy machine.
-    limits.max_handshakes = 200;
-    let fixture = Fixture::with(limits, |builder| builder).await;
+    let fixture = Fixture::new().await;
 
     let clients: Vec<_> = (0..200).map(|_| tokio::spawn(Conn::new(fixture.options()))).collect();
 
@@ -316,9 +293,7 @@ async fn two_hundred_clients_at_once_are_let_in_by_one_signature() {
         inside.push(client.await.expect("ends").expect("is let in"));
     }
     assert_eq!((fixture.server.accepted(), fixture.server.refused()), (200, 0));
-    let tokens: std::collections::HashSet<_> =
-        fixture.server.attempts().into_iter().map(|attempt| attempt.password_digest).collect();
-    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens(fixture.server.attempts()), 1);
 }
 
 #[tokio::test]
@@ -335,7 +310,7 @@ async fn fifty_sessions_outlive_their_token() {
         assert_eq!(client.query_first("SELECT 1").await.expect("lives on"), Some(1));
     }
     drop(fixture.client().await);
-    assert_eq!(fixture.handle.stats()[0].opened, 51);
+    assert_eq!(fixture.proxy.handle.stats()[0].opened, 51);
 }
 
 #[tokio::test]
@@ -345,7 +320,7 @@ async fn session_ends_with_its_server_and_the_next_client_is_served() {
 
     fixture.server.drop_connections();
 
-    let ended = timeout(Duration::from_secs(5), client.query_drop("SELECT 1")).await;
+    let ended = timeout(SOON, client.query_drop("SELECT 1")).await;
     ended.expect("is told at once").expect_err("is gone");
     let mut next = fixture.client().await;
     assert_eq!(next.query_first("SELECT 1").await.expect("answers"), Some(1));
@@ -353,15 +328,15 @@ async fn session_ends_with_its_server_and_the_next_client_is_served() {
 
 #[tokio::test]
 async fn frozen_server_is_told_in_time_and_its_sessions_go_on_when_it_does() {
-    let more = "&wrapperConnectTimeout=500";
+    let more = "&wrapperConnectTimeout=2000";
     let fixture = Fixture::with_parameters(Limits::default(), |builder| builder, more).await;
     let mut client = fixture.client().await;
     fixture.server.freeze();
 
     let waiting = tokio::spawn(async move { client.query_first::<u8, _>("SELECT 1").await });
-    let told = timeout(Duration::from_secs(5), refused(fixture.options())).await.expect("in time");
+    let told = timeout(SOON, refused(fixture.options())).await.expect("in time");
 
-    assert!(told.0 == 1105 && told.1.contains("did not greet"), "{told:?}");
+    assert!(told.0 == 1105 && told.1.contains("did not send its greeting"), "{told:?}");
     assert!(!waiting.is_finished());
     fixture.server.thaw();
     assert_eq!(waiting.await.expect("ends").expect("goes on"), Some(1));
@@ -372,7 +347,7 @@ async fn five_hundred_idle_clients_keep_nobody_out_and_none_breaks_off_at_the_se
     let fixture = Fixture::new().await;
     let mut idle = Vec::new();
     for _ in 0..500 {
-        let mut stream = fixture.raw().await;
+        let mut stream = fixture.proxy.raw().await;
         stream.read_u8().await.expect("is greeted");
         idle.push(stream);
     }

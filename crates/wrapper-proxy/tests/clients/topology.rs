@@ -1,27 +1,21 @@
 //! Clients of both engines through the proxy at an embedded cluster that fails over.
 
-#![expect(clippy::expect_used, reason = "a failed step of a helper fails the test")]
-
 use std::time::Duration;
 
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
 use rds_testkit::{Cluster, Deployment};
 use tokio::{
     io::AsyncReadExt,
-    net::TcpStream,
     time::{Instant, sleep, timeout},
 };
 use tokio_postgres::{Config, NoTls};
 use wrapper_adapter::resolver_fn;
 use wrapper_core::Registry;
 use wrapper_iam::IamFactory;
-use wrapper_proxy::{
-    Access, Handle, Limits, Listen, LocalPassword, Place, Proxy, Target, TcpPort, mysql::MysqlTarget,
-    postgres::PostgresTarget,
-};
+use wrapper_proxy::{Limits, Target, mysql::MysqlTarget, postgres::PostgresTarget};
 use wrapper_topology::{FailoverFactory, InitialConnectionFactory};
 
-const PASSWORD: &str = "a local password";
+use crate::support::{PASSWORD, Running, SOON};
 
 const CLUSTERS: [Deployment; 4] = [
     Deployment::AuroraPostgres,
@@ -33,8 +27,7 @@ const CLUSTERS: [Deployment; 4] = [
 /// A proxy in front of a cluster of three, whose writer is `a`.
 struct Fixture {
     cluster: Cluster,
-    handle: Handle,
-    port: u16,
+    proxy: Running,
 }
 
 impl Fixture {
@@ -56,13 +49,8 @@ impl Fixture {
                 .map(Into::into)
                 .expect("is right"),
         };
-        let password = LocalPassword::new(PASSWORD).expect("long enough");
-        let mut proxy = Proxy::new(Access::new(password), Limits::default());
-        let place = proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target).await.expect("listens");
-        let Place::Tcp(address) = place else { panic!("a port") };
-        let handle = proxy.handle();
-        tokio::spawn(proxy.run(Duration::from_secs(30)));
-        Self { cluster, handle, port: address.port() }
+        let proxy = Running::start(target, Limits::default()).await;
+        Self { cluster, proxy }
     }
 
     fn is_mysql(&self) -> bool {
@@ -73,7 +61,7 @@ impl Fixture {
         if self.is_mysql() {
             let options = OptsBuilder::default()
                 .ip_or_hostname("127.0.0.1")
-                .tcp_port(self.port)
+                .tcp_port(self.proxy.port)
                 .prefer_socket(false)
                 .user(Some(self.cluster.user()))
                 .pass(Some(PASSWORD))
@@ -81,7 +69,12 @@ impl Fixture {
             return Conn::new(options).await.map(Client::My).map_err(|error| error.to_string());
         }
         let mut config = Config::new();
-        config.host("127.0.0.1").port(self.port).user(self.cluster.user()).password(PASSWORD).dbname("app");
+        config
+            .host("127.0.0.1")
+            .port(self.proxy.port)
+            .user(self.cluster.user())
+            .password(PASSWORD)
+            .dbname("app");
         let (client, connection) = config.connect(NoTls).await.map_err(|error| error.to_string())?;
         tokio::spawn(connection);
         Ok(Client::Pg(client))
@@ -154,7 +147,7 @@ async fn clients_are_served_on_when_the_writer_is_killed() {
         drop(first.ask("first").await);
 
         fixture.cluster.kill("a").await;
-        let ended = timeout(Duration::from_secs(5), first.ask("lost")).await;
+        let ended = timeout(SOON, first.ask("lost")).await;
         ended.expect("is told at once").expect_err("is gone");
         fixture.cluster.fail_over("c");
 
@@ -180,7 +173,7 @@ async fn monitor_lives_on_between_the_connects_of_clients() {
             sleep(Duration::from_millis(10)).await;
         }
         // Its sessions are no client's.
-        assert_eq!(fixture.handle.stats()[0].opened, 1, "{deployment:?}");
+        assert_eq!(fixture.proxy.handle.stats()[0].opened, 1, "{deployment:?}");
     }
 }
 
@@ -188,7 +181,7 @@ async fn monitor_lives_on_between_the_connects_of_clients() {
 async fn compression_is_not_offered_where_plugins_ask_the_session() {
     for (plugins, is_offered) in [("failover2", false), ("initialConnection", false)] {
         let fixture = Fixture::new(Deployment::AuroraMysql, plugins).await;
-        let mut stream = TcpStream::connect(("127.0.0.1", fixture.port)).await.expect("listens");
+        let mut stream = fixture.proxy.raw().await;
         let mut greeting = [0; 128];
         let length = stream.read(&mut greeting).await.expect("is greeted");
         // Behind the header and the protocol's version.

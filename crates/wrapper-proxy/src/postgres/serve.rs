@@ -1,0 +1,154 @@
+//! One PostgreSQL client, from its first packet to the end of its session.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use wrapper_adapter::StringForm;
+use wrapper_core::{Connected, Engine, Error, Result};
+
+use super::{
+    PostgresTarget,
+    cancel::Cancels,
+    client::{Wish, check_password, check_user, explained, send, wish},
+    message::error_response,
+    startup::Startup,
+    upstream::{RelayDriver, Session},
+};
+use crate::{
+    access::Peer, admission::Refused, descriptors, limits::Handshake, listen::Local, proxy::Room,
+    relay::relay_session, source::UrlForm, stats::Counters, target::Relay, upstream::Upstream,
+};
+
+/// The bytes that a client may send before its session is ready; by the protocol it sends none.
+const EARLY: usize = 1024;
+
+/// The application name of sessions of the proxy itself.
+const APPLICATION_NAME: &str = "rds-iam proxy";
+
+impl Relay for Session {
+    type Driver = RelayDriver;
+    type Shared = Arc<Cancels>;
+
+    const FORM: UrlForm = UrlForm {
+        engine: Engine::Postgres,
+        form: StringForm::new("PostgreSQL", &["postgres", "postgresql"], false),
+    };
+
+    fn own_driver(upstream: Arc<Upstream>) -> RelayDriver {
+        RelayDriver::new(upstream, Startup::new(APPLICATION_NAME))
+    }
+
+    fn socket_file(port: u16) -> String {
+        format!(".s.PGSQL.{port}")
+    }
+
+    async fn quit(mut self) {
+        // Terminate, as libpq sends it; the server closes the connection in any case.
+        drop(self.stream.write_all(b"X\0\0\0\x04").await);
+        drop(self.stream.shutdown().await);
+    }
+
+    async fn serve(target: &PostgresTarget, mut client: Local, peer: Peer, room: &Room) {
+        let handshake = room.handshakes.begin(room.limits.max_handshakes);
+        let login = target.admit(&mut client, peer, room, &handshake);
+        let admitted = room.admission(&handshake, login).await;
+        drop(handshake);
+        let startup = match admitted {
+            Ok(Wish::Session(startup)) => startup,
+            Ok(Wish::Cancel(key)) => {
+                room.cut.run_until_cancelled(target.cancel(&key)).await;
+                return;
+            }
+            Err(refused) => return target.refuse(&refused),
+        };
+        let Ok(_place) = room.sessions.try_acquire() else {
+            drop(send(&mut client, &error_response("53300", &room.full(), None)).await);
+            return target.refuse(&Refused::new("every session is in use"));
+        };
+        tokio::select! {
+            () = target.session(client, startup, room.limits.handshake_timeout) => {}
+            () = room.cut.cancelled() => {}
+        }
+    }
+}
+
+impl PostgresTarget {
+    async fn admit(
+        &self,
+        client: &mut Local,
+        peer: Peer,
+        room: &Room,
+        handshake: &Handshake,
+    ) -> std::result::Result<Wish, Refused> {
+        let wish = wish(client, handshake).await?;
+        if let Wish::Session(startup) = &wish {
+            check_user(client, startup, &self.names).await?;
+            if let Some(password) = room.access.password_for(peer) {
+                check_password(client, password, handshake).await?;
+            }
+        }
+        Ok(wish)
+    }
+
+    async fn connect(&self, startup: Startup) -> Result<Connected<Session>> {
+        let driver = RelayDriver::new(Arc::clone(&self.upstream), startup);
+        self.hosts.with_driver(driver).connect().await
+    }
+
+    async fn session(&self, client: Local, startup: Startup, limit: Duration) {
+        let mut client = BufReader::with_capacity(EARLY, client);
+        // A client that disconnects meanwhile ends the login as well: PostgreSQL blocks no machine
+        // for that.
+        let connected = tokio::select! {
+            connected = descriptors::awaited(limit, || self.connect(startup.clone())) => connected,
+            () = disconnected(&mut client) => {
+                return self.refuse(&Refused::new("the client disconnected before its session was ready"));
+            }
+        };
+        let mut session = match connected {
+            Ok(connected) => connected.connection,
+            Err(error) => return self.report(&mut client, &error).await,
+        };
+        let to = session.to.clone();
+        // The key must be registered before the client reads it. Without randomness a key that is
+        // taken stays unregistered.
+        let random = |bytes: &mut [u8]| _ = aws_lc_rs::rand::fill(bytes);
+        let _key = session.key().and_then(|key| self.shared.register(key, to, random));
+        let open = self.counters.begin();
+        let early = client.buffer().to_vec();
+        let mut client = client.into_inner();
+        let opened = async {
+            client.write_all(&session.take_greeting()).await?;
+            client.flush().await?;
+            session.stream.write_all(&early).await?;
+            session.stream.flush().await
+        };
+        if opened.await.is_err() {
+            return;
+        }
+        let abort = session.abort().clone();
+        relay_session(&mut client, &mut session.stream, &abort, &open).await;
+    }
+
+    async fn report(&self, client: &mut BufReader<Local>, error: &Error) {
+        self.fail(error);
+        drop(send(client, &explained(error)).await);
+        drop(client.shutdown().await);
+    }
+
+    async fn cancel(&self, key: &[u8]) {
+        match self.shared.forward(key, &self.upstream).await {
+            Ok(true) => Counters::add(&self.counters.cancels, 1),
+            Ok(false) => self.refuse(&Refused::new("unknown key in a cancel request")),
+            Err(error) => tracing::debug!(%error, "cancel request not forwarded"),
+        }
+    }
+}
+
+/// Ends when the client has disconnected; one that has only sent something early stays.
+async fn disconnected(client: &mut BufReader<Local>) {
+    match client.fill_buf().await {
+        Ok([]) | Err(_) => {}
+        Ok(_) => std::future::pending().await,
+    }
+}
