@@ -1,5 +1,6 @@
 //! `rds-iam proxy`.
 
+mod accounts;
 mod config;
 #[cfg(target_os = "linux")]
 mod files;

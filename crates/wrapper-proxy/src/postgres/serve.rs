@@ -25,6 +25,10 @@ const EARLY: usize = 1024;
 /// The application name of sessions of the proxy itself.
 const APPLICATION_NAME: &str = "rds-iam proxy";
 
+/// Without SQL no plugin can tell the server's role, so its promise could not be kept.
+const NO_REPLICATION: &str = "rds-iam: plugins cannot query a physical replication connection: use \
+    replication=database, or a target without `failover2` and `initialConnection`";
+
 impl Relay for Session {
     type Driver = RelayDriver;
     type Shared = Arc<Cancels>;
@@ -61,6 +65,10 @@ impl Relay for Session {
             }
             Err(refused) => return target.refuse(&refused),
         };
+        if target.upstream.asks_sessions && startup.is_physical_replication() {
+            drop(send(&mut client, &error_response("0A000", NO_REPLICATION, None)).await);
+            return target.refuse(&Refused::new("physical replication behind plugins that query sessions"));
+        }
         let Ok(_place) = room.sessions.try_acquire() else {
             drop(send(&mut client, &error_response("53300", &room.full(), None)).await);
             return target.refuse(&Refused::new("every session is in use"));

@@ -126,6 +126,16 @@ impl Startup {
         self.get(b"database").filter(|database| !database.is_empty())
     }
 
+    /// Returns whether the client asks for physical replication, in which a server takes no SQL;
+    /// with `replication=database` it does.
+    pub(crate) fn is_physical_replication(&self) -> bool {
+        // The server reads the value as a Boolean, of which a unique prefix is enough:
+        // <https://www.postgresql.org/docs/current/datatype-boolean.html>.
+        let value = self.get(b"replication").unwrap_or_default().to_ascii_lowercase();
+        let is_prefix = |word: &[u8]| !value.is_empty() && word.starts_with(&value);
+        is_prefix(b"true") || is_prefix(b"yes") || matches!(&value[..], b"on" | b"1")
+    }
+
     /// Returns the packet for the server: everything as the client sent it, but for the user, and
     /// the database where the client's choice is only its default.
     ///
@@ -242,6 +252,30 @@ mod tests {
         // The server would take the replaced user's name.
         check(&[("user", "root")], None, Some("root")).await;
         check(&[], None, None).await;
+    }
+
+    #[test]
+    fn physical_replication_is_told_from_replication_of_a_database() {
+        for (value, expected) in [
+            ("true", true),
+            ("TRUE", true),
+            ("t", true),
+            ("y", true),
+            ("yes", true),
+            ("on", true),
+            ("1", true),
+            ("database", false),
+            ("false", false),
+            ("off", false),
+            ("o", false),
+            ("0", false),
+            ("", false),
+            ("truer", false),
+        ] {
+            let startup = startup(3 << 16, &[("replication", value)]);
+            assert_eq!(startup.is_physical_replication(), expected, "{value}");
+        }
+        assert!(!Startup::new("test").is_physical_replication());
     }
 
     #[tokio::test]

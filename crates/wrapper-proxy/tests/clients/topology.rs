@@ -5,7 +5,7 @@ use std::time::Duration;
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
 use rds_testkit::{Cluster, Deployment};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
 };
 use tokio_postgres::{Config, NoTls};
@@ -38,7 +38,13 @@ impl Fixture {
     async fn with(deployment: Deployment, plugins: &str, more: &str) -> Self {
         let cluster = Cluster::builder().deployment(deployment).writer("a").readers(["b", "c"]);
         let cluster = cluster.start().await.expect("starts");
-        let url = cluster.url().replace("plugins=iam", &format!("plugins={plugins},iam{more}"));
+        let url = cluster.url().replace(
+            "plugins=iam",
+            &format!(
+                "plugins={}{more}",
+                if plugins == "iam" { "iam".to_owned() } else { format!("{plugins},iam") }
+            ),
+        );
         let dns = cluster.dns();
         let resolver = resolver_fn(move |host| dns.resolve(host));
         let target: Target = match url.starts_with("mysql") {
@@ -154,6 +160,46 @@ async fn clients_are_served_on_when_the_writer_is_killed() {
         let mut second = fixture.client().await;
         drop(second.ask("second").await);
         assert_eq!(fixture.node_of("second"), ["c"], "{deployment:?}");
+    }
+}
+
+#[tokio::test]
+async fn physical_replication_is_refused_where_plugins_query_the_session() {
+    for (plugins, replication, expected) in [
+        ("failover2", "true", "0A000"),
+        ("initialConnection", "on", "0A000"),
+        ("failover2", "database", "logged in"),
+        ("iam", "true", "logged in"),
+    ] {
+        let fixture = Fixture::new(Deployment::AuroraPostgres, plugins).await;
+
+        let answer = replicate(&fixture, replication).await;
+
+        assert!(answer.contains(expected), "{plugins} {replication}: {answer}");
+        assert_eq!(answer.contains("target without `failover2`"), expected == "0A000", "{answer}");
+    }
+}
+
+/// Logs in for replication; the text of the refusal, if there is one.
+async fn replicate(fixture: &Fixture, replication: &str) -> String {
+    let mut stream = fixture.proxy.raw().await;
+    let user = fixture.cluster.user();
+    let pairs = format!("user\0{user}\0database\0app\0replication\0{replication}\0\0");
+    let length = u32::try_from(8 + pairs.len()).expect("fits").to_be_bytes();
+    stream.write_all(&[&length[..], &[0, 3, 0, 0], pairs.as_bytes()].concat()).await.expect("is sent");
+    let length = u32::try_from(5 + PASSWORD.len()).expect("fits").to_be_bytes();
+    let password = [b"p", &length[..], PASSWORD.as_bytes(), &[0]].concat();
+    stream.write_all(&password).await.expect("is sent");
+    loop {
+        let tag = stream.read_u8().await.expect("is answered");
+        let length = stream.read_u32().await.expect("is answered");
+        let mut body = vec![0; length as usize - 4];
+        stream.read_exact(&mut body).await.expect("is answered");
+        match tag {
+            b'E' => return String::from_utf8_lossy(&body).into_owned(),
+            b'Z' => return "logged in".to_owned(),
+            _ => {}
+        }
     }
 }
 

@@ -3,10 +3,15 @@
 use std::{collections::HashSet, fs};
 
 use rds_testkit::AuthPlugin;
-use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use tokio::{io::AsyncReadExt, net::TcpStream, process::Command};
 
-use super::{Running, connect, current_user, life::proxy_after, mysql, proxy, sockets};
+use super::{
+    Running, connect, current_user,
+    life::proxy_after,
+    mysql::{self, RawClient},
+    proxy, sockets,
+};
 use crate::support::server;
 
 impl Running {
@@ -35,6 +40,15 @@ impl Running {
         // A limit counts numbers, of which the lowest free one is taken next.
         let current = (0..).filter(|number| !taken.contains(number)).nth(more);
         self.limit_files(Rlimit { current, ..getrlimit(Resource::Nofile) })
+    }
+
+    /// Counts its open files, and the KiB of memory that it holds.
+    fn open_files_and_memory(&self) -> (usize, usize) {
+        let process = format!("/proc/{}", self.child.id().expect("runs"));
+        let files = fs::read_dir(format!("{process}/fd")).expect("is read").count();
+        let status = fs::read_to_string(format!("{process}/status")).expect("is read");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("is there");
+        (files, line.split_whitespace().nth(1).expect("a number").parse().expect("a number"))
     }
 
     fn limit_files(&self, limit: Rlimit) -> Rlimit {
@@ -119,6 +133,66 @@ async fn mysql_clients_are_taken_again_after_no_file_could_be_opened() {
             client.read_exact(&mut greeting).await.expect("is greeted");
             assert_eq!(greeting[4], 10, "the version of a greeting, not 255 of an error");
         }
+    })
+    .await;
+}
+
+/// Opens many idle sessions through a proxy: each takes two files, and little memory.
+async fn idle_sessions_are_cheap<C, F>(mut command: Command, connect: impl Fn(&Running) -> F)
+where
+    F: Future<Output = C> + Send + 'static,
+    C: Send + 'static,
+{
+    /// A session's buffers of TLS and of the relay are 33 KB; the unoptimised program's tasks are larger.
+    const MOST_KIB: usize = 80;
+    // Clients and server are in this process.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("is set");
+    command.args(["--max-connections", &SESSIONS.to_string()]);
+    let running = Running::start(command, 1).await;
+    let mut sessions = vec![connect(&running).await];
+    let (files, memory) = running.open_files_and_memory();
+
+    while sessions.len() < SESSIONS {
+        let more: Vec<_> = (0..37).map(|_| tokio::spawn(connect(&running))).collect();
+        for session in more {
+            sessions.push(session.await.expect("is let in"));
+        }
+    }
+
+    let (files_after, memory_after) = running.open_files_and_memory();
+    assert_eq!(files_after - files, 2 * (SESSIONS - 1));
+    let each = (memory_after - memory) / SESSIONS;
+    assert!(each < MOST_KIB, "{each} KiB for each session");
+    drop(sessions);
+    running.end().await;
+}
+
+/// 1 + 27 * 37.
+const SESSIONS: usize = 1_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_sessions_that_idle_are_cheap() {
+    let server = server().await;
+    let mut command = proxy(&server);
+    command.args(["--listen", &sockets("idle").to_string_lossy()]);
+    idle_sessions_are_cheap(command, |running| {
+        let config = running.config(0);
+        async move { connect(&config).await.expect("is let in") }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mysql_sessions_that_idle_are_cheap() {
+    let server = mysql::server(AuthPlugin::Native).await;
+    let folder = sockets("mysql-idle");
+    let mut command = mysql::proxy(&server);
+    command.args(["--listen", &folder.to_string_lossy()]);
+    let socket = folder.join("mysql.sock");
+    idle_sessions_are_cheap(command, |_| {
+        let socket = socket.clone();
+        async move { RawClient::connect(&socket).await.expect("listens") }
     })
     .await;
 }

@@ -1,7 +1,14 @@
 //! MySQL's own clients through the proxy.
 
+use std::path::Path;
+
 use rds_testkit::{AuthPlugin, MysqlServer};
-use tokio::process::Command;
+use rustix::process::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    process::Command,
+};
 
 use super::{PASSWORD, Running, sockets};
 use crate::{
@@ -95,4 +102,64 @@ async fn plugins_that_ask_a_session_are_for_mysql_too() {
     let running = Running::start(command, 1).await;
 
     assert_eq!(running.end().await.code, Some(0));
+}
+
+/// A client of the proxy's socket, which needs no password.
+pub(super) struct RawClient(UnixStream);
+
+impl RawClient {
+    /// Logs in; `None` where nothing listens.
+    pub(super) async fn connect(socket: &Path) -> Option<Self> {
+        // PROTOCOL_41, SECURE_CONNECTION and PLUGIN_AUTH; packets of 16 MiB; utf8mb4.
+        const HEAD: [u8; 9] = [0, 0x82, 8, 0, 0, 0, 0, 1, 45];
+        let mut client = Self(UnixStream::connect(socket).await.ok()?);
+        assert_eq!(client.read().await[0], 10, "a greeting");
+        let login = [&HEAD[..], &[0; 23], USER.as_bytes(), b"\0\0mysql_native_password\0"].concat();
+        client.send(1, &login).await;
+        assert_eq!(client.read().await[0], 0, "an OK");
+        Some(client)
+    }
+
+    /// Runs a statement without rows.
+    pub(super) async fn run(&mut self, sql: &str) {
+        self.send(0, &[b"\x03", sql.as_bytes()].concat()).await;
+        assert_eq!(self.read().await[0], 0, "an OK");
+    }
+
+    async fn send(&mut self, number: u8, payload: &[u8]) {
+        let [a, b, c, _] = u32::try_from(payload.len()).expect("fits").to_le_bytes();
+        self.0.write_all(&[&[a, b, c, number], payload].concat()).await.expect("is sent");
+    }
+
+    async fn read(&mut self) -> Vec<u8> {
+        let mut header = [0; 4];
+        self.0.read_exact(&mut header).await.expect("is answered");
+        let mut payload = vec![0; usize::from(header[0]) | usize::from(header[1]) << 8];
+        self.0.read_exact(&mut payload).await.expect("is answered");
+        payload
+    }
+}
+
+#[tokio::test]
+async fn transaction_is_finished_before_the_drain_ends() {
+    let server = server(AuthPlugin::Native).await;
+    let folder = sockets("mysql-transaction");
+    let mut command = proxy(&server);
+    command.args(["--listen", &folder.to_string_lossy()]);
+    let running = Running::start(command, 1).await;
+    let socket = folder.join("mysql.sock");
+    let mut client = RawClient::connect(&socket).await.expect("listens");
+    client.run("BEGIN").await;
+
+    running.signal(Signal::TERM);
+    while UnixStream::connect(&socket).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+
+    client.run("COMMIT").await;
+    drop(client);
+    let output = running.child.wait_with_output().await.expect("ends");
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!told.contains("outlived"), "{told}");
 }
