@@ -1,19 +1,19 @@
-//! What the application is doing.
+//! The state of the application when the cluster fails over.
 
 use std::fmt;
 
-/// What the application is doing when the cluster fails over.
+/// The state of the application when the cluster fails over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// Its connections lie in the pool.
+    /// Its connections are idle in the pool.
     Idle,
     /// Statements wait for their answers.
     InFlight,
-    /// Transactions have written and not committed.
+    /// Transactions have written but not committed.
     InTransaction,
     /// Connections are being opened.
     Connecting,
-    /// Fifty tasks ask for a connection each, and keep it.
+    /// Fifty tasks each request a connection and keep it.
     FiftyWaiting,
 }
 
@@ -21,7 +21,7 @@ impl Activity {
     pub(crate) const ALL: [Self; 5] =
         [Self::Idle, Self::InFlight, Self::InTransaction, Self::Connecting, Self::FiftyWaiting];
 
-    /// How many tasks write.
+    /// Returns the number of writing tasks.
     pub(crate) fn tasks(self) -> usize {
         match self {
             Self::Idle => 1,
@@ -30,7 +30,7 @@ impl Activity {
         }
     }
 
-    /// How many connections lie in the pool beforehand.
+    /// Returns the number of connections opened before the failover.
     pub(crate) fn warm(self) -> usize {
         match self {
             Self::Idle | Self::InFlight | Self::InTransaction => 4,

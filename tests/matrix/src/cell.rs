@@ -1,4 +1,4 @@
-//! One cell: a pool, a fault, and what the application is doing.
+//! One cell of the matrix: a pool, a fault and an activity.
 
 use std::{
     collections::BTreeMap,
@@ -24,37 +24,37 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long statements run before the cluster fails over.
 const BUSY: Duration = Duration::from_millis(200);
 
-/// How long a task waits for its write before that counts as never.
+/// How long a task waits for its write before it counts as failed.
 const STUCK: Duration = Duration::from_secs(40);
 
 /// How long a cell may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A pool, a fault, and what the application is doing.
+/// One cell of the matrix: a pool, a fault and an activity.
 #[derive(Clone, Copy, Debug)]
 pub struct Cell {
     /// The pool.
     pub stack: Stack,
-    /// What happens to the cluster.
+    /// The fault of the cluster.
     pub fault: Fault,
-    /// What the application is doing then.
+    /// The activity of the application at that moment.
     pub activity: Activity,
 }
 
-/// What came of a cell.
+/// The results of a cell.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// From when the cluster took writes again until the first write succeeded.
+    /// The time from when the cluster accepted writes again to the first successful write.
     pub first: Duration,
-    /// The same, until every task had written.
+    /// The same, to the write of the last task.
     pub all: Duration,
-    /// Connections that were handed out and led to an instance that was not the writer.
+    /// Connections handed out that led to an instance other than the writer.
     pub wrong: usize,
-    /// The most logins within a second, with those of the monitor.
+    /// The highest number of logins within a second, including the monitor's.
     pub peak: usize,
-    /// Logins at the last writer beyond the pace.
+    /// Logins at the last writer above the pace.
     pub beyond_pace: usize,
-    /// What the application saw, and how often.
+    /// The failures that the application saw, with their counts.
     pub seen: BTreeMap<String, usize>,
 }
 
@@ -71,12 +71,12 @@ fn of(stack: Stack, fault: Fault) -> impl Iterator<Item = Cell> {
     Activity::ALL.into_iter().map(move |activity| Cell { stack, fault, activity })
 }
 
-/// A few cells, with every fault, every activity and every pool among them.
-pub fn some() -> Vec<Cell> {
+/// Returns a sample of cells that covers every fault, activity and pool.
+pub fn sample() -> Vec<Cell> {
     all().into_iter().step_by(4).collect()
 }
 
-/// The cells whose names have all of these words.
+/// Returns the cells with all of these words in their names.
 pub fn named(words: &[String]) -> Vec<Cell> {
     let is_meant = |cell: &Cell| {
         let name = format!("{} {} {}", cell.stack, cell.fault, cell.activity).to_lowercase();
@@ -85,7 +85,7 @@ pub fn named(words: &[String]) -> Vec<Cell> {
     all().into_iter().filter(is_meant).collect()
 }
 
-/// Runs cells, some side by side, and hands out each with what came of it as it ends.
+/// Runs cells, up to `together` at the same time, and passes each result to `ended`.
 pub async fn run_all(cells: Vec<Cell>, together: usize, mut ended: impl FnMut(Cell, &Measured)) {
     let mut cells = cells.into_iter();
     let mut running = JoinSet::new();
@@ -101,7 +101,7 @@ pub async fn run_all(cells: Vec<Cell>, together: usize, mut ended: impl FnMut(Ce
     }
 }
 
-/// What the tasks of a cell share.
+/// The state shared by the tasks of a cell.
 struct Run {
     pool: Pool,
     writers: Writers,
@@ -117,7 +117,7 @@ impl Run {
 }
 
 impl Cell {
-    /// Runs it on a cluster of its own.
+    /// Runs the cell on its own cluster.
     pub async fn run(self) -> Measured {
         timeout(LIMIT, self.measure())
             .await
@@ -136,7 +136,7 @@ impl Cell {
             wrong: Mutex::default(),
             seen: Mutex::default(),
         });
-        // Kept, so that connects are needed, where the application is to be connecting.
+        // Held so that the pool has to connect, for the activity `Connecting`.
         let _kept = self.warm_up(&run).await;
 
         let logins = Arc::new(Mutex::new(Logins::default()));
@@ -191,18 +191,18 @@ impl Cell {
         held.pop().filter(|_| self.activity.warm() == 0)
     }
 
-    /// Begins what the application is in the middle of.
+    /// Brings the application into its activity.
     async fn engage(self, cluster: &Cluster, run: &Arc<Run>) -> JoinSet<(Instant, Client)> {
         let mut tasks = JoinSet::new();
         let writer = cluster.node("a");
-        // Opened by nobody: what waits there waits until its connection ends.
+        // Never opened: logins that wait at it end with their connections.
         let gate = Gate::new();
         let count = self.activity.tasks();
         match self.activity {
             Activity::Idle | Activity::FiftyWaiting => {}
             Activity::InFlight => {
                 (0..count).for_each(|_| drop(tasks.spawn(write(Arc::clone(run), None))));
-                // Each is in the middle of one statement after the other.
+                // Each task runs one statement after the other.
                 sleep(BUSY).await;
             }
             Activity::Connecting => {
@@ -224,7 +224,7 @@ impl Cell {
     }
 }
 
-/// Writes until that succeeds at the last writer, and returns when, with the connection.
+/// Writes until a write succeeds at the last writer; returns its time and the connection.
 async fn write(run: Arc<Run>, mut held: Option<Client>) -> (Instant, Client) {
     loop {
         let asked = Instant::now();

@@ -1,4 +1,4 @@
-//! What happens to the cluster.
+//! The faults of the cluster.
 
 use std::{fmt, time::Duration};
 
@@ -7,23 +7,23 @@ use tokio::time::{Instant, sleep};
 
 use crate::watch::Writers;
 
-/// How long the cluster is without a writer where it loses one.
+/// How long the cluster has no writer in faults with an outage.
 const OUTAGE: Duration = Duration::from_millis(300);
 
-/// What happens to a cluster of `a`, the writer, `b` and `c`, while DNS still points to `a`.
+/// A fault of a cluster of `a`, the writer, `b` and `c`, while DNS still points to `a`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// `a` dies, `b` is promoted.
     Kill,
-    /// `a` stands still with its connections open, `b` is promoted.
+    /// `a` freezes with its connections open, `b` is promoted.
     Freeze,
     /// `a` and `b` change places.
     Switch,
     /// `a` dies, `b` is promoted, `a` comes back as a reader.
     Return,
-    /// `a` and `b` change places, and `c` goes on telling of the former state.
+    /// `a` and `b` change places, and `c` still reports the former state.
     Disagreement,
-    /// `a` and `b` change places, and `c` says that it is the writer, though it takes no writes.
+    /// `a` and `b` change places, and `c` claims to be the writer although it rejects writes.
     Liar,
     /// `a` and `b` change places, and then `b` and `c`.
     Twice,
@@ -33,12 +33,12 @@ impl Fault {
     pub(crate) const ALL: [Self; 7] =
         [Self::Kill, Self::Freeze, Self::Switch, Self::Return, Self::Disagreement, Self::Liar, Self::Twice];
 
-    /// The instance that is the writer in the end.
+    /// Returns the instance that is the writer in the end.
     pub(crate) fn last_writer(self) -> &'static str {
         if self == Self::Twice { "c" } else { "b" }
     }
 
-    /// Does it, and returns since when the last writer takes writes.
+    /// Injects the fault, and returns when the last writer began to accept writes.
     pub(crate) async fn strike(self, cluster: &Cluster, writers: &Writers) -> Instant {
         match self {
             Self::Kill | Self::Return => {
@@ -48,7 +48,8 @@ impl Fault {
             Self::Freeze => {
                 cluster.freeze("a");
                 sleep(OUTAGE).await;
-                // Not as a failover, which would end the sessions of `a`: its clients hear nothing.
+                // Not a failover of the testkit, which would end the sessions of `a`: its clients
+                // must notice nothing.
                 writers.begin("b");
                 cluster.disagree("c", View::of("b", ["a", "c"]));
                 cluster.promote("b");

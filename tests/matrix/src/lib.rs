@@ -1,4 +1,4 @@
-//! Failovers of an embedded cluster, crossed with what the application is doing at that moment.
+//! Failovers of an embedded cluster, crossed with the activity of the application.
 //!
 //! `cargo xtask matrix` prints one row a cell: how long writes failed beyond the server's own
 //! outage, how many connections led to a wrong instance, how many logins there were in the worst
@@ -13,8 +13,8 @@ mod table;
 mod watch;
 
 pub use activity::Activity;
-pub use cell::{Cell, Measured, named, run_all, some};
+pub use cell::{Cell, Measured, named, run_all, sample};
 pub use fault::Fault;
-pub use pool::{Client, Pool, Seen, Setup, Stack, WRITE};
+pub use pool::{Client, Failure, Pool, Setup, Stack, WRITE};
 pub use table::{HEADER, row};
 pub use watch::Writers;

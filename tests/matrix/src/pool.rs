@@ -1,4 +1,4 @@
-//! The pools, and what an application does with their connections.
+//! The pools, and an application's use of their connections.
 
 use std::{fmt, ops::DerefMut, time::Duration};
 
@@ -14,10 +14,10 @@ use tokio_postgres::SimpleQueryMessage;
 /// The statement that an application repeats.
 pub const WRITE: &str = "INSERT INTO beats VALUES (1)";
 
-/// What an application sees of a statement that is not answered in time.
+/// The failure of a statement that is not answered in time.
 pub(crate) const SILENT: &str = "no answer within 1 s";
 
-/// How long an application gives one statement, as the guide recommends.
+/// The application's timeout of a statement, as the guide recommends.
 const STATEMENT: Duration = Duration::from_secs(1);
 
 /// A pool of an engine.
@@ -34,7 +34,7 @@ pub enum Stack {
 }
 
 impl Stack {
-    /// Returns the deployment whose engine it speaks.
+    /// Returns the deployment that it connects to.
     pub fn deployment(self) -> Deployment {
         match self {
             Self::Bb8Mysql | Self::DeadpoolMysql => Deployment::AuroraMysql,
@@ -52,7 +52,7 @@ impl Stack {
         })
     }
 
-    /// Makes a pool by a setup.
+    /// Creates a pool from a setup.
     pub fn pool_at(self, setup: Setup) -> Pool {
         let Setup { url, parameters, dns, tokens, size } = setup;
         let resolver = resolver_fn(move |host| dns.resolve(host));
@@ -95,14 +95,14 @@ impl Stack {
     }
 }
 
-/// Where a pool's connections lead, and with what they log in.
+/// The target and the credentials of a pool.
 #[derive(Debug)]
 pub struct Setup {
     /// The connection string.
     pub url: String,
     /// Parameters that only code may give.
     pub parameters: Vec<(&'static str, String)>,
-    /// What resolves the names.
+    /// The resolver of the names.
     pub dns: Dns,
     /// The tokens of `iam`, and the credentials of `awsSecretsManager`.
     pub tokens: IamTokenProvider,
@@ -147,20 +147,20 @@ enum Kind {
     DeadpoolPostgres(pg::deadpool::Pool),
 }
 
-/// A connection that is taken out.
+/// A connection checked out of a pool.
 pub struct Client {
     connector: Connector,
-    taken: Taken,
+    connection: Pooled,
 }
 
-enum Taken {
+enum Pooled {
     Bb8Postgres(pg::bb8::PooledConnection<'static>),
     DeadpoolPostgres(pg::deadpool::Client),
     Mysql(Box<dyn DerefMut<Target = Conn> + Send>),
 }
 
-/// What an application sees of a failure.
-pub type Seen = String;
+/// A failure as the application sees it.
+pub type Failure = String;
 
 impl Pool {
     pub(crate) fn topology(&self) -> Topology {
@@ -171,31 +171,31 @@ impl Pool {
         plugin.expect("is in the chain").topology().clone()
     }
 
-    /// Takes a connection out.
+    /// Checks a connection out.
     ///
     /// # Errors
     ///
-    /// What an application sees.
-    pub async fn get(&self) -> Result<Client, Seen> {
-        let taken = match &self.pool {
+    /// The failure as the application sees it.
+    pub async fn get(&self) -> Result<Client, Failure> {
+        let connection = match &self.pool {
             Kind::Bb8Mysql(pool) => {
-                Taken::Mysql(Box::new(pool.get_owned().await.map_err(|error| of_pool(&error))?))
+                Pooled::Mysql(Box::new(pool.get_owned().await.map_err(|error| of_pool(&error))?))
             }
             Kind::Bb8Postgres(pool) => {
-                Taken::Bb8Postgres(pool.get_owned().await.map_err(|error| of_pool(&error))?)
+                Pooled::Bb8Postgres(pool.get_owned().await.map_err(|error| of_pool(&error))?)
             }
             Kind::DeadpoolMysql(pool) => {
-                Taken::Mysql(Box::new(pool.get().await.map_err(|error| of_pool(&error))?))
+                Pooled::Mysql(Box::new(pool.get().await.map_err(|error| of_pool(&error))?))
             }
             Kind::DeadpoolPostgres(pool) => {
-                Taken::DeadpoolPostgres(pool.get().await.map_err(|error| of_pool(&error))?)
+                Pooled::DeadpoolPostgres(pool.get().await.map_err(|error| of_pool(&error))?)
             }
         };
-        Ok(Client { connector: self.connector.clone(), taken })
+        Ok(Client { connector: self.connector.clone(), connection })
     }
 }
 
-fn of_pool(error: &(dyn std::error::Error + 'static)) -> Seen {
+fn of_pool(error: &(dyn std::error::Error + 'static)) -> Failure {
     match Error::find(error) {
         Some(error) => format!("pool: {:?}", error.kind()),
         None => format!("pool: {error}"),
@@ -203,48 +203,48 @@ fn of_pool(error: &(dyn std::error::Error + 'static)) -> Seen {
 }
 
 impl Client {
-    /// Runs a statement and tells the plugins of what went wrong with it.
-    pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), Seen> {
+    /// Runs a statement, and reports its error to the plugins.
+    pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), Failure> {
         match timeout(STATEMENT, self.ask(sql)).await {
             Ok(answer) => answer.map(drop),
             Err(_) => Err(SILENT.to_owned()),
         }
     }
 
-    /// Asks which instance this is; `None` if the connection has ended.
+    /// Queries the id of the instance; `None` if the connection has ended.
     pub(crate) async fn instance(&mut self) -> Option<String> {
         timeout(STATEMENT, self.ask_instance()).await.ok()?.ok()?
     }
 
-    /// Asks which instance this is, for however long that takes.
+    /// Queries the id of the instance, without a timeout.
     ///
     /// # Errors
     ///
-    /// What an application sees.
-    pub async fn ask_instance(&mut self) -> Result<Option<String>, Seen> {
-        self.ask(match self.taken {
-            Taken::Mysql(_) => "SELECT @@aurora_server_id",
+    /// The failure as the application sees it.
+    pub async fn ask_instance(&mut self) -> Result<Option<String>, Failure> {
+        self.ask(match self.connection {
+            Pooled::Mysql(_) => "SELECT @@aurora_server_id",
             _ => "SELECT pg_catalog.aurora_db_instance_identifier()",
         })
         .await
     }
 
-    /// Runs a statement, for however long that takes, tells the plugins of what went wrong with it,
-    /// and returns the first value of the first row.
+    /// Runs a statement without a timeout, reports its error to the plugins, and returns the first
+    /// value of the first row.
     ///
     /// # Errors
     ///
-    /// What an application sees.
-    pub async fn ask(&mut self, sql: &str) -> Result<Option<String>, Seen> {
-        let client: &tokio_postgres::Client = match &mut self.taken {
-            Taken::Mysql(connection) => {
+    /// The failure as the application sees it.
+    pub async fn ask(&mut self, sql: &str) -> Result<Option<String>, Failure> {
+        let client: &tokio_postgres::Client = match &mut self.connection {
+            Pooled::Mysql(connection) => {
                 return connection.query_first(sql).await.map_err(|error| match &self.connector {
                     Connector::Mysql(connector) => of_mysql(connector, &error),
                     Connector::Postgres(_) => unreachable!("a connection has its connector's engine"),
                 });
             }
-            Taken::Bb8Postgres(client) => client,
-            Taken::DeadpoolPostgres(client) => client,
+            Pooled::Bb8Postgres(client) => client,
+            Pooled::DeadpoolPostgres(client) => client,
         };
         let messages = client.simple_query(sql).await.map_err(|error| match &self.connector {
             Connector::Postgres(connector) => of_postgres(connector, &error),
@@ -257,7 +257,7 @@ impl Client {
     }
 }
 
-fn of_postgres(connector: &pg::Connector, error: &tokio_postgres::Error) -> Seen {
+fn of_postgres(connector: &pg::Connector, error: &tokio_postgres::Error) -> Failure {
     connector.report(error);
     match error.as_db_error() {
         Some(answer) => answer.code().code().to_owned(),
@@ -265,7 +265,7 @@ fn of_postgres(connector: &pg::Connector, error: &tokio_postgres::Error) -> Seen
     }
 }
 
-fn of_mysql(connector: &my::Connector, error: &mysql_async::Error) -> Seen {
+fn of_mysql(connector: &my::Connector, error: &mysql_async::Error) -> Failure {
     connector.report(error);
     match error {
         mysql_async::Error::Server(answer) => answer.code.to_string(),

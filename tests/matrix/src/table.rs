@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::{Cell, Measured};
 
-/// The first line.
+/// The header line.
 pub const HEADER: &str = "\
 pool                 fault             activity        first   all   wrong peak  what the application saw";
 
-/// The writes of an application are to succeed within this after the cluster takes writes.
+/// The goal: an application's writes succeed within this time after the cluster accepts writes.
 const GOAL: Duration = Duration::from_secs(1);
 
-/// One cell's line.
+/// Returns the line of one cell.
 pub fn row(cell: Cell, measured: &Measured) -> String {
     let Cell { stack, fault, activity } = cell;
     let Measured { first, all, wrong, peak, beyond_pace, seen } = measured;

@@ -1,4 +1,4 @@
-//! Who is the writer when, and how many logins there are.
+//! The history of writers, and the logins over time.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,46 +10,46 @@ use rds_wrapper::Topology;
 use tokio::time::{Instant, sleep};
 
 const SAMPLE: Duration = Duration::from_millis(10);
-/// The monitor opens a connection, and another one where the first was ended by the failover.
+/// The monitor opens a connection, and another one if the failover ended the first.
 const MONITORS: usize = 2;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The writers of a cluster, one after the other.
 #[derive(Debug)]
-pub struct Writers(Mutex<Vec<Reign>>);
+pub struct Writers(Mutex<Vec<Term>>);
 
 #[derive(Debug)]
-struct Reign {
+struct Term {
     id: &'static str,
     until: Option<Instant>,
 }
 
 impl Writers {
-    /// Begins with one.
+    /// Creates the history with its first writer.
     pub fn new(first: &'static str) -> Self {
-        Self(Mutex::new(vec![Reign { id: first, until: None }]))
+        Self(Mutex::new(vec![Term { id: first, until: None }]))
     }
 
-    /// Notes a writer that is about to be one.
+    /// Notes an instance that is about to become the writer.
     pub fn begin(&self, id: &'static str) {
-        self.reigns().push(Reign { id, until: None });
+        self.terms().push(Term { id, until: None });
     }
 
-    /// Notes that all but the last are writers no more.
+    /// Notes that all but the last are no longer writers.
     pub fn end_former(&self) {
-        let mut reigns = self.reigns();
-        let former = reigns.len() - 1;
-        reigns[..former].iter_mut().for_each(|reign| {
-            reign.until.get_or_insert(Instant::now());
+        let mut terms = self.terms();
+        let former = terms.len() - 1;
+        terms[..former].iter_mut().for_each(|term| {
+            term.until.get_or_insert(Instant::now());
         });
     }
 
-    /// Whether an instance was the writer at some time since then.
+    /// Returns whether an instance was the writer at some time since `since`.
     pub fn was_writer(&self, id: &str, since: Instant) -> bool {
-        self.reigns().iter().any(|reign| reign.id == id && reign.until.is_none_or(|until| until >= since))
+        self.terms().iter().any(|term| term.id == id && term.until.is_none_or(|until| until >= since))
     }
 
-    fn reigns(&self) -> MutexGuard<'_, Vec<Reign>> {
+    fn terms(&self) -> MutexGuard<'_, Vec<Term>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matrix::{row, run_all, some};
+use matrix::{row, run_all, sample};
 
 /// A machine that does much else is slower than the goal of a second.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -14,7 +14,7 @@ const TOGETHER: usize = 4;
 async fn applications_write_again_soon_and_never_to_a_wrong_instance() {
     let mut wrong = Vec::new();
 
-    run_all(some(), TOGETHER, |cell, measured| {
+    run_all(sample(), TOGETHER, |cell, measured| {
         if measured.wrong > 0 || measured.beyond_pace > 0 || measured.first > LIMIT {
             wrong.push(row(cell, measured));
         }

@@ -1,4 +1,4 @@
-//! The applications: callers of pools who check every answer, and give up now and then.
+//! The applications: callers of pools that check every answer, and sometimes give up.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use e2e::{HOST, USER};
-use matrix::{Seen, Setup, Stack, WRITE, Writers};
+use matrix::{Failure, Setup, Stack, WRITE, Writers};
 use rds_wrapper::IamTokenProvider;
 use sqlx::{AssertSqlSafe, pool::PoolOptions};
 use tokio::time::{Instant, sleep, timeout};
@@ -22,30 +22,30 @@ use crate::{
     world::{World, secret_id},
 };
 
-/// The most connections of a pool, and how many callers share them.
+/// The maximum connections of a pool, and the number of its callers.
 const SIZE: usize = 4;
 const CALLERS: usize = 6;
 /// The time limit of any operation.
 const STUCK: Duration = Duration::from_secs(40);
 
-/// The next number that a server is asked to repeat: no two statements have the same answer.
+/// The next number to select: no two statements have the same answer.
 static NUMBER: AtomicUsize = AtomicUsize::new(1_000);
 
-/// What was done, for the summary.
+/// The counters for the summary.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) answers: AtomicU64,
     pub(crate) writes: AtomicU64,
     pub(crate) given_up: AtomicU64,
-    pub(crate) failures: Mutex<BTreeMap<Seen, u64>>,
+    pub(crate) failures: Mutex<BTreeMap<Failure, u64>>,
 }
 
-/// A pool, what is expected of it, and who judges that.
+/// A pool with its expectations and their judge.
 pub(crate) struct Application {
     name: &'static str,
     target: Target,
     pool: Pool,
-    /// Where each connection must lead to the writer.
+    /// Set if each connection must lead to the writer.
     writers: Option<Arc<Writers>>,
     verdict: Arc<Verdict>,
     tally: Arc<Tally>,
@@ -84,7 +84,7 @@ impl Application {
                 size: SIZE,
             };
             if by_secret {
-                // With time for the step after a refusal without a rotation, in which there is one.
+                // With time for the rotation that may follow a refusal.
                 let plugins = format!(
                     "plugins=failover2,awsSecretsManager&secretId={}&secretRegion=us-east-2\
                      &secretRotationRetryTimeoutMs=10000",
@@ -117,17 +117,17 @@ impl Application {
         ]
     }
 
-    /// The most sockets that pools of so many applications may hold, with those of connects that
-    /// were given up and of monitors.
+    /// Returns the maximum number of sockets of this many applications, including abandoned
+    /// connects and monitors.
     pub(crate) fn most_sockets(applications: usize) -> usize {
         applications * (SIZE + CALLERS + 4)
     }
 
-    /// Makes a pool that cannot look at its token at each login do so now, with credentials loaded
-    /// anew or not.
-    pub(crate) async fn refresh(&self, anew: bool) {
+    /// Makes a pool that does not check its token at each login check it now, with reloaded
+    /// credentials if `reload` is set.
+    pub(crate) async fn refresh(&self, reload: bool) {
         if let Pool::Mysql(_, tokens) | Pool::Postgres(_, tokens) = &self.pool
-            && anew
+            && reload
         {
             tokens.clear();
         }
@@ -141,7 +141,7 @@ impl Application {
         }
     }
 
-    /// Starts the callers, whose choices follow from the seed.
+    /// Returns the callers; their choices follow from the seed.
     pub(crate) fn callers(
         self: Arc<Self>,
         random: &mut Random,
@@ -150,7 +150,7 @@ impl Application {
         seeds.into_iter().map(move |random| Arc::clone(&self).call(random))
     }
 
-    /// Lets the callers end.
+    /// Asks the callers to end.
     pub(crate) fn end(&self) {
         self.ends.store(true, Ordering::Relaxed);
     }
@@ -170,8 +170,8 @@ impl Application {
         }
     }
 
-    /// Takes a connection out, checks where it leads, and asks what cannot be confused.
-    async fn turn(&self, begun: Instant, questions: usize) -> Result<(), Seen> {
+    /// Checks a connection out, verifies its instance, and queries numbers that cannot be confused.
+    async fn turn(&self, begun: Instant, questions: usize) -> Result<(), Failure> {
         let mut connection = self.pool.get().await?;
         if let Some(writers) = &self.writers {
             let instance = connection.instance().await?.unwrap_or_default();
@@ -192,9 +192,9 @@ impl Application {
         Ok(())
     }
 
-    fn judge(&self, seen: Seen, begun: Instant) {
+    fn judge(&self, seen: Failure, begun: Instant) {
         let harm = if seen.starts_with("pool: Login") { Harm::Refused } else { Harm::Broken };
-        // Credentials that once came serve on; no trouble here makes them end.
+        // Loaded credentials stay in use; no trouble here makes them expire.
         if seen.starts_with("pool: Credentials") || !self.verdict.permits(self.target, harm, begun) {
             self.breach(format!("`{seen}` after {:?} without a cause", begun.elapsed()));
         }
@@ -219,7 +219,7 @@ async fn fresh<D: Engine>(tokens: &IamTokenProvider, scheme: &str, port: u16, ca
         .expect("builds")
 }
 
-/// A connection that is taken out.
+/// A connection checked out of a pool.
 enum Connection<'p> {
     Mysql(&'p MySqlFreshPool, sqlx::pool::PoolConnection<sqlx::MySql>),
     Postgres(&'p PgFreshPool, sqlx::pool::PoolConnection<sqlx::Postgres>),
@@ -227,7 +227,7 @@ enum Connection<'p> {
 }
 
 impl Pool {
-    async fn get(&self) -> Result<Connection<'_>, Seen> {
+    async fn get(&self) -> Result<Connection<'_>, Failure> {
         Ok(match self {
             Self::Mysql(pool, _) => {
                 Connection::Mysql(pool, pool.pool().acquire().await.map_err(|error| of_sqlx(pool, error))?)
@@ -240,26 +240,26 @@ impl Pool {
     }
 }
 
-fn of_sqlx<D: Engine>(pool: &FreshPool<D>, error: sqlx::Error) -> Seen {
+fn of_sqlx<D: Engine>(pool: &FreshPool<D>, error: sqlx::Error) -> Failure {
     format!("pool: {:?}", pool.explain(error).kind())
 }
 
 impl Connection<'_> {
-    async fn instance(&mut self) -> Result<Option<String>, Seen> {
+    async fn instance(&mut self) -> Result<Option<String>, Failure> {
         match self {
             Self::Wrapper(client) => client.ask_instance().await,
             _ => Ok(None),
         }
     }
 
-    async fn write(&mut self) -> Result<(), Seen> {
+    async fn write(&mut self) -> Result<(), Failure> {
         match self {
             Self::Wrapper(client) => client.ask(WRITE).await.map(drop),
             _ => Ok(()),
         }
     }
 
-    async fn repeat(&mut self, number: usize) -> Result<Option<String>, Seen> {
+    async fn repeat(&mut self, number: usize) -> Result<Option<String>, Failure> {
         let sql = format!("SELECT {number}");
         match self {
             Self::Mysql(pool, connection) => {

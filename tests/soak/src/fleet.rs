@@ -29,7 +29,7 @@ const PER_SECOND: usize = 200;
 /// How long an application waits after a connect that failed.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Measures a fleet whose connectors hand every refusal out, and one whose connectors retry.
+/// Measures a fleet of connectors without retries, and one of connectors that retry.
 pub(crate) fn run() -> Result<(), String> {
     let runtime = Builder::new_multi_thread().enable_all().build().expect("starts");
     output::line(format_args!("{PROCESSES} processes with pools of {POOL}, {PER_SECOND} logins a second"));

@@ -1,4 +1,4 @@
-//! Everything that any crate logs, searched for secrets as it comes.
+//! The log of all crates, searched for secrets.
 
 use std::{
     io,
@@ -17,10 +17,10 @@ use tracing_subscriber::{
 
 use crate::verdict::Verdict;
 
-/// A part of every secret that the soak makes, of characters that no encoding changes.
+/// A part of every secret of the soak, made of characters that no encoding changes.
 pub(crate) const MARK: &str = "sOaKmArK";
 
-/// The searched log: what each record holds is looked at and let go.
+/// The searched log: each record is checked and discarded.
 #[derive(Clone)]
 pub(crate) struct Log {
     secrets: Arc<Vec<String>>,
@@ -29,7 +29,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Searches what this process logs from now on, at TRACE, through `tracing` and `log`.
+    /// Installs the search for everything logged at TRACE, through `tracing` and `log`.
     pub(crate) fn install(verdict: Arc<Verdict>, further: &[&str]) -> Self {
         let mut secrets = e2e::forms(MARK);
         secrets.extend(["X-Amz-Signature=", "X-Amz-Security-Token="].map(str::to_owned));

@@ -1,4 +1,4 @@
-//! What may go wrong at this moment, and the first thing that may not.
+//! The failures permitted at each moment, and the first breach.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-/// Where an application connects.
+/// The target of an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     MysqlCluster,
@@ -26,18 +26,18 @@ impl Target {
         [Self::PostgresCluster, Self::MysqlCluster, Self::PostgresServer, Self::MysqlServer];
 }
 
-/// What a trouble does to those whom it meets.
+/// The effect of a trouble on callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Harm {
-    /// Connections break, or come late.
+    /// Connections break, or are delayed.
     Broken,
     /// A caller sees a refused login.
     Refused,
 }
 
 impl Harm {
-    /// How long a trouble that is over is felt: retries wait, and logins after a failover come in a
-    /// pace.
+    /// How long the effect lasts after the trouble: retries wait, and logins after a failover are
+    /// paced.
     fn echo(self) -> Duration {
         match self {
             Self::Broken => Duration::from_secs(4),
@@ -46,7 +46,7 @@ impl Harm {
     }
 }
 
-/// How many troubles are remembered.
+/// The number of troubles kept for a report.
 const NOTED: usize = 24;
 
 struct Window {
@@ -57,7 +57,7 @@ struct Window {
     until: Option<Instant>,
 }
 
-/// The invariants' judge: knows what was done, and keeps the first breach.
+/// Judges the invariants: knows the injected troubles, and keeps the first breach.
 pub(crate) struct Verdict {
     windows: Mutex<Vec<Window>>,
     number: AtomicUsize,
@@ -77,7 +77,7 @@ impl Verdict {
         }
     }
 
-    /// Notes that harms begin, and that they end when what this returns is dropped.
+    /// Permits harms until the returned permit is dropped.
     pub(crate) fn open(self: &Arc<Self>, targets: &[Target], harms: &[Harm]) -> Permit {
         let from = Instant::now();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -94,25 +94,25 @@ impl Verdict {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let closed = windows.iter_mut().filter(|window| window.number == number);
         closed.for_each(|window| window.until = Some(now));
-        // What is long over permits nothing any more.
+        // Windows closed long ago permit nothing.
         windows.retain(|window| window.until.is_none_or(|until| now - until < Duration::from_secs(60)));
     }
 
-    /// Notes that what logins are made with was replaced: each connection that is opened next may
-    /// try the former once, whenever that is.
+    /// Notes that keys or passwords were replaced: each of the next connections may once try the
+    /// former one, at any time.
     pub(crate) fn outdate(&self, targets: &[Target], connections: usize) {
         targets.iter().for_each(|target| {
             self.stale[*target as usize].fetch_add(connections, Ordering::Relaxed);
         });
     }
 
-    /// Whether a login with the former may still come to a target.
+    /// Returns whether a login with former credentials is still permitted at a target.
     pub(crate) fn is_outdated(&self, target: Target) -> bool {
         let one_less = |left: usize| left.checked_sub(1);
         self.stale[target as usize].fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
-    /// Whether something that began then and has just failed may have been met by such a harm.
+    /// Returns whether such a harm may explain a failure now of an operation that began at `begun`.
     pub(crate) fn permits(&self, target: Target, harm: Harm, begun: Instant) -> bool {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.iter().any(|window| {
@@ -123,7 +123,7 @@ impl Verdict {
         })
     }
 
-    /// Notes a trouble, for the report of a breach.
+    /// Records a trouble, for the report of a breach.
     pub(crate) fn note(&self, trouble: impl fmt::Display) {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         if troubles.len() == NOTED {
@@ -139,7 +139,7 @@ impl Verdict {
         lines.collect()
     }
 
-    /// Says that an invariant is broken; the first word stands.
+    /// Reports a broken invariant; the first report is kept.
     pub(crate) fn breach(&self, what: impl fmt::Display) {
         self.breach.send_if_modified(|breach| {
             let is_first = breach.is_none();
@@ -156,7 +156,7 @@ impl Verdict {
     }
 }
 
-/// What harms are permitted by until this is dropped.
+/// Permits harms until it is dropped.
 #[must_use]
 pub(crate) struct Permit {
     verdict: Arc<Verdict>,

@@ -47,8 +47,8 @@ pub(crate) trait Server: Send + Sync {
     fn accepted(&self) -> usize;
     fn refused(&self) -> usize;
     fn attempts(&self) -> Vec<Attempt>;
-    /// How many entries its records keep.
-    fn kept(&self) -> usize;
+    /// The memory of its records, which are bounded and fill up in the course of a run.
+    fn record_bytes(&self) -> usize;
 }
 
 macro_rules! servers {
@@ -86,8 +86,18 @@ macro_rules! servers {
                 self.attempts()
             }
 
-            fn kept(&self) -> usize {
-                self.attempts().len() + self.queries().len()
+            fn record_bytes(&self) -> usize {
+                let (attempts, queries) = (self.attempts(), self.queries());
+                let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+                let of_attempt = |attempt: &Attempt| {
+                    let own = attempt.user.len() + attempt.database.len() + attempt.detail.len();
+                    own + text(&attempt.server_name) + text(&attempt.access_key_id)
+                };
+                // Their buffers grow by doubling.
+                attempts.len().next_power_of_two() * size_of::<Attempt>()
+                    + queries.len().next_power_of_two() * size_of::<String>()
+                    + attempts.iter().map(of_attempt).sum::<usize>()
+                    + queries.iter().map(String::len).sum::<usize>()
             }
         }
     )*};
@@ -111,7 +121,7 @@ pub(crate) struct World {
     pub(crate) clock: ManualClock,
     pub(crate) verdict: Arc<Verdict>,
     source: CountingSource,
-    /// How many keys and passwords there were.
+    /// The number of keys and passwords so far.
     made: AtomicUsize,
     key: std::sync::Mutex<AccessKey>,
 }
@@ -193,7 +203,7 @@ impl World {
         ]
     }
 
-    /// Lets time pass for all, as fast as it does.
+    /// Advances the shared clock in real time.
     pub(crate) async fn tick(&self) {
         let mut before = Instant::now();
         loop {
@@ -204,8 +214,8 @@ impl World {
         }
     }
 
-    /// Does something to one target and returns when it is over, but for what servers go on doing
-    /// until they are mended.
+    /// Injects a trouble at one target and returns when it is over, except for faults that last
+    /// until [`mend`](Self::mend).
     pub(crate) async fn strike(&self, target: Target, trouble: Trouble) -> Option<Permit> {
         let servers = self.servers(target);
         let server = |at: usize| servers[at % servers.len()];
@@ -256,10 +266,10 @@ impl World {
         None
     }
 
-    /// Does something to what all share; `refresh` makes the sqlx pools look at their tokens, as
-    /// their guide asks for, with credentials that are reloaded or not.
+    /// Injects a trouble shared by all targets; `refresh` makes the sqlx pools check their tokens,
+    /// as their guide asks for, with or without reloaded credentials.
     pub(crate) async fn strike_all(&self, trouble: Trouble, refresh: impl Fn(bool) -> JoinHandle<()>) {
-        // sqlx has no retry of a login: who was about to log in with the former token notices.
+        // sqlx does not retry a login: a connect that was about to use the former token fails.
         let without_retry = [Target::PostgresServer, Target::MysqlServer];
         match trouble {
             Trouble::Jump(seconds) => {
@@ -277,8 +287,9 @@ impl World {
                 let old = std::mem::replace(&mut *self.key.lock().expect("whole"), new.clone());
                 self.policies().iter().for_each(|policy| policy.add_key(new.clone()));
                 self.source.set(&new, None);
-                // A refusal reloads credentials that are older than half a minute.
-                self.clock.advance(Duration::from_secs(31));
+                // A refusal reloads credentials older than half a minute, or older than a minute
+                // after a reload that returned the same key, as an earlier trouble may have caused.
+                self.clock.advance(Duration::from_secs(61));
                 let [first, second, single @ ..] = self.policies();
                 for policy in [first, second] {
                     policy.revoke_key(old.access_key_id());
@@ -301,7 +312,7 @@ impl World {
                 self.service.finish_rotation(id);
             }
             Trouble::SourceFails(time) => {
-                // A key that was replaced and not yet missed is refused, and no other comes.
+                // A replaced key that is still in use is refused, and the source returns no other.
                 let _refused = self.verdict.open(&Target::ALL, &[Refused]);
                 self.source.fail();
                 sleep(time).await;
@@ -312,12 +323,12 @@ impl World {
         }
     }
 
-    /// Ends what may still be going on at a target.
+    /// Clears the faults of a target.
     pub(crate) fn mend(&self, target: Target) {
         self.servers(target).iter().for_each(|server| server.clear_faults());
     }
 
-    /// Looks at every login that a server has refused since the last look.
+    /// Checks every login that a server has refused since the last audit.
     pub(crate) fn audit(&self, seen: &mut Vec<usize>, looked: Instant) {
         let all = Target::ALL
             .into_iter()
@@ -357,7 +368,7 @@ impl World {
 }
 
 impl Site {
-    /// Makes one of the two that are not the writer the writer.
+    /// Promotes one of the two readers.
     fn fail_over(&self, other: usize) {
         let writer = self.cluster.writer().id();
         let others: Vec<_> = NODES.into_iter().filter(|node| *node != writer).collect();
