@@ -147,23 +147,27 @@ fn interleavings(workspace: &Workspace) -> Result<()> {
     process::run(test.env("RUSTFLAGS", "--cfg shuttle"))
 }
 
-/// Runs every example that needs no arguments: each brings its own server.
+/// Runs every example that needs no arguments, and those that documents give some: each brings its
+/// own server.
 fn examples(workspace: &Workspace) -> Result<()> {
     let Some(package) = workspace.members().into_iter().find(|package| package.name.as_str() == "examples")
     else {
         return Err("no package `examples`".into());
     };
-    let needs_arguments = &package.metadata["xtask"]["examples-with-arguments"];
-    let needs_arguments: Vec<&str> =
-        needs_arguments.as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
-    let runs = package
-        .targets
-        .iter()
-        .filter(|target| target.is_example() && !needs_arguments.contains(&target.name.as_str()));
-    for example in runs {
-        output::line(&format!("example {}", example.name));
-        let mut run = process::cargo(workspace.root());
-        process::run(run.args(["run", "--quiet", "--package", "examples", "--example", &example.name]))?;
+    let listed = |key: &str| -> Vec<&str> {
+        let list = package.metadata["xtask"][key].as_array();
+        list.into_iter().flatten().filter_map(|entry| entry.as_str()).collect()
+    };
+    let needs_arguments = listed("examples-with-arguments");
+    let plain =
+        package.targets.iter().filter(|target| target.is_example()).map(|target| target.name.as_str());
+    let runs = plain.filter(|name| !needs_arguments.contains(name)).chain(listed("runs-with-arguments"));
+    for run in runs {
+        output::line(&format!("example {run}"));
+        let (example, arguments) = run.split_once(' ').unwrap_or((run, ""));
+        let mut cargo = process::cargo(workspace.root());
+        cargo.args(["run", "--quiet", "--package", "examples", "--example", example, "--"]);
+        process::run(cargo.args(arguments.split_whitespace()))?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The rules of the workspace as code: where crates live, what they may depend on, how long files
-//! and lines may be, and how prose is written.
+//! and lines may be, what documents name, and how prose is written.
 
 mod cited_tests;
+mod commands;
 mod crates;
 mod dependency_closure;
 mod dependency_rules;
@@ -27,6 +28,7 @@ pub(crate) fn run() -> Result<()> {
     let listed = files::listed(workspace.root())?;
     wrong.extend(files::check(workspace.root(), &listed));
     wrong.extend(cited_tests::check(workspace.root(), &listed)?);
+    wrong.extend(commands::check(&workspace, &listed, crate::USAGE));
     if wrong.is_empty() {
         output::line("tidy: nothing to mend");
         return Ok(());

@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(all(test, unix))]
+mod documents;
 mod help;
 #[cfg(unix)]
 mod proxy;

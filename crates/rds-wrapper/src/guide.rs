@@ -24,7 +24,10 @@ pub mod getting_started {}
 #[cfg_attr(any(not(doctest), feature = "postgres"), doc = include_str!("../docs/metrics.md"))]
 pub mod metrics {}
 
-#[cfg_attr(any(not(doctest), feature = "postgres"), doc = include_str!("../docs/migration.md"))]
+#[cfg_attr(
+    any(not(doctest), all(feature = "postgres", feature = "deadpool")),
+    doc = include_str!("../docs/migration.md")
+)]
 pub mod migration {}
 
 #[cfg_attr(any(not(doctest), feature = "postgres"), doc = include_str!("../docs/network.md"))]
