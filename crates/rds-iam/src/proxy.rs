@@ -34,7 +34,7 @@ use crate::{
     terminal::{print, print_note, wrapped},
 };
 
-/// How long sessions may go on after the first signal.
+/// The default time for sessions to end after the first signal.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(arguments: &ProxyArguments) -> Result<ExitCode, Failure> {
@@ -43,14 +43,14 @@ pub(crate) fn run(arguments: &ProxyArguments) -> Result<ExitCode, Failure> {
     }
     log::start(arguments.verbose);
     let settings = Settings::read(arguments)?;
-    // Clients are served side by side.
+    // One thread for each core: TLS of many clients is work for more than one.
     let runtime = Runtime::new()
-        .map_err(|error| Failure::new("no asynchronous runtime could be started").because(error))?;
+        .map_err(|error| Failure::new("cannot start the asynchronous runtime").because(error))?;
     runtime.block_on(serve(&settings))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until a signal ends it.
+/// Serves clients until a signal ends the proxy.
 async fn serve(settings: &Settings) -> Result<(), Failure> {
     let targets = settings.targets.iter().map(|target| Ok((target, opened(target)?)));
     let targets = targets.collect::<Result<Vec<_>, Failure>>()?;
@@ -65,7 +65,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
             target.check().await.map_err(|error| unable(named, &error))?;
         }
     }
-    // Before anybody is told that it runs.
+    // Before readiness is reported, so that no signal is lost.
     let mut signals = Signals::new()?;
     let mut proxy = Proxy::new(access(settings, &password), limits);
     let mut told = String::new();
@@ -93,7 +93,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         [HEAD, shown, "\n"].into_iter().for_each(|text| line.push_str(text));
         print(&line)?;
     }
-    // The proxy has it.
+    // The proxy holds the only copy from here on.
     drop(password);
     systemd::notify("READY=1")?;
     tokio::spawn(async move { signals.end(&handle).await });
@@ -101,7 +101,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds the target that a connection string names.
+/// Creates the target of a connection string.
 fn opened(settings: &TargetSettings) -> Result<Target, Failure> {
     let name = &settings.name;
     let wrong = |error: Error| {
@@ -146,7 +146,7 @@ fn place(listen: &ListenAt, is_exposed: bool) -> Result<Listen, Failure> {
     }
 }
 
-/// Says why nobody could log in at a target, with what to check.
+/// Creates the failure of a login at the start, with the causes to check.
 fn unable(named: &TargetSettings, error: &Error) -> Failure {
     let is_wrong = matches!(error.kind(), ErrorKind::Configuration | ErrorKind::Host | ErrorKind::Region);
     let failure = Failure::new(format!("{}: {error}", named.name));
@@ -158,13 +158,13 @@ fn unable(named: &TargetSettings, error: &Error) -> Failure {
     failure.with_hints(error.diagnosis().iter().take(3).map(ToString::to_string))
 }
 
-/// Returns the first line about a target.
+/// Returns the line that introduces a target.
 fn heading(named: &TargetSettings, target: &Target) -> String {
     let line = format!("{}: {}:{} as `{}`", named.name, target.host(), target.port(), target.user());
     format!("{}\n", wrapped(&line, 2))
 }
 
-/// Returns where clients connect, as their own options have it.
+/// Returns where clients connect, in the notation of their own options.
 fn told_of(place: &Place, target: &Target) -> String {
     let (host, port) = match place {
         Place::Tcp(address) => (address.ip().to_string(), address.port()),
@@ -196,7 +196,7 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, Failure> {
         let listened =
-            |kind| signal(kind).map_err(|error| Failure::new("signals cannot be listened to").because(error));
+            |kind| signal(kind).map_err(|error| Failure::new("cannot listen for signals").because(error));
         let (terminate, interrupt) = (listened(SignalKind::terminate())?, listened(SignalKind::interrupt())?);
         Ok(Self { terminate, interrupt })
     }
@@ -216,7 +216,7 @@ impl Signals {
         if sessions > 0 {
             print_note(&format!("waiting for sessions to end ({sessions} open); a second signal cuts them"));
         }
-        // Systemd waits in any case.
+        // An error is ignored: systemd waits for the process in any case.
         drop(systemd::notify("STOPPING=1"));
         self.next().await;
         handle.cut();

@@ -5,23 +5,22 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Who is at the other end of a local connection, as the operating system says.
+/// The other end of a local connection, as the operating system identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {
-    /// Anybody who reached a TCP port.
+    /// A client of a TCP port, which can be any account.
     Tcp,
-    /// An account of this machine, at a unix socket.
+    /// A client of a Unix socket.
     Unix {
-        /// The user's id.
+        /// The id of the client's user.
         uid: u32,
-        /// The id of the user's first group.
+        /// The id of the client's primary group.
         gid: u32,
     },
 }
 
-/// Decides who may use the proxy: on a unix socket accounts, on a TCP port those who know the
-/// password.
+/// Decides who may use the proxy: on a Unix socket by account, on a TCP port by a local password.
 #[derive(Clone)]
 pub struct Access {
     owner: u32,
@@ -31,58 +30,56 @@ pub struct Access {
 }
 
 impl Access {
-    /// Admits the account that runs this process to unix sockets, and those who know the password
-    /// to TCP ports.
+    /// Admits the account that runs this process to Unix sockets, and every client that knows the
+    /// password to TCP ports.
     pub fn new(password: LocalPassword) -> Self {
         Self { password: Some(password), ..Self::without_password() }
     }
 
-    /// Admits the account that runs this process to unix sockets, and anybody on this machine to
-    /// TCP ports.
+    /// Admits the account that runs this process to Unix sockets, and every account to TCP ports.
     ///
     /// # Security
     ///
-    /// Every account of this machine can then use the database as the target's user, by a port.
+    /// Every account of this machine can then use the database as the target's user through a port.
     pub fn without_password() -> Self {
         let owner = rustix::process::geteuid().as_raw();
         Self { owner, uids: Vec::new(), gids: Vec::new(), password: None }
     }
 
-    /// Admits another account to unix sockets.
+    /// Admits another account to Unix sockets.
     #[must_use]
     pub fn allow_uid(mut self, uid: u32) -> Self {
         self.uids.push(uid);
         self
     }
 
-    /// Admits accounts whose first group is this one to unix sockets.
+    /// Admits accounts whose primary group is this one to Unix sockets.
     ///
-    /// Socket and folder are given to the first group that is admitted, which the account that runs
-    /// this process has to be in as well. A folder that is there already may be of another one of
-    /// them; the accounts of the others need a way into it by their further groups.
+    /// Socket and folder are given to the first admitted group, of which the account that runs this
+    /// process must be a member. An existing folder may belong to any admitted group. Accounts of
+    /// the other admitted groups reach the folder only if they are members of its group as well.
     #[must_use]
     pub fn allow_gid(mut self, gid: u32) -> Self {
         self.gids.push(gid);
         self
     }
 
-    /// Returns whether accounts besides our own may use a unix socket, so that its folder must let
-    /// them through.
+    /// Returns whether other accounts may use a Unix socket, so that its folder must admit them.
     pub(crate) fn is_shared(&self) -> bool {
         !self.uids.is_empty() || !self.gids.is_empty()
     }
 
-    /// Returns the group that a socket and its folder are given to: the first that is let in.
+    /// Returns the group that a socket and its folder are given to: the first admitted one.
     pub(crate) fn group(&self) -> Option<u32> {
         self.gids.first().copied()
     }
 
-    /// Returns whether accounts of a group are let in by it.
+    /// Returns whether accounts of a group are admitted.
     pub(crate) fn admits_group(&self, gid: u32) -> bool {
         self.gids.contains(&gid)
     }
 
-    /// Returns whether a peer may speak at all.
+    /// Returns whether a peer may connect.
     pub(crate) fn admits(&self, peer: Peer) -> bool {
         match peer {
             Peer::Tcp => true,
@@ -92,7 +89,7 @@ impl Access {
         }
     }
 
-    /// Returns the password that a peer has to know, where it has to.
+    /// Returns the password that a peer must prove; `None` on a Unix socket, or without a password.
     pub(crate) fn password_for(&self, peer: Peer) -> Option<&LocalPassword> {
         match peer {
             Peer::Tcp => self.password.as_ref(),
@@ -112,19 +109,19 @@ impl fmt::Debug for Access {
     }
 }
 
-/// The password of the proxy's own TCP ports; it is compared in constant time and never printed.
+/// The password of the proxy's own TCP ports, compared in constant time and never printed.
 #[derive(Clone)]
 pub struct LocalPassword(Zeroizing<Vec<u8>>);
 
 impl LocalPassword {
-    /// The shortest password that a port is worth.
+    /// The least length in bytes: a password on a port can be guessed at any rate.
     const MIN_LENGTH: usize = 12;
 
-    /// Takes a password that was chosen elsewhere.
+    /// Creates a password from a secret of at least 12 bytes.
     ///
     /// # Errors
     ///
-    /// A message without the password if it is shorter than 12 bytes or holds a NUL byte.
+    /// An error that does not show the password, if it is too short or holds a NUL byte.
     pub fn new(text: impl Into<Vec<u8>>) -> Result<Self, InvalidPassword> {
         let text = Zeroizing::new(text.into());
         match text.len() >= Self::MIN_LENGTH && !text.contains(&0) {
@@ -133,12 +130,12 @@ impl LocalPassword {
         }
     }
 
-    /// Compares the proof that a client sent with the one that it should have sent.
+    /// Compares a client's proof with the one that `prove` computes from the password.
     pub(crate) fn is_proved(&self, sent: &[u8], prove: impl FnOnce(&[u8]) -> Vec<u8>) -> bool {
         prove(&self.0).ct_eq(sent).into()
     }
 
-    /// Compares what a client sent, in a time that depends on lengths only.
+    /// Compares a client's password in a time that depends on the lengths only.
     pub(crate) fn matches(&self, sent: &[u8]) -> bool {
         self.0.as_slice().ct_eq(sent).into()
     }
@@ -150,14 +147,14 @@ impl fmt::Debug for LocalPassword {
     }
 }
 
-/// A local password that is too short, or that no client could send.
+/// The error of a local password that is too short, or that no client could send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidPassword;
 
 impl fmt::Display for InvalidPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let least = LocalPassword::MIN_LENGTH;
-        write!(f, "the local password needs at least {least} bytes, none of them NUL")
+        write!(f, "invalid local password: use at least {least} bytes and no NUL")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Health and metrics, for orchestrators and monitoring, on an address of their own.
+//! Health and metrics over HTTP, on an address of their own.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,16 +16,16 @@ use crate::{
     limits::{Handshake, Handshakes},
 };
 
-/// The time for one request: a silent client must not hold a descriptor.
+/// The time for one request, so that a silent client does not hold a descriptor.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Requests at once; the oldest goes when another comes.
+/// Connections at once; above that the oldest is dropped for the next.
 const MOST_CONNECTIONS: usize = 16;
 
 /// Prometheus' text format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4";
 
-/// Answers `/liveness`, `/readiness` and `/metrics`; no probe logs in anywhere.
+/// Answers `/liveness`, `/readiness` and `/metrics` without a login at any target.
 #[derive(Debug)]
 pub struct Admin {
     listener: TcpListener,
@@ -34,19 +34,19 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Listens on an address of loopback for the state of a proxy, whose targets are called by
-    /// these names in the order in which it listens for them.
+    /// Listens on a loopback address, and reports the proxy of this handle. `targets` are the names
+    /// of its targets in metrics, in the order of [`Handle::stats`].
     ///
     /// # Errors
     ///
-    /// An error that names the address, as one that other machines reach.
+    /// An error that names the address, if other machines can reach it or it cannot be bound.
     pub async fn bind(
         address: SocketAddr,
         handle: Handle,
         targets: impl IntoIterator<Item = String>,
     ) -> io::Result<Self> {
         if !address.ip().is_loopback() {
-            let message = format!("other machines reach {address}: take 127.0.0.1 for health and metrics");
+            let message = format!("other machines can reach {address}: use 127.0.0.1 for health and metrics");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let listener = TcpListener::bind(address)
@@ -55,16 +55,16 @@ impl Admin {
         Ok(Self { listener, handle, targets: targets.into_iter().collect() })
     }
 
-    /// Returns the address, with the port that was free where 0 was asked for.
+    /// Returns the address; port 0 was replaced by the free port that was taken.
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// The operating system's error.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers for ever, one request a connection; a client that says nothing delays no probe.
+    /// Answers requests without end, one for each connection; a silent client delays no probe.
     pub async fn run(self) {
         let (admin, places) = (Arc::new(self), Handshakes::default());
         loop {
@@ -84,7 +84,7 @@ impl Admin {
         });
         let connection =
             http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), answer);
-        // A client may break off; nothing is to be done then.
+        // Errors are ignored: the client disconnected or sent something other than HTTP.
         tokio::select! {
             _ = timeout(REQUEST_TIMEOUT, connection) => {}
             () = place.displaced() => {}
@@ -94,11 +94,14 @@ impl Admin {
     fn answer<B>(&self, request: &Request<B>) -> Response<String> {
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         if !host.is_some_and(is_loopback) {
-            // A page in a browser may have led its own name here.
-            return text(StatusCode::MISDIRECTED_REQUEST, "ask for 127.0.0.1 or localhost\n".to_owned());
+            // DNS rebinding: a web page can point its own name to this address.
+            return text(
+                StatusCode::MISDIRECTED_REQUEST,
+                "Host must be 127.0.0.1, [::1] or localhost\n".to_owned(),
+            );
         }
         if request.method() != Method::GET {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is supported\n".to_owned());
         }
         match request.uri().path() {
             "/liveness" => text(StatusCode::OK, "alive\n".to_owned()),
@@ -126,29 +129,29 @@ fn is_loopback(host: &str) -> bool {
         || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// One metric: name, type, help, and how to read it.
+/// One metric: name, type, help text, and how to read it.
 type Metric = (&'static str, &'static str, &'static str, fn(&Stats) -> u64);
 
 const METRICS: &[Metric] = &[
-    ("rds_iam_proxy_sessions", "gauge", "Sessions that live.", |stats| stats.open),
-    ("rds_iam_proxy_sessions_total", "counter", "Sessions that were opened.", |stats| stats.opened),
+    ("rds_iam_proxy_sessions", "gauge", "Open sessions.", |stats| stats.open),
+    ("rds_iam_proxy_sessions_total", "counter", "Opened sessions.", |stats| stats.opened),
     (
         "rds_iam_proxy_clients_refused_total",
         "counter",
-        "Clients that were turned away before any login.",
+        "Clients refused before a login at the server.",
         |stats| stats.refused_clients,
     ),
     ("rds_iam_proxy_logins_failed_total", "counter", "Clients whose login at the server failed.", |stats| {
         stats.failed_logins
     }),
-    ("rds_iam_proxy_cancels_total", "counter", "Cancel requests that were passed on.", |stats| stats.cancels),
+    ("rds_iam_proxy_cancels_total", "counter", "Forwarded cancel requests.", |stats| stats.cancels),
     (
         "rds_iam_proxy_client_bytes_total",
         "counter",
-        "Bytes that ended sessions moved to the server.",
+        "Bytes moved to the server by ended sessions.",
         |stats| stats.bytes_from_clients,
     ),
-    ("rds_iam_proxy_server_bytes_total", "counter", "Bytes that ended sessions moved to clients.", |stats| {
+    ("rds_iam_proxy_server_bytes_total", "counter", "Bytes moved to clients by ended sessions.", |stats| {
         stats.bytes_from_server
     }),
 ];

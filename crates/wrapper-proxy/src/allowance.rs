@@ -1,18 +1,18 @@
-//! How much is read of what a peer says before there is a session.
+//! A limit on the bytes that a peer may send before its session is ready.
 
 use std::io;
 
-/// What is left of the bytes that one side may send before the session is handed over.
+/// The remaining bytes that one side may send before the session is handed over.
 ///
-/// Both sides are strangers until then: a limit for each message alone would let a server, or any
-/// account of this machine, fill our memory by many.
+/// Neither side is authenticated until then. A limit for each message alone would let a server, or
+/// any account of this machine, fill the memory with many messages.
 pub(crate) struct Allowance(usize);
 
 impl Allowance {
-    /// What a server may send until its login is done, or in answer to one query of a plugin.
+    /// The limit for a server, until its login is done and for the answer to one plugin's query.
     pub(crate) const SERVER: usize = 1 << 20;
 
-    /// What a client may send: PostgreSQL takes passwords of 64 KiB, MySQL attributes of as much.
+    /// The limit for a client: PostgreSQL takes passwords of 64 KiB, MySQL as much of attributes.
     const CLIENT: usize = 128 * 1024;
 
     pub(crate) fn of_server() -> Self {
@@ -23,9 +23,13 @@ impl Allowance {
         Self(Self::CLIENT)
     }
 
-    /// Takes so many bytes, before they are read or memory is taken for them.
+    /// Deducts bytes, before they are read and before memory is allocated for them.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` if fewer are left.
     pub(crate) fn take(&mut self, bytes: usize) -> io::Result<()> {
-        let too_much = || io::Error::new(io::ErrorKind::InvalidData, "more was sent than a login is long");
+        let too_much = || io::Error::new(io::ErrorKind::InvalidData, "the login is longer than the limit");
         self.0 = self.0.checked_sub(bytes).ok_or_else(too_much)?;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Telling the log of clients whose login fails.
+//! The log of clients whose login fails.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,11 +8,11 @@ use std::{
 use tokio::time::Instant;
 use wrapper_core::{ConnectRequest, Error};
 
-/// How often a target that keeps failing is warned of.
+/// The pause between two warnings of a target that keeps failing.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// The failures of one target: the first is warned of, and then one a minute with their count. Each
-/// is told at DEBUG.
+/// Logs the failed logins of one target: each at DEBUG, and one a minute at WARN with their count,
+/// so that a pool that retries does not flood the log.
 #[derive(Default)]
 pub(crate) struct Failures(Mutex<Option<Counted>>);
 
@@ -22,18 +22,17 @@ struct Counted {
 }
 
 impl Failures {
-    /// Tells of one failure with all that is known of it, which has no room in what clients read.
+    /// Logs one failure with every cause; the client's own message has no room for all of them.
     pub(crate) fn report(&self, request: &ConnectRequest, error: &Error) {
         let (host, port, user) = (request.host(), request.port(), request.user());
         let text = format!("{error:#}").replace("\n  ", "; ");
-        tracing::debug!(host, port, user, error = %text, "the login of a client failed");
+        tracing::debug!(host, port, user, error = %text, "client login failed");
         if let Some(failed) = self.note(Instant::now()) {
-            tracing::warn!(host, port, user, failed, error = %text, "a client could not be logged in");
+            tracing::warn!(host, port, user, failed, error = %text, "client login failed");
         }
     }
 
-    /// Counts a failure; how many there were since the last warning, this one included, if another
-    /// is due.
+    /// Counts a failure; if a warning is due, returns how many failures it stands for.
     fn note(&self, now: Instant) -> Option<u64> {
         // A plain counter: no panic leaves it half written.
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);

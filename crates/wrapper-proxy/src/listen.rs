@@ -1,4 +1,4 @@
-//! The local sockets: a unix socket in a folder of our own, or a port on loopback.
+//! The sockets that clients connect to: a Unix socket in a private folder, or a loopback port.
 
 #[cfg(unix)]
 mod folder;
@@ -21,7 +21,7 @@ use {
     tokio::net::{UnixListener, UnixStream},
 };
 
-/// A local connection, whichever it came by.
+/// A client's connection, of either kind of socket.
 #[cfg(unix)]
 pub(crate) type Local = Either<TcpStream, UnixStream>;
 #[cfg(not(unix))]
@@ -31,56 +31,57 @@ pub(crate) type Local = TcpStream;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Listen {
-    /// A TCP port, of loopback unless [`TcpPort::anywhere`] says otherwise.
+    /// A TCP port, on loopback unless it was created by [`TcpPort::anywhere`].
     Tcp(TcpPort),
-    /// A unix socket in this folder, which must be ours alone; it is made where it is not there.
+    /// A Unix socket in this folder, which must belong to this account and be closed to others; a
+    /// missing folder is created.
     #[cfg(unix)]
     Unix(PathBuf),
 }
 
-/// An address that may be listened on.
+/// An address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpPort(SocketAddr);
 
 impl TcpPort {
-    /// Takes a port of 127.0.0.1; 0 takes a free one.
+    /// Creates an address of 127.0.0.1; port 0 takes a free one.
     pub fn loopback(port: u16) -> Self {
         Self((Ipv4Addr::LOCALHOST, port).into())
     }
 
-    /// Takes an address of loopback.
+    /// Creates an address that must be on loopback.
     ///
     /// # Errors
     ///
-    /// An error that names the address if other machines could reach it.
+    /// An error that names the address, if other machines could reach it.
     pub fn new(address: SocketAddr) -> io::Result<Self> {
         match address.ip().is_loopback() {
             true => Ok(Self(address)),
             false => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("other machines reach {address}: listen on 127.0.0.1"),
+                format!("other machines can reach {address}: listen on 127.0.0.1"),
             )),
         }
     }
 
-    /// Takes any address.
+    /// Creates any address, which other machines may be able to reach.
     ///
     /// # Security
     ///
-    /// Anyone who reaches it and knows the local password uses the database as the target's user;
-    /// password and data cross that network unencrypted. A proxy without a password does not
-    /// listen there.
+    /// Every client that reaches it and knows the local password uses the database as the target's
+    /// user. Password and data cross that network unencrypted. A proxy without a password refuses
+    /// to listen there.
     pub fn anywhere(address: SocketAddr) -> Self {
         Self(address)
     }
 
-    /// Returns whether only this machine reaches it.
+    /// Returns whether only this machine can reach it.
     pub fn is_loopback(self) -> bool {
         self.0.ip().is_loopback()
     }
 }
 
-/// A socket that takes clients; the file of a unix socket goes with it.
+/// A listening socket; dropping it removes the file of a Unix socket.
 pub(crate) struct Listener {
     socket: Socket,
     place: Place,
@@ -88,12 +89,12 @@ pub(crate) struct Listener {
 
 enum Socket {
     Tcp(TcpListener),
-    /// With the device and the number of its file: another proxy may have put its own there.
+    /// With the device and inode of its file, since another proxy may have replaced it.
     #[cfg(unix)]
     Unix(UnixListener, (u64, u64)),
 }
 
-/// Where a listener is, as clients have to write it.
+/// The address of a listener, as clients write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
@@ -113,11 +114,11 @@ impl fmt::Display for Place {
 }
 
 impl Listener {
-    /// Opens the socket; `file` is its name in a folder.
+    /// Opens the socket; `file` is the name of a Unix socket in its folder.
     pub(crate) async fn bind(listen: &Listen, file: &str, access: &Access) -> io::Result<Self> {
         match listen {
             Listen::Tcp(port) if !port.is_loopback() && access.password_for(Peer::Tcp).is_none() => {
-                let message = format!("other machines reach {}: it needs a local password", port.0);
+                let message = format!("other machines can reach {}: set a local password", port.0);
                 Err(io::Error::new(io::ErrorKind::InvalidInput, message))
             }
             Listen::Tcp(port) => {
@@ -129,8 +130,8 @@ impl Listener {
             Listen::Unix(folder) => {
                 own_folder(folder, access)?;
                 let path = folder.join(file);
-                // Else two that start at once find the same stale socket, and the slower one
-                // removes the other's.
+                // Without the lock two proxies that start at once find the same stale socket, and the
+                // slower one removes the new socket of the other.
                 let alone = lock(folder).await?;
                 remove_stale(&path).await?;
                 let socket = UnixListener::bind(&path).map_err(|error| named(error, &path.display()))?;
@@ -148,12 +149,12 @@ impl Listener {
         &self.place
     }
 
-    /// Takes the next client.
+    /// Accepts the next client.
     pub(crate) async fn accept(&self) -> io::Result<(Local, Peer)> {
         match &self.socket {
             Socket::Tcp(socket) => {
                 let (stream, _) = socket.accept().await?;
-                // One that is gone already shows that at its first read.
+                // A client that has already disconnected shows at its first read.
                 drop(crate::socket::set_up(&stream));
                 #[cfg(unix)]
                 let stream = Either::Left(stream);
@@ -176,7 +177,7 @@ impl Drop for Listener {
         if let (Place::Unix(path), Socket::Unix(_, file)) = (&self.place, &self.socket)
             && file_number(path).is_ok_and(|found| found == *file)
         {
-            // Nobody is left to tell.
+            // An error changes nothing: the next start replaces the stale file.
             drop(fs::remove_file(path));
         }
     }

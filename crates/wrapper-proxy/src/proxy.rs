@@ -1,4 +1,4 @@
-//! The proxy: listeners, clients, and the end.
+//! The proxy: accepts clients, and ends in order.
 
 use std::{fmt, io, mem, sync::Arc, time::Duration};
 
@@ -14,17 +14,20 @@ use crate::{
     target::{Serve, Target},
 };
 
-/// What the clients of all targets share.
+/// The limits and rules that the clients of all targets share.
 pub struct Room {
     pub(crate) access: Access,
     pub(crate) limits: Limits,
     pub(crate) handshakes: Handshakes,
     pub(crate) sessions: Semaphore,
-    /// Ends every session at once.
+    /// Cancelled to end every session at once.
     pub(crate) cut: CancellationToken,
 }
 
-/// Listens for clients and serves them.
+/// Listens for clients, and serves each with a session at its target.
+///
+/// Create it, [`listen`](Self::listen) for every target, take the [`handle`](Self::handle), and
+/// [`run`](Self::run) it.
 pub struct Proxy {
     listeners: Vec<(Listener, Arc<dyn Serve>)>,
     room: Arc<Room>,
@@ -32,7 +35,7 @@ pub struct Proxy {
     handle: Handle,
 }
 
-/// Ends a proxy, and tells how it is; clones are of the same one.
+/// Ends a running proxy and reads its counts; clones control the same proxy.
 #[derive(Clone)]
 pub struct Handle {
     drain: CancellationToken,
@@ -41,7 +44,7 @@ pub struct Handle {
 }
 
 impl Proxy {
-    /// Creates a proxy that listens nowhere yet.
+    /// Creates a proxy without listeners.
     pub fn new(access: Access, limits: Limits) -> Self {
         let cut = CancellationToken::new();
         let room = Room {
@@ -55,31 +58,30 @@ impl Proxy {
         Self { listeners: Vec::new(), room: Arc::new(room), clients: TaskTracker::new(), handle }
     }
 
-    /// Listens for the clients of a target, and says where.
+    /// Listens for the clients of a target, and returns where they connect.
     ///
     /// # Errors
     ///
-    /// An error that names the address or folder, and what is wrong with it.
+    /// An error that names the address or folder and the reason.
     pub async fn listen(&mut self, listen: &Listen, target: impl Into<Target>) -> io::Result<Place> {
         let Target(target) = target.into();
         let listener = Listener::bind(listen, &target.socket_file(), &self.room.access).await?;
         let place = listener.place().clone();
         self.listeners.push((listener, Arc::clone(&target)));
-        // One that listens at several places is counted once.
+        // A target that listens at several addresses is counted once.
         if !self.handle.targets.iter().any(|known| Arc::ptr_eq(known, &target)) {
             self.handle.targets = self.handle.targets.iter().cloned().chain([target]).collect();
         }
         Ok(place)
     }
 
-    /// Returns what ends the proxy.
+    /// Returns the handle that ends the proxy.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Serves until the [`Handle`] ends it: takes no more clients then, waits for the sessions, and
-    /// cuts what is left after
-    /// `drain_timeout`.
+    /// Serves clients until the [`Handle`] ends it: then stops accepting, waits for the sessions,
+    /// and cuts those that are left after `drain_timeout`.
     pub async fn run(self, drain_timeout: Duration) {
         let Self { listeners, room, clients, handle } = self;
         for (listener, target) in listeners {
@@ -88,6 +90,8 @@ impl Proxy {
             clients.spawn(async move { drain.run_until_cancelled(accept).await });
         }
         handle.drain.cancelled().await;
+        // The accept loops are tracked as well and end here; a closed tracker is done with its last
+        // client.
         clients.close();
         tokio::select! {
             () = clients.wait() => return,
@@ -100,7 +104,7 @@ impl Proxy {
     }
 }
 
-/// Takes clients for ever; what a client asks for happens in a task of its own.
+/// Accepts clients without end, and serves each in a task of its own.
 async fn accept(listener: Listener, target: Arc<dyn Serve>, room: Arc<Room>, clients: TaskTracker) {
     let mut is_failing = false;
     loop {
@@ -108,7 +112,7 @@ async fn accept(listener: Listener, target: Arc<dyn Serve>, room: Arc<Room>, cli
         let has_failed = mem::replace(&mut is_failing, accepted.is_err());
         match accepted {
             Ok((_, peer)) if !room.access.admits(peer) => {
-                tracing::warn!(?peer, "an account that may not use the proxy was turned away");
+                tracing::warn!(?peer, "client refused: its account may not use the socket");
             }
             Ok((client, peer)) => {
                 let (target, room) = (Arc::clone(&target), Arc::clone(&room));
@@ -127,7 +131,7 @@ async fn accept(listener: Listener, target: Arc<dyn Serve>, room: Arc<Room>, cli
 }
 
 impl Handle {
-    /// Takes no more clients, and lets the sessions end.
+    /// Stops accepting clients, and lets the sessions end.
     pub fn drain(&self) {
         self.drain.cancel();
     }
@@ -138,12 +142,12 @@ impl Handle {
         self.cut.cancel();
     }
 
-    /// Returns whether the proxy takes clients.
+    /// Returns whether the proxy accepts clients.
     pub fn is_accepting(&self) -> bool {
         !self.drain.is_cancelled()
     }
 
-    /// Returns what was counted, target by target in the order in which they first listened.
+    /// Returns the counts of each target, in the order in which they first listened.
     pub fn stats(&self) -> Vec<Stats> {
         self.targets.iter().map(|target| target.stats()).collect()
     }

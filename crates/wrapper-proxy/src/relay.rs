@@ -1,4 +1,4 @@
-//! Moving bytes between a client and a session.
+//! Moves bytes between a client and its session.
 
 use std::{
     future::poll_fn,
@@ -19,21 +19,21 @@ use wrapper_core::{Error, ErrorKind, adapter::AbortRegistration};
 
 use crate::{listen::Local, stats::Open};
 
-/// A TLS record holds no more: larger buffers cost memory and win nothing.
+/// The largest TLS record: larger buffers cost memory and are no faster.
 const BUFFER: usize = 16 * 1024;
 
-/// How long a client may stay whose server has ended, and who has been sent all of it: a pool that
-/// does not look would hold a session's place for ever.
+/// How long a client may stay connected after its server has closed and every byte was delivered.
+/// A pool that does not read its idle connections would hold the session's place without end.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Counts what one session moved.
+/// The bytes that one session moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
     pub(crate) from_client: u64,
     pub(crate) from_server: u64,
 }
 
-/// Serves a session that is open: moves its bytes until its end, or until a plugin ends it.
+/// Moves an open session's bytes until it ends, or until a plugin aborts it.
 pub(crate) async fn relay_session(
     client: &mut Local,
     server: &mut TlsStream<TcpStream>,
@@ -44,42 +44,43 @@ pub(crate) async fn relay_session(
     let ended = tokio::select! {
         ended = relay(&mut client, server) => ended,
         reason = aborted(abort) => {
-            tracing::debug!(%reason, "a session was ended");
+            tracing::debug!(%reason, "session aborted");
             Ok(())
         }
     };
     open.moved(client.moved);
     if let Err(error) = ended {
-        tracing::debug!(%error, "a session broke");
+        tracing::debug!(%error, "session failed");
     }
 }
 
-/// Ends once somebody aborted the session.
+/// Completes when a plugin has aborted the session.
 async fn aborted(abort: &AbortRegistration) -> Error {
     poll_fn(|context: &mut Context<'_>| match abort.register(context) {
         Ok(()) => Poll::Pending,
         Err(error) => Poll::Ready(
             Error::find(&error)
                 .cloned()
-                .unwrap_or_else(|| Error::new(ErrorKind::Connect, "the session was ended")),
+                .unwrap_or_else(|| Error::new(ErrorKind::Connect, "the session was aborted")),
         ),
     })
     .await
 }
 
-/// Moves bytes both ways until both sides have ended; each side's end passes to the other
-/// (half-close). A server that has ended answers no more, so its client has little time to end too.
+/// Moves bytes both ways until both sides have closed; each side's end is passed on (half-close).
+/// After the server's end there are no more answers, so the client has only [`LINGER`] left.
 ///
-/// Nothing of ours is ever written in between: borders of messages are not known here. Many servers
-/// end without a TLS farewell, and many clients by a reset: that is an end like any other.
+/// The proxy never writes anything of its own: message boundaries are unknown here, so an error
+/// message could land inside a row. Many servers close without TLS's `close_notify`, and many
+/// clients with a reset: both are ordinary ends.
 async fn relay<C, S>(client: &mut Counted<'_, C>, server: &mut S) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let told = client.told.clone();
+    let delivered = client.delivered.clone();
     let lingered = async {
-        told.cancelled().await;
+        delivered.cancelled().await;
         sleep(LINGER).await;
     };
     tokio::select! {
@@ -91,17 +92,17 @@ where
     }
 }
 
-/// A client whose bytes are counted, however its session ends.
+/// A client whose bytes are counted, also when its session is aborted.
 struct Counted<'c, C> {
     client: &'c mut C,
     moved: Moved,
-    /// Cancelled once the client has all that its server said, and knows of the end.
-    told: CancellationToken,
+    /// Cancelled once every byte of the server, and its end, was delivered to the client.
+    delivered: CancellationToken,
 }
 
 impl<'c, C> Counted<'c, C> {
     fn new(client: &'c mut C) -> Self {
-        Self { client, moved: Moved::default(), told: CancellationToken::new() }
+        Self { client, moved: Moved::default(), delivered: CancellationToken::new() }
     }
 }
 
@@ -135,7 +136,8 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Counted<'_, C> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut *self.client).poll_shutdown(context))?;
-        self.told.cancel();
+        // The copy shuts the client down only after the server's last byte was written and flushed.
+        self.delivered.cancel();
         Poll::Ready(Ok(()))
     }
 }

@@ -1,36 +1,36 @@
-//! Where a target connects to, read from a URL.
+//! Reads a target's URL.
 
 use wrapper_adapter::{
     ConnectKeys, ConnectionText, DriverNames, StringForm, UrlParts, UserInfoEnd, split_url,
 };
 use wrapper_core::{ConnectRequest, Engine, Error, ErrorKind, Registry, Result, adapter::RawParameters};
 
-/// What the URLs of an engine look like.
+/// The form of an engine's URLs.
 pub struct UrlForm {
     pub(crate) engine: Engine,
     pub(crate) form: StringForm,
 }
 
-/// How other tools call the pieces before the query.
+/// Other tools' names for parts of the URL, to suggest the right place.
 const ELSEWHERE: &[(&str, &str)] =
     &[("databaseName", "database"), ("db", "database"), ("dbname", "database")];
 
 impl UrlForm {
-    /// Reads a URL; the wrapper's parameters go to `given`. Options of a driver belong to the
-    /// clients, who bring them along.
+    /// Reads a URL and puts the wrapper's parameters into `given`. Driver options are refused: each
+    /// client brings its own.
     pub(crate) fn read<C: Send + 'static>(
         &self,
         url: &str,
         registry: &Registry<C>,
         given: &mut RawParameters,
     ) -> Result<ConnectRequest> {
-        // Pairs are refused by the form.
+        // The form accepts URLs only, so the second variant does not occur.
         let (ConnectionText::Url(url) | ConnectionText::Pairs(url)) = self.form.read(url)?;
         let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
         if parts.hosts.contains(',') {
             return Err(Error::new(
                 ErrorKind::Configuration,
-                "several hosts are named: give each a target of its own",
+                "a target has one host: create a target for each host",
             ));
         }
         let keys = ConnectKeys::of_url(&parts)?;

@@ -1,10 +1,10 @@
-//! What a proxy counts.
+//! Counts of sessions, clients and bytes.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::relay::Moved;
 
-/// Counts for one target; see [`Counters::read`].
+/// The counts of one target while it serves; [`Counters::read`] takes a snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) open: AtomicU64,
@@ -16,24 +16,24 @@ pub(crate) struct Counters {
     pub(crate) from_server: AtomicU64,
 }
 
-/// What one target did so far.
+/// The counts of one target since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Sessions that live.
+    /// Open sessions.
     pub open: u64,
-    /// Sessions that were opened.
+    /// Sessions opened so far, those that ended included.
     pub opened: u64,
-    /// Clients that got no login at the server: wrong account, user or password, no room, or no
-    /// PostgreSQL.
+    /// Clients refused before a login at the server: wrong account, user or password, too many
+    /// sessions, another protocol, or an unfinished login.
     pub refused_clients: u64,
     /// Clients whose login at the server failed.
     pub failed_logins: u64,
-    /// Cancel requests that were passed on.
+    /// Cancel requests forwarded to a server.
     pub cancels: u64,
-    /// Bytes that ended sessions moved to the server.
+    /// Bytes moved to the server, by ended sessions.
     pub bytes_from_clients: u64,
-    /// Bytes that ended sessions moved to the clients.
+    /// Bytes moved to the clients, by ended sessions.
     pub bytes_from_server: u64,
 }
 
@@ -42,7 +42,7 @@ impl Counters {
         counter.fetch_add(count, Relaxed);
     }
 
-    /// Counts a session that begins; it ends when the returned value goes.
+    /// Counts a session as open until the returned guard is dropped.
     pub(crate) fn begin(&self) -> Open<'_> {
         Self::add(&self.opened, 1);
         Self::add(&self.open, 1);
@@ -63,11 +63,11 @@ impl Counters {
     }
 }
 
-/// A session that lives.
+/// Counts one open session until it is dropped.
 pub(crate) struct Open<'c>(&'c Counters);
 
 impl Open<'_> {
-    /// Counts what it moved.
+    /// Adds the bytes that the session moved.
     pub(crate) fn moved(&self, moved: Moved) {
         Counters::add(&self.0.from_clients, moved.from_client);
         Counters::add(&self.0.from_server, moved.from_server);

@@ -17,16 +17,17 @@ impl Tls {
         Trust::new(roots, |roots| Ok(TlsConnector::from(Arc::new(client_config(roots)?)))).map(Self)
     }
 
-    /// Returns the roots that count now.
+    /// Returns the roots in use now; their file may have been replaced since the start.
     pub(crate) fn roots(&self) -> Roots {
         self.0.current().roots.clone()
     }
 
-    /// Verifies a server's chain and name.
+    /// Connects over TLS, and verifies the server's certificate chain and name.
     pub(crate) async fn handshake(&self, name: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>> {
         let trusted = self.0.current();
         let server_name = ServerName::try_from(name.to_owned()).map_err(|error| {
-            Error::new(ErrorKind::Host, format!("`{name}` cannot stand in a certificate")).with_source(error)
+            Error::new(ErrorKind::Host, format!("`{name}` is not a name that a certificate can hold"))
+                .with_source(error)
         })?;
         let error = match trusted.made.connect(server_name, stream).await {
             Ok(stream) => return Ok(stream),
@@ -34,7 +35,7 @@ impl Tls {
         };
         let failure = TlsFailure::from_rustls(&error);
         if failure == TlsFailure::UnknownIssuer {
-            // For the next client: this one's connection is spent.
+            // The file may hold new roots. They serve the next client: this connection is used up.
             self.0.renewed(&trusted).await;
         }
         Err(explain_tls_failure(failure, name, &trusted.roots).with_source(error))
@@ -48,10 +49,10 @@ impl fmt::Debug for Tls {
 }
 
 fn client_config(roots: &Roots) -> Result<ClientConfig> {
-    // The provider is named, because a process that has two of them has no default.
+    // The provider is explicit: a process that links two of them has no default one.
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::new(ErrorKind::Tls, "rustls cannot be set up").with_source(error))?;
+        .map_err(|error| Error::new(ErrorKind::Tls, "cannot configure rustls").with_source(error))?;
     Ok(builder.with_root_certificates(roots.root_store()?).with_no_client_auth())
 }

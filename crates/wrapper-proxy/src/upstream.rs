@@ -1,4 +1,4 @@
-//! What the targets of both engines share on the way to their server.
+//! Connecting to a server: what both engines share.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -11,21 +11,21 @@ use wrapper_core::{
 
 use crate::{source::UrlForm, tls::Tls};
 
-/// What the sessions of one target share.
+/// The settings that the sessions of one target share.
 pub struct Upstream {
     pub(crate) tls: Tls,
     pub(crate) dialer: Dialer,
-    /// The password is a token, which must never go into SCRAM or MD5: the server would learn
-    /// nothing, and refuse.
+    /// Whether the password is a token, which must never be used in SCRAM or MD5: the server cannot
+    /// verify it that way.
     pub(crate) sends_token: bool,
-    /// A plugin may ask a session before its client has it.
+    /// Whether a plugin may query a session before its client has it.
     pub(crate) asks_sessions: bool,
 }
 
-/// The plugins that are known to ask no session.
+/// The plugins that are known not to query sessions.
 const ASKING_NOTHING: [&str; 2] = ["awsSecretsManager", "iam"];
 
-/// A target's connection string, taken apart.
+/// The parts of a target's connection string.
 pub(crate) struct Source<C> {
     pub(crate) request: ConnectRequest,
     pub(crate) plugins: Vec<Arc<dyn Plugin<C>>>,
@@ -34,7 +34,7 @@ pub(crate) struct Source<C> {
 }
 
 impl<C: Send + 'static> Source<C> {
-    /// Reads a connection string; the server's chain and name are always verified.
+    /// Reads a connection string. The server's certificate chain and name are always verified.
     pub(crate) fn read(
         form: &UrlForm,
         url: &str,
@@ -57,12 +57,12 @@ impl<C: Send + 'static> Source<C> {
     }
 }
 
-/// One address of a server, and what its certificate has to say.
+/// One address of a server, and the name that its certificate must hold.
 #[derive(Clone)]
 pub(crate) struct Destination {
     pub(crate) address: SocketAddr,
     pub(crate) tls_name: String,
-    /// How messages call it.
+    /// Host and port, for messages.
     pub(crate) label: String,
 }
 
@@ -73,7 +73,7 @@ impl Destination {
     }
 }
 
-/// Connects, with options for small packets and dead peers.
+/// Opens a TCP connection, with the options of [`socket`](crate::socket).
 pub(crate) async fn dial(to: &Destination, progress: &Progress) -> Result<TcpStream> {
     progress.enter(Phase::Dial);
     let dialled = async {
@@ -94,13 +94,13 @@ pub(crate) async fn dial(to: &Destination, progress: &Progress) -> Result<TcpStr
 
 pub(crate) fn password(request: &ConnectRequest) -> Result<&Password> {
     request.password().ok_or_else(|| {
-        let message = format!("{} asks for a password and there is none", request.address_label());
-        let cause = Cause::new(Cause::PASSWORD_MISSING, "no password is configured", "add one");
+        let message = format!("{} asks for a password, but the target has none", request.address_label());
+        let cause = Cause::new(Cause::PASSWORD_MISSING, "missing password", "add it to the target's URL");
         Error::new(ErrorKind::Configuration, message).with_diagnosis([cause])
     })
 }
 
-/// The server asks for a password's proof: it knows the user by a password, not by IAM.
+/// Creates the error for a server that asks for a proof of a password: the user is no IAM user there.
 pub(crate) fn no_token_user(request: &ConnectRequest) -> Error {
     let message = format!("{} asks user `{}` for a password", request.address_label(), request.user());
     let cause = Cause::new(
@@ -117,6 +117,6 @@ pub(crate) fn closed(label: &str, progress: &Progress, error: io::Error) -> Erro
 }
 
 pub(crate) fn unreadable(request: &ConnectRequest) -> Error {
-    let message = format!("{} sent what cannot be read during the login", request.address_label());
+    let message = format!("malformed message of {} during the login", request.address_label());
     Error::new(ErrorKind::Driver, message)
 }

@@ -115,18 +115,17 @@ A file:
   plugins = [\"iam\", \"failover2\"]
   listen = \"6433\"
 
-Clients log in as the target's user, without TLS: that is between the proxy and
-the server, and verified. A unix socket serves the account that runs the proxy,
-and others that --allow-uid and --allow-gid name; it asks for no password. A
-port can be reached by every account of the machine and asks for the local
-password.
+Clients log in as the target's user, without TLS; the connection to the server
+uses verified TLS. A Unix socket serves the account that runs the proxy, and
+those that --allow-uid and --allow-gid name, without a password. A port can be
+reached by every account of the machine and asks for the local password.
 
-SIGTERM and Ctrl-C take no more clients and wait for the sessions; a second one
-ends them. Under systemd (Type=notify) the proxy says when it is ready.
+SIGTERM and Ctrl-C stop accepting clients and wait for the sessions; a second
+one cuts them. Under systemd (Type=notify) the proxy reports when it is ready.
 
 Exit codes:
   0  ended by a signal, or ready (--wait-ready)
-  1  a login at the start failed, a place is taken, or not ready in time
+  1  a login at the start failed, an address is taken, or not ready in time
   2  wrong usage, or a wrong value";
 
 pub(super) const DOCTOR_EXAMPLES: &str = "\

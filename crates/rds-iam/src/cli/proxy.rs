@@ -10,20 +10,20 @@ use clap::Args;
 
 #[derive(Args, Debug)]
 pub(crate) struct ProxyArguments {
-    /// Connection strings, each a target; without any, DATABASE_URL counts. A password in one can
-    /// be read by every user of the machine
+    /// Connection strings, one for each target [default: DATABASE_URL]. Every user of the machine
+    /// can read a password in an argument
     #[arg(value_name = "URL")]
     pub(crate) urls: Vec<String>,
-    /// A TOML file with the options below and any number of targets, in place of all of them
+    /// A TOML file with targets and the options below, in place of arguments
     #[arg(long, value_name = "FILE", conflicts_with_all = ["urls", "listen", "ProxyOptions"])]
     pub(crate) config: Option<PathBuf>,
-    /// Where clients connect: a port of 127.0.0.1, an address, or a folder for a unix socket; once
+    /// Where clients connect: a port of 127.0.0.1, an address, or a folder for a Unix socket; once
     /// for each URL [default: a folder in XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PLACE", value_parser = place)]
     pub(crate) listen: Vec<ListenAt>,
     #[command(flatten)]
     pub(crate) options: ProxyOptions,
-    /// Serves nothing: waits until the proxy at --admin is ready, at most so long [default: 30]
+    /// Waits until the running proxy at --admin is ready, at most so many seconds [default: 30]
     #[arg(
         long,
         value_name = "SECONDS",
@@ -33,41 +33,41 @@ pub(crate) struct ProxyArguments {
         value_parser = super::seconds
     )]
     pub(crate) wait_ready: Option<Duration>,
-    /// Tells of every client, beside what went wrong
+    /// Logs every client, not only warnings
     #[arg(long)]
     pub(crate) verbose: bool,
 }
 
-/// What holds for all targets of a proxy; each is a key of the file as well.
+/// The options of all targets of a proxy; each is a key of the file as well.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ProxyOptions {
-    /// Lets --listen name an address that other machines reach: password and data cross the network
-    /// in clear
+    /// Allows --listen with an address that other machines can reach: password and data cross the
+    /// network unencrypted
     #[arg(long)]
     pub(crate) expose_to_network: bool,
-    /// Lets another account use the unix sockets, by its number; may be repeated
+    /// Allows another account, by its user id, to use the Unix sockets; repeatable
     #[arg(long, value_name = "UID")]
     pub(crate) allow_uid: Vec<u32>,
-    /// Lets accounts of another first group use the unix sockets, by its number; may be repeated
+    /// Allows accounts of another primary group, by its id, to use the Unix sockets; repeatable
     #[arg(long, value_name = "GID")]
     pub(crate) allow_gid: Vec<u32>,
-    /// The file of the password for ports [default: RDS_IAM_LOCAL_PASSWORD, or one made at the
-    /// start and shown on the terminal]
+    /// The file with the password of the ports [default: RDS_IAM_LOCAL_PASSWORD, or one generated
+    /// and shown on the terminal]
     #[arg(long, value_name = "FILE", conflicts_with = "no_local_password")]
     pub(crate) local_password_file: Option<PathBuf>,
-    /// Lets every account of this machine use the ports
+    /// Allows every account of this machine to use the ports
     #[arg(long)]
     pub(crate) no_local_password: bool,
-    /// How many sessions there may be at once [default: 512]
+    /// The most sessions at once [default: 512]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_connections: Option<u32>,
-    /// How long sessions may go on after SIGTERM [default: 30]
+    /// The time for sessions to end after SIGTERM [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = super::seconds)]
     pub(crate) drain_timeout: Option<Duration>,
-    /// The address on loopback of /liveness, /readiness and /metrics
+    /// The loopback address of /liveness, /readiness and /metrics
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) admin: Option<SocketAddr>,
-    /// Does not log in once at the start
+    /// Skips the test login at the start
     #[arg(long)]
     pub(crate) lazy: bool,
 }
@@ -90,7 +90,7 @@ pub(crate) fn place(text: &str) -> Result<ListenAt, String> {
     if text.contains('/') && !text.contains("://") {
         return Ok(ListenAt::Folder(text.into()));
     }
-    Err("give a port, an address as in 127.0.0.1:6432, or a folder with a / in it".to_owned())
+    Err("use a port, an address such as 127.0.0.1:6432, or a folder with a / in its path".to_owned())
 }
 
 #[cfg(test)]

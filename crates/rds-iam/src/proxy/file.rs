@@ -20,11 +20,11 @@ use crate::{
     failure::Failure,
 };
 
-/// Reads a file; its errors name the file, and the line or the key, and show no value.
+/// Reads a file. Errors name the file and the line or key, and show no value, which may be a secret.
 pub(super) fn read(path: &Path) -> Result<Settings, Failure> {
     let unreadable =
-        |error| Failure::usage(format!("the configuration {} cannot be read", path.display())).because(error);
-    // Mode and text are of the same file, whatever becomes of its name.
+        |error| Failure::usage(format!("cannot read the configuration {}", path.display())).because(error);
+    // Mode and text are read from one descriptor, so they are of the same file.
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
     let text = io::read_to_string(file).map_err(unreadable)?;
@@ -34,8 +34,8 @@ pub(super) fn read(path: &Path) -> Result<Settings, Failure> {
         && let Some(target) = settings.targets.iter().find(|target| target.has_password())
     {
         tracing::warn!(
-            "every account of this machine may use {} (mode {mode:o}), which holds the password of target \
-             `{}`: chmod 600 it",
+            "every account of this machine can read {} (mode {mode:o}), which holds the password of target \
+             `{}`: run chmod 600 on it",
             path.display(),
             target.name
         );
@@ -44,10 +44,10 @@ pub(super) fn read(path: &Path) -> Result<Settings, Failure> {
 }
 
 fn settings(text: &str) -> Result<Settings, String> {
-    // The parser's own text repeats the line, in which a password may be.
+    // The parser's own message repeats the line, which may hold a password.
     let table = text.parse::<Table>().map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        format!("line {} is no TOML", before.matches('\n').count() + 1)
+        format!("line {} is not valid TOML", before.matches('\n').count() + 1)
     })?;
     let mut keys = Keys { table, known: Vec::new() };
     let options = ProxyOptions {
@@ -68,13 +68,13 @@ fn settings(text: &str) -> Result<Settings, String> {
         lazy: keys.flag("lazy")?,
     };
     if options.no_local_password && options.local_password_file.is_some() {
-        return Err("`local-password-file` and `no-local-password` exclude each other".to_owned());
+        return Err("`local-password-file` and `no-local-password` cannot be used together".to_owned());
     }
     let targets =
         keys.list("target", "tables, each begun by [[target]]", |value| value.as_table().cloned())?;
     keys.finish()?;
     if targets.is_empty() {
-        return Err("no target: begin one by [[target]]".to_owned());
+        return Err("missing target: add a [[target]] section".to_owned());
     }
     let targets = targets
         .into_iter()
@@ -89,9 +89,9 @@ fn id(value: &Value) -> Option<u32> {
 
 fn target(table: Table) -> Result<TargetSettings, String> {
     let mut keys = Keys { table, known: Vec::new() };
-    let name = keys.text("name")?.ok_or("no `name`: give it one, for metrics and messages")?;
+    let name = keys.text("name")?.ok_or("missing `name`, which metrics and messages use")?;
     if !is_name(&name) {
-        return Err("`name` takes letters, digits, `-`, `_` and `.`".to_owned());
+        return Err("invalid `name`: use letters, digits, `-`, `_` and `.`".to_owned());
     }
     let listen = keys.list("listen", "a port, an address or a folder, or a list of them", listen_at)?;
     let url = keys.text("url")?;
@@ -99,8 +99,8 @@ fn target(table: Table) -> Result<TargetSettings, String> {
     let text = match (url, host) {
         (Some(url), None) => url,
         (None, Some(host)) => keys.url_of(&host)?,
-        (Some(_), Some(_)) => return Err("`url` and `host` exclude each other".to_owned()),
-        (None, None) => return Err("no `url` and no `host`: name the server".to_owned()),
+        (Some(_), Some(_)) => return Err("`url` and `host` cannot be used together".to_owned()),
+        (None, None) => return Err("missing `url` or `host`: name the server".to_owned()),
     };
     let text = keys.parameters(text)?;
     TargetSettings::new(name, &text, listen).map_err(|failure| failure.to_string())
@@ -114,7 +114,7 @@ fn listen_at(value: &Value) -> Option<ListenAt> {
     }
 }
 
-/// The keys of a table, each taken once.
+/// The keys of a table; each is taken once, and the rest are unknown.
 struct Keys {
     table: Table,
     known: Vec<&'static str>,
@@ -154,14 +154,14 @@ impl Keys {
         self.take(name, expected, all).map(Option::unwrap_or_default)
     }
 
-    /// Returns the connection string that the keys of a map make.
+    /// Builds a connection string from the keys of a map.
     fn url_of(&mut self, host: &str) -> Result<String, String> {
         let engine = self.take("engine", "\"postgres\" or \"mysql\"", |value| match value.as_str()? {
             "postgres" | "postgresql" => Some("postgres"),
             "mysql" | "mariadb" => Some("mysql"),
             _ => None,
         })?;
-        let user = self.text("user")?.ok_or("no `user`: name the one to log in as")?;
+        let user = self.text("user")?.ok_or("missing `user`: name the user to log in as")?;
         let port = self.take("port", "a number from 1 to 65535", |value| {
             id(value).filter(|port| (1..=65_535).contains(port))
         })?;
@@ -177,7 +177,7 @@ impl Keys {
         Ok(format!("{scheme}://{user}{password}@{host}{port}/{database}"))
     }
 
-    /// Adds what is left, the parameters of the chain, to a connection string.
+    /// Adds the remaining keys, which are parameters of the chain, to a connection string.
     fn parameters(self, mut text: String) -> Result<String, String> {
         for (name, value) in self.table {
             if let Some(meant) = suggest(&name, self.known.iter().copied()) {
@@ -195,7 +195,7 @@ impl Keys {
         Ok(text)
     }
 
-    /// Refuses what is left.
+    /// Refuses the remaining keys.
     fn finish(self) -> Result<(), String> {
         let Some((name, _)) = self.table.iter().next() else { return Ok(()) };
         let hint = match suggest(name, self.known.iter().copied()) {
@@ -283,7 +283,7 @@ mod tests {
             refused(&format!("{target}url = 'postgres://jane@h/app'\nlisen = 2")),
             "target 1: `lisen` is unknown: did you mean `listen`?"
         );
-        assert!(refused(&format!("{target}host = 'h'\nusr = 'jane'")).contains("no `user`"));
+        assert!(refused(&format!("{target}host = 'h'\nusr = 'jane'")).contains("missing `user`"));
     }
 
     #[test]
@@ -294,17 +294,17 @@ mod tests {
             ("lazy = 'geheim'", "`lazy` takes true or false"),
             ("drain-timeout = 0", "`drain-timeout` takes whole seconds from 1"),
             ("allow-uid = ['geheim']", "`allow-uid` takes a number"),
-            ("a = 1\nb = geheim", "line 2 is no TOML"),
+            ("a = 1\nb = geheim", "line 2 is not valid TOML"),
             ("target = 'geheim'", "`target` takes tables"),
-            ("", "no target"),
-            ("[[target]]", "no `name`"),
-            ("[[target]]\nname = 'a/geheim'", "`name` takes letters"),
+            ("", "missing target"),
+            ("[[target]]", "missing `name`"),
+            ("[[target]]\nname = 'a/geheim'", "invalid `name`: use letters"),
             ("[[target]]\nname = 'a'\nlisten = 'geheim'", "`listen` takes a port"),
             ("[[target]]\nname = 'a'\nlisten = 1", "name the server"),
-            ("[[target]]\nname = 'a'\nlisten = 1\nurl = 'x'\nhost = 'y'", "exclude each other"),
+            ("[[target]]\nname = 'a'\nlisten = 1\nurl = 'x'\nhost = 'y'", "cannot be used together"),
             ("[[target]]\nname = 'a'\nlisten = 1\nurl = 'x'\n'ge heim' = 1", "takes text"),
             ("[[target]]\nname = 'a'\nlisten = 1\nurl = 'x'\nextra = { a = 'geheim' }", "`extra` takes text"),
-            ("no-local-password = true\nlocal-password-file = 'geheim'", "exclude each other"),
+            ("no-local-password = true\nlocal-password-file = 'geheim'", "cannot be used together"),
         ] {
             let message = refused(text);
             assert!(message.contains(expected) && !message.contains("geheim"), "{text}: {message}");

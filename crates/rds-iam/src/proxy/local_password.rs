@@ -1,4 +1,4 @@
-//! The password of the proxy's own ports.
+//! The local password of the proxy's ports.
 
 use std::{env, fs::File, io::Read, os::unix::fs::MetadataExt, path::Path};
 
@@ -10,13 +10,13 @@ use crate::{failure::Failure, terminal::is_terminal};
 
 const VARIABLE: &str = "RDS_IAM_LOCAL_PASSWORD";
 
-/// No password is longer, whatever the file is.
+/// The longest password: the file may be a device without an end.
 const MOST: u64 = 64 * 1024;
 
-/// Which password ports ask for.
+/// The source of the ports' password.
 pub(super) enum Chosen {
     Given(LocalPassword),
-    /// To be shown once.
+    /// Generated, to be shown once.
     Made {
         password: LocalPassword,
         shown: Zeroizing<String>,
@@ -25,8 +25,7 @@ pub(super) enum Chosen {
 }
 
 impl Chosen {
-    /// Takes the password of a file, or of the environment, or makes one for the person at the
-    /// terminal.
+    /// Takes the password from a file or the environment; on a terminal one is generated.
     pub(super) fn read(file: Option<&Path>) -> Result<Self, Failure> {
         if let Some(path) = file {
             return from_file(path).map(Self::Given);
@@ -35,10 +34,10 @@ impl Chosen {
             Ok(text) => checked(text.into_bytes()).map(Self::Given),
             Err(env::VarError::NotUnicode(_)) => Err(Failure::usage(format!("{VARIABLE} is not UTF-8"))),
             Err(env::VarError::NotPresent) if is_terminal() => made(),
-            // Journals and logs are read by others.
+            // A generated password would end in journals and logs, which others read.
             Err(env::VarError::NotPresent) => Err(Failure::usage(format!(
-                "a port needs a local password, and there is no terminal to show one on: pass \
-                 --local-password-file or set {VARIABLE}, or listen in a folder"
+                "a port needs a local password, and without a terminal none can be shown: pass \
+                 --local-password-file, set {VARIABLE}, or listen in a folder"
             ))),
         }
     }
@@ -47,18 +46,18 @@ impl Chosen {
 fn from_file(path: &Path) -> Result<LocalPassword, Failure> {
     let shown = path.display();
     let unreadable =
-        |error| Failure::usage(format!("the local password's file {shown} cannot be read")).because(error);
-    // Mode and text are of the same file, whatever becomes of its name.
+        |error| Failure::usage(format!("cannot read the local password's file {shown}")).because(error);
+    // Mode and text are read from one descriptor, so they are of the same file.
     let file = File::open(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
     let mode = found.mode() & 0o777;
     if mode & 0o007 != 0 {
         return Err(Failure::usage(format!(
-            "every account of this machine may use the local password's file {shown} (mode {mode:o}): chmod \
-             600 it"
+            "every account of this machine can use the local password's file {shown} (mode {mode:o}): run \
+             chmod 600 on it"
         )));
     }
-    // In one piece: memory that grows leaves copies behind.
+    // Allocated once: a vector that grows leaves copies of the password behind.
     let mut text = Vec::with_capacity(usize::try_from(found.len().min(MOST)).unwrap_or_default() + 1);
     let read = file.take(MOST).read_to_end(&mut text).map_err(unreadable);
     while let Some(b'\r' | b'\n') = text.last() {
@@ -79,7 +78,7 @@ fn checked(text: Vec<u8>) -> Result<LocalPassword, Failure> {
 
 fn made() -> Result<Chosen, Failure> {
     let mut bytes = Zeroizing::new([0; 16]);
-    let no_randomness = |_| Failure::new("the system gives no random bytes for a local password");
+    let no_randomness = |_| Failure::new("the system has no random bytes for a local password");
     aws_lc_rs::default_provider().secure_random.fill(&mut *bytes).map_err(no_randomness)?;
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
     let mut shown = Zeroizing::new(String::with_capacity(2 * bytes.len()));

@@ -1,4 +1,4 @@
-//! `--wait-ready`: asks a running proxy whether it takes clients, for probes and scripts.
+//! `--wait-ready`: waits for a running proxy to accept clients, for probes and scripts.
 
 use std::{
     io::{self, Read, Write},
@@ -13,13 +13,13 @@ use wrapper_iam::SystemClock;
 
 use crate::failure::Failure;
 
-/// The pause between two questions.
+/// The pause between two requests.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The time for an answer.
+/// The time for one answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// Waits until the proxy whose health this address tells is ready.
+/// Waits until the proxy with this admin address is ready.
 pub(super) fn wait(admin: SocketAddr, limit: Duration) -> Result<ExitCode, Failure> {
     let end = SystemClock.now() + limit;
     loop {
@@ -38,7 +38,7 @@ pub(super) fn wait(admin: SocketAddr, limit: Duration) -> Result<ExitCode, Failu
     }
 }
 
-/// Asks the health page once; any status but 200 is a proxy that does not take clients yet.
+/// Requests `/readiness` once; a status other than 200 means that clients are not accepted yet.
 fn is_ready(admin: SocketAddr) -> io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&admin, ANSWER)?;
     stream.set_read_timeout(Some(ANSWER))?;

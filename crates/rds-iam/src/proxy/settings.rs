@@ -1,4 +1,4 @@
-//! What a proxy is to do, from its arguments or its file.
+//! A proxy's settings, from its arguments or its file.
 
 use std::{collections::HashSet, env, net::SocketAddr, path::PathBuf};
 
@@ -13,18 +13,18 @@ use crate::{
     target::split_parameters,
 };
 
-/// What a proxy is to do.
+/// The settings of a proxy.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) targets: Vec<TargetSettings>,
     pub(super) options: ProxyOptions,
 }
 
-/// One target.
+/// The settings of one target.
 #[derive(Debug)]
 pub(super) struct TargetSettings {
     pub(super) name: String,
-    /// Its connection string, with `plugins=iam` where it names no plugins.
+    /// The connection string; `plugins=iam` is added if it names no plugins.
     pub(super) text: String,
     pub(super) listen: Vec<ListenAt>,
 }
@@ -37,11 +37,14 @@ impl Settings {
         };
         let mut names = HashSet::new();
         if let Some(target) = settings.targets.iter().find(|target| !names.insert(&target.name)) {
-            return Err(Failure::usage(format!("two targets are called `{}`: name them apart", target.name)));
+            return Err(Failure::usage(format!(
+                "two targets have the name `{}`: choose another for one of them",
+                target.name
+            )));
         }
         if settings.options.expose_to_network && settings.options.no_local_password {
             return Err(Failure::usage(
-                "an address that other machines reach needs a local password: leave out --no-local-password",
+                "--expose-to-network needs a local password: remove --no-local-password",
             ));
         }
         Ok(settings)
@@ -54,7 +57,7 @@ impl Settings {
         }
         if !arguments.listen.is_empty() && arguments.listen.len() != urls.len() {
             return Err(Failure::usage(format!(
-                "--listen is given {} times for {} connection strings: give it once for each, in their order",
+                "--listen is given {} times for {} connection strings: give it once for each, in the same order",
                 arguments.listen.len(),
                 urls.len()
             )));
@@ -68,14 +71,14 @@ impl Settings {
         Ok(Self { targets, options: arguments.options.clone() })
     }
 
-    /// Chooses the password of the ports, if there are any.
+    /// Chooses the password of the ports; without a port there is none.
     pub(super) fn local_password(&self) -> Result<Chosen, Failure> {
         let mut places = self.targets.iter().flat_map(|target| &target.listen);
         if !places.any(|place| matches!(place, ListenAt::Address(_))) {
             return Ok(Chosen::None);
         }
         if self.options.no_local_password {
-            tracing::warn!("every account of this machine may use the ports: --no-local-password");
+            tracing::warn!("every account of this machine can use the ports: --no-local-password");
             return Ok(Chosen::None);
         }
         Chosen::read(self.options.local_password_file.as_deref())
@@ -83,10 +86,10 @@ impl Settings {
 }
 
 impl TargetSettings {
-    /// Fills in what is left out.
+    /// Completes a target: adds the `iam` plugin and a folder to listen in, if they are missing.
     pub(super) fn new(name: String, text: &str, mut listen: Vec<ListenAt>) -> Result<Self, Failure> {
         let mut text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned();
-        // What cannot be taken apart is refused by the target, in its own words.
+        // A string that cannot be parsed is left to the target, which reports the reason.
         if split_parameters(&text).is_ok_and(|(_, ours)| !ours.iter().any(|(name, _)| name == "plugins")) {
             text = with_parameter(text, "plugins", "iam");
         }
@@ -107,16 +110,16 @@ impl TargetSettings {
     }
 }
 
-/// Returns the address of health and metrics.
+/// Returns the admin address of the proxy to wait for.
 pub(super) fn admin(arguments: &ProxyArguments) -> Result<SocketAddr, Failure> {
     let admin = match &arguments.config {
         Some(path) => file::read(path)?.options.admin,
         None => arguments.options.admin,
     };
-    admin.ok_or_else(|| Failure::usage("--wait-ready asks at the address of --admin: add it"))
+    admin.ok_or_else(|| Failure::usage("--wait-ready needs the address of the proxy: add --admin"))
 }
 
-/// Returns the first label of a host, made different from the names before it.
+/// Names a target by the first label of its host, unlike the targets before it.
 fn name_of(url: &str, index: usize, before: &[TargetSettings]) -> String {
     let host = split_parameters(url).ok().and_then(|(rest, _)| {
         let (_, rest) = rest.split_once("://")?;
@@ -135,16 +138,16 @@ fn name_of(url: &str, index: usize, before: &[TargetSettings]) -> String {
     }
 }
 
-/// Returns a folder of our own for a socket, where the system has a place for such things.
+/// Returns the default folder of a target's socket, in the runtime directory.
 fn folder_for(name: &str) -> Result<PathBuf, Failure> {
-    // The first is systemd's, and may be several.
+    // RUNTIME_DIRECTORY is set by systemd, and can be a list.
     let given = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let place = given("RUNTIME_DIRECTORY").or_else(|| given("XDG_RUNTIME_DIR"));
     match place.as_deref().and_then(|place| place.split(':').next()) {
         Some(place) => Ok(PathBuf::from(place).join(format!("rds-iam-{name}"))),
         None => Err(Failure::usage(format!(
-            "{name}: XDG_RUNTIME_DIR names no place for a socket: say where to listen, as in --listen 6432 \
-             or --listen /run/db"
+            "{name}: XDG_RUNTIME_DIR is not set, so the socket has no default folder: pass --listen, as in \
+             --listen 6432 or --listen /run/db"
         ))),
     }
 }

@@ -1,4 +1,4 @@
-//! Telling systemd how the service is:
+//! Notifies systemd of the service's state:
 //! <https://www.freedesktop.org/software/systemd/man/sd_notify.html>.
 
 use std::{
@@ -10,14 +10,13 @@ use std::{
 
 use crate::failure::Failure;
 
-/// Says a state to whoever started this process and asked to be told.
+/// Sends a state to the service manager, if it asked for notifications.
 pub(super) fn notify(state: &str) -> Result<(), Failure> {
     let Some(socket) = env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else {
         return Ok(());
     };
-    send(&socket, state).map_err(|error| {
-        Failure::new("the socket in NOTIFY_SOCKET cannot be told of the start").because(error)
-    })
+    send(&socket, state)
+        .map_err(|error| Failure::new("cannot notify the service manager at NOTIFY_SOCKET").because(error))
 }
 
 fn send(socket: &OsStr, state: &str) -> io::Result<()> {

@@ -186,7 +186,7 @@ fn occurrences(id: u32, wanted: &[u8]) -> usize {
         let (start, end) = (number(start), number(end));
         memory.seek(SeekFrom::Start(start)).expect("is there");
         let mut bytes = Vec::new();
-        // What is reserved and was never touched cannot be read.
+        // Memory that is reserved and was never touched cannot be read.
         if memory.by_ref().take(end - start).read_to_end(&mut bytes).is_ok() {
             found += bytes.windows(wanted.len()).filter(|bytes| *bytes == wanted).count();
         }
@@ -217,7 +217,7 @@ async fn port_without_a_password_is_warned_of() {
     assert!(connect(&running.config(0)).await.is_ok());
 
     let ran = running.end().await;
-    assert!(ran.err.contains("WARN every account of this machine may use the ports"), "{}", ran.err);
+    assert!(ran.err.contains("WARN every account of this machine can use the ports"), "{}", ran.err);
 }
 
 #[cfg(target_os = "linux")]
@@ -226,7 +226,11 @@ async fn made_password_is_shown_on_a_terminal_and_nowhere_else() {
     let server = server().await;
     let ran = run(proxy(&server), ["--listen", "0"]).await;
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
-    assert!(ran.err.contains("no terminal to show one on: pass --local-password-file"), "{}", ran.err);
+    assert!(
+        ran.err.contains("without a terminal none can be shown: pass --local-password-file"),
+        "{}",
+        ran.err
+    );
 
     // Ended by itself: the terminal is read to its end.
     let mut command = program_with(server.access_key());
@@ -243,7 +247,7 @@ async fn made_password_is_shown_on_a_terminal_and_nowhere_else() {
 #[tokio::test]
 async fn password_wrong() {
     let server = server().await;
-    for (mode, expected) in [(0o604, "mode 604"), (0o644, "chmod 600 it")] {
+    for (mode, expected) in [(0o604, "mode 604"), (0o644, "run chmod 600 on it")] {
         let ran =
             run(proxy(&server), ["--listen", "0", "--local-password-file", &password_file("open", mode)])
                 .await;
@@ -255,7 +259,7 @@ async fn password_wrong() {
     let ran = run(command, ["--listen", "0"]).await;
     assert!(ran.err.contains("at least 12 bytes") && !ran.err.contains("geheim"), "{}", ran.err);
     let ran = run(proxy(&server), ["--listen", "0", "--local-password-file", "/nonexistent/file"]).await;
-    assert!(ran.err.contains("/nonexistent/file cannot be read"), "{}", ran.err);
+    assert!(ran.err.contains("cannot read the local password's file /nonexistent/file"), "{}", ran.err);
 }
 
 #[tokio::test]
@@ -265,7 +269,9 @@ async fn address_that_others_reach_needs_a_word_for_it() {
     command.env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
     let ran = run(command, ["--listen", "0.0.0.0:0"]).await;
     assert_eq!(ran.code, Some(2));
-    assert!(ran.err.contains("other machines reach 0.0.0.0:0") && ran.err.contains("--expose-to-network"));
+    assert!(
+        ran.err.contains("other machines can reach 0.0.0.0:0") && ran.err.contains("--expose-to-network")
+    );
 
     let ran =
         run(proxy(&server), ["--listen", "0.0.0.0:0", "--expose-to-network", "--no-local-password"]).await;

@@ -15,44 +15,47 @@ use tokio::{
 use super::named;
 use crate::access::Access;
 
-/// How long another proxy may take to start in the same folder.
+/// The time for another proxy to start in the same folder.
 const OTHERS_START: Duration = Duration::from_secs(5);
 
-/// Returns what tells a file from another of the same name.
+/// Returns device and inode, which tell a file from another of the same name.
 pub(super) fn file_number(path: &Path) -> io::Result<(u64, u64)> {
     let found = fs::symlink_metadata(path)?;
     Ok((found.dev(), found.ino()))
 }
 
-/// Makes the folder, or checks that it is ours, no link, and closed to others.
+/// Creates the folder, or checks that it is a folder of this account and closed to others.
 pub(super) fn own_folder(folder: &Path, access: &Access) -> io::Result<()> {
     let mode = if access.is_shared() { 0o750 } else { 0o700 };
     match fs::DirBuilder::new().mode(mode).create(folder) {
         Ok(()) => {
             give(folder, access)?;
-            // Of what the umask took the accounts that are let in have need.
+            // The umask may have removed bits that admitted accounts need.
             return fs::set_permissions(folder, fs::Permissions::from_mode(mode));
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(named(error, &folder.display())),
     }
-    // Of the entry itself: a link could be led elsewhere after this.
+    // The entry itself is checked: a symbolic link could be changed afterwards.
     let found = fs::symlink_metadata(folder)?;
     let refuse = |why: &str| {
         let message = format!("the socket's folder {} {why}", folder.display());
         Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
     };
     if !found.is_dir() {
-        return refuse("is a link or no folder: name one of its own");
+        return refuse("is a symbolic link or not a folder: choose another path");
     }
     if found.uid() != rustix::process::geteuid().as_raw() {
-        return refuse("belongs to another account: name one of your own");
+        return refuse("belongs to another account: choose a folder of this one");
     }
     if found.mode() & 0o777 & !mode != 0 {
-        return refuse(&format!("is open to others (mode {:o}): chmod {mode:o} it", found.mode() & 0o777));
+        return refuse(&format!(
+            "is open to others (mode {:o}): run chmod {mode:o} on it",
+            found.mode() & 0o777
+        ));
     }
     match access.group() {
-        // Nobody is let in by a group, or the folder is of another that is.
+        // No group is admitted, or the folder already belongs to an admitted one.
         None => Ok(()),
         Some(_) if access.admits_group(found.gid()) && found.mode() & 0o050 == 0o050 => Ok(()),
         Some(_) => {
@@ -62,32 +65,34 @@ pub(super) fn own_folder(folder: &Path, access: &Access) -> io::Result<()> {
     }
 }
 
-/// Gives a folder or a socket to the group that is let in, which its mode alone would keep out.
+/// Gives a folder or a socket to the admitted group.
 pub(super) fn give(path: &Path, access: &Access) -> io::Result<()> {
     let Some(group) = access.group() else { return Ok(()) };
     chown(path, None, Some(group)).map_err(|error| {
         let path = path.display();
         let message = match error.kind() {
             io::ErrorKind::PermissionDenied => {
-                format!("{path} cannot be given to group {group}: this account has to be in it as well")
+                format!("cannot give {path} to group {group}: add this account to the group")
             }
-            _ => format!("{path} cannot be given to group {group}: {error}"),
+            _ => format!("cannot give {path} to group {group}: {error}"),
         };
         io::Error::new(error.kind(), message)
     })
 }
 
-/// Keeps other proxies from starting in the same folder until the returned file is dropped.
+/// Locks the folder against other starting proxies, until the returned file is dropped.
 pub(super) async fn lock(folder: &Path) -> io::Result<fs::File> {
     let file = fs::File::open(folder).map_err(|error| named(error, &folder.display()))?;
     let until = Instant::now() + OTHERS_START;
-    // A group that is let in can hold the lock as well, so that it is not waited for without end.
+    // An admitted group can hold the lock as well, so the wait has an end.
     while let Err(error) = file.try_lock() {
         match error {
             fs::TryLockError::WouldBlock if Instant::now() < until => sleep(Duration::from_millis(5)).await,
             fs::TryLockError::WouldBlock => {
-                let message =
-                    format!("another proxy has been starting in {} for {OTHERS_START:?}", folder.display());
+                let message = format!(
+                    "another process has locked the folder {} for {OTHERS_START:?}",
+                    folder.display()
+                );
                 return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
             }
             fs::TryLockError::Error(error) => return Err(named(error, &folder.display())),
@@ -96,17 +101,17 @@ pub(super) async fn lock(folder: &Path) -> io::Result<fs::File> {
     Ok(file)
 }
 
-/// Removes a socket without a listener.
+/// Removes a socket file that has no listener.
 pub(super) async fn remove_stale(path: &Path) -> io::Result<()> {
-    // A connect to an ordinary file is refused as well, and that must stay.
+    // Connecting to an ordinary file is refused as well, and such a file must not be removed.
     if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
-        let message = format!("{} is no socket: move it away, or take another folder", path.display());
+        let message = format!("{} is not a socket: move it away, or choose another folder", path.display());
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     match UnixStream::connect(path).await {
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AddrInUse,
-            format!("another proxy answers on {}: end it, or take another folder", path.display()),
+            format!("another proxy listens on {}: stop it, or choose another folder", path.display()),
         )),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),

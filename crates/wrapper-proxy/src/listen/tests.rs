@@ -33,7 +33,7 @@ async fn folder_is_made_for_us_alone_and_the_socket_goes_with_the_listener() {
     let listener = bound(&folder).await.expect("listens");
 
     let mode = |path: &Path| fs::metadata(path).expect("is there").mode() & 0o777;
-    let Place::Unix(path) = listener.place().clone() else { panic!("a unix socket") };
+    let Place::Unix(path) = listener.place().clone() else { panic!("a Unix socket") };
     assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
     drop(listener);
     assert!(!path.exists());
@@ -49,7 +49,7 @@ async fn folder_that_others_reach_wrong() {
     let link = own.0.join("link");
     std::os::unix::fs::symlink(&own.0, &link).expect("is made");
     let error = bound(&link).await.map(drop).expect_err("a link");
-    assert!(error.to_string().contains("is a link"), "{error}");
+    assert!(error.to_string().contains("is a symbolic link"), "{error}");
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn socket_left_behind_is_replaced_and_a_living_one_is_not() {
     let living = bound(&folder.0).await.expect("the stale one is replaced");
 
     let error = bound(&folder.0).await.map(drop).expect_err("one answers");
-    assert!(error.to_string().contains("another proxy answers"), "{error}");
+    assert!(error.to_string().contains("another proxy listens"), "{error}");
     drop(living);
 }
 
@@ -125,7 +125,7 @@ async fn socket_of_a_successor_stays_and_so_does_a_file_that_is_no_socket() {
 
     fs::write(&path, "notes").expect("is written");
     let error = bound(&folder.0).await.map(drop).expect_err("is no socket");
-    assert!(error.to_string().contains("no socket"), "{error}");
+    assert!(error.to_string().contains("not a socket"), "{error}");
     assert!(path.exists());
 }
 

@@ -1,4 +1,4 @@
-//! The login of a local client.
+//! The client's side of a login: greeting, login packet, local password.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use wrapper_core::{Error, ErrorKind};
@@ -16,20 +16,19 @@ use crate::{
     limits::Handshake,
 };
 
-/// "The proof was enough", after which the OK follows.
+/// `fast_auth_success` of caching_sha2_password, after which the client expects the OK.
 const PROOF_ACCEPTED: [u8; 2] = [1, 3];
 
-/// The longest text of an answer that clients read whole.
+/// The longest error text in bytes that clients read: `MYSQL_ERRMSG_SIZE` less the NUL.
 const MAX_TEXT: usize = 511;
 
-/// A client that may have a session: its login, and the number of the packet that it awaits.
+/// An admitted client: its login, and the sequence number of the packet that it expects.
 pub(crate) struct Admitted {
     pub(crate) login: Login,
     pub(crate) next: u8,
 }
 
-/// Greets a client, reads its login, and lets it have the session of the target's user and no
-/// other.
+/// Sends the greeting, reads the client's login, and checks user and local password.
 pub(crate) async fn admit(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
     greeting: &Greeting,
@@ -53,12 +52,12 @@ pub(crate) async fn admit(
         send(client, packet.number.wrapping_add(1), &answer(1045, "28000", &names.refusal())).await?;
         return Err(Refused::new("the client asked for another user"));
     }
-    // A client that knows of no methods has the native one, even if another was announced.
+    // A client without PLUGIN_AUTH uses the native method, even if another was announced.
     let has_methods = login.capabilities & capability::PLUGIN_AUTH != 0;
     let mut method = if has_methods { greeting.announced } else { Method::Native };
     let mut proof = login.proof.clone();
-    // A proof of another method than the announced one does not count, and its client waits for
-    // this.
+    // A proof of another method than the announced one is void: such a client expects an
+    // AuthSwitchRequest.
     if !login.plugin.is_empty() && login.plugin != method.name().as_bytes() {
         method = Method::named(&login.plugin).unwrap_or(Method::Native);
         let switch = [b"\xfe", method.name().as_bytes(), b"\0", &greeting.nonce, b"\0"].concat();
@@ -71,7 +70,7 @@ pub(crate) async fn admit(
     if password
         .is_some_and(|password| !password.is_proved(&proof, |text| method.prove(text, &greeting.nonce)))
     {
-        let text = "rds-iam: this is not the proxy's local password, which it told at its start";
+        let text = "rds-iam: wrong local password: use the one that the proxy was started with";
         send(client, next, &answer(1045, "28000", text)).await?;
         return Err(Refused::new("wrong local password"));
     }
@@ -82,24 +81,24 @@ pub(crate) async fn admit(
     Ok(Admitted { login, next })
 }
 
-/// Creates an answer that ends a connection.
+/// Creates an ERR packet.
 pub(crate) fn answer(code: u16, state: &str, text: &str) -> Vec<u8> {
-    let text = cut(text);
+    let text = truncated(text);
     [b"\xff", &code.to_le_bytes()[..], b"#", state.as_bytes(), text.as_bytes()].concat()
 }
 
-/// Creates the same in place of a greeting, where clients read no SQLSTATE.
+/// Creates an ERR packet in place of a greeting, where clients expect no SQLSTATE.
 pub(crate) fn answer_before_greeting(code: u16, text: &str) -> Vec<u8> {
-    [b"\xff", &code.to_le_bytes()[..], cut(text).as_bytes()].concat()
+    [b"\xff", &code.to_le_bytes()[..], truncated(text).as_bytes()].concat()
 }
 
-fn cut(text: &str) -> &str {
+fn truncated(text: &str) -> &str {
     let fits = |end: &usize| text.is_char_boundary(*end);
     let end = (0..=MAX_TEXT.min(text.len())).rev().find(fits).unwrap_or_default();
     &text[..end]
 }
 
-/// Returns the SQLSTATE of what a server answers to logins; the chain keeps its number only:
+/// Returns the SQLSTATE of a server's refusal of a login; the chain keeps only its number:
 /// <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>.
 fn sqlstate(code: u16) -> Option<&'static str> {
     match code {
@@ -112,7 +111,7 @@ fn sqlstate(code: u16) -> Option<&'static str> {
     }
 }
 
-/// Tells a client why there is no session: the server's own code and words first, and then ours.
+/// Returns a client's error: the server's own code and message first, then the explanation.
 pub(crate) fn explained(error: &Error) -> (u16, &'static str, String) {
     let causes = error.diagnosis().iter().take(3).enumerate();
     let causes: Vec<_> = causes.map(|(index, cause)| format!("{}. {cause}", index + 1)).collect();
@@ -126,7 +125,7 @@ pub(crate) fn explained(error: &Error) -> (u16, &'static str, String) {
     };
     match error.server() {
         Some(server) => {
-            // There is no room for both, and the log has the rest.
+            // The text has no room for message and causes; the log has both.
             let ours = if causes.is_empty() { error.message() } else { &causes };
             let text = format!("{} (rds-iam: {ours})", server.text());
             let code = server.code().parse().unwrap_or(code);
@@ -157,7 +156,7 @@ mod tests {
 
         let admitted = admitted.unwrap_or_else(|refused| panic!("{refused:?}"));
         assert_eq!(admitted.next, 2);
-        // Nothing follows the greeting: such clients know of no further answers.
+        // Nothing follows the greeting: such clients expect no further packets.
         let mut allowance = Allowance::of_server();
         drop((Packet::read(&mut client, &mut allowance).await.expect("is greeted"), proxy));
         assert!(Packet::read(&mut client, &mut allowance).await.is_err());

@@ -1,4 +1,4 @@
-//! What a server says first.
+//! The server's greeting.
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html>
 
@@ -7,32 +7,33 @@ use super::{
     proof::Method,
 };
 
-/// What the proxy keeps to itself: TLS is between it and the server, and a login has one factor.
+/// Capabilities withheld from clients: TLS is used towards the server only, and a login has one
+/// factor.
 const WITHHELD: u32 = capability::SSL | capability::MULTI_FACTOR | capability::SSL_VERIFY;
 
-/// What makes a session that only its client can read.
+/// Capabilities after which only the client can read the session.
 pub(crate) const COMPRESSION: u32 = capability::COMPRESS | capability::ZSTD;
 
-/// What a login by a token needs of both sides.
+/// Capabilities that a login by a token needs on both sides.
 const NEEDED: u32 = capability::PROTOCOL_41 | capability::SECURE_CONNECTION | capability::PLUGIN_AUTH;
 
-/// A server's greeting, taken apart as far as the proxy changes it.
+/// A server's greeting, parsed as far as the proxy changes it.
 #[derive(Clone)]
 pub(crate) struct Greeting {
     payload: Vec<u8>,
     pub(crate) capabilities: u32,
     withheld: u32,
-    /// Where the two halves of the capabilities stand, and the name of the plugin.
+    /// The positions of the two halves of the capabilities, and of the plugin's name.
     low: usize,
     high: usize,
     plugin: usize,
     pub(crate) nonce: Vec<u8>,
-    /// The method that clients are told of.
+    /// The authentication method announced to clients.
     pub(crate) announced: Method,
 }
 
 impl Greeting {
-    /// Reads a greeting; none if it is not a greeting of a server that takes tokens.
+    /// Parses a greeting; `None` if it is none, or of a server that cannot take tokens.
     pub(crate) fn parse(payload: Vec<u8>) -> Option<Self> {
         let at = |pieces: &Pieces<'_>| payload.len() - pieces.0.len();
         let mut pieces = Pieces(&payload);
@@ -40,7 +41,7 @@ impl Greeting {
             return None;
         }
         pieces.text();
-        // The number of the thread, by which clients kill: it stays.
+        // The thread id stays as it is, since clients use it in KILL.
         pieces.number()?;
         let mut nonce = pieces.bytes(8)?.to_vec();
         pieces.byte()?;
@@ -52,9 +53,9 @@ impl Greeting {
         let high_bytes = pieces.bytes(2)?;
         let capabilities = u32::from_le_bytes([low_bytes[0], low_bytes[1], high_bytes[0], high_bytes[1]]);
         let length = usize::from(pieces.byte()?);
-        // MariaDB's further capabilities are in here.
+        // Reserved; MariaDB has its extended capabilities here.
         pieces.bytes(10)?;
-        // At least 13, the last of which is a NUL.
+        // The second part of the nonce has at least 13 bytes and ends with a NUL.
         nonce.extend_from_slice(pieces.bytes(length.saturating_sub(8).max(13))?);
         nonce.truncate(20);
         let plugin = at(&pieces);
@@ -64,24 +65,24 @@ impl Greeting {
         fits.then_some(Self { payload, capabilities, withheld, low, high, plugin, nonce, announced })
     }
 
-    /// Withholds compression as well: plugins ask the session before the client has it.
+    /// Withholds compression as well, since plugins query the session before the client has it.
     #[must_use]
     pub(crate) fn without_compression(self) -> Self {
         Self { withheld: self.withheld | COMPRESSION, ..self }
     }
 
-    /// Returns whether the server does TLS.
+    /// Returns whether the server offers TLS.
     pub(crate) fn offers_tls(&self) -> bool {
         self.capabilities & capability::SSL != 0
     }
 
-    /// Returns what a client may use.
+    /// Returns the capabilities offered to clients.
     pub(crate) fn offered(&self) -> u32 {
         self.capabilities & !self.withheld
     }
 
-    /// Returns the greeting for a client: the server's own but for what the proxy withholds, and
-    /// the method of the local password.
+    /// Returns the greeting for a client: the server's, without the withheld capabilities and with
+    /// the announced method.
     pub(crate) fn for_client(&self) -> Vec<u8> {
         let [a, b, c, d] = self.offered().to_le_bytes();
         let mut payload = self.payload[..self.plugin].to_vec();

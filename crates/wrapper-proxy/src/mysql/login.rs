@@ -1,28 +1,28 @@
-//! What a client answers to the greeting, and what of it goes to the server.
+//! The client's login packet, and the one made of it for the server.
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html>
 
 use super::packet::{Pieces, capability};
 
-/// Capabilities, longest packet, character set, and what fills up; the request for TLS is these
-/// alone.
+/// The length of capabilities, longest packet, character set and filler; an SSLRequest consists of
+/// these alone.
 const HEAD: usize = 32;
 
-/// A client's login, as it came.
+/// A client's login packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Login {
     pub(crate) capabilities: u32,
-    /// Longest packet, character set, and what fills up, which MariaDB uses.
+    /// Longest packet, character set, and the filler, in which MariaDB has extended capabilities.
     head: Vec<u8>,
     pub(crate) user: Vec<u8>,
     pub(crate) proof: Vec<u8>,
     database: Vec<u8>,
     pub(crate) plugin: Vec<u8>,
-    /// Attributes and the level of compression.
+    /// Connection attributes and the zstd level.
     rest: Vec<u8>,
 }
 
-/// Why a client's answer is not a login.
+/// Why a login packet is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InvalidLogin {
     Malformed,
@@ -33,9 +33,9 @@ pub(crate) enum InvalidLogin {
 impl InvalidLogin {
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Self::Malformed => "the login cannot be read",
-            Self::Old => "the client is older than MySQL 4.1",
-            Self::Tls => "the proxy does no TLS on this machine: turn it off in the client",
+            Self::Malformed => "malformed login packet",
+            Self::Old => "the client is older than MySQL 4.1: upgrade it",
+            Self::Tls => "the proxy offers no TLS to local clients: turn it off in the client",
         }
     }
 }
@@ -67,11 +67,11 @@ impl Login {
         read().ok_or(InvalidLogin::Malformed)
     }
 
-    /// Creates the login of a session of our own.
+    /// Creates the login of a session of the proxy itself.
     pub(crate) fn own() -> Self {
-        // Packets of 16 MiB, utf8mb4.
+        // A longest packet of 16 MiB, and utf8mb4.
         let head = [&[0xff, 0xff, 0xff, 0, 45][..], &[0; 23]].concat();
-        // LONG_PASSWORD, TRANSACTIONS and what a login needs.
+        // CLIENT_LONG_PASSWORD and CLIENT_TRANSACTIONS; `for_user` adds what a login needs.
         let capabilities = capability::PROTOCOL_41 | 0x1 | 0x2000;
         let none = Vec::new;
         Self {
@@ -85,12 +85,11 @@ impl Login {
         }
     }
 
-    /// Returns what a server that offers these capabilities is told of the session: the head that
-    /// asks for TLS and begins the login, and the whole login.
+    /// Returns the SSLRequest and the login packet for a server that offers these capabilities.
     ///
-    /// The server goes by the capabilities of the first of the two, so they are the same. The proof
-    /// is empty and of a method that no token has, so that the server asks for the password as it
-    /// is.
+    /// Servers go by the capabilities of the SSLRequest, so both packets have the same. The proof is
+    /// empty and of the native method: with `mysql_clear_password` the server would take the empty
+    /// proof as the token, while so it asks for the token by an AuthSwitchRequest.
     pub(crate) fn for_user(&self, user: &str, configured: Option<&str>, offered: u32) -> (Vec<u8>, Vec<u8>) {
         let named = Some(&self.database[..]).filter(|name| !name.is_empty());
         let database = named.or(configured.map(str::as_bytes));
@@ -113,8 +112,10 @@ impl Login {
         (head, login)
     }
 
-    /// Returns the login that ends a connection without one: no server refuses it, and
-    /// counts no client that broke off, of which it would block the machine after a hundred.
+    /// Returns a login that the server refuses, which ends a connection in order.
+    ///
+    /// A connection that ends without a login counts towards `max_connect_errors`, a refused login
+    /// does not; after 100 such connections the server blocks this machine (error 1129).
     pub(crate) fn farewell(offered: u32) -> Vec<u8> {
         let (mut head, _) = Self::own().for_user("", None, offered);
         let flags = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) & !capability::SSL;
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_offered_is_not_asked_for_whatever_the_client_says() {
+    fn capability_that_was_not_offered_is_not_requested_for_the_client() {
         let asked = SENT | capability::COMPRESS | capability::ZSTD | capability::MULTI_FACTOR;
         let payload = [&asked.to_le_bytes()[..], &[0; 28], b"a\0\0d\0p\0"].concat();
         let login = Login::parse(&payload).expect("is read");

@@ -1,4 +1,4 @@
-//! Packets: three bytes of length, a number within the exchange, and what is said.
+//! Packets: three bytes of length, a sequence number, and the payload.
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html>
 
@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::allowance::Allowance;
 
-/// Capabilities of both sides, by their names in MySQL's documentation.
+/// Capability flags, by their names in MySQL's documentation without `CLIENT_`.
 pub(crate) mod capability {
     pub(crate) const CONNECT_WITH_DB: u32 = 1 << 3;
     pub(crate) const COMPRESS: u32 = 1 << 5;
@@ -32,7 +32,7 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
-    /// Reads one packet, if it is allowed.
+    /// Reads one packet within the allowance.
     pub(crate) async fn read(
         stream: &mut (impl AsyncRead + Unpin),
         allowance: &mut Allowance,
@@ -41,6 +41,7 @@ impl Packet {
         stream.read_exact(&mut header).await?;
         let [a, b, c, number] = header;
         let length = u32::from_le_bytes([a, b, c, 0]) as usize;
+        // Before the allocation: the peer chooses the length.
         allowance.take(header.len() + length)?;
         let mut payload = vec![0; length];
         stream.read_exact(&mut payload).await?;
@@ -61,18 +62,18 @@ pub(crate) async fn send(
     stream.flush().await
 }
 
-/// Returns the answer of a server that refuses: its number and its words.
+/// Returns code and message of an ERR packet; `None` for any other packet.
 pub(crate) fn refusal(payload: &[u8]) -> Option<(u16, String)> {
     let [0xff, low, high, rest @ ..] = payload else { return None };
     let text = match rest {
-        // The SQLSTATE, which is not there in place of a greeting.
+        // The SQLSTATE, which is missing in place of a greeting.
         [b'#', _, _, _, _, _, text @ ..] => text,
         text => text,
     };
     Some((u16::from_le_bytes([*low, *high]), String::from_utf8_lossy(text).into_owned()))
 }
 
-/// Reads the pieces of a packet, in order; a missing one is `None`.
+/// Reads the fields of a payload in order; a missing one is `None`.
 pub(crate) struct Pieces<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Pieces<'a> {
@@ -90,7 +91,7 @@ impl<'a> Pieces<'a> {
         self.bytes(4)?.try_into().ok().map(u32::from_le_bytes)
     }
 
-    /// Reads up to the next NUL, or what is left.
+    /// Reads up to the next NUL, or to the end.
     pub(crate) fn text(&mut self) -> &'a [u8] {
         let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
         let text = &self.0[..end];
@@ -98,13 +99,13 @@ impl<'a> Pieces<'a> {
         text
     }
 
-    /// Reads a text behind its length.
+    /// Reads a length-encoded string.
     pub(crate) fn counted(&mut self) -> Option<&'a [u8]> {
         let length = self.length()?;
         self.bytes(length)
     }
 
-    /// Reads a number in one, three, four or nine bytes.
+    /// Reads a length-encoded integer, of one, three, four or nine bytes.
     pub(crate) fn length(&mut self) -> Option<usize> {
         let bytes = match self.byte()? {
             0xfc => self.bytes(2)?,

@@ -1,10 +1,10 @@
-//! Proofs of a password that do not show it.
+//! Authentication methods that prove a password without revealing it.
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods.html>
 
 use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
-/// A way of proving a password that clients have without TLS.
+/// An authentication method that clients use without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     CachingSha2,
@@ -23,7 +23,7 @@ impl Method {
         }
     }
 
-    /// Proves a password for a nonce; an empty one is proved by nothing.
+    /// Computes the proof of a password for a nonce; that of an empty password is empty.
     ///
     /// Native: `SHA1(p) ^ SHA1(nonce + SHA1(SHA1(p)))`, caching_sha2:
     /// `SHA256(p) ^ SHA256(SHA256(SHA256(p)) + nonce)`.

@@ -1,4 +1,4 @@
-//! A plugin's question on a session that its client does not have yet.
+//! A plugin's query on a session that its client does not have yet.
 //!
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html>
 
@@ -12,16 +12,16 @@ use crate::allowance::Allowance;
 
 const COM_QUERY: u8 = 3;
 
-/// No parameter, in one set.
+/// No query attributes, in one parameter set.
 const NO_ATTRIBUTES: [u8; 2] = [0, 1];
 
-/// As many as a table of MySQL has.
+/// The most columns of a MySQL table.
 const MAX_COLUMNS: usize = 4_096;
 
-/// Another result follows this one.
+/// `SERVER_MORE_RESULTS_EXISTS`: another result follows this one.
 const MORE_RESULTS: u16 = 8;
 
-/// Runs a statement and collects its answer as text, in the form of what the client chose.
+/// Runs a statement and collects its rows as text, in the format of the client's capabilities.
 pub(super) async fn ask(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     capabilities: u32,
@@ -34,9 +34,9 @@ pub(super) async fn ask(
     let head = next(stream, &mut allowance).await?;
     let mut pieces = match &head[..] {
         [0, ..] => return Ok(Rows::default()),
-        // The query asks for a file of this machine, which was not offered.
+        // LOCAL INFILE: the server asks for a file of this machine.
         [0xfb, ..] => return Err(unreadable()),
-        // Whether the columns are described, as they are until the client says otherwise.
+        // The server sends column definitions unless the session variable turns them off.
         [1, rest @ ..] if has(capability::OPTIONAL_METADATA) => Pieces(rest),
         head => Pieces(head),
     };
@@ -60,7 +60,7 @@ pub(super) async fn ask(
     }
 }
 
-/// Reads the next packet, unless it is a refusal.
+/// Reads the next packet, or the error of an ERR packet.
 async fn next(stream: &mut (impl AsyncRead + Unpin), allowance: &mut Allowance) -> Result<Vec<u8>> {
     let payload = Packet::read(stream, allowance).await.map_err(broken)?.payload;
     match refusal(&payload) {
@@ -72,8 +72,8 @@ async fn next(stream: &mut (impl AsyncRead + Unpin), allowance: &mut Allowance) 
     }
 }
 
-/// Returns the fifth text of a column's description: catalog, schema, table and its own name come
-/// before.
+/// Returns the name of a column definition, which follows catalog, schema, table and the table's
+/// own name.
 fn name(description: &[u8]) -> Option<String> {
     let mut pieces = Pieces(description);
     for _ in 0..4 {
@@ -82,7 +82,8 @@ fn name(description: &[u8]) -> Option<String> {
     pieces.counted().map(|name| String::from_utf8_lossy(name).into_owned())
 }
 
-/// Returns whether no row follows; a row that begins so has a value of 16 MB.
+/// Returns whether a packet ends the rows. A row can begin with the same byte only if its first value
+/// has 16 MB or more.
 fn is_end(packet: &[u8], as_ok: bool) -> bool {
     packet.first() == Some(&0xfe) && (as_ok || packet.len() < 9)
 }
@@ -90,11 +91,11 @@ fn is_end(packet: &[u8], as_ok: bool) -> bool {
 fn status(end: &[u8], as_ok: bool) -> Option<u16> {
     let mut pieces = Pieces(end.get(1..)?);
     if as_ok {
-        // Changed rows, and the last id.
+        // Affected rows and last insert id.
         pieces.length()?;
         pieces.length()?;
     } else {
-        // Warnings.
+        // The number of warnings.
         pieces.bytes(2)?;
     }
     pieces.bytes(2)?.try_into().ok().map(u16::from_le_bytes)
@@ -118,7 +119,7 @@ fn broken(error: io::Error) -> Error {
 }
 
 fn unreadable() -> Error {
-    Error::new(ErrorKind::Driver, "the server's answer to a plugin's query cannot be read")
+    Error::new(ErrorKind::Driver, "malformed answer to a plugin's query")
 }
 
 #[cfg(test)]
@@ -133,7 +134,7 @@ mod tests {
     const COLUMN: &[u8] =
         b"\x03def\x00\x00\x00\x02id\x00\x0c\x2d\x00\x00\x00\x00\x00\xfd\x00\x00\x00\x00\x00";
 
-    /// What comes of an answer in these packets, and what was asked.
+    /// Asks a server that answers with these packets; returns the answer and the bytes of the query.
     async fn asked(capabilities: u32, packets: &[&[u8]]) -> (Result<Rows>, Vec<u8>) {
         let (mut near, mut far) = duplex(1 << 20);
         for (number, packet) in (1..).zip(packets) {

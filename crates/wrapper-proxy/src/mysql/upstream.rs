@@ -1,4 +1,4 @@
-//! The session at the server: the wire relay as a driver behind the ordinary chain.
+//! Logs in at the server: the relay is a driver behind the ordinary chain of plugins.
 
 use std::{
     fmt,
@@ -27,13 +27,13 @@ use crate::{
     upstream::{Destination, Upstream, closed, dial, no_token_user, password, unreadable},
 };
 
-/// How long the end of a connection without a login may take.
+/// The time to end a connection that got no login.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// More answers than any method has.
+/// The most packets of an authentication exchange; no method needs as many.
 const MAX_ANSWERS: usize = 8;
 
-/// A connection whose server has greeted, and waits for a login.
+/// A connection whose server has sent its greeting and expects a login.
 pub(crate) struct Opened {
     stream: TcpStream,
     allowance: Allowance,
@@ -59,15 +59,14 @@ impl Opened {
             return Err(refused(code, &text, true, request));
         }
         let greeting = Greeting::parse(packet.payload).ok_or_else(|| {
-            let message = format!("{} is no MySQL server: check host and port", to.label);
+            let message = format!("{} is not a MySQL server: check host and port", to.label);
             Error::new(ErrorKind::Configuration, message)
         })?;
         let greeting = if upstream.asks_sessions { greeting.without_compression() } else { greeting };
         Ok(Self { stream, allowance, to, greeting })
     }
 
-    /// Ends the connection by a login that is refused: a server blocks machines whose clients break
-    /// off before one (error 1129).
+    /// Ends the connection by a login that the server refuses; see [`Login::farewell`].
     pub(crate) async fn dismiss(mut self) {
         let farewell = Login::farewell(self.greeting.capabilities);
         let said = async {
@@ -77,12 +76,12 @@ impl Opened {
                 if let [0 | 0xff, ..] = packet.payload[..] {
                     break;
                 }
-                // Servers ask users whom they do not know for a proof as well: there is none.
+                // Servers ask unknown users for a proof as well; an empty one is refused.
                 send(&mut self.stream, packet.number.wrapping_add(1), &[]).await?;
             }
             std::io::Result::Ok(())
         };
-        // Nobody is left to tell.
+        // Errors are ignored: the client has already disconnected.
         drop(timeout(FAREWELL, said).await);
     }
 
@@ -95,7 +94,7 @@ impl Opened {
         request: &ConnectRequest,
     ) -> Result<Session> {
         let Self { mut stream, mut allowance, to, greeting } = self;
-        // Plugins may have chosen another name since the greeting.
+        // A plugin may have set another server name since the greeting.
         let to = Destination::new(to.address, request);
         let progress = request.progress();
         let io = |error| closed(&to.label, progress, error);
@@ -105,7 +104,7 @@ impl Opened {
             return Err(error);
         }
         if asked & !greeting.offered() != 0 {
-            let message = format!("{} cannot what the server could that greeted the client", to.label);
+            let message = format!("{} lacks a capability that was offered to the client", to.label);
             Self { stream, allowance, to, greeting }.dismiss().await;
             return Err(Error::new(ErrorKind::Connect, message));
         }
@@ -133,7 +132,7 @@ impl Opened {
                     let nonce = pieces.0.strip_suffix(b"\0").unwrap_or(pieces.0);
                     answer(method, nonce, upstream, request)?
                 }
-                // The server has not cached the password, and takes it over TLS.
+                // caching_sha2_password: the server has no cached hash, and takes the password over TLS.
                 [1, 4] if !upstream.sends_token => in_clear(request)?,
                 [1, 3] if !upstream.sends_token => continue,
                 _ if upstream.sends_token => return Err(no_token_user(request)),
@@ -145,17 +144,17 @@ impl Opened {
     }
 }
 
-/// Answers the request to prove the password by a method.
+/// Answers an AuthSwitchRequest.
 fn answer(method: &[u8], nonce: &[u8], upstream: &Upstream, request: &ConnectRequest) -> Result<Vec<u8>> {
     if method == b"mysql_clear_password" {
         return in_clear(request);
     }
-    // A token is not a password: its proof would only be refused.
+    // A token cannot be verified by a proof: the server knows no secret of it.
     if upstream.sends_token {
         return Err(no_token_user(request));
     }
     let method = Method::named(method).ok_or_else(|| {
-        let message = format!("{} asks for a kind of login that is not supported", request.address_label());
+        let message = format!("{} asks for an unsupported authentication method", request.address_label());
         Error::new(ErrorKind::Configuration, message)
     })?;
     let password = password(request)?.expose_for(Transport::VerifiedTls)?;
@@ -175,25 +174,26 @@ fn refused(code: u16, text: &str, is_before_login: bool, request: &ConnectReques
     answer.refused(said, request)
 }
 
-/// Opens sessions for one client.
+/// Opens sessions with one client's login packet.
 pub struct RelayDriver {
     upstream: Arc<Upstream>,
     login: Login,
-    /// What the client took of what it was offered; a server that is met later must have it too.
+    /// The offered capabilities that the client requested. After a failover or a retry another server
+    /// must have them as well, since the client keeps using them.
     asked: u32,
-    /// The connection whose greeting the client has read, for the first attempt.
+    /// The connection whose greeting the client has read, used by the first attempt.
     opened: Arc<Waiting>,
 }
 
-/// The connection that waits for its client's login.
+/// The connection that waits for the client's login.
 pub(crate) type Waiting = Mutex<Option<Opened>>;
 
-/// Takes the connection that waits.
+/// Takes the waiting connection.
 pub(crate) fn take(waiting: &Waiting) -> Option<Opened> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Takes it if it is one to this address; any other waits on, to be used or dismissed.
+/// Takes the waiting connection if it is to this address; another stays, to be used or dismissed.
 fn take_of(waiting: &Waiting, address: SocketAddr) -> Option<Opened> {
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     waiting.take_if(|opened| opened.to.address == address)
@@ -207,7 +207,7 @@ impl RelayDriver {
         Self { upstream, asked: login.capabilities & offered, login, opened }
     }
 
-    /// Creates the driver of sessions of our own, whose server is not known yet.
+    /// Creates the driver for sessions of the proxy itself.
     pub(crate) fn own(upstream: Arc<Upstream>) -> Self {
         Self { upstream, login: Login::own(), asked: 0, opened: Arc::default() }
     }
@@ -238,7 +238,7 @@ impl Driver for RelayDriver {
     fn query<'a>(&'a self, session: &'a mut Session, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
         Box::pin(async move {
             if session.capabilities & COMPRESSION != 0 {
-                let message = "a plugin cannot ask a MySQL session whose client compresses";
+                let message = "a plugin cannot query a compressed MySQL session";
                 return Err(Error::new(ErrorKind::Configuration, message));
             }
             ask(&mut session.stream, session.capabilities, sql).await
@@ -246,11 +246,11 @@ impl Driver for RelayDriver {
     }
 }
 
-/// A session that is ready: logged in, with what the server said last.
+/// A session that is logged in, with the server's OK packet.
 pub struct Session {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) ok: Vec<u8>,
-    /// What server and client agreed on.
+    /// The capabilities that server and client use.
     capabilities: u32,
     pub(crate) abort: AbortRegistration,
 }

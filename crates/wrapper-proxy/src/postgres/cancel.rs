@@ -1,4 +1,4 @@
-//! Cancel requests: which session a key belongs to, and passing one on.
+//! Cancel requests: finds the session of a key, and forwards the request to its server.
 
 use std::{
     collections::HashMap,
@@ -18,42 +18,43 @@ use crate::{
     upstream::{Destination, Upstream},
 };
 
-/// The time for a server to take a cancel request: a frozen one holds neither client nor drain.
+/// The time for a server to accept a cancel request, so that a frozen one delays neither the client
+/// nor the drain.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The process id at the front of a key, by which clients and administrators know the session.
+/// The length of the process id at the start of a key, which identifies the session to clients and
+/// administrators.
 const PROCESS_ID: usize = 4;
 
-/// So often another secret is tried for a key that is taken; one of four bytes is free at once.
+/// Attempts to find a free key; with a secret of four bytes the first one is free.
 const MAX_TRIES: usize = 16;
 
-/// The keys of the sessions that live, as their clients know them, each with the server that serves
-/// it.
+/// The keys of open sessions, as their clients know them, each with the session's server.
 ///
-/// A cancel request comes on a connection of its own and carries nothing but the key. With several
-/// hosts, a reader endpoint or after a failover only this table knows where it belongs.
+/// A client sends a cancel request on a separate connection, with nothing but the key. With several
+/// hosts, a reader endpoint or after a failover only this table finds the right server.
 #[derive(Default)]
 pub struct Cancels(Mutex<HashMap<Vec<u8>, Session>>);
 
-/// Where a cancel request goes, and what it carries there.
+/// The server of a session, and the key that the server knows.
 #[derive(Clone)]
 struct Session {
     server: Destination,
     key: Vec<u8>,
 }
 
-/// Takes the key out of the table when the session ends.
+/// Removes the key from the table when the session ends.
 pub(crate) struct Registered {
     cancels: Arc<Cancels>,
     key: Vec<u8>,
 }
 
 impl Cancels {
-    /// Remembers the server of a session, whose key becomes another where a living session has the
-    /// same: servers know nothing of each other, and one that has been replaced starts over.
+    /// Registers the server of a session. Where an open session has the same key, `key` gets another
+    /// secret: servers choose keys independently, and a replaced server starts over.
     ///
-    /// The process id stays. A session whose key leaves no choice is not remembered, so that
-    /// a cancel request never ends the query of another.
+    /// The process id stays. If no free key is found the session is not registered, so that
+    /// a cancel request never reaches another session.
     pub(crate) fn register(
         self: &Arc<Self>,
         key: &mut [u8],
@@ -72,11 +73,10 @@ impl Cancels {
         None
     }
 
-    /// Passes a cancel request on and waits until the server has taken it; returns whether the key
-    /// is known.
+    /// Forwards a cancel request and waits until the server has accepted it; returns whether the
+    /// key is known.
     ///
-    /// The caller closes the client's connection afterwards: libpq waits for that to know that the
-    /// server has it.
+    /// The caller closes the client's connection afterwards: libpq takes that as the confirmation.
     pub(crate) async fn forward(&self, key: &[u8], upstream: &Upstream) -> Result<bool> {
         let Some(Session { server, key }) = self.lock().get(key).cloned() else { return Ok(false) };
         let forwarded = async {
@@ -86,21 +86,21 @@ impl Cancels {
             let sent = async {
                 stream.write_all(&cancel_request(&key)).await?;
                 stream.flush().await?;
-                // The server answers by closing.
+                // The server confirms by closing the connection.
                 stream.read(&mut [0]).await
             };
-            // How it closes does not matter: many servers send no TLS farewell.
+            // Errors are ignored: many servers close without TLS's `close_notify`.
             drop(sent.await);
             Ok(true)
         };
         timeout(TIMEOUT, forwarded).await.unwrap_or_else(|_| {
-            let message = format!("{} did not take a cancel request within {TIMEOUT:?}", server.label);
+            let message = format!("{} did not accept a cancel request within {TIMEOUT:?}", server.label);
             Err(Error::new(ErrorKind::Timeout, message))
         })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Session>> {
-        // Single inserts and removals: no panic leaves it half done.
+        // Single inserts and removals: a panic cannot leave the map inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The login of a local client, up to the session that it asks for.
+//! The client's side of a login, up to the session that it asks for.
 
 use std::io;
 
@@ -16,16 +16,16 @@ use crate::{
     limits::Handshake,
 };
 
-/// libpq asks for GSSAPI, then for TLS; more than that is not a client.
+/// libpq requests GSSAPI, then TLS, and then sends its startup packet.
 const MAX_ENCRYPTION_REQUESTS: usize = 2;
 
-/// What a client wants.
+/// The request of a client's connection.
 pub(crate) enum Wish {
     Cancel(Vec<u8>),
     Session(Startup),
 }
 
-/// Reads what a client wants, and declines encryption: over loopback it protects from no attack.
+/// Reads a client's request, and declines encryption, which loopback does not need.
 pub(crate) async fn wish(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
     handshake: &Handshake,
@@ -49,9 +49,7 @@ pub(crate) async fn wish(
     Err(Refused::new("too many requests for encryption"))
 }
 
-/// Lets a client have the session of the target's user and of no other.
-///
-/// It may name that user, the account that it runs as (as psql does by default), or nobody.
+/// Refuses a client that names a user that does not stand for the target's.
 pub(crate) async fn check_user(
     client: &mut (impl AsyncWrite + Unpin),
     startup: &Startup,
@@ -64,7 +62,7 @@ pub(crate) async fn check_user(
     Err(Refused::new("the client asked for another user"))
 }
 
-/// Asks a client for the proxy's own password.
+/// Asks a client for the local password.
 pub(crate) async fn check_password(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
     password: &LocalPassword,
@@ -78,17 +76,17 @@ pub(crate) async fn check_password(
         let sent = answer.body().strip_suffix(&[0]).unwrap_or_default();
         answer.tag() == b'p' && password.matches(sent)
     };
-    // It may be the password.
+    // It holds the client's attempt at the password.
     answer.zeroize();
     if is_right {
         return Ok(());
     }
-    let message = "rds-iam: this is not the proxy's local password, which it told at its start";
+    let message = "rds-iam: wrong local password: use the one that the proxy was started with";
     send(client, &error_response("28P01", message, None)).await?;
     Err(Refused::new("wrong local password"))
 }
 
-/// Tells a client why there is no session: the server's own code and words, and ours as the detail.
+/// Creates a client's error: the server's own code and message, with the explanation as the detail.
 pub(crate) fn explained(error: &Error) -> Message {
     let causes = error.diagnosis().iter().take(3).enumerate();
     let causes: String = causes.map(|(index, cause)| format!("\n  {}. {cause}", index + 1)).collect();
@@ -105,7 +103,7 @@ pub(crate) fn explained(error: &Error) -> Message {
     }
 }
 
-/// Returns the SQLSTATE of a failure in which no server spoke:
+/// Returns the SQLSTATE of a failure without a server's answer:
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn code(kind: ErrorKind) -> &'static str {
     match kind {

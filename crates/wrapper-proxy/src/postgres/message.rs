@@ -1,4 +1,4 @@
-//! Messages of a PostgreSQL server.
+//! Messages after the startup packet.
 
 use std::io;
 
@@ -7,16 +7,16 @@ use zeroize::Zeroize;
 
 use crate::allowance::Allowance;
 
-/// One message as it came.
+/// One message, as received.
 pub(crate) struct Message {
     bytes: Vec<u8>,
 }
 
 impl Message {
-    /// The tag, and the length.
+    /// The length of tag and length field.
     pub(crate) const HEADER: usize = 5;
 
-    /// Reads one message, if it is allowed.
+    /// Reads one message within the allowance.
     pub(crate) async fn read(
         peer: &mut (impl AsyncRead + Unpin),
         allowance: &mut Allowance,
@@ -24,8 +24,9 @@ impl Message {
         let tag = peer.read_u8().await?;
         let length = peer.read_u32().await?;
         if length < 4 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a message of an impossible length"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "invalid message length"));
         }
+        // Before the allocation: the peer chooses the length.
         allowance.take(length as usize + 1)?;
         let mut bytes = vec![0; length as usize + 1];
         bytes[0] = tag;
@@ -48,17 +49,17 @@ impl Message {
         &self.bytes[Self::HEADER..]
     }
 
-    /// Returns the whole message, for passing it on.
+    /// Returns the whole message, to forward it.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Overwrites what it says.
+    /// Overwrites the message in memory.
     pub(crate) fn zeroize(mut self) {
         self.bytes.zeroize();
     }
 
-    /// Returns the number in front of an authentication message, and what follows it.
+    /// Returns the method number of an authentication message, and its data.
     pub(crate) fn authentication(&self) -> Option<(u32, &[u8])> {
         let (number, rest) = self.body().split_first_chunk::<4>()?;
         Some((u32::from_be_bytes(*number), rest))

@@ -8,7 +8,7 @@ use wrapper_core::{Error, ErrorKind, Result, ServerError, adapter::Rows};
 use super::message::Message;
 use crate::allowance::Allowance;
 
-/// What a server answered to one query.
+/// A server's answer to one query.
 pub(super) struct Answer {
     pub(super) rows: Result<Rows>,
     /// `ParameterStatus` of the settings that changed.
@@ -16,7 +16,7 @@ pub(super) struct Answer {
     pub(super) ready: Message,
 }
 
-/// Runs a statement and collects its answer as text.
+/// Runs a statement and collects its rows as text.
 pub(super) async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), sql: &str) -> Result<Answer> {
     let message = Message::new(b'Q', &[sql.as_bytes(), &[0]].concat());
     let io = |error| {
@@ -32,8 +32,9 @@ pub(super) async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), sql:
             b'T' => rows = rows.and(Ok(Rows::new(column_names(message.body())))),
             b'D' => {
                 if let Ok(rows) = &mut rows {
-                    let values = values(message.body())
-                        .ok_or_else(|| Error::new(ErrorKind::Driver, "a row of the server cannot be read"))?;
+                    let values = values(message.body()).ok_or_else(|| {
+                        Error::new(ErrorKind::Driver, "malformed row in the answer to a plugin's query")
+                    })?;
                     rows.push(values)?;
                 }
             }
@@ -51,7 +52,7 @@ pub(super) async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), sql:
 }
 
 fn column_names(body: &[u8]) -> Vec<String> {
-    // Each name is followed by 18 bytes that describe the column.
+    // Table, column number, type, its size and modifier, and the format follow each name.
     const DESCRIPTION: usize = 18;
     let mut names = Vec::new();
     let mut rest = body.get(2..).unwrap_or_default();
@@ -85,7 +86,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Says one message again and again, as often as somebody listens.
+    /// Sends a message repeatedly, until the other side stops reading.
     pub(crate) async fn endless(mut stream: impl AsyncWrite + Unpin, message: Message) -> usize {
         let mut said = 0;
         while said < 64 * Allowance::SERVER && stream.write_all(message.as_bytes()).await.is_ok() {

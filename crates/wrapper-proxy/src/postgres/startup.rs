@@ -13,18 +13,18 @@ const CANCEL_REQUEST: u32 = 80_877_102;
 const MAX_LENGTH: u32 = 10_000;
 const LENGTH_AND_CODE: u32 = 8;
 
-/// What a client may send first.
+/// The first packet of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FirstPacket {
-    /// Asks that the query which this key stands for be given up. The key is opaque: 8 bytes in
-    /// protocol 3.0, up to 260 in 3.2.
+    /// Asks to cancel the query of the session with this key. The key is opaque: 8 bytes in protocol
+    /// 3.0, up to 260 in 3.2.
     Cancel(Vec<u8>),
-    /// Asks for TLS or GSSAPI; the answer is one byte, and another first packet follows.
+    /// Asks for TLS or GSSAPI; the answer is one byte, and the client sends another first packet.
     Encryption,
     Startup(Startup),
 }
 
-/// The session that a client asks for.
+/// The startup packet of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Startup {
     version: u32,
@@ -44,14 +44,13 @@ pub(crate) enum InvalidPacket {
 impl fmt::Display for InvalidPacket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ended(error) => write!(f, "the connection ended within the first packet: {error}"),
+            Self::Ended(error) => write!(f, "connection closed within the first packet: {error}"),
             Self::Foreign => f.write_str(
-                "this is no PostgreSQL client: an HTTP client, or one that begins with TLS \
-                 (`sslnegotiation=direct`)?",
+                "not a PostgreSQL client, or one that starts with TLS (`sslnegotiation=direct`): turn SSL off",
             ),
-            Self::Malformed => f.write_str("the startup packet cannot be read"),
+            Self::Malformed => f.write_str("malformed startup packet"),
             Self::Version(major, minor) => {
-                write!(f, "protocol version {major}.{minor} is not supported, only version 3 is")
+                write!(f, "unsupported protocol version {major}.{minor}: use version 3")
             }
         }
     }
@@ -67,12 +66,12 @@ impl From<io::Error> for InvalidPacket {
 ///
 /// # Cancel safety
 ///
-/// What was read so far is lost, so the connection must be closed then.
+/// Not cancel safe: a partly read packet is lost, so the connection must be closed.
 pub(crate) async fn first_packet(
     client: &mut (impl AsyncRead + Unpin),
 ) -> Result<FirstPacket, InvalidPacket> {
     let length = client.read_u32().await?;
-    // The first bytes of HTTP and of TLS, read as a length, are far above.
+    // The first bytes of HTTP and TLS, read as a length, are far above the limit.
     if !(LENGTH_AND_CODE..=MAX_LENGTH).contains(&length) {
         return Err(InvalidPacket::Foreign);
     }
@@ -89,7 +88,7 @@ pub(crate) async fn first_packet(
 }
 
 impl Startup {
-    /// Creates the startup of a session of our own.
+    /// Creates the startup packet of a session of the proxy itself.
     pub(crate) fn new(application_name: &str) -> Self {
         let parameters = vec![(b"application_name".to_vec(), application_name.as_bytes().to_vec())];
         Self { version: 3 << 16, parameters }
@@ -110,7 +109,7 @@ impl Startup {
         }
     }
 
-    /// The last value counts, as at the server.
+    /// Returns a parameter's last value, which is the one that the server uses.
     fn get(&self, name: &[u8]) -> Option<&[u8]> {
         let found = self.parameters.iter().rev().find(|(known, _)| known == name);
         found.map(|(_, value)| &**value)
@@ -136,11 +135,11 @@ impl Startup {
         is_prefix(b"true") || is_prefix(b"yes") || matches!(&value[..], b"on" | b"1")
     }
 
-    /// Returns the packet for the server: everything as the client sent it, but for the user, and
-    /// the database where the client's choice is only its default.
+    /// Returns the packet for the server: everything as the client sent it except the user, and the
+    /// database if the client only sent its default.
     ///
-    /// Clients name the database after the user, and so does the server where none is named; with
-    /// another user they would both mean another database. `configured` replaces that default.
+    /// Clients default the database to the user's name, and so does the server; with another user
+    /// both would mean another database. `configured` replaces that default.
     pub(crate) fn for_user(&self, user: &str, configured: Option<&str>) -> Vec<u8> {
         let asked = self.database().filter(|database| Some(*database) != self.user());
         let database = asked.or(configured.map(str::as_bytes)).or(self.database()).or(self.user());
@@ -172,7 +171,7 @@ pub(crate) fn ssl_request() -> [u8; 8] {
     packet
 }
 
-/// Returns the packet that asks a server to cancel.
+/// Returns the packet that asks a server to cancel the query of a key.
 pub(crate) fn cancel_request(key: &[u8]) -> Vec<u8> {
     let mut body = CANCEL_REQUEST.to_be_bytes().to_vec();
     body.extend_from_slice(key);
@@ -279,19 +278,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_postgresql_is_refused() {
+    async fn packet_of_another_protocol_is_refused() {
         let message = async |bytes: &[u8]| read(bytes).await.expect_err("no packet").to_string();
 
-        assert!(message(b"GET / HTTP/1.1\r\n\r\n").await.contains("no PostgreSQL client"));
-        assert!(message(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03").await.contains("no PostgreSQL client"));
+        assert!(message(b"GET / HTTP/1.1\r\n\r\n").await.contains("not a PostgreSQL client"));
+        assert!(
+            message(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03").await.contains("not a PostgreSQL client")
+        );
         assert!(message(&framed(2 << 16, b"")).await.contains("protocol version 2.0"));
         assert!(message(&framed(4 << 16 | 1, b"")).await.contains("protocol version 4.1"));
         for rest in [&b"user"[..], b"user\0", b"user\0jane\0", b"user\0jane\0\0more", b""] {
-            assert!(message(&framed(3 << 16, rest)).await.contains("cannot be read"), "{rest:?}");
+            assert!(message(&framed(3 << 16, rest)).await.contains("malformed"), "{rest:?}");
         }
-        assert!(message(&framed(SSL_REQUEST, b"x")).await.contains("cannot be read"));
-        assert!(message(&[0, 0, 0]).await.contains("ended"));
-        assert!(message(&[0, 0, 0, 7, 0, 3, 0]).await.contains("no PostgreSQL client"));
+        assert!(message(&framed(SSL_REQUEST, b"x")).await.contains("malformed"));
+        assert!(message(&[0, 0, 0]).await.contains("closed within"));
+        assert!(message(&[0, 0, 0, 7, 0, 3, 0]).await.contains("not a PostgreSQL client"));
     }
 
     proptest::proptest! {

@@ -1,4 +1,4 @@
-//! The session at the server: the wire relay as a driver behind the ordinary chain.
+//! Logs in at the server: the relay is a driver behind the ordinary chain of plugins.
 
 use std::{fmt, net::SocketAddr, ops::Range, sync::Arc};
 
@@ -27,13 +27,13 @@ use crate::{
     upstream::{Destination, Upstream, closed, dial, no_token_user, password, unreadable},
 };
 
-/// Opens sessions for one client.
+/// Opens sessions with one client's startup packet.
 pub struct RelayDriver {
     upstream: Arc<Upstream>,
     startup: Startup,
 }
 
-/// A session that is ready: logged in, and with everything that the server said on the way.
+/// A session that is logged in, with the messages of the server that its client has to read.
 pub struct Session {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) to: Destination,
@@ -41,13 +41,13 @@ pub struct Session {
     abort: AbortRegistration,
 }
 
-/// What a server says up to a session that is ready.
+/// The server's messages from the password to the first `ReadyForQuery`.
 struct Greeting {
-    /// Every message after the password but the last one.
+    /// Every message after the password except the last.
     messages: Vec<u8>,
-    /// `ReadyForQuery`, which ends them.
+    /// `ReadyForQuery`, replaced by that of each plugin's query.
     ready: Message,
-    /// Where in the messages stands what a cancel request has to carry, if the server told it.
+    /// The position of the cancel key in `messages`, if the server sent one.
     key: Option<Range<usize>>,
     parameters: Vec<(String, String)>,
 }
@@ -61,7 +61,7 @@ impl RelayDriver {
         let to = Destination::new(address, request);
         let mut stream = match self.upstream.encrypted(&to, request.progress()).await {
             Ok(stream) => stream,
-            // What offers no TLS may be a server of another kind.
+            // A peer that offers no TLS may be a server of another engine.
             Err(error) if error.kind() == ErrorKind::Tls => {
                 return Err(stranger(Engine::Postgres, request).await.unwrap_or(error));
             }
@@ -103,8 +103,7 @@ impl RelayDriver {
                     let start = messages.len() + Message::HEADER;
                     key = Some(start..start + message.body().len()).filter(|key| !key.is_empty());
                 }
-                // The server accepted, notices something, or speaks an older minor version: all for
-                // the client.
+                // AuthenticationOk, a notice, or a lower minor version: the client needs all of them.
                 b'R' | b'N' | b'v' => {}
                 _ => return Err(unreadable(request)),
             }
@@ -112,7 +111,7 @@ impl RelayDriver {
         }
     }
 
-    /// Answers one request for a password; none where the server waits for no answer.
+    /// Answers one authentication request; `None` where the server expects no answer.
     fn answer(
         &self,
         message: &Message,
@@ -148,13 +147,13 @@ impl RelayDriver {
             }
             12 => {
                 let client = scram.as_mut().ok_or_else(|| unreadable(request))?;
-                // The server has to know the password as well.
+                // The server's signature proves that it knows the password.
                 client.finish(data).map_err(bad)?;
                 Ok(None)
             }
             _ => {
                 let message =
-                    format!("{} asks for a kind of login that is not supported", request.address_label());
+                    format!("{} asks for an unsupported authentication method", request.address_label());
                 Err(Error::new(ErrorKind::Configuration, message))
             }
         }
@@ -171,7 +170,8 @@ impl Upstream {
         let mut stream = dial(to, progress).await?;
         progress.enter(Phase::Open);
         stream.write_all(&ssl_request()).await.map_err(|error| closed(&to.label, progress, error))?;
-        // Exactly one byte: what follows it in the same packet would not be encrypted.
+        // Exactly one byte is read: further bytes would be unencrypted, and a man in the middle could
+        // have injected them (CVE-2021-23222).
         let answer = stream.read_u8().await.map_err(|error| closed(&to.label, progress, error))?;
         if answer != b'S' {
             return Err(explain_tls_failure(TlsFailure::NotOffered, &to.tls_name, &self.tls.roots()));
@@ -205,15 +205,14 @@ impl Driver for RelayDriver {
 }
 
 impl Session {
-    /// Returns what the client has to read first.
+    /// Takes the messages that the client has to read first.
     pub(crate) fn take_greeting(&mut self) -> Vec<u8> {
         let mut messages = std::mem::take(&mut self.greeting.messages);
         messages.extend_from_slice(self.greeting.ready.as_bytes());
         messages
     }
 
-    /// Returns what a cancel request of the client has to carry, to be changed before the client
-    /// has read it.
+    /// Returns the cancel key, which may be changed until the client has read it.
     pub(crate) fn key(&mut self) -> Option<&mut [u8]> {
         let key = self.greeting.key.clone()?;
         self.greeting.messages.get_mut(key)
@@ -228,7 +227,7 @@ impl Session {
         &self.abort
     }
 
-    /// Asks the server for a plugin, before the client has the session.
+    /// Runs a plugin's query, before the client has the session.
     async fn query(&mut self, sql: &str) -> Result<Rows> {
         let answer = ask(&mut self.stream, sql).await?;
         self.greeting.ready = answer.ready;
@@ -240,11 +239,11 @@ impl Session {
 }
 
 impl Greeting {
-    /// Adds a setting that changed since, which the client has to know of.
+    /// Adds a setting that a plugin's query changed, which the client has to learn.
     fn note(&mut self, status: &Message) -> Result<()> {
-        // A monitor's session is asked for days.
+        // A monitor's session is queried for days, so the messages need a limit.
         if self.messages.len() + status.as_bytes().len() > Allowance::SERVER {
-            return Err(Error::new(ErrorKind::Driver, "the server reports too many changed settings"));
+            return Err(Error::new(ErrorKind::Driver, "too many changed settings in the answers to plugins"));
         }
         self.messages.extend_from_slice(status.as_bytes());
         self.parameters.extend(status.parameter());

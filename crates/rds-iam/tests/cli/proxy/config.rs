@@ -110,11 +110,11 @@ async fn file_wrong() {
             ),
             "did you mean `iamRegion`?",
         ),
-        (format!("{target}url = \"postgres://jane:geheim@h/a"), "line 4 is no TOML"),
+        (format!("{target}url = \"postgres://jane:geheim@h/a"), "line 4 is not valid TOML"),
         (format!("{target}host = \"db.example.com\"\nuser = \"jane\"\n"), "`iamHost`"),
         (
             format!("{target}url='postgres://j@h/'\n{target}url='postgres://j@h/'"),
-            "two targets are called `a`",
+            "two targets have the name `a`",
         ),
     ] {
         let ran = run(program(), ["proxy", "--config", &written("wrong", &text)]).await;
@@ -123,7 +123,7 @@ async fn file_wrong() {
         assert!(ran.err.contains(expected) && !ran.err.contains("geheim"), "{}", ran.err);
     }
     let ran = run(program(), ["proxy", "--config", "/nonexistent/proxy.toml"]).await;
-    assert!(ran.err.contains("/nonexistent/proxy.toml cannot be read"), "{}", ran.err);
+    assert!(ran.err.contains("cannot read the configuration /nonexistent/proxy.toml"), "{}", ran.err);
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn password_in_a_file_that_others_read_is_warned_of() {
 
         let ran = run(program(), ["proxy", "--config", &file]).await;
 
-        let warning = format!("may use {file} (mode {mode:o}), which holds the password of target `a`");
+        let warning = format!("can read {file} (mode {mode:o}), which holds the password of target `a`");
         assert_eq!(ran.err.contains(&warning), is_warned_of, "{mode:o} {target}: {}", ran.err);
         assert!(!ran.err.contains("geheim") && !ran.err.contains("geh/eim"), "{}", ran.err);
     }
@@ -155,10 +155,10 @@ async fn password_in_a_file_that_others_read_is_warned_of() {
 async fn arguments_wrong() {
     let server = server().await;
     for (arguments, expected) in [
-        (&["--listen", "localhost:1"][..], "give a port, an address"),
+        (&["--listen", "localhost:1"][..], "use a port, an address"),
         (&["--listen", "1", "--listen", "2"], "--listen is given 2 times for 1 connection strings"),
         (&["--max-connections", "0"], "1..=1000000"),
-        (&[], "XDG_RUNTIME_DIR names no place for a socket"),
+        (&[], "XDG_RUNTIME_DIR is not set"),
         (&["--lazy", "--listen", "/nonexistent/a/b"], "/nonexistent/a/b"),
     ] {
         let ran = run(proxy(&server), arguments.iter().copied()).await;

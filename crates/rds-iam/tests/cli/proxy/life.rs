@@ -32,7 +32,7 @@ async fn refused_login_is_told_at_the_start_with_what_to_check() {
     let running = Running::start(command, 1).await;
     assert!(connect(&running.config(0)).await.is_err());
     let ran = running.end().await;
-    assert!(ran.err.contains("WARN a client could not be logged in"), "{}", ran.err);
+    assert!(ran.err.contains("WARN client login failed"), "{}", ran.err);
     assert!(!ran.err.contains("X-Amz"), "{}", ran.err);
 }
 
@@ -52,7 +52,7 @@ async fn failing_login_is_warned_of_once_with_every_cause() {
     let ran = running.end().await;
     let warnings: Vec<_> = ran.err.lines().filter(|line| line.contains("WARN")).collect();
     let [warning] = warnings[..] else { panic!("{}", ran.err) };
-    assert!(warning.contains("could not be logged in"), "{warning}");
+    assert!(warning.contains("client login failed"), "{warning}");
     for part in ["failed=1", "PAM authentication failed", "; 1. ", "; 2. ", "; 3. "] {
         assert!(warning.contains(part), "{part}: {warning}");
     }
