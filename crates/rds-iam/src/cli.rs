@@ -22,7 +22,7 @@ use self::help::{EXEC_EXAMPLES, PROXY_EXAMPLES};
 pub(crate) use self::proxy::{ListenAt, ProxyArguments, ProxyOptions, place};
 use crate::connection::ConnectionArguments;
 
-/// Prints IAM tokens for RDS and Aurora, runs clients with them, and explains failing logins
+/// Print IAM tokens for RDS and Aurora, run clients with them, and explain failing logins
 #[derive(Debug, Parser)]
 #[command(name = "rds-iam", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -32,32 +32,32 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Prints a token, the password of a database user
+    /// Print a token, the password of a database user
     #[command(after_help = TOKEN_EXAMPLES, disable_help_flag = true)]
     Token(TokenArguments),
-    /// Runs a client such as psql or mysql with a token
+    /// Run a client such as psql or mysql with a token
     #[cfg(unix)]
     #[command(after_help = EXEC_EXAMPLES, disable_help_flag = true)]
     Exec(ExecArguments),
-    /// Logs clients in that cannot use tokens, through a local socket
+    /// Log clients in that cannot use tokens, through a local socket
     #[cfg(unix)]
     #[command(after_help = PROXY_EXAMPLES)]
     Proxy(ProxyArguments),
-    /// Explains host names, and what a token for them is signed for
+    /// Explain host names, and what a token for them is signed for
     Inspect(InspectArguments),
-    /// Finds out, step by step, why a login fails
+    /// Find out, step by step, why a login fails
     #[command(after_help = DOCTOR_EXAMPLES, disable_help_flag = true)]
     Doctor(DoctorArguments),
-    /// Prints the completions for a shell
+    /// Print the completions for a shell
     Completions {
         /// The shell
         shell: Shell,
     },
-    /// Prints a manual page, or writes all of them
+    /// Print a manual page, or write all of them
     Man {
         /// The command to print the page of [default: that of rds-iam itself]
         command: Option<String>,
-        /// Writes the pages of all commands into this folder
+        /// Write the pages of all commands into this folder
         #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
         dir: Option<PathBuf>,
     },
@@ -87,7 +87,7 @@ pub(crate) struct TokenArguments {
 pub(crate) struct ExecArguments {
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
-    /// Passes the client a URL with the token in this variable, and nothing else
+    /// Pass the client a URL with the token in this variable, and nothing else
     #[arg(long, value_name = "NAME")]
     pub(crate) url_env: Option<String>,
     /// The query of that URL, instead of the parameters that make the tool verify TLS
@@ -103,7 +103,7 @@ pub(crate) struct InspectArguments {
     /// Host names or addresses
     #[arg(required = true, value_name = "HOST")]
     pub(crate) hosts: Vec<String>,
-    /// Prints JSON, one object a line
+    /// Print JSON, one object a line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -115,7 +115,7 @@ pub(crate) struct DoctorArguments {
     pub(crate) text: Option<String>,
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
-    /// Prints the report as JSON
+    /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
     /// The server whose clock is asked, by http or https [default: STS in the region]
@@ -124,7 +124,7 @@ pub(crate) struct DoctorArguments {
     /// The DNS server to ask instead of the system's (as `dig @` does); the login asks it too
     #[arg(long, value_name = "IP[:PORT]", value_parser = dns_server)]
     pub(crate) dns_server: Option<SocketAddr>,
-    /// Asks STS in the region who the credentials belong to, at AWS_ENDPOINT_URL_STS if that is set
+    /// Ask STS in the region who the credentials belong to, at AWS_ENDPOINT_URL_STS if that is set
     #[arg(long)]
     pub(crate) sts: bool,
     /// How long all steps may take together, in seconds

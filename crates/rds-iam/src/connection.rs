@@ -17,8 +17,8 @@ use crate::{cli::Engine, failure::Failure};
 /// Where a database is, who logs in there, and with whose credentials.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ConnectionArguments {
-    /// The connection string as a program has it; without one and without --host, DATABASE_URL
-    /// counts. A password in it can be read by every user of the machine while the command runs
+    /// The connection string as a program has it; without one and without --host it is taken
+    /// from DATABASE_URL. Every user of this machine can read a password in it while the command runs
     #[arg(long, value_name = "URL", conflicts_with_all = ["engine", "host", "port", "user", "database"])]
     pub(crate) url: Option<String>,
     /// The database engine [default: postgres, or what the client is for]
@@ -27,7 +27,7 @@ pub(crate) struct ConnectionArguments {
     /// The host, by the endpoint's own name; for an alias or a tunnel see --iam-host and --hostaddr
     #[arg(short = 'h', long)]
     pub(crate) host: Option<String>,
-    /// The address to connect to in place of the host's, such as the near end of a tunnel
+    /// The address to connect to instead of the host's, such as the near end of a tunnel
     #[arg(long, value_name = "IP")]
     pub(crate) hostaddr: Option<IpAddr>,
     /// The port [default: 5432, or 3306 for mysql]
@@ -49,7 +49,7 @@ pub(crate) struct ConnectionArguments {
     /// The region to sign for [default: the one in the endpoint's name]
     #[arg(long)]
     pub(crate) region: Option<String>,
-    /// The profile of the AWS configuration that gives the credentials
+    /// The profile of the AWS configuration to load the credentials from
     #[arg(long)]
     pub(crate) profile: Option<String>,
     /// A role to assume with these credentials
@@ -58,7 +58,7 @@ pub(crate) struct ConnectionArguments {
     /// The external id that the role's trust policy asks for
     #[arg(long, value_name = "ID", requires = "assume_role")]
     pub(crate) external_id: Option<String>,
-    /// The secret of Secrets Manager, by name or ARN, that gives user and password in place of a
+    /// The secret of Secrets Manager, by name or ARN, that provides user and password instead of a
     /// token
     #[arg(long, value_name = "ID")]
     pub(crate) secret_id: Option<String>,
@@ -68,7 +68,7 @@ pub(crate) struct ConnectionArguments {
     /// The PEM file of the trusted certificate authorities, such as the RDS bundle
     #[arg(long, value_name = "FILE")]
     pub(crate) sslrootcert: Option<PathBuf>,
-    /// Prints help
+    /// Print help
     #[arg(long, action = clap::ArgAction::Help, display_order = 1000)]
     pub(crate) help: Option<bool>,
 }

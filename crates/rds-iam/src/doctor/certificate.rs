@@ -20,7 +20,9 @@ const SHOWN: usize = 3;
 /// A chain that expires within this time is a warning.
 const NEAR: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 
-const DAY: u64 = 24 * 60 * 60;
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
+const TWO_DAYS: u64 = 2 * DAY;
 
 /// Names, issuers and end of a certificate chain.
 #[derive(Debug)]
@@ -72,9 +74,13 @@ impl CertificateSummary {
             Some(authority) => format!("the certificate of {authority}"),
             None => "the server's certificate".to_owned(),
         };
-        let days = left.as_secs() / DAY;
+        let left = match left.as_secs() {
+            0..HOUR => "within an hour".to_owned(),
+            seconds @ HOUR..TWO_DAYS => format!("in {} hours", seconds / HOUR),
+            seconds => format!("in {} days", seconds / DAY),
+        };
         Some(format!(
-            "{whose} expires in {days} days, and every verified login fails from then on: rotate it (RDS: \
+            "{whose} expires {left}, and every verified login fails from then on: rotate it (RDS: \
              modify the instance's certificate authority), and add the new issuer to the trusted roots"
         ))
     }
@@ -159,8 +165,13 @@ mod tests {
         assert_eq!(warning(60, None), None);
         let own = warning(59, None).expect("ends soon");
         assert!(own.starts_with("the server's certificate expires in 59 days"), "{own}");
-        let authority = warning(0, Some("CN=a")).expect("ends soon");
-        assert!(authority.starts_with("the certificate of CN=a expires in 0 days"), "{authority}");
+        for (days, left) in [(2, "in 2 days"), (1, "in 24 hours"), (0, "within an hour")] {
+            let authority = warning(days, Some("CN=a")).expect("ends soon");
+            assert!(
+                authority.starts_with(&format!("the certificate of CN=a expires {left},")),
+                "{authority}"
+            );
+        }
     }
 
     #[test]

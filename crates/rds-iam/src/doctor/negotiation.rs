@@ -39,8 +39,8 @@ pub(super) enum NegotiationError {
     NoTls,
     /// The server refuses this client before it knows the user.
     Refused(ServerError),
-    /// The server speaks another protocol; its first bytes.
-    OtherProtocol(String),
+    /// The server speaks another protocol; its first words, if these are text.
+    OtherProtocol(Service, String),
 }
 
 impl fmt::Display for NegotiationError {
@@ -49,20 +49,53 @@ impl fmt::Display for NegotiationError {
             Self::Closed(error) => write!(f, "the connection was lost: {error}"),
             Self::NoTls => f.write_str("the server does not support TLS"),
             Self::Refused(answer) => answer.fmt(f),
-            Self::OtherProtocol(words) => {
-                write!(f, "{} answered `{words}`", service(words))
-            }
+            Self::OtherProtocol(service, words) if words.is_empty() => write!(f, "{service} answered"),
+            Self::OtherProtocol(service, words) => write!(f, "{service} answered `{words}`"),
         }
     }
 }
 
-/// Guesses the service from its first bytes.
-pub(super) fn service(words: &str) -> &'static str {
-    match words {
-        words if words.starts_with("SSH-") => "an SSH server",
-        words if words.starts_with("HTTP/") => "an HTTP server",
-        words if words.starts_with("220") => "a mail or FTP server",
-        _ => "another service",
+/// A service that is not the database, as far as its first bytes show it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Service {
+    Http,
+    Mail,
+    Mysql,
+    Other,
+    Ssh,
+}
+
+impl Service {
+    /// Guesses the service, and returns the text at the beginning of what it sent.
+    fn guess(bytes: &[u8]) -> (Self, &[u8]) {
+        let service = match bytes {
+            // A packet of MySQL with number 0 and protocol version 10 is its greeting, in which the
+            // version of the server follows.
+            [_, _, _, 0, 10, version @ ..] => return (Self::Mysql, first_words(version)),
+            bytes if bytes.starts_with(b"SSH-") => Self::Ssh,
+            bytes if bytes.starts_with(b"HTTP/") => Self::Http,
+            bytes if bytes.starts_with(b"220") => Self::Mail,
+            _ => Self::Other,
+        };
+        (service, first_words(bytes))
+    }
+}
+
+/// Returns the bytes before the first control character.
+fn first_words(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(u8::is_ascii_control).unwrap_or(bytes.len());
+    &bytes[..end.min(64)]
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "an HTTP server",
+            Self::Mail => "a mail or FTP server",
+            Self::Mysql => "a MySQL or MariaDB server",
+            Self::Other => "another service",
+            Self::Ssh => "an SSH server",
+        })
     }
 }
 
@@ -145,8 +178,8 @@ fn refused(packet: &[u8]) -> NegotiationError {
 }
 
 fn other_protocol(bytes: &[u8]) -> NegotiationError {
-    let begin = &bytes[..bytes.len().min(64)];
-    NegotiationError::OtherProtocol(sanitize_server_text(String::from_utf8_lossy(begin).trim_end(), None))
+    let (service, words) = Service::guess(bytes);
+    NegotiationError::OtherProtocol(service, sanitize_server_text(&String::from_utf8_lossy(words), None))
 }
 
 /// Returns a MySQL packet with its header: three bytes of length, one of sequence number.

@@ -25,7 +25,7 @@ use wrapper_iam::{SystemClock, explain_tls};
 use super::{
     cause::{Cause, Code},
     certificate::CertificateSummary,
-    negotiation::{NegotiationError, negotiate, service},
+    negotiation::{NegotiationError, negotiate},
     report::{Report, StepName},
 };
 use crate::{cli::Engine, target::Target};
@@ -165,12 +165,10 @@ impl HandshakeError {
             |failure| explain_tls(explain_tls_failure(failure, name, &target.roots), name).to_string();
         let (code, failure) = match self {
             Self::Before(NegotiationError::NoTls) => (Code::TlsNotOffered, TlsFailure::NotOffered),
-            Self::Before(NegotiationError::OtherProtocol(words)) => {
+            Self::Before(NegotiationError::OtherProtocol(service, _)) => {
                 let (port, engine) = (target.port, target.engine.name());
-                let text = format!(
-                    "port {port} belongs to {}, not to {engine}: check port and scheme",
-                    service(words)
-                );
+                let text =
+                    format!("port {port} belongs to {service}, not to {engine}: check port and scheme");
                 return Cause::new(Code::OtherService, text);
             }
             Self::Before(NegotiationError::Refused(answer)) => {

@@ -193,6 +193,7 @@ async fn port_of_another_engine() {
 
     let report = examine(program(), &url, RIGHT).await;
 
+    report.says("tls", "failed", "a MySQL or MariaDB server answered `8.");
     report.says("tls", "failed", "not to PostgreSQL: check port and scheme");
 }
 
