@@ -1,9 +1,9 @@
-//! What a configuration may name as the service's endpoint.
+//! Checks the endpoint of the service in a configuration.
 
 use host_pattern::{Endpoint, Partition};
 use wrapper_core::{Error, ErrorKind, Result, text::shown};
 
-/// Suffixes of AWS beside those of the partitions: the dual-stack ones.
+/// DNS suffixes of AWS besides those of the partitions, for dual-stack endpoints.
 const DUAL_STACK: [&str; 2] = ["api.aws", "api.amazonwebservices.com.cn"];
 
 /// The partitions, each with a suffix of its own.
@@ -20,13 +20,13 @@ const PARTITIONS: [Partition; 8] = [
 
 /// Checks an endpoint that a connection string names.
 ///
-/// Whoever answers there gives user and password, so a string can only name the service itself:
-/// over TLS, under a suffix of AWS and with the service in its name, as under the same suffixes
-/// everybody can have hosts of their own.
+/// The endpoint decides about user and password, so a string can only name the service itself: over
+/// TLS, under a DNS suffix of AWS, and with the service in its name, since AWS customers get hosts
+/// under the same suffixes.
 ///
 /// # Errors
 ///
-/// A configuration error that says what such an endpoint looks like.
+/// A configuration error with an example of a valid endpoint.
 pub(crate) fn check_configured(endpoint: &str) -> Result<()> {
     let host = endpoint.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     let host = host.and_then(|host| Endpoint::parse(host).ok());

@@ -1,4 +1,4 @@
-//! The plugin by its codes and parameters.
+//! The factory of the plugin, and its parameters.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,8 +33,8 @@ const SECRET_ENDPOINT: Parameter<String> = Parameter::typed(
     "secretEndpoint",
     ParameterKind::Text,
     "the region's own",
-    "The URL to ask in place of the region's own, such as a VPC endpoint's; a connection string can only \
-     name Secrets Manager at AWS, over https.",
+    "The URL of the service instead of the region's own, such as a VPC endpoint's; a connection string can \
+     only name Secrets Manager at AWS, over https.",
 )
 .aliases(&["secretsManagerEndpoint", "secrets_manager_endpoint"]);
 
@@ -42,7 +42,7 @@ const SECRET_EXPIRATION_SEC: Parameter<u64> = Parameter::typed(
     "secretExpirationSec",
     ParameterKind::Integer { min: 60, max: 31_536_000 },
     "`870`",
-    "Seconds after which the secret is asked for again; it serves on while the service is down.",
+    "Seconds after which the secret is renewed; it stays in use while the service is down.",
 )
 .aliases(&[
     "secretsManagerExpirationTimeSec",
@@ -93,10 +93,10 @@ pub const SECRETS_PARAMETERS: &[Parameter] = &[
     ASSUME_ROLE_DURATION_SEC,
 ];
 
-/// Makes the plugin `awsSecretsManager`, which answers to `secretsManager` too.
+/// Creates the plugin `awsSecretsManager`, with the alias `secretsManager`.
 ///
-/// The default takes AWS credentials from the default chain. Each connector then has a secret of
-/// its own; connectors that share one take the same [`SecretProvider`].
+/// The default uses credentials of the AWS default chain, and each connector loads its own secret.
+/// To share one, pass the same [`SecretProvider`] to several connectors.
 #[derive(Clone, Debug, Default)]
 pub struct SecretsFactory {
     tokens: Option<IamTokenProvider>,
@@ -109,13 +109,13 @@ impl SecretsFactory {
         Self { secrets: Some(secrets), tokens: None }
     }
 
-    /// Creates a factory whose plugins ask Secrets Manager with the credentials of this provider.
+    /// Creates a factory whose plugins call Secrets Manager with the credentials of this provider.
     pub fn with_credentials_of(tokens: IamTokenProvider) -> Self {
         Self { tokens: Some(tokens), secrets: None }
     }
 
-    /// Returns the provider that the options of a configuration name, for those who connect by
-    /// themselves.
+    /// Returns the provider that the options describe, for programs that connect without the
+    /// plugin.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl SecretsFactory {
             let mut given = ours.filter(|name| *name != SECRET_ROTATION_RETRY_TIMEOUT_MS.name());
             return match given.find(|name| options.contains(name)) {
                 Some(name) => Err(configuration(format!(
-                    "`{name}` is given, and the program brings a secret of its own: leave it out"
+                    "`{name}` conflicts with the secret that the program provides: remove it"
                 ))),
                 None => Ok(secrets.clone()),
             };

@@ -15,6 +15,6 @@ mod stats;
 
 pub use factory::{SECRETS_PARAMETERS, SecretsFactory};
 pub use plugin::SecretsPlugin;
-pub use provider::{AfterRefusal, SecretProvider, SecretProviderBuilder, Telling};
+pub use provider::{AfterRefusal, ListenerGuard, SecretProvider, SecretProviderBuilder};
 pub use secret::DatabaseSecret;
 pub use stats::SecretStats;

@@ -1,4 +1,4 @@
-//! The plugin: user and password out of a secret.
+//! The plugin: logs in with user and password of a secret.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,21 +9,21 @@ use wrapper_core::{
 };
 
 use crate::{
-    AfterRefusal, DatabaseSecret, SecretProvider, Telling,
+    AfterRefusal, DatabaseSecret, ListenerGuard, SecretProvider,
     refusal::{Refusal, Retry},
 };
 
-/// Gives every connect the user and the password of a secret, over verified TLS only.
+/// Logs every connect in with the user and the password of a secret, over verified TLS only.
 ///
-/// A secret that was held already and is refused is loaded anew, once for all who are refused, and
-/// the login tried once more if it has changed. Within the retry timeout a refused login is
-/// repeated in steps, each with one load for all: that bridges the window of a rotation in which
-/// the database has the new password and the secret has not.
+/// If a server refuses a cached secret, it is loaded again, once for all refused logins, and a
+/// changed one is tried. Within the retry timeout a refused login is repeated in steps, each with
+/// one shared load: that bridges the window of a rotation in which only the database has the new
+/// password.
 #[derive(Debug)]
 pub struct SecretsPlugin {
     secrets: SecretProvider,
     retry_timeout: Duration,
-    _telling: Option<Telling>,
+    _listeners: Option<ListenerGuard>,
 }
 
 impl SecretsPlugin {
@@ -32,20 +32,21 @@ impl SecretsPlugin {
 
     /// Creates a plugin that takes user and password from the given provider.
     pub fn new(secrets: SecretProvider) -> Self {
-        Self { secrets, retry_timeout: Duration::ZERO, _telling: None }
+        Self { secrets, retry_timeout: Duration::ZERO, _listeners: None }
     }
 
-    /// Repeats a refused login for so long (`secretRotationRetryTimeoutMs`); zero does not.
+    /// Sets for how long a refused login is repeated (`secretRotationRetryTimeoutMs`); by default it
+    /// is not.
     #[must_use]
     pub fn with_retry_timeout(mut self, timeout: Duration) -> Self {
         self.retry_timeout = timeout;
         self
     }
 
-    /// Tells these listeners of secrets that are loaded, as long as the plugin lives.
+    /// Reports loads of the secret to these listeners, as long as the plugin lives.
     #[must_use]
     pub fn with_events(mut self, events: &Events) -> Self {
-        self._telling = self.secrets.tell(events);
+        self._listeners = self.secrets.add_listeners(events);
         self
     }
 
@@ -70,8 +71,8 @@ impl SecretsPlugin {
                 done => return done,
             };
             request.progress().enter(Phase::Credentials);
-            // One that was loaded for this very connect is as new as can be, and after the first
-            // refusal the steps say when to ask.
+            // A secret loaded for this connect is as new as possible. After the first retry the
+            // steps decide when the service is called again.
             if matches!(retry, Retry::None) && !secret.is_fresh() {
                 match self.secrets.after_refusal(&secret).await {
                     AfterRefusal::Changed(newer) => {
@@ -84,7 +85,7 @@ impl SecretsPlugin {
                         (secret, retry) = (newer, Retry::Refused);
                         continue;
                     }
-                    AfterRefusal::Failed(error) => retry = Retry::Impossible(error),
+                    AfterRefusal::Failed(error) => retry = Retry::Unavailable(error),
                     AfterRefusal::Unchanged => retry = Retry::Unchanged,
                 }
             } else {
@@ -101,14 +102,14 @@ impl SecretsPlugin {
                 };
                 return Err(refusal.explain(&refused));
             };
-            if !matches!(retry, Retry::Impossible(_)) {
+            if !matches!(retry, Retry::Unavailable(_)) {
                 retry = Retry::Refused;
             }
             secret = newest;
         }
     }
 
-    /// Returns when the last try may begin, before the connect's own deadline.
+    /// Returns the time until which tries may begin; never after the connect's own deadline.
     fn until(&self, request: &ConnectRequest) -> SystemTime {
         let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map_or(self.retry_timeout, |left| left.min(self.retry_timeout));

@@ -1,4 +1,4 @@
-//! A secret on demand, from one source of credentials.
+//! Provides a secret on demand, and renews it.
 
 mod builder;
 
@@ -24,11 +24,11 @@ use crate::{
     stats::{Counters, SecretStats},
 };
 
-/// Gives the user and the password of one secret of Secrets Manager; clones share what was loaded.
+/// Provides the user and the password of one secret of Secrets Manager; clones share its cache.
 ///
-/// The secret is loaded once for all who wait, renewed ahead beside those who use it, and served on
-/// while the service is down. One that a server refused is loaded anew, once for all who are
-/// refused: a rotation reaches everybody with one call.
+/// Concurrent callers share one load, renewals run ahead in the background, and while the service
+/// is down the held secret stays in use. After a refused login the secret is loaded again, once for
+/// all refused logins, so a rotation costs one call.
 ///
 /// ```
 /// use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -44,8 +44,8 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `provider.secret().await` then gives user and password, and
-/// [`after_refusal`](Self::after_refusal) what to do when a server refuses them.
+/// `provider.secret().await` then returns user and password, and
+/// [`after_refusal`](Self::after_refusal) says what to do when a server refuses them.
 #[derive(Clone)]
 pub struct SecretProvider(Arc<Inner>);
 
@@ -56,33 +56,33 @@ struct Inner {
     cell: Renewing<Content, Error>,
     steps: Steps,
     counters: Counters,
-    /// What was loaded last, to tell a rotation.
+    /// The last loaded pair, to detect a rotation.
     last: Mutex<Option<Login>>,
     listeners: Mutex<Vec<Weak<Events>>>,
 }
 
-/// Keeps listeners listening until it is dropped; made by [`SecretProvider::tell`].
+/// Keeps listeners registered until it is dropped; returned by [`SecretProvider::add_listeners`].
 #[derive(Debug)]
-#[must_use = "dropped, it ends the listening"]
-pub struct Telling(#[expect(dead_code, reason = "held, not read")] Arc<Events>);
+#[must_use = "dropping it removes the listeners"]
+pub struct ListenerGuard(#[expect(dead_code, reason = "held, not read")] Arc<Events>);
 
-/// A user and a password, to compare with.
+/// A user and a password, for comparison.
 type Login = (String, Arc<Zeroizing<String>>);
 
-/// Tells whether a secret that a server refused has changed.
+/// Says whether a refused secret has changed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AfterRefusal {
-    /// There is another user or password: log in once more.
+    /// Another user or password was loaded: log in once more.
     Changed(DatabaseSecret),
-    /// The service could not be asked.
+    /// The service could not be reached, or failed.
     Failed(Error),
-    /// The service has the same, or was asked a moment ago.
+    /// The service returned the same secret, or was called a moment ago.
     Unchanged,
 }
 
 impl SecretProvider {
-    /// Starts to build a provider for a secret, by its name or ARN.
+    /// Returns a builder for the provider of a secret, by name or ARN.
     pub fn builder(secret_id: impl Into<String>) -> SecretProviderBuilder {
         SecretProviderBuilder::new(secret_id.into())
     }
@@ -95,7 +95,7 @@ impl SecretProvider {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: others who wait for the same load drive it on.
+    /// Dropping the future loses nothing: other callers that wait for the same load drive it on.
     pub async fn secret(&self) -> Result<DatabaseSecret> {
         let served = self.0.cell.get(self.load(None)).await;
         let (lease, renewal) = served.map_err(|error| self.0.service.fetch_error(error))?;
@@ -112,12 +112,11 @@ impl SecretProvider {
         self.secret().await.map(drop)
     }
 
-    /// Says whether a login with another secret than the refused one is worth it, and loads it anew
-    /// where that is due.
+    /// Loads the secret again if that is due, and returns whether it differs from the refused one.
     ///
-    /// However many are refused, they share one load. While loads bring the same secret, as in the
-    /// window of a rotation in which the database has the new password and the secret has not, one
-    /// is due after 1 s, then 2, 4 and every 8 s.
+    /// All refused logins share one load. While loads return the same secret, as in the window of a
+    /// rotation in which only the database has the new password, the next one is due after 1 s,
+    /// then 2, 4 and every 8 s.
     ///
     /// # Cancel safety
     ///
@@ -155,10 +154,8 @@ impl SecretProvider {
         }
     }
 
-    /// Loads the secret anew at the end of the current step, once for all who wait, and returns the
-    /// newest one.
-    ///
-    /// `None` if that is not before `until`.
+    /// Loads the secret again at the end of the current step, once for all waiting logins, and
+    /// returns the newest one; `None` if the step ends after `until`.
     pub(crate) async fn next_step(
         &self,
         refused: &DatabaseSecret,
@@ -166,8 +163,7 @@ impl SecretProvider {
     ) -> Option<DatabaseSecret> {
         let inner = &*self.0;
         let now = inner.clock.now();
-        // One that was loaded for this connect was as new as can be, so that its first step begins
-        // with the load.
+        // A secret loaded for this connect is as new as possible: its first step starts at the load.
         let after_load = || refused.loaded_at().min(now) + FIRST_STEP;
         let at = inner.steps.next(now).unwrap_or_else(after_load);
         if at > until {
@@ -181,40 +177,38 @@ impl SecretProvider {
         })
     }
 
-    /// Notes that a server accepted the secret.
+    /// Records that a server accepted the secret.
     pub fn report_accepted(&self, secret: &DatabaseSecret) {
         let now = self.0.clock.now();
         secret.0.accepted(now);
         self.0.counters.accepted(now);
     }
 
-    /// Notes that a server refused the secret, where that is final.
+    /// Records a final refusal of the secret.
     pub fn report_refused(&self) {
         self.0.counters.refused();
     }
 
-    /// Notes that a login was tried once more with another secret.
+    /// Records a login that is retried with another secret.
     pub fn report_retried(&self) {
         self.0.counters.retried();
     }
 
-    /// Adds to the error of a refused login what is known of the secret, and ranks the causes; for
-    /// those who connect by themselves.
+    /// Adds the state of the secret to the error of a refused login, and ranks the causes; for
+    /// programs that connect without the plugin.
     pub fn explain(&self, refused: &Error, secret: &DatabaseSecret, request: &ConnectRequest) -> Error {
         let (id, now) = (self.secret_id(), self.0.clock.now());
         Refusal { request, secret, id, retry: &Retry::None, retry_timeout: None, now }.explain(refused)
     }
 
-    /// Forgets the secret; what is being loaded at this moment is not kept either.
+    /// Drops the held secret, and discards the result of a running load.
     pub fn clear(&self) {
         self.0.cell.clear();
         self.0.steps.reset();
     }
 
-    /// Tells these listeners of each load, as long as what it returns is held.
-    ///
-    /// `None` where nobody listens.
-    pub fn tell(&self, events: &Events) -> Option<Telling> {
+    /// Reports each load to these listeners until the guard is dropped; `None` without listeners.
+    pub fn add_listeners(&self, events: &Events) -> Option<ListenerGuard> {
         if events.is_empty() {
             return None;
         }
@@ -222,25 +216,25 @@ impl SecretProvider {
         let mut listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listeners| listeners.strong_count() > 0);
         listeners.push(Arc::downgrade(&events));
-        Some(Telling(events))
+        Some(ListenerGuard(events))
     }
 
-    /// Returns what has happened so far.
+    /// Returns the counters.
     pub fn stats(&self) -> SecretStats {
         self.0.counters.snapshot(self.0.cell.stats())
     }
 
-    /// Returns the clock by which the secret ages.
+    /// Returns the clock.
     pub fn clock(&self) -> &dyn Clock {
         &*self.0.clock
     }
 
-    /// Returns the age at which the secret is asked for again without a refusal.
+    /// Returns the age at which the secret is renewed.
     pub fn renew_after(&self) -> Duration {
         self.0.renew_after
     }
 
-    /// Refuses a configured user other than the secret's; an empty name stands for no user.
+    /// Rejects a configured user other than the secret's; an empty name means no user.
     ///
     /// # Errors
     ///
@@ -252,7 +246,7 @@ impl SecretProvider {
         Err(Error::new(
             ErrorKind::Configuration,
             format!(
-                "user `{}` is configured and secret `{}` is for `{}`: leave the user out, as a rotation by \
+                "user `{}` is configured, but secret `{}` is for `{}`: remove the user, as a rotation by \
                  two users changes it",
                 escape_control(configured),
                 self.secret_id(),
@@ -261,7 +255,7 @@ impl SecretProvider {
         ))
     }
 
-    /// Returns the region that the secret is asked for in.
+    /// Returns the region of the secret.
     pub fn region(&self) -> &str {
         self.0.service.id.region().as_str()
     }
@@ -271,15 +265,15 @@ impl SecretProvider {
         self.0.service.id.as_str()
     }
 
-    /// Notes a load that failed, once for all that waited for it.
+    /// Counts a failed load once, however many callers waited for it.
     fn note_fruitless(&self) {
         let now = self.0.clock.now();
         if self.0.steps.may_load(now) {
-            self.0.steps.fruitless(now);
+            self.0.steps.note_unchanged(now);
         }
     }
 
-    /// Runs a renewal beside the caller.
+    /// Runs a renewal in the background.
     fn renew(&self, renewal: Option<Renewal<Content, Error>>) {
         let Some(renewal) = renewal else { return };
         let provider = self.clone();
@@ -289,17 +283,17 @@ impl SecretProvider {
                 Err(error) => {
                     let error = provider.0.service.fetch_error(error);
                     let secret = provider.secret_id();
-                    tracing::warn!(secret, %error, "secret not renewed, the living one goes on serving");
+                    tracing::warn!(secret, %error, "failed to renew the secret, the held one stays in use");
                 }
             }
         };
-        // Without a runtime nothing runs beside, and no driver connects either.
+        // Without a runtime no driver can connect either.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(renew);
         }
     }
 
-    /// Returns one load; `refused` is given where a server refused what it is to replace.
+    /// Returns the future of one load; `refused` is the secret that a server refused, if any.
     fn load(
         &self,
         refused: Option<Lease<Content>>,
@@ -308,12 +302,12 @@ impl SecretProvider {
         move || {
             Box::pin(async move {
                 let loaded = this.0.service.read().await;
-                // Before the load ends for those who wait: who comes after it must find the step
-                // begun, else he would ask again.
+                // Before the waiting logins wake: one that arrives after the load must find the
+                // step begun, or it would call the service again.
                 if let Some(refused) = refused {
                     match &loaded {
                         Ok(content) if !content.is_same_login(refused.value()) => this.0.steps.reset(),
-                        _ => this.0.steps.fruitless(this.0.clock.now()),
+                        _ => this.0.steps.note_unchanged(this.0.clock.now()),
                     }
                 }
                 let content = loaded?;
@@ -325,7 +319,7 @@ impl SecretProvider {
 }
 
 impl Inner {
-    /// Tells of a load.
+    /// Reports a load.
     fn loaded(&self, content: &Content) {
         let login = (content.user.clone(), Arc::clone(&content.password));
         let former = self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(login.clone());
@@ -338,7 +332,7 @@ impl Inner {
         } else {
             tracing::debug!(secret, version, user, "secret loaded");
         }
-        // Callbacks run outside of the lock.
+        // No lock is held while callbacks run.
         let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for events in listeners.iter().filter_map(Weak::upgrade) {
             events.emit(&Event::SecretLoaded(event.clone()));

@@ -7,36 +7,36 @@ use wrapper_core::{Cause, ConnectRequest, Engine, Error, text::escape_control};
 
 use crate::DatabaseSecret;
 
-/// Says what came of the attempt to get a newer secret.
+/// The result of the attempt to load a newer secret.
 #[derive(Debug)]
 pub(crate) enum Retry {
-    /// The service could not be asked.
-    Impossible(Error),
-    /// The secret was loaded for this very connect, or nothing was tried.
+    /// The service could not be reached, or failed.
+    Unavailable(Error),
+    /// Nothing was tried, as for a secret that was loaded for this connect.
     None,
-    /// A newer or repeated login was refused too.
+    /// A login with a newer secret, or a repeated one, was refused as well.
     Refused,
-    /// The service has no other.
+    /// The service returned the same secret.
     Unchanged,
 }
 
-/// A refused login and what is known of it.
+/// A refused login, with the state of the secret.
 pub(crate) struct Refusal<'a> {
     pub(crate) request: &'a ConnectRequest,
     pub(crate) secret: &'a DatabaseSecret,
     pub(crate) id: &'a str,
     pub(crate) retry: &'a Retry,
-    /// `None` for those who connect by themselves and repeat nothing.
+    /// `None` for programs that connect without the plugin, and so do not repeat logins.
     pub(crate) retry_timeout: Option<Duration>,
     pub(crate) now: SystemTime,
 }
 
 impl Refusal<'_> {
-    /// Adds what is known of the secret to the error's text, and ranks the causes.
+    /// Adds the state of the secret to the error's text, and ranks the causes.
     pub(crate) fn explain(&self, error: &Error) -> Error {
-        let message = format!("{}; {}", error.message(), self.told());
+        let message = format!("{}; {}", error.message(), self.history());
         let error = error.clone().with_message(message);
-        // A locked account has one cause, which the server told.
+        // An answer such as a locked account already names its cause.
         if error.diagnosis().first().is_some_and(|cause| cause.code() != Cause::PASSWORD_REFUSED) {
             return error;
         }
@@ -44,17 +44,17 @@ impl Refusal<'_> {
         error.with_diagnosis(causes)
     }
 
-    fn told(&self) -> String {
+    fn history(&self) -> String {
         let since = |at| self.now.duration_since(at).unwrap_or_default().as_secs();
         let accepted = match self.secret.last_accepted() {
             Some(at) => format!("last accepted {} s ago", since(at)),
             None => "never accepted before".to_owned(),
         };
         let retry = match self.retry {
-            Retry::Impossible(error) => format!(", and no newer one could be loaded: {}", error.message()),
+            Retry::Unavailable(error) => format!(", and no newer one could be loaded: {}", error.message()),
             Retry::None => String::new(),
-            Retry::Refused => ", after one before it was refused as well".to_owned(),
-            Retry::Unchanged => ", and there is no newer one".to_owned(),
+            Retry::Refused => ", and the previous one was refused as well".to_owned(),
+            Retry::Unchanged => ", and Secrets Manager has no newer one".to_owned(),
         };
         format!("secret `{}` was loaded {} s ago, {accepted}{retry}", self.id, since(self.secret.loaded_at()))
     }
@@ -66,7 +66,7 @@ impl Refusal<'_> {
             causes.push(Cause::new(
                 "secret-host",
                 &format!(
-                    "the secret names the database at `{host}`, and the connection goes to `{}`",
+                    "the secret is for the database at `{host}`, but the connection is to `{}`",
                     self.request.host()
                 ),
                 "set `secretId` to this database's secret",
@@ -76,8 +76,8 @@ impl Refusal<'_> {
         if self.request.engine() == Some(Engine::Postgres) && answer == "28000" {
             causes.push(Cause::new(
                 "secret-iam-user",
-                "the user has rds_iam, with which no password is taken",
-                &format!("add plugins=iam in place of the secret, or REVOKE rds_iam FROM \"{user}\""),
+                "the user has the role rds_iam, which disables its password login",
+                &format!("use plugins=iam instead of the secret, or REVOKE rds_iam FROM \"{user}\""),
             ));
         }
         let window = match self.retry_timeout.map(|timeout| timeout.as_millis()) {
@@ -100,7 +100,7 @@ impl Refusal<'_> {
         causes
     }
 
-    /// Returns the host that the secret names, if that is certainly another database.
+    /// Returns the host that the secret names, if it is certainly another database.
     fn other_database(&self) -> Option<String> {
         let named = Endpoint::parse(self.secret.host()?).ok()?;
         let dialled = Endpoint::parse(self.request.host()).ok()?;

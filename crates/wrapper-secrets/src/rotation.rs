@@ -1,28 +1,27 @@
-//! When a refused secret is worth another call of the service.
+//! Decides when a refused secret justifies another call of the service.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
-/// The first step, doubled by each load that brings the same secret.
+/// The first step; each load of the same secret doubles it.
 pub(crate) const FIRST_STEP: Duration = Duration::from_secs(1);
 const MOST_DOUBLINGS: u32 = 3;
-/// Without a refusal for this long the next rotation begins with the first step again.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+/// After this long without a refusal the next one starts with the first step again.
+const RESET_AFTER: Duration = Duration::from_secs(60);
 
-/// The steps in which a secret is asked for while a server refuses it, shared by all who are
-/// refused.
+/// The back-off of loads while a server refuses the secret, shared by all refused logins.
 ///
-/// The first refusal asks at once. A load that brings the same secret, or fails, begins a step of 1
-/// s, doubled up to 8 s, and within it nobody asks again: that is the window in which the database
-/// has the new password and the secret has not.
+/// The first refusal loads at once. A load that fails, or returns the same secret, starts a step of
+/// 1 s, doubled up to 8 s, without further loads: the window of a rotation in which only the
+/// database has the new password.
 #[derive(Debug, Default)]
 pub(crate) struct Steps(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    fruitless: u32,
+    unchanged: u32,
     last: Option<SystemTime>,
 }
 
@@ -36,21 +35,21 @@ impl Steps {
     pub(crate) fn next(&self, now: SystemTime) -> Option<SystemTime> {
         let state = self.lock();
         let last = state.last?;
-        // A clock that was set back ends the step, which would else last for as long as the jump.
+        // If the clock was set back, the step ends: it would last as long as the jump otherwise.
         let since = now.duration_since(last).ok()?;
-        let step = FIRST_STEP * (1 << state.fruitless.saturating_sub(1).min(MOST_DOUBLINGS));
-        (since < FORGOTTEN_AFTER).then_some(last + step)
+        let step = FIRST_STEP * (1 << state.unchanged.saturating_sub(1).min(MOST_DOUBLINGS));
+        (since < RESET_AFTER).then_some(last + step)
     }
 
-    /// Notes a load that brought nothing new.
-    pub(crate) fn fruitless(&self, now: SystemTime) {
-        let is_forgotten = self.next(now).is_none();
+    /// Records a load that failed or returned the same secret.
+    pub(crate) fn note_unchanged(&self, now: SystemTime) {
+        let is_reset = self.next(now).is_none();
         let mut state = self.lock();
-        state.fruitless = if is_forgotten { 1 } else { state.fruitless.saturating_add(1) };
+        state.unchanged = if is_reset { 1 } else { state.unchanged.saturating_add(1) };
         state.last = Some(now);
     }
 
-    /// Notes a load that brought another secret.
+    /// Records a load that returned another secret.
     pub(crate) fn reset(&self) {
         *self.lock() = State::default();
     }
@@ -65,13 +64,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_double_to_eight_seconds_and_are_forgotten() {
+    fn steps_double_to_eight_seconds_and_are_reset() {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let steps = Steps::default();
         assert!(steps.may_load(start), "the first refusal asks at once");
         let mut now = start;
         for seconds in [1, 2, 4, 8, 8] {
-            steps.fruitless(now);
+            steps.note_unchanged(now);
             let next = now + Duration::from_secs(seconds);
             assert_eq!(steps.next(now), Some(next));
             assert!(!steps.may_load(next - Duration::from_millis(1)) && steps.may_load(next));
@@ -79,8 +78,8 @@ mod tests {
         }
         assert!(steps.may_load(now - Duration::from_secs(3600)), "a clock that was set back ends a step");
 
-        let later = now + FORGOTTEN_AFTER;
-        steps.fruitless(later);
+        let later = now + RESET_AFTER;
+        steps.note_unchanged(later);
         assert_eq!(steps.next(later), Some(later + FIRST_STEP));
 
         steps.reset();

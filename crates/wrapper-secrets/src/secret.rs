@@ -1,4 +1,4 @@
-//! A user and a password out of a secret.
+//! User and password of a secret.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -22,17 +22,17 @@ impl Default for Properties {
     }
 }
 
-/// What a secret holds.
+/// The contents of a secret.
 pub(crate) struct Content {
     pub(crate) user: String,
     pub(crate) password: Arc<Zeroizing<String>>,
-    /// Where a secret that RDS made says that the database is.
+    /// The database host, in secrets created by RDS.
     pub(crate) host: Option<String>,
     pub(crate) version: String,
 }
 
 impl Content {
-    /// Reads the text of a secret. No error shows any of it.
+    /// Parses the text of a secret; errors show nothing of it.
     pub(crate) fn read(text: &str, version: &str, properties: &Properties, id: &SecretId) -> Result<Self> {
         let json: Value = serde_json::from_str(text).map_err(|_| {
             wrong(format!(
@@ -53,16 +53,15 @@ impl Content {
                 .collect();
         if !missing.is_empty() {
             return Err(wrong(format!(
-                "secret {id} has no property {}: add it to the secret, or name the one that it has",
-                missing.join(" and no ")
+                "secret {id} lacks property {}: add it to the secret, or name the existing one",
+                missing.join(" and ")
             )));
         }
         let text = |name: &str| match fields.get(name) {
             Some(Value::String(text)) if text.is_empty() => {
                 Err(wrong(format!("property `{name}` of secret {id} is empty: store a value")))
             }
-            // Passwords and users are configuration that comes another way, and the protocols end
-            // both with a NUL.
+            // Checked like configured users and passwords: the protocols end both with a NUL.
             Some(Value::String(text)) if text.contains(char::is_control) => Err(wrong(format!(
                 "property `{name}` of secret {id} holds a control character: store it without, often a \
                  newline at its end"
@@ -84,7 +83,7 @@ impl Content {
     }
 }
 
-/// Returns an error of a secret that cannot be used.
+/// Returns the error of an unusable secret.
 pub(crate) fn wrong(message: String) -> Error {
     Error::new(ErrorKind::Credentials(wrapper_core::events::CredentialsFailure::Failed), message)
 }
@@ -105,8 +104,8 @@ impl DatabaseSecret {
     ///
     /// # Security
     ///
-    /// It opens the database to whoever has it until the next rotation: give it to a driver, over
-    /// verified TLS, and nobody else.
+    /// Anyone who has it can log in until the next rotation: pass it only to a driver, over
+    /// verified TLS.
     pub fn expose_password(&self) -> &str {
         &self.0.value().password
     }
@@ -116,22 +115,23 @@ impl DatabaseSecret {
         &self.0.value().version
     }
 
-    /// Returns where the secret says that its database is; nothing connects there because of it.
+    /// Returns the host that the secret names; it is never connected to.
     pub fn host(&self) -> Option<&str> {
         self.0.value().host.as_deref()
     }
 
-    /// Returns when it was loaded.
+    /// Returns when the secret was loaded.
     pub fn loaded_at(&self) -> SystemTime {
         self.0.issued_at()
     }
 
-    /// Returns when a server last accepted it, as reported.
+    /// Returns when a server last accepted the secret, as reported.
     pub fn last_accepted(&self) -> Option<SystemTime> {
         self.0.last_accepted()
     }
 
-    /// Returns whether it was loaded for the call that returned it, and not held before.
+    /// Returns whether the secret was loaded for the call that returned it, and not served from the
+    /// cache.
     pub fn is_fresh(&self) -> bool {
         self.0.is_fresh()
     }
@@ -190,10 +190,10 @@ mod tests {
         json_that_is_cut_off_wrong: r#"{"username":"app","password":"hunter2"# => "is not JSON";
         json_that_is_no_object_wrong: r#"["app","hunter2"]"# => "is JSON but not an object";
         user_missing: r#"{"user":"app","password":"hunter2"}"#
-            => "no property `username` (named by `secretUsernameProperty`): add it";
+            => "lacks property `username` (named by `secretUsernameProperty`): add it";
         password_missing: r#"{"username":"app","pass":"hunter2"}"#
-            => "no property `password` (named by `secretPasswordProperty`): add it";
-        both_missing: "{}" => "`username` (named by `secretUsernameProperty`) and no `password`";
+            => "lacks property `password` (named by `secretPasswordProperty`): add it";
+        both_missing: "{}" => "`username` (named by `secretUsernameProperty`) and `password`";
         user_empty_wrong: r#"{"username":"","password":"hunter2"}"#
             => "property `username` of secret `prod/app` is empty";
         password_empty_wrong: r#"{"username":"app","password":""}"#

@@ -1,4 +1,4 @@
-//! Which secret is meant, and where it lives.
+//! Name or ARN of a secret, and its region.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use wrapper_core::{Error, ErrorKind, Result, text::shown};
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>.
 const LONGEST: usize = 2048;
 
-/// A secret's name or ARN, with the region that it is asked for in.
+/// A secret's name or ARN, with its region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SecretId {
     text: String,
@@ -17,7 +17,7 @@ pub(crate) struct SecretId {
 }
 
 impl SecretId {
-    /// Reads an id; a text that cannot be one is not shown, as it may be the secret itself.
+    /// Parses an id; invalid text is not shown, since it may be the secret itself.
     pub(crate) fn parse(text: &str, region: Option<Region>) -> Result<Self> {
         let is_part = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-!:".contains(c);
         if text.is_empty() || text.len() > LONGEST || !text.chars().all(is_part) {
@@ -32,7 +32,8 @@ impl SecretId {
                 Error::new(
                     ErrorKind::Region,
                     format!(
-                        "no region for secret `{text}`: set `secretRegion`, or give its ARN as `secretId`"
+                        "missing region for secret `{text}`: set `secretRegion`, or pass its ARN as \
+                         `secretId`"
                     ),
                 )
             })?;
@@ -48,7 +49,7 @@ impl SecretId {
         let own = Region::parse(own).map_err(|_| not_an_arn(text))?;
         match region {
             Some(region) if region != own => Err(configuration(format!(
-                "`secretRegion` is {region} and the ARN in `secretId` says {own}: leave `secretRegion` out",
+                "`secretRegion` is {region} but the ARN in `secretId` says {own}: remove `secretRegion`",
             ))),
             _ => Ok(Self { text: text.to_owned(), region: own }),
         }
@@ -62,13 +63,13 @@ impl SecretId {
         &self.region
     }
 
-    /// Returns the resource of a policy that allows to read the secret.
+    /// Returns the resource for a policy that allows reading the secret.
     pub(crate) fn resource(&self) -> String {
         if self.text.starts_with("arn:") {
             return self.text.clone();
         }
         let partition = self.region.partition();
-        // Secrets Manager adds a hyphen and six characters to each name.
+        // Secrets Manager appends a hyphen and six characters to each name.
         format!("arn:{partition}:secretsmanager:{}:*:secret:{}-??????", self.region, self.text)
     }
 }
@@ -122,7 +123,7 @@ mod tests {
     fn id_wrong() {
         let message = |text: &str, region| SecretId::parse(text, region).expect_err("no id").to_string();
 
-        assert!(message(ARN, region("us-east-1")).contains("says us-gov-west-1: leave `secretRegion` out"));
+        assert!(message(ARN, region("us-east-1")).contains("says us-gov-west-1: remove `secretRegion`"));
         for arn in [
             "arn:aws:rds:us-east-2:123456789012:db:app",
             "arn:aws:secretsmanager:us-east-2:123456789012:secret:",

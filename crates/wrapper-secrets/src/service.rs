@@ -1,4 +1,4 @@
-//! One call of Secrets Manager.
+//! Calls Secrets Manager.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::{
     service_error,
 };
 
-/// Where a secret is read, and how.
+/// The secret, and how it is read.
 pub(crate) struct Service {
     pub(crate) id: SecretId,
     pub(crate) properties: Properties,
@@ -35,8 +35,8 @@ pub(crate) struct Service {
 impl Service {
     /// Reads the current version of the secret.
     ///
-    /// A key that the service refuses is loaded anew where that is due, and the call repeated if it
-    /// is another.
+    /// If the service refuses the access key, the credentials are loaded again where that is due,
+    /// and the call is repeated with another key.
     pub(crate) async fn read(&self) -> Result<Content> {
         self.credentials.suggest_region(self.id.region().as_str());
         let key = self.credentials.provide_credentials().await;
@@ -70,11 +70,11 @@ impl Service {
         Content::read(&text, &version, &self.properties, &self.id)
     }
 
-    /// Makes a client for one load. Loads are rare, and a client that is kept would hold
-    /// connections of a runtime that may be gone.
+    /// Creates a client for one load. Loads are rare, and a kept client would hold connections of a
+    /// runtime that may have ended.
     async fn client(&self) -> Client {
         let mut config = self.base().await;
-        // The source renews the credentials, so that a cache in between would only serve old ones.
+        // The source renews the credentials; a cache in between would only serve stale ones.
         config.set_identity_cache(IdentityCache::no_cache());
         config.set_credentials_provider(Some(SharedCredentialsProvider::new(self.credentials.clone())));
         config.set_region(Some(self.region()));
@@ -88,7 +88,7 @@ impl Service {
         Region::new(self.id.region().as_str().to_owned())
     }
 
-    /// Takes what the environment and the profile say of endpoints, FIPS, dual stack and retries.
+    /// Reads endpoints, FIPS, dual stack and retries from the environment and the profile.
     #[cfg(feature = "default-chain")]
     async fn base(&self) -> Builder {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -105,7 +105,7 @@ impl Service {
         Builder::new().behavior_version(BehaviorVersion::latest())
     }
 
-    /// Returns the error of a load that came to nothing in another way than by an answer.
+    /// Returns the error of a load that failed without an answer of the service.
     pub(crate) fn fetch_error(&self, error: token_cache::FetchError<Error>) -> Error {
         service_error::of_fetch(&self.id, error)
     }

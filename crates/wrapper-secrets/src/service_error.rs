@@ -1,4 +1,4 @@
-//! What a failed load means, and what to do about it.
+//! Errors of failed loads, with their remedies.
 
 use std::{error::Error as StdError, fmt};
 
@@ -15,7 +15,7 @@ use crate::secret_id::SecretId;
 
 const FAILED: ErrorKind = ErrorKind::Credentials(CredentialsFailure::Failed);
 
-/// Codes by which the service refuses the key that signed a call, or its signature.
+/// Error codes for the access key or the signature of a call.
 const OF_KEY: [&str; 7] = [
     "ExpiredTokenException",
     "IncompleteSignatureException",
@@ -31,11 +31,11 @@ pub(crate) fn is_of_key(error: &SdkError<GetSecretValueError>) -> bool {
     error.code().is_some_and(|code| OF_KEY.contains(&code))
 }
 
-/// Returns the error of a load for which there were no credentials.
+/// Returns the error of a load without credentials.
 pub(crate) fn credentials(error: &CredentialsError) -> Error {
     match ours(error) {
         Some(ours) => connect_error(ours),
-        None => Error::new(FAILED, "no AWS credentials to ask Secrets Manager with: check their source"),
+        None => Error::new(FAILED, "missing AWS credentials for Secrets Manager: check their source"),
     }
 }
 
@@ -75,33 +75,32 @@ pub(crate) fn of(id: &SecretId, error: SdkError<GetSecretValueError>) -> Error {
         SdkError::ResponseError(_) => Error::new(
             FAILED,
             format!(
-                "what answered for Secrets Manager in {} is something else: check `secretEndpoint` and \
+                "malformed response of Secrets Manager in {}: check `secretEndpoint` and \
                  proxies",
                 id.region()
             ),
         ),
-        _ => Error::new(
-            FAILED,
-            format!("the request for secret {id} could not be made: check `secretEndpoint`"),
-        ),
+        _ => {
+            Error::new(FAILED, format!("failed to build the request for secret {id}: check `secretEndpoint`"))
+        }
     }
 }
 
 fn unreachable_in(id: &SecretId, failure: CredentialsFailure) -> Error {
     let region = id.region();
     let message = match failure {
-        CredentialsFailure::TimedOut => format!("Secrets Manager in {region} gave no answer in time"),
+        CredentialsFailure::TimedOut => format!("Secrets Manager in {region} did not answer in time"),
         _ => format!("Secrets Manager in {region} cannot be reached"),
     };
     let remedy = format!(
-        "give it one, or a VPC endpoint com.amazonaws.{region}.secretsmanager, by `secretEndpoint` where \
+        "add a route, or a VPC endpoint com.amazonaws.{region}.secretsmanager, by `secretEndpoint` where \
          that has no private DNS"
     );
-    let cause = Cause::new("secret-network", "this machine has no way to the service", &remedy);
+    let cause = Cause::new("secret-network", "this machine cannot reach the service", &remedy);
     Error::new(ErrorKind::Credentials(failure), message).with_diagnosis([cause])
 }
 
-/// Returns the error of a load that came to nothing in the cell.
+/// Converts an error of the cell.
 pub(crate) fn of_fetch(id: &SecretId, error: FetchError<Error>) -> Error {
     match error {
         FetchError::Failed(error) => error,
@@ -138,7 +137,7 @@ fn answered(id: &SecretId, code: &str, text: &str) -> Error {
 /// One answer of the service.
 struct Row {
     codes: &'static [&'static str],
-    /// What the text holds, in lower case; anything if empty.
+    /// A fragment of the text in lower case; empty matches any text.
     text: &'static str,
     kind: ErrorKind,
     message: &'static str,
@@ -156,7 +155,7 @@ const ROWS: &[Row] = &[
         kind: FAILED,
         message: "no current version",
         cause: "secret-version",
-        sentence: "no value was stored yet, or its first rotation never ended",
+        sentence: "no value was stored yet, or the first rotation did not finish",
         remedy: |id| format!("store one: aws secretsmanager put-secret-value --secret-id {}", id.as_str()),
     },
     Row {
@@ -165,7 +164,7 @@ const ROWS: &[Row] = &[
         kind: ErrorKind::Credentials(CredentialsFailure::NotConfigured),
         message: "no such secret",
         cause: "secret-missing",
-        sentence: "`secretId` or `secretRegion` is another than the secret's",
+        sentence: "`secretId` or `secretRegion` is wrong",
         remedy: |id| {
             format!(
                 "look for it: aws secretsmanager describe-secret --region {} --secret-id {}; one of another \
@@ -228,8 +227,8 @@ const ROWS: &[Row] = &[
         kind: FAILED,
         message: "marked for deletion",
         cause: "secret-deleted",
-        sentence: "the secret was deleted and waits for its end",
-        remedy: |id| format!("take it back: aws secretsmanager restore-secret --secret-id {}", id.as_str()),
+        sentence: "the secret was deleted and is in its recovery window",
+        remedy: |id| format!("restore it: aws secretsmanager restore-secret --secret-id {}", id.as_str()),
     },
     Row {
         codes: &[
@@ -240,7 +239,7 @@ const ROWS: &[Row] = &[
         ],
         text: "",
         kind: ErrorKind::Throttled,
-        message: "Secrets Manager takes no more calls for now",
+        message: "Secrets Manager throttles calls",
         cause: "secret-throttled",
         sentence: "the account calls Secrets Manager more often than its quota allows",
         remedy: |_| {
@@ -260,8 +259,8 @@ const ROWS: &[Row] = &[
         kind: ErrorKind::Transient,
         message: "Secrets Manager failed",
         cause: "secret-service",
-        sentence: "the service has a failure of its own",
-        remedy: |_| "try again; the AWS Health Dashboard tells of longer ones".to_owned(),
+        sentence: "the service had an internal error",
+        remedy: |_| "try again; the AWS Health Dashboard lists longer outages".to_owned(),
     },
     Row {
         codes: &["ExpiredTokenException"],
@@ -269,8 +268,8 @@ const ROWS: &[Row] = &[
         kind: ErrorKind::Credentials(CredentialsFailure::Expired),
         message: "expired AWS credentials",
         cause: "secret-credentials",
-        sentence: "the session of these credentials has ended",
-        remedy: |_| "log in anew, or renew the session".to_owned(),
+        sentence: "the session of these credentials has expired",
+        remedy: |_| "log in again, or renew the session".to_owned(),
     },
     Row {
         codes: &OF_KEY,
@@ -278,24 +277,25 @@ const ROWS: &[Row] = &[
         kind: FAILED,
         message: "refused AWS credentials",
         cause: "secret-credentials",
-        sentence: "the access key is unknown or revoked, its secret is another, or this machine's clock is \
+        sentence: "the access key is unknown or revoked, its secret key is wrong, or this machine's clock is \
                    off",
         remedy: |_| {
-            "see `aws sts get-caller-identity` with the same credentials, and set the clock by NTP".to_owned()
+            "check `aws sts get-caller-identity` with the same credentials, and set the clock by NTP"
+                .to_owned()
         },
     },
     Row {
         codes: &["InvalidParameterException", "ValidationException"],
         text: "",
         kind: ErrorKind::Configuration,
-        message: "not a secret's name",
+        message: "invalid secret name",
         cause: "secret-id",
-        sentence: "`secretId` is neither a name nor an ARN that the service takes",
+        sentence: "`secretId` is neither a valid name nor a valid ARN",
         remedy: |_| "copy it from aws secretsmanager list-secrets".to_owned(),
     },
 ];
 
-/// Shows what the service said, made safe.
+/// The service's own text, sanitized.
 #[derive(Debug)]
 struct Answer(String);
 
@@ -356,12 +356,12 @@ mod tests {
             "You can't perform this operation on the secret because it was marked for deletion."
             => FAILED, "marked for deletion", "restore-secret --secret-id prod/app";
         service_throttles_wrong: "ThrottlingException", "Rate exceeded"
-            => ErrorKind::Throttled, "no more calls for now", "quota", "`SecretProvider`";
+            => ErrorKind::Throttled, "throttles calls", "quota", "`SecretProvider`";
         service_failed_wrong: "InternalServiceError", "An error occurred on the server side."
             => ErrorKind::Transient, "Secrets Manager failed";
         session_expired_wrong: "ExpiredTokenException", "The security token included in the request is \
                                                          expired"
-            => ErrorKind::Credentials(CredentialsFailure::Expired), "log in anew";
+            => ErrorKind::Credentials(CredentialsFailure::Expired), "log in again";
         key_revoked_wrong: "UnrecognizedClientException", "The security token included in the request is \
                                                            invalid."
             => FAILED, "refused AWS credentials", "get-caller-identity", "NTP";
@@ -369,7 +369,7 @@ mod tests {
                                                        than"
             => FAILED, "clock";
         name_wrong: "InvalidParameterException", "Invalid name"
-            => ErrorKind::Configuration, "neither a name nor an ARN";
+            => ErrorKind::Configuration, "neither a valid name nor";
         answer_of_tomorrow_wrong: "BrandNewException", "never\nheard of"
             => FAILED, "refused to give secret", "never\\nheard of";
     }

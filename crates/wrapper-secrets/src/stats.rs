@@ -1,4 +1,4 @@
-//! Counters that can be read without a metrics stack.
+//! Counters of a provider.
 
 use std::{
     sync::{
@@ -10,31 +10,31 @@ use std::{
 
 use token_cache::RenewingStats;
 
-/// What one [`SecretProvider`](crate::SecretProvider) has done so far.
+/// Counters of one [`SecretProvider`](crate::SecretProvider).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretStats {
-    /// Secrets handed out without a call of the service.
+    /// Secrets served without a call of the service.
     pub hits: u64,
     /// When a server last accepted the secret, as reported.
     pub last_accepted: Option<SystemTime>,
-    /// Loads of the secret; the SDK may repeat a call of the service that fails.
+    /// Loads of the secret; the SDK may retry failed calls within a load.
     pub loads: u64,
-    /// Loads without a living secret that failed.
+    /// Failed loads without a usable secret.
     pub loads_failed: u64,
     /// Logins that a server refused, as reported.
     pub logins_refused: u64,
-    /// Renewals of a living secret that failed, so that it went on serving.
+    /// Failed renewals, after which the held secret stayed in use.
     pub renewals_failed: u64,
-    /// Logins tried once more, as reported.
+    /// Retried logins, as reported.
     pub retries: u64,
-    /// Loads that brought another user or password than the one before.
+    /// Loads that returned another user or password than the previous one.
     pub rotations: u64,
-    /// Callers that waited for a load that another had asked for.
+    /// Callers that waited for another caller's load.
     pub waits: u64,
 }
 
-/// What is counted here; the cell counts the rest.
+/// The counters kept here; the cell has the others.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     refused: AtomicU64,

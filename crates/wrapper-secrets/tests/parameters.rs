@@ -77,7 +77,7 @@ fn parameters_wrong() {
     wrong("plugins=awsSecretsManager,secretsManager", "is named twice");
     for (rest, part) in [
         ("", "set `secretRegion`"),
-        ("&secretRegion=mars", "`secretRegion` does not fit"),
+        ("&secretRegion=mars", "invalid `secretRegion`"),
         (
             "&secretRegion=us-east-2&secretExpirationSec=59",
             "`secretExpirationSec` must be a whole number from 60",
@@ -85,7 +85,7 @@ fn parameters_wrong() {
         ("&secretRegion=us-east-2&secretRotationRetryTimeoutMs=-1", "must be a whole number from 0"),
         ("&secretRegion=us-east-2&secretEndpoint=http://127.0.0.1:1/hunter2", "set any other in code"),
         ("&secretRegion=us-east-2&secretUsernameProperty=", "must be text that is not empty"),
-        ("&secretRegion=us-east-2&awsProfile=dev", "the program gives credentials of its own"),
+        ("&secretRegion=us-east-2&awsProfile=dev", "the program has its own credentials"),
     ] {
         wrong(&format!("plugins=awsSecretsManager&secretId=prod/app{rest}"), part);
     }
@@ -130,5 +130,5 @@ fn parameters_beside_a_secret_of_the_program_wrong() {
     given.configure("secretId", "b").expect("fits");
     let error = build_with(&registry, &given).expect_err("two secrets").to_string();
 
-    assert!(error.contains("`secretId` is given, and the program brings a secret of its own"), "{error}");
+    assert!(error.contains("`secretId` conflicts with the secret that the program provides"), "{error}");
 }

@@ -292,7 +292,7 @@ async fn refused_without_a_timeout_costs_one_call_a_step() {
         actors.clock.advance(secs(step));
         for _ in 0..20 {
             let error = log_in(&connector).await.expect_err("is refused");
-            assert!(error.to_string().contains("there is no newer one"), "{error}");
+            assert!(error.to_string().contains("has no newer one"), "{error}");
         }
         calls.push(actors.calls());
     }
@@ -309,7 +309,7 @@ async fn other_user_in_the_configuration_wrong() {
     let error = connect.expect_err("names another");
     assert_eq!((error.kind(), actors.database.logins()), (ErrorKind::Configuration, 0));
     assert!(
-        error.to_string().contains("user `jane` is configured and secret `prod/app` is for `app`"),
+        error.to_string().contains("user `jane` is configured, but secret `prod/app` is for `app`"),
         "{error}"
     );
 }
@@ -394,7 +394,7 @@ failures! {
     permission_of_the_key_missing: |service| service.fail(9, SecretsError::kms_denied())
         => FAILED, "\"Action\":\"kms:Decrypt\"";
     service_throttles_wrong: |service| service.fail(9, SecretsError::throttled())
-        => ErrorKind::Throttled, "no more calls for now";
+        => ErrorKind::Throttled, "throttles calls";
     service_refuses_the_key_wrong: |service| service.fail(9, SecretsError::new(400,
         "UnrecognizedClientException", "The security token included in the request is invalid."))
         => FAILED, "refused AWS credentials";

@@ -13,7 +13,7 @@ use wrapper_iam::{
     tell_of_credentials,
 };
 #[cfg(feature = "secrets")]
-use wrapper_secrets::{DatabaseSecret, SecretProvider, Telling};
+use wrapper_secrets::{DatabaseSecret, ListenerGuard, SecretProvider};
 
 use crate::engine::{DriverOptions, Engine};
 
@@ -25,7 +25,7 @@ const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug)]
 pub(crate) enum PasswordSource {
     #[cfg(feature = "secrets")]
-    Secret { secrets: SecretProvider, server: ConnectRequest, _telling: Option<Telling> },
+    Secret { secrets: SecretProvider, server: ConnectRequest, _listeners: Option<ListenerGuard> },
     Tokens {
         tokens: IamTokenProvider,
         iam: Box<IamSettings>,
@@ -49,8 +49,8 @@ impl PasswordSource {
     /// Supplies what a secret holds, and tells these listeners of its loads.
     #[cfg(feature = "secrets")]
     pub(crate) fn secret(secrets: SecretProvider, server: &ConnectRequest, events: &Events) -> Self {
-        let _telling = secrets.tell(events);
-        Self::Secret { secrets, server: server.clone(), _telling }
+        let _listeners = secrets.add_listeners(events);
+        Self::Secret { secrets, server: server.clone(), _listeners }
     }
 
     /// Supplies tokens, and tells these listeners of credentials that are loaded.

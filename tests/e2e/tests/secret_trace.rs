@@ -93,7 +93,7 @@ async fn nothing_secret_is_said_at_trace_over_a_whole_rotation() {
         "[password]",
         "SecretLoaded(SecretLoaded { secret: \"prod/app\", version",
         "is not JSON",
-        "there is no newer one",
+        "has no newer one",
     ] {
         assert!(said.contains(heard), "nothing was heard of {heard}: {said}");
     }

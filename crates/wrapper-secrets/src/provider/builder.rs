@@ -1,4 +1,4 @@
-//! Options.
+//! The builder of a provider.
 
 use std::{
     fmt,
@@ -15,9 +15,9 @@ use wrapper_iam::{IamTokenProvider, connect_error};
 use super::{Inner, SecretProvider};
 use crate::{rotation::Steps, secret::Properties, secret_id::SecretId, service::Service, stats::Counters};
 
-/// How long the service may take, the SDK's own repetitions included.
+/// How long a load may take, including the SDK's retries.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// When a secret is asked for again, as in the other wrappers of the family.
+/// The age at which a secret is renewed, the same as in the other AWS wrappers.
 const RENEW_AFTER: Duration = Duration::from_secs(870);
 const LEAST_RENEW_AFTER: Duration = Duration::from_secs(60);
 
@@ -47,41 +47,41 @@ impl SecretProviderBuilder {
         }
     }
 
-    /// Asks in this region (`secretRegion`); needed unless the secret is named by its ARN.
+    /// Sets the region of the secret (`secretRegion`); needed unless the secret is named by its ARN.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Asks this URL in place of the region's own endpoint (`secretEndpoint`).
+    /// Sets the URL of the service, instead of the region's endpoint (`secretEndpoint`).
     ///
     /// # Security
     ///
-    /// Whoever answers there says who logs in.
+    /// The server at this URL decides which user logs in.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
     }
 
-    /// Takes user and password from these properties (`secretUsernameProperty`,
-    /// `secretPasswordProperty`); by default `username` and `password`.
+    /// Sets the properties that hold user and password (`secretUsernameProperty`,
+    /// `secretPasswordProperty`); `username` and `password` by default.
     #[must_use]
     pub fn properties(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.properties = Properties { user: user.into(), password: password.into() };
         self
     }
 
-    /// Asks for the secret again before it is this old (`secretExpirationSec`); 870 s by default,
-    /// 60 s at least.
+    /// Sets the age before which the secret is renewed (`secretExpirationSec`); 870 s by default, at
+    /// least 60 s.
     #[must_use]
     pub fn renew_after(mut self, age: Duration) -> Self {
         self.renew_after = age;
         self
     }
 
-    /// Takes AWS credentials from here in place of the AWS default chain, such as those of an
+    /// Sets the AWS credentials, instead of the AWS default chain, such as those of an
     /// [`IamTokenProvider`](wrapper_iam::IamTokenProvider).
     #[must_use]
     pub fn credentials(mut self, source: CredentialsSource) -> Self {
@@ -89,28 +89,28 @@ impl SecretProviderBuilder {
         self
     }
 
-    /// Takes credentials and options of the AWS SDK from this profile.
+    /// Sets the profile for credentials and options of the AWS SDK.
     #[must_use]
     pub fn profile(mut self, profile: impl Into<String>) -> Self {
         self.profile = Some(profile.into());
         self
     }
 
-    /// Takes the time from elsewhere than the machine's wall clock.
+    /// Sets the clock; the system clock by default.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Builds the provider; nothing is loaded yet.
+    /// Builds the provider, without loading the secret.
     ///
     /// # Errors
     ///
     /// A configuration or region error that names the parameter.
     pub fn build(self) -> Result<SecretProvider> {
         let region = self.region.as_deref().map(Region::parse).transpose().map_err(|error| {
-            Error::new(ErrorKind::Region, format!("`secretRegion` does not fit: {error}")).with_source(error)
+            Error::new(ErrorKind::Region, format!("invalid `secretRegion`: {error}")).with_source(error)
         })?;
         let id = SecretId::parse(&self.secret_id, region)?;
         if self.renew_after < LEAST_RENEW_AFTER {

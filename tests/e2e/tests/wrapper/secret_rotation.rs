@@ -384,7 +384,7 @@ async fn sqlx_user_that_is_not_the_secrets_wrong() {
     let error = builder.build().await.expect_err("is another");
 
     assert!(
-        error.to_string().starts_with("user `jane` is configured and secret `prod/app` is for `app`"),
+        error.to_string().starts_with("user `jane` is configured, but secret `prod/app` is for `app`"),
         "{error}"
     );
 }

@@ -117,7 +117,7 @@ async fn secret_that_cannot_be_used_is_explained() {
         (Some("geheim"), "is not JSON", "store user and password as"),
         (
             Some(r#"{"username":"app","pass":"geheim"}"#),
-            "has no property `password`",
+            "lacks property `password`",
             "name the one that it has",
         ),
         (
@@ -157,8 +157,8 @@ async fn user_of_another_name_wrong() {
     let report = examine(command(&service, &service.url()), &url(&server, "jane@", ""), RIGHT).await;
 
     assert_eq!(report.code, 17, "{:#}", report.json);
-    report.says("secret", "failed", "user `jane` is configured and secret `prod/app` is for `app`");
-    report.says("secret", "failed", "leave the user out");
+    report.says("secret", "failed", "user `jane` is configured, but secret `prod/app` is for `app`");
+    report.says("secret", "failed", "remove the user");
 }
 
 #[tokio::test]
