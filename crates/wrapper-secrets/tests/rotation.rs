@@ -402,7 +402,7 @@ failures! {
         => FAILED, "is binary: store user and password as text";
     secret_not_json_wrong: |service| { service.put(ID, "hunter2"); } => FAILED, "is not JSON";
     password_missing: |service| { service.put(ID, r#"{"username":"app","pw":"hunter2"}"#); }
-        => FAILED, "no property `password` (named by `secretPasswordProperty`)";
+        => FAILED, "lacks property `password` (named by `secretPasswordProperty`)";
     password_empty_wrong: |service| { service.put(ID, json("hunter2", "")); } => FAILED, "is empty";
     user_with_a_control_character_wrong: |service| { service.put(ID, json(r"hunter2\u0000", "p")); }
         => FAILED, "holds a control character";
