@@ -53,7 +53,7 @@ pub(crate) async fn run(environment: &Environment, report: &mut Report) -> Resul
     over_time::at_once(&mut table).await
 }
 
-/// Lets the server know the keys of most cases.
+/// Registers the keys of most cases at the server.
 pub(crate) fn record_all(environment: &Environment) -> Result<()> {
     environment.record(&[&key(), &temporary_key()])
 }

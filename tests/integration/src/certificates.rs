@@ -1,4 +1,4 @@
-//! An authority of the run's own and the servers' certificate.
+//! The run's certificate authority, and the servers' certificates.
 
 use std::{
     fs::{self, Permissions},
@@ -16,21 +16,21 @@ use rds_wrapper::iam::{Clock, SystemClock};
 
 use crate::Result;
 
-/// How long the certificate lasts that is about to expire.
+/// The days until the expiring certificate ends.
 const DAYS_LEFT: u64 = 20;
 
-/// Where the files are.
+/// The paths of the files.
 #[derive(Debug)]
 pub(crate) struct Certificates {
-    /// The authority that signed the server's certificate.
+    /// The authority that issued the server's certificate.
     pub(crate) authority: PathBuf,
-    /// An authority that signed nothing.
+    /// An authority that issued no certificate.
     pub(crate) other_authority: PathBuf,
     /// The server's certificate.
     pub(crate) certificate: PathBuf,
-    /// The same that expires in some days.
+    /// A copy with the same key that expires in some days.
     expiring: PathBuf,
-    /// The same that lasts.
+    /// A copy of the original.
     lasting: PathBuf,
     /// The server's key, which only the server can read.
     pub(crate) key: PathBuf,
@@ -59,15 +59,15 @@ impl Certificates {
         params.not_after = (SystemClock.now() + Duration::from_secs(DAYS_LEFT * 24 * 60 * 60)).into();
         fs::write(&files.expiring, params.signed_by(&key, &authority)?.pem())?;
         fs::write(&files.key, key.serialize_pem())?;
-        // PostgreSQL takes no key that others can read.
+        // PostgreSQL rejects keys that others can read.
         fs::set_permissions(&files.key, Permissions::from_mode(0o600))?;
         fs::write(&files.authority, authority.pem())?;
         fs::write(&files.other_authority, self::authority("another root")?.pem())?;
         Ok(files)
     }
 
-    /// Replaces the server's certificate by one that is about to expire, or that lasts; the server
-    /// has to read it again.
+    /// Replaces the server's certificate by the expiring or the lasting one; the server has to reload
+    /// it.
     pub(crate) fn replace(&self, expires: bool) -> Result<()> {
         let new = if expires { &self.expiring } else { &self.lasting };
         fs::write(&self.certificate, fs::read(new)?)?;

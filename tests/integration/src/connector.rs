@@ -92,12 +92,12 @@ impl Connector {
         })
     }
 
-    /// Opens a connection, asks who it is logged in as, and closes it.
+    /// Opens a connection, queries the current user, and closes it.
     pub(crate) async fn log_in(&self) -> rds_wrapper::Result<String> {
         self.log_in_with(&Barrier::new(1)).await
     }
 
-    /// Opens that many connections and closes none before all have been let in or not.
+    /// Opens this many connections, and closes none until every login has ended.
     pub(crate) async fn log_in_at_once(&self, count: usize) -> Observation {
         let others = Arc::new(Barrier::new(count));
         let logins: Vec<_> = (0..count)
@@ -131,8 +131,8 @@ impl Connector {
         }
     }
 
-    /// Opens a connection, asks who it is logged in as, waits until all others have been let in or
-    /// not, and closes it.
+    /// Opens a connection, queries the current user, waits until every other login has ended, and
+    /// closes it.
     async fn log_in_with(&self, others: &Barrier) -> rds_wrapper::Result<String> {
         match self {
             Self::Mysql(connector) => {
@@ -167,8 +167,8 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
-    /// Takes a connection out of the pool for good, so that the next one is a physical connect, and
-    /// says who it is logged in as.
+    /// Takes a connection out of the pool for good, so the next one is a physical connect, and
+    /// returns its user.
     pub(crate) async fn log_in(&self) -> Result<String> {
         match self {
             Self::Mysql(pool) => {
@@ -210,7 +210,7 @@ async fn pooled_postgres(connector: &pg::Connector, later: impl Fn()) -> Result<
     Ok(held.len())
 }
 
-/// What a login came to.
+/// Describes the outcome of a login.
 pub(crate) fn seen(outcome: rds_wrapper::Result<String>) -> Observation {
     match outcome {
         Ok(user) => Observation { text: format!("in as {user}"), details: Vec::new() },
@@ -218,12 +218,12 @@ pub(crate) fn seen(outcome: rds_wrapper::Result<String>) -> Observation {
     }
 }
 
-/// What a configuration that cannot be used came to.
+/// Describes a connector that could not be built.
 pub(crate) fn not_built(error: &Error) -> Observation {
     Observation { text: format!("{:?} at build", error.kind()), details: vec![chain(error)] }
 }
 
-/// Returns the whole text of an error: its own and its causes'.
+/// Returns the text of an error with its causes.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);

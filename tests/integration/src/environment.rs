@@ -21,16 +21,16 @@ pub(crate) const OTHER_HOST: &str = "other.abc123.us-east-2.rds.amazonaws.com";
 /// The region that it is in.
 pub(crate) const REGION: &str = "us-east-2";
 
-/// The users who log in by token, odd names included; the policy of no key names `mallory`.
+/// The users who log in by token, with unusual names among them; no key's policy allows `mallory`.
 pub(crate) const USERS: [&str; 5] = ["jane", "bob", "Jane Doe", "a@b+c/d%e", "mallory"];
 
-/// The user, with a password and without TLS, as whom `rds-testkit` hands sessions over.
+/// The user with a password, without TLS, as whom `rds-testkit` forwards sessions.
 pub(crate) const FORWARDED: (&str, &str) = ("forwarded", "forwarded password");
 
 /// The users of a secret, with the passwords that they begin with.
 pub(crate) const OF_SECRETS: [(&str, &str); 2] = [("app", "first password"), ("app_clone", "clone password")];
 
-/// Which adapter a server is for.
+/// The engine of a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Engine {
     Mariadb,
@@ -59,7 +59,7 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Puts it together.
+    /// Creates an environment.
     pub(crate) fn new(engine: Engine, port: u16, certificates: Certificates, verifier: Verifier) -> Self {
         Self { engine, port, certificates, verifier }
     }
@@ -74,12 +74,12 @@ impl Environment {
         &self.certificates
     }
 
-    /// Returns an authority that it should not.
+    /// Returns an authority that a client should not trust.
     pub(crate) fn other_authority(&self) -> &Path {
         &self.certificates.other_authority
     }
 
-    /// Lets the server know these keys from now on.
+    /// Registers these keys at the server, in place of earlier ones.
     pub(crate) fn record(&self, keys: &[&Key]) -> Result<()> {
         self.record_at(keys, 0)
     }
@@ -91,7 +91,7 @@ impl Environment {
         self.verifier.record(keys, &users, ahead)
     }
 
-    /// Runs something and adds what the verifier saw meanwhile.
+    /// Runs a login, and adds the verdicts of the verifier.
     pub(crate) async fn observe(&self, login: impl Future<Output = Observation>) -> Result<Observation> {
         self.observe_fallible(async { Ok(login.await) }).await
     }
@@ -111,12 +111,12 @@ impl Environment {
     }
 }
 
-/// What came of a case.
+/// The outcome of a case.
 #[derive(Debug, Default)]
 pub(crate) struct Observation {
-    /// For the table, to be compared with what is expected.
+    /// The text for the table, compared with the expectation.
     pub(crate) text: String,
-    /// For the reader, where it differs.
+    /// Details, shown if the text differs.
     pub(crate) details: Vec<String>,
 }
 

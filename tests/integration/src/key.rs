@@ -25,7 +25,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Returns the environment variables by which it is given to a program.
+    /// Returns the environment variables that pass the key to a program.
     pub(crate) fn variables(&self) -> Variables {
         let mut variables =
             vec![("AWS_ACCESS_KEY_ID", self.id.clone()), ("AWS_SECRET_ACCESS_KEY", self.secret.clone())];
@@ -34,7 +34,7 @@ impl Key {
     }
 }
 
-/// Gives one key and counts how often it was asked.
+/// Provides one key, and counts the calls.
 #[derive(Clone)]
 pub(crate) struct Source(Arc<State>);
 
@@ -43,7 +43,7 @@ struct State {
     calls: AtomicUsize,
 }
 
-/// What a source answers.
+/// The answer of a source.
 #[derive(Clone)]
 struct Given {
     key: Key,
@@ -58,12 +58,12 @@ impl Source {
         Self(Arc::new(State { given, calls: AtomicUsize::new(0) }))
     }
 
-    /// Gives another key from now on.
+    /// Provides another key from now on.
     pub(crate) fn set(&self, key: Key) {
         self.given().key = key;
     }
 
-    /// Lets the key end at this time, as the keys of a session do.
+    /// Sets the expiry of the key, as for keys of a session.
     pub(crate) fn expire(&self, at: SystemTime) {
         self.given().expiry = Some(at);
     }
@@ -73,7 +73,7 @@ impl Source {
         self.given().is_down = is_down;
     }
 
-    /// How often it was asked.
+    /// Returns the number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.0.calls.load(Ordering::SeqCst)
     }

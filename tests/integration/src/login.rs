@@ -1,4 +1,4 @@
-//! What the adapters are given to log in with.
+//! Parameters and credentials of a login.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -31,7 +31,7 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// Signs with a key by a clock that is right and stands.
+    /// Signs with a key, by a stopped clock with the right time.
     pub(crate) fn new(key: &Key) -> Result<Self> {
         Self::at(key, SystemClock.now())
     }
@@ -56,7 +56,7 @@ impl Signer {
     }
 }
 
-/// What a program would write into its configuration.
+/// The parameters of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
     engine: Engine,
@@ -64,7 +64,7 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Nothing but the engine.
+    /// Returns a login with no parameters.
     pub(crate) fn new(engine: Engine) -> Self {
         Self { engine, parameters: Vec::new() }
     }
@@ -74,7 +74,7 @@ impl Login {
         Self::to(environment, user).with("plugins", "iam")
     }
 
-    /// Returns a login with a password, for what an adapter itself would never send.
+    /// Returns a login with a given password, for texts that an adapter would never send.
     pub(crate) fn by_password(environment: &Environment, user: &str, password: &str) -> Self {
         Self::to(environment, user).with_text(password)
     }
@@ -98,13 +98,13 @@ impl Login {
         login
     }
 
-    /// Takes a parameter away.
+    /// Removes a parameter.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.parameters.retain(|(known, _)| known != name);
         self
     }
 
-    /// Sends this text as the password, without the plugin that would make one.
+    /// Sends this text as the password, without the plugin.
     pub(crate) fn with_text(self, text: &str) -> Self {
         let login = self.without("plugins").with("password", text).with("sslmode", "verify-full");
         match login.engine {
@@ -113,7 +113,7 @@ impl Login {
         }
     }
 
-    /// Trusts an authority that did not sign the server's certificate.
+    /// Trusts only an authority that did not issue the server's certificate.
     pub(crate) fn trusting_another(self, environment: &Environment) -> Self {
         self.with("sslrootcert", path(environment.other_authority()))
     }
@@ -123,14 +123,14 @@ impl Login {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Builds a connector that finds every name on this machine.
+    /// Builds a connector that resolves every name to this machine.
     pub(crate) fn connector(&self, signer: &Signer) -> rds_wrapper::Result<Connector> {
         let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
         self.build(&signer.tokens, here)
     }
 
-    /// Builds a connector that takes user and password from a secret, and finds every name on this
-    /// machine.
+    /// Builds a connector that takes user and password from a secret, and resolves every name to
+    /// this machine.
     pub(crate) fn with_secret(&self, secret: SecretProvider) -> rds_wrapper::Result<Connector> {
         let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
         let parameters = self.clone().without("user").with("plugins", "awsSecretsManager").parameters;

@@ -30,7 +30,7 @@ use crate::{
     report::Report, scratch::Scratch, sources::Sources,
 };
 
-/// What everything that can fail here gives.
+/// The result of every fallible function here.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
@@ -54,7 +54,7 @@ fn run() -> Result<()> {
     if options.is_rds() {
         return runtime.block_on(rds::run());
     }
-    // On this very thread, for what it starts is told to end when the thread does.
+    // On the main thread: child processes get a signal when the thread that started them ends.
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -104,7 +104,7 @@ async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
     run.report.finish()
 }
 
-/// What every server is run with.
+/// The state shared by all servers' cases.
 struct Run<'a> {
     options: &'a Options,
     prerequisites: &'a Prerequisites,
@@ -114,7 +114,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The cases that every engine has to pass.
+    /// Runs the cases that every engine has to pass.
     async fn at(&mut self, environment: &Environment) -> Result<()> {
         cases::run(environment, &mut self.report).await?;
         cases::peers::run(environment, self.prerequisites, self.options.has("rds-signer"), &mut self.report)

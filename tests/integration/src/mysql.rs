@@ -23,7 +23,7 @@ use crate::{
     verifier::Verifier,
 };
 
-/// The fewest connections that every version can be limited to.
+/// The lowest limit that every version accepts.
 const FEW_CONNECTIONS: usize = 10;
 
 /// How long connections may take to close.
@@ -32,13 +32,13 @@ const CLOSING: Duration = Duration::from_secs(20);
 /// A running server, stopped on drop.
 #[derive(Debug)]
 pub(crate) struct Server {
-    // In the order in which they have to go.
+    // Dropped in this order.
     _service: Service,
     environment: Environment,
     socket: PathBuf,
 }
 
-/// All connections that a server takes, until they are dropped.
+/// All connections that a server accepts, held open.
 pub(crate) struct Filled {
     connections: Vec<Conn>,
 }
@@ -60,7 +60,7 @@ impl Server {
         let home = copy(&prerequisites.mysql57(), &folder)?;
         hand_over(prerequisites, &folder)?;
         let program = home.join("mysqld").display().to_string();
-        // Its own defaults are folders that only a package makes, and kernel interfaces that
+        // Its defaults need folders that only a package creates, and kernel interfaces that
         // containers lack.
         let messages = format!("--lc-messages-dir={}", home.join("share/mysql").display());
         let base = format!("--basedir={}", home.display());
@@ -121,8 +121,8 @@ impl Server {
         Ok(Self { _service: service, environment, socket: folder.join("server.socket") })
     }
 
-    /// Presents a certificate that is about to expire from now on, or one that lasts; MariaDB alone
-    /// reads it again.
+    /// Presents a certificate that is about to expire, or one that lasts; only MariaDB reads it
+    /// again.
     pub(crate) async fn set_expiring_certificate(&self, expires: bool) -> Result<()> {
         self.environment.certificates().replace(expires)?;
         let mut administrator = self.administrator().await?;
@@ -130,13 +130,13 @@ impl Server {
         Ok(administrator.disconnect().await?)
     }
 
-    /// Opens as many connections as the server takes at most, so that it refuses the next one in
-    /// place of its greeting.
+    /// Opens as many connections as the server accepts, so it refuses the next one in place of its
+    /// greeting.
     pub(crate) async fn fill(&self) -> Result<Filled> {
         let mut connections = vec![self.administrator().await?];
         connections[0].query_drop(format!("SET GLOBAL max_connections = {FEW_CONNECTIONS}")).await?;
         let deadline = SystemClock.now() + CLOSING;
-        // One more is kept for administrators. Others may be about to close.
+        // The limit leaves one more for administrators. Earlier connections may still be closing.
         while connections.len() <= FEW_CONNECTIONS {
             match self.administrator().await {
                 Ok(connection) => connections.push(connection),
@@ -152,14 +152,14 @@ impl Server {
         Ok(Conn::new(options.user(Some("root"))).await?)
     }
 
-    /// What the suite runs against.
+    /// Returns the server as the suite sees it.
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
 }
 
 impl Filled {
-    /// Closes them, and has the server take as many as it did.
+    /// Closes the connections, and restores the limit.
     pub(crate) async fn release(mut self) -> Result<()> {
         self.connections[0].query_drop("SET GLOBAL max_connections = DEFAULT").await?;
         for connection in self.connections {
@@ -169,7 +169,7 @@ impl Filled {
     }
 }
 
-/// Returns the SQL that RDS's guide gives, for each user, and users who differ from it.
+/// Returns the SQL of RDS's guide for each user, and users who deviate from it.
 fn users() -> String {
     let by_token = USERS.map(|user| {
         format!("CREATE USER '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;\n")
@@ -195,8 +195,7 @@ CREATE USER 'guarded'@'%' IDENTIFIED BY 'guarded password' REQUIRE SSL;
         + &format!("CREATE DATABASE {MIGRATED};\nGRANT ALL ON {MIGRATED}.* TO 'jane'@'%';\n")
 }
 
-/// Copies the program into the temporary folder, since its own may be one that other users cannot
-/// enter.
+/// Copies the program into the temporary folder, since other users may not enter its own.
 fn copy(home: &Path, folder: &Path) -> Result<PathBuf> {
     let copy = folder.join("server");
     let mut cp = Command::new("cp");

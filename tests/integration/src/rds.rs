@@ -1,4 +1,4 @@
-//! The cases that can be had at databases of the reader's own, on RDS or Aurora.
+//! The cases for the reader's own databases on RDS or Aurora.
 
 mod cases;
 mod certificate;
@@ -10,14 +10,14 @@ use std::env;
 use crate::{Result, environment::Engine, report::Report};
 use database::Database;
 
-/// Runs the cases at every database that the environment names.
+/// Runs the cases at every database named by environment variables.
 ///
 /// # Errors
 ///
-/// If it names none, or a half one, or a case differs from what is expected.
+/// If none is named, a variable is missing, or a case differs from its expectation.
 pub(crate) async fn run() -> Result<()> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    // What is asked of a MySQL server here is the same for MariaDB.
+    // These cases are the same for MariaDB.
     let engines = [(Engine::Postgres, "RDS_PG"), (Engine::Mysql, "RDS_MYSQL")];
     let mut databases = Vec::new();
     let mut report = Report::new();

@@ -1,8 +1,8 @@
-//! The table.
+//! The table of results.
 
 use crate::{Result, environment::Observation, output};
 
-/// Prints a row for each case as it comes and counts those that differ.
+/// Prints a row for each case, and counts those that differ.
 #[derive(Debug)]
 pub(crate) struct Report {
     right: usize,
@@ -12,13 +12,13 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Prints the head.
+    /// Prints the header.
     pub(crate) fn new() -> Self {
         output::line(&row("", "engine", "case", "expected", "seen"));
         Self { right: 0, wrong: 0, shown: 0, skipped: 0 }
     }
 
-    /// Prints a row; the details follow where what was seen is not what was expected.
+    /// Prints a row, with details if the outcome differs from the expectation.
     pub(crate) fn row(&mut self, engine: &str, case: &str, expected: &str, seen: &Observation) {
         let is_right = seen.text == expected;
         output::line(&row(if is_right { "ok" } else { "WRONG" }, engine, case, expected, &seen.text));
@@ -32,19 +32,19 @@ impl Report {
         }
     }
 
-    /// Prints an observation for which there is no expectation.
+    /// Prints an observation without an expectation.
     pub(crate) fn saw(&mut self, engine: &str, case: &str, seen: &str) {
         output::line(&row("saw", engine, case, "", seen));
         self.shown += 1;
     }
 
-    /// Says loudly why a case did not run.
+    /// Prints why a case did not run, and counts it.
     pub(crate) fn skipped(&mut self, engine: &str, case: &str, why: &str) {
         output::line(&row("SKIP", engine, case, "", why));
         self.skipped += 1;
     }
 
-    /// Says which variable would add a case.
+    /// Prints the variable that would add a case.
     pub(crate) fn left_out(&self, engine: &str, case: &str, variable: &str) {
         output::line(&row("-", engine, case, &format!("left out: set {variable}"), ""));
     }
@@ -53,7 +53,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// If any case differs from what was expected, or there was none.
+    /// If a case differs from its expectation, or none ran.
     pub(crate) fn finish(self) -> Result<()> {
         let shown = if self.shown == 0 { String::new() } else { format!(", {} only shown", self.shown) };
         let skipped = if self.skipped == 0 { String::new() } else { format!(", {} SKIPPED", self.skipped) };

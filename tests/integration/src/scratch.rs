@@ -15,7 +15,7 @@ use crate::{Result, output, prerequisites::Prerequisites, service::finish};
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes the folder.
+    /// Creates the folder.
     pub(crate) fn create() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("rds-integration-{}", process::id()));
         fs::create_dir(&path)?;
@@ -24,7 +24,7 @@ impl Scratch {
         Ok(scratch)
     }
 
-    /// Makes a folder inside that belongs to the user whom the servers run as.
+    /// Creates a folder in it, owned by the user of the servers.
     pub(crate) fn folder(&self, prerequisites: &Prerequisites, name: &str) -> Result<PathBuf> {
         let path = self.0.join(name);
         fs::create_dir(&path)?;
@@ -41,8 +41,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Gives a folder with all that is in it to the user whom the servers run as, whatever the umask
-/// was.
+/// Changes the owner of a folder, recursively, to the user of the servers.
 pub(crate) fn hand_over(prerequisites: &Prerequisites, folder: &Path) -> Result<()> {
     if !prerequisites.is_root() {
         return Ok(());
@@ -52,7 +51,7 @@ pub(crate) fn hand_over(prerequisites: &Prerequisites, folder: &Path) -> Result<
     finish(chown)
 }
 
-/// Returns a port that is free now; nobody else is likely to take it before the server does.
+/// Returns a port that is free now, and unlikely to be taken before the server starts.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -1,4 +1,4 @@
-//! A program that runs beside the suite until it is dropped.
+//! A background program, stopped on drop.
 
 use std::{
     ffi::OsStr,
@@ -22,11 +22,11 @@ const END: Duration = Duration::from_secs(20);
 /// How a program is started and stopped.
 pub(crate) struct Plan<'a> {
     pub(crate) name: &'static str,
-    /// A part of the line on the standard error that says that it serves.
+    /// A part of the line on standard error that shows that the program is ready.
     pub(crate) ready: &'static str,
     /// The signal that ends it, such as `INT`.
     pub(crate) signal: &'static str,
-    /// Where its standard error goes.
+    /// The file for its standard error.
     pub(crate) log: &'a Path,
 }
 
@@ -41,12 +41,12 @@ pub(crate) struct Service {
 #[derive(Debug, PartialEq)]
 enum Event {
     Ready,
-    /// Nobody holds the standard error any more, its children included.
+    /// Standard error was closed by the program and all its children.
     Ended,
 }
 
 impl Service {
-    /// Starts a program and waits until it serves.
+    /// Starts a program, and waits until it is ready.
     pub(crate) fn start(mut command: Command, plan: &Plan<'_>) -> Result<Self> {
         let log = File::create(plan.log)?;
         let mut child = command
@@ -101,7 +101,7 @@ impl Drop for Service {
 }
 
 fn copy(stderr: impl Read, mut log: File, ready: &str, events: &Sender<Event>) {
-    // The receiver goes only with the service, which nobody waits for then.
+    // The receiver is dropped with the service, when nothing waits for events.
     for line in BufReader::new(stderr).split(b'\n').map_while(std::result::Result::ok) {
         let _ = log.write_all(&[&line, b"\n".as_slice()].concat());
         if String::from_utf8_lossy(&line).contains(ready) {
@@ -111,8 +111,8 @@ fn copy(stderr: impl Read, mut log: File, ready: &str, events: &Sender<Event>) {
     let _ = events.send(Event::Ended);
 }
 
-/// Returns a program that ends when this one does; as `nobody` where this one is root, as which no
-/// database runs.
+/// Returns a program that ends with this one; as `nobody` if this one is root, since databases
+/// refuse to run as root.
 pub(crate) fn as_server(prerequisites: &Prerequisites, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     if prerequisites.is_root() {
@@ -122,7 +122,7 @@ pub(crate) fn as_server(prerequisites: &Prerequisites, program: impl AsRef<OsStr
     command
 }
 
-/// Runs a program that only prepares something.
+/// Runs a program to its end.
 pub(crate) fn finish(mut command: Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {
@@ -142,7 +142,7 @@ pub(crate) fn compile(source: &str, library: &Path, more: &[&str]) -> Result<()>
     finish(gcc)
 }
 
-/// One of the rig's sources.
+/// Returns the path of one of the rig's files.
 pub(crate) fn rig(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("rig").join(name)
 }

@@ -1,4 +1,4 @@
-//! The sources of credentials of the AWS default chain, played on this machine.
+//! The credential sources of the AWS default chain, emulated on this machine.
 
 use std::{
     fs,
@@ -50,14 +50,14 @@ sso_start_url = https://integration.awsapps.com/start
 /// Environment variables of a process.
 pub(crate) type Variables = Vec<(&'static str, String)>;
 
-/// What every source gives from now on.
+/// The answer of every source from now on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Given {
     /// Another number is another key.
     pub(crate) turn: u32,
-    /// How many seconds from now the key is good for; a negative number means that it has ended.
+    /// Seconds until the key expires; negative for an expired key.
     pub(crate) ends_in: i64,
-    /// Whether the sources refuse to give anything.
+    /// Whether the sources fail.
     pub(crate) is_down: bool,
     /// By how many seconds the sources' own clock is ahead.
     pub(crate) ahead: i64,
@@ -76,16 +76,16 @@ impl Given {
 pub(crate) struct Source {
     /// How the table names it.
     pub(crate) name: &'static str,
-    /// What its keys are named after.
+    /// The prefix of its keys' ids.
     word: &'static str,
-    /// Whether its keys carry their end.
+    /// Whether its keys have an expiry.
     pub(crate) has_end: bool,
-    /// What leads the chain to it.
+    /// The variables that select it in the chain.
     pub(crate) variables: Variables,
 }
 
 impl Source {
-    /// Returns the key that it gives in a turn.
+    /// Returns its key of a round.
     pub(crate) fn key(&self, turn: u32) -> Key {
         let word = self.word;
         Key {
@@ -106,7 +106,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Starts them, with a home folder of this name.
+    /// Starts the sources, with a home folder of this name.
     pub(crate) fn start(prerequisites: &Prerequisites, scratch: &Scratch, name: &str) -> Result<Self> {
         let home = scratch.folder(prerequisites, name)?;
         let (program, state, port) = (rig("credentials.py"), home.join("state.json"), free_port()?);
@@ -131,7 +131,7 @@ impl Sources {
         Ok(sources)
     }
 
-    /// Lets every source give this from now on.
+    /// Sets the answer of every source.
     pub(crate) fn give(&self, given: Given) -> Result<()> {
         give_state(&self.home.join("state.json"), given)?;
         let turn = given.turn.to_string();
@@ -161,7 +161,7 @@ impl Sources {
         &self.address
     }
 
-    /// Every source whose key can change while a process runs.
+    /// Returns every source whose key can change while a process runs.
     pub(crate) fn all(&self) -> Vec<Source> {
         let role = ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/role".to_owned());
         let sts = ("AWS_ENDPOINT_URL_STS", self.address.clone());
@@ -208,7 +208,7 @@ impl Sources {
         ]
     }
 
-    /// Returns the container's source with a token that is not the one it wants.
+    /// Returns the container source with a wrong authorization token.
     pub(crate) fn ecs_without_its_token(&self) -> Variables {
         vec![
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/ecs", self.address)),
@@ -216,7 +216,7 @@ impl Sources {
         ]
     }
 
-    /// What leads the chain to a profile of the configuration.
+    /// Returns the variables that select a profile of the configuration.
     pub(crate) fn profile(&self, name: &str) -> Variables {
         vec![("AWS_CONFIG_FILE", self.file("config")), ("AWS_PROFILE", name.to_owned())]
     }

@@ -39,7 +39,7 @@ async fn run() -> Result<()> {
     }
 }
 
-/// Applies what is pending, and names it in the words of sqlx-cli.
+/// Applies pending migrations, and prints them as sqlx-cli does.
 async fn migrate(migrator: &Migrator, connection: &mut impl Migrate) -> Result<()> {
     connection.ensure_migrations_table(&migrator.table_name).await?;
     let before = connection.list_applied_migrations(&migrator.table_name).await?;

@@ -1,4 +1,4 @@
-//! Logins in a process of its own, whose environment is the case: the AWS default chain reads it.
+//! Logins in a subprocess, whose environment is the case: the AWS default chain reads it.
 
 use std::{
     io::stdin,
@@ -29,11 +29,11 @@ use crate::{
     sources::Variables,
 };
 
-/// The word of the command line that asks for it.
+/// The argument that starts this program as a subprocess.
 pub(crate) const WORD: &str = "--log-in";
 
-/// How far the clock of the new process is behind: it can be moved by that and more, and no token
-/// lies in the future.
+/// How far the clock of the subprocess is behind: it can be advanced by as much without tokens from
+/// the future.
 const BEHIND: Duration = Duration::from_secs(270);
 
 /// A process with its own environment, ended on drop.
@@ -44,18 +44,18 @@ pub(crate) struct Subprocess {
     answers: Lines<BufReader<ChildStdout>>,
 }
 
-/// What came of a login in the other process.
+/// The outcome of a login in the subprocess.
 #[derive(Debug)]
 pub(crate) struct LoginReport {
     pub(crate) seen: Observation,
-    /// The tokens that it has signed so far.
+    /// The number of tokens signed so far.
     pub(crate) signed: u64,
-    /// The logins that it has tried once more so far.
+    /// The number of retried logins so far.
     pub(crate) retries: u64,
 }
 
 impl Subprocess {
-    /// Starts a process with these environment variables and no others.
+    /// Starts a subprocess with only these environment variables.
     pub(crate) fn start(environment: &Environment, variables: &Variables) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([WORD, &environment.port.to_string()]).arg(environment.authority());
@@ -86,8 +86,7 @@ impl Subprocess {
     }
 }
 
-/// What the new process does: a login for each line that it reads, after as many seconds as the
-/// line says.
+/// Runs the subprocess: for each line with a number of seconds it advances its clock and logs in.
 pub(crate) async fn run(port: &str, authority: &str) -> Result<()> {
     let parameters = [
         ("host", HOST),

@@ -1,4 +1,4 @@
-//! The judge of tokens, a Python program over botocore.
+//! The verifier of tokens, a Python program around botocore.
 
 use std::{
     fmt, fs,
@@ -49,8 +49,8 @@ impl Verifier {
         socket(&self.folder)
     }
 
-    /// Knows these keys from now on, each allowed to log in as these users, by a clock that is so
-    /// many seconds ahead.
+    /// Sets the known keys, the users that each may log in as, and by how many seconds the clock is
+    /// ahead.
     pub(crate) fn record(&self, keys: &[&Key], users: &[&str], ahead: i64) -> Result<()> {
         let keys: Map<String, Value> = keys
             .iter()
@@ -62,14 +62,14 @@ impl Verifier {
             .collect();
         let policy =
             json!({ "endpoint": self.endpoint, "region": self.region, "ahead": ahead, "keys": keys });
-        // Read at every login: it must never be seen half written.
+        // Renamed into place, since it is read at every login.
         let draft = self.folder.join("policy.draft");
         fs::write(&draft, policy.to_string())?;
         fs::rename(draft, self.folder.join("policy.json"))?;
         Ok(())
     }
 
-    /// What was said of each login so far, with the length of its token.
+    /// Returns the verdicts on all logins so far.
     pub(crate) fn verdicts(&self) -> Result<Vec<Verdict>> {
         let text = fs::read_to_string(self.folder.join("logins.log"))?;
         text.lines().map(Verdict::read).collect()
@@ -80,14 +80,14 @@ fn socket(folder: &Path) -> PathBuf {
     folder.join("verifier.socket")
 }
 
-/// What the verifier said of one login.
+/// The verdict on one login.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    /// `accepted`, or why not, in one word.
+    /// `accepted`, or the reason of the refusal in one word.
     pub(crate) word: String,
     /// The length of the token in bytes.
     pub(crate) length: u64,
-    /// More, for people.
+    /// A longer explanation.
     pub(crate) details: String,
 }
 

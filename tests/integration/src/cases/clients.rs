@@ -17,8 +17,7 @@ use crate::{
     report::Report,
 };
 
-/// What every process of the machine was started with, to be asked by a client while it is logged
-/// in.
+/// The command lines of all processes, printed by a client while it is logged in.
 const COMMAND_LINES: &str = r"\! cat /proc/[0-9]*/cmdline | tr '\0' ' '";
 
 /// Runs the cases.
@@ -46,8 +45,8 @@ pub(crate) async fn run(environment: &Environment, programs: &Programs, report: 
         let command = client.with_token(&format!("{token}\n"), HOST)?;
         row(&mut table, "psql by a token with a line's end", "refused; form", command).await?;
     } else {
-        // What REQUIRE SSL is for, and why it comes too late for the token: a client without a rule
-        // of its own sends it.
+        // REQUIRE SSL is checked after the token was sent: a client without its own rule has exposed
+        // it by then.
         let case = format!("{name} without tls");
         row(&mut table, &case, "refused; accepted", client.in_clear(&token, "jane")?).await?;
         let token = printed(client.token_for("lax")).await?;
@@ -69,12 +68,12 @@ pub(super) async fn row(table: &mut Table<'_>, case: &str, expected: &str, comma
     Ok(())
 }
 
-/// What everybody on the machine can read while a client is logged in by `rds-iam exec`.
+/// Searches the command lines, which every user can read, while a client runs by `rds-iam exec`.
 async fn command_lines(table: &mut Table<'_>, client: &Client<'_>) -> Result<()> {
     let looked = async {
         let ran = ran(client.exec(HOST, COMMAND_LINES)).await?;
         let own = if ran.out.contains(client.name) { "seen" } else { "not seen" };
-        // Those of this key: others on the machine may be busy with tokens too.
+        // Tokens of this key only: other programs on the machine may use tokens too.
         let session = temporary_key().session_token.unwrap_or_default();
         let begin = session.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
         let tokens = ran.out.matches(&format!("X-Amz-Security-Token={begin}")).count();
@@ -169,7 +168,7 @@ impl<'a> Client<'a> {
         command
     }
 
-    /// Runs the client with a token, which never stands on its command line.
+    /// Runs the client with a token, which is never on its command line.
     pub(super) fn with_token(&self, token: &str, host: &str) -> Result<Command> {
         if self.name == "mariadb" {
             let tls = format!("ssl-verify-server-cert\nssl-ca={}\n", self.authority.display());
@@ -182,7 +181,7 @@ impl<'a> Client<'a> {
         Ok(command)
     }
 
-    /// Returns the same without TLS, which `mariadb` does where it is told to.
+    /// Returns the same without TLS, on request of its option file.
     fn in_clear(&self, token: &str, user: &str) -> Result<Command> {
         self.with_file(token, HOST, user, "skip-ssl\n")
     }

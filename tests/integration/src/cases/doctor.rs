@@ -44,7 +44,7 @@ pub(crate) async fn run(
     doctor.row("port signed wrong", "signed-port; endpoint", &url.and("iamDefaultPort=1")).await?;
     let closed = Url { port: free_port()?, ..url.clone() };
     doctor.row("port closed", "port-closed; not asked", &closed).await?;
-    // The verifier refuses the port; the server shows nothing of it.
+    // The server's answer does not show that the verifier refuses the port.
     let (port, tunnel) = tunnel(environment.port).await?;
     let near = Url { host: "127.0.0.1", port, ..url.and(&format!("iamHost={HOST}")) };
     doctor.row("tunnel, its port signed", "signed-port among 3; endpoint", &near).await?;
@@ -60,14 +60,13 @@ pub(crate) async fn run(
     let mallory = Url { user: "mallory", ..url.clone() };
     doctor.row("user not in the policy", "policy; policy", &mallory).await?;
 
-    // Everything but the program is six minutes behind, which is the same as the program being
-    // ahead.
+    // All clocks but the program's are six minutes behind, so the program is ahead.
     environment.record_at(&[&key()], -360)?;
     sources.give(Given { ahead: -360, ..Given::FIRST })?;
     doctor.row("clock 6 min ahead", "clock-off; future", &url).await?;
     sources.give(Given::FIRST)?;
 
-    // The server shows nothing of this: to be among the three most likely is all that can be had.
+    // The server's answer does not show the cause, which can only be among the three likeliest.
     environment.record(&[])?;
     doctor.row("key unknown", "credentials-refused among 3; key", &url).await?;
     let replaced = Key { id: "AKIAREPLACED".to_owned(), ..key() };
@@ -103,14 +102,14 @@ async fn tunnel(to: u16) -> Result<(u16, JoinHandle<()>)> {
     Ok((port, task))
 }
 
-/// Starts a server that says this to everybody, and nothing else.
+/// Starts a server that sends this text to every client, and nothing else.
 async fn other_service(says: &'static str) -> Result<(u16, JoinHandle<()>)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
     let task = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             drop(stream.write_all(says.as_bytes()).await);
-            // What a client sends is read, since a closed connection with unread bytes is reset.
+            // Reads what the client sends: closing a socket with unread bytes resets the connection.
             drop(stream.shutdown().await);
             drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
         }
@@ -200,7 +199,7 @@ pub(crate) async fn mysql(
     filled.release().await
 }
 
-/// What is seen where the certificate expires in some days.
+/// The row for a certificate that expires in some days.
 const EXPIRING: &str = "logged in, certificate-ends-soon; accepted";
 
 struct Doctor<'a> {
@@ -225,7 +224,7 @@ impl<'a> Doctor<'a> {
         self.with(case, expected, &url.text(), &key().variables()).await
     }
 
-    /// Examines logins with user and password of a secret.
+    /// Runs the doctor for logins with user and password of a secret.
     async fn secrets(&mut self) -> Result<()> {
         let [(user, password), _] = OF_SECRETS;
         let Url { engine: (scheme, database), host, port, authority, .. } = Url::of(self.table.environment);
@@ -248,7 +247,7 @@ impl<'a> Doctor<'a> {
         Ok(())
     }
 
-    /// Examines with these variables.
+    /// Runs the doctor with these variables.
     async fn with(&mut self, case: &str, expected: &str, url: &str, variables: &Variables) -> Result<()> {
         let examined = async {
             let mut command = self.programs.command(self.programs.rds_iam(), variables);
@@ -277,7 +276,7 @@ impl<'a> Doctor<'a> {
     }
 }
 
-/// Returns the first cause, or the wanted one among the others; after a login, what was warned of.
+/// Returns the first cause, or the wanted one among the others; after a login, the warnings.
 fn cause(report: &Value, wanted: &str) -> String {
     let causes: Vec<&str> = report["causes"]
         .as_array()

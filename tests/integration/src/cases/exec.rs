@@ -16,7 +16,7 @@ use crate::{
 /// The lengths of session tokens; those of long role chains and many tags reach some kilobytes.
 const LENGTHS: [usize; 4] = [400, 2_000, 4_000, 8_000];
 
-/// How often the command lines of this machine are looked at.
+/// How often the command lines of this machine are read.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The database that is migrated, and belongs to `jane`.
@@ -54,12 +54,12 @@ struct Client {
     arguments: Vec<String>,
     /// The options of `exec` besides those of the server.
     options: Vec<String>,
-    /// What it prints once its work is done.
+    /// A part of its output when its work is done.
     prints: String,
     expected: &'static str,
 }
 
-/// What the row of a client shows that got the token.
+/// The row of a client that got the token.
 const DONE: &str = "done, 0 in command lines, 0 in texts; accepted";
 
 fn clients(engine: Engine, length: usize, migrations: &Path) -> [Client; 3] {
@@ -79,7 +79,7 @@ fn clients(engine: Engine, length: usize, migrations: &Path) -> [Client; 3] {
         Engine::Mariadb | Engine::Mysql => [
             client("mariadb", &["--batch", "--execute", "SELECT CURRENT_USER()"], "jane@%"),
             client("mariadb-dump", &["--no-data", "--skip-lock-tables", "app"], "Dump completed"),
-            // sqlx cannot send a token to MySQL, which exec says before it asks for one.
+            // sqlx cannot send a token to MySQL: exec refuses it before it signs one.
             Client {
                 options: [options, vec!["mysql".to_owned()]].concat(),
                 expected: "wrong usage, 0 in command lines, 0 in texts; not asked",
@@ -115,8 +115,8 @@ fn exec(environment: &Environment, programs: &Programs, key: &Key, client: &Clie
     command
 }
 
-/// Runs a client, and looks for the token in all command lines of the machine meanwhile and in what
-/// the client printed.
+/// Runs a client, and searches all command lines of the machine and the client's output for the
+/// token.
 async fn watched(mut command: Command, client: &Client, mark: &str) -> Result<Observation> {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut done = pin!(child.wait_with_output());
@@ -151,7 +151,7 @@ async fn within<F: Future + Unpin>(limit: Duration, future: &mut F) -> Option<F:
     }
 }
 
-/// What every process of the machine was started with.
+/// Returns the command lines of all processes.
 fn command_lines() -> Vec<String> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     let files = processes.flatten().map(|process| process.path().join("cmdline"));

@@ -1,5 +1,5 @@
-//! Failovers of a real cluster under applications that write: a primary that is killed, one that is
-//! shut down, one that stands still, and one that is cut off.
+//! Failovers of a real cluster under writing applications: the primary is killed, shut down, frozen,
+//! or partitioned from the network.
 
 use std::{
     collections::BTreeMap,
@@ -39,31 +39,30 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long an application gives one statement, as the guide recommends.
 const STATEMENT: Duration = Duration::from_secs(1);
 
-/// Within this writes have to succeed once the next writer takes them. The applications share five
-/// logins in the first second, and the machine may do much else: the matrix measures the goal of
-/// one second.
+/// The limit for the first write after the promotion. The applications share five logins in the
+/// first second, and the machine may be busy: the matrix measures the goal of one second.
 const SOON: Duration = Duration::from_secs(10);
 
-/// After so long an application counts as stuck.
+/// The time after which an application counts as stuck.
 const STUCK: Duration = Duration::from_secs(30);
 
-/// Set where this program runs in a network of its own.
+/// Set if this program runs in its own network namespace.
 pub(crate) const APART: &str = "INTEGRATION_APART";
 
-/// How `ip` keeps everything from the first writer: what is open hears nothing more.
+/// The arguments of `ip` that cut the first writer off; open connections go silent.
 const CUT_OFF: &str = "route add blackhole 127.0.1.1/32 table local";
 
-/// What happens to the writer.
+/// The fault of the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Freeze,
     Kill,
-    /// Nothing reaches it any more, and it goes on.
+    /// Its packets are dropped, and it keeps running.
     Partition,
     Switch,
 }
 
-/// What an application is doing then.
+/// The activity of an application during the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Activity {
     Idle,
@@ -72,7 +71,7 @@ enum Activity {
     TwentyWaiting,
 }
 
-/// Runs every fault on a cluster of its own, with one application for each activity.
+/// Runs every fault on its own cluster, with one application for each activity.
 pub(crate) async fn run(prerequisites: &Prerequisites, scratch: &Scratch, report: &mut Report) -> Result<()> {
     for fault in [Fault::Kill, Fault::Switch, Fault::Freeze] {
         strike(fault, prerequisites, scratch, report).await?;
@@ -80,7 +79,7 @@ pub(crate) async fn run(prerequisites: &Prerequisites, scratch: &Scratch, report
     apart(report).await
 }
 
-/// Cuts the writer off; only in a network of this program's own.
+/// Partitions the writer; only in this program's own network namespace.
 pub(crate) async fn partition(
     prerequisites: &Prerequisites,
     scratch: &Scratch,
@@ -90,7 +89,7 @@ pub(crate) async fn partition(
     report.finish()
 }
 
-/// Runs this program once more, in a network of its own, for [`partition`].
+/// Runs this program again in its own network namespace, for [`partition`].
 async fn apart(report: &mut Report) -> Result<()> {
     let case = "failover: Partition, in a network of its own";
     let network = |script: &str| {
@@ -187,7 +186,7 @@ struct Seen {
 impl Application {
     /// Builds a pool and fills it.
     async fn start(cluster: &Cluster, activity: Activity) -> Result<Self> {
-        // The setting that tells Aurora from other servers is one that PostgreSQL does not list.
+        // PostgreSQL does not list the setting that marks a server as Aurora.
         let topology = Topology::builder().dialect(Dialect::aurora_postgres()).build();
         let (user, password) = WRITER;
         let connector = pg::Connector::builder(plugins().with(FailoverFactory::new(topology.clone())))
@@ -220,7 +219,7 @@ impl Application {
         self.shared.clone()
     }
 
-    /// Begins what the application is in the middle of.
+    /// Starts the activity of the application.
     async fn engage(&self) -> Result<JoinSet<Instant>> {
         let mut tasks = JoinSet::new();
         for _ in 0..self.activity.tasks() {

@@ -29,13 +29,13 @@ diesel::table! {
     }
 }
 
-/// What `sqlx migrate run` would find in its folder.
+/// The migrations.
 const MIGRATIONS: [(&str, &str); 2] = [
     ("1_orders.sql", "CREATE TABLE orders (id BIGINT PRIMARY KEY, name VARCHAR(40) NOT NULL);"),
     ("2_rows.sql", "INSERT INTO orders (id, name) VALUES (1, 'anna'), (2, 'bo');"),
 ];
 
-/// Runs the cases. The database's own verifier is never asked: the login there is one by password.
+/// Runs the cases. The database's own verifier is never asked: logins there use a password.
 pub(crate) async fn run(environment: &Environment, programs: &Programs, report: &mut Report) -> Result<()> {
     let (user, password) = FORWARDED;
     let database = SocketAddr::from(([127, 0, 0, 1], environment.port));
@@ -66,7 +66,7 @@ pub(crate) async fn run(environment: &Environment, programs: &Programs, report: 
     Ok(())
 }
 
-/// The engine's own client, with a token and with one that is bent.
+/// Runs the engine's client, with a valid token and with a modified one.
 async fn clients(
     table: &mut Table<'_>,
     programs: &Programs,
@@ -81,7 +81,7 @@ async fn clients(
     let case = format!("{} through rds-testkit", client.name);
     row(table, &case, "in as forwarded; not asked", client.with_token(&token, HOST)?).await?;
     let bent = client.with_token(&format!("{token}0"), HOST)?;
-    row(table, &format!("{case}, token bent"), "refused; not asked", bent).await
+    row(table, &format!("{case}, token modified"), "refused; not asked", bent).await
 }
 
 async fn application(
@@ -104,7 +104,7 @@ async fn application(
     Ok(())
 }
 
-/// Whether all of them came by a token that the testkit accepted, but the one that was bent.
+/// Checks that the testkit accepted every token but the modified one.
 fn logins(table: &mut Table<'_>, accepted: usize, refused: usize) {
     let text = format!("by token: {}, refused: {refused}", if accepted >= 3 { "all" } else { "some" });
     let seen = Observation { text, details: vec![format!("{accepted} accepted")] };
@@ -148,8 +148,7 @@ async fn diesel_postgres(server: &PostgresServer) -> Result<String> {
     Ok(names.load::<String>(&mut connection).await?.join(", "))
 }
 
-/// diesel-async takes connections of an older driver than ours, so that the application brings the
-/// token to that.
+/// diesel-async uses an older driver than ours, so the application passes the token to that one.
 async fn diesel_mysql(server: &MysqlServer) -> Result<String> {
     let token = server.token_provider()?.rds(HOST, server.port(), server.user()).await?;
     let roots = vec![server.ca_file().to_owned().into()];

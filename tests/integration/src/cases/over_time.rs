@@ -1,4 +1,4 @@
-//! Caches, pools and sources as time goes by and keys change, and many logins at once.
+//! Caches, pools and sources over time and with changing keys, and many concurrent logins.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::{
     login::{Login, Signer},
 };
 
-/// The logins at once: five less than the connections that a PostgreSQL server takes as it comes.
+/// The number of concurrent logins: five less than PostgreSQL's default `max_connections`.
 const AT_ONCE: usize = 95;
 
-/// What the cache does as time goes by and keys change.
+/// The cache over time and with changing keys.
 pub(super) async fn over_time(table: &mut Table<'_>) -> Result<()> {
     let environment = table.environment;
     let jane = Login::by_token(environment, "jane");
@@ -40,7 +40,7 @@ pub(super) async fn over_time(table: &mut Table<'_>) -> Result<()> {
         Key { id: "AKIAROTATED".to_owned(), secret: "a-new-secret".to_owned(), session_token: None };
     environment.record(&[&rotated])?;
     signer.source.set(rotated);
-    // Long enough after the last accepted login for the refusal not to mean throttling.
+    // Late enough after the last accepted login that a refusal does not count as throttling.
     signer.clock.advance(Duration::from_secs(120));
     let again = async {
         let seen = seen(connector.log_in().await);
@@ -52,12 +52,12 @@ pub(super) async fn over_time(table: &mut Table<'_>) -> Result<()> {
     environment.record(&[&key(), &temporary_key()])
 }
 
-/// Pools over a token's end, sessions that end, and a source that is down for a while.
+/// Pools across a token's expiry, expiring sessions, and a source that is down for a while.
 async fn pools_and_sources(table: &mut Table<'_>) -> Result<()> {
     let environment = table.environment;
     let jane = Login::by_token(environment, "jane");
 
-    // The second token is good by the servers' clock, the first one nearly over.
+    // By the server's clock the second token is valid, and the first one about to expire.
     let signer = Signer::behind(&key(), 850)?;
     let connector = jane.connector(&signer)?;
     let pooled = environment.observe(connector.pool_past(&signer)).await?;

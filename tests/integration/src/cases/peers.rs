@@ -1,4 +1,4 @@
-//! Tokens that other signers made, by which the rig itself is shown to judge as it should.
+//! Tokens of other signers, which show that the rig itself judges correctly.
 
 use std::process::{Command, Stdio};
 
@@ -13,7 +13,7 @@ use crate::{
     service::rig,
 };
 
-/// Runs the cases; with the JavaScript SDK's signer too where that is asked for.
+/// Runs the cases, on request also with the JavaScript SDK's signer.
 pub(crate) async fn run(
     environment: &Environment,
     prerequisites: &Prerequisites,

@@ -19,8 +19,8 @@ use crate::{
 /// How long a row stays locked that a `COPY` waits for.
 const LOCKED: Duration = Duration::from_secs(60);
 
-/// Rows of a kilobyte each: more than the buffers between client and server take, so that the
-/// server's window is shut meanwhile.
+/// Rows of a kilobyte each: more than the buffers between client and server hold, so the receive
+/// window of the server closes.
 const ROWS: u32 = 65_536;
 
 /// Runs the cases.

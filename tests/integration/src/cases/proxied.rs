@@ -1,4 +1,4 @@
-//! Clients that know nothing of tokens, through `rds-iam proxy`, at the real server and at
+//! Clients without support for tokens, through `rds-iam proxy`, at the real server and at
 //! `rds-testkit` in front of it.
 
 mod drivers;
@@ -34,16 +34,16 @@ const ALL_OF_MYSQL: &str = "connect, query, prepared, load, error, cancel, big";
 /// It has no `LOAD DATA LOCAL`.
 const OF_SQLX: &str = "connect, query, prepared, error, cancel, big";
 
-/// A client: its name, what runs it, and what has to work.
+/// A client: its name, its runtime, and the features that have to work.
 type Client = (&'static str, Runner, &'static str);
 
 #[derive(Clone, Copy)]
 enum Runner {
-    /// A package of npm.
+    /// An npm package.
     Node,
-    /// A package of Python's, or a program that a script of Python's runs.
+    /// A Python package, or a program that a Python script runs.
     Python,
-    /// A driver of this very program.
+    /// A driver in this program.
     Rust,
 }
 
@@ -101,7 +101,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Every client at once through one proxy, a row for each.
+/// Runs every client concurrently through one proxy, a row for each.
 async fn through(
     table: &mut Table<'_>,
     prerequisites: &Prerequisites,
@@ -138,7 +138,7 @@ async fn through(
     Ok(())
 }
 
-/// Runs a client by a script; nothing comes of one that is not installed.
+/// Runs a client by its script; `None` if it is not installed.
 async fn script(
     prerequisites: &Prerequisites,
     programs: &Programs,
@@ -204,7 +204,7 @@ impl Proxy {
         Err(format!("the proxy did not start: {told}{error}").into())
     }
 
-    /// Ends it, and looks for a token in all that it said.
+    /// Ends the proxy, and searches its output for a token.
     async fn end(mut self) -> Result<Observation> {
         let id = self.child.id().ok_or("the proxy has ended")?.to_string();
         Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &id]).status().await?;

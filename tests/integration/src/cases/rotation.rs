@@ -1,7 +1,7 @@
 //! Sources of credentials that change, end and fail while a process uses them, each up to logins at
 //! PostgreSQL.
 //!
-//! The environment is not among them: nobody can change that of a running process.
+//! The environment is not among them: that of a running process cannot be changed.
 
 use super::Table;
 use crate::{
@@ -12,10 +12,11 @@ use crate::{
     subprocess::Subprocess,
 };
 
-/// Longer after an accepted login than throttling is thought of, and shorter than a token lives.
+/// Longer than an accepted login makes a refusal count as throttling, and shorter than a token's
+/// lifetime.
 const LATER: u64 = 120;
 
-/// When the session of [`ENDING`] is over by the clock of the process, which is 270 s behind.
+/// When the session of [`ENDING`] has expired by the clock of the process, which is 270 s behind.
 const AFTER_ITS_END: u64 = 330;
 
 /// The first key, of a session that ends before its token would.
@@ -26,7 +27,7 @@ pub(crate) async fn run(environment: &Environment, sources: &Sources, report: &m
     let mut table = Table { environment, report };
     for source in sources.all() {
         rotated(&mut table, sources, &source).await?;
-        // A file of keys does not say when they end.
+        // A credentials file has no expiry.
         if source.has_end {
             ended(&mut table, sources, &source).await?;
             recovered(&mut table, sources, &source).await?;
@@ -35,7 +36,7 @@ pub(crate) async fn run(environment: &Environment, sources: &Sources, report: &m
     Ok(())
 }
 
-/// Another key, while the token of the first one seems good: the refusal tells.
+/// Rotates the key while the cached token of the first one seems valid: the refusal shows it.
 async fn rotated(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
     let environment = table.environment;
     let seen = environment
@@ -53,7 +54,7 @@ async fn rotated(table: &mut Table<'_>, sources: &Sources, source: &Source) -> R
     Ok(())
 }
 
-/// Another key once the session of the first one is over: its token goes with it, and no login is
+/// Rotates the key after the session of the first one expired, and its token with it: no login is
 /// refused.
 async fn ended(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
     let environment = table.environment;
@@ -72,7 +73,7 @@ async fn ended(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Res
     Ok(())
 }
 
-/// Nothing when the session is over, and then another key.
+/// Fails when the session has expired, and then provides another key.
 async fn recovered(table: &mut Table<'_>, sources: &Sources, source: &Source) -> Result<()> {
     let environment = table.environment;
     let seen = environment
@@ -86,7 +87,7 @@ async fn recovered(table: &mut Table<'_>, sources: &Sources, source: &Source) ->
             Ok(together([first.seen, second.seen, third.seen], &[]))
         })
         .await?;
-    // The SDK gives the last keys of an instance again where the metadata service is down.
+    // The SDK returns the last instance credentials while the metadata service is down.
     let failure = if source.name == "imds" { "Expired" } else { "Failed" };
     let expected = format!("in, Credentials({failure}), in; accepted 2 times");
     table.row(&format!("{}, down, then up", source.name), &expected, &seen);
@@ -98,7 +99,7 @@ fn start(environment: &Environment, sources: &Sources, source: &Source, given: G
     Subprocess::start(environment, &sources.environment(&source.variables))
 }
 
-/// Changes the key at its source and at the server, which knows no other.
+/// Changes the key at its source and at the server, which then knows only that.
 fn change(environment: &Environment, sources: &Sources, source: &Source, given: Given) -> Result<()> {
     sources.give(given)?;
     environment.record(&[&source.key(given.turn)])

@@ -18,7 +18,7 @@ pub(crate) async fn run(environment: &Environment, sources: &Sources, report: &m
     let mut logins = vec![("the environment", key, variables)];
     logins.extend(sources.all().into_iter().map(|source| (source.name, source.key(1), source.variables)));
     for (name, key, variables) in logins {
-        // No other key is known, so that who comes in has used this very source.
+        // The server knows no other key, so an accepted login has used this source.
         environment.record(&[&key])?;
         let case = format!("credentials of {name}");
         log_in(&mut table, sources, &case, "in as jane; accepted", &variables).await?;

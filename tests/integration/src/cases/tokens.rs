@@ -1,4 +1,4 @@
-//! Texts in the token's place that an adapter would never send.
+//! Passwords that an adapter would never send as a token.
 
 use super::{Table, key, temporary_key};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     login::{Login, Signer},
 };
 
-/// Bends a good token in one way after the other.
+/// Modifies a valid token in several ways.
 pub(super) async fn run(table: &mut Table<'_>) -> Result<()> {
     let port = table.environment.port;
     let signer = Signer::new(&key())?;

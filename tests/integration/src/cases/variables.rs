@@ -1,4 +1,4 @@
-//! The suite for databases of one's own, led to a server of this machine by its variables alone.
+//! The suite for the reader's own databases, run at a local server through its variables.
 
 use super::{Table, temporary_key};
 use crate::{

@@ -1,4 +1,4 @@
-//! What is known to come out in one way, the reference's own integration cases among it.
+//! Cases with a known outcome, with those of the reference's integration tests.
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,7 +51,7 @@ pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> 
     Ok(())
 }
 
-/// Tokens of the default chain by a clock of one's own.
+/// Tokens of the default chain, signed by a chosen clock.
 pub(super) fn at(time: std::time::SystemTime) -> Result<IamTokenProvider> {
     Ok(IamTokenProvider::builder().clock(Arc::new(ManualClock::at(time))).build()?)
 }

@@ -7,8 +7,8 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use super::database::Database;
 use crate::{Result, environment::Engine};
 
-/// Asks the server at one of a database's endpoints; OpenSSL's program speaks both protocols up to
-/// TLS.
+/// Reads the certificate of one of a database's endpoints by `openssl s_client`, which speaks both
+/// protocols up to TLS.
 pub(super) async fn names(database: &Database, host: &str) -> Result<String> {
     let protocol = if matches!(database.engine, Engine::Postgres) { "postgres" } else { "mysql" };
     let mut ask = Command::new("openssl");
@@ -29,7 +29,7 @@ async fn output(mut command: Command, input: &[u8]) -> Result<Vec<u8>> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| format!("openssl cannot be started: {error}"))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // It may end before it has read everything, or anything.
+        // The program may end before it has read everything.
         let _ = stdin.write_all(input).await;
     }
     Ok(child.wait_with_output().await?.stdout)

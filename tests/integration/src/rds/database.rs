@@ -22,15 +22,15 @@ const KINDS: [(&str, &str); 4] =
 pub(super) struct Database {
     pub(super) engine: Engine,
     pub(super) user: String,
-    /// A login by token without anything unusual.
+    /// A plain login by token.
     pub(super) login: Login,
-    /// The endpoints whose certificates can be looked at, by kind, with the variable where there is
-    /// none.
+    /// The endpoints for the certificate cases, by kind; the name of the variable for those not
+    /// given.
     pub(super) endpoints: Vec<(&'static str, std::result::Result<String, String>)>,
 }
 
 impl Database {
-    /// Reads the variables with a prefix; without a host there is no database.
+    /// Reads the variables with a prefix; `None` without a host.
     pub(super) fn read(
         engine: Engine,
         prefix: &str,
@@ -76,7 +76,7 @@ impl Database {
         self.login.value("port").and_then(|port| port.parse().ok()).unwrap_or(default)
     }
 
-    /// What tokens are signed for.
+    /// Returns what tokens are signed for.
     pub(super) fn target(&self) -> Result<TokenRequest> {
         let port = self.login.value("iamDefaultPort").map_or(Ok(self.port()), str::parse)?;
         let host = self.signed_host();
@@ -86,7 +86,7 @@ impl Database {
         })
     }
 
-    /// Returns the login with this text in the token's place.
+    /// Returns the login with this text instead of a token.
     pub(super) fn by_text(&self, text: &str) -> Login {
         let signing = ["iamHost", "iamDefaultPort", "iamRegion"];
         let login = signing.into_iter().fold(self.login.clone(), Login::without);

@@ -10,10 +10,10 @@ use rds_wrapper::{
 use super::{cases::at, certificate, database::Database};
 use crate::{Result, report::Report};
 
-/// Minutes that a token lies in the future, within its life.
+/// Minutes by which tokens are dated in the future, within their lifetime.
 const AHEAD: [u64; 4] = [1, 4, 6, 14];
 
-/// Tries everything out at a database.
+/// Runs all observations at a database.
 pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> {
     let (engine, tokens) = (database.engine.name(), IamTokenProvider::from_default_chain()?);
     for (kind, endpoint) in &database.endpoints {
@@ -45,7 +45,7 @@ pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> 
     Ok(())
 }
 
-/// Whether a token that is signed for one endpoint opens another of the same database.
+/// Observes whether a token for one endpoint is accepted at another of the same database.
 async fn others(database: &Database, tokens: &IamTokenProvider, report: &mut Report) -> Result<()> {
     let named = database.host();
     for (kind, host) in &database.endpoints[1..] {
@@ -63,8 +63,7 @@ async fn others(database: &Database, tokens: &IamTokenProvider, report: &mut Rep
     Ok(())
 }
 
-/// Returns the token's text with its host in capitals; the signature is made over the host in small
-/// letters.
+/// Returns the token with its host in upper case; the signature covers the lower-case host.
 fn in_capitals(token: &str, host: &str) -> String {
     match token.strip_prefix(host) {
         Some(rest) => host.to_uppercase() + rest,

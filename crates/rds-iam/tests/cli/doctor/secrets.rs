@@ -115,11 +115,7 @@ async fn secret_that_cannot_be_used_is_explained() {
     let server = database(PASSWORD).await;
     for (text, fact, remedy) in [
         (Some("geheim"), "is not JSON", "store user and password as"),
-        (
-            Some(r#"{"username":"app","pass":"geheim"}"#),
-            "lacks property `password`",
-            "name the existing one",
-        ),
+        (Some(r#"{"username":"app","pass":"geheim"}"#), "lacks property `password`", "name the existing one"),
         (
             Some(r#"{"username":"app","password":"geheim\n"}"#),
             "holds a control character",

@@ -28,7 +28,7 @@ const ROWS: &str = "1\tanna\n2\tbo\n3\tcy\n";
 /// How long a statement that is cancelled may take.
 const CANCELLED: Duration = Duration::from_secs(15);
 
-/// What worked, in its order.
+/// The features that worked, in order.
 #[derive(Default)]
 struct Steps {
     worked: Vec<&'static str>,
@@ -44,7 +44,7 @@ impl Steps {
     }
 }
 
-/// Does with a driver what people do with it.
+/// Uses a driver as applications do.
 pub(super) async fn run(name: &str, engine: Engine, port: u16) -> Observation {
     let mut steps = Steps::default();
     let outcome = match (name, engine) {
