@@ -15,6 +15,7 @@ use tokio::{
 use crate::{
     Activity, Fault, Stack,
     pool::{Client, Pool, SILENT, WRITE},
+    sqlx_pool,
     watch::{Logins, Writers},
 };
 
@@ -63,8 +64,8 @@ fn all() -> Vec<Cell> {
     let full = [Stack::DeadpoolPostgres, Stack::DeadpoolMysql]
         .into_iter()
         .flat_map(|stack| Fault::ALL.into_iter().flat_map(move |fault| of(stack, fault)));
-    let column = [Stack::Bb8Postgres, Stack::Bb8Mysql].into_iter().flat_map(|stack| of(stack, Fault::Kill));
-    full.chain(column).collect()
+    let column = [Stack::Bb8Postgres, Stack::Bb8Mysql, Stack::SqlxPostgres, Stack::SqlxMysql];
+    full.chain(column.into_iter().flat_map(|stack| of(stack, Fault::Kill))).collect()
 }
 
 fn of(stack: Stack, fault: Fault) -> impl Iterator<Item = Cell> {
@@ -126,9 +127,11 @@ impl Cell {
 
     async fn measure(self) -> Measured {
         let builder = Cluster::builder().deployment(self.stack.deployment()).writer("a").readers(["b", "c"]);
-        let cluster = Arc::new(builder.answer(WRITE, Rows::affected(1)).start().await.expect("starts"));
+        let builder = builder.answer(WRITE, Rows::affected(1)).certificate_addresses(true);
+        let builder = builder.password_user(sqlx_pool::USER, sqlx_pool::PASSWORD);
+        let cluster = Arc::new(builder.start().await.expect("starts"));
         cluster.dns().hold();
-        let pool = self.stack.pool(&cluster, self.activity.tasks().max(4) + 1);
+        let pool = self.stack.pool(&cluster, self.activity.tasks().max(4) + 1).await;
         let run = Arc::new(Run {
             pool,
             writers: Writers::new("a"),
@@ -169,7 +172,8 @@ impl Cell {
             all: if tasks.is_empty() { last } else { STUCK },
             wrong,
             peak: logins.peak(),
-            beyond_pace: logins.beyond_pace(),
+            // sqlx opens its connections itself: the wrapper cannot pace them.
+            beyond_pace: if self.stack.is_sqlx() { 0 } else { logins.beyond_pace() },
             seen,
         }
     }

@@ -9,6 +9,7 @@ mod activity;
 mod cell;
 mod fault;
 mod pool;
+mod sqlx_pool;
 mod table;
 mod watch;
 

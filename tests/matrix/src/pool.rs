@@ -11,6 +11,8 @@ use rds_wrapper::{
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
 
+use crate::sqlx_pool::{SqlxClient, SqlxPool};
+
 /// The statement that an application repeats.
 pub const WRITE: &str = "INSERT INTO beats VALUES (1)";
 
@@ -31,18 +33,30 @@ pub enum Stack {
     DeadpoolMysql,
     /// deadpool with PostgreSQL.
     DeadpoolPostgres,
+    /// sqlx with MySQL.
+    SqlxMysql,
+    /// sqlx with PostgreSQL.
+    SqlxPostgres,
 }
 
 impl Stack {
     /// Returns the deployment that it connects to.
     pub fn deployment(self) -> Deployment {
         match self {
-            Self::Bb8Mysql | Self::DeadpoolMysql => Deployment::AuroraMysql,
-            Self::Bb8Postgres | Self::DeadpoolPostgres => Deployment::AuroraPostgres,
+            Self::Bb8Mysql | Self::DeadpoolMysql | Self::SqlxMysql => Deployment::AuroraMysql,
+            Self::Bb8Postgres | Self::DeadpoolPostgres | Self::SqlxPostgres => Deployment::AuroraPostgres,
         }
     }
 
-    pub(crate) fn pool(self, cluster: &Cluster, size: usize) -> Pool {
+    pub(crate) fn is_sqlx(self) -> bool {
+        matches!(self, Self::SqlxMysql | Self::SqlxPostgres)
+    }
+
+    pub(crate) async fn pool(self, cluster: &Cluster, size: usize) -> Pool {
+        if self.is_sqlx() {
+            let (pool, topology) = SqlxPool::build(cluster, size).await;
+            return Pool { connector: Connector::Sqlx(topology), pool: Kind::Sqlx(pool) };
+        }
         self.pool_at(Setup {
             url: cluster.url().replace("plugins=iam", "plugins=failover2,iam"),
             parameters: Vec::new(),
@@ -53,6 +67,10 @@ impl Stack {
     }
 
     /// Creates a pool from a setup.
+    ///
+    /// # Panics
+    ///
+    /// Panics for sqlx, which has no resolver of its own to set.
     pub fn pool_at(self, setup: Setup) -> Pool {
         let Setup { url, parameters, dns, tokens, size } = setup;
         let resolver = resolver_fn(move |host| dns.resolve(host));
@@ -91,6 +109,7 @@ impl Stack {
                 };
                 Pool { connector: Connector::Postgres(connector), pool }
             }
+            Self::SqlxMysql | Self::SqlxPostgres => panic!("sqlx resolves names by itself"),
         }
     }
 }
@@ -122,6 +141,8 @@ impl fmt::Display for Stack {
             Self::Bb8Postgres => "bb8 PostgreSQL",
             Self::DeadpoolMysql => "deadpool MySQL",
             Self::DeadpoolPostgres => "deadpool PostgreSQL",
+            Self::SqlxMysql => "sqlx MySQL",
+            Self::SqlxPostgres => "sqlx PostgreSQL",
         })
     }
 }
@@ -137,6 +158,7 @@ pub struct Pool {
 enum Connector {
     Mysql(my::Connector),
     Postgres(pg::Connector),
+    Sqlx(Topology),
 }
 
 #[derive(Clone, Debug)]
@@ -145,6 +167,7 @@ enum Kind {
     Bb8Postgres(pg::bb8::Pool),
     DeadpoolMysql(my::deadpool::Pool),
     DeadpoolPostgres(pg::deadpool::Pool),
+    Sqlx(SqlxPool),
 }
 
 /// A connection checked out of a pool.
@@ -157,6 +180,7 @@ enum Pooled {
     Bb8Postgres(pg::bb8::PooledConnection<'static>),
     DeadpoolPostgres(pg::deadpool::Client),
     Mysql(Box<dyn DerefMut<Target = Conn> + Send>),
+    Sqlx(SqlxClient),
 }
 
 /// A failure as the application sees it.
@@ -167,6 +191,7 @@ impl Pool {
         let plugin = match &self.connector {
             Connector::Mysql(connector) => connector.plugin::<FailoverPlugin>(),
             Connector::Postgres(connector) => connector.plugin::<FailoverPlugin>(),
+            Connector::Sqlx(topology) => return topology.clone(),
         };
         plugin.expect("is in the chain").topology().clone()
     }
@@ -190,6 +215,7 @@ impl Pool {
             Kind::DeadpoolPostgres(pool) => {
                 Pooled::DeadpoolPostgres(pool.get().await.map_err(|error| of_pool(&error))?)
             }
+            Kind::Sqlx(pool) => Pooled::Sqlx(pool.get().await?),
         };
         Ok(Client { connector: self.connector.clone(), connection })
     }
@@ -223,7 +249,7 @@ impl Client {
     /// The failure as the application sees it.
     pub async fn ask_instance(&mut self) -> Result<Option<String>, Failure> {
         self.ask(match self.connection {
-            Pooled::Mysql(_) => "SELECT @@aurora_server_id",
+            Pooled::Mysql(_) | Pooled::Sqlx(SqlxClient::Mysql(..)) => "SELECT @@aurora_server_id",
             _ => "SELECT pg_catalog.aurora_db_instance_identifier()",
         })
         .await
@@ -240,15 +266,16 @@ impl Client {
             Pooled::Mysql(connection) => {
                 return connection.query_first(sql).await.map_err(|error| match &self.connector {
                     Connector::Mysql(connector) => of_mysql(connector, &error),
-                    Connector::Postgres(_) => unreachable!("a connection has its connector's engine"),
+                    _ => unreachable!("a connection has its connector's engine"),
                 });
             }
+            Pooled::Sqlx(client) => return client.ask(sql).await,
             Pooled::Bb8Postgres(client) => client,
             Pooled::DeadpoolPostgres(client) => client,
         };
         let messages = client.simple_query(sql).await.map_err(|error| match &self.connector {
             Connector::Postgres(connector) => of_postgres(connector, &error),
-            Connector::Mysql(_) => unreachable!("a connection has its connector's engine"),
+            _ => unreachable!("a connection has its connector's engine"),
         })?;
         Ok(messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),

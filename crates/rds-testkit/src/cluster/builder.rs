@@ -39,6 +39,7 @@ pub struct ClusterBuilder {
     clock: Option<Box<dyn Fn() -> SystemTime + Send + Sync>>,
     answers: Answers,
     one_address: bool,
+    certificate_addresses: bool,
 }
 
 impl ClusterBuilder {
@@ -124,6 +125,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// Adds the address of each node to its certificate, for clients that verify what they dial and
+    /// resolve names by themselves, as sqlx; default off.
+    pub fn certificate_addresses(mut self, certificate_addresses: bool) -> Self {
+        self.certificate_addresses = certificate_addresses;
+        self
+    }
+
     /// Starts all nodes, in the current tokio runtime.
     ///
     /// # Errors
@@ -166,8 +174,10 @@ impl ClusterBuilder {
             let mut hosts = vec![own];
             let shared = [Some(state.endpoint.clone()), state.reader_endpoint.clone()];
             hosts.extend(shared.into_iter().flatten().filter(|host| *host != hosts[0]).collect::<Vec<_>>());
+            let address = listener.local_addr().map_err(no_port)?.ip();
             let description = Description {
                 hosts,
+                names: self.certificate_addresses.then(|| address.to_string()).into_iter().collect(),
                 region: Some(region.clone()),
                 users: self.users.clone(),
                 access_keys: self.access_keys.clone(),
