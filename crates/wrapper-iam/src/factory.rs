@@ -150,8 +150,15 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
     }
 
     fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
+        let has_plugin = request.has_plugin(IamPlugin::CODE);
+        // The plugin has judged a wrong name by the host that it signed for; this request's own may
+        // be a tunnel's.
+        let is_judged = error.diagnosis().first().is_some_and(|cause| cause.code() == Cause::WRONG_NAME);
+        if has_plugin && is_judged {
+            return error;
+        }
         let error = explain_tls(error, request.tls_name());
-        if request.has_plugin(IamPlugin::CODE) {
+        if has_plugin {
             return error;
         }
         let code = error.diagnosis().first().map(Cause::code);

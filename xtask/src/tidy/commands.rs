@@ -10,10 +10,14 @@ use crate::workspace::{Workspace, is_publishable};
 /// are installed.
 const OTHERS: &[&str] = &["add", "audit", "clippy", "deny", "fmt", "new", "publish"];
 
+/// The beginnings of the code in prose that is a command.
+const COMMANDS: &[&str] = &["cargo ", "sudo apt-get "];
+
 /// Returns the commands whose task, package, example, test or folder does not exist, and the
 /// features that no crate has.
 pub(super) fn check(workspace: &Workspace, listed: &[String], usage: &str) -> Vec<String> {
     let mut wrong = Vec::new();
+    let gate = fs::read_to_string(workspace.root().join(".ci/run")).unwrap_or_default();
     for path in listed {
         let is_page = path.ends_with(".md");
         if !is_page && !path.starts_with(".github/workflows/") && path != ".ci/run" {
@@ -21,9 +25,12 @@ pub(super) fn check(workspace: &Workspace, listed: &[String], usage: &str) -> Ve
         }
         // Deleted but not yet committed files are listed.
         let Ok(text) = fs::read_to_string(workspace.root().join(path)) else { continue };
-        let commands = if is_page { commands_of_page(&text) } else { text.lines().map(plain).collect() };
+        let commands = match is_page {
+            true => commands_of_page(&text),
+            false => text.lines().map(plain).filter(|command| command.starts_with("cargo ")).collect(),
+        };
         let members = workspace.members();
-        let context = Context { root: workspace.root(), members: &members, usage };
+        let context = Context { root: workspace.root(), members: &members, usage, gate: &gate };
         let mut found: Vec<String> = commands
             .iter()
             .filter_map(|command| Some(format!("`{command}`: {}", context.judge(command)?)))
@@ -55,7 +62,8 @@ fn commands_of_page(text: &str) -> Vec<String> {
         } else if block.is_none() {
             let code = std::mem::take(&mut paragraph);
             let code = code.split('`').skip(1).step_by(2);
-            commands.extend(code.filter(|code| code.starts_with("cargo ")).map(plain));
+            commands
+                .extend(code.filter(|code| COMMANDS.iter().any(|start| code.starts_with(start))).map(plain));
         }
     }
     commands
@@ -78,12 +86,16 @@ struct Context<'a> {
     root: &'a Path,
     members: &'a [&'a Package],
     usage: &'a str,
+    gate: &'a str,
 }
 
 impl Context<'_> {
     /// Returns what a command names that does not exist.
     fn judge(&self, command: &str) -> Option<String> {
         let words: Vec<&str> = command.split(' ').collect();
+        if let ["sudo", "apt-get", "install", packages @ ..] = words.as_slice() {
+            return self.judge_packages(packages);
+        }
         let ["cargo", subcommand, rest @ ..] = words.as_slice() else { return None };
         // What follows is for the program.
         let rest: Vec<&str> = rest.iter().copied().take_while(|word| *word != "--").collect();
@@ -94,6 +106,13 @@ impl Context<'_> {
             other if OTHERS.contains(&other) => None,
             other => Some(format!("tidy knows no `cargo {other}`: see xtask/src/tidy/commands.rs")),
         }
+    }
+
+    /// What a page lets people install is what the gate installs, on a machine with nothing else.
+    fn judge_packages(&self, words: &[&str]) -> Option<String> {
+        let is_installed = |name: &&str| self.gate.split([' ', '(', ')']).any(|word| word == *name);
+        let mut packages = words.iter().filter(|word| !word.starts_with('-'));
+        packages.find(|name| !is_installed(name)).map(|name| format!(".ci/run does not install `{name}`"))
     }
 
     fn judge_task(&self, words: &[&str]) -> Option<String> {
@@ -189,7 +208,8 @@ mod tests {
     fn name_that_does_not_exist_is_found() -> crate::Result<()> {
         let workspace = Workspace::load()?;
         let members = workspace.members();
-        let context = Context { root: workspace.root(), members: &members, usage: USAGE };
+        let context =
+            Context { root: workspace.root(), members: &members, usage: USAGE, gate: "needed=(gcc git)" };
         for command in [
             "cargo xtask soak --minutes 1",
             "cargo xtask integration --rds",
@@ -198,6 +218,7 @@ mod tests {
             "cargo install --path crates/rds-iam",
             "cargo install rds-testkit",
             "cargo publish --workspace",
+            "sudo apt-get install -y gcc git",
             "psql app",
         ] {
             assert_eq!(context.judge(command), None, "{command}");
@@ -211,6 +232,7 @@ mod tests {
             "cargo install --path crates/none",
             "cargo install rds-wrapper",
             "cargo frobnicate",
+            "sudo apt-get install -y gcc make",
         ] {
             assert!(context.judge(command).is_some(), "{command}");
         }
@@ -221,7 +243,8 @@ mod tests {
     fn feature_that_no_crate_has_is_found() -> crate::Result<()> {
         let workspace = Workspace::load()?;
         let members = workspace.members();
-        let context = Context { root: workspace.root(), members: &members, usage: USAGE };
+        let context =
+            Context { root: workspace.root(), members: &members, usage: USAGE, gate: "needed=(gcc git)" };
         let page = "rds-wrapper = { features = [\"bb8\", \"bb9\"] }\ntokio = { features = [\"x\"] }\n";
         assert_eq!(context.missing_features(page), ["`rds-wrapper` has no feature `bb9`"]);
         Ok(())

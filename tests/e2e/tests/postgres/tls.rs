@@ -70,6 +70,20 @@ async fn other_name(stack: TlsStack) {
     nothing_was_sent(&rig, &refused(&rig, stack).await, &["certificate is not for", HOST]);
 }
 
+/// The configured host is an address, and `iamHost` names another endpoint than the one behind it:
+/// the remedy is not to set `iamHost`.
+async fn other_name_with_iam_host(stack: TlsStack) {
+    let rig = Fixture::start().await;
+    let port = rig.server.port();
+    let url = format!("postgres://{USER}@127.0.0.1:{port}/app?plugins=iam&iamHost=other-{HOST}");
+    let connector = rig.builder(url).tls_stack(stack).build().expect("builds");
+
+    let error = log_in(&connector).await.expect_err("another server");
+
+    nothing_was_sent(&rig, &error, &["certificate is not for", "other-", "lead to another server"]);
+    assert_eq!(error.diagnosis()[0].code(), "wrong-name", "{error:?}");
+}
+
 async fn expired(stack: TlsStack) {
     let rig = Fixture::start().await;
     rig.server.inject_always(Fault::CertificateExpired);
@@ -235,6 +249,7 @@ either_stack! {
     certificate_ok => verified;
     certificate_of_another_authority_wrong => other_authority;
     certificate_of_another_name_wrong => other_name;
+    certificate_for_another_name_than_iam_host_is_no_hidden_name => other_name_with_iam_host;
     certificate_expired_wrong => expired;
     tls_missing => not_offered;
     platform_roots_alone_wrong => platform_roots_alone;

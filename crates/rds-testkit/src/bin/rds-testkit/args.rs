@@ -190,6 +190,19 @@ mod tests {
     }
 
     #[test]
+    fn command_of_the_readme_is_read() {
+        let readme = include_str!("../../../README.md");
+        let command = readme.lines().find_map(|line| line.strip_prefix("rds-testkit serve")).unwrap();
+        let (command, comment) = command.split_once(" # ").unwrap();
+        let (_, forward) = comment.split_once("; --forward ").unwrap();
+
+        let args = parse(&format!("serve {command} --forward {forward}")).unwrap().unwrap();
+
+        assert_eq!((args.engine, args.users), (Engine::Postgres, vec!["shop".to_owned()]));
+        assert_eq!(args.forward.unwrap().user, "owner");
+    }
+
+    #[test]
     fn line_that_makes_no_sense_is_refused_without_its_values() {
         for line in [
             "run",
