@@ -3,13 +3,16 @@
 mod mariadb;
 mod postgres;
 mod secrets;
+mod url;
 
 use std::os::unix::process::ExitStatusExt;
 
 use rds_testkit::AccessKey;
 use tokio::process::Command;
 
-use crate::support::{HOST, Ran, USER, folder, log_in, program, program_with, run, server, session_key};
+use crate::support::{
+    CommandOutput, HOST, USER, folder, log_in, program, program_with, run, server, session_key,
+};
 
 #[tokio::test]
 async fn client_gets_the_token_in_its_environment() {
@@ -121,7 +124,7 @@ async fn token_stays_out_of_the_process_list() {
 const MYSQL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/mysql");
 
 /// `rds-iam exec` with a bundle.
-async fn exec(command: Command, more: &[&str]) -> Ran {
+async fn exec(command: Command, more: &[&str]) -> CommandOutput {
     let server = server().await;
     let roots = server.ca_file().display().to_string();
     let arguments = ["exec", "--host", HOST, "--user", USER, "--sslrootcert", &roots];
@@ -319,104 +322,6 @@ async fn connection_string_comes_from_the_environment() {
     let out = variables(&[], &[("DATABASE_URL", &url)], &["PGHOST", "PGDATABASE"]).await;
 
     assert_eq!(out, format!("{HOST}|app"));
-}
-
-#[tokio::test]
-async fn url_with_a_token_stands_in_one_variable_alone() {
-    let server = server().await;
-    let (port, roots) = (server.port().to_string(), server.ca_file().display().to_string());
-    let mut command = program_with(server.access_key());
-    command.env("PGPASSWORD", "geheim");
-    let arguments = [
-        "exec",
-        "--host",
-        HOST,
-        "--user",
-        USER,
-        "--port",
-        &port,
-        "--database",
-        "app",
-        "--hostaddr",
-        "127.0.0.1",
-        "--sslrootcert",
-        &roots,
-        "--url-env",
-        "MY_URL",
-        "--",
-        "printenv",
-        "MY_URL",
-    ];
-
-    let ran = run(command, arguments).await;
-
-    let url = ran.out.trim();
-    assert!(
-        url.starts_with("postgres://jane:") && url.contains("?sslmode=verify-full&sslrootcert="),
-        "{}",
-        ran.err
-    );
-    let connector = wrapper_pg::Connector::from_url(url, wrapper_core::Registry::new());
-    let (client, connection) = connector.expect("fits").connect().await.expect("the token is taken");
-    drop(client);
-    connection.await.expect("ends well");
-    let (before, _) = url.split_once('@').expect("a host");
-    let show = "env | grep -c X-Amz-Signature; env | grep -c '^PGHOST='; true";
-    let mut again = arguments.to_vec();
-    again.truncate(again.len() - 2);
-    again.extend(["sh", "-c", show]);
-    let ran = run(program_with(server.access_key()), again).await;
-    assert_eq!(ran.out, "1\n0\n", "{before}");
-}
-
-#[tokio::test]
-async fn url_for_mysql_asks_for_tls_in_the_words_of_the_tool() {
-    let (diesel, _) = noting("diesel");
-    std::fs::write(&diesel, "#!/bin/sh\nprintenv MY_URL LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN\n")
-        .expect("is written");
-    let (diesel, atlas) = (diesel.to_string_lossy().into_owned(), noting("atlas").0);
-    let given = ["--engine", "mysql", "--url-env", "MY_URL"];
-
-    let of_diesel =
-        exec(program_with(&session_key()), &[&given[..], &["--", &diesel, "migration", "run"]].concat())
-            .await;
-    let unknown =
-        exec(program_with(&session_key()), &[&given[..], &["--", &atlas.to_string_lossy()]].concat()).await;
-    let query = ["--url-query", "tls=true&allowCleartextPasswords=true", "--", "printenv", "MY_URL"];
-    let told = exec(program_with(&session_key()), &[&given[..], &query].concat()).await;
-
-    let shown = &of_diesel.out;
-    assert!(shown.contains("?ssl_mode=VERIFY_IDENTITY&ssl_ca=%2F"), "{shown}{}", of_diesel.err);
-    assert!(shown.ends_with("\n1\n"), "libmysqlclient sends a token only if told: {shown}");
-    assert_eq!(unknown.code, Some(2));
-    assert!(unknown.err.contains("--url-query"), "{}", unknown.err);
-    assert!(
-        told.out
-            .trim()
-            .ends_with("@db.abc123.us-east-2.rds.amazonaws.com:3306/?tls=true&allowCleartextPasswords=true"),
-        "{}",
-        told.out
-    );
-}
-
-#[tokio::test]
-async fn sqlx_at_mysql_is_refused_before_it_starts() {
-    let (sqlx, noted) = noting("sqlx");
-    let sqlx = sqlx.to_string_lossy();
-    let given = ["--engine", "mysql", "--url-env", "DATABASE_URL"];
-
-    let refused =
-        exec(program_with(&session_key()), &[&given[..], &["--", &sqlx, "migrate", "run"]].concat()).await;
-
-    assert_eq!((refused.code, noted.exists()), (Some(2), false), "{}", refused.err);
-    assert!(
-        refused.err.contains("cleartext plugin") && refused.err.contains("rds-iam proxy"),
-        "{}",
-        refused.err
-    );
-    let query = ["--url-query", "ssl-mode=VERIFY_IDENTITY", "--", &sqlx];
-    let insisted = exec(program_with(&session_key()), &[&given[..], &query].concat()).await;
-    assert_eq!((insisted.code, noted.exists()), (Some(0), true), "{}", insisted.err);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::{
     generate::installed,
-    support::{Ran, USER, folder, program_with, run, server},
+    support::{CommandOutput, USER, folder, program_with, run, server},
 };
 
 const PASSWORD: &str = "a local password";
@@ -38,7 +38,7 @@ impl Running {
         let (mut told, mut found) = (String::new(), 0);
         while found < places {
             let Some(line) = lines.next_line().await.expect("is text") else {
-                let ran = Ran::from(child.wait_with_output().await.expect("ends"));
+                let ran = CommandOutput::from(child.wait_with_output().await.expect("ends"));
                 panic!("ended before it was ready: {told}{ran:?}");
             };
             found += usize::from(line.starts_with("  host=") || line.starts_with("  socket="));
@@ -63,7 +63,7 @@ impl Running {
         Pid::from_raw(id).expect("an id")
     }
 
-    async fn end(self) -> Ran {
+    async fn end(self) -> CommandOutput {
         self.signal(Signal::TERM);
         self.child.wait_with_output().await.expect("ends").into()
     }

@@ -75,13 +75,13 @@ pub(crate) fn program_with(key: &AccessKey) -> Command {
 
 /// What came of a run.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl From<Output> for Ran {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         Self {
             code: output.status.code(),
@@ -91,7 +91,10 @@ impl From<Output> for Ran {
     }
 }
 
-pub(crate) async fn run<'a>(mut command: Command, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
+pub(crate) async fn run<'a>(
+    mut command: Command,
+    arguments: impl IntoIterator<Item = &'a str>,
+) -> CommandOutput {
     command.args(arguments).output().await.expect("runs").into()
 }
 
@@ -159,13 +162,13 @@ pub(crate) fn rfc3339(offset: i64) -> String {
 
 /// Runs a program whose standard output is a terminal.
 #[cfg(target_os = "linux")]
-pub(crate) async fn on_a_terminal(command: Command) -> Ran {
+pub(crate) async fn on_a_terminal(command: Command) -> CommandOutput {
     on_a_terminal_of(500, command).await
 }
 
 /// Runs a program whose standard output is a terminal of so many columns.
 #[cfg(target_os = "linux")]
-pub(crate) async fn on_a_terminal_of(columns: u16, mut command: Command) -> Ran {
+pub(crate) async fn on_a_terminal_of(columns: u16, mut command: Command) -> CommandOutput {
     use std::{fs::File, io::Read};
 
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -187,5 +190,5 @@ pub(crate) async fn on_a_terminal_of(columns: u16, mut command: Command) -> Ran 
         String::from_utf8(text).expect("is text")
     });
     let output = child.wait_with_output().await.expect("ends");
-    Ran { out: screen.await.expect("is read"), ..Ran::from(output) }
+    CommandOutput { out: screen.await.expect("is read"), ..CommandOutput::from(output) }
 }

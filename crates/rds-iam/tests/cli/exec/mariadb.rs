@@ -9,7 +9,7 @@ use std::{
 use rds_testkit::{AccessKey, Fault, Gate, MysqlServer, MysqlServerBuilder, Phase};
 use tokio::process::Command;
 
-use crate::support::{HOST, Ran, USER, program, program_with};
+use crate::support::{CommandOutput, HOST, USER, program, program_with};
 
 /// A server that the client finds under a name of this machine; tokens are for [`HOST`].
 async fn server() -> MysqlServer {
@@ -57,7 +57,7 @@ async fn client_logs_in() {
         let server = server().await;
         let query = ["-h", "localhost", "-N", "-e", "SELECT CURRENT_USER()"];
 
-        let ran = Ran::from(exec(&server, client, &query).output().await.expect("runs"));
+        let ran = CommandOutput::from(exec(&server, client, &query).output().await.expect("runs"));
 
         assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), "jane@%\n", ""), "{client}");
         assert!(server.attempts().iter().all(|attempt| attempt.tls));
@@ -76,7 +76,8 @@ async fn exit_code_is_the_clients() {
     server.token_policy().deny(server.access_key().access_key_id(), USER);
     let refused = exec(&server, "mariadb", &["-h", "localhost", "-e", "SELECT 1"]).output().await;
 
-    let (wrong_query, refused) = (Ran::from(wrong_query.expect("runs")), Ran::from(refused.expect("runs")));
+    let (wrong_query, refused) =
+        (CommandOutput::from(wrong_query.expect("runs")), CommandOutput::from(refused.expect("runs")));
     assert_eq!(wrong_query.code, Some(1), "{}", wrong_query.err);
     assert!(wrong_query.err.contains("ERROR 1064 (42000)"), "{}", wrong_query.err);
     assert_eq!(refused.code, Some(1), "{}", refused.err);
@@ -91,7 +92,7 @@ async fn certificate_of_another_name_gets_no_token() {
     let server = server().await;
     server.inject_always(Fault::CertificateFor("other.example".to_owned()));
 
-    let ran = Ran::from(
+    let ran = CommandOutput::from(
         exec(&server, "mariadb", &["-h", "localhost", "-e", "SELECT 1"]).output().await.expect("runs"),
     );
 
@@ -139,7 +140,7 @@ async fn tokens_of_every_length_arrive_whole() {
                 vec!["-h", "localhost", "--no-data", "--skip-lock-tables", "app"]
             };
 
-            let ran = Ran::from(exec(&server, client, &arguments).output().await.expect("runs"));
+            let ran = CommandOutput::from(exec(&server, client, &arguments).output().await.expect("runs"));
 
             let attempts = server.attempts();
             assert!(attempts.iter().all(|attempt| attempt.tls), "{attempts:?}");

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use rds_testkit::AccessKey;
 use tokio::process::Command;
 
-use crate::support::{HOST, Ran, USER, program_with, server_with};
+use crate::support::{CommandOutput, HOST, USER, program_with, server_with};
 
 /// Whether the client is there; says so if not.
 async fn installed(client: &str) -> bool {
@@ -45,7 +45,7 @@ async fn tokens_of_every_length_arrive_whole() {
             command.args(["--port", &server.port().to_string()]).arg("--sslrootcert").arg(server.ca_file());
             command.args(["--", client]).args(&arguments);
 
-            let ran = Ran::from(command.output().await.expect("runs"));
+            let ran = CommandOutput::from(command.output().await.expect("runs"));
 
             let attempts = server.attempts();
             assert!(

@@ -4,7 +4,7 @@ use rds_testkit::SecretsServer;
 use tokio::process::Command;
 
 use super::MYSQL;
-use crate::support::{HOST, Ran, folder, program_with, run, server};
+use crate::support::{CommandOutput, HOST, folder, program_with, run, server};
 
 const ID: &str = "prod/app";
 const PASSWORD: &str = "geheim \\#1";
@@ -22,7 +22,7 @@ fn command(service: &SecretsServer) -> Command {
     command
 }
 
-async fn exec(service: &SecretsServer, scheme: &str, more: &[&str]) -> Ran {
+async fn exec(service: &SecretsServer, scheme: &str, more: &[&str]) -> CommandOutput {
     let server = server().await;
     let roots = server.ca_file().display();
     let url = format!(

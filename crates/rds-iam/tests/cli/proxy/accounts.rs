@@ -8,7 +8,7 @@ use tokio::process::Command;
 use super::{Running, proxy, sockets};
 use crate::{
     generate::installed,
-    support::{Ran, run, server},
+    support::{CommandOutput, run, server},
 };
 
 /// An account that owns nothing.
@@ -28,7 +28,7 @@ async fn can_change_account() -> bool {
 }
 
 /// Runs psql as another account, without a password.
-async fn psql_of_another(place: &str) -> Ran {
+async fn psql_of_another(place: &str) -> CommandOutput {
     let mut psql = Command::new("psql");
     psql.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
     psql.current_dir("/").uid(NOBODY).gid(NOBODY);

@@ -13,7 +13,7 @@ use tokio::{
 use super::{PASSWORD, Running, sockets};
 use crate::{
     generate::installed,
-    support::{HOST, Ran, USER, program_with, run},
+    support::{CommandOutput, HOST, USER, program_with, run},
 };
 
 pub(super) async fn server(plugin: AuthPlugin) -> MysqlServer {
@@ -33,7 +33,7 @@ pub(super) fn port(running: &Running) -> u16 {
     port.expect("is told").parse().expect("a number")
 }
 
-async fn mariadb(password: &str, arguments: &[&str]) -> Ran {
+async fn mariadb(password: &str, arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new("mariadb");
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").env("MYSQL_PWD", password);
     let shared = ["--no-defaults", "-N", "-B", "-u", USER, "-e", "SELECT 1"];
