@@ -17,7 +17,7 @@ use tokio::{
 use wrapper_core::{Engine, Error, ErrorKind, Registry};
 use wrapper_iam::IamFactory;
 use wrapper_proxy::{
-    Access, Admin, Handle, Limits, Listen, Place, Proxy, Target, TcpPort, mysql::MysqlTarget,
+    Access, Admin, Handle, Limits, Listen, LocalAddress, Proxy, Target, TcpPort, mysql::MysqlTarget,
     postgres::PostgresTarget,
 };
 use wrapper_secrets::SecretsFactory;
@@ -165,10 +165,10 @@ fn heading(named: &TargetSettings, target: &Target) -> String {
 }
 
 /// Returns where clients connect, in the notation of their own options.
-fn told_of(place: &Place, target: &Target) -> String {
+fn told_of(place: &LocalAddress, target: &Target) -> String {
     let (host, port) = match place {
-        Place::Tcp(address) => (address.ip().to_string(), address.port()),
-        Place::Unix(path) => {
+        LocalAddress::Tcp(address) => (address.ip().to_string(), address.port()),
+        LocalAddress::Unix(path) => {
             let folder = path.parent().unwrap_or(path);
             (folder.display().to_string(), target.port())
         }
@@ -180,7 +180,7 @@ fn told_of(place: &Place, target: &Target) -> String {
     let line = match target.engine() {
         Engine::Postgres => format!("  host={host} port={port} user={user}{database}"),
         _ => match place {
-            Place::Unix(path) => format!("  socket={} user={user}{database}", path.display()),
+            LocalAddress::Unix(path) => format!("  socket={} user={user}{database}", path.display()),
             _ => format!("  host={host} port={port} user={user}{database}"),
         },
     };

@@ -93,6 +93,7 @@ impl Access {
     pub(crate) fn password_for(&self, peer: Peer) -> Option<&LocalPassword> {
         match peer {
             Peer::Tcp => self.password.as_ref(),
+            // The account was checked by `admits` when the connection was accepted.
             Peer::Unix { .. } => None,
         }
     }
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accounts_on_a_unix_socket_are_told_by_their_ids() {
+    fn accounts_on_a_unix_socket_are_identified_by_their_ids() {
         let own = rustix::process::geteuid().as_raw();
         let access = Access::without_password().allow_uid(own + 7).allow_gid(4_000);
         let unix = |uid, gid| access.admits(Peer::Unix { uid, gid });
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn password_is_for_tcp_ports_only() {
+    fn password_is_asked_for_on_tcp_ports_only() {
         let password = LocalPassword::new("correct horse").expect("long enough");
         let access = Access::new(password);
 

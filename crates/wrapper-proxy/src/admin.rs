@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn probe_is_answered_while_others_say_nothing() {
+    async fn probe_is_answered_beside_silent_clients() {
         let (admin, _) = admin().await;
         let address = admin.address().expect("has one");
         tokio::spawn(admin.run());

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_failure_is_warned_of_and_then_one_a_minute_with_a_count() {
+    fn first_failure_causes_a_warning_and_then_one_a_minute_with_a_count() {
         let (failures, start) = (Failures::default(), Instant::now());
         let note = |after| failures.note(start + Duration::from_secs(after));
 

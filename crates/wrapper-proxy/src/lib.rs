@@ -22,7 +22,7 @@ mod upstream;
 pub use access::{Access, InvalidPassword, LocalPassword, Peer};
 pub use admin::Admin;
 pub use limits::Limits;
-pub use listen::{Listen, Place, TcpPort};
+pub use listen::{Listen, LocalAddress, TcpPort};
 pub use proxy::{Handle, Proxy};
 pub use stats::Stats;
 pub use target::{EngineTarget, Target};

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_without_a_bound_are_taken() {
+    fn limits_without_a_bound_are_accepted() {
         let (max_connections, max_handshakes) = (usize::MAX, usize::MAX);
         let limits = Limits { max_connections, max_handshakes, ..Limits::default() };
         drop(crate::Proxy::new(crate::Access::without_password(), limits));

@@ -39,7 +39,7 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
-/// An address to listen on.
+/// A TCP address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpPort(SocketAddr);
 
@@ -84,7 +84,7 @@ impl TcpPort {
 /// A listening socket; dropping it removes the file of a Unix socket.
 pub(crate) struct Listener {
     socket: Socket,
-    place: Place,
+    place: LocalAddress,
 }
 
 enum Socket {
@@ -97,14 +97,14 @@ enum Socket {
 /// The address of a listener, as clients write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
+pub enum LocalAddress {
     /// Host and port.
     Tcp(SocketAddr),
     /// The path of the socket.
     Unix(PathBuf),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for LocalAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
@@ -123,7 +123,7 @@ impl Listener {
             }
             Listen::Tcp(port) => {
                 let socket = TcpListener::bind(port.0).await.map_err(|error| named(error, &port.0))?;
-                let place = Place::Tcp(socket.local_addr()?);
+                let place = LocalAddress::Tcp(socket.local_addr()?);
                 Ok(Self { socket: Socket::Tcp(socket), place })
             }
             #[cfg(unix)]
@@ -140,12 +140,12 @@ impl Listener {
                 let mode = if access.is_shared() { 0o660 } else { 0o600 };
                 give(&path, access)?;
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-                Ok(Self { socket: Socket::Unix(socket, file), place: Place::Unix(path) })
+                Ok(Self { socket: Socket::Unix(socket, file), place: LocalAddress::Unix(path) })
             }
         }
     }
 
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn address(&self) -> &LocalAddress {
         &self.place
     }
 
@@ -174,7 +174,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         #[cfg(unix)]
-        if let (Place::Unix(path), Socket::Unix(_, file)) = (&self.place, &self.socket)
+        if let (LocalAddress::Unix(path), Socket::Unix(_, file)) = (&self.place, &self.socket)
             && file_number(path).is_ok_and(|found| found == *file)
         {
             // An error changes nothing: the next start replaces the stale file.

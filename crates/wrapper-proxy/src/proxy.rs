@@ -9,7 +9,7 @@ use crate::{
     access::Access,
     descriptors,
     limits::{Handshakes, Limits},
-    listen::{Listen, Listener, Place},
+    listen::{Listen, Listener, LocalAddress},
     stats::Stats,
     target::{Serve, Target},
 };
@@ -63,10 +63,10 @@ impl Proxy {
     /// # Errors
     ///
     /// An error that names the address or folder and the reason.
-    pub async fn listen(&mut self, listen: &Listen, target: impl Into<Target>) -> io::Result<Place> {
+    pub async fn listen(&mut self, listen: &Listen, target: impl Into<Target>) -> io::Result<LocalAddress> {
         let Target(target) = target.into();
         let listener = Listener::bind(listen, &target.socket_file(), &self.room.access).await?;
-        let place = listener.place().clone();
+        let place = listener.address().clone();
         self.listeners.push((listener, Arc::clone(&target)));
         // A target that listens at several addresses is counted once.
         if !self.handle.targets.iter().any(|known| Arc::ptr_eq(known, &target)) {
@@ -161,7 +161,7 @@ impl fmt::Debug for Handle {
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places: Vec<_> = self.listeners.iter().map(|(listener, _)| listener.place()).collect();
+        let places: Vec<_> = self.listeners.iter().map(|(listener, _)| listener.address()).collect();
         f.debug_struct("Proxy").field("places", &places).finish_non_exhaustive()
     }
 }

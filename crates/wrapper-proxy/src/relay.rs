@@ -40,6 +40,7 @@ pub(crate) async fn relay_session(
     abort: &AbortRegistration,
     open: &Open<'_>,
 ) {
+    // Counted here and not from the copy's result, which is lost if the session is aborted.
     let mut client = Counted::new(client);
     let ended = tokio::select! {
         ended = relay(&mut client, server) => ended,
@@ -83,6 +84,7 @@ where
         delivered.cancelled().await;
         sleep(LINGER).await;
     };
+    // Dropping the copy loses buffered bytes, but after `delivered` there are none for the client.
     tokio::select! {
         copied = copy_bidirectional_with_sizes(client, server, BUFFER, BUFFER) => match copied {
             Err(error) if !is_an_end(&error) => Err(error),

@@ -51,6 +51,7 @@ impl<C: Send + 'static> Source<C> {
         let roots = read_roots(&options, &[]).map_err(|error| registry.explain(&request, error))?;
         let tls = Tls::new(roots)?;
         let dialer = Dialer::new(resolver, false);
+        // An unknown plugin of an application may query sessions, so only known ones are exempt.
         let asks_sessions = plugins.iter().any(|plugin| !ASKING_NOTHING.contains(&plugin.code()));
         let upstream = Arc::new(Upstream { tls, dialer, sends_token, asks_sessions });
         Ok(Self { request, plugins, options, upstream })

@@ -208,7 +208,7 @@ async fn port_asks_for_the_password_of_the_environment() {
 }
 
 #[tokio::test]
-async fn port_without_a_password_is_warned_of() {
+async fn port_without_a_password_causes_a_warning() {
     let server = server().await;
     let mut command = proxy(&server);
     command.args(["--listen", "0", "--no-local-password"]);
@@ -222,7 +222,7 @@ async fn port_without_a_password_is_warned_of() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn made_password_is_shown_on_a_terminal_and_nowhere_else() {
+async fn generated_password_is_shown_on_a_terminal_only() {
     let server = server().await;
     let ran = run(proxy(&server), ["--listen", "0"]).await;
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
@@ -263,7 +263,7 @@ async fn password_wrong() {
 }
 
 #[tokio::test]
-async fn address_that_others_reach_needs_a_word_for_it() {
+async fn address_that_others_can_reach_needs_a_flag() {
     let server = server().await;
     let mut command = proxy(&server);
     command.env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);

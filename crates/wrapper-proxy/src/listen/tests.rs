@@ -26,21 +26,21 @@ async fn bound(folder: &Path) -> io::Result<Listener> {
 }
 
 #[tokio::test]
-async fn folder_is_made_for_us_alone_and_the_socket_goes_with_the_listener() {
+async fn folder_is_created_private_and_the_socket_is_removed_with_the_listener() {
     let parent = Folder::new("made", 0o755);
     let folder = parent.0.join("own");
 
     let listener = bound(&folder).await.expect("listens");
 
     let mode = |path: &Path| fs::metadata(path).expect("is there").mode() & 0o777;
-    let Place::Unix(path) = listener.place().clone() else { panic!("a Unix socket") };
+    let LocalAddress::Unix(path) = listener.address().clone() else { panic!("a Unix socket") };
     assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
     drop(listener);
     assert!(!path.exists());
 }
 
 #[tokio::test]
-async fn folder_that_others_reach_wrong() {
+async fn folder_that_others_can_reach_wrong() {
     let open = Folder::new("open", 0o755);
     let error = bound(&open.0).await.map(drop).expect_err("open to others");
     assert!(error.to_string().contains("mode 755"), "{error}");
@@ -53,7 +53,7 @@ async fn folder_that_others_reach_wrong() {
 }
 
 #[tokio::test]
-async fn socket_left_behind_is_replaced_and_a_living_one_is_not() {
+async fn stale_socket_is_replaced_and_one_in_use_is_not() {
     let folder = Folder::new("stale", 0o700);
     let path = folder.0.join(".s.PGSQL.5432");
     drop(std::os::unix::net::UnixListener::bind(&path).expect("binds"));
@@ -90,7 +90,7 @@ async fn one_of_many_that_start_at_once_takes_the_place_of_a_stale_socket() {
 }
 
 #[tokio::test]
-async fn folder_and_socket_are_of_the_group_that_is_let_in() {
+async fn folder_and_socket_belong_to_the_admitted_group() {
     // Only an administrator gives files to groups that are not its own.
     let own = rustix::process::getegid().as_raw();
     let group = if rustix::process::geteuid().is_root() { 4_000 } else { own };
@@ -112,7 +112,7 @@ async fn folder_and_socket_are_of_the_group_that_is_let_in() {
 }
 
 #[tokio::test]
-async fn socket_of_a_successor_stays_and_so_does_a_file_that_is_no_socket() {
+async fn socket_of_a_successor_and_an_ordinary_file_are_kept() {
     let folder = Folder::new("successor", 0o700);
     let path = folder.0.join(".s.PGSQL.5432");
     let first = bound(&folder.0).await.expect("listens");
@@ -130,7 +130,7 @@ async fn socket_of_a_successor_stays_and_so_does_a_file_that_is_no_socket() {
 }
 
 #[tokio::test]
-async fn address_that_others_reach_needs_a_password() {
+async fn address_that_others_can_reach_needs_a_password() {
     let everywhere = Listen::Tcp(TcpPort::anywhere("0.0.0.0:0".parse().expect("an address")));
     let error = Listener::bind(&everywhere, "", &Access::without_password()).await;
     let error = error.map(drop).expect_err("has none");
@@ -138,7 +138,7 @@ async fn address_that_others_reach_needs_a_password() {
 }
 
 #[tokio::test]
-async fn address_that_others_reach_needs_another_constructor() {
+async fn address_that_others_can_reach_needs_another_constructor() {
     let everywhere: SocketAddr = "0.0.0.0:5432".parse().expect("an address");
     assert!(TcpPort::new(everywhere).expect_err("reached from elsewhere").to_string().contains("0.0.0.0"));
     assert!(!TcpPort::anywhere(everywhere).is_loopback());

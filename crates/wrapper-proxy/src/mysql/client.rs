@@ -112,7 +112,7 @@ fn sqlstate(code: u16) -> Option<&'static str> {
 }
 
 /// Returns a client's error: the server's own code and message first, then the explanation.
-pub(crate) fn explained(error: &Error) -> (u16, &'static str, String) {
+pub(crate) fn client_error(error: &Error) -> (u16, &'static str, String) {
     let causes = error.diagnosis().iter().take(3).enumerate();
     let causes: Vec<_> = causes.map(|(index, cause)| format!("{}. {cause}", index + 1)).collect();
     let causes = causes.join("; ");

@@ -133,7 +133,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn compression_is_withheld_where_plugins_ask() {
+    fn compression_is_withheld_where_plugins_query() {
         let read = Greeting::parse(greeting(NEEDED | COMPRESSION, "x")).expect("is read");
         assert_eq!(read.offered(), NEEDED | COMPRESSION);
 

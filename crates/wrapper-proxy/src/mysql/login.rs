@@ -196,7 +196,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
             let with_flags = [&SENT.to_le_bytes()[..], &bytes].concat();
             for payload in [&bytes, &with_flags] {
                 if let Ok(login) = Login::parse(payload) {

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answer_is_read_in_every_form_that_a_client_may_have_chosen() {
+    async fn answer_is_read_in_every_format_that_a_client_can_choose() {
         use capability::{DEPRECATE_EOF, OPTIONAL_METADATA, QUERY_ATTRIBUTES};
         let rows: [&[u8]; 2] = [b"\x01a", b"\xfb"];
         for flags in 0..8 {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refusal_is_an_answer_wherever_it_stands() {
+    async fn refusal_is_an_answer_at_any_position() {
         let no: &[u8] = b"\xff\x7a\x04#42S02no such table";
         for packets in [&[no][..], &[&[1], no], &[&[1], COLUMN, OLD_EOF, no]] {
             let error = asked(0, packets).await.0.expect_err("is refused");
@@ -205,7 +205,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_it_panic(
+        fn arbitrary_bytes_never_panic(
             flags in proptest::num::u32::ANY,
             packets in vec(vec(proptest::num::u8::ANY, 0..40), 0..6),
         ) {

@@ -11,7 +11,7 @@ use wrapper_core::{BoxFuture, Connected, Engine, Error, ErrorKind, Result};
 
 use super::{
     MysqlTarget,
-    client::{Admitted, admit, answer, answer_before_greeting, explained},
+    client::{Admitted, admit, answer, answer_before_greeting, client_error},
     packet::send,
     upstream::{Opened, RelayDriver, Session, Waiting, take},
 };
@@ -57,7 +57,7 @@ impl Relay for Session {
         let opened = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                let (code, _, text) = explained(&error);
+                let (code, _, text) = client_error(&error);
                 drop(send(&mut client, 0, &answer_before_greeting(code, &text)).await);
                 return target.fail(&error);
             }
@@ -110,7 +110,7 @@ impl MysqlTarget {
         let mut session = match connected {
             Ok(connected) => connected.connection,
             Err(error) => {
-                let (code, state, text) = explained(&error);
+                let (code, state, text) = client_error(&error);
                 drop(send(&mut client, next, &answer(code, state, &text)).await);
                 drop(client.shutdown().await);
                 return self.fail(&error);

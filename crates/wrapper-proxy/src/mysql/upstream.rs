@@ -270,7 +270,7 @@ mod tests {
     use crate::tls::Tls;
 
     #[tokio::test]
-    async fn greeted_connection_is_kept_where_another_address_is_tried_first() {
+    async fn greeted_connection_is_kept_while_another_address_is_tried_first() {
         let here = TcpListener::bind("127.0.0.1:0").await.expect("listens");
         let address = here.local_addr().expect("has one");
         let gone = TcpListener::bind("127.0.0.1:0").await.expect("listens");

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_with_the_same_key_are_told_apart() {
+    fn sessions_with_the_same_key_are_distinguished() {
         let cancels = Arc::new(Cancels::default());
         let (mut first, mut second, mut third) = (*b"1234same", *b"1234same", *b"1234same");
         let secret = |bytes: &mut [u8]| bytes[0] += 1;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn server_that_says_nothing_does_not_hold_a_cancel() {
+    async fn silent_server_does_not_delay_a_cancel() {
         let silent = TcpListener::bind("127.0.0.1:0").await.expect("listens");
         let address = silent.local_addr().expect("has one");
         let tls = Tls::new(Roots::system()).expect("are read");

@@ -20,16 +20,17 @@ use crate::{
 const MAX_ENCRYPTION_REQUESTS: usize = 2;
 
 /// The request of a client's connection.
-pub(crate) enum Wish {
+pub(crate) enum ClientRequest {
     Cancel(Vec<u8>),
     Session(Startup),
 }
 
 /// Reads a client's request, and declines encryption, which loopback does not need.
-pub(crate) async fn wish(
+pub(crate) async fn client_request(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
     handshake: &Handshake,
-) -> Result<Wish, Refused> {
+) -> Result<ClientRequest, Refused> {
+    // Each refused request is followed by another first packet, so the count needs a limit.
     for _ in 0..=MAX_ENCRYPTION_REQUESTS {
         match first_packet(client).await {
             Ok(FirstPacket::Encryption) => {
@@ -37,8 +38,8 @@ pub(crate) async fn wish(
                 client.flush().await?;
                 handshake.restart_grace();
             }
-            Ok(FirstPacket::Cancel(key)) => return Ok(Wish::Cancel(key)),
-            Ok(FirstPacket::Startup(startup)) => return Ok(Wish::Session(startup)),
+            Ok(FirstPacket::Cancel(key)) => return Ok(ClientRequest::Cancel(key)),
+            Ok(FirstPacket::Startup(startup)) => return Ok(ClientRequest::Session(startup)),
             Err(InvalidPacket::Ended(error)) => return Err(error.into()),
             Err(packet) => {
                 send(client, &error_response("0A000", &format!("rds-iam: {packet}"), None)).await?;
@@ -68,6 +69,8 @@ pub(crate) async fn check_password(
     password: &LocalPassword,
     handshake: &Handshake,
 ) -> Result<(), Refused> {
+    // AuthenticationCleartextPassword: the connection does not leave the machine, and every client
+    // supports it.
     const CLEARTEXT: [u8; 4] = 3_u32.to_be_bytes();
     send(client, &Message::new(b'R', &CLEARTEXT)).await?;
     handshake.restart_grace();
@@ -87,7 +90,7 @@ pub(crate) async fn check_password(
 }
 
 /// Creates a client's error: the server's own code and message, with the explanation as the detail.
-pub(crate) fn explained(error: &Error) -> Message {
+pub(crate) fn client_error(error: &Error) -> Message {
     let causes = error.diagnosis().iter().take(3).enumerate();
     let causes: String = causes.map(|(index, cause)| format!("\n  {}. {cause}", index + 1)).collect();
     match error.server() {

@@ -96,7 +96,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn server_that_never_ends_its_answer_is_left() {
+    async fn server_that_never_ends_its_answer_is_disconnected() {
         for message in [
             Message::new(b'S', &[b"a\0".as_slice(), &[b'x'; 30_000], b"\0"].concat()),
             Message::new(b'N', &[7; 30_000]),

@@ -9,7 +9,7 @@ use wrapper_core::{Connected, Engine, Error, Result};
 use super::{
     PostgresTarget,
     cancel::Cancels,
-    client::{Wish, check_password, check_user, explained, send, wish},
+    client::{ClientRequest, check_password, check_user, client_error, client_request, send},
     message::error_response,
     startup::Startup,
     upstream::{RelayDriver, Session},
@@ -58,8 +58,8 @@ impl Relay for Session {
         let admitted = room.admission(&handshake, login).await;
         drop(handshake);
         let startup = match admitted {
-            Ok(Wish::Session(startup)) => startup,
-            Ok(Wish::Cancel(key)) => {
+            Ok(ClientRequest::Session(startup)) => startup,
+            Ok(ClientRequest::Cancel(key)) => {
                 room.cut.run_until_cancelled(target.cancel(&key)).await;
                 return;
             }
@@ -87,15 +87,16 @@ impl PostgresTarget {
         peer: Peer,
         room: &Room,
         handshake: &Handshake,
-    ) -> std::result::Result<Wish, Refused> {
-        let wish = wish(client, handshake).await?;
-        if let Wish::Session(startup) = &wish {
+    ) -> std::result::Result<ClientRequest, Refused> {
+        let request = client_request(client, handshake).await?;
+        if let ClientRequest::Session(startup) = &request {
             check_user(client, startup, &self.names).await?;
             if let Some(password) = room.access.password_for(peer) {
                 check_password(client, password, handshake).await?;
             }
         }
-        Ok(wish)
+        // A cancel request has neither user nor password; its key is the proof.
+        Ok(request)
     }
 
     async fn connect(&self, startup: Startup) -> Result<Connected<Session>> {
@@ -140,7 +141,7 @@ impl PostgresTarget {
 
     async fn report(&self, client: &mut BufReader<Local>, error: &Error) {
         self.fail(error);
-        drop(send(client, &explained(error)).await);
+        drop(send(client, &client_error(error)).await);
         drop(client.shutdown().await);
     }
 

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_for_encryption_and_cancels_are_told_apart() {
+    async fn requests_for_encryption_and_cancels_are_distinguished() {
         assert_eq!(read(&ssl_request()).await.expect("reads"), FirstPacket::Encryption);
         assert_eq!(read(&framed(GSS_REQUEST, b"")).await.expect("reads"), FirstPacket::Encryption);
         let key = vec![7; 260];
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn physical_replication_is_told_from_replication_of_a_database() {
+    fn physical_replication_is_distinguished_from_replication_of_a_database() {
         for (value, expected) in [
             ("true", true),
             ("TRUE", true),
@@ -297,7 +297,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("builds");
             if let Ok(FirstPacket::Startup(startup)) = runtime.block_on(read(&bytes)) {
                 let packet = startup.for_user("jane", Some("app"));

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn server_that_never_ends_its_login_is_left() {
+    async fn server_that_never_ends_its_login_is_disconnected() {
         let request =
             ConnectRequest::new("127.0.0.1", 1, "jane").with_password(wrapper_core::Password::new("p"));
         for message in [
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn greeting_grows_no_further_by_what_a_server_says_to_a_monitor() {
+    fn greeting_is_bounded_on_a_monitors_session() {
         let mut greeting = Greeting {
             messages: Vec::new(),
             ready: Message::new(b'Z', b"I"),

@@ -70,7 +70,7 @@ async fn refused(options: OptsBuilder) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn client_without_iam_is_logged_in_whatever_method_the_server_announces() {
+async fn client_without_iam_is_logged_in_with_every_announced_method() {
     for plugin in [AuthPlugin::CachingSha2, AuthPlugin::Native] {
         let fixture = Fixture::with(Limits::default(), |builder| builder.plugin(plugin)).await;
 
@@ -117,7 +117,7 @@ async fn password_of_the_proxy_wrong() {
 }
 
 #[tokio::test]
-async fn other_user_than_the_targets_is_told_which() {
+async fn other_user_than_the_targets_is_refused_with_the_name_to_use() {
     let fixture = Fixture::new().await;
 
     let (code, text) = refused(fixture.options().user(Some("admin"))).await;
@@ -127,7 +127,7 @@ async fn other_user_than_the_targets_is_told_which() {
 }
 
 #[tokio::test]
-async fn refusal_of_the_server_keeps_its_words_and_gains_ours() {
+async fn refusal_of_the_server_keeps_its_message_and_adds_the_causes() {
     let fixture = Fixture::new().await;
     let key = fixture.server.access_key().access_key_id().to_owned();
     fixture.server.token_policy().deny(&key, "jane");
@@ -154,7 +154,7 @@ async fn throttled_and_absent_servers_have_codes_of_their_own() {
 }
 
 #[tokio::test]
-async fn stale_token_is_replaced_unnoticed() {
+async fn stale_token_is_replaced_without_an_error() {
     let fixture = Fixture::new().await;
     drop(fixture.client().await);
 
@@ -166,7 +166,7 @@ async fn stale_token_is_replaced_unnoticed() {
 }
 
 #[tokio::test]
-async fn server_sees_a_refused_login_where_a_client_goes_without_one() {
+async fn server_sees_a_refused_login_of_a_client_that_disconnects_without_one() {
     let fixture = Fixture::new().await;
     let attempts: [&[u8]; 5] =
         [b"", b"\x20\0\0\x01", b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\x01", &[0x16, 3, 1, 2, 0, 1, 0, 1]];
@@ -205,7 +205,7 @@ async fn oversized_login_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn half_a_login_keeps_nobody_out_and_is_ended_at_the_server_too() {
+async fn unfinished_login_makes_room_and_is_ended_at_the_server_too() {
     let mut limits = Limits::default();
     limits.max_handshakes = 4;
     let fixture = Fixture::with(limits, |builder| builder).await;
@@ -225,7 +225,7 @@ async fn half_a_login_keeps_nobody_out_and_is_ended_at_the_server_too() {
 }
 
 #[tokio::test]
-async fn session_beyond_the_limit_is_told() {
+async fn session_beyond_the_limit_is_refused() {
     let mut limits = Limits::default();
     limits.max_connections = 1;
     let fixture = Fixture::with(limits, |builder| builder).await;
@@ -327,7 +327,7 @@ async fn session_ends_with_its_server_and_the_next_client_is_served() {
 }
 
 #[tokio::test]
-async fn frozen_server_is_told_in_time_and_its_sessions_go_on_when_it_does() {
+async fn frozen_server_is_reported_in_time_and_its_sessions_continue_afterwards() {
     let more = "&wrapperConnectTimeout=2000";
     let fixture = Fixture::with_parameters(Limits::default(), |builder| builder, more).await;
     let mut client = fixture.client().await;
@@ -343,7 +343,7 @@ async fn frozen_server_is_told_in_time_and_its_sessions_go_on_when_it_does() {
 }
 
 #[tokio::test]
-async fn five_hundred_idle_clients_keep_nobody_out_and_none_breaks_off_at_the_server() {
+async fn five_hundred_idle_clients_make_room_and_none_is_an_aborted_connection_at_the_server() {
     let fixture = Fixture::new().await;
     let mut idle = Vec::new();
     for _ in 0..500 {

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 use wrapper_core::Registry;
 use wrapper_iam::IamFactory;
-use wrapper_proxy::{Access, Limits, Listen, Place, Proxy, postgres::PostgresTarget};
+use wrapper_proxy::{Access, Limits, Listen, LocalAddress, Proxy, postgres::PostgresTarget};
 
 use crate::support::{PASSWORD, Running, SOON, tokens, until};
 
@@ -96,7 +96,7 @@ async fn password_of_the_proxy_wrong() {
 }
 
 #[tokio::test]
-async fn other_user_than_the_targets_is_told_which() {
+async fn other_user_than_the_targets_is_refused_with_the_name_to_use() {
     let fixture = Fixture::new().await;
 
     let (code, message, _) = refused(fixture.config().user("postgres")).await;
@@ -107,7 +107,7 @@ async fn other_user_than_the_targets_is_told_which() {
 }
 
 #[tokio::test]
-async fn refusal_of_the_server_keeps_its_words_and_gains_ours() {
+async fn refusal_of_the_server_keeps_its_message_and_adds_the_causes() {
     let fixture = Fixture::new().await;
     let key = fixture.server.access_key().access_key_id().to_owned();
     fixture.server.token_policy().deny(&key, "jane");
@@ -134,7 +134,7 @@ async fn throttled_and_absent_servers_have_codes_of_their_own() {
 }
 
 #[tokio::test]
-async fn stale_token_is_replaced_unnoticed() {
+async fn stale_token_is_replaced_without_an_error() {
     let fixture = Fixture::new().await;
     drop(fixture.client().await);
 
@@ -157,7 +157,7 @@ async fn cancel_reaches_the_server_of_the_session() {
 }
 
 #[tokio::test]
-async fn guessed_cancel_key_reaches_nobody() {
+async fn guessed_cancel_key_reaches_no_session() {
     let fixture = Fixture::new().await;
     let _client = fixture.client().await;
     let mut guess = fixture.proxy.raw().await;
@@ -205,16 +205,16 @@ async fn oversized_packets_are_refused_before_they_are_read() {
 }
 
 #[tokio::test]
-async fn half_a_login_keeps_nobody_out() {
+async fn unfinished_login_makes_room() {
     let mut limits = Limits::default();
     limits.max_handshakes = 8;
     let fixture = Fixture::with(limits).await;
-    idle_clients_keep_nobody_out(&fixture).await;
+    idle_clients_make_room(&fixture).await;
     // As it is by default.
-    idle_clients_keep_nobody_out(&Fixture::new().await).await;
+    idle_clients_make_room(&Fixture::new().await).await;
 }
 
-async fn idle_clients_keep_nobody_out(fixture: &Fixture) {
+async fn idle_clients_make_room(fixture: &Fixture) {
     let mut idle = Vec::new();
     for _ in 0..500 {
         idle.push(fixture.proxy.raw().await);
@@ -228,7 +228,7 @@ async fn idle_clients_keep_nobody_out(fixture: &Fixture) {
 }
 
 #[tokio::test]
-async fn session_beyond_the_limit_is_told() {
+async fn session_beyond_the_limit_is_refused() {
     let mut limits = Limits::default();
     limits.max_connections = 1;
     let fixture = Fixture::with(limits).await;
@@ -262,7 +262,7 @@ async fn unix_socket_needs_no_password_and_takes_the_accounts_own_name() {
     let folder = std::env::temp_dir().join(format!("proxy-e2e-{}", std::process::id()));
     let mut proxy = Proxy::new(Access::without_password(), Limits::default());
     let place = proxy.listen(&Listen::Unix(folder.clone()), target(&server)).await.expect("listens");
-    let Place::Unix(path) = place else { panic!("a socket") };
+    let LocalAddress::Unix(path) = place else { panic!("a socket") };
     let handle = proxy.handle();
     let running = tokio::spawn(proxy.run(Duration::from_secs(30)));
 
@@ -333,7 +333,7 @@ async fn session_ends_with_its_server_and_the_next_client_is_served() {
 }
 
 #[tokio::test]
-async fn frozen_server_is_told_in_time_and_its_sessions_go_on_when_it_does() {
+async fn frozen_server_is_reported_in_time_and_its_sessions_continue_afterwards() {
     let fixture = Fixture::with_parameters(Limits::default(), "&wrapperConnectTimeout=2000").await;
     let client = fixture.client().await;
     fixture.server.freeze();
@@ -348,7 +348,7 @@ async fn frozen_server_is_told_in_time_and_its_sessions_go_on_when_it_does() {
 }
 
 #[tokio::test]
-async fn guessed_cancel_keys_reach_nobody_however_long_they_are() {
+async fn guessed_cancel_key_of_any_length_reaches_no_session() {
     let fixture = Fixture::new().await;
     let _client = fixture.client().await;
     for key in [&b""[..], &[0; 4], &[0xff; 8], &[7; 260], &[7; 9_000]] {

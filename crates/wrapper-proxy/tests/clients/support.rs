@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
     task::{JoinHandle, yield_now},
 };
-use wrapper_proxy::{Access, Handle, Limits, Listen, LocalPassword, Place, Proxy, Target, TcpPort};
+use wrapper_proxy::{Access, Handle, Limits, Listen, LocalAddress, LocalPassword, Proxy, Target, TcpPort};
 
 pub(crate) const PASSWORD: &str = "a local password";
 
@@ -26,7 +26,7 @@ impl Running {
         let password = LocalPassword::new(PASSWORD).expect("long enough");
         let mut proxy = Proxy::new(Access::new(password), limits);
         let place = proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target).await.expect("listens");
-        let Place::Tcp(address) = place else { panic!("a port") };
+        let LocalAddress::Tcp(address) = place else { panic!("a port") };
         let handle = proxy.handle();
         let running = tokio::spawn(proxy.run(Duration::from_secs(30)));
         Self { handle, port: address.port(), running }

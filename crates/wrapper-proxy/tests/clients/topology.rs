@@ -146,7 +146,7 @@ async fn next_session_after_a_failover_is_on_the_new_writer_while_dns_is_stale()
 }
 
 #[tokio::test]
-async fn clients_are_served_on_when_the_writer_is_killed() {
+async fn clients_are_served_after_the_writer_is_killed() {
     for deployment in [Deployment::AuroraPostgres, Deployment::AuroraMysql] {
         let fixture = Fixture::new(deployment, "failover2").await;
         let mut first = fixture.client().await;
@@ -204,7 +204,7 @@ async fn replicate(fixture: &Fixture, replication: &str) -> String {
 }
 
 #[tokio::test]
-async fn monitor_lives_on_between_the_connects_of_clients() {
+async fn monitor_runs_on_between_the_connects_of_clients() {
     for deployment in CLUSTERS {
         let fixture = Fixture::with(deployment, "failover2", "&clusterTopologyRefreshRateMs=100").await;
         let mut client = fixture.client().await;
@@ -224,7 +224,7 @@ async fn monitor_lives_on_between_the_connects_of_clients() {
 }
 
 #[tokio::test]
-async fn compression_is_not_offered_where_plugins_ask_the_session() {
+async fn compression_is_not_offered_where_plugins_query_the_session() {
     for (plugins, is_offered) in [("failover2", false), ("initialConnection", false)] {
         let fixture = Fixture::new(Deployment::AuroraMysql, plugins).await;
         let mut stream = fixture.proxy.raw().await;

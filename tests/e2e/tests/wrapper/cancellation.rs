@@ -17,7 +17,7 @@ use mysql_async::prelude::Queryable;
 use rds_testkit::{Deployment, MysqlServer, PostgresServer};
 use rds_wrapper::{IamFactory, plugins};
 use tokio_postgres::NoTls;
-use wrapper_proxy::{Access, Limits, Listen, LocalPassword, Place, Proxy, TcpPort};
+use wrapper_proxy::{Access, Limits, Listen, LocalAddress, LocalPassword, Proxy, TcpPort};
 use wrapper_sqlx::{FreshPool, PgFreshPool};
 
 /// Fewer polls than this are no connect over a network.
@@ -202,7 +202,7 @@ async fn through_proxy<T>(
     connect: impl AsyncFn(u16) -> Option<T>,
 ) {
     let place = proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target).await.expect("listens");
-    let Place::Tcp(address) = place else { panic!("a port") };
+    let LocalAddress::Tcp(address) = place else { panic!("a port") };
     let handle = proxy.handle();
     let running = tokio::spawn(proxy.run(Duration::from_secs(5)));
 

@@ -127,7 +127,7 @@ async fn file_wrong() {
 }
 
 #[tokio::test]
-async fn password_in_a_file_that_others_read_is_warned_of() {
+async fn password_in_a_file_that_others_can_read_causes_a_warning() {
     // The warning comes before the target is refused for its unknown parameter.
     let with = "host = 'db.example.com'\nuser = 'jane'\npassword = 'geheim'\nnonsense = 1\n";
     let in_url = "url = 'postgres://jane:geh/eim@db.example.com/app?nonsense=1'\n";

@@ -14,7 +14,7 @@ use super::{Running, connect, current_user, proxy, sockets};
 use crate::support::{program, run, server};
 
 #[tokio::test]
-async fn refused_login_is_told_at_the_start_with_what_to_check() {
+async fn refused_login_is_reported_at_the_start_with_its_causes() {
     let server = server().await;
     let key = server.access_key().access_key_id().to_owned();
     server.token_policy().deny(&key, "jane");
@@ -37,7 +37,7 @@ async fn refused_login_is_told_at_the_start_with_what_to_check() {
 }
 
 #[tokio::test]
-async fn failing_login_is_warned_of_once_with_every_cause() {
+async fn failing_login_is_warned_about_once_with_every_cause() {
     let server = server().await;
     let key = server.access_key().access_key_id().to_owned();
     server.token_policy().deny(&key, "jane");
@@ -112,7 +112,7 @@ async fn sessions_are_cut_when_the_drain_is_over() {
 }
 
 #[tokio::test]
-async fn systemd_is_told_of_the_start_and_of_the_end() {
+async fn systemd_is_notified_of_the_start_and_of_the_end() {
     let server = server().await;
     let folder = sockets("systemd");
     let path = folder.join("notify");
@@ -136,7 +136,7 @@ async fn systemd_is_told_of_the_start_and_of_the_end() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn abstract_socket_of_systemd_is_told_as_well() {
+async fn abstract_socket_of_systemd_is_notified_as_well() {
     use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
 
     let server = server().await;
@@ -189,7 +189,7 @@ async fn transaction_is_finished_before_the_drain_ends() {
 }
 
 #[tokio::test]
-async fn folder_lets_admitted_accounts_through_whatever_the_umask() {
+async fn folder_admits_allowed_accounts_under_any_umask() {
     let server = server().await;
     for (umask, options, mode) in [("077", "--allow-uid 4000", 0o750), ("000", "--lazy", 0o700)] {
         let folder = sockets("umask").join("db");
@@ -205,7 +205,7 @@ async fn folder_lets_admitted_accounts_through_whatever_the_umask() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_token_is_told_of_any_client() {
+async fn log_of_every_client_holds_nothing_of_a_token() {
     let server = server().await;
     let mut command = proxy(&server);
     command.args(["--verbose", "--listen", &sockets("verbose").to_string_lossy()]);

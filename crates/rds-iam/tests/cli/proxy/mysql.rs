@@ -80,7 +80,7 @@ async fn mariadb_works_by_port_and_by_socket_with_every_method() {
 }
 
 #[tokio::test]
-async fn refusal_is_told_at_the_start() {
+async fn refusal_is_reported_at_the_start() {
     let server = server(AuthPlugin::Native).await;
     let key = server.access_key().access_key_id().to_owned();
     server.token_policy().deny(&key, USER);
@@ -93,7 +93,7 @@ async fn refusal_is_told_at_the_start() {
 }
 
 #[tokio::test]
-async fn plugins_that_ask_a_session_are_for_mysql_too() {
+async fn plugins_that_query_a_session_work_for_mysql_too() {
     let server = server(AuthPlugin::Native).await;
     let mut command = program_with(server.access_key());
     command.env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
