@@ -147,6 +147,18 @@ async fn secret_goes_through_a_rotation() {
 }
 
 #[tokio::test]
+async fn version_and_stage_that_disagree_find_nothing() {
+    let server = SecretsServer::start().await.unwrap();
+    server.put("prod/app", "one");
+    let pending = server.rotate("prod/app", "two");
+    let asked = |stage: &str| json!({ "SecretId": "prod/app", "VersionId": pending, "VersionStage": stage });
+
+    assert_eq!(text(&server, asked("AWSPENDING")).await, "two");
+    let (status, body) = ask(&server, asked("AWSCURRENT")).await;
+    assert_eq!((status, &body["__type"]), (400, &"ResourceNotFoundException".into()));
+}
+
+#[tokio::test]
 async fn service_fails_and_waits_when_told_to() {
     let server = SecretsServer::start().await.unwrap();
     server.put_binary("raw", [0, 255]);
