@@ -28,7 +28,7 @@ struct Writer {
     probe: Background,
 }
 
-/// What the plugin and its probe share: the instances, and which one was the writer last.
+/// State shared by the plugin and its probe: the instances, and the index of the last writer.
 #[derive(Debug)]
 struct Known {
     instances: Vec<String>,

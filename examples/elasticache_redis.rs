@@ -46,7 +46,7 @@ async fn example() -> Result {
     }
     say("16 minutes later the cache refuses it");
 
-    // The provider has noticed by itself: nobody has to catch the refusal.
+    // The provider has renewed the token by itself, without a refusal.
     let second = provider.token(&request).await?;
     ping(&mut connect(port, &second).await?).await?;
     say("a new one is let in");

@@ -11,7 +11,7 @@ use examples::{Result, run};
 use iam_token_provider::{Clock, IamTokenProvider, SystemClock, TokenRequest};
 use token_cache::ManualClock;
 
-/// What a Kafka client wants.
+/// The token in the form of a Kafka client.
 struct OAuthToken {
     token: String,
     lifetime_ms: u64,

@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::Result;
 
-/// What a cache lets in: one user, with tokens of one key.
+/// The login that a cache accepts: one user, with tokens of one key.
 #[derive(Clone, Debug)]
 pub struct Cache {
     /// The cache's own name.

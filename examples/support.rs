@@ -1,4 +1,4 @@
-//! What the examples share: an embedded server to run against, and errors told to the last cause.
+//! Shared code of the examples: an embedded server, and errors printed with all their causes.
 
 pub mod resp;
 

@@ -20,7 +20,7 @@ pub use wrapper_mysql as mysql;
 #[cfg(feature = "postgres")]
 pub use wrapper_pg as pg;
 
-/// What the author of a driver adapter needs, beside what [`plugin`] has.
+/// Types for authors of driver adapters, in addition to those of [`plugin`].
 pub mod adapter {
     pub use wrapper_adapter::*;
     pub use wrapper_core::text::*;
@@ -45,7 +45,7 @@ pub mod iam {
     pub use wrapper_iam::{AssumeRole, DefaultChain, DefaultChainBuilder};
 }
 
-/// What the author of a plugin needs; [a guide](mod@guide::plugins) shows how.
+/// Types for authors of plugins; see the [guide](mod@guide::plugins).
 pub mod plugin {
     pub use wrapper_core::{
         AbortHandle, Background, BoxFuture, BuildContext, ConnectRequest, Connected, Engine, Established,
@@ -55,7 +55,7 @@ pub mod plugin {
 }
 
 #[cfg(feature = "topology")]
-/// The plugins `initialConnection` and `failover2`, and what they know of a cluster.
+/// The plugins `initialConnection` and `failover2`, and the topology of a cluster.
 pub mod topology {
     pub use wrapper_topology::{
         Dialect, FAILOVER_PARAMETERS, FailoverFactory, FailoverPlugin, INITIAL_CONNECTION_PARAMETERS,

@@ -1,4 +1,4 @@
-//! What a server's answer to a login means: one table for each engine, which needs no driver.
+//! The meaning of a server's answer to a login: one table for each engine, without a driver.
 
 use std::borrow::Cow;
 
@@ -55,15 +55,15 @@ impl<'a> LoginAnswer<'a> {
         self.engine
     }
 
-    /// Creates the error for a server that did not let a user in: the answer as the engine's table
-    /// reads it, and what the server said, made safe, as the source.
+    /// Creates the error for a server that rejected a user: kind and cause from the engine's table,
+    /// and the sanitized answer as the source.
     pub fn refused(&self, said: ServerError, request: &ConnectRequest) -> Error {
         let (place, user, database) = (request.address_label(), request.user(), request.database());
         let row = self.classify(&[user, database.unwrap_or_default()]);
         let shown = escape_control(user);
         let message = match row.kind() {
             ErrorKind::Login => format!("{place} refused the login of user `{shown}`"),
-            _ => format!("{place} did not let user `{shown}` in"),
+            _ => format!("{place} rejected the connection of user `{shown}`"),
         };
         let causes = row.cause(self.engine, user, database);
         let error = Error::new(row.kind(), message).with_source(said).with_diagnosis(causes);
@@ -72,8 +72,7 @@ impl<'a> LoginAnswer<'a> {
 
     /// Finds the row of the engine's table that the answer belongs to.
     ///
-    /// What the server quotes of the names that the client gave does not count: a user may be
-    /// called `pg_hba.conf`.
+    /// Names of the client that the server quotes are ignored: a user may be called `pg_hba.conf`.
     pub fn classify(&self, names: &[&str]) -> &'static AnswerRow {
         let table = match self.engine {
             Engine::Mysql => MYSQL_ANSWERS,
@@ -87,17 +86,16 @@ impl<'a> LoginAnswer<'a> {
     }
 }
 
-/// Says what one answer means.
+/// The meaning of one answer.
 #[derive(Debug)]
 pub struct AnswerRow {
-    /// SQLSTATEs, the first two characters of a class of them, or MySQL's numbers; empty for any
-    /// the code is.
+    /// SQLSTATEs, the first two characters of a class of them, or MySQL's numbers; empty for any.
     codes: &'static [&'static str],
     /// Fragments in lower case, all of which the text has to contain.
     text: &'static [&'static str],
     /// A fragment in lower case that the hint has to contain.
     hint: Option<&'static str>,
-    /// The server's routine that says the same in every language.
+    /// The server's routine, which identifies the answer in every language.
     routine: Option<&'static str>,
     before_login: bool,
     kind: ErrorKind,
@@ -171,13 +169,13 @@ impl AnswerRow {
     }
 }
 
-/// Fills one placeholder after the other, so that a name which looks like one stays as it is.
+/// Fills one placeholder after the other, so that a name that looks like one is not replaced.
 fn filled(template: &str, user: &str, database: &str) -> String {
     let parts: Vec<_> = template.split("{user}").map(|part| part.replace("{database}", database)).collect();
     parts.join(user)
 }
 
-/// Takes the names out of a text, in the quotation marks that servers of several languages use.
+/// Removes quoted names from a text, for the quotation marks of several languages.
 fn without_names<'a>(text: &'a str, names: &[&str]) -> Cow<'a, str> {
     const MARKS: &[(char, char)] =
         &[('"', '"'), ('\'', '\''), ('»', '«'), ('«', '»'), ('„', '“'), ('“', '”')];

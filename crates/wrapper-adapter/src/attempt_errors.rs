@@ -1,4 +1,4 @@
-//! What remains to be said when every host, or every address of one, failed.
+//! One error for several hosts or addresses that all failed.
 
 use wrapper_core::{Error, ErrorKind};
 
@@ -26,7 +26,11 @@ impl AttemptErrors {
         }
         let list: Vec<_> =
             self.0.iter().map(|(place, error)| format!("{place}: {}", error.message())).collect();
-        Some(chosen.with_message(format!("none of {} {what} let us in: {}", self.0.len(), list.join("; "))))
+        Some(chosen.with_message(format!(
+            "could not connect to any of {} {what}: {}",
+            self.0.len(),
+            list.join("; ")
+        )))
     }
 }
 
@@ -57,7 +61,7 @@ mod tests {
     fn every_place_is_listed_with_its_reason() {
         let error = combined(&[ErrorKind::Connect, ErrorKind::Login]).expect("two failures");
 
-        assert_eq!(error.to_string(), "none of 2 hosts let us in: h0: Connect; h1: Login");
+        assert_eq!(error.to_string(), "could not connect to any of 2 hosts: h0: Connect; h1: Login");
     }
 
     #[test]
@@ -69,6 +73,9 @@ mod tests {
         }
         let error = failures.into_error("hosts").expect("three failures");
 
-        assert_eq!(error.to_string(), "none of 3 hosts let us in: a: no; b: no; c: no; check first: b");
+        assert_eq!(
+            error.to_string(),
+            "could not connect to any of 3 hosts: a: no; b: no; c: no; check first: b"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Where a configuration leads to: the keys of a map, or what precedes the query of a URL.
+//! Host, port, user, password and database, from the keys of a map or the part of a URL before the
+//! query.
 
 use std::fmt;
 
@@ -58,11 +59,11 @@ impl ConnectKeys {
         Ok(keys)
     }
 
-    /// Sets one of [`NAMES`](Self::NAMES); a host, user or database of blanks counts as none.
+    /// Sets one of [`NAMES`](Self::NAMES); a blank host, user or database counts as missing.
     ///
     /// # Errors
     ///
-    /// A configuration or host error that names the key, and shows a number at the most.
+    /// A configuration or host error that names the key; a value is shown only if it is a number.
     pub fn set(&mut self, name: &str, text: String) -> Result<()> {
         let named = |text: String| Some(text).filter(|text| !text.trim().is_empty());
         match name {
@@ -116,10 +117,10 @@ impl ConnectKeys {
     ///
     /// # Errors
     ///
-    /// A configuration error without a host.
+    /// A configuration error if the host is missing.
     pub fn request(&self, engine: Engine, form: &StringForm) -> Result<ConnectRequest> {
         let Some(host) = self.host() else {
-            return Err(configuration(format!("no host: name one, as in {}", form.example())));
+            return Err(configuration(format!("missing host: name one, as in {}", form.example())));
         };
         let port = self.port.unwrap_or(engine.default_port());
         let request = ConnectRequest::new(host, port, self.user().unwrap_or_default());
@@ -130,8 +131,8 @@ impl ConnectKeys {
     }
 }
 
-/// Checks what drivers take as it is: the protocols end names with a NUL. The database goes with
-/// the name of its key.
+/// Checks values that drivers do not validate: in the protocols a NUL ends a name. The database is
+/// given with the name of its key.
 ///
 /// # Errors
 ///
@@ -144,11 +145,11 @@ pub fn check_login(
     for (name, value) in [("user", user), (key, database), ("password", password)] {
         let Some(value) = value else { continue };
         if value.contains(char::is_control) {
-            return Err(configuration(format!("`{name}` holds a control character")));
+            return Err(configuration(format!("`{name}` contains a control character")));
         }
         if name != "password" && value.contains("://") {
             return Err(configuration(format!(
-                "`{name}` holds a URL: write the URL alone, as the connection string"
+                "`{name}` contains a URL: write the URL alone, as the connection string"
             )));
         }
     }
@@ -171,7 +172,7 @@ fn configuration(message: String) -> Error {
 
 impl fmt::Debug for ConnectKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What was cut in the wrong place may be a piece of a password.
+        // A wrongly split value may be a piece of a password.
         f.debug_struct("ConnectKeys").field("port", &self.port).finish_non_exhaustive()
     }
 }
@@ -205,22 +206,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_stays_so() {
+    fn missing_pieces_are_none() {
         let keys = keys("mysql://db.example/").expect("fits");
 
         assert_eq!((keys.port(), keys.user(), keys.database()), (None, None, None));
         let request = keys.request(Engine::Postgres, &FORM).expect("names a host");
         assert_eq!((request.port(), request.user()), (5432, ""));
-        let nobody = ConnectKeys::default().request(Engine::Mysql, &FORM).expect_err("no host");
-        assert_eq!(nobody.to_string(), "no host: name one, as in mysql://user@host/database");
+        let error = ConnectKeys::default().request(Engine::Mysql, &FORM).expect_err("missing host");
+        assert_eq!(error.to_string(), "missing host: name one, as in mysql://user@host/database");
     }
 
     #[test]
     fn pieces_that_do_not_fit_are_named_wrong() {
-        refused("mysql://u%00:hunter2@h", "`user` holds a control character");
-        refused("mysql://jane%3Ahunter2@h", "`user` holds a `:`");
-        refused("mysql://u@h/mysql:%2F%2Fhunter2", "`database` holds a URL");
-        refused("mysql://u:hunter2%0A@h", "`password` holds a control character");
+        refused("mysql://u%00:hunter2@h", "`user` contains a control character");
+        refused("mysql://jane%3Ahunter2@h", "`user` contains a `:`");
+        refused("mysql://u@h/mysql:%2F%2Fhunter2", "`database` contains a URL");
+        refused("mysql://u:hunter2%0A@h", "`password` contains a control character");
         refused("mysql://u@hunter2%20x/d", "whitespace");
         refused("mysql://u%FF@h", "not UTF-8");
         let mut keys = ConnectKeys::default();

@@ -1,4 +1,4 @@
-//! Cutting our parameters out of a driver's connection string.
+//! Splits the wrapper's parameters off a driver's connection string.
 //!
 //! The rest of the string reaches the driver byte for byte: nothing is parsed and rewritten.
 
@@ -15,26 +15,26 @@ mod url;
 pub use form::{ConnectionText, StringForm};
 pub use url::{UrlParts, UserInfoEnd};
 
-/// A connection string in two: the parameters asked for, and the string without them.
+/// A connection string split in two: the wrapper's parameters, and the rest for the driver.
 pub struct SplitParameters {
     /// The string for the driver.
     pub rest: String,
-    /// The names and decoded values that were cut out, in their order.
+    /// The names and decoded values of the parameters, in their order.
     pub pairs: Vec<(String, String)>,
-    /// The names that are left in the string for the driver.
+    /// The names that remain in the string for the driver.
     pub others: Vec<String>,
 }
 
-/// Cuts parameters out of a URL's query.
+/// Splits parameters off a URL's query.
 ///
 /// The query begins where tokio-postgres and libpq see it: after the first `@`, if there is one,
 /// because a password may hold an unescaped `?`.
 ///
 /// # Errors
 ///
-/// A configuration error for a name that stands twice or without `=`, a value without a name, or a
-/// name or value with control characters or bytes that are not UTF-8; it names the parameter if
-/// that looks like a name, never its value.
+/// A configuration error for a repeated name, a name without `=`, a value without a name, or a name
+/// or value with control characters or invalid UTF-8; it shows a parameter's name if it looks like
+/// one, never its value.
 pub fn split_url(url: &str, is_ours: impl Fn(&str) -> bool) -> Result<SplitParameters> {
     let after_user = url.find('@').map_or(0, |at| at + 1);
     let Some(query) = url[after_user..].find('?').map(|mark| after_user + mark + 1) else {
@@ -49,7 +49,7 @@ pub fn split_url(url: &str, is_ours: impl Fn(&str) -> bool) -> Result<SplitParam
             return Err(configuration("a parameter in the URL's query has no `=`: write name=value"));
         };
         if name.is_empty() {
-            return Err(configuration("a value in the URL's query stands without a name: write name=value"));
+            return Err(configuration("a value in the URL's query has no name: write name=value"));
         }
         let (name, raw) = (decoded("", name)?, value);
         let value = decoded(&name, value)?;
@@ -70,7 +70,7 @@ pub fn split_url(url: &str, is_ours: impl Fn(&str) -> bool) -> Result<SplitParam
     Ok(SplitParameters { rest, pairs, others })
 }
 
-/// No value of ours holds a pair, so that one in it has the wrong separator in front.
+/// Refuses a pair within a value of the wrapper: the wrong separator precedes it.
 fn check_separators(name: &str, raw: &str) -> Result<()> {
     let Some((before, _)) = raw.split_once('=') else { return Ok(()) };
     match before.rfind([';', '?']).map(|at| before.as_bytes()[at]) {
@@ -89,11 +89,11 @@ fn configuration(message: &str) -> Error {
     Error::new(ErrorKind::Configuration, message)
 }
 
-/// Cuts parameters out of a `key=value` string, as libpq writes them: `host=a user='b c'`.
+/// Splits parameters off a `key=value` string in libpq's form: `host=a user='b c'`.
 ///
 /// # Errors
 ///
-/// As [`split_url`], and for a quote without an end or a name without `=`.
+/// As [`split_url`], and for an unclosed quote.
 pub fn split_key_value(text: &str, is_ours: impl Fn(&str) -> bool) -> Result<SplitParameters> {
     let mut names = Names::default();
     let mut pairs = Vec::new();
@@ -117,7 +117,7 @@ pub fn split_key_value(text: &str, is_ours: impl Fn(&str) -> bool) -> Result<Spl
     Ok(SplitParameters { rest: kept, pairs, others })
 }
 
-/// The names seen so far; a string has a handful.
+/// The names read so far; a string has a handful.
 #[derive(Default)]
 struct Names(Vec<String>);
 
@@ -141,7 +141,7 @@ fn decoded(name: &str, text: &str) -> Result<String> {
 
 fn checked(name: &str, text: &str) -> Result<()> {
     if text.contains(char::is_control) {
-        Err(configuration(&format!("{} holds a control character", parameter(name))))
+        Err(configuration(&format!("{} contains a control character", parameter(name))))
     } else {
         Ok(())
     }
@@ -178,8 +178,8 @@ impl<'a> Scanner<'a> {
         if self.next() != Some('=') {
             // This text may be a piece of a password that was not quoted.
             return Err(configuration(
-                "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (values \
-                 with blanks go into single quotes)",
+                "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (put \
+                 values with blanks in single quotes)",
             ));
         }
         self.skip_blanks();
@@ -283,7 +283,7 @@ mod tests {
     fn url_names_are_decoded_before_they_are_judged() {
         check(split_url("postgres://h?%69amHost=%61", ours), "postgres://h", &[("iamHost", "a")]);
         refused(split_url("postgres://h?a=secret&%61=secret", ours), "parameter `a` is given more than once");
-        refused(split_url("postgres://h?a=s%00cret", ours), "parameter `a` holds a control character");
+        refused(split_url("postgres://h?a=s%00cret", ours), "parameter `a` contains a control character");
         refused(split_url("postgres://h?a=%ff", ours), "`a` is not UTF-8 once it is decoded");
     }
 
@@ -295,7 +295,7 @@ mod tests {
         );
         refused(
             split_url("postgres://h?=hunter2", ours),
-            "a value in the URL's query stands without a name: write name=value",
+            "a value in the URL's query has no name: write name=value",
         );
         refused(split_url("postgres://h?hunter!2=x&hunter!2=y", ours), "a parameter is given more than once");
         refused(
@@ -321,8 +321,8 @@ mod tests {
         );
         refused(
             split_key_value("password=hunter2 more host=h", ours),
-            "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (values with \
-             blanks go into single quotes)",
+            "the connection string is neither a URL nor `name=value` pairs: a name has no `=` (put values \
+             with blanks in single quotes)",
         );
         refused(split_key_value("a=1 a=2", ours), "parameter `a` is given more than once");
     }

@@ -54,18 +54,19 @@ macro_rules! connector_methods {
         /// # Errors
         ///
         /// With one host its error; with several the first refused login, else the first
-        /// configuration or TLS failure, else the last, with each host and its reason in the text.
+        /// configuration or TLS failure, else the last error, with each host and its reason in the
+        /// text.
         ///
         /// # Cancel safety
         ///
-        /// Dropping the future leaves nothing behind: what was being opened is closed, where the
-        /// driver has to bring it to its end first within five seconds.
+        /// Dropping the future closes the connection that was being opened; a driver that has to
+        /// complete its handshake first does so within five seconds.
         pub async fn connect(&self) -> wrapper_core::Result<$connection> {
             self.hosts.connect().await.map(|connected| connected.connection)
         }
 
-        /// Does the same, with what is known of the connection: host, address, instance, verified
-        /// role.
+        /// Does the same, and returns the facts about the connection as well: host, address,
+        /// instance, verified role.
         ///
         /// # Errors
         ///
@@ -90,19 +91,20 @@ macro_rules! connector_methods {
             self.hosts.warm_up().await
         }
 
-        /// Tells the plugins of an error on a connection in use, so that they look after its
-        /// server; returns what it made them suspect.
+        /// Reports an error of a connection in use to the plugins, so that they check its server;
+        /// returns the suspicion that it raised.
         pub fn report(&self, error: &$error) -> Option<$crate::Suspicion> {
             let suspicion = $suspicion(error)?;
             self.hosts.suspect(suspicion);
             Some(suspicion)
         }
 
-        /// Lets the plugins judge a connection that was in use before, within five seconds; without
-        /// a plugin that does so it costs nothing.
+        /// Lets the plugins verify a connection that was in use before, within five seconds;
+        /// without such a plugin it returns at once.
         ///
-        /// Where it leads is not known then: of several configured hosts one that lets it pass is
-        /// enough. [`check_established`](Self::check_established) judges it by its own.
+        /// The connection's host is unknown then: it suffices that it passes for one of several
+        /// configured hosts. [`check_established`](Self::check_established) verifies it for its
+        /// own.
         ///
         /// # Errors
         ///
@@ -111,8 +113,8 @@ macro_rules! connector_methods {
             self.hosts.check(session, None).await
         }
 
-        /// Does the same for a connection whose configured host is known, as
-        /// [`connect_established`](Self::connect_established) tells.
+        /// Does the same for a connection whose configured host is known from
+        /// [`connect_established`](Self::connect_established).
         ///
         /// # Errors
         ///
@@ -130,23 +132,22 @@ macro_rules! connector_methods {
         ///
         /// # Errors
         ///
-        /// A configuration error for a name that is empty or holds a control character.
+        /// A configuration error for a name that is empty or contains a control character.
         pub fn with_database(&self, database: &str) -> wrapper_core::Result<Self> {
             self.hosts.with_database(database).map(Self::new)
         }
 
-        /// Returns a connector whose connects lead to the cluster's writer, whatever the endpoint
-        /// is; it shares plugins and topology with this one.
+        /// Returns a connector to the cluster's writer, regardless of the endpoint; it shares
+        /// plugins and topology with this one.
         ///
         /// # Errors
         ///
-        /// A configuration error if no plugin leads connects to roles.
+        /// A configuration error if no enabled plugin selects instances by role.
         pub fn writer(&self) -> wrapper_core::Result<Self> {
             self.hosts.with_role(wrapper_core::Role::Writer).map(Self::new)
         }
 
-        /// Returns a connector whose connects lead to the cluster's readers, and to the writer
-        /// where there is none.
+        /// Returns a connector to the cluster's readers, or to the writer if it has no readers.
         ///
         /// # Errors
         ///
@@ -155,13 +156,12 @@ macro_rules! connector_methods {
             self.hosts.with_role(wrapper_core::Role::Reader).map(Self::new)
         }
 
-        /// Returns a connector for one instance of the cluster, whose endpoint follows from
+        /// Returns a connector to one instance of the cluster, whose endpoint is derived from
         /// `clusterInstanceHostPattern` or the configured host.
         ///
         /// # Errors
         ///
-        /// A configuration error if no pattern is known or the instance's name does not fit into
-        /// it.
+        /// A configuration error if no pattern is known, a host error for an invalid instance name.
         pub fn instance(&self, id: &str) -> wrapper_core::Result<Self> {
             self.hosts.instance(id).map(Self::new)
         }
@@ -171,27 +171,27 @@ macro_rules! connector_methods {
         ///
         /// # Errors
         ///
-        /// A configuration error where several hosts are configured, for a token is for one; what
-        /// kept a plugin from giving one.
+        /// A configuration error if several hosts are configured, because a token is for one; a
+        /// plugin's error.
         pub async fn driver_config(&self) -> wrapper_core::Result<$driver_config> {
             let request = self.hosts.prepare().await?;
             self.hosts.driver().driver_config(&request).await
         }
 
-        /// Returns the plugin of a type, the outermost of several, for what it tells beside the
-        /// connects.
+        /// Returns the plugin of a type, the outermost of several, for its statistics and methods
+        /// of its own.
         pub fn plugin<P: wrapper_core::Plugin<$connection>>(&self) -> Option<&P> {
             self.hosts.plugin()
         }
 
-        /// Returns what was counted so far, in total and by host and user: tokens signed and found
-        /// in the cache, logins accepted, refused, throttled and tried once more.
+        /// Returns the counters so far, in total and by host and user: tokens signed and found in
+        /// the cache, logins accepted, refused, throttled and retried.
         pub fn stats(&self) -> wrapper_core::stats::Stats {
             self.hosts.stats()
         }
 
-        /// Returns why the pools of this connector have no connection to give, where the pools
-        /// themselves do not say.
+        /// Returns the reason why the pools of this connector have no connection, for pools that do
+        /// not report it.
         pub fn last_error(&self) -> $crate::LastError {
             self.rules.last_error().clone()
         }

@@ -1,4 +1,4 @@
-//! One host, address after address.
+//! Dials the addresses of one host in turn.
 
 use std::{
     collections::hash_map::RandomState,
@@ -25,20 +25,20 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Creates a dialer that resolves host names so; `shuffles` tries their addresses at random.
+    /// Creates a dialer with a resolver; `shuffles` tries the addresses in random order.
     pub fn new(resolver: Arc<dyn Resolver>, shuffles: bool) -> Self {
         Self { resolver, shuffles }
     }
 
-    /// Opens a connection to the first address of the request's host that lets us in.
+    /// Opens a connection to the first address of the request's host that accepts one.
     ///
-    /// Each address gets its share of the time that is left. A server that answers no ends the
-    /// attempt on this host: its other addresses would only repeat it. So does an error of the
-    /// credentials.
+    /// Each address gets an equal share of the remaining time. A server's refusal ends the attempt
+    /// on this host, because its other addresses lead to the same answer; so does a credentials
+    /// error.
     ///
     /// # Errors
     ///
-    /// The answer of a server; else, with several addresses, what remains to be said of theirs.
+    /// A server's refusal; else, with several addresses, one error that lists theirs.
     pub async fn dial<'a, C>(
         &self,
         request: &'a ConnectRequest,
@@ -50,8 +50,8 @@ impl Dialer {
         for (index, address) in addresses.iter().enumerate() {
             let address = SocketAddr::new(*address, request.port());
             request.progress().dial(address);
-            // The deadline of the connect bounds its only address as well, and a timer costs a write to
-            // the runtime's waker.
+            // The deadline of the connect bounds its only address as well, and a timer costs a
+            // write to the runtime's waker.
             if addresses.len() == 1 && request.deadline().is_some() {
                 return open(address).await;
             }
@@ -66,8 +66,8 @@ impl Dialer {
         Err(failures.into_error("addresses").unwrap_or_else(|| no_address(request)))
     }
 
-    /// Returns the addresses that a driver has to be told, where by itself it would dial the name
-    /// on the certificate and find others.
+    /// Returns the addresses that a driver's configuration has to contain, if the driver by itself
+    /// would resolve the certificate's name and find others.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Dialer {
     }
 }
 
-/// Brings items into a random order, for load balancing.
+/// Shuffles items, for load balancing.
 pub(crate) fn shuffle<T>(items: &mut Vec<T>) {
     // The standard library's only source of randomness; load balancing needs no better one.
     let random = RandomState::new();

@@ -1,4 +1,4 @@
-//! Unknown parameters, and suggestions for them.
+//! Errors for unknown parameters, with suggestions.
 
 use wrapper_core::{
     Engine, Error, ErrorKind, Registry, Result, Value,
@@ -8,22 +8,22 @@ use wrapper_core::{
 
 mod elsewhere;
 
-/// What a driver calls its own parameters; only for hints, the driver itself decides.
+/// The names of a driver's own parameters; only for hints, the driver itself decides.
 #[derive(Clone, Copy, Debug)]
 pub struct DriverNames<'a> {
     /// The names.
     pub names: &'a [&'a str],
-    /// Names that people may know from elsewhere, each with what is written here.
+    /// Names of other tools, each with its counterpart here.
     pub known_elsewhere: &'a [(&'a str, &'a str)],
-    /// The engine, for names that its other drivers have.
+    /// The engine, for names of its other drivers.
     pub engine: Option<Engine>,
 }
 
 impl DriverNames<'_> {
-    /// For names that only the wrapper may know.
+    /// No driver: for names that have to be the wrapper's.
     pub(crate) const NONE: Self = Self { names: &[], known_elsewhere: &[], engine: None };
 
-    /// Suggests the known parameter closest to an unknown name, or what is written in its place.
+    /// Suggests the known parameter closest to an unknown name, or its counterpart here.
     pub fn suggest<'a, C>(&'a self, registry: &'a Registry<C>, name: &str) -> Option<&'a str> {
         let same = |known: &str| folded(known) == folded(name);
         let declared: Vec<_> = registry.parameters().map(|(_, parameter)| parameter).collect();
@@ -41,33 +41,33 @@ impl DriverNames<'_> {
             .or(aliased)
             .or_else(|| elsewhere.find(|(alias, _)| same(alias)).map(|(_, meant)| *meant))
             .or_else(|| known.clone().find(|known| same(known)))
-            .or_else(|| match self.of_no_use(registry, name) {
+            .or_else(|| match self.without_effect(registry, name) {
                 Some(_) => None,
                 None => suggest(name, known),
             })
     }
 
-    /// Refuses entries of a map that other wrappers and drivers know, and that have no place here.
+    /// Refuses entries of a map that only other wrappers and drivers know.
     ///
     /// # Errors
     ///
-    /// A configuration error that names the first such entry, and why it has none.
+    /// A configuration error that names the first such entry and explains why it has no effect.
     pub fn check_elsewhere<C>(&self, registry: &Registry<C>, entries: &[(String, Value)]) -> Result<()> {
         for (name, value) in entries {
             let is_known = registry.declares(name) || self.names.contains(&&**name) || name == "ssl";
             if *value != Value::Null && !is_known && self.suggest(registry, name).is_none() {
-                self.of_no_use(registry, name).map_or(Ok(()), Err)?;
+                self.without_effect(registry, name).map_or(Ok(()), Err)?;
             }
         }
         Ok(())
     }
 
-    fn of_no_use<C>(&self, registry: &Registry<C>, name: &str) -> Option<Error> {
-        // Some rows are the beginning of a name; a password may stand behind it.
+    fn without_effect<C>(&self, registry: &Registry<C>, name: &str) -> Option<Error> {
+        // Some rows match a prefix only, and the rest of the name may be a password.
         if !is_name(name) {
             return None;
         }
-        let reason = |why| format!("`{name}` is of no use here, leave it out: {why}");
+        let reason = |why| format!("`{name}` has no effect here, leave it out: {why}");
         let explained = registry.explain_parameter(name);
         explained.or_else(|| elsewhere::why(name, self.engine).map(reason)).map(configuration)
     }
@@ -78,7 +78,7 @@ impl DriverNames<'_> {
         self.unknown_shown(registry, name, is_name(name))
     }
 
-    /// Does the same for a name that may be a piece of a password: it is shown only if it is near
+    /// Does the same for a name that may be a piece of a password: it is shown only if it is close
     /// to a known one.
     pub fn unknown_in_doubt<C>(&self, registry: &Registry<C>, name: &str) -> Error {
         self.unknown_shown(registry, name, false)
@@ -86,10 +86,10 @@ impl DriverNames<'_> {
 
     fn unknown_shown<C>(&self, registry: &Registry<C>, name: &str, is_shown: bool) -> Error {
         let meant = self.suggest(registry, name);
-        // The name may be a piece of a password that begins as one of these.
+        // Unless shown, the name may be a piece of a password that begins like one of these.
         if is_shown
             && meant.is_none()
-            && let Some(error) = self.of_no_use(registry, name)
+            && let Some(error) = self.without_effect(registry, name)
         {
             return error;
         }
@@ -103,11 +103,11 @@ impl DriverNames<'_> {
     }
 }
 
-/// Collects the parameters that a builder was given in code, of which the wrapper has to know each.
+/// Collects the parameters set in code, each of which has to be one of the wrapper's.
 ///
 /// # Errors
 ///
-/// A configuration error for an unknown name, which says where the driver's own stand.
+/// A configuration error for an unknown name, which names the place of the driver's own.
 pub fn given_in_code<C>(
     registry: &Registry<C>,
     parameters: impl IntoIterator<Item = (String, Value)>,
@@ -124,17 +124,17 @@ pub fn given_in_code<C>(
 
 fn unknown_in_code<C>(registry: &Registry<C>, name: &str) -> Error {
     match DriverNames::NONE.suggest(registry, name) {
-        None if is_name(name) && DriverNames::NONE.of_no_use(registry, name).is_none() => {
+        None if is_name(name) && DriverNames::NONE.without_effect(registry, name).is_none() => {
             configuration(format!(
-                "`{name}` is no parameter of the wrapper: the driver's own stand in the connection string or \
-             the map"
+                "`{name}` is not a parameter of the wrapper: set the driver's own in the connection string or the \
+                 map"
             ))
         }
         _ => DriverNames::NONE.unknown(registry, name),
     }
 }
 
-/// Returns a name as it is compared: `iam_region`, `iam-region` and `IAMREGION` are one.
+/// Normalizes a name for comparison: `iam_region`, `iam-region` and `IAMREGION` are equal.
 fn folded(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }

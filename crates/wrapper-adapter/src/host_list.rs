@@ -1,5 +1,4 @@
-//! The configured hosts, one after the other: the part of a connector that is the same for every
-//! driver.
+//! The configured hosts, tried in turn: the part of a connector that is the same for every driver.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -7,8 +6,8 @@ use host_pattern::{Endpoint, InstancePattern};
 use tokio::time::{Instant, timeout_at};
 
 use wrapper_core::{
-    ConnectRequest, Connected, Error, ErrorKind, Established, Options, Plugin, Result, Role, ServerName,
-    Session,
+    Cause, ConnectRequest, Connected, Error, ErrorKind, Established, Options, Plugin, Result, Role,
+    ServerName, Session,
     adapter::{Driver, Suspicion, Wrapper},
     stats::Stats,
 };
@@ -18,13 +17,13 @@ use crate::{
     runtime::in_runtime,
 };
 
-/// Opens connections to the first configured host that lets us in; clones share everything.
+/// Opens connections to the first configured host that accepts one; clones share everything.
 pub struct HostList<D: Driver> {
     wrapper: Wrapper<D>,
     plan: Arc<Plan>,
 }
 
-/// What to do, host by host.
+/// The requests of a connect, host by host.
 #[derive(Debug)]
 struct Plan {
     requests: Vec<ConnectRequest>,
@@ -34,13 +33,12 @@ struct Plan {
 }
 
 impl<D: Driver> HostList<D> {
-    /// Prepares the requests, one for each host, by the parameters that every connector has, and
-    /// lets the plugins judge them.
+    /// Applies the parameters that every connector has to the requests, one for each host, and lets
+    /// the plugins check them.
     ///
     /// # Errors
     ///
-    /// A configuration error without a host, for a parameter that does not fit, and what a plugin
-    /// says.
+    /// A configuration error for a missing host or an invalid parameter; a plugin's error.
     pub fn new(
         wrapper: Wrapper<D>,
         requests: Vec<ConnectRequest>,
@@ -96,7 +94,7 @@ impl<D: Driver> HostList<D> {
         PoolRules::new(&places.join(", "))
     }
 
-    /// Returns the plugin of a type, for what it tells beside the connects.
+    /// Returns the plugin of a type, for its statistics and methods of its own.
     pub fn plugin<P: Plugin<D::Connection>>(&self) -> Option<&P> {
         self.wrapper.plugin()
     }
@@ -118,35 +116,37 @@ impl<D: Driver> HostList<D> {
         self.wrapper.stats()
     }
 
-    /// Tells the plugins what a connection in use made its user suspect.
+    /// Passes a suspicion that an error of a connection in use raised on to the plugins.
     pub fn suspect(&self, suspicion: Suspicion) {
         self.wrapper.suspect(suspicion);
     }
 
-    /// Returns whether a plugin says that a connection must not be used any more, without asking
-    /// the connection.
+    /// Returns whether a plugin rules out a connection because of events since it was opened; runs
+    /// no query.
     pub fn is_outdated(&self, established: &Established) -> bool {
         self.wrapper.is_outdated(established)
     }
 
-    /// Returns the same hosts for connects that want an instance of this role.
+    /// Returns the same hosts for connects to an instance of this role.
     ///
     /// # Errors
     ///
-    /// A configuration error if no plugin leads connects to roles.
+    /// A configuration error if no enabled plugin selects instances by role.
     pub fn with_role(&self, role: Role) -> Result<Self> {
         if !self.wrapper.leads_to_roles() {
-            return Err(configuration(
-                "no plugin leads connects to the writer or to readers: add plugins=failover2, at the \
-                 endpoint of a cluster"
-                    .to_owned(),
-            ));
+            let error = configuration("no enabled plugin selects instances by role".to_owned());
+            let cause = Cause::new(
+                Cause::ROLE_PLUGIN_MISSING,
+                "a plugin that knows the cluster's topology is missing",
+                "add one to `plugins`, at the endpoint of a cluster",
+            );
+            return Err(self.wrapper.explain(&self.plan.requests[0], error.with_diagnosis([cause])));
         }
         Ok(self.with_each(|request| request.with_role(role)))
     }
 
-    /// Lets the plugins judge a connection that was in use before, by the configured host that it
-    /// was opened for. Where that is not known, one of several hosts that lets it pass is enough.
+    /// Lets the plugins verify a connection that was in use before, for the configured host that it
+    /// was opened for. If that is unknown, it suffices that it passes for one of the hosts.
     ///
     /// # Errors
     ///
@@ -170,10 +170,10 @@ impl<D: Driver> HostList<D> {
     ///
     /// # Errors
     ///
-    /// A configuration error for a name that is empty or holds a control character.
+    /// A configuration error for a name that is empty or contains a control character.
     pub fn with_database(&self, database: &str) -> Result<Self> {
         if database.is_empty() || database.contains(char::is_control) {
-            return Err(configuration("the database is empty or holds a control character".to_owned()));
+            return Err(configuration("the database is empty or contains a control character".to_owned()));
         }
         Ok(self.with_each(|request| request.with_database(database)))
     }
@@ -198,17 +198,17 @@ impl<D: Driver> HostList<D> {
     ///
     /// # Errors
     ///
-    /// With one host its error; with several what remains to be said of theirs. An error of the
-    /// credentials ends the attempt: another host would not change it.
+    /// With one host its error; with several one error that lists theirs. A credentials error ends
+    /// the attempt: another host would not change it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes what was being opened; nothing is left behind.
+    /// Dropping the future closes the connection that was being opened.
     pub async fn connect(&self) -> Result<Connected<D::Connection>> {
         self.connect_noted(None).await
     }
 
-    /// Does the same, noting the attempts while they run.
+    /// Does the same, and records the running attempt for the error of a pool.
     ///
     /// # Errors
     ///
@@ -227,6 +227,8 @@ impl<D: Driver> HostList<D> {
         for (index, request) in requests.iter().enumerate() {
             let now = Instant::now();
             let hosts_left = u32::try_from(requests.len() - index).unwrap_or(u32::MAX);
+            // An unreachable host must not use up the time of those after it; time that a host
+            // leaves is shared again.
             let share =
                 (deadline.saturating_duration_since(now) / hosts_left).max(ConnectRequest::LEAST_SHARE);
             let until = deadline.min(now + share);
@@ -239,6 +241,7 @@ impl<D: Driver> HostList<D> {
             }
             match connected {
                 Ok(connected) => return Ok(connected),
+                // All hosts log in with the same credentials.
                 Err(error) if error.is_of_credentials() => return Err(error),
                 Err(error) => failures.add(place, error),
             }
@@ -246,12 +249,12 @@ impl<D: Driver> HostList<D> {
         Err(failures.into_error("hosts").unwrap_or_else(|| configuration("no host is configured".to_owned())))
     }
 
-    /// Returns what the plugins make of the one configured host, for a program that connects by
-    /// itself.
+    /// Returns the one configured host's request as the plugins hand it to the driver, for a
+    /// program that connects by itself.
     ///
     /// # Errors
     ///
-    /// A configuration error where several hosts are configured; what a plugin returns.
+    /// A configuration error if several hosts are configured; a plugin's error.
     ///
     /// # Cancel safety
     ///
@@ -259,8 +262,8 @@ impl<D: Driver> HostList<D> {
     pub async fn prepare(&self) -> Result<ConnectRequest> {
         let [request] = &self.plan.requests[..] else {
             return Err(configuration(
-                "several hosts are configured, and a driver's configuration holds one password for all of \
-                 them, as a token is for one: configure one host"
+                "several hosts are configured, but a driver's configuration has one password for all of \
+                 them, and a token is for one: configure one host"
                     .to_owned(),
             ));
         };
@@ -275,20 +278,19 @@ impl<D: Driver> HostList<D> {
         in_runtime(prepare).await
     }
 
-    /// Does the same for one instance of the cluster, whose endpoint follows from
+    /// Returns a list of one instance of the cluster, whose endpoint is derived from
     /// `clusterInstanceHostPattern` or the first configured host.
     ///
     /// # Errors
     ///
-    /// A configuration error if no pattern is known, a host error if the instance's name does not
-    /// fit into it.
+    /// A configuration error if no pattern is known, a host error for an invalid instance name.
     pub fn instance(&self, id: &str) -> Result<Self> {
         let configured = &self.plan.requests[0];
         let derived = || Endpoint::parse(configured.host()).ok()?.instance_pattern();
         let pattern = self.plan.pattern.clone().or_else(derived).ok_or_else(|| {
             configuration(format!(
                 "host `{}` does not tell how its instances are named: set `clusterInstanceHostPattern`, as \
-                 in `?.XYZ.us-east-2.rds.amazonaws.com`",
+                 in `?.my-domain.example`",
                 configured.host()
             ))
         })?;
@@ -319,7 +321,7 @@ pub fn read_roots(settings: &Options, pem: &[String]) -> Result<Roots> {
     pem.iter().try_fold(roots, |roots, pem| roots.with_pem(pem))
 }
 
-/// Reads `tlsServerName`, which only code and maps may choose freely.
+/// Reads `tlsServerName`, which is trusted only if set in code or in a map.
 ///
 /// # Errors
 ///
@@ -333,16 +335,15 @@ pub fn server_name(settings: &Options) -> Result<Option<ServerName>> {
     .transpose()
 }
 
-/// Checks that a configured host is a DNS name or an address; the text of one that is neither is
-/// not shown.
+/// Checks that a configured host is a DNS name or an address; an invalid one is not shown.
 ///
 /// # Errors
 ///
-/// A host error that says what was found and where it belongs.
+/// A host error that names the misplaced part and its place.
 pub fn check_host(host: &str) -> Result<()> {
     let wrong = match Endpoint::parse(host) {
         Ok(_) => return Ok(()),
-        // Systems know zones.
+        // The operating system resolves zone ids.
         Err(error) if error.kind() == host_pattern::ErrorKind::ZoneId => return Ok(()),
         Err(error) => error,
     };
@@ -357,8 +358,8 @@ pub fn check_host(host: &str) -> Result<()> {
 /// name.
 pub fn user_with_colon() -> Error {
     configuration(
-        "`user` holds a `:`: give the password as `password`, or in a URL behind a `:` that is not \
-         percent-coded"
+        "`user` contains a `:`: pass the password as `password`, or in a URL after a `:` that is not \
+         percent-encoded"
             .to_owned(),
     )
 }

@@ -1,4 +1,4 @@
-//! Why a pool has no connection to give, for pools that do not say.
+//! The reason why a pool has no connection, for pools that do not report it.
 
 use std::{
     error::Error as StdError,
@@ -10,11 +10,10 @@ use tokio::time::Instant;
 
 use wrapper_core::{ConnectRequest, Error, ErrorKind, Result};
 
-/// Remembers why the pools of a connector have no connection to give; clones share what they know.
+/// Remembers why the pools of a connector have no connection; clones share their state.
 ///
-/// bb8 tells every waiter "Timed out in bb8", and deadpool hides the reason
-/// behind two causes. The managers of both note here what happened to the last attempt, and the
-/// attempts that still run.
+/// bb8 returns "Timed out in bb8" to every waiter, and deadpool wraps the reason in two errors. The
+/// managers of both record here the outcome of the last attempt, and the running attempts.
 ///
 /// ```
 /// # use wrapper_adapter::LastError;
@@ -58,12 +57,12 @@ impl Running {
 }
 
 impl LastError {
-    /// Returns why the last attempt failed, if none has succeeded since, with what is going on now;
-    /// else how far the oldest attempt has come that still runs. An attempt that a pool or a caller
-    /// gave up by a time limit of its own has failed.
+    /// Returns the error of the last attempt, unless one has succeeded since, with the phase of a
+    /// running one; else the phase of the oldest running attempt. An attempt that a pool or a
+    /// caller dropped at its own time limit counts as failed.
     ///
-    /// `None` means that nothing is wrong: where a pool times out nevertheless, its connections are
-    /// all in use.
+    /// `None` if nothing failed or runs: if a pool times out nevertheless, all of its connections
+    /// are in use.
     pub fn get(&self) -> Option<Error> {
         let state = self.lock();
         let Some(running) = state.running.iter().min_by_key(|running| running.since) else {
@@ -72,7 +71,7 @@ impl LastError {
         let now = running.so_far();
         match &state.failure {
             Some(failure) => {
-                // The message alone: the likeliest cause is shown behind the new one.
+                // The message alone: the likeliest cause is appended to the new one.
                 let message = format!("{}; another attempt runs: {now}", failure.message());
                 Some(failure.clone().with_message(message))
             }
@@ -80,8 +79,8 @@ impl LastError {
         }
     }
 
-    /// Turns the error of a pool into the one that says why: ours where the pool's holds one, else
-    /// the [last](Self::get).
+    /// Replaces the error of a pool by its reason: our error if the pool's wraps one, else the
+    /// [last](Self::get).
     pub fn explain(&self, error: impl StdError + Send + Sync + 'static) -> Error {
         if let Some(ours) = Error::find(&error) {
             return ours.clone();
@@ -99,18 +98,18 @@ impl LastError {
         }
     }
 
-    /// Notes how an attempt ended; a success makes earlier failures history.
+    /// Records the outcome of an attempt; a success clears earlier failures.
     pub fn note<T>(&self, outcome: &Result<T>) {
         self.lock().failure = outcome.as_ref().err().cloned();
     }
 
-    /// Notes a failure.
+    /// Records a failure.
     pub fn note_error(&self, error: &Error) {
         self.lock().failure = Some(error.clone());
     }
 
-    /// Notes that an attempt runs, until it [ends](Attempt::end); one that is dropped before was
-    /// given up, which is noted as its failure.
+    /// Records a running attempt until it [ends](Attempt::end); if it is dropped before, that is
+    /// recorded as its failure.
     pub(crate) fn begin(&self, request: Option<ConnectRequest>) -> Attempt<'_> {
         let mut state = self.lock();
         let id = state.next_id;
@@ -131,7 +130,7 @@ impl fmt::Debug for LastError {
     }
 }
 
-/// Takes the errors that bb8 would drop:
+/// Receives the errors that bb8 would discard:
 /// `bb8::Pool::builder().error_sink(Box::new(connector.last_error()))`.
 #[cfg(feature = "bb8")]
 impl bb8::ErrorSink<Error> for LastError {
@@ -152,7 +151,7 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Says that the attempt came to an end of its own, which is [noted](LastError::note) apart.
+    /// Marks the attempt as completed; its outcome is [recorded](LastError::note) separately.
     pub(crate) fn end(mut self) {
         self.has_ended = true;
     }
@@ -161,10 +160,10 @@ impl Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let mut state = self.last_error.lock();
+        // By id, because `swap_remove` changes the order.
         let Some(index) = state.running.iter().position(|running| running.id == self.id) else { return };
         let running = state.running.swap_remove(index);
-        // A pool whose own time limit is the shorter one drops the attempt, and asks for the reason
-        // only then.
+        // A pool with a shorter time limit drops the attempt first, and asks for the reason then.
         if !self.has_ended {
             state.failure = Some(running.so_far());
         }
@@ -217,7 +216,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert_eq!(error.to_string(), "Timed out in bb8: the pooled connection did not answer within 4.0s");
         last_error.note(&Ok(()));
-        assert!(last_error.get().is_none(), "a success makes it history");
+        assert!(last_error.get().is_none(), "a success clears it");
     }
 
     #[tokio::test(start_paused = true)]
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn success_makes_a_failure_history() {
+    fn success_clears_a_failure() {
         let last_error = LastError::default();
         last_error.note::<()>(&Err(refused()));
         assert!(last_error.get().is_some());

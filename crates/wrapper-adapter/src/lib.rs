@@ -11,12 +11,12 @@ mod driver_names;
 mod host_list;
 mod last_error;
 mod map_entries;
+mod other_service;
 mod percent;
 mod pool_rules;
 mod resolver;
 mod runtime;
 mod setup;
-mod stranger;
 mod tls;
 
 pub use answers::{AnswerRow, LoginAnswer, MYSQL_ANSWERS, POSTGRES_ANSWERS};
@@ -29,15 +29,15 @@ pub use driver_names::{DriverNames, given_in_code};
 pub use host_list::{HostList, check_host, read_roots, server_name, user_with_colon};
 pub use last_error::LastError;
 pub use map_entries::flat_entries;
+pub use other_service::other_service;
 pub use percent::{percent_decoded, percent_encoded};
 pub use pool_rules::PoolRules;
 pub use resolver::{Resolver, SystemResolver, resolver_fn};
 pub use runtime::{in_runtime, lacking_runtime};
 pub use setup::{Chain, ConfigSource, Setup, warn_of_ignored_password};
-pub use stranger::stranger;
 pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trusted, explain_tls_failure};
 
-/// What the core has for adapters of drivers.
+/// The core's types for adapters of drivers.
 pub use wrapper_core::adapter::*;
-/// What pools ask where a writer is expected.
+/// The query of pools that expect a writer.
 pub use wrapper_topology::takes_writes;

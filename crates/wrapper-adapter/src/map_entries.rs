@@ -1,14 +1,14 @@
-//! The entries of a map, as other members of the family write them.
+//! The entries of a map in the form of the NodeJS wrapper.
 
 use wrapper_core::{Error, ErrorKind, Result, Value, adapter::RawParameters, text::quoted_name};
 
-/// Brings a map's entries into the form of parameters: `null` is not an entry, and `ssl: {ca,
+/// Converts a map's entries to parameters: `null` is not an entry, and `ssl: {ca,
 /// rejectUnauthorized, servername}` and `ssl: true`, as the NodeJS wrapper has them, become
 /// `sslrootcert`, `sslmode` and `tlsServerName`.
 ///
 /// # Errors
 ///
-/// A configuration error that names the key for a nested map that is not understood.
+/// A configuration error that names the key of an unsupported nested map.
 pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Result<Vec<(String, Value)>> {
     let has_mode = given.contains("sslmode") || entries.iter().any(|(name, _)| name == "sslmode");
     let mut flat = Vec::new();
@@ -44,7 +44,7 @@ pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Res
             }
             (name, Value::Map(_)) => {
                 return Err(configuration(format!(
-                    "{} is a map, and must be a single value",
+                    "{} is a map, but must be a single value",
                     quoted_name(name)
                 )));
             }
@@ -62,7 +62,7 @@ fn tls_entry(name: &str, value: Value) -> Result<Option<(String, Value)>> {
     match (name, value) {
         (_, Value::Null) => Ok(None),
         ("ca", Value::Map(_)) => Err(configuration(
-            "`ssl.ca` is a map, and must be PEM text or the path of a file: of a Buffer give the text"
+            "`ssl.ca` is a map, but must be PEM text or the path of a file: pass the text of a Buffer"
                 .to_owned(),
         )),
         ("ca", value) => named("sslrootcert", value),
@@ -79,7 +79,7 @@ fn tls_entry(name: &str, value: Value) -> Result<Option<(String, Value)>> {
         ("cert", value) => named("sslcert", value),
         ("key", value) => named("sslkey", value),
         ("pfx" | "passphrase", _) => Err(configuration(format!(
-            "`ssl.{name}` is not understood: give the client's certificate and its key, decrypted, as PEM \
+            "`ssl.{name}` is not supported: pass the client's certificate and its key, decrypted, as PEM \
              in `ssl.cert` and `ssl.key`"
         ))),
         (name, _) => Err(configuration(format!(
@@ -139,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn nested_maps_are_named_wrong() {
+    fn nested_maps_wrong() {
         refused(r#"{"ssl": {"rejectUnauthorized": false}}"#, "`ssl.rejectUnauthorized` is `false`");
         refused(r#"{"ssl": {"ca": {"type": "Buffer", "data": [104]}}}"#, "`ssl.ca` is a map");
-        refused(r#"{"ssl": {"passphrase": "hunter2"}}"#, "`ssl.passphrase` is not understood");
+        refused(r#"{"ssl": {"passphrase": "hunter2"}}"#, "`ssl.passphrase` is not supported");
         refused(r#"{"ssl": {"hunter2 x": 1}}"#, "unknown parameter a parameter");
         refused(r#"{"ssl": {"minVersion": "hunter2"}}"#, "`ssl.minVersion`");
         refused(r#"{"ssl": "hunter2"}"#, "`ssl` is text");

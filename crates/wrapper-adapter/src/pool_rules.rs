@@ -1,4 +1,4 @@
-//! What the pool managers of both engines share.
+//! The part of a pool manager that is the same for both engines.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -9,11 +9,11 @@ use wrapper_topology::WriterPace;
 
 use crate::{LastError, last_error::unanswered};
 
-/// How long a check may take, unless a manager says otherwise.
+/// How long a check may take by default.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Opens and checks the connections of a connector's pools: in time, on a writer where one is
-/// expected, and never in a storm.
+/// Opens and checks the connections of a connector's pools: within a deadline, to a writer if one
+/// is expected, and at a bounded pace.
 ///
 /// Clones share the pace and the last error.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct PoolRules {
 }
 
 impl PoolRules {
-    /// Rules for connections to a place, as it stands in messages.
+    /// Creates rules for connections to a place, by its name in messages.
     pub fn new(place: &str) -> Self {
         Self {
             deadline: DEADLINE,
@@ -61,15 +61,15 @@ impl PoolRules {
         self.expects_writer
     }
 
-    /// Returns what the pools know of their last attempts.
+    /// Returns the last error of the pools.
     pub fn last_error(&self) -> &LastError {
         &self.last_error
     }
 
     /// Opens a connection and, where a writer is expected, checks that it leads to one.
     ///
-    /// After a connection that did not, attempts wait for their turn, for `patience` at most: 100
-    /// ms, doubled up to 1.6 s.
+    /// After a connection to a reader, attempts wait for their turn, `patience` at most: 100 ms,
+    /// doubled up to 1.6 s.
     ///
     /// # Errors
     ///
@@ -107,8 +107,8 @@ impl PoolRules {
         self.pace.open(Instant::now() + patience, connect, check).await
     }
 
-    /// Lets a connection be checked before it is handed out again; the check says whether it leads
-    /// to a writer.
+    /// Checks a connection before it is handed out again; the check returns whether it leads to a
+    /// writer.
     ///
     /// # Errors
     ///
@@ -121,6 +121,7 @@ impl PoolRules {
         let judged = checked.and_then(|is_writer| self.judge(is_writer));
         if let Err(error) = &judged {
             self.last_error.note_error(error);
+            // The next connects would reach the same reader until the failover ends.
             if error.kind() == ErrorKind::WrongInstance {
                 self.pace.suspect(error);
             }
@@ -137,8 +138,8 @@ impl PoolRules {
             return Ok(());
         }
         let message = format!(
-            "{} leads to a read-only server where a writer is expected: use the cluster's writer endpoint, \
-             or wait for the end of a failover",
+            "{} leads to a read-only server, but a writer is expected: use the cluster's writer endpoint, or \
+             wait for the end of a failover",
             self.place
         );
         Err(Error::new(ErrorKind::WrongInstance, message))

@@ -1,4 +1,4 @@
-//! How host names become addresses.
+//! Resolution of host names.
 
 use std::{fmt, fmt::Debug, io, net::IpAddr, sync::Arc};
 
@@ -6,15 +6,15 @@ use wrapper_core::BoxFuture;
 
 /// Resolves host names; the default asks the operating system.
 pub trait Resolver: Debug + Send + Sync + 'static {
-    /// Gives a host's addresses in the order to try them.
+    /// Returns a host's addresses in the order to try them.
     ///
     /// # Errors
     ///
-    /// The reason why there is none; an empty list is taken as "no address".
+    /// The reason of the failure; an empty list counts as a host without addresses.
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
 
-    /// Returns whether it finds what every program of the machine finds, so that a driver may as
-    /// well ask by itself.
+    /// Returns whether it finds the same addresses as the operating system, so that a driver may
+    /// resolve by itself.
     fn is_system(&self) -> bool {
         false
     }
@@ -52,8 +52,7 @@ impl<R: Resolver + ?Sized> Resolver for Arc<R> {
     }
 }
 
-/// Makes a resolver of a closure that knows its answers without waiting: fixed addresses, a table,
-/// a test.
+/// Makes a resolver of a closure that returns at once: fixed addresses, a table, a test.
 ///
 /// ```
 /// use std::net::{IpAddr, Ipv4Addr};

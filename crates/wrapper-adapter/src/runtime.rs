@@ -1,4 +1,4 @@
-//! Runtimes that lack what a connect needs.
+//! Errors for runtimes that lack a driver.
 
 use std::{
     any::Any,
@@ -19,11 +19,13 @@ use wrapper_core::{Error, ErrorKind, Result};
 /// A configuration error that names what the current runtime lacks; else what the future returns.
 pub async fn in_runtime<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     if Handle::try_current().is_err() {
-        return Err(lacking("there is no Tokio runtime here: connect within one, such as of #[tokio::main]"));
+        return Err(lacking(
+            "no Tokio runtime is running here: connect within one, such as that of #[tokio::main]",
+        ));
     }
     let mut future = pin!(future);
-    // Tokio has no way to ask a runtime for its drivers: it panics where one is missing. The future
-    // is not polled again.
+    // Tokio offers no way to query a runtime's drivers: it panics if one is missing. After a panic
+    // the future is not polled again, so it need not be unwind safe.
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(poll) => poll,
         Err(panic) => match lacking_runtime(&*panic) {
@@ -34,14 +36,14 @@ pub async fn in_runtime<T>(future: impl Future<Output = Result<T>>) -> Result<T>
     .await
 }
 
-/// Reads from a panic of Tokio's what the runtime lacks; `None` for another panic.
+/// Derives from a panic of Tokio which driver the runtime lacks; `None` for another panic.
 pub fn lacking_runtime(panic: &(dyn Any + Send)) -> Option<Error> {
     let text =
         panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied())?;
     if text.contains("timers are disabled") {
         Some(lacking("the Tokio runtime has no timer: call `enable_time` or `enable_all` on its builder"))
     } else if text.contains("IO is disabled") {
-        Some(lacking("the Tokio runtime does no I/O: call `enable_io` or `enable_all` on its builder"))
+        Some(lacking("the Tokio runtime has no I/O driver: call `enable_io` or `enable_all` on its builder"))
     } else {
         None
     }
@@ -78,7 +80,7 @@ mod tests {
         let Poll::Ready(outcome) = pin!(waits()).poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("nothing to wait for");
         };
-        assert!(message(outcome).contains("no Tokio runtime here"));
+        assert!(message(outcome).contains("no Tokio runtime is running"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the connector builders of all drivers share.
+//! The part of a connector builder that is the same for all drivers.
 
 use std::{fmt, mem, sync::Arc};
 
@@ -9,7 +9,7 @@ use wrapper_core::{
 
 use crate::{HostList, Resolver, Roots, SystemResolver, given_in_code, read_roots};
 
-/// Where a configuration comes from; `T` is the driver's own type.
+/// The source of a configuration; `T` is the driver's own type.
 #[derive(Clone, Debug)]
 pub enum ConfigSource<T> {
     /// The driver's own type.
@@ -20,8 +20,8 @@ pub enum ConfigSource<T> {
     Text(String),
 }
 
-/// Collects what the builder of a connector is given, and builds what does not depend on the
-/// driver; [`builder_methods`](crate::builder_methods) are the methods around it.
+/// Collects the settings of a connector builder, and builds the parts that do not depend on the
+/// driver; [`builder_methods`](crate::builder_methods) writes the methods around it.
 pub struct Setup<C, T> {
     /// The plugins that may be named.
     pub registry: Registry<C>,
@@ -29,23 +29,23 @@ pub struct Setup<C, T> {
     pub source: ConfigSource<T>,
     /// The parameters that are set in code.
     pub parameters: Vec<(String, Value)>,
-    /// The plugins that have no code in the registry.
+    /// The plugins added in code, without a code in the registry.
     pub plugins: Vec<Arc<dyn Plugin<C>>>,
-    /// How host names are resolved.
+    /// The resolver of host names.
     pub resolver: Arc<dyn Resolver>,
-    /// Who listens.
+    /// The listeners.
     pub events: Events,
     /// Roots to trust, PEM text.
     pub pem: Vec<String>,
 }
 
-/// The plugins of a connector and what they were built from.
+/// The plugins of a connector and the options they were built from.
 pub struct Chain<C> {
     /// The plugins, the outermost first.
     pub plugins: Vec<Arc<dyn Plugin<C>>>,
     /// The wrapper's parameters, checked.
     pub options: Options,
-    /// What the plugins together need.
+    /// The combined requirements of the plugins.
     pub needs: Requirements,
 }
 
@@ -63,7 +63,7 @@ impl<C: 'static, T> Setup<C, T> {
         }
     }
 
-    /// Takes out where the configuration comes from, and the parameters that are set in code.
+    /// Takes out the source of the configuration, and the parameters set in code.
     ///
     /// # Errors
     ///
@@ -73,12 +73,12 @@ impl<C: 'static, T> Setup<C, T> {
         Ok((mem::replace(&mut self.source, ConfigSource::Text(String::new())), given))
     }
 
-    /// Builds the plugins for the configured hosts: those set in code stand outside of those that
-    /// are named. `example` is a connection string, for a message.
+    /// Builds the plugins for the configured hosts: those added in code are outside of the named
+    /// ones. `example` is a connection string for messages.
     ///
     /// # Errors
     ///
-    /// A configuration error if a parameter or plugin does not fit, or nobody names a user.
+    /// A configuration error for an invalid parameter or plugin, or a missing user.
     pub fn chain(
         &mut self,
         given: &RawParameters,
@@ -89,7 +89,7 @@ impl<C: 'static, T> Setup<C, T> {
         let plugins: Vec<_> = mem::take(&mut self.plugins).into_iter().chain(named).collect();
         let needs = Requirements::of(&plugins);
         if !needs.supplies_user && requests.iter().any(|request| request.user().is_empty()) {
-            return Err(configuration(format!("no user: name the database user, as in {example}")));
+            return Err(configuration(format!("missing user: name the database user, as in {example}")));
         }
         Ok(Chain { plugins, options, needs })
     }
@@ -136,9 +136,9 @@ impl<C> fmt::Debug for Chain<C> {
     }
 }
 
-/// Warns that a plugin gives another password than the configured one.
+/// Warns that a plugin's password replaces the configured one.
 pub fn warn_of_ignored_password() {
-    tracing::warn!("the configured password is ignored: a plugin gives another in its place");
+    tracing::warn!("the configured password is ignored, because a plugin supplies another");
 }
 
 fn configuration(message: String) -> Error {
@@ -175,7 +175,7 @@ macro_rules! source_methods {
             self
         }
 
-        /// Sets one of the wrapper's parameters in code; the driver's own stand in the string or
+        /// Sets one of the wrapper's parameters in code; the driver's own belong in the string or
         /// map.
         #[must_use]
         pub fn parameter(mut self, name: impl Into<String>, value: impl Into<wrapper_core::Value>) -> Self {
@@ -183,7 +183,7 @@ macro_rules! source_methods {
             self
         }
 
-        /// Trusts the certificates of PEM text, beside what `sslrootcert` says.
+        /// Trusts the certificates of PEM text, in addition to those of `sslrootcert`.
         #[must_use]
         pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
             self.setup.pem.push(pem.into());
@@ -199,7 +199,7 @@ macro_rules! builder_methods {
     ($connection:ty) => {
         $crate::source_methods!();
 
-        /// Adds a plugin that has no code in the registry; those added stand outside of those named
+        /// Adds a plugin without a code in the registry; added plugins are outside of those named
         /// in `plugins`, the first outermost.
         #[must_use]
         pub fn plugin(mut self, plugin: impl wrapper_core::Plugin<$connection> + 'static) -> Self {
@@ -207,17 +207,17 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Resolves host names in another way than by asking the operating system.
+        /// Resolves host names through this resolver in place of the operating system.
         #[must_use]
         pub fn resolver(mut self, resolver: impl $crate::Resolver) -> Self {
             self.setup.resolver = std::sync::Arc::new(resolver);
             self
         }
 
-        /// Tells the callback what happens: how each connect ends, and more as the plugins know it.
+        /// Calls the callback for every event: the end of each connect, and those of the plugins.
         ///
-        /// It runs where the event happens, so it should be short; one that panics disturbs
-        /// nothing. Several callbacks are all told.
+        /// It runs synchronously where the event happens, so it should be short; a panic in it
+        /// affects nothing else. Several callbacks are all called.
         #[must_use]
         pub fn on_event(mut self, callback: impl Fn(&wrapper_core::Event) + Send + Sync + 'static) -> Self {
             self.setup.events = self.setup.events.with(callback);

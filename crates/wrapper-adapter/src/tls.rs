@@ -1,5 +1,4 @@
-//! What the driver adapters share about TLS: the roots to trust, and words for a handshake that
-//! failed.
+//! TLS for all driver adapters: the roots to trust, and errors for failed handshakes.
 
 mod client_certificate;
 mod failure;

@@ -17,10 +17,12 @@ pub struct AbortHandle(Weak<State>);
 impl AbortHandle {
     /// Ends the connection, idle or in use, with this error as the reason.
     ///
-    /// Returns whether this call ended it: not one that is gone, was ended before, or was never
-    /// held.
+    /// Returns whether this call ended it: `false` if it is closed, was ended before, or was never
+    /// registered.
     pub fn abort(&self, reason: Error) -> bool {
         let Some(state) = self.0.upgrade() else { return false };
+        // The reason first: a task that registers after the waker was taken finds it by its own
+        // check.
         let is_first = state.reason.set(reason).is_ok();
         let waker = state.waker().take();
         // Outside of the lock: a waker may run anything.
@@ -37,13 +39,13 @@ impl AbortHandle {
 /// The other end of an [`AbortHandle`], which an adapter puts into the stream of the connection.
 ///
 /// The stream calls [`check`](Self::check) first in `poll_read`, `poll_write` and `poll_flush` (the
-/// last one because a driver does not read while nobody fetches an answer), and
+/// last one because a driver stops reading while its caller does not fetch an answer), and
 /// [`register`](Self::register) where a read has to wait.
 #[derive(Clone, Debug, Default)]
 pub struct AbortRegistration(Arc<State>);
 
 impl AbortRegistration {
-    /// Returns a handle that ends what this registration lies in.
+    /// Returns a handle that ends the stream which holds this registration.
     pub fn handle(&self) -> AbortHandle {
         AbortHandle(Arc::downgrade(&self.0))
     }
@@ -61,7 +63,7 @@ impl AbortRegistration {
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check): an abort just before the note was made found nobody to wake.
+    /// As [`check`](Self::check): an abort just before the registration had no task to wake.
     pub fn register(&self, context: &Context<'_>) -> io::Result<()> {
         self.0.waker().get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
         self.check()
@@ -108,7 +110,7 @@ mod tests {
     fn abort_wakes_the_reader_and_fails_it_with_the_reason() {
         let (registration, counter) = (AbortRegistration::default(), Arc::new(Counter::default()));
         let (handle, waker) = (registration.handle(), Waker::from(Arc::clone(&counter)));
-        registration.register(&Context::from_waker(&waker)).expect("nobody aborted");
+        registration.register(&Context::from_waker(&waker)).expect("not aborted");
 
         assert!(handle.abort(reason()));
 

@@ -27,8 +27,8 @@ pub struct Wrapper<D: Driver> {
     registry: Registry<D::Connection>,
 }
 
-/// Goes with the last connector, though a background task may still hold the chain: the sender then
-/// ends that task.
+/// Is dropped with the last connector, even while a background task holds the chain: dropping the
+/// sender then ends that task.
 struct Shared<C> {
     chain: Arc<Chain<C>>,
     _alive: Arc<watch::Sender<()>>,
@@ -55,8 +55,8 @@ impl<D: Driver> Wrapper<D> {
     /// Puts another driver behind the same plugins, for an adapter whose driver serves one connect
     /// only.
     ///
-    /// Background tasks of plugins open their connections by the first driver, and end with the
-    /// last connector of whichever.
+    /// Background tasks of plugins open their connections through the first driver, and end once
+    /// the connectors of all these drivers are dropped.
     #[must_use]
     pub fn with_driver(&self, driver: D) -> Self {
         let Shared { chain, _alive } = &*self.shared;
@@ -80,7 +80,7 @@ impl<D: Driver> Wrapper<D> {
         self
     }
 
-    /// Tells these listeners how every connect ends.
+    /// Notifies these listeners of the end of every connect.
     #[must_use]
     pub fn with_events(mut self, events: Events) -> Self {
         self.reporter = Arc::new(Reporter::new(Arc::clone(self.reporter.plugins()), events));
@@ -92,13 +92,13 @@ impl<D: Driver> Wrapper<D> {
         &self.driver
     }
 
-    /// Returns what the plugins together need of every connection.
+    /// Returns the combined requirements of the plugins.
     pub fn requirements(&self) -> Requirements {
         Requirements::of(self.plugins())
     }
 
-    /// Returns the plugin of a type, the outermost of several, for what it tells beside the
-    /// connects.
+    /// Returns the plugin of a type, the outermost of several, for its statistics and methods of
+    /// its own.
     pub fn plugin<P: Plugin<D::Connection>>(&self) -> Option<&P> {
         self.plugins().iter().find_map(|plugin| {
             let plugin: &dyn Any = &**plugin;
@@ -115,7 +115,12 @@ impl<D: Driver> Wrapper<D> {
         &self.shared.chain.plugins
     }
 
-    /// Lets every plugin judge a host.
+    /// Lets every registered factory explain an error of a connect or of its set-up.
+    pub fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
+        self.registry.explain(request, error)
+    }
+
+    /// Lets every plugin check a host.
     ///
     /// # Errors
     ///
@@ -136,7 +141,7 @@ impl<D: Driver> Wrapper<D> {
         Ok(())
     }
 
-    /// Tells every plugin what a connection in use made its user suspect.
+    /// Passes a suspicion that an error of a connection in use raised on to every plugin.
     pub fn suspect(&self, suspicion: Suspicion) {
         self.plugins().iter().for_each(|plugin| plugin.suspect(suspicion));
     }
@@ -148,8 +153,8 @@ impl<D: Driver> Wrapper<D> {
         stats
     }
 
-    /// Returns whether a plugin says that a connection must not be used any more, without asking
-    /// the connection.
+    /// Returns whether a plugin rules out a connection because of events since it was opened; runs
+    /// no query.
     pub fn is_outdated(&self, established: &Established) -> bool {
         self.plugins().iter().any(|plugin| plugin.is_outdated(established))
     }
@@ -176,12 +181,13 @@ impl<D: Driver> Wrapper<D> {
 
     /// Opens one connection, by the request's deadline where it has one.
     ///
-    /// How it ends is said at DEBUG and to the listeners; a server that refuses is warned of, and
-    /// then once a minute at most.
+    /// The outcome is logged at DEBUG and sent to the listeners; a refusal by a server is logged at
+    /// WARN, at most once a minute for each target.
     ///
     /// # Errors
     ///
-    /// What a plugin or the driver returns; a timeout that tells what was going on.
+    /// Returns the error of a plugin or the driver; a timeout, which names the phase that was
+    /// reached.
     ///
     /// # Cancel safety
     ///
@@ -197,8 +203,9 @@ impl<D: Driver> Wrapper<D> {
         let request = request.enter(self.driver.engine(), self.reporter.plugins());
         async {
             let attempt = self.reporter.begin(&request);
-            // Lent, so that what it was doing is still there to be told when the time is over.
+            // Polled by reference: dropping it would end the phase that a timeout has to name.
             let run = self.begin(End::Driver);
+            // A clone shares the progress, which the error of a timeout reads.
             let mut run = run.from(0).run(request.clone());
             let outcome = match request.deadline() {
                 None => run.await,
@@ -214,7 +221,7 @@ impl<D: Driver> Wrapper<D> {
                     }
                 },
             };
-            let outcome = outcome.map_err(|error| self.registry.explain(&request, error));
+            let outcome = outcome.map_err(|error| self.explain(&request, error));
             attempt.finish(&outcome);
             outcome
         }
@@ -222,13 +229,13 @@ impl<D: Driver> Wrapper<D> {
         .await
     }
 
-    /// Returns what the plugins make of a request, a password included, without opening a
-    /// connection.
+    /// Returns the request as the plugins hand it to the driver, a password included, without
+    /// opening a connection.
     ///
     /// # Errors
     ///
-    /// What a plugin returns; a configuration error where one opens connections in another way than
-    /// by the driver.
+    /// Returns a plugin's error; a configuration error if a plugin does not open its connections
+    /// through the driver.
     ///
     /// # Cancel safety
     ///
@@ -242,8 +249,7 @@ impl<D: Driver> Wrapper<D> {
             (None, Err(error)) => Err(error),
             (None, Ok(_)) => Err(Error::new(
                 ErrorKind::Configuration,
-                "a plugin opens connections by itself, so that the driver's configuration would not do the \
-                 same",
+                "a plugin opens connections itself, which a configuration of the driver cannot reproduce",
             )),
         }
     }

@@ -1,4 +1,4 @@
-//! What a connect gives: the driver's connection, and what is known of it.
+//! The result of a connect: the driver's connection, and what is known about it.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::AbortHandle;
 
-/// What a connection is wanted for, or was found to be.
+/// The role of a server: the one that a connect asks for, or that a plugin found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Reads only.
@@ -19,14 +19,14 @@ pub enum Role {
     Writer,
 }
 
-/// Holds a connection that was opened beside what is known of it.
+/// Holds a new connection and what is known about it.
 ///
-/// A plugin hands it on as it came from `next`, or adds what it found out, such as the role.
+/// A plugin returns it as `next` gave it, or adds what it has found out, such as the role.
 #[non_exhaustive]
 pub struct Connected<C> {
     /// The driver's own connection.
     pub connection: C,
-    /// What is known of it.
+    /// What is known about it.
     pub established: Established,
 }
 
@@ -49,10 +49,10 @@ impl<C> fmt::Debug for Connected<C> {
 #[derive(Clone, Debug)]
 pub struct Established(Arc<Facts>);
 
-/// What is known; copied by the first change to a clone.
+/// The facts; copied by the first change to a clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    /// The host of the configuration, whose pointer tells it from others of the same name.
+    /// The configured host; compared by pointer, because two entries may share a name.
     pub(crate) configured_host: Arc<str>,
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
@@ -113,7 +113,7 @@ impl Established {
         Arc::make_mut(&mut self.0).role = Some(role);
     }
 
-    /// Ends the connection from elsewhere, where its adapter supports that.
+    /// Returns the handle that ends the connection from elsewhere, where its adapter supports that.
     pub fn abort_handle(&self) -> &AbortHandle {
         &self.0.abort
     }

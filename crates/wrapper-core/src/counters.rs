@@ -7,10 +7,10 @@ use std::{
 
 use crate::{ConnectRequest, Error};
 
-/// Counts what a connector and its plugins have done so far, in total and by host and user.
+/// Counters of a connector and its plugins, in total and by host and user.
 ///
-/// What plugins count in a provider that several connectors share is the same for all of them; what
-/// is in [`targets`](Self::targets) is of this connector's plugins.
+/// Counters of a provider that several connectors share are the same for all of them; those in
+/// [`targets`](Self::targets) belong to this connector's plugins alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -38,7 +38,7 @@ pub struct Stats {
     pub targets: Vec<TargetStats>,
 }
 
-/// Counts what was done for the logins of one user at one host.
+/// Counters of the logins of one user at one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TargetStats {
@@ -91,7 +91,7 @@ impl TargetStats {
     }
 }
 
-/// More targets than a connector has, unless its plugins turn to ever new ones; beyond it they
+/// More targets than a connector has, unless its plugins keep turning to new ones; any beyond it
 /// count in the totals alone.
 const MOST: usize = 256;
 
@@ -109,7 +109,7 @@ impl TargetCounters {
         }
     }
 
-    /// Adds the counters to those of a connector.
+    /// Adds these counters to the statistics of a connector.
     pub fn add_to(&self, stats: &mut Stats) {
         for own in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             if let Some(target) = of(&mut stats.targets, &own.host, own.port, &own.user) {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn ever_new_targets_count_in_total_alone() {
+    fn targets_beyond_the_bound_count_in_total_alone() {
         let logins = Logins::default();
         for number in 0..1_000 {
             logins.note(&ConnectRequest::new(&format!("host-{number}"), 1, "jane"), &Ok(()));

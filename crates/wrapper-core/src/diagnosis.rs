@@ -11,34 +11,36 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// The code of the cause where a server wants the password as it is, and the driver does not
-    /// send it so.
+    /// Code of the cause: the server asks for a cleartext password, which the driver does not send.
     pub const PASSWORD_IN_CLEAR: &str = "password-in-clear";
 
-    /// The code of the cause where a server asks for a password and there is none.
+    /// Code of the cause: the server asks for a password, and none is configured.
     pub const PASSWORD_MISSING: &str = "password-missing";
 
-    /// The code of the cause where a login was refused and nothing more is known; a plugin that
-    /// knows more replaces it.
+    /// Code of the cause: the login was refused and nothing more is known; a plugin that knows more
+    /// replaces it.
     pub const PASSWORD_REFUSED: &str = "password-refused";
 
-    /// The code of the cause where a file of roots is not where it was said to be.
+    /// Code of the cause: a role is asked for, and no enabled plugin selects instances by role.
+    pub const ROLE_PLUGIN_MISSING: &str = "role-plugin-missing";
+
+    /// Code of the cause: the configured file of root certificates does not exist.
     pub const ROOTS_MISSING: &str = "roots-missing";
 
-    /// The code of the cause where a file of roots is trusted in place of the platform's, and lacks
-    /// the authority of a certificate.
+    /// Code of the cause: a file replaces the platform's roots and lacks the certificate's
+    /// authority.
     pub const ROOTS_REPLACED: &str = "roots-replaced";
 
-    /// The code of the cause where the platform's roots lack the authority of a certificate.
+    /// Code of the cause: the platform's roots lack the certificate's authority.
     pub const UNKNOWN_AUTHORITY: &str = "unknown-authority";
 
-    /// The code of the cause where a certificate carries another name than the expected one.
+    /// Code of the cause: the certificate is issued for another name.
     pub const WRONG_NAME: &str = "wrong-name";
 
     /// Creates a cause; the remedy may be empty.
     ///
     /// The code is in kebab case and stays the same from release to release. Control characters in
-    /// the texts are escaped, so that names of users and databases may stand in them as they are.
+    /// the texts are escaped, so that names of users and databases need no escaping by the caller.
     pub fn new(code: &'static str, sentence: &str, remedy: &str) -> Self {
         Self { code, sentence: escape_control(sentence), remedy: escape_control(remedy) }
     }
@@ -48,12 +50,12 @@ impl Cause {
         self.code
     }
 
-    /// Returns what is, or may be, wrong: one lower-case clause without a period.
+    /// Returns the possible fault: one lower-case clause without a period.
     pub fn sentence(&self) -> &str {
         &self.sentence
     }
 
-    /// Returns what to do about it; empty where the sentence says it all.
+    /// Returns the remedy; empty if the sentence implies it.
     pub fn remedy(&self) -> &str {
         &self.remedy
     }

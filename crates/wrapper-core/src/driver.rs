@@ -1,10 +1,10 @@
-//! What a database driver is to the chain.
+//! The database driver at the end of the chain.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{ConnectRequest, Engine, Result, adapter::Rows};
 
-/// A future on the heap: what makes the traits here usable as trait objects.
+/// A boxed future, which keeps the traits here usable as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Opens connections of one database driver: the end of every chain.
@@ -18,12 +18,12 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// - verifies the server's certificate against the request's server name, else its host;
 /// - maps the driver's errors to [`ErrorKind`](crate::ErrorKind)s, and marks a refused login that a
 ///   newer password may mend by [`Error::with_stale_password`](crate::Error::with_stale_password);
-/// - notes on the request's [`Progress`](crate::adapter::Progress) what it is doing;
+/// - notes its current phase on the request's [`Progress`](crate::adapter::Progress);
 /// - puts the request's [`AbortRegistration`](crate::adapter::AbortRegistration) into the
 ///   connection's stream if it owns that, and drops it otherwise;
 /// - leaves nothing behind when its future is dropped.
 pub trait Driver: Send + Sync + 'static {
-    /// What a connect gives: the driver's own type.
+    /// The driver's own connection type.
     type Connection: Send + 'static;
 
     /// Returns the engine that the servers are of: a plugin chooses its statements by it.

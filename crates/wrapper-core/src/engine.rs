@@ -13,7 +13,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Returns the port where a configuration names none.
+    /// Returns the default port.
     pub const fn default_port(self) -> u16 {
         match self {
             Self::Mysql => 3306,

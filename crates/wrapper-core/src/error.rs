@@ -1,4 +1,4 @@
-//! The error of a connect and what callers branch on.
+//! The error of a connect, and the kinds that callers match on.
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// It clones cheaply, so that all tasks that waited for one attempt get the same error. `{}` is one
 /// lower-case clause that names the offending value (never a secret one) and ends with the
-/// likeliest cause, where causes are known; what the server or the driver said is only in
+/// likeliest cause, where causes are known; the text of the server or the driver is only in
 /// [`source`](StdError::source). `{:#}` and `{:?}` show that too, and the first three causes with
 /// their remedies, a line each.
 #[derive(Clone)]
@@ -36,46 +36,46 @@ pub enum ErrorKind {
     /// A parameter, a combination of parameters or the server's access rules are wrong; trying
     /// again does not help.
     Configuration,
-    /// No TCP connection came about.
+    /// The TCP connection could not be opened, or was lost.
     Connect,
     /// No credentials to sign with.
     Credentials(CredentialsFailure),
     /// The driver failed in a way that has no kind of its own.
     Driver,
-    /// A host name is not what it has to be.
+    /// A host name is invalid, or of a kind that cannot be used.
     Host,
     /// The server refused the user or the password.
     Login,
-    /// No region, or one that cannot be.
+    /// A region is missing or malformed.
     Region,
     /// The host name could not be resolved.
     Resolve,
-    /// The server takes no more logins for now.
+    /// The server limits logins at present.
     Throttled,
     /// The time for the whole connect, or for one address of it, ran out.
     Timeout,
-    /// TLS was not offered, or the server's certificate did not stand up to verification.
+    /// The server does not offer TLS, or its certificate could not be verified.
     Tls,
     /// The token could not be signed.
     Token,
-    /// The server is not ready for now; trying again later helps.
+    /// The server is not ready at present; a later attempt may succeed.
     Transient,
     /// The connection leads to an instance of another role than the one that is expected, such as a
     /// reader after a failover.
     WrongInstance,
 }
 
-/// Tells why there are no credentials.
+/// The reason for missing credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CredentialsFailure {
-    /// They are past their expiry.
+    /// The credentials have expired.
     Expired,
-    /// The source that is configured failed.
+    /// The configured source failed.
     Failed,
     /// No source is configured.
     NotConfigured,
-    /// The source gave no answer in time.
+    /// The source did not answer in time.
     TimedOut,
 }
 
@@ -168,7 +168,7 @@ impl Error {
         self.0.stale_password
     }
 
-    /// Returns what the server said, where it was the server that refused.
+    /// Returns the server's answer, if it was the server that refused.
     pub fn server(&self) -> Option<&ServerError> {
         ServerError::find(self)
     }
@@ -189,7 +189,7 @@ impl Error {
 }
 
 impl Error {
-    /// Shows the message, what lies behind it and the first causes, a line each.
+    /// Shows the message, the chain of sources and the first causes, a line each.
     fn fmt_in_full(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
         let mut said = vec![self.0.message.clone()];
@@ -236,7 +236,7 @@ impl StdError for Error {
     }
 }
 
-/// Holds what a database server said when it refused.
+/// Holds the answer of a database server that refused.
 ///
 /// The text comes from beyond the trust boundary: control characters are escaped, it is cut after
 /// 512 bytes, and a password that the server repeats is blanked out. The driver's own error is not
@@ -250,7 +250,8 @@ pub struct ServerError {
 impl ServerError {
     /// Keeps a server's code (an SQLSTATE, or MySQL's error number) and text, made safe to print.
     ///
-    /// What may be repeated in it are the request's [`secrets`](crate::ConnectRequest::secrets).
+    /// `secrets` are blanked out in it: pass the request's
+    /// [`secrets`](crate::ConnectRequest::secrets).
     pub fn new<'a>(code: impl fmt::Display, text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let secrets: Vec<_> = secrets.into_iter().collect();
         let code = sanitize_server_text(&code.to_string(), secrets.iter().copied());

@@ -1,4 +1,4 @@
-//! What happened, for a program's histograms and alarms.
+//! Events for a program's histograms and alarms.
 
 use std::{
     fmt,
@@ -10,17 +10,17 @@ use std::{
 
 use crate::{Error, adapter::Phase};
 
-/// Tells a program what happened, without a secret in it.
+/// An event of a connector or its plugins; none contains a secret.
 ///
-/// More kinds will come: match with a wildcard.
+/// More variants will be added: match with a wildcard.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// One connect to one host came to its end.
+    /// One connect to one host ended.
     ConnectFinished(ConnectFinished),
     /// Connections to one instance were ended.
     ConnectionCut(ConnectionCut),
-    /// A source of credentials gave none, told at once and then once a minute.
+    /// A source of credentials failed; emitted at once and then once a minute.
     CredentialsFailed(CredentialsFailed),
     /// Credentials were loaded.
     CredentialsLoaded(CredentialsLoaded),
@@ -46,7 +46,7 @@ pub struct ConnectFinished {
     pub plugins: Arc<str>,
     /// The address that was dialled last, where one was.
     pub address: Option<SocketAddr>,
-    /// Where it stood when it ended.
+    /// The phase in which it ended.
     pub phase: Phase,
     /// How it ended.
     pub outcome: Outcome,
@@ -58,7 +58,7 @@ pub struct ConnectFinished {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The caller gave it up, as a pool does whose own time limit is over.
+    /// The caller dropped it, as a pool does when its own time limit is over.
     Abandoned,
     /// With a connection.
     Connected,
@@ -66,13 +66,13 @@ pub enum Outcome {
     Failed(Error),
 }
 
-/// Describes calls for credentials that came to nothing.
+/// Describes failed calls for credentials.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CredentialsFailed {
-    /// Why the last call brought none.
+    /// The error of the last call.
     pub error: Error,
-    /// How many calls brought none since the last such event, this one included.
+    /// The number of failed calls since the last such event, this one included.
     pub failures: u64,
     /// The name of the source.
     pub provider: String,
@@ -146,7 +146,7 @@ impl WriterChanged {
     }
 }
 
-/// Describes connections that were ended because of what became of their instance.
+/// Describes connections that were ended because their instance changed its role or failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionCut {
@@ -180,15 +180,15 @@ impl Paced {
 
 /// Hands events to the listeners registered by `on_event`; clones share them.
 ///
-/// A callback runs where the event happens and should be short. One that panics is told so once on
-/// the panic hook each time and disturbs nobody else.
+/// A callback runs synchronously where the event happens and should be short. A panic in it reaches
+/// the panic hook and affects no other callback.
 #[derive(Clone, Default)]
 pub struct Events(Arc<[Callback]>);
 
 type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
 
 impl Events {
-    /// Nobody listens.
+    /// Creates an empty list of listeners.
     pub fn none() -> Self {
         Self::default()
     }
@@ -200,12 +200,12 @@ impl Events {
         Self(self.0.iter().cloned().chain([callback]).collect())
     }
 
-    /// Returns whether nobody listens, so that an event need not be made.
+    /// Returns whether there are no listeners, so that an event need not be built.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Tells all who listen.
+    /// Calls every listener.
     pub fn emit(&self, event: &Event) {
         for callback in &*self.0 {
             // A callback cannot leave anything of ours half done: it gets a shared reference.
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn callback_that_panics_disturbs_nobody() {
+    fn callback_that_panics_affects_no_other() {
         let heard = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&heard);
         let events = Events::none().with(|_| panic!("a callback of a test panics")).with(move |_| {

@@ -48,7 +48,7 @@ pub use request::ConnectRequest;
 pub use server_name::ServerName;
 pub use session::Session;
 
-/// What the adapter of a driver needs, beside what plugins need.
+/// Types for adapters of drivers, in addition to those for plugins.
 pub mod adapter {
     pub use crate::{
         abort::AbortRegistration,
@@ -68,7 +68,7 @@ pub mod adapter {
     };
 }
 
-/// What an [`Event`] tells.
+/// The payloads of an [`Event`].
 pub mod events {
     pub use crate::{
         error::CredentialsFailure,
@@ -79,12 +79,12 @@ pub mod events {
     };
 }
 
-/// What a connector counts.
+/// The counters of a connector.
 pub mod stats {
     pub use crate::counters::{Stats, TargetCounters, TargetStats};
 }
 
-/// How texts are read, quoted and kept free of secrets and control characters.
+/// Functions that quote text and keep it free of secrets and control characters.
 pub mod text {
     pub use crate::{
         parameters::quoted_name,

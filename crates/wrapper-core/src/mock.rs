@@ -24,7 +24,7 @@ struct State {
     queries: Option<Arc<Answers>>,
 }
 
-/// What answers the queries of plugins.
+/// Answers the queries of plugins.
 type Answers = dyn Fn(&ConnectRequest, &str) -> Result<Rows> + Send + Sync;
 
 impl MockDriver {

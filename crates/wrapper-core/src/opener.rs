@@ -27,8 +27,8 @@ pub struct Opener<C> {
 }
 
 impl<C: Send + 'static> Opener<C> {
-    /// Opens a connection within a time of its own, whenever the connect that the request comes
-    /// from has to be over.
+    /// Opens a connection within its own time limit, regardless of the deadline of the connect that
+    /// the request belongs to.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl<C: Send + 'static> Opener<C> {
     pub async fn open(&self, request: ConnectRequest, within: Duration) -> Result<Connected<C>> {
         let chain = self.chain()?;
         let deadline = Instant::now() + within;
-        // Noted apart: nobody who waits for another connect should hear of this one.
+        // A progress of its own, so that an error of another connect does not report this one's.
         let request = request.begin(deadline);
         let run = Run::new(&chain, End::Uncounted);
         let mut run = run.from(self.at).run(request.clone());
@@ -57,7 +57,7 @@ impl<C: Send + 'static> Opener<C> {
     }
 
     fn chain(&self) -> Result<Arc<Chain<C>>> {
-        let gone = || Error::new(ErrorKind::Configuration, "the connector is gone");
+        let gone = || Error::new(ErrorKind::Configuration, "the connector was dropped");
         self.chain.upgrade().ok_or_else(gone)
     }
 }
@@ -86,10 +86,10 @@ impl<C> fmt::Debug for Opener<C> {
 
 /// Runs one task beside the connects of a plugin, over whichever of its connectors is alive.
 ///
-/// The task starts at the first connect and is dropped, wherever it waits, when the last connector
-/// goes. If the plugin serves several connectors, it is restarted over another one as soon as
-/// its own is gone. A task that ended, whose runtime was dropped, or whose runtime is not driven
-/// any more, is restarted at the next connect.
+/// The task starts at the first connect and is dropped at whichever await it has reached when the
+/// last connector is dropped. If the plugin serves several connectors, it is restarted over another
+/// one as soon as its own is dropped. A task that returned, whose runtime was dropped, or whose
+/// runtime is not driven any more, is restarted at the next connect.
 #[derive(Debug, Default)]
 pub struct Background(Arc<Mutex<State>>);
 
@@ -101,8 +101,8 @@ struct State {
 }
 
 impl State {
-    /// Gives the task whose connector is gone another one, unless there is none or the task was
-    /// replaced for standing still.
+    /// Moves the task to another connector after its own was dropped; `None` if no connector is
+    /// left or the task was replaced because it stalled.
     fn move_on(&mut self, polled: &Arc<Mutex<Instant>>) -> Option<Candidate> {
         let running = self.running.take_if(|running| Arc::ptr_eq(&running.polled, polled))?;
         self.others.retain(Candidate::is_alive);
@@ -128,7 +128,7 @@ impl Running {
 
 /// A connector over which the task can run.
 struct Candidate {
-    /// Fails once the connector's last clone is gone.
+    /// Fails once the connector's last clone is dropped.
     alive: watch::Receiver<()>,
     start: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
 }
@@ -170,6 +170,7 @@ impl Background {
             _ => false,
         };
         state.others.retain(Candidate::is_alive);
+        // One candidate for each connector, however often it connects.
         if is_running && state.others.iter().any(|other| other.alive.same_channel(alive)) {
             return;
         }
@@ -187,13 +188,15 @@ impl Background {
         let task = tokio::spawn(run);
         state.running = Some(Running { alive: alive.clone(), task, polled });
         drop(state);
+        // Outside of the lock, which dropping the former task may take. A stalled task holds the
+        // connections of a runtime that does not run.
         if let Some(former) = former {
             former.task.abort();
         }
     }
 }
 
-/// Runs the task over one connector after the other, until there is none left or it ends by itself.
+/// Runs the task over one connector after the other, until none is left or the task returns.
 async fn run(
     state: Weak<Mutex<State>>,
     polled: Arc<Mutex<Instant>>,
@@ -203,25 +206,27 @@ async fn run(
     loop {
         {
             let task = poll_fn(|context| {
+                // Tells `ensure` that the runtime is still being driven.
                 *lock(&polled) = Instant::now();
                 task.as_mut().poll(context)
             });
             tokio::select! {
                 biased;
-                // Nothing is ever sent: this ends when the sender goes.
+                // Nothing is ever sent: this ends when the sender is dropped with the last
+                // connector.
                 _ = alive.changed() => {}
                 () = task => return,
             }
         }
         let Some(next) = state.upgrade().and_then(|state| lock(&state).move_on(&polled)) else { return };
         alive = next.alive;
-        // What the former one held goes here.
+        // Drops the former task, which held connections of the former connector.
         task = (next.start)();
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is under these locks is replaced whole: no panic can leave it half written.
+    // Values under these locks are replaced whole: no panic can leave one half written.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

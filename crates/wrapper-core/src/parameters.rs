@@ -17,8 +17,8 @@ pub use value::Value;
 /// Collects the parameters that were given, from code and from configuration, before they are
 /// judged.
 ///
-/// A value that the program set holds: configuration that says otherwise is an error, so that a
-/// string from outside cannot undo what the code decided.
+/// A value set in code takes precedence: a configuration with another value is an error, so that a
+/// string from outside cannot override the code.
 #[derive(Clone, Default)]
 pub struct RawParameters {
     given: BTreeMap<String, Given>,
@@ -30,7 +30,7 @@ struct Given {
     origin: Origin,
 }
 
-/// Where a value comes from; a later one is trusted more.
+/// The origin of a value, in ascending order of trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Origin {
     /// A connection string.
@@ -51,23 +51,23 @@ impl RawParameters {
     ///
     /// # Errors
     ///
-    /// A configuration error if a configuration that was read before says otherwise.
+    /// A configuration error if a configuration that was read before has another value.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) -> Result<()> {
         self.insert(name, value.into(), Origin::Code)
     }
 
-    /// Adds a value that a connection string gives.
+    /// Adds a value from a connection string.
     ///
     /// # Errors
     ///
     /// A configuration error if the name was given before, the code has set another value, or name
-    /// or value hold control characters.
+    /// or value contain control characters.
     pub fn configure(&mut self, name: &str, value: impl Into<Value>) -> Result<()> {
         self.insert(name, value.into(), Origin::Text)
     }
 
-    /// Adds a value that a map gives, which is as trusted as code: it may bring a CA and choose the
-    /// server's name.
+    /// Adds a value from a map, which is as trusted as code: it may supply root certificates and
+    /// choose the server's name.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl RawParameters {
                 return Err(Error::new(
                     ErrorKind::Configuration,
                     format!(
-                        "{} is set in code, and the configuration says otherwise: leave it out there",
+                        "{} is set in code to another value: remove it from the configuration",
                         quoted_name(name)
                     ),
                 ));
@@ -129,13 +129,13 @@ impl fmt::Debug for RawParameters {
     }
 }
 
-/// Quotes a name if it looks like one, else gives words for it.
+/// Quotes a name for a message; text that does not look like a name is replaced by "a parameter".
 pub fn quoted_name(name: &str) -> String {
     if is_name(name) { format!("`{name}`") } else { "a parameter".to_owned() }
 }
 
 fn check_text(name: &str, value: &Value) -> Result<()> {
-    // PEM text comes in lines; nothing else does.
+    // Only PEM text has several lines.
     let is_pem = |text: &str| text.contains("-----BEGIN ");
     let is_bad = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     match value.joined() {
@@ -148,7 +148,7 @@ fn check_text(name: &str, value: &Value) -> Result<()> {
 
 fn control_characters(name: &str) -> Error {
     let name = if is_name(name) { format!("parameter `{name}`") } else { "a parameter".to_owned() };
-    Error::new(ErrorKind::Configuration, format!("{name} holds a control character"))
+    Error::new(ErrorKind::Configuration, format!("{name} contains a control character"))
 }
 
 fn repeated(name: &str) -> Error {

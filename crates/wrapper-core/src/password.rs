@@ -1,4 +1,4 @@
-//! Passwords that know over what they may be sent.
+//! Passwords, and the transport that each requires.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -8,8 +8,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Holds a password and the least protection that it may be sent under.
 ///
-/// `Debug` prints no part of it, and the memory is zeroized when the last clone goes. The drivers
-/// keep copies of their own, which are not.
+/// `Debug` prints no part of it, and the memory is zeroized when the last clone is dropped. The
+/// drivers keep copies of their own, which are not zeroized.
 #[derive(Clone)]
 pub struct Password {
     text: Arc<Zeroizing<String>>,
@@ -17,11 +17,11 @@ pub struct Password {
     good_until: Option<SystemTime>,
 }
 
-/// Says how the bytes of a login travel.
+/// The protection of the bytes of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Transport {
-    /// Anything else: no TLS, or TLS that does not check whom it talks to.
+    /// No TLS, or TLS that does not verify the server.
     Unverified,
     /// TLS with the certificate's chain and name verified before the login.
     VerifiedTls,
@@ -33,40 +33,40 @@ impl Password {
         Self { text: Arc::new(Zeroizing::new(text.into())), verified_tls_only: false, good_until: None }
     }
 
-    /// Creates a password that only goes over verified TLS, as tokens and managed secrets are.
+    /// Creates a password that is sent only over verified TLS, for tokens and managed secrets.
     pub fn verified_tls_only(text: impl Into<String>) -> Self {
         Self { verified_tls_only: true, ..Self::new(text) }
     }
 
-    /// Says when it ends.
+    /// Sets its expiry.
     #[must_use]
     pub fn with_good_until(mut self, end: SystemTime) -> Self {
         self.good_until = Some(end);
         self
     }
 
-    /// Returns when it ends, where it does.
+    /// Returns its expiry, if it has one.
     pub fn good_until(&self) -> Option<SystemTime> {
         self.good_until
     }
 
-    /// Gives the text to a driver adapter that says how it will travel.
+    /// Returns the text to a driver adapter, for the transport that it declares.
     ///
     /// # Errors
     ///
-    /// A configuration error if the password is for verified TLS only and the transport is less.
+    /// A configuration error if the password requires verified TLS and the transport is less.
     pub fn expose_for(&self, transport: Transport) -> Result<&str> {
         if self.verified_tls_only && transport < Transport::VerifiedTls {
             return Err(Error::new(
                 ErrorKind::Configuration,
-                "the password is a token or a managed secret and goes over verified TLS only, but the \
-                 connection is set up without",
+                "the password is a token or a managed secret, which requires verified TLS, but the \
+                 connection does not verify the server",
             ));
         }
         Ok(&self.text)
     }
 
-    /// Returns the text for blanking it out of what a server said; never to be sent or printed.
+    /// Returns the text to blank out of a server's answer; never send or print it.
     pub fn as_secret(&self) -> &str {
         &self.text
     }

@@ -1,4 +1,4 @@
-//! What a plugin is, and the chain that it stands in: the two name each other.
+//! The plugin trait and the chain of plugins, whose types refer to each other.
 
 use std::{
     any::Any,
@@ -17,15 +17,15 @@ use crate::{
     stats::Stats,
 };
 
-/// The future of a connect: the connection, with what is known of it.
+/// The future of a connect, which yields the connection and what is known about it.
 pub type Opening<'a, C> = BoxFuture<'a, Result<Connected<C>>>;
 
 /// Takes part in opening connections of type `C`.
 ///
-/// A plugin gets one request at a time, by value, and hands it on by [`Next::run`]: once, or not at
-/// all, or many times (to try again, or elsewhere). What it returns is what the plugin outside of
-/// it gets. It must not assume that the future it returns is driven to its end: a caller that gives
-/// up drops it at any await. It may keep state of its own, but nothing of a request.
+/// A plugin gets one request at a time, by value, and passes it on by [`Next::run`]: once, not at
+/// all, or several times (to retry, or to try another host). Its result goes to the next outer
+/// plugin. It must not assume that its future runs to completion: a caller that gives up drops it
+/// at any await. It may keep state of its own, but none of a request.
 ///
 /// ```
 /// use wrapper_core::{ConnectRequest, Next, Opening, Plugin};
@@ -53,17 +53,17 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
     /// Returns the code that names the plugin in the parameter `plugins` and in events.
     fn code(&self) -> &str;
 
-    /// Returns what the plugin needs of every connection; read when the connector is built.
+    /// Returns the requirements on every connection; read when the connector is built.
     fn requirements(&self) -> Requirements {
         Requirements::default()
     }
 
-    /// Judges a host when the connector is built, so that what cannot work is said before the first
-    /// connect.
+    /// Checks a configured host when the connector is built, so that a wrong configuration fails
+    /// before the first connect.
     ///
     /// # Errors
     ///
-    /// What is wrong with the configuration for this host.
+    /// A configuration error for this host.
     fn check(&self, request: &ConnectRequest) -> Result<()> {
         let _ = request;
         Ok(())
@@ -76,13 +76,13 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
     /// Returns its own error or the inner plugin's.
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C>;
 
-    /// Judges a connection that a pool is about to hand out again; `request` is for the configured
-    /// host that it was opened for. Where the pool does not know that, the plugin is asked for each
-    /// host, until it lets the connection pass.
+    /// Verifies a connection that a pool is about to hand out again; `request` is for the
+    /// configured host that it was opened for. If the pool does not know that host, the plugin is
+    /// called for each host until it accepts the connection.
     ///
     /// # Errors
     ///
-    /// Why the connection must not be used any more.
+    /// The reason why the connection must not be used any more.
     fn verify<'a>(
         &'a self,
         request: &'a ConnectRequest,
@@ -92,8 +92,8 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
         Box::pin(ready(Ok(())))
     }
 
-    /// Returns whether a connection must not be used any more because of what happened since it was
-    /// opened; it must not wait for anything.
+    /// Returns whether events since a connection was opened rule out its further use, such as a
+    /// failover; must not block.
     fn is_outdated(&self, established: &Established) -> bool {
         let _ = established;
         false
@@ -105,13 +105,13 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
         false
     }
 
-    /// Hears what a connection in use made its user suspect of the server; it must not wait for
-    /// anything.
+    /// Handles a suspicion about the server, raised by an error of a connection in use; must not
+    /// block.
     fn suspect(&self, suspicion: Suspicion) {
         let _ = suspicion;
     }
 
-    /// Adds what the plugin has counted to what its connector tells.
+    /// Adds the plugin's counters to those of its connector.
     fn add_stats(&self, stats: &mut Stats) {
         let _ = stats;
     }
@@ -120,43 +120,44 @@ pub trait Plugin<C>: Any + Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// What would fail a connect as well.
+    /// An error that would fail a connect as well.
     fn warm_up<'a>(&'a self, request: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {
         let _ = request;
         Box::pin(ready(Ok(())))
     }
 }
 
-/// Says what plugins need of every connection, known before any is opened.
+/// The requirements of plugins on every connection, known before the first is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requirements {
-    /// The password travels as it is, so that the server has to be allowed to ask for it in clear.
+    /// The password is sent in cleartext, so the driver has to accept that request of the server.
     pub cleartext_password: bool,
-    /// The connection has to be TLS with chain and name verified.
+    /// The connection has to use TLS with chain and name verified.
     pub verified_tls: bool,
-    /// The plugin brings the password, so that a configured one is ignored.
+    /// The plugin supplies the password, and a configured one is ignored.
     pub supplies_password: bool,
-    /// The plugin brings the user along with the password, so that none has to be configured.
+    /// The plugin supplies the user along with the password, so none has to be configured.
     pub supplies_user: bool,
 }
 
 impl Requirements {
-    /// The needs of a plugin whose password is a token: sent in clear, over verified TLS.
+    /// The requirements of a plugin whose password is a token: sent in cleartext, over verified
+    /// TLS.
     pub const TOKEN: Self =
         Self { cleartext_password: true, verified_tls: true, supplies_password: true, supplies_user: false };
 
-    /// The needs of a plugin whose user and password come from a managed secret: by whatever proof
-    /// the server asks for, over verified TLS.
+    /// The requirements of a plugin that takes user and password from a managed secret: any
+    /// authentication method of the server, over verified TLS.
     pub const SECRET: Self =
         Self { cleartext_password: false, verified_tls: true, supplies_password: true, supplies_user: true };
 
-    /// Returns what the plugins of a chain together need.
+    /// Returns the combined requirements of a chain's plugins.
     pub fn of<C: 'static>(chain: &[Arc<dyn Plugin<C>>]) -> Self {
         chain.iter().fold(Self::default(), |all, plugin| all.union(plugin.requirements()))
     }
 
-    /// What either of two needs.
+    /// Combines two requirements.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self {
@@ -214,12 +215,12 @@ impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
     }
 }
 
-/// What a connect runs through.
+/// The plugins and the driver of a connector.
 pub(crate) struct Chain<C> {
     pub(crate) plugins: Arc<[Arc<dyn Plugin<C>>]>,
     /// Without its type, so that a plugin depends on the connection alone.
     pub(crate) driver: Arc<dyn Driver<Connection = C>>,
-    /// Fails once the last connector is gone: nothing is ever sent.
+    /// Fails once the last connector is dropped: nothing is ever sent.
     pub(crate) alive: watch::Receiver<()>,
     /// The chain over which background tasks run, if this one's driver serves one connect only.
     pub(crate) lasting: Option<Arc<Chain<C>>>,
@@ -232,9 +233,9 @@ impl<C: Send + 'static> Chain<C> {
     }
 }
 
-/// One connect through a chain: what is the same for all of its plugins.
+/// One connect through a chain: the part that is the same for all of its plugins.
 ///
-/// It lies in the future of the connect, so that a [`Next`] is two words, which travel in
+/// It is stored in the future of the connect, so that a [`Next`] is two words, which are passed in
 /// registers.
 pub(crate) struct Run<'a, C> {
     chain: &'a Arc<Chain<C>>,
@@ -250,7 +251,7 @@ pub(crate) enum End<'a> {
     Driver,
     /// The driver, for a task of a plugin.
     Uncounted,
-    /// Keeps the request in place of the driver, to see what reaches that.
+    /// Stores the request that would reach the driver, and opens nothing.
     Caught(&'a Mutex<Option<ConnectRequest>>),
 }
 
@@ -284,7 +285,7 @@ impl<'a, C: Send + 'static> Next<'a, C> {
     ///
     /// # Errors
     ///
-    /// Returns what one of them returns.
+    /// Returns the error of an inner plugin or the driver.
     pub fn run(self, request: ConnectRequest) -> Opening<'a, C> {
         let Self { run, at } = self;
         if let Some(plugin) = run.plugins.get(at) {
@@ -294,7 +295,7 @@ impl<'a, C: Send + 'static> Next<'a, C> {
         Box::pin(run.finish(request))
     }
 
-    /// Returns a way to ask a connection that [`run`](Self::run) gave.
+    /// Returns a session for queries on a connection that [`run`](Self::run) returned.
     pub fn session<'c>(self, connected: &'c mut Connected<C>) -> impl Session + use<'c, C> {
         self.run.chain.session(connected)
     }
@@ -304,7 +305,7 @@ impl<'a, C: Send + 'static> Next<'a, C> {
         (self.run.chain.lasting.as_ref().unwrap_or(self.run.chain), self.at)
     }
 
-    /// Fails once the last connector is gone.
+    /// Fails once the last connector is dropped.
     pub(crate) fn alive(self) -> &'a watch::Receiver<()> {
         &self.run.chain.alive
     }

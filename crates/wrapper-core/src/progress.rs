@@ -1,4 +1,4 @@
-//! Where an attempt stands, for the error that says what was going on when the time ran out.
+//! The progress of an attempt, for the error that names its phase when the time runs out.
 
 use std::{
     fmt,
@@ -13,7 +13,7 @@ use std::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Waiting for credentials, which are no matter of the host.
+    /// Waiting for credentials, which do not depend on the host.
     Credentials,
     /// Waiting for the TCP connection.
     Dial,
@@ -46,18 +46,17 @@ impl fmt::Display for Phase {
 
 /// Notes the phase and the address that one attempt is in; clones share the note.
 ///
-/// Notes form a tree: [`fork`](Self::fork) begins the note of an attempt of its own, and a note
-/// that has forks tells what the newest of them tells that is still held by somebody. Attempts side
-/// by side thus never write over each other, and a caller that waits for all of them hears of the
-/// one that began last.
+/// Notes form a tree: [`fork`](Self::fork) begins the note of a nested attempt, and a note with
+/// forks reports the newest fork that is still referenced. Concurrent attempts thus never overwrite
+/// each other, and a caller that waits for all of them sees the one that began last.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Note>);
 
 #[derive(Debug)]
 struct Note {
     node: Mutex<Node>,
-    /// The phase of `node` where nothing ended since it began, so that a plugin which enters it
-    /// anew need not lock; written under the lock.
+    /// The phase of `node` while no fork has ended since it began, so that entering it again takes
+    /// no lock; written under the lock.
     settled: AtomicU8,
 }
 
@@ -76,8 +75,7 @@ struct Node {
     forks: Vec<Weak<Note>>,
     /// Where the fork was that ended last, unless something began here since.
     ended: Option<Position>,
-    /// Keeps the way from the root to the newest fork alive when nobody else holds what lies
-    /// between.
+    /// Keeps every note between the root and the newest fork alive.
     parent: Option<Progress>,
 }
 
@@ -86,7 +84,7 @@ impl Drop for Node {
         if let Some(Progress(note)) = &self.parent {
             let ended = self.ended.take().unwrap_or_else(|| std::mem::take(&mut self.own));
             let mut parent = note.lock();
-            // Stays when the parent goes on to another phase.
+            // The user survives the parent's next phase, unlike the rest of `ended`.
             if ended.user.is_some() {
                 parent.own.user.clone_from(&ended.user);
             }
@@ -96,7 +94,7 @@ impl Drop for Node {
     }
 }
 
-/// Says where an attempt is.
+/// The position of an attempt.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Position {
     /// Where a plugin led the attempt to.
@@ -105,7 +103,7 @@ pub(crate) struct Position {
     pub(crate) address: Option<SocketAddr>,
     /// All addresses that the host has.
     pub(crate) addresses: Arc<[IpAddr]>,
-    /// Who the driver was to log in, which a plugin may have learnt during the attempt.
+    /// The user to log in, which a plugin may have supplied during the attempt.
     pub(crate) user: Option<Arc<str>>,
 }
 
@@ -126,6 +124,7 @@ impl Progress {
         let settled = AtomicU8::new(UNSETTLED);
         let fork = Self(Arc::new(Note { node: Mutex::new(node), settled }));
         let mut node = self.lock();
+        // Bounds the list by the number of concurrent attempts.
         node.forks.retain(|fork| fork.strong_count() > 0);
         node.forks.push(Arc::downgrade(&fork.0));
         drop(node);
@@ -135,8 +134,8 @@ impl Progress {
     /// Begins the note of an attempt on another host.
     pub(crate) fn moved_to(self, host: &Arc<str>) -> Self {
         let own = Position { host: Some(Arc::clone(host)), ..Position::default() };
-        // A note that nobody else holds is used again, so that a plugin that moves on and on builds
-        // no long branch.
+        // An unshared note is reused: a plugin that keeps moving would otherwise build a branch as
+        // long as its moves.
         if Arc::strong_count(&self.0) == 1 {
             let mut node = self.lock();
             node.own = own;
@@ -180,8 +179,8 @@ impl Progress {
         self.position().address
     }
 
-    /// Returns where it ended: what the newest living fork tells, else the one that ended last,
-    /// else this note.
+    /// Returns the final position: that of the newest living fork, else of the fork that ended
+    /// last, else of this note.
     pub(crate) fn end(&self) -> Position {
         let ended = {
             let node = self.lock();
@@ -191,10 +190,10 @@ impl Progress {
         ended.unwrap_or_else(|| self.position())
     }
 
-    /// Returns what the newest fork tells that is alive, with the host that the nearest note above
-    /// it names.
+    /// Returns the position of the newest living fork, with the host of the nearest note above it.
     pub(crate) fn position(&self) -> Position {
         let (own, newest) = {
+            // Released before the fork's lock is taken: a fork that is dropped locks its parent.
             let node = self.lock();
             (node.own.clone(), node.forks.iter().rev().find_map(Weak::upgrade))
         };

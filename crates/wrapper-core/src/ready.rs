@@ -1,4 +1,4 @@
-//! Connects that wait for nothing, to measure what the chain and its plugins cost.
+//! Connects that complete at once, to measure the chain and its plugins.
 
 use std::{
     pin::pin,

@@ -16,42 +16,49 @@ pub trait Factory<C>: Send + Sync {
     /// Returns the code in the parameter `plugins`.
     fn code(&self) -> &str;
 
-    /// Other codes by which the plugin can be named.
+    /// Returns alternative codes of the plugin.
     fn aliases(&self) -> &[&str] {
         &[]
     }
 
-    /// Returns the codes of plugins of the wrapper family whose work this one does, for the error
-    /// that says so.
+    /// Returns the codes of plugins of other wrappers that this one replaces, for the error that
+    /// names it.
     fn covers(&self) -> &[&str] {
         &[]
     }
 
-    /// Says why a related plugin is not there, by a code that people may know from elsewhere, and
-    /// what to do, as a clause behind "is"; `None` for others.
+    /// Explains why a plugin of another wrapper, named by its code, does not exist here and what to
+    /// do, as a clause that completes "the plugin is"; `None` for other codes.
     fn absence(&self, code: &str) -> Option<String> {
         let _ = code;
         None
     }
 
-    /// Returns the code of the related plugin that a parameter belongs to which people may know
-    /// from elsewhere and no factory declares; `None` for others.
+    /// Returns the code of the plugin that a parameter of another wrapper belongs to; `None` for
+    /// other names.
     fn owner_elsewhere(&self, parameter: &str) -> Option<&'static str> {
         let _ = parameter;
         None
     }
 
-    /// Returns the codes of plugins that cannot stand in one chain with this one.
+    /// Explains why a parameter of another wrapper has no effect here, as a clause; `None` for
+    /// other names.
+    fn without_effect(&self, parameter: &str) -> Option<&'static str> {
+        let _ = parameter;
+        None
+    }
+
+    /// Returns the codes of plugins that cannot be combined with this one.
     fn conflicts(&self) -> &[&str] {
         &[]
     }
 
-    /// Returns the parameters that the plugin understands beside the connector's own.
+    /// Returns the parameters that the plugin declares, in addition to the connector's own.
     fn parameters(&self) -> &[Parameter] {
         &[]
     }
 
-    /// Returns where the plugin stands in a sorted chain: the lowest outermost, authentication at
+    /// Returns the position in a sorted chain: the lowest weight is outermost, authentication has
     /// 1000.
     fn weight(&self) -> i32 {
         500
@@ -64,8 +71,8 @@ pub trait Factory<C>: Send + Sync {
     /// A configuration error that names the parameter.
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>>;
 
-    /// Adds the causes that the plugin knows of to an error of a connect, or of what is set up for
-    /// it; by default none.
+    /// Adds the causes that the plugin knows of to an error of a connect or of its set-up; by
+    /// default none.
     ///
     /// Every registered factory is asked, so that one whose plugin is not enabled can say that it
     /// should be: [`ConnectRequest::has_plugin`] tells.
@@ -75,7 +82,7 @@ pub trait Factory<C>: Send + Sync {
     }
 }
 
-/// Tells a factory what the connector is built for.
+/// The configuration that a factory builds its plugin from.
 #[derive(Clone, Debug)]
 pub struct BuildContext<'a> {
     options: &'a Options,
@@ -96,7 +103,7 @@ impl<'a> BuildContext<'a> {
         self
     }
 
-    /// Returns who listens to what happens; a plugin keeps a clone to tell them.
+    /// Returns the listeners; a plugin keeps a clone to notify them.
     pub fn events(&self) -> &Events {
         &self.events
     }
@@ -154,8 +161,8 @@ impl<C> Registry<C> {
     ///
     /// # Errors
     ///
-    /// A configuration error for a code that is unknown or stands twice, a value that does not fit,
-    /// a parameter of a plugin that is not enabled, and what a factory returns.
+    /// A configuration error for an unknown or repeated code, an invalid value or a parameter of a
+    /// plugin that is not enabled; a factory's error.
     pub fn build(&self, given: &RawParameters, requests: &[ConnectRequest]) -> Result<(Plugins<C>, Options)> {
         self.build_with_events(given, requests, &Events::none())
     }
@@ -192,18 +199,21 @@ impl<C> Registry<C> {
         Ok((plugins, options))
     }
 
-    /// Says why a parameter of a related plugin is of no use, and what to do; `None` for names that
-    /// belong to none.
+    /// Explains why a parameter of another wrapper's plugin has no effect, and what to do; `None`
+    /// for other names.
     pub fn explain_parameter(&self, name: &str) -> Option<String> {
+        if let Some(why) = self.0.iter().find_map(|factory| factory.without_effect(name)) {
+            return Some(format!("`{name}` has no effect here, leave it out: {why}"));
+        }
         let code = self.0.iter().find_map(|factory| factory.owner_elsewhere(name))?;
         let absence = || self.0.iter().find_map(|factory| factory.absence(code));
         Some(match (self.contains(code), absence()) {
             (false, Some(why)) => format!("`{name}` belongs to plugin `{code}`, which is {why}"),
-            _ => format!("`{name}` is of no use here: leave it out"),
+            _ => format!("`{name}` has no effect here: leave it out"),
         })
     }
 
-    /// Lets every factory explain an error, of a connect or of what is set up for it.
+    /// Lets every factory explain an error of a connect or of its set-up.
     pub fn explain(&self, request: &ConnectRequest, error: Error) -> Error {
         self.0.iter().fold(error, |error, factory| factory.explain(request, error))
     }
@@ -227,13 +237,15 @@ impl<C> Registry<C> {
             return Err(configuration(format!("plugin `{code}` is {why}")));
         }
         if code == "none" {
-            return Err(configuration("`plugins=none` names no plugin: leave `plugins` out".to_owned()));
+            return Err(configuration(
+                "`plugins=none` does not name a plugin: leave `plugins` out".to_owned(),
+            ));
         }
         let codes: Vec<_> = self.0.iter().map(|factory| format!("`{}`", factory.code())).collect();
         let hint = match suggest(code, self.0.iter().map(|factory| factory.code())) {
             Some(nearest) => format!(": did you mean `{nearest}`?"),
             None if codes.is_empty() => ": no plugin is registered".to_owned(),
-            None => format!(": there is {}", codes.join(", ")),
+            None => format!(": known are {}", codes.join(", ")),
         };
         let code = if is_name(code) { format!(" `{code}`") } else { String::new() };
         Err(configuration(format!("unknown plugin{code} in `plugins`{hint}")))

@@ -1,4 +1,4 @@
-//! Saying how connects ended: to `tracing`, and to those who listen to events.
+//! Reports of how connects ended, to `tracing` and to the listeners of events.
 
 use std::{
     collections::HashMap,
@@ -18,8 +18,8 @@ use crate::{
 /// How often a target that keeps refusing is warned of.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Targets whose refusals are counted; more than a connector has, unless its plugins turn to ever
-/// new ones.
+/// Targets whose refusals are counted: more than a connector has, unless its plugins keep turning
+/// to new ones.
 const MOST_TARGETS: usize = 256;
 
 /// Reports the connects of one connector.
@@ -39,7 +39,7 @@ impl Reporter {
         &self.plugins
     }
 
-    /// Begins to watch a connect; one that is dropped before it finished was abandoned.
+    /// Begins to watch a connect; one that is dropped before it finished counts as abandoned.
     pub(crate) fn begin<'a>(&'a self, request: &'a ConnectRequest) -> Attempt<'a> {
         Attempt { reporter: self, request, start: Instant::now(), is_over: false }
     }
@@ -194,6 +194,7 @@ impl Refusals {
             return Some(std::mem::take(&mut counted.since));
         }
         if targets.len() >= MOST_TARGETS {
+            // Targets whose next refusal would be reported anyway can be forgotten.
             targets.retain(|_, counted| now.duration_since(counted.warned_at) < WARN_EVERY);
             if targets.len() >= MOST_TARGETS {
                 return None;
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn ever_new_targets_are_forgotten() {
+    fn targets_beyond_the_bound_are_forgotten() {
         let refusals = Refusals::default();
         let start = Instant::now();
         for port in 0..2_000 {

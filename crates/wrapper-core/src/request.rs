@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone)]
 pub struct ConnectRequest(Arc<Fields>);
 
-/// What a request holds; copied by the first change to a clone.
+/// The fields of a request; copied by the first change to a clone.
 #[derive(Clone, Debug)]
 struct Fields {
     host: Arc<str>,
@@ -38,7 +38,7 @@ struct Fields {
     configured_user: Arc<str>,
     database: Option<Arc<str>>,
     password: Option<Password>,
-    /// What was or could be the password besides, to be blanked in a server's text.
+    /// Former and configured passwords, to be blanked out of a server's text.
     further_secrets: Arc<[Password]>,
     server_name: Option<ServerName>,
     deadline: Option<Instant>,
@@ -56,7 +56,7 @@ impl fmt::Debug for ConnectRequest {
 }
 
 impl ConnectRequest {
-    /// A request for a configured host.
+    /// Creates a request for a configured host.
     pub fn new(host: &str, port: u16, user: &str) -> Self {
         let (host, user): (Arc<str>, Arc<str>) = (host.into(), user.into());
         Self(Arc::new(Fields {
@@ -86,13 +86,12 @@ impl ConnectRequest {
         Arc::make_mut(&mut self.0)
     }
 
-    /// The host to connect to: a DNS name, an IP address, or the folder of a unix socket.
+    /// Returns the host to connect to: a DNS name, an IP address, or the folder of a unix socket.
     pub fn host(&self) -> &str {
         &self.0.host
     }
 
-    /// Whether the host is still the one of the configuration, so that what was configured for it
-    /// holds.
+    /// Returns whether the host is still the configured one, so that its settings apply.
     pub fn is_configured_host(&self) -> bool {
         self.0.host == self.0.configured_host
     }
@@ -102,8 +101,8 @@ impl ConnectRequest {
         &self.0.configured_host
     }
 
-    /// Turns to another host, whose progress is noted apart; the addresses, the instance and the
-    /// server name of the former one go.
+    /// Sets another host, whose progress is tracked separately; clears the addresses, the instance
+    /// and the server name of the former one.
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
         let fields = self.fields();
@@ -117,7 +116,7 @@ impl ConnectRequest {
         self
     }
 
-    /// The TCP port.
+    /// Returns the TCP port.
     pub fn port(&self) -> u16 {
         self.0.port
     }
@@ -129,7 +128,7 @@ impl ConnectRequest {
         self
     }
 
-    /// The addresses to dial; empty to resolve the host.
+    /// Returns the addresses to dial; empty to resolve the host.
     pub fn addresses(&self) -> &[IpAddr] {
         &self.0.addresses
     }
@@ -141,57 +140,54 @@ impl ConnectRequest {
         self
     }
 
-    /// The instance of a cluster that is meant, where one is.
+    /// Returns the instance of a cluster, if the request is for one.
     pub fn instance(&self) -> Option<&str> {
         self.0.instance.as_deref()
     }
 
-    /// Says which instance of a cluster the host stands for.
+    /// Sets the instance of a cluster that the host belongs to.
     #[must_use]
     pub fn with_instance(mut self, instance: &str) -> Self {
         self.fields().instance = Some(instance.into());
         self
     }
 
-    /// The role that is wanted, where one is.
+    /// Returns the wanted role, if the request asks for one.
     pub fn role(&self) -> Option<Role> {
         self.0.role
     }
 
-    /// Says which role is wanted; it is for the plugins to find an instance that has it.
+    /// Asks for a role; a plugin has to find an instance that has it.
     #[must_use]
     pub fn with_role(mut self, role: Role) -> Self {
         self.fields().role = Some(role);
         self
     }
 
-    /// The database user.
+    /// Returns the database user.
     pub fn user(&self) -> &str {
         &self.0.user
     }
 
-    /// Whether the user is still the one of the configuration, so that a configured password is
+    /// Returns whether the user is still the configured one, so that a configured password is
     /// theirs.
     pub fn is_configured_user(&self) -> bool {
         self.0.user == self.0.configured_user
     }
 
-    /// Turns to another user, for plugins that learn it together with the password; the password of
-    /// the former one goes.
+    /// Sets another user, for plugins that supply it with the password; clears the password of the
+    /// former one.
     ///
     /// # Errors
     ///
-    /// A configuration error for a name that is empty or holds a control character, as in a
+    /// A configuration error for a name that is empty or contains a control character, as in a
     /// configuration.
     pub fn with_user(mut self, user: &str) -> Result<Self> {
         if user.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                "the database user that a plugin gave is empty",
-            ));
+            return Err(Error::new(ErrorKind::Configuration, "a plugin supplied an empty database user"));
         }
         if user.contains(char::is_control) {
-            let message = format!("user `{}` holds a control character", user.escape_debug());
+            let message = format!("user `{}` contains a control character", user.escape_debug());
             return Err(Error::new(ErrorKind::Configuration, message));
         }
         self.fields().user = user.into();
@@ -201,7 +197,7 @@ impl ConnectRequest {
         })
     }
 
-    /// The database, where one is named.
+    /// Returns the database, if one is named.
     pub fn database(&self) -> Option<&str> {
         self.0.database.as_deref()
     }
@@ -213,7 +209,7 @@ impl ConnectRequest {
         self
     }
 
-    /// The password, where a plugin or the configuration gave one.
+    /// Returns the password, if a plugin or the configuration supplied one.
     pub fn password(&self) -> Option<&Password> {
         self.0.password.as_ref()
     }
@@ -227,21 +223,22 @@ impl ConnectRequest {
         }
     }
 
-    /// Adds what a server may know and repeat, such as the driver's own password, so that it is
-    /// blanked in what is shown.
+    /// Adds a text that a server may repeat, such as the driver's own password, so that it is
+    /// blanked out of messages.
     #[must_use]
     pub fn with_secret(mut self, secret: Password) -> Self {
         self.fields().further_secrets = self.0.further_secrets.iter().cloned().chain([secret]).collect();
         self
     }
 
-    /// Every password that a server may repeat, for [`ServerError::new`](crate::ServerError::new)
-    /// and [`sanitize_server_text`](crate::text::sanitize_server_text).
+    /// Returns every password that a server may repeat, for
+    /// [`ServerError::new`](crate::ServerError::new) and
+    /// [`sanitize_server_text`](crate::text::sanitize_server_text).
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.0.password.iter().chain(self.0.further_secrets.iter()).map(Password::as_secret)
     }
 
-    /// The name to verify the server's certificate against; by default the host.
+    /// Returns the name to verify the server's certificate against; by default the host.
     pub fn server_name(&self) -> Option<&ServerName> {
         self.0.server_name.as_ref()
     }
@@ -253,13 +250,13 @@ impl ConnectRequest {
         self
     }
 
-    /// The name that the server's certificate has to carry: the server name where one is set, else
-    /// the host.
+    /// Returns the name that the server's certificate has to carry: the server name if one is set,
+    /// else the host.
     pub fn tls_name(&self) -> &str {
         self.0.server_name.as_ref().map_or(&self.0.host, |name| name.as_str())
     }
 
-    /// The host with the address that is dialled, or the port, for messages.
+    /// Returns the host with the address that is dialled, or the port, for messages.
     pub fn address_label(&self) -> String {
         match self.0.progress.address() {
             Some(address) if address.ip().to_string() != *self.0.host => {
@@ -269,24 +266,24 @@ impl ConnectRequest {
         }
     }
 
-    /// When the connect to all hosts has to be over, of which this one has a share.
+    /// Returns the deadline of the connect to all hosts, of which this one has a share.
     pub(crate) fn last_deadline(&self) -> Option<Instant> {
         self.0.last_deadline
     }
 
-    /// Sets when the connect to all hosts has to be over.
+    /// Sets the deadline of the connect to all hosts.
     #[must_use]
     pub fn ends_at(mut self, last_deadline: Instant) -> Self {
         self.fields().last_deadline = Some(last_deadline);
         self
     }
 
-    /// Returns the engine of the driver; none before the request has entered a chain.
+    /// Returns the engine of the driver; `None` before the request has entered a chain.
     pub fn engine(&self) -> Option<Engine> {
         self.0.engine
     }
 
-    /// Returns whether the chain that the request goes through has a plugin with this code.
+    /// Returns whether the chain of this request contains a plugin with this code.
     pub fn has_plugin(&self, code: &str) -> bool {
         self.0.plugins.as_deref().is_some_and(|codes| codes.split(',').any(|known| known == code))
     }
@@ -299,18 +296,17 @@ impl ConnectRequest {
         self
     }
 
-    /// The host and the port as a URL has them.
+    /// Returns host and port as in a URL.
     pub fn host_and_port(&self) -> String {
         format!("{}:{}", bracketed(&self.0.host), self.0.port)
     }
 
-    /// When this connect has to be over, so that an adapter can share the time out among addresses.
+    /// Returns the deadline of this connect, of which an adapter gives each address a share.
     pub fn deadline(&self) -> Option<Instant> {
         self.0.deadline
     }
 
-    /// Begins an attempt: sets when it has to be over, and notes its progress apart from that of
-    /// earlier ones.
+    /// Begins an attempt: sets its deadline, and tracks its progress separately from earlier ones.
     #[must_use]
     pub fn begin(mut self, deadline: Instant) -> Self {
         let fields = self.fields();
@@ -318,8 +314,8 @@ impl ConnectRequest {
         self
     }
 
-    /// Begins what belongs to one connect, for the end of the chain, so that attempts side by side
-    /// share nothing. No plugin holds this registration, so that a handle tells the truth.
+    /// Begins one connect of the driver, so that concurrent attempts share nothing. No plugin holds
+    /// this registration: [`AbortHandle::is_held`] then means that the stream does.
     pub(crate) fn attempt(mut self) -> Self {
         let fields = self.fields();
         fields.progress = fields.progress.fork_for(&fields.user);
@@ -327,7 +323,7 @@ impl ConnectRequest {
         self
     }
 
-    /// Puts down what is known of a connection that was opened for this request.
+    /// Describes a connection that was opened for this request.
     pub(crate) fn established(&self, abort: AbortHandle) -> Established {
         let Position { address, addresses, .. } = self.0.progress.position();
         Established::new(Facts {
@@ -343,13 +339,13 @@ impl ConnectRequest {
         })
     }
 
-    /// What an adapter that owns its driver's stream puts into it, so that the connection can be
-    /// ended from elsewhere.
+    /// Returns the registration that an adapter puts into its driver's stream, so that the
+    /// connection can be ended from elsewhere.
     pub fn abort_registration(&self) -> &AbortRegistration {
         &self.0.abort
     }
 
-    /// Where the attempt stands; shared by all clones.
+    /// Returns the progress of the attempt; shared by all clones.
     pub fn progress(&self) -> &Progress {
         &self.0.progress
     }

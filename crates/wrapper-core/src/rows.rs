@@ -1,4 +1,4 @@
-//! The answer of a server to a plugin's query.
+//! The rows that a server returns for a plugin's query.
 
 use crate::{Error, ErrorKind, Result};
 
@@ -32,7 +32,7 @@ impl Rows {
         }
         let mut values = Vec::with_capacity(self.columns.len());
         for value in row {
-            // A null costs memory as well.
+            // A null takes memory as well.
             let value = value.as_ref().map(AsRef::as_ref);
             self.size += value.map_or(0, str::len) + size_of::<Option<String>>();
             if self.size > Self::MAX_SIZE {

@@ -10,8 +10,8 @@ const SERVER_TEXT_LIMIT: usize = 512;
 /// Replaces a password in a server's text.
 const BLANK: &str = "[password]";
 
-/// Escapes what could make a terminal show something else than the text: control characters, the
-/// ends of lines and invisible marks, such as those that turn the direction of writing.
+/// Escapes characters that could make a terminal show another text: control characters, line ends
+/// and invisible marks, such as those that reverse the direction of writing.
 pub fn escape_control(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     text.chars().for_each(|character| push_escaped(&mut out, character));
@@ -64,8 +64,8 @@ pub fn sanitize_server_text<'a>(text: &str, secrets: impl IntoIterator<Item = &'
     out
 }
 
-/// Returns whether text looks like the name of a parameter, host or plugin, so that it may stand in
-/// a message: what failed to parse may be a password.
+/// Returns whether text looks like the name of a parameter, host or plugin and may be shown in a
+/// message: text that failed to parse may be a password.
 pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))

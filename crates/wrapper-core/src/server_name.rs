@@ -1,4 +1,4 @@
-//! The name on a server's certificate.
+//! The name that a server's certificate has to carry.
 
 use std::{fmt, sync::Arc};
 
@@ -14,16 +14,16 @@ pub struct ServerName {
 }
 
 impl ServerName {
-    /// A name that came from a configuration string, which a plugin may refuse.
+    /// Creates a name from a configuration string, which a plugin may refuse.
     ///
     /// # Errors
     ///
-    /// A configuration error if it is no DNS name.
+    /// A configuration error if it is not a DNS name.
     pub fn from_configuration(name: &str) -> Result<Self> {
         Self::new(name, false)
     }
 
-    /// A name that the program itself chose.
+    /// Creates a name that the program itself chose.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl ServerName {
         Self::new(name, true)
     }
 
-    /// Checked here because the TLS libraries do not: native-tls takes `.evil.example` for a
+    /// Checks the name, because the TLS libraries do not: native-tls takes `.evil.example` for a
     /// wildcard.
     fn new(name: &str, trusted: bool) -> Result<Self> {
         let wrong = |reason: &str| {
@@ -47,12 +47,12 @@ impl ServerName {
         Ok(Self { name: endpoint.as_str().into(), trusted })
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// Whether the program itself chose it, not a configuration string.
+    /// Returns whether the program itself chose it, not a configuration string.
     pub fn is_trusted(&self) -> bool {
         self.trusted
     }

@@ -1,4 +1,4 @@
-//! Asking a server something: what plugins learn of a connection beyond that it is open.
+//! Queries of plugins on a connection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
 /// How long a server may take to answer one query of a plugin.
 pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks a server, over a connection that was just opened or over one that a pool holds.
+/// Runs queries of plugins, on a connection that was just opened or on a pooled one.
 pub trait Session: Send {
     /// Returns the engine of the server.
     fn engine(&self) -> Engine;
@@ -34,12 +34,12 @@ pub trait Session: Send {
     ///
     /// # Cancel safety
     ///
-    /// A caller that drops the future must drop the connection as well: the answer is still on its
-    /// way.
+    /// A caller that drops the future must drop the connection as well: the answer is still to be
+    /// read, and would pass for that to the next query.
     fn query<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Rows>>;
 }
 
-/// Asks a connection that was just opened, through its driver.
+/// Runs queries on a connection that was just opened, through its driver.
 pub(crate) struct Fresh<'c, C> {
     pub(crate) driver: Arc<dyn Driver<Connection = C>>,
     pub(crate) connected: &'c mut Connected<C>,

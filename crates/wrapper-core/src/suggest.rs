@@ -1,6 +1,6 @@
-//! Names that a person may have meant.
+//! Suggestions for misspelt names.
 
-/// Finds the name that was most likely meant, if one is near enough to be worth naming.
+/// Suggests the known name closest to an unknown one, if it is close enough.
 ///
 /// Case, underscores and hyphens do not count, so that `iam_region` leads to `iamRegion`.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -1,9 +1,8 @@
-//! What an error of a session says about its server, for plugins that watch over it.
+//! Suspicions about a server, read from errors of connections in use.
 
 use crate::Engine;
 
-/// Says what a connection in use makes one suspect of its server; whether it is so, plugins find
-/// out by themselves.
+/// A suspicion about a server, raised by an error of a connection in use; plugins verify it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Suspicion {

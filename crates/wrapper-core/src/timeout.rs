@@ -1,4 +1,4 @@
-//! What is said of an attempt whose time is over.
+//! The error of an attempt that ran out of time.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::{
 };
 
 impl ConnectRequest {
-    /// A host or an address is given this long at least, however many wait behind it.
+    /// The least time for a host or an address, regardless of the number that follow.
     pub const LEAST_SHARE: Duration = Duration::from_secs(2);
 
-    /// Returns the error of an attempt whose time is over: the phase, the host and the address that
-    /// it was at.
+    /// Returns the error of an attempt that ran out of time, which names the phase, the host and
+    /// the address that it had reached.
     pub fn timed_out(&self, after: Duration) -> Error {
         let (host, place) = (self.host(), self.host_and_port());
         let Position { host: moved, phase, address, .. } = self.progress().position();

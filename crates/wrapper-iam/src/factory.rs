@@ -134,6 +134,10 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
         family::owner(parameter)
     }
 
+    fn without_effect(&self, parameter: &str) -> Option<&'static str> {
+        family::without_effect(parameter)
+    }
+
     fn weight(&self) -> i32 {
         1000
     }

@@ -115,6 +115,14 @@ pub(crate) fn owner(parameter: &str) -> Option<&'static str> {
     PARAMETERS.iter().find(|(_, names)| names.iter().any(is_one)).map(|(code, _)| *code)
 }
 
+/// Explains why a parameter of the family that supplies credentials has no effect.
+pub(crate) fn without_effect(parameter: &str) -> Option<&'static str> {
+    let wanted = folded(parameter);
+    let handlers = ["awsCredentialsProviderHandler", "customAwsCredentialProviderHandler"];
+    let is_handler = handlers.iter().any(|handler| wanted == folded(handler));
+    is_handler.then_some("credentials of your own are given to the plugin in code")
+}
+
 /// Normalizes a code for comparison: `auto_read_write_splitting` equals `autoReadWriteSplitting`.
 fn folded(code: &str) -> String {
     code.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()

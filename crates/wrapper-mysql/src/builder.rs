@@ -17,7 +17,7 @@ use crate::{
 
 /// Builds a [`Connector`].
 ///
-/// What is set here is locked: a URL or map that says otherwise is an error.
+/// Settings made here are locked: a URL or map with another value is an error.
 pub struct ConnectorBuilder {
     setup: Setup<Conn, Opts>,
     tls: Option<SslOpts>,
@@ -62,8 +62,7 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Builds the connector, and finds what is wrong with the configuration before the first
-    /// connect.
+    /// Builds the connector and validates the configuration, before the first connect.
     ///
     /// # Errors
     ///
@@ -102,7 +101,7 @@ impl ConnectorBuilder {
 fn request(opts: &Opts) -> Result<ConnectRequest> {
     let host = opts.ip_or_hostname().trim_matches(['[', ']']);
     if host.trim().is_empty() {
-        return Err(configuration("no host: name one, as in mysql://user@host/database"));
+        return Err(configuration("missing host: name one, as in mysql://user@host/database"));
     }
     if opts.socket().is_none() {
         check_host(host)?;
@@ -113,7 +112,7 @@ fn request(opts: &Opts) -> Result<ConnectRequest> {
     let user = opts.user().unwrap_or_default();
     // The protocol ends both with a NUL.
     if user.contains(char::is_control) || opts.db_name().is_some_and(|name| name.contains(char::is_control)) {
-        return Err(configuration("user or database holds a control character"));
+        return Err(configuration("user or database contains a control character"));
     }
     let mut request = ConnectRequest::new(host, opts.tcp_port(), user);
     if let Some(addresses) = opts.resolved_ips() {
@@ -123,7 +122,7 @@ fn request(opts: &Opts) -> Result<ConnectRequest> {
         request = request.with_database(database);
     }
     if let Some(password) = opts.pass() {
-        // The driver sends it unless a plugin gives another, and a server may repeat it.
+        // The driver sends it unless a plugin supplies another, and a server may repeat it.
         request = request.with_secret(Password::new(password));
     }
     Ok(request)
@@ -135,13 +134,13 @@ fn check_needs(opts: &Opts, needs: Requirements) -> Result<()> {
     }
     if needs.verified_tls && opts.socket().is_some() {
         return Err(configuration(
-            "`socket` is a unix socket, over which there is no TLS, and so no login by a token or a managed \
-             password: leave it out",
+            "`socket` is a unix socket, which has no TLS, and so no login by a token or a managed password: \
+             leave it out",
         ));
     }
     if needs.supplies_password && !opts.secure_auth() {
         return Err(configuration(
-            "`secure_auth=false` allows a proof that gives the password away: leave it out",
+            "`secure_auth=false` allows an authentication method that reveals the password: leave it out",
         ));
     }
     Ok(())
@@ -164,7 +163,7 @@ fn base(opts: &Opts, transport: Transport, needs: Requirements) -> Result<Opts> 
     let cleartext = needs.cleartext_password || opts.enable_cleartext_plugin();
     if cleartext && transport < Transport::VerifiedTls {
         return Err(configuration(
-            "`enable_cleartext_plugin` sends the password as it is, which needs verified TLS: add \
+            "`enable_cleartext_plugin` sends the password in cleartext, which requires verified TLS: add \
              sslmode=verify-full",
         ));
     }
@@ -185,7 +184,7 @@ fn base(opts: &Opts, transport: Transport, needs: Requirements) -> Result<Opts> 
 
 fn warn_of_pool(opts: &Opts) {
     if *opts.pool_opts() != PoolOpts::default() || opts.conn_ttl().is_some() {
-        tracing::warn!("the options of the driver's own pool have no effect: that pool is not used");
+        tracing::warn!("options of the driver's own pool have no effect, because that pool is not used");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{ConnectorBuilder, DriverConfig, driver::MysqlDriver, suspicion::susp
 
 /// Opens MySQL and MariaDB connections through a chain of plugins; clones share everything.
 ///
-/// What it gives is the driver's own connection.
+/// It returns the driver's own connection.
 ///
 /// # Security
 ///
@@ -33,8 +33,8 @@ impl Connector {
         suspicion: suspicion,
     }
 
-    /// Builds a connector from the driver's own options, which name no plugins; to name some use
-    /// the builder.
+    /// Builds a connector from the driver's own options, which name no plugins; to enable
+    /// some, use the builder.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use std::{
 };
 
 use mysql_async::{Conn, Opts, OptsBuilder};
-use wrapper_adapter::{Dialer, Trust, lacking_runtime, stranger};
+use wrapper_adapter::{Dialer, Trust, lacking_runtime, other_service};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Engine, Password, Result,
     adapter::{Driver, Phase, Rows, Transport},
@@ -14,13 +14,13 @@ use wrapper_core::{
 
 use crate::{
     DriverConfig,
-    doubt::Doubt,
-    error::{connect_error, is_no_packet, is_unknown_issuer, panicked},
+    error::{connect_error, is_malformed_packet, is_unknown_issuer, panicked},
     opening, session,
+    slow_server::SlowServer,
 };
 
-/// The most that MySQL allows: the server says no to what is over its own limit. The driver's
-/// default of 4 MiB would refuse what a server takes.
+/// The most that MySQL allows: a server refuses larger packets by itself. The driver's default of
+/// 4 MiB would refuse packets that a server accepts.
 const MAX_ALLOWED_PACKET: usize = 1 << 30;
 
 /// The default of MySQL and of the driver, in seconds; it counts for the driver's own pool only,
@@ -33,12 +33,12 @@ pub struct MysqlDriver {
     base: Trust<Opts>,
     transport: Transport,
     dialer: Dialer,
-    doubt: Doubt,
+    slow_server: SlowServer,
 }
 
 impl MysqlDriver {
     pub(crate) fn new(base: Trust<Opts>, transport: Transport, dialer: Dialer) -> Self {
-        Self { base, transport, dialer, doubt: Doubt::default() }
+        Self { base, transport, dialer, slow_server: SlowServer::default() }
     }
 
     async fn connect_host(&self, request: &ConnectRequest) -> Result<Conn> {
@@ -92,33 +92,33 @@ impl MysqlDriver {
             let opts = self.opts(&trusted.made, request, addresses)?;
             let opened = tokio::select! {
                 opened = opening::open(opts) => opened,
-                Some(stranger) = self.doubt.stranger(request) => return Err(stranger),
+                Some(error) = self.slow_server.other_service(request) => return Err(error),
             };
             let error = match opened {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => error,
                 Err(panic) => return Err(lacking_runtime(&*panic).unwrap_or_else(|| panicked(request))),
             };
-            // Nothing was sent to a server whose issuer is unknown; its authority may have been
-            // replaced meanwhile.
+            // Nothing was sent to a server whose issuer is unknown, so retrying is safe; its
+            // authority may have been replaced, and the roots reloaded.
             if is_unknown_issuer(&error)
                 && let Some(newer) = self.base.renewed(&trusted).await
             {
                 trusted = newer;
                 continue;
             }
-            let is_no_packet = is_no_packet(&error);
+            let is_malformed_packet = is_malformed_packet(&error);
             let error = connect_error(error, request, &trusted.roots);
-            return match is_no_packet {
-                true => Err(stranger(Engine::Mysql, request).await.unwrap_or(error)),
+            return match is_malformed_packet {
+                true => Err(other_service(Engine::Mysql, request).await.unwrap_or(error)),
                 false => Err(error),
             };
         }
     }
 }
 
-/// Answers what the driver would ask a server for after each login, where the options do not: a
-/// round trip less.
+/// Sets the options that the driver would otherwise query after each login, which saves a round
+/// trip.
 pub(crate) fn without_questions(base: Opts) -> Opts {
     let packet = base.max_allowed_packet().unwrap_or(MAX_ALLOWED_PACKET);
     let idle = base.wait_timeout().unwrap_or(WAIT_TIMEOUT);

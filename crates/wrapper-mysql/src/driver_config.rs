@@ -4,8 +4,7 @@ use std::{fmt, time::SystemTime};
 
 use mysql_async::Opts;
 
-/// Holds options of mysql_async with a password and verified TLS in them, and until when they are
-/// good.
+/// Holds options of mysql_async that contain a password and verified TLS, and their expiry.
 ///
 /// For programs that insist on making their own connection, such as refinery, which takes a
 /// `mysql_async::Pool`. After [`good_until`](Self::good_until) new connections need new options;
@@ -36,7 +35,7 @@ impl DriverConfig {
         self.opts
     }
 
-    /// Returns when the token in them ends; `None` where the password is not one.
+    /// Returns the expiry of the token in them; `None` if the password is not a token.
     pub fn good_until(&self) -> Option<SystemTime> {
         self.good_until
     }

@@ -1,4 +1,4 @@
-//! The driver's errors by our kinds.
+//! Conversion of the driver's errors.
 
 use std::io;
 
@@ -10,15 +10,15 @@ use wrapper_core::{
     Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError, text::sanitize_server_text,
 };
 
-/// What the driver calls the SQLSTATE of an answer that has none: servers send one as soon as the
-/// client has said that it reads them, in its login.
+/// The driver's SQLSTATE for an answer without one: a server sends them only after the client's
+/// login announces that it reads them.
 const NO_SQLSTATE: &str = "HY000";
 
-/// What the driver says of bytes that are no packet, and of one that does not end.
-const NO_PACKET: &[&str] =
+/// Texts of the driver for bytes that are not a packet, and for an incomplete one.
+const MALFORMED_PACKET: &[&str] =
     &["Packet is larger than max_allowed_packet", "Packets out of sync", "bytes remaining on stream"];
 
-/// Returns whether no trusted root stands behind the server's certificate.
+/// Returns whether the server's certificate is not signed by a trusted root.
 pub(crate) fn is_unknown_issuer(error: &MysqlError) -> bool {
     let failure = match error {
         MysqlError::Io(IoError::Tls(error)) => TlsFailure::from_text(&format!("{error} {error:?}")),
@@ -33,8 +33,8 @@ pub(crate) fn is_unknown_issuer(error: &MysqlError) -> bool {
 
 /// Turns an error of the driver's connect into ours.
 ///
-/// Where the driver's error holds what the server said, only text made safe is kept: a server may
-/// repeat the password.
+/// Where the driver's error quotes the server, only sanitized text is kept: a server may repeat the
+/// password.
 pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: &Roots) -> Error {
     match error {
         MysqlError::Server(answer) => refused(&answer, request),
@@ -53,8 +53,8 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
             explain_tls_failure(TlsFailure::from_text(&error.to_string()), request.tls_name(), roots)
                 .with_source(error)
         }
-        MysqlError::Io(IoError::Io(ref io)) if is_no_packet(&error) => {
-            let message = format!("{} is no MySQL server: check host and port", request.address_label());
+        MysqlError::Io(IoError::Io(ref io)) if is_malformed_packet(&error) => {
+            let message = format!("{} is not a MySQL server: check host and port", request.address_label());
             Error::new(ErrorKind::Configuration, message).with_source(io.to_string())
         }
         MysqlError::Io(IoError::Io(error)) => io_error(error, request),
@@ -63,11 +63,11 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
         }
         MysqlError::Driver(DriverError::CleartextPluginDisabled) => {
             let message =
-                format!("{} asks for the password as it is, so nothing was sent", request.address_label());
+                format!("{} asks for a cleartext password, so nothing was sent", request.address_label());
             let cause = Cause::new(
                 Cause::PASSWORD_IN_CLEAR,
                 "the user is identified with a plugin that needs the password in clear text",
-                "add enable_cleartext_plugin=true and sslmode=verify-full, if that is meant",
+                "add enable_cleartext_plugin=true and sslmode=verify-full, if that is intended",
             );
             Error::new(ErrorKind::Configuration, message).with_diagnosis([cause])
         }
@@ -77,14 +77,14 @@ pub(crate) fn connect_error(error: MysqlError, request: &ConnectRequest, roots: 
 
 /// Returns whether what the server sent is not a MySQL packet: the driver takes any four bytes
 /// for a packet's length and number.
-pub(crate) fn is_no_packet(error: &MysqlError) -> bool {
+pub(crate) fn is_malformed_packet(error: &MysqlError) -> bool {
     match error {
-        MysqlError::Io(IoError::Io(error)) => NO_PACKET.contains(&error.to_string().as_str()),
+        MysqlError::Io(IoError::Io(error)) => MALFORMED_PACKET.contains(&error.to_string().as_str()),
         _ => false,
     }
 }
 
-/// Returns an error for a panic in the driver, which panics on some answers of a server.
+/// Returns the error for a panic of the driver, which some answers of a server cause.
 pub(crate) fn panicked(request: &ConnectRequest) -> Error {
     let place = request.address_label();
     Error::new(ErrorKind::Driver, format!("the driver panicked on what {place} answered"))
@@ -123,7 +123,7 @@ fn io_error(error: io::Error, request: &ConnectRequest) -> Error {
         }
         // The driver reports packets that it cannot read so, and may quote them.
         InvalidData | InvalidInput => return driver_error(&error.to_string(), request),
-        _ => (ErrorKind::Connect, format!("no TCP connection to {place}")),
+        _ => (ErrorKind::Connect, format!("could not open a TCP connection to {place}")),
     };
     Error::new(kind, message).with_source(error)
 }

@@ -4,7 +4,6 @@
 mod builder;
 mod config_source;
 mod connector;
-mod doubt;
 mod driver;
 mod driver_config;
 mod error;
@@ -12,6 +11,7 @@ mod opening;
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 mod pool;
 mod session;
+mod slow_server;
 mod suspicion;
 mod tls;
 

@@ -1,4 +1,4 @@
-//! A connect of the driver that leaves nothing behind when its caller gives it up.
+//! A connect of the driver that cleans up when its caller drops it.
 
 use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
@@ -7,11 +7,10 @@ use mysql_async::{Conn, Opts};
 use tokio::{sync::oneshot, time::timeout};
 use tracing::Instrument;
 
-/// How long a connect may go on whose caller has gone.
+/// How long a connect may continue after its caller has dropped it.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What the driver makes of a connect: its result, or the panic that a server's answer brought
-/// about.
+/// The driver's result, or the panic that a server's answer caused.
 type Opened = Result<mysql_async::Result<Conn>, Panic>;
 
 type Panic = Box<dyn Any + Send>;
@@ -19,10 +18,10 @@ type Panic = Box<dyn Any + Send>;
 /// Opens a connection; an error if the driver panicked.
 ///
 /// The connect runs in a task of its own, because two things depend on how it is given up. A server
-/// counts the handshakes that break off and blocks the address of the client after a hundred
-/// (`max_connect_errors`), so one that was given up is brought to its end and closed, within
-/// [`GRACE`]. And a connection of the driver that is dropped drains what it was reading in a task
-/// that nothing bounds.
+/// counts aborted handshakes and blocks the address of the client after a hundred
+/// (`max_connect_errors`), so an abandoned one is completed and then closed, within [`GRACE`]. And
+/// a connection of the driver that is dropped drains what it was reading in a task that nothing
+/// bounds.
 pub(crate) async fn open(opts: Opts) -> Opened {
     let (answer, opened) = oneshot::channel();
     tokio::spawn(run(opts, answer).in_current_span());
@@ -31,7 +30,7 @@ pub(crate) async fn open(opts: Opts) -> Opened {
 }
 
 async fn run(opts: Opts, mut answer: oneshot::Sender<Opened>) {
-    // Nothing of ours lives in the future, so that a panic leaves nothing half done.
+    // The future holds no state of ours that a panic could leave inconsistent.
     let mut connecting = AssertUnwindSafe(Conn::new(opts)).catch_unwind();
     let opened = tokio::select! {
         opened = &mut connecting => answer.send(opened).err(),
@@ -41,14 +40,14 @@ async fn run(opts: Opts, mut answer: oneshot::Sender<Opened>) {
         },
     };
     if let Some(Ok(Ok(connection))) = opened {
-        // Whether the server hears it does not matter.
+        // Errors of the goodbye are ignored: the connection is unused.
         drop(timeout(GRACE, connection.disconnect()).await);
     }
 }
 
-/// Drops what holds a connection where no runtime is, so that the driver cannot start the task that
-/// would drain it.
+/// Drops a connecting future outside of any runtime, so that the driver cannot spawn the task that
+/// would drain its connection.
 fn discard(connecting: impl Send + 'static) {
-    // Without a thread to be had it is dropped here, which is what the driver would have done.
+    // If no thread can be spawned, it is dropped here, as without this function.
     drop(std::thread::Builder::new().spawn(move || drop(connecting)));
 }

@@ -1,4 +1,4 @@
-//! Pools whose every physical connection comes through the chain, so that each gets a fresh token.
+//! Pools that open every physical connection through the chain, each with a fresh token.
 //!
 //! The driver's own pool keeps the password that it was built with, and is not used.
 
@@ -26,10 +26,11 @@ use wrapper_core::{Error, ErrorKind, Established, Result};
 use self::opened::Opened;
 use crate::{Connector, session};
 
-/// How often it is looked whether a connection that does not answer its check is outdated.
-const LOOK: Duration = Duration::from_millis(50);
+/// The interval at which a connection that has not answered its check yet is tested for being
+/// outdated.
+const POLL_EVERY: Duration = Duration::from_millis(50);
 
-/// Says what is done to a connection before it is handed out again.
+/// The treatment of a connection before it is handed out again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recycling {
@@ -43,12 +44,11 @@ pub enum Recycling {
 
 /// Manages pooled connections, for `deadpool::managed::Pool` and `bb8::Pool` alike.
 ///
-/// A connection on which a statement or a check-out was given up is never handed out again, because
-/// the answer that is still on its way would pass for the next one's: each check ends with a
-/// question whose answer cannot be another's.
+/// A connection on which a statement or a check-out was abandoned is never handed out again,
+/// because its pending answer would pass for that to the next statement: each check ends with a
+/// query whose answer is unique.
 ///
-/// bb8 tells every waiter "Timed out in bb8", regardless of the reason: [`Connector::last_error`]
-/// knows it.
+/// bb8 returns "Timed out in bb8" to every waiter; [`Connector::last_error`] has the reason.
 #[derive(Clone, Debug)]
 pub struct MysqlManager {
     connector: Connector,
@@ -64,18 +64,18 @@ impl MysqlManager {
         Self { connector, recycling: Recycling::default(), rules, opened: Opened::default() }
     }
 
-    /// Sets what is done to a connection before it is handed out again; a reset by default.
+    /// Sets the treatment of a connection before it is handed out again; a reset by default.
     #[must_use]
     pub fn recycling(mut self, recycling: Recycling) -> Self {
         self.recycling = recycling;
         self
     }
 
-    /// Takes connections to a writer only: each is asked for its role when it is opened and when it
-    /// is taken out of the pool, as after a failover; off by default.
+    /// Accepts connections to a writer only: the role is queried when a connection is opened and
+    /// when it is taken out of the pool; off by default.
     ///
     /// It costs a round trip at the connect. A read-only server is [`ErrorKind::WrongInstance`],
-    /// and is logged in to ever more slowly.
+    /// and further logins to it are delayed, for longer each time.
     #[must_use]
     pub fn expect_writer(mut self) -> Self {
         self.rules = self.rules.with_writer();
@@ -110,45 +110,45 @@ impl MysqlManager {
             tokio::select! {
                 biased;
                 cleaned = self.clean(connection) => cleaned,
-                // Its server may stand still and never answer.
+                // A frozen server would never answer.
                 () = self.outdates(established) => Err(outdated()),
             }
         };
         self.rules.check(check).await
     }
 
-    /// Waits until a connection is outdated; the plugins have nothing to wait for.
+    /// Waits until a connection is outdated, by polling: plugins offer no notification.
     async fn outdates(&self, established: Option<Established>) {
         let Some(established) = established else { return pending().await };
         while !self.connector.hosts.is_outdated(&established) {
-            sleep(LOOK).await;
+            sleep(POLL_EVERY).await;
         }
     }
 
-    /// Makes a connection ready for its next user, and says whether it leads to a writer where that
-    /// matters.
+    /// Prepares a connection for its next user, and returns whether it leads to a writer, if one is
+    /// expected.
     async fn clean(&self, connection: &mut Conn) -> Result<bool> {
-        // The last borrower gave up a command; its answer would pass for the answer to ours.
+        // The last borrower abandoned a command, whose pending answer would pass for ours.
         if connection.is_disconnected() {
-            return Err(Error::new(ErrorKind::Driver, "a statement was given up on the pooled connection"));
+            return Err(Error::new(ErrorKind::Driver, "a statement was abandoned on the pooled connection"));
         }
-        // The driver's stream cannot be ended from elsewhere; a server that is gone would not
-        // answer either.
+        // The driver's stream cannot be ended from elsewhere, so an outdated connection is detected
+        // here, without a query that a failed server would not answer.
         let established = self.opened.of(connection);
         if established.as_ref().is_some_and(|it| self.connector.hosts.is_outdated(it)) {
             return Err(outdated());
         }
         match self.recycling {
             Recycling::Ping => prove_in_step(connection).await?,
-            // A server too old for a reset would have the driver log in again, with a token that
-            // has ended.
+            // For a server too old for a reset the driver would log in again, with an expired
+            // token.
             Recycling::Reset if !connection.reset().await.map_err(broken)? => {
                 return Err(Error::new(ErrorKind::Driver, "the server cannot reset a connection"));
             }
             Recycling::Reset => {}
         }
         let is_writer = match (self.rules.expects_writer(), self.recycling) {
-            // What was asked just before gives no rows, so that no late answer passes for this one.
+            // The command before returned no rows, so a pending answer cannot pass for this one.
             (true, _) => takes_writes(&mut session(connection)).await?,
             (false, Recycling::Reset) => prove_in_step(connection).await.map(|()| true)?,
             (false, Recycling::Ping) => true,
@@ -162,8 +162,8 @@ fn outdated() -> Error {
     Error::new(ErrorKind::WrongInstance, "the pooled connection was opened before the writer changed")
 }
 
-/// Asks what has not been asked before: a late answer to something else, of a statement that was
-/// given up while its connection went on being used, is not the answer to this.
+/// Runs a query with a unique answer: the pending answer to a statement that was abandoned while
+/// its connection stayed in use cannot match it.
 async fn prove_in_step(connection: &mut Conn) -> Result<()> {
     static LAST: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0) >> 2));
 
@@ -171,7 +171,10 @@ async fn prove_in_step(connection: &mut Conn) -> Result<()> {
     let answer: Option<Row> = connection.query_first(format!("SELECT {asked}")).await.map_err(broken)?;
     match answer.and_then(|mut answer| answer.take_opt::<String, _>(0)?.ok()) {
         Some(answer) if answer == asked.to_string() => Ok(()),
-        _ => Err(Error::new(ErrorKind::Driver, "the pooled connection answers what was asked before")),
+        _ => Err(Error::new(
+            ErrorKind::Driver,
+            "the pooled connection returned the answer to an earlier statement",
+        )),
     }
 }
 

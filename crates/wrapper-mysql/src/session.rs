@@ -1,4 +1,4 @@
-//! Asking a MySQL server.
+//! Queries of plugins on a MySQL connection.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use mysql_async::{Conn, Value, prelude::Queryable};
 use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, ServerError, Session, adapter::Rows};
 
-/// Returns a way for plugins to ask a connection that a pool holds.
+/// Returns a session for plugins on a pooled connection.
 pub fn session(connection: &mut Conn) -> impl Session {
     Pooled(connection)
 }
@@ -24,13 +24,14 @@ impl Session for Pooled<'_> {
 }
 
 pub(crate) async fn query(connection: &mut Conn, sql: &str) -> Result<Rows> {
-    // The last borrower gave up a command; its answer would pass for the answer to ours.
+    // The last borrower abandoned a command, whose pending answer would pass for ours.
     if connection.is_disconnected() {
         return Err(Error::new(ErrorKind::Connect, "the connection has ended"));
     }
     let rows = rows(connection, sql).await;
     match &rows {
-        // The answer is still coming in. A command that is given up ends the connection.
+        // The rest of the answer is unread. The driver closes a connection when the future of a
+        // command on it is dropped, so a ping that is polled once ends it.
         Err(error) if error.server().is_none() => drop(connection.ping().now_or_never()),
         _ => {}
     }
@@ -58,7 +59,7 @@ fn text(value: &Value) -> Option<Cow<'_, str>> {
 
 fn unanswered(error: mysql_async::Error) -> Error {
     match error {
-        // The driver's error prints what the server said as it came.
+        // The driver's error prints the server's text verbatim.
         mysql_async::Error::Server(answer) => {
             let answer = ServerError::new(answer.code, &answer.message, None);
             Error::new(ErrorKind::Driver, "the server refused a plugin's query").with_source(answer)

@@ -1,4 +1,4 @@
-//! What an error of a connection in use says about its server.
+//! Suspicions raised by errors of the driver.
 
 use mysql_async::{DriverError, Error};
 use wrapper_core::{Engine, adapter::Suspicion};

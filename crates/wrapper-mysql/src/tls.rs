@@ -1,4 +1,4 @@
-//! What a connection does about TLS.
+//! The TLS options of a connection.
 
 use mysql_async::{ClientIdentity, Conn, Opts, SslOpts};
 use wrapper_adapter::{Chain, ClientCertificate, Roots, Setup, TlsMode};
@@ -76,9 +76,9 @@ pub(crate) struct Tls {
     pub(crate) transport: Transport,
 }
 
-/// What the driver is told.
+/// The TLS options for the driver.
 pub(crate) enum Plan {
-    /// What the program made, as it is.
+    /// Options of the program, unchanged.
     Given(SslOpts),
     /// No TLS.
     Off,

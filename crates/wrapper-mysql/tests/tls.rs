@@ -55,7 +55,7 @@ async fn certificate_of_another_authority_wrong() {
 
     let error = refused(builder(&server).root_certificates(other.pem())).await;
 
-    nothing_was_sent(&server, &error, "no trusted issuer");
+    nothing_was_sent(&server, &error, "not signed by a trusted authority");
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn tls_missing() {
 
     let error = refused(builder(&server).root_certificates(server.ca_pem())).await;
 
-    nothing_was_sent(&server, &error, "offers no TLS");
+    nothing_was_sent(&server, &error, "does not offer TLS");
 }
 
 #[tokio::test]

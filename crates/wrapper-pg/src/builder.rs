@@ -21,7 +21,7 @@ use crate::{
 
 /// Builds a [`Connector`].
 ///
-/// What is set here is locked: a connection string or map that says otherwise is an error.
+/// Settings made here are locked: a connection string or map with another value is an error.
 pub struct ConnectorBuilder {
     setup: Setup<PgConnection, Box<Config>>,
     tls: Option<Tls>,
@@ -96,8 +96,7 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Builds the connector, and finds what is wrong with the configuration before the first
-    /// connect.
+    /// Builds the connector and validates the configuration, before the first connect.
     ///
     /// # Errors
     ///
@@ -161,14 +160,14 @@ fn ssl_mode(config: &Config, settings: &Options, needs: Requirements) -> Result<
 fn check_needs(config: &Config, targets: &[Target], needs: Requirements) -> Result<()> {
     if needs.cleartext_password && config.get_channel_binding() == ChannelBinding::Require {
         return Err(configuration(
-            "channel_binding `require` cannot work with a token, for which the server asks as a cleartext \
-             password: leave it out",
+            "channel_binding `require` cannot work with a token, which is sent as a cleartext password: leave \
+             it out",
         ));
     }
     match targets.iter().find(|target| target.is_unix()) {
         Some(_) if needs.verified_tls => Err(configuration(
-            "`host` is the folder of a unix socket, over which there is no TLS, and so no login by a token \
-             or a managed password",
+            "`host` is the folder of a unix socket, which has no TLS, and so no login by a token or a managed \
+             password",
         )),
         _ => Ok(()),
     }
@@ -187,7 +186,7 @@ fn request(target: &Target, config: &Config) -> ConnectRequest {
         request = request.with_addresses([address]);
     }
     if let Some(password) = config.get_password() {
-        // The driver sends it unless a plugin gives another, and a server may repeat it.
+        // The driver sends it unless a plugin supplies another, and a server may repeat it.
         request = request.with_secret(Password::new(String::from_utf8_lossy(password)));
     }
     match config.get_dbname() {

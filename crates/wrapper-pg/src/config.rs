@@ -27,7 +27,7 @@ pub(crate) fn targets(config: &Config) -> Result<Vec<Target>> {
     let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
     let count = hosts.len().max(addresses.len());
     if count == 0 {
-        return Err(configuration("no host: name one, as in postgres://user@host/database"));
+        return Err(configuration("missing host: name one, as in postgres://user@host/database"));
     }
     if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
         return Err(configuration(format!(
@@ -176,7 +176,7 @@ mod tests {
     fn host_lists_that_do_not_fit_are_refused() {
         let message = |text: &str| targets(&parsed(text)).expect_err("does not fit").to_string();
 
-        assert!(message("user=u").starts_with("no host"));
+        assert!(message("user=u").starts_with("missing host"));
         assert!(message("host=a,b hostaddr=10.0.0.1 user=u").contains("2 hosts but 1 in `hostaddr`"));
         assert!(message("host=a,b,c port=1,2 user=u").contains("3 hosts but 2 ports"));
     }

@@ -79,7 +79,7 @@ fn unknown<C>(text: ConnectionText<'_>, name: &str, others: &[String], registry:
             UrlParts::of(url, UserInfoEnd::FirstAt).is_ok_and(|parts| parts.is_doubtful(name))
         }
         ConnectionText::Pairs(_) if !others.iter().any(|name| DRIVER.names.contains(&name.as_str())) => {
-            return configuration(format!("this is no connection string: write {}", FORM.example()));
+            return configuration(format!("this is not a connection string: write {}", FORM.example()));
         }
         ConnectionText::Pairs(pairs) => is_after_password(pairs, name),
     };

@@ -12,7 +12,7 @@ use crate::{
 
 /// Opens PostgreSQL connections through a chain of plugins; clones share everything.
 ///
-/// What it gives is the driver's own pair: spawn the connection, use the client.
+/// It returns the driver's own pair: spawn the connection, use the client.
 #[derive(Clone, Debug)]
 pub struct Connector {
     pub(crate) hosts: HostList<PgDriver>,
@@ -34,7 +34,7 @@ impl Connector {
 
     /// Builds a connector from the driver's own configuration, which names no plugins.
     ///
-    /// To name some use the builder:
+    /// To enable plugins, use the builder:
     /// `Connector::builder(registry).config(config).parameter("plugins", "iam")`.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The driver's end of the chain.
 
 use tokio_postgres::{Client, Config, Connection, Socket, config::SslMode};
-use wrapper_adapter::{Dialer, stranger};
+use wrapper_adapter::{Dialer, other_service};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Engine, Password, Result,
     adapter::{Driver, Phase, Rows, Transport},
@@ -9,12 +9,12 @@ use wrapper_core::{
 
 use crate::{
     DriverConfig, TlsStream,
-    error::{connect_error, may_be_stranger},
+    error::{connect_error, may_be_other_service},
     session,
     tls::{Tls, UnknownIssuer},
 };
 
-/// What a connect gives: the driver's own pair.
+/// The driver's own pair of client and connection.
 pub type PgConnection = (Client, Connection<Socket, TlsStream>);
 
 /// Opens PostgreSQL connections for a configuration without hosts.
@@ -37,8 +37,8 @@ impl PgDriver {
         &self.tls
     }
 
-    /// Says how a password would travel: by `sslmode=require` the driver sends nothing before TLS
-    /// stands, and ours verifies.
+    /// Returns the transport of a password: with `sslmode=require` the driver sends nothing before
+    /// the handshake, and our TLS verifies the server.
     fn transport(&self) -> Transport {
         match self.base.get_ssl_mode() {
             SslMode::Require => Transport::VerifiedTls,
@@ -100,8 +100,8 @@ impl PgDriver {
         let unknown = UnknownIssuer::default();
         let track = |unknown| self.tls.tracked(request, config.get_ssl_mode(), unknown);
         let mut connected = config.connect(track(&unknown)).await;
-        // Nothing was sent to a server whose issuer is unknown; its authority may have been
-        // replaced meanwhile.
+        // Nothing was sent to a server whose issuer is unknown, so retrying is safe; its authority
+        // may have been replaced, and the roots reloaded.
         if connected.is_err() && self.tls.may_know(&unknown).await {
             request.progress().enter(Phase::Dial);
             connected = config.connect(track(&UnknownIssuer::default())).await;
@@ -110,10 +110,10 @@ impl PgDriver {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
-        let asks = may_be_stranger(&error);
+        let is_doubtful = may_be_other_service(&error);
         let error = connect_error(error, request, &self.tls.roots());
-        match asks {
-            true => Err(stranger(Engine::Postgres, request).await.unwrap_or(error)),
+        match is_doubtful {
+            true => Err(other_service(Engine::Postgres, request).await.unwrap_or(error)),
             false => Err(error),
         }
     }

@@ -6,8 +6,8 @@ use tokio_postgres::Config;
 
 use crate::Tls;
 
-/// Holds a configuration of tokio-postgres with a password in it, the TLS that has to go with it,
-/// and until when it is good.
+/// Holds a configuration of tokio-postgres that contains a password, the TLS to use with it, and
+/// its expiry.
 ///
 /// For programs that insist on making their own connection: migration tools, or a pool without a
 /// hook. After [`good_until`](Self::good_until) new connections need a new one; open connections
@@ -40,12 +40,12 @@ impl DriverConfig {
         self.tls.clone()
     }
 
-    /// Returns when the token in it ends; `None` where the password is not one.
+    /// Returns the expiry of the token in it; `None` if the password is not a token.
     pub fn good_until(&self) -> Option<SystemTime> {
         self.good_until
     }
 
-    /// Both parts.
+    /// Returns both parts.
     pub fn into_parts(self) -> (Config, Tls) {
         (self.config, self.tls)
     }

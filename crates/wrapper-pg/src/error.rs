@@ -1,4 +1,4 @@
-//! The driver's errors by our kinds.
+//! Conversion of the driver's errors.
 
 use std::{error::Error as _, io};
 
@@ -8,16 +8,16 @@ use wrapper_core::{
     Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError, adapter::Phase, text::sanitize_server_text,
 };
 
-/// What the driver says of every answer to its request for TLS that is not yes.
+/// The driver's text for every answer to its request for TLS but `S`.
 const NO_TLS: &str = "server does not support TLS";
 
-/// What OpenSSL and rustls say of bytes that are no TLS.
+/// Texts of OpenSSL and rustls for bytes that are not TLS.
 const NOT_TLS: &[&str] = &["wrong version number", "packet length too long", "corrupt message"];
 
 /// Turns an error of the driver's connect into ours.
 ///
-/// An answer of the server is kept as text made safe, not as the driver's error: that prints what
-/// the server said as it came, and a server may repeat the password.
+/// An answer of the server is kept as sanitized text, not as the driver's error: that prints it
+/// verbatim, and a server may repeat the password.
 pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectRequest, roots: &Roots) -> Error {
     if let Some(ours) = Error::find(&error) {
         return ours.clone();
@@ -31,7 +31,7 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
     }
     let place = request.address_label();
     if source == "password missing" {
-        let message = format!("{place} asks for a password and there is none");
+        let message = format!("{place} asks for a password, but none is configured");
         let cause = Cause::new(Cause::PASSWORD_MISSING, "no password is configured", "add one");
         return Error::new(ErrorKind::Configuration, message).with_diagnosis([cause]);
     }
@@ -46,10 +46,10 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
         (Some(io::ErrorKind::ConnectionRefused), Phase::Dial) => {
             (ErrorKind::Connect, format!("nothing listens on {place}: check host and port"))
         }
-        (Some(_), Phase::Dial) => (ErrorKind::Connect, format!("no TCP connection to {place}")),
+        (Some(_), Phase::Dial) => (ErrorKind::Connect, format!("could not open a TCP connection to {place}")),
         (Some(_), phase) => (ErrorKind::Connect, closed(&place, phase)),
         (None, phase) if error.is_closed() => (ErrorKind::Connect, closed(&place, phase)),
-        // In the driver's words may be what the server said, as in the last message of SCRAM.
+        // The driver's text may quote the server's, as in the last message of SCRAM.
         (None, _) => {
             let text = sanitize_server_text(&format!("{error}: {source}"), request.secrets());
             let message = format!("the driver could not connect to {place}");
@@ -67,9 +67,9 @@ fn closed(place: &str, phase: Phase) -> String {
     format!("{place} closed the connection while {phase}: {hint}")
 }
 
-/// Returns whether the server may be none of PostgreSQL: it does not agree to TLS, or what follows
-/// is not TLS, as behind the `S` of an SSH server.
-pub(crate) fn may_be_stranger(error: &tokio_postgres::Error) -> bool {
+/// Returns whether the server may not be PostgreSQL: it declines TLS, or its answer to the
+/// handshake is not TLS, as after the `S` of an SSH server.
+pub(crate) fn may_be_other_service(error: &tokio_postgres::Error) -> bool {
     if let Some(ours) = Error::find(error) {
         let why = ours.source().map(|source| source.to_string().to_lowercase()).unwrap_or_default();
         return ours.kind() == ErrorKind::Tls && NOT_TLS.iter().any(|words| why.contains(words));

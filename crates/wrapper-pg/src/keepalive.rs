@@ -26,7 +26,7 @@ pub(crate) fn named_in<T>(source: &ConfigSource<T>) -> Vec<String> {
 
 fn named_in_text(text: &str) -> Vec<String> {
     let is_asked_for = |name: &str| name.starts_with("keepalives");
-    // What cannot be read is reported where the string is read for good.
+    // A malformed string is reported when it is parsed for the connector.
     let cut = match text.contains("://") {
         true => split_url(text, is_asked_for),
         false => split_key_value(text, is_asked_for),

@@ -1,4 +1,4 @@
-//! Pools whose every physical connection comes through the chain, so that each gets a fresh token.
+//! Pools that open every physical connection through the chain, each with a fresh token.
 
 #[cfg(feature = "bb8")]
 pub(crate) mod bb8;
@@ -21,7 +21,7 @@ use wrapper_core::{Established, Result};
 
 use crate::{Connector, session};
 
-/// Opens a connection by the rules of a pool and gives its driver task to the runtime.
+/// Opens a connection by the rules of a pool and spawns the task that drives it.
 async fn open(connector: &Connector, rules: &PoolRules) -> Result<Opened> {
     let connect = async {
         let connected = connector.hosts.connect_noted(Some(rules.last_error())).await?;
@@ -36,7 +36,7 @@ async fn open(connector: &Connector, rules: &PoolRules) -> Result<Opened> {
     rules.open(connector.hosts.timeout(), connect, ask).await
 }
 
-/// A connection and the task that drives it; the client goes first.
+/// A connection and the task that drives it; the client is dropped first.
 #[derive(Debug)]
 struct Opened {
     client: Client,
@@ -48,8 +48,8 @@ struct Opened {
 
 /// Holds the task that drives a connection.
 ///
-/// The driver's task waits for all answers before it says goodbye, which a server that stands still
-/// never gives: once this is dropped the task has a grace, and then closes the socket.
+/// The driver waits for all answers before it closes the connection, and a frozen server never
+/// sends them: once this is dropped the task has a grace period, and then closes the socket.
 #[derive(Debug)]
 struct Driving {
     #[cfg_attr(not(feature = "deadpool"), expect(dead_code, reason = "deadpool's own client ends the task"))]
@@ -70,7 +70,7 @@ impl Driving {
             let ended = tokio::select! {
                 ended = &mut connection => ended,
                 let_go = let_go => match let_go {
-                    // The owner of the task's handle ends it.
+                    // The owner of the task's handle aborts it.
                     Ok(()) => connection.await,
                     Err(_) => match timeout(grace, connection).await {
                         Ok(ended) => ended,
@@ -94,8 +94,8 @@ impl Driving {
     }
 }
 
-/// Checks a connection that is taken out of a pool: by asking its role where a writer is expected,
-/// else by an empty query, and by the plugins.
+/// Checks a connection that is taken out of a pool: by its role if a writer is expected, else by an
+/// empty query, and by the plugins.
 #[cfg(feature = "bb8")]
 async fn check(opened: &Opened, connector: &Connector, rules: &PoolRules) -> Result<()> {
     let client = &opened.client;

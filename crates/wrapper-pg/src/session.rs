@@ -1,4 +1,4 @@
-//! Asking a PostgreSQL server, before and after its connection is spawned.
+//! Queries of plugins on a PostgreSQL connection, before and after it is spawned.
 
 use std::{
     future::poll_fn,
@@ -12,10 +12,9 @@ use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, ServerError, Ses
 
 use crate::PgConnection;
 
-/// Returns a way for plugins to ask a client whose connection is spawned, as pools hold it.
+/// Returns a session for plugins on a client whose connection is spawned, such as a pooled one.
 ///
-/// An answer that comes too late or is too large does not end that connection: drop the client
-/// then.
+/// An answer that is late or too large does not end that connection: drop the client then.
 pub fn session(client: &Client) -> impl Session {
     Spawned(client)
 }
@@ -68,7 +67,7 @@ fn unanswered(error: tokio_postgres::Error) -> Error {
         return ours.clone();
     }
     if let Some(answer) = error.as_db_error() {
-        // The driver's error prints what the server said as it came.
+        // The driver's error prints the server's text verbatim.
         let answer = ServerError::new(answer.code().code(), answer.message(), None);
         return Error::new(ErrorKind::Driver, "the server refused a plugin's query").with_source(answer);
     }

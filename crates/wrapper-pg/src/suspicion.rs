@@ -1,4 +1,4 @@
-//! What an error of a connection in use says about its server.
+//! Suspicions raised by errors of the driver.
 
 use std::{error::Error as _, io};
 

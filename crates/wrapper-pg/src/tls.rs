@@ -1,4 +1,4 @@
-//! The TLS stack behind a connection, whichever it is, as one type.
+//! One type of stream for all TLS stacks.
 
 use std::{
     fmt, io,
@@ -52,7 +52,7 @@ impl Default for TlsStack {
     }
 }
 
-/// What the TLS of a connector is built of, beside the roots.
+/// The settings of a connector's TLS, apart from the roots.
 #[derive(Clone)]
 pub(crate) struct TlsPlan {
     pub(crate) stack: TlsStack,
@@ -96,27 +96,28 @@ impl Tls {
         Trust::new(roots, make).map(Self)
     }
 
-    /// Builds nothing, for a connector that was told to do no TLS.
+    /// Creates the TLS of a connector with `sslmode=disable`, which fails every handshake.
     pub(crate) fn off() -> Self {
         Self(Trust::fixed(Roots::system(), Stack::Off))
     }
 
-    /// Wraps a connector that was made elsewhere, about which nothing is known.
+    /// Wraps a connector that was built elsewhere; its roots are unknown and never reloaded.
     #[cfg(feature = "native-tls")]
     pub fn from_native_tls(connector: native_tls::TlsConnector) -> Self {
         let stack = Stack::NativeTls(postgres_native_tls::MakeTlsConnector::new(connector));
         Self(Trust::fixed(Roots::system(), stack))
     }
 
-    /// Wraps a rustls configuration that was made elsewhere, about which nothing is known.
+    /// Wraps a rustls configuration that was built elsewhere; its roots are unknown and never
+    /// reloaded.
     #[cfg(feature = "rustls")]
     pub fn from_rustls(config: rustls::ClientConfig) -> Self {
         let stack = Stack::Rustls(tokio_postgres_rustls::MakeRustlsConnect::new(config));
         Self(Trust::fixed(Roots::system(), stack))
     }
 
-    /// Does the same for one attempt: notes when handshake and login begin, and which roots knew no
-    /// issuer, and makes streams that can be ended from elsewhere.
+    /// Returns the TLS of one attempt: it notes when handshake and login begin and which roots
+    /// lacked the issuer, and its streams can be ended from elsewhere.
     pub(crate) fn tracked(
         &self,
         request: &ConnectRequest,
@@ -126,7 +127,7 @@ impl Tls {
         let dialled = match mode {
             SslMode::Disable => Phase::Login,
             SslMode::Require => Phase::Tls,
-            // The driver does not tell when the server declines TLS and the login begins without.
+            // The driver does not report that the server declined TLS and the login began without.
             _ => Phase::Open,
         };
         Tracked {
@@ -138,13 +139,13 @@ impl Tls {
         }
     }
 
-    /// Returns the roots that count now.
+    /// Returns the current roots.
     pub(crate) fn roots(&self) -> Roots {
         self.0.current().roots.clone()
     }
 
-    /// Returns whether there are other roots now than those that knew no issuer, so that it is
-    /// worth another try.
+    /// Returns whether the roots have changed since they lacked the issuer, so that a retry may
+    /// succeed.
     pub(crate) async fn may_know(&self, unknown_issuer: &UnknownIssuer) -> bool {
         match unknown_issuer.0.get() {
             Some(trusted) => self.0.renewed(trusted).await.is_some(),
@@ -185,10 +186,10 @@ impl Tls {
     }
 }
 
-/// Why a handshake failed.
+/// The reason and the error of a failed handshake.
 type Failed = (TlsFailure, Box<dyn std::error::Error + Send + Sync>);
 
-/// Remembers of one attempt which roots did not know the server's issuer.
+/// The roots that lacked the server's issuer in one attempt.
 #[derive(Clone, Default)]
 pub(crate) struct UnknownIssuer(Arc<OnceLock<Arc<Trusted<Stack>>>>);
 
@@ -226,7 +227,7 @@ impl MakeTlsConnect<Socket> for Tls {
 pub(crate) struct Tracked {
     tls: Tls,
     progress: Progress,
-    /// What comes as soon as the TCP connection stands.
+    /// The phase that begins once the TCP connection is open.
     dialled: Phase,
     unknown_issuer: UnknownIssuer,
     abort: AbortRegistration,
@@ -238,7 +239,7 @@ impl MakeTlsConnect<Socket> for Tracked {
     type Error = Error;
 
     fn make_tls_connect(&mut self, server_name: &str) -> Result<Handshake> {
-        // The driver asks as soon as the TCP connection stands.
+        // The driver calls this once the TCP connection is open.
         self.progress.enter(self.dialled);
         Ok(Handshake {
             tls: self.tls.clone(),
@@ -280,7 +281,7 @@ impl TlsConnect<Socket> for Handshake {
     }
 }
 
-/// An encrypted connection of whichever TLS stack, which fails as soon as its
+/// An encrypted connection over either TLS stack, which fails as soon as its
 /// [`AbortHandle`](wrapper_core::AbortHandle) ends it.
 pub struct TlsStream {
     stream: Encrypted,
@@ -336,7 +337,7 @@ impl AsyncWrite for TlsStream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { stream, abort } = self.get_mut();
-        // Here too: while nobody fetches an answer the driver does not read, but it flushes
+        // Here too: the driver does not read while an answer is not fetched, but it flushes
         // whenever it is woken.
         abort.check()?;
         each!(stream, stream => Pin::new(stream).poll_flush(cx))

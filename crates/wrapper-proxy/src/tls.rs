@@ -33,7 +33,7 @@ impl Tls {
             Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
-        let failure = TlsFailure::from_rustls(&error);
+        let failure = TlsFailure::from_rustls(&error).unwrap_or(TlsFailure::Other);
         if failure == TlsFailure::UnknownIssuer {
             // The file may hold new roots. They serve the next client: this connection is used up.
             self.0.renewed(&trusted).await;

@@ -63,7 +63,7 @@ impl Content {
             }
             // Checked like configured users and passwords: the protocols end both with a NUL.
             Some(Value::String(text)) if text.contains(char::is_control) => Err(wrong(format!(
-                "property `{name}` of secret {id} holds a control character: store it without, often a \
+                "property `{name}` of secret {id} contains a control character: store it without, often a \
                  newline at its end"
             ))),
             Some(Value::String(text)) => Ok(text.clone()),
@@ -205,6 +205,6 @@ mod tests {
         password_with_a_newline_wrong: r#"{"username":"app","password":"hunter2\n"}"#
             => "a newline at its end";
         user_with_a_nul_wrong: r#"{"username":"a\u0000hunter2","password":"b"}"#
-            => "holds a control character";
+            => "contains a control character";
     }
 }

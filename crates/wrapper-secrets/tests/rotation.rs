@@ -405,7 +405,7 @@ failures! {
         => FAILED, "lacks property `password` (named by `secretPasswordProperty`)";
     password_empty_wrong: |service| { service.put(ID, json("hunter2", "")); } => FAILED, "is empty";
     user_with_a_control_character_wrong: |service| { service.put(ID, json(r"hunter2\u0000", "p")); }
-        => FAILED, "holds a control character";
+        => FAILED, "contains a control character";
 }
 
 #[tokio::test]

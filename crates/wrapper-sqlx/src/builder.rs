@@ -26,7 +26,7 @@ use crate::{
     Engine, FreshPool,
     checks::{DEADLINE, check_within, led},
     engine::DriverOptions,
-    lead::Lead,
+    lead::{Lead, SqlxDriver},
     password_source::PasswordSource,
     refresher::Refresher,
     roots,
@@ -36,7 +36,7 @@ use crate::{
 /// Builds a [`FreshPool`].
 ///
 /// The plugin `iam` is on unless the configuration names `awsSecretsManager` (feature `secrets`).
-/// What is set here is locked: a URL or map that says otherwise is an error.
+/// Settings made here are locked: a URL or map with another value is an error.
 pub struct FreshPoolBuilder<D: Engine> {
     setup: Setup<(), Infallible>,
     tokens: Option<IamTokenProvider>,
@@ -64,21 +64,20 @@ impl<D: Engine> FreshPoolBuilder<D> {
 
     wrapper_adapter::source_methods!();
 
-    /// Takes the tokens from here in place of the AWS default chain; pools and connectors may share
-    /// them.
+    /// Takes the tokens from this provider in place of the AWS default chain; pools and connectors
+    /// may share it.
     #[must_use]
     pub fn tokens(mut self, tokens: IamTokenProvider) -> Self {
         self.tokens = Some(tokens);
         self
     }
 
-    /// Leads the pool to the writer of its cluster, by the plugin `failover2`: once another
-    /// instance says that it is the writer, new connections go there, regardless of DNS.
+    /// Connects the pool to the writer of its cluster, by the plugin `failover2`: once another
+    /// instance reports that it is the writer, new connections are opened there, regardless of DNS.
     ///
-    /// The plugin looks for the writer over connections of its own. Connections that were opened
-    /// before the writer changed are not handed out any more: `after_connect` and `before_acquire`
-    /// of pool options of your own are replaced by what sees to that. [`FreshPool::report`] tells
-    /// of errors.
+    /// The plugin finds the writer over connections of its own. Connections that were opened before
+    /// the writer changed are not handed out any more; the checks for that replace `after_connect`
+    /// and `before_acquire` of your own pool options. Report errors by [`FreshPool::report`].
     #[must_use]
     pub fn topology(mut self, topology: Topology) -> Self {
         self.topology = Some(topology);
@@ -93,11 +92,11 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Tells the callback of credentials and secrets that are loaded; how connects end is sqlx's to
-    /// tell, which has no hook for it.
+    /// Calls the callback for loaded credentials and secrets, but not for the end of connects, for
+    /// which sqlx has no hook.
     ///
-    /// It runs where the event happens, so it should be short; one that panics disturbs nothing.
-    /// Several callbacks are all told.
+    /// It runs synchronously where the event happens, so it should be short; a panic in it affects
+    /// nothing else. Several callbacks are all called.
     #[must_use]
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.setup.events = self.setup.events.with(callback);
@@ -106,7 +105,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
 
     /// Sets the size, the timeouts and the callbacks of the pool.
     ///
-    /// Without, a connection is checked for five seconds at most before it is handed out;
+    /// By default, a connection is checked for five seconds at most before it is handed out;
     /// [`check_within`] does the same for options of your own.
     #[must_use]
     pub fn pool_options(mut self, options: PoolOptions<D>) -> Self {
@@ -114,7 +113,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Adjusts the driver's connect options where a URL cannot, as for the logging of statements.
+    /// Adjusts the driver's connect options beyond a URL, such as the logging of statements.
     ///
     /// Host, port, user, database, password and TLS are set afterwards, overriding earlier settings
     /// here.
@@ -127,13 +126,13 @@ impl<D: Engine> FreshPoolBuilder<D> {
         self
     }
 
-    /// Builds the pool with its first token, in the current tokio runtime; no connection is opened
-    /// yet, unless the pool's options ask for some.
+    /// Builds the pool with its first token, in the current Tokio runtime; it opens connections
+    /// only if the pool's options ask for some.
     ///
     /// # Errors
     ///
-    /// A configuration error that names the parameter and the remedy; a credentials error if there
-    /// is not a token.
+    /// A configuration error that names the parameter and the remedy; a credentials error if the
+    /// first token cannot be signed.
     pub async fn build(self) -> Result<FreshPool<D>> {
         in_runtime(self.build_pool()).await
     }
@@ -188,18 +187,18 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let settings = IamSettings::from_options(&options, 1)?;
         let target = if has_secret { None } else { Some(settings.target(&server)?) };
         check(&options, &server, target.as_ref(), &plugins, self.topology.is_some())?;
-        // The source of passwords tells the listeners; so would the plugins as long as they live.
+        // The source of passwords notifies the listeners; the plugins would do so a second time.
         drop(plugins);
-        let roots = roots::pem(&setup.roots(&options, &server)?)?;
+        let roots = setup.roots(&options, &server)?;
         let certificate = ClientCertificate::read(&options)?;
         let driver_options = (self.adjust)(driver_options::<D>(&query)?);
         if has_secret && server.database().is_none() && D::SCHEMES[0] == "postgres" {
             return Err(configuration(
-                "no database: name one, as in postgres://host/database; the server would take the user's \
-                 name, which is in the secret",
+                "missing database: name one, as in postgres://host/database; its default is the user's name, \
+                 which is in the secret",
             ));
         }
-        let template = D::template(driver_options, &server, roots, certificate.as_ref())?;
+        let template = D::template(driver_options, &server, roots::pem(&roots)?, certificate.as_ref())?;
 
         let passwords = match target {
             Some(target) => {
@@ -218,7 +217,8 @@ impl<D: Engine> FreshPoolBuilder<D> {
                 let registry = registry.with(secrets);
                 let (chain, _) =
                     registry.build_with_events(&given, std::slice::from_ref(&server), &setup.events)?;
-                Some(Arc::new(Lead::new(template.clone(), has_secret, chain, topology, server.clone())))
+                let driver = SqlxDriver::new(template.clone(), has_secret, roots.clone());
+                Some(Arc::new(Lead::new(driver, chain, topology, server.clone())))
             }
             _ => None,
         };
@@ -229,7 +229,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
             (None, None) => check_within(PoolOptions::new(), DEADLINE),
         };
         let pool = options.connect_lazy_with(login.set::<D>(template.clone()));
-        Ok(FreshPool::new(Refresher::start(pool, template, passwords, server, login, lead)))
+        Ok(FreshPool::new(Refresher::start(pool, template, passwords, server, roots, login, lead)))
     }
 }
 
@@ -252,8 +252,8 @@ fn names_secrets(setup: &Setup<(), Infallible>) -> bool {
         }
 }
 
-/// Panics, as `in_runtime` expects of Tokio, where the runtime has no timer or does no I/O: the
-/// pool would find that out in tasks of its own.
+/// Panics, as `in_runtime` expects of Tokio, if the runtime lacks a timer or an I/O driver: the
+/// pool would panic in tasks of its own.
 fn touch_drivers() {
     drop(tokio::time::sleep(Duration::ZERO));
     if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
@@ -273,7 +273,7 @@ fn check(
     TlsMode::read(options, Requirements::of(plugins))?;
     let unused = [Options::CLUSTER_INSTANCE_HOST_PATTERN.name(), Options::WRAPPER_CONNECT_TIMEOUT.name()];
     for name in unused {
-        // The instances of a cluster are of use to what leads the pool to one.
+        // The topology needs the pattern to name the cluster's instances.
         let is_used = is_led && name == Options::CLUSTER_INSTANCE_HOST_PATTERN.name();
         if options.contains(name) && !is_used {
             return Err(configuration(format!(
@@ -284,8 +284,8 @@ fn check(
     }
     if options.contains("secretRotationRetryTimeoutMs") {
         return Err(configuration(
-            "`secretRotationRetryTimeoutMs` has no effect on a pool of sqlx, which tells nobody of a \
-             refused login: set `secretExpirationSec=60` in its place",
+            "`secretRotationRetryTimeoutMs` has no effect on a pool of sqlx, which does not report refused \
+             logins: set `secretExpirationSec=60` in its place",
         ));
     }
     let mut request = server.clone();
@@ -315,7 +315,7 @@ fn check(
 fn driver_options<D: Engine>(query: &str) -> Result<DriverOptions<D>> {
     format!("{}://x:x@x/?{}{query}", D::SCHEMES[0], D::RESET).parse().map_err(|_: sqlx::Error| {
         // The driver's error may show the value.
-        configuration("an option of the driver in the configuration has a value that it does not take")
+        configuration("a driver option in the configuration has an invalid value")
     })
 }
 

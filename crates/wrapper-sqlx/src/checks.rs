@@ -1,4 +1,4 @@
-//! Checking connections before they are handed out.
+//! Checks of connections before they are handed out.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use wrapper_topology::takes_writes;
 
 use crate::{Engine, lead::Lead, session};
 
-/// How long a connection may take to answer, where the program brings no options.
+/// How long a connection may take to answer, unless the program supplies options.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Adds a check to a pool's options: a connection that does not answer a ping within the deadline
@@ -23,14 +23,15 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 /// ```
 /// # use std::time::Duration;
 /// # #[cfg(feature = "postgres")]
-/// let options = wrapper_sqlx::check_within(sqlx::postgres::PgPoolOptions::new(), Duration::from_secs(5));
+/// let options = wrapper_sqlx::check_within(sqlx::postgres::PgPoolOptions::new(),
+/// Duration::from_secs(5));
 /// ```
 pub fn check_within<D: Engine>(options: PoolOptions<D>, deadline: Duration) -> PoolOptions<D> {
     options.test_before_acquire(false).before_acquire(move |connection, _| {
         Box::pin(async move {
             match timeout(deadline, connection.ping()).await {
                 Ok(answer) => answer.map(|()| true),
-                // An error, because sqlx says goodbye to what is merely not wanted.
+                // An error: on `false` sqlx would close the connection gracefully, and wait for it.
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
             }
         })
@@ -42,8 +43,8 @@ pub fn check_within<D: Engine>(options: PoolOptions<D>, deadline: Duration) -> P
 /// changed is replaced when it is taken out, without a query; others have to answer a ping within
 /// the deadline.
 ///
-/// A connection is replaced in place, because sqlx waits for the goodbye of what it closes itself,
-/// and a server that stands still says none.
+/// A connection is replaced in place, because sqlx closes connections gracefully, and a frozen
+/// server would never answer.
 pub(crate) fn led<D: Engine>(
     options: PoolOptions<D>,
     lead: &Arc<Lead<D>>,
@@ -65,7 +66,8 @@ pub(crate) fn led<D: Engine>(
         let lead = Arc::clone(&replaces);
         Box::pin(async move {
             if lead.is_outdated(about.age) {
-                // Says goodbye to one that answers, as sqlx goes on to count the age of the former.
+                // `false` closes the new one, which answers: sqlx would count the age of the
+                // former.
                 *connection = lead.open().await.map_err(sqlx::Error::config)?.connection;
                 return Ok(false);
             }

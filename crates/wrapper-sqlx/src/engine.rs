@@ -1,4 +1,4 @@
-//! What differs between the drivers.
+//! The differences between the drivers.
 
 use sqlx::{Connection, Database};
 
@@ -10,7 +10,7 @@ mod postgres;
 /// A driver's connect options.
 pub(crate) type DriverOptions<D> = <<D as Database>::Connection as Connection>::Options;
 
-/// A driver whose pools can be kept fresh: `sqlx::Postgres` or `sqlx::MySql`, by feature.
+/// A driver with pools that are kept fresh: `sqlx::Postgres` or `sqlx::MySql`, by feature.
 pub trait Engine: sealed::Driver {}
 
 impl<D: sealed::Driver> Engine for D {}
@@ -30,18 +30,17 @@ pub(crate) mod sealed {
         /// The URL schemes, the usual one first.
         const SCHEMES: &'static [&'static str];
 
-        /// The names in a URL's query that sqlx understands and that do not say where to connect to
-        /// or how to verify it.
+        /// The names in a URL's query that sqlx understands, without those of the target and of
+        /// TLS.
         const NAMES: &'static [&'static str];
 
         /// Whether names of the form `options[…]` are understood too.
         const TAKES_OPTIONS: bool;
 
-        /// The start of a query that keeps values of the environment out.
+        /// The start of a query that overrides values of the environment.
         const RESET: &'static str;
 
-        /// Sets everything but the password, over options that hold what the configuration says
-        /// beyond it.
+        /// Sets everything but the password, on top of the configured driver options.
         fn template(
             options: DriverOptions<Self>,
             server: &ConnectRequest,
@@ -52,10 +51,10 @@ pub(crate) mod sealed {
         /// Sets the password.
         fn with_password(options: DriverOptions<Self>, password: &str) -> DriverOptions<Self>;
 
-        /// Sets user and password of a managed secret, which needs no proof in clear.
+        /// Sets user and password of a managed secret, which need no cleartext authentication.
         fn with_user(options: DriverOptions<Self>, user: &str, password: &str) -> DriverOptions<Self>;
 
-        /// Leads to another host.
+        /// Sets another host.
         fn at(options: DriverOptions<Self>, host: &str, port: u16) -> DriverOptions<Self>;
 
         /// Runs one statement of a plugin.
@@ -67,7 +66,6 @@ pub(crate) mod sealed {
 fn socket() -> wrapper_core::Error {
     wrapper_core::Error::new(
         wrapper_core::ErrorKind::Configuration,
-        "the connect options name a unix socket, over which there is no TLS and no login by token: leave it \
-         out",
+        "the connect options name a unix socket, which has no TLS, and so no login by token: leave it out",
     )
 }

@@ -1,23 +1,23 @@
-//! What is known of a pool's token.
+//! The state of a pool's token.
 
 use std::time::SystemTime;
 
 use wrapper_core::Error;
 
-/// Tells how fresh the token is with which a pool opens its next connection.
+/// The state of the token with which a pool opens its next connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Freshness {
-    /// When the token was last looked at, by the timer or by `ensure_fresh`.
+    /// When the token was last checked, by the timer or by `ensure_fresh`.
     pub checked_at: SystemTime,
-    /// When the token ends; a secret, which has no end, is asked for again then.
+    /// When the token expires; a secret does not expire and is reloaded then.
     pub expires_at: SystemTime,
-    /// Checks in a row that brought no token; 0 is good.
+    /// Consecutive checks that failed; 0 is good.
     pub failures: u64,
-    /// Whether the pool is still being looked after; `false` once it is closed, or the runtime that
-    /// built it has ended.
+    /// Whether the token is still being renewed; `false` once the pool is closed, or the runtime
+    /// that built it has ended.
     pub is_running: bool,
-    /// Why the last check brought no token, while `failures` is not 0.
+    /// The error of the last check, while `failures` is not 0.
     pub last_error: Option<Error>,
     /// How often the pool was given another token.
     pub renewals: u64,

@@ -1,11 +1,11 @@
-//! Leading a pool to its cluster's writer, by the plugin `failover2` over connections that only its
-//! monitor uses.
+//! Selection of the cluster's writer for a pool, by the plugin `failover2` over connections of its
+//! own monitor.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
 use sqlx::{Connection, error::Error as SqlxError};
 use tokio::time::{Instant, sleep};
-use wrapper_adapter::LoginAnswer;
+use wrapper_adapter::{LoginAnswer, Roots};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Plugin, Result, ServerError,
     adapter::{Driver, Phase, Rows, Transport, Wrapper},
@@ -14,21 +14,29 @@ use wrapper_topology::Topology;
 
 use crate::{
     Engine,
+    diagnosis::{handshake_failed, tls_failure},
     engine::{DriverOptions, sealed},
     session::code,
 };
 
-/// How long one look at where the writer is may take.
+/// The time limit for finding the writer.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// How often to look though nothing changed: a monitor ends after 15 minutes without a connect.
+/// How often to look without a change: a monitor ends after 15 minutes without a connect.
 const LOOK_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Opens connections of sqlx for the chain, with the options of the pool.
 pub(crate) struct SqlxDriver<D: Engine> {
     options: DriverOptions<D>,
-    /// Whether the password is a secret's, which needs no proof in clear.
+    /// Whether the password is a secret's, which needs no cleartext authentication.
     has_secret: bool,
+    roots: Roots,
+}
+
+impl<D: Engine> SqlxDriver<D> {
+    pub(crate) fn new(options: DriverOptions<D>, has_secret: bool, roots: Roots) -> Self {
+        Self { options, has_secret, roots }
+    }
 }
 
 impl<D: Engine> Driver for SqlxDriver<D> {
@@ -50,7 +58,7 @@ impl<D: Engine> Driver for SqlxDriver<D> {
             };
             request.progress().enter(Phase::Open);
             let opened = D::Connection::connect_with(&options).await;
-            opened.map_err(|error| connect_error::<D>(error, &request, password))
+            opened.map_err(|error| connect_error::<D>(error, &request, password, &self.roots))
         })
     }
 
@@ -59,7 +67,15 @@ impl<D: Engine> Driver for SqlxDriver<D> {
     }
 }
 
-fn connect_error<D: Engine>(error: SqlxError, request: &ConnectRequest, password: &str) -> Error {
+fn connect_error<D: Engine>(
+    error: SqlxError,
+    request: &ConnectRequest,
+    password: &str,
+    roots: &Roots,
+) -> Error {
+    if let Some(failure) = tls_failure(&error) {
+        return handshake_failed(failure, error, request, roots);
+    }
     let label = request.address_label();
     match error {
         SqlxError::Database(answer) => {
@@ -67,15 +83,11 @@ fn connect_error<D: Engine>(error: SqlxError, request: &ConnectRequest, password
             let said = ServerError::new(&code, answer.message(), [password]);
             LoginAnswer::new(D::ENGINE, &code, answer.message()).refused(said, request)
         }
-        SqlxError::Tls(_) => {
-            let message = format!("the TLS handshake with {label} failed");
-            Error::new(ErrorKind::Tls, message).with_source(error)
-        }
-        error => Error::new(ErrorKind::Connect, format!("no connection to {label}")).with_source(error),
+        error => Error::new(ErrorKind::Connect, format!("could not connect to {label}")).with_source(error),
     }
 }
 
-/// Knows where the writer of a pool's cluster is.
+/// Finds the writer of a pool's cluster.
 pub(crate) struct Lead<D: Engine> {
     wrapper: Wrapper<SqlxDriver<D>>,
     topology: Topology,
@@ -84,13 +96,11 @@ pub(crate) struct Lead<D: Engine> {
 
 impl<D: Engine> Lead<D> {
     pub(crate) fn new(
-        options: DriverOptions<D>,
-        has_secret: bool,
+        driver: SqlxDriver<D>,
         chain: Vec<Arc<dyn Plugin<D::Connection>>>,
         topology: Topology,
         request: ConnectRequest,
     ) -> Self {
-        let driver = SqlxDriver { options, has_secret };
         Self { wrapper: Wrapper::new(driver, chain), topology, request }
     }
 
@@ -109,15 +119,15 @@ impl<D: Engine> Lead<D> {
         known.epoch() > 1 && known.epoch_began().is_some_and(|began| began.elapsed() < age)
     }
 
-    /// Returns the request that leads to the writer that is known.
+    /// Returns the request for the known writer.
     pub(crate) fn writer(&self) -> Option<ConnectRequest> {
         let known = self.topology.snapshot();
         let writer = known.writer()?;
         Some(self.to((writer.host(), writer.port()), Some(writer.id())))
     }
 
-    /// Opens a connection and returns the request that leads to where the writer was found: the
-    /// endpoint, if the instance cannot be reached by its own name.
+    /// Opens a connection and returns the request for the writer that it found: by the endpoint, if
+    /// the instance cannot be reached by its own name.
     pub(crate) async fn look(&self) -> Result<ConnectRequest> {
         let found = self.open().await?.established;
         Ok(self.to((found.host(), found.port()), found.instance()))
@@ -132,8 +142,7 @@ impl<D: Engine> Lead<D> {
     }
 }
 
-/// Waits until there is a reason to look where the writer is, and returns whether it is that it
-/// changed.
+/// Waits for a reason to find the writer again, and returns whether it is a change.
 pub(crate) async fn reason_to_look<D: Engine>(lead: Option<&Lead<D>>) -> bool {
     let Some(lead) = lead else { return pending().await };
     tokio::select! {

@@ -3,8 +3,8 @@
 
 mod builder;
 mod checks;
+mod diagnosis;
 mod engine;
-mod explain;
 mod freshness;
 mod lead;
 mod password_source;
@@ -17,7 +17,7 @@ mod target;
 /// The driver, so that its types are of the version that a pool has.
 pub use sqlx;
 pub use wrapper_core::{Error, ErrorKind};
-/// What a pool is led by.
+/// The topology by which a pool follows its cluster's writer.
 pub use wrapper_topology::Topology;
 
 pub use builder::FreshPoolBuilder;

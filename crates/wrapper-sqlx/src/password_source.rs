@@ -1,4 +1,4 @@
-//! Where a pool's passwords come from.
+//! The source of a pool's passwords.
 
 use std::{
     borrow::Cow,
@@ -17,11 +17,11 @@ use wrapper_secrets::{DatabaseSecret, ListenerGuard, SecretProvider};
 
 use crate::engine::{DriverOptions, Engine};
 
-/// The age at which a token is replaced: the ten minutes that it has left bridge an outage of the
-/// source of credentials.
+/// The age at which a token is replaced: its remaining ten minutes bridge an outage of the source
+/// of credentials.
 const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// Where the passwords of a pool come from.
+/// The source of the passwords of a pool.
 #[derive(Debug)]
 pub(crate) enum PasswordSource {
     #[cfg(feature = "secrets")]
@@ -35,7 +35,7 @@ pub(crate) enum PasswordSource {
     },
 }
 
-/// What a pool logs in with.
+/// The credentials that a pool logs in with.
 pub(crate) enum Login {
     #[cfg(feature = "secrets")]
     Secret {
@@ -46,14 +46,14 @@ pub(crate) enum Login {
 }
 
 impl PasswordSource {
-    /// Supplies what a secret holds, and tells these listeners of its loads.
+    /// Creates a source of a secret's user and password, and notifies these listeners of its loads.
     #[cfg(feature = "secrets")]
     pub(crate) fn secret(secrets: SecretProvider, server: &ConnectRequest, events: &Events) -> Self {
         let _listeners = secrets.add_listeners(events);
         Self::Secret { secrets, server: server.clone(), _listeners }
     }
 
-    /// Supplies tokens, and tells these listeners of credentials that are loaded.
+    /// Creates a source of tokens, and notifies these listeners of loaded credentials.
     pub(crate) fn tokens(
         tokens: IamTokenProvider,
         iam: IamSettings,
@@ -65,7 +65,7 @@ impl PasswordSource {
         Self::Tokens { tokens, iam: Box::new(iam), target, max_age, _listening }
     }
 
-    /// Returns what to log in with, at the instance that the pool was led to.
+    /// Returns the credentials for the instance that the pool connects to.
     pub(crate) async fn login(&self, instance: Option<&ConnectRequest>) -> Result<Login> {
         match self {
             #[cfg(feature = "secrets")]
@@ -82,7 +82,7 @@ impl PasswordSource {
         }
     }
 
-    /// Adds to a refused login what is known of the secret.
+    /// Adds the facts about the secret to a refused login.
     #[cfg(feature = "secrets")]
     pub(crate) fn refused_secret(
         &self,
@@ -115,7 +115,7 @@ impl PasswordSource {
 }
 
 impl Login {
-    /// Returns whether the same login is made with it as with `other`.
+    /// Returns whether it has the same user and password as another.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             #[cfg(feature = "secrets")]
@@ -136,7 +136,7 @@ impl Login {
         }
     }
 
-    /// Returns the password, to be kept out of texts.
+    /// Returns the password, to blank it out of texts.
     pub(crate) fn password(&self) -> &str {
         match self {
             #[cfg(feature = "secrets")]
@@ -165,7 +165,7 @@ impl Login {
         }
     }
 
-    /// Returns when it ends; a secret, which has no end, is asked for again then.
+    /// Returns the expiry; a secret does not expire and is reloaded then.
     pub(crate) fn expires_at(&self) -> SystemTime {
         match self {
             #[cfg(feature = "secrets")]

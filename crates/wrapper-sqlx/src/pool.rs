@@ -1,4 +1,4 @@
-//! A pool with its refresher.
+//! A pool whose connect options are kept fresh.
 
 use std::{
     fmt,
@@ -22,12 +22,12 @@ pub type PgFreshPool = FreshPool<sqlx::Postgres>;
 #[cfg(feature = "mysql")]
 pub type MySqlFreshPool = FreshPool<sqlx::MySql>;
 
-/// Owns a plain sqlx pool and gives it a new token before the one that it has grows old.
+/// Owns a plain sqlx pool and gives it a new token before the current one expires.
 ///
 /// The token is looked at every 15 seconds of wall time by a task of the runtime that built the
 /// pool, until the pool is closed. Clones are owners of the same pool, and the last one that is
 /// dropped closes it, together with the task. Clones of the plain [`pool`](Self::pool) do not
-/// count: what they ask for then is `PoolClosed`. Where only they live on,
+/// count: `acquire` returns `PoolClosed` on them then. If only they outlive the owner, use
 /// [`detach`](Self::detach).
 pub struct FreshPool<D: Engine>(Arc<Owner<D>>);
 
@@ -86,8 +86,8 @@ impl<D: Engine> FreshPool<D> {
         self.0.refresher.pool()
     }
 
-    /// Gives up the ownership, that of all clones too: the pool is kept fresh until [`Pool::close`]
-    /// ends it, and what dropping the handles does not end is a task and the connections.
+    /// Gives up the ownership, for all clones as well: the pool is kept fresh until
+    /// [`Pool::close`], and dropping the handles does not end its task and connections.
     pub fn detach(self) -> Pool<D> {
         self.0.is_detached.store(true, Ordering::Relaxed);
         self.pool().clone()
@@ -96,12 +96,12 @@ impl<D: Engine> FreshPool<D> {
     /// Renews the token, if needed, so that the next physical connection finds a valid one.
     ///
     /// Call it where a program wakes after it was frozen (a laptop's sleep, Lambda between two
-    /// invocations): the timer has slept as well and may be up to 15 seconds behind. It costs next
-    /// to nothing while the token is fresh.
+    /// invocations): the timer has slept as well and may be up to 15 seconds behind. It costs
+    /// little while the token is fresh.
     ///
     /// # Errors
     ///
-    /// The reason why there is no new token, if the one that the pool has is past its end.
+    /// The reason for the missing token, if the pool's current one has expired.
     ///
     /// # Cancel safety
     ///
@@ -110,20 +110,21 @@ impl<D: Engine> FreshPool<D> {
         self.0.refresher.refresh().await
     }
 
-    /// Turns an error of sqlx into the one that says why: a refused login with the likely causes,
-    /// as the other adapters show it, a pool that ran out of time with the reason why it has no
-    /// token.
+    /// Explains an error of sqlx as the other adapters do: a refused login with the likely causes,
+    /// a failed handshake with the trusted roots, a timeout of the pool with the reason for a
+    /// missing token.
     pub fn explain(&self, error: sqlx::Error) -> Error {
         self.0.refresher.explain(error)
     }
 
-    /// Returns what leads the pool to its cluster's writer, if it was built with it.
+    /// Returns the topology by which the pool follows its cluster's writer, if it was built with
+    /// one.
     pub fn topology(&self) -> Option<&Topology> {
         self.0.refresher.topology()
     }
 
-    /// Tells what leads the pool of an error on a connection in use, so that it looks after the
-    /// server at once; returns what the error makes it suspect.
+    /// Reports an error of a connection in use to the topology, so that it checks the server at
+    /// once; returns the suspicion that the error raised.
     pub fn report(&self, error: &sqlx::Error) -> Option<Suspicion> {
         let suspicion = match error {
             sqlx::Error::Database(answer) => {

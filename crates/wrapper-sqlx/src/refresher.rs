@@ -1,4 +1,4 @@
-//! Giving a pool its next token in time.
+//! Renewal of a pool's token.
 
 use std::{
     fmt,
@@ -8,13 +8,14 @@ use std::{
 
 use sqlx::Pool;
 use tokio::runtime::Handle;
+use wrapper_adapter::Roots;
 use wrapper_core::{ConnectRequest, Error, Result};
 use wrapper_topology::Topology;
 
 use crate::{
     Freshness,
+    diagnosis::Known,
     engine::{DriverOptions, Engine},
-    explain::Known,
     lead::{Lead, reason_to_look},
     password_source::{Login, PasswordSource},
 };
@@ -31,20 +32,21 @@ pub(crate) struct Refresher<D: Engine> {
     pool: Pool<D>,
     template: DriverOptions<D>,
     passwords: PasswordSource,
-    /// Where the pool is configured to connect to.
+    /// The configured target of the pool.
     request: ConnectRequest,
+    roots: Roots,
     lead: Option<Arc<Lead<D>>>,
     runtime: Handle,
-    /// Held for the length of a check, so that an older token never replaces a newer one.
+    /// Locked during a check, so that an older token never replaces a newer one.
     refresh_lock: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
 struct State {
     login: Login,
-    /// Where the pool was led to.
+    /// The instance that the pool connects to, if a topology chose one.
     instance: Option<ConnectRequest>,
-    /// The same, as the pool's options have it.
+    /// Whether the pool's options already lead to `instance`.
     is_moved: bool,
     checked_at: SystemTime,
     failures: u64,
@@ -58,11 +60,11 @@ impl State {
     fn failed(&mut self, error: &Error, host: &str, now: SystemTime) {
         self.failures += 1;
         self.last_error = Some(error.clone());
-        // A distance: a clock that was set back does not silence it.
+        // An absolute distance: a clock that was set back must not silence the warning.
         let since = |at| now.duration_since(at).unwrap_or_else(|error| error.duration());
         if self.warned_at.is_none_or(|at| since(at) >= WARN_EVERY) {
             self.warned_at = Some(now);
-            tracing::warn!(host, failures = self.failures, %error, "no new token for the pool");
+            tracing::warn!(host, failures = self.failures, %error, "could not renew the token of the pool");
         }
     }
 }
@@ -74,6 +76,7 @@ impl<D: Engine> Refresher<D> {
         template: DriverOptions<D>,
         passwords: PasswordSource,
         request: ConnectRequest,
+        roots: Roots,
         login: Login,
         lead: Option<Arc<Lead<D>>>,
     ) -> Arc<Self> {
@@ -91,9 +94,11 @@ impl<D: Engine> Refresher<D> {
         let refresh_lock = tokio::sync::Mutex::new(());
         let runtime = Handle::current();
         let state = Mutex::new(state);
-        let refresher = Self { pool, template, passwords, request, lead, runtime, refresh_lock, state };
+        let refresher =
+            Self { pool, template, passwords, request, roots, lead, runtime, refresh_lock, state };
         let refresher = Arc::new(refresher);
-        // Made here, because a runtime that ends may drop a task that it never ran.
+        // Created outside of the task: a runtime that shuts down may drop a task without polling
+        // it.
         let running = Running(Arc::clone(&refresher));
         tokio::spawn(async move { running.0.run().await });
         refresher
@@ -107,7 +112,7 @@ impl<D: Engine> Refresher<D> {
         }
         loop {
             let check = async {
-                // A clock that was set back must not put the next check off.
+                // A clock that was set back must not postpone the next check.
                 let last = self.state().checked_at.min(clock.now());
                 tokio::select! {
                     () = clock.sleep_until(last + CHECK_EVERY) => {}
@@ -118,7 +123,7 @@ impl<D: Engine> Refresher<D> {
                         return self.look().await;
                     }
                 }
-                // A failure is in the state, and the next check tries again.
+                // The state keeps a failure, and the next check retries.
                 drop(self.refresh().await);
             };
             if closed.do_until(check).await.is_err() {
@@ -128,9 +133,8 @@ impl<D: Engine> Refresher<D> {
         tracing::debug!(host = self.passwords.host(), "pool closed, its login is left as it is");
     }
 
-    /// Leads the pool to the writer that is known, and drops the connections that nobody uses:
-    /// sqlx waits for the server's goodbye where it closes them itself, and a former writer may
-    /// never say it.
+    /// Leads the pool to the known writer, and drops its idle connections: sqlx would close them
+    /// gracefully, and a former writer may never answer.
     async fn follow(&self) {
         if let Some(instance) = self.lead.as_ref().and_then(|lead| lead.writer()) {
             self.lead_to(instance).await;
@@ -140,12 +144,12 @@ impl<D: Engine> Refresher<D> {
         }
     }
 
-    /// Looks where the writer is, and leads the pool there.
+    /// Finds the writer, and leads the pool there.
     async fn look(&self) {
         let Some(lead) = &self.lead else { return };
         match lead.look().await {
             Ok(instance) => self.lead_to(instance).await,
-            // The next change, or the next look, may show it.
+            // The next change, or the next look, may find it.
             Err(error) => tracing::debug!(%error, "the writer was not found"),
         }
     }
@@ -163,8 +167,8 @@ impl<D: Engine> Refresher<D> {
         drop(self.refresh().await);
     }
 
-    /// Gives the pool a token that has a while to live; an error only if the one that it has is
-    /// past its end.
+    /// Gives the pool a token that stays valid for a while; an error only if the current one has
+    /// expired.
     pub(crate) async fn refresh(&self) -> Result<()> {
         let _guard = self.refresh_lock.lock().await;
         let instance = self.state().instance.clone();
@@ -177,6 +181,7 @@ impl<D: Engine> Refresher<D> {
                 state.failures = 0;
                 state.last_error = None;
                 state.warned_at = None;
+                // Setting options clones them into the pool, so an unchanged token sets none.
                 let (is_same, is_moved) = (login.is_same(&state.login), state.is_moved);
                 if !is_same || !is_moved {
                     let template = match &instance {
@@ -195,6 +200,7 @@ impl<D: Engine> Refresher<D> {
             }
             Err(error) => {
                 state.failed(&error, self.passwords.host(), now);
+                // The pool still opens connections with a token that has not expired.
                 if now < state.login.expires_at() { Ok(()) } else { Err(error) }
             }
         }
@@ -220,18 +226,19 @@ impl<D: Engine> Refresher<D> {
             engine: D::ENGINE,
             passwords: &self.passwords,
             login: &state.login,
+            roots: &self.roots,
             last_error: state.last_error.as_ref(),
         };
         known.explain(error)
     }
 
-    /// Closes the pool, and with it the task, in the runtime that built it, or not at all if that
+    /// Closes the pool, and with it the task, in the runtime that built it; does nothing if that
     /// has ended.
     pub(crate) fn close(&self) {
-        // Nobody gets a connection any more from the call on, whether it is driven or not.
+        // The call itself marks the pool as closed, whether its future is polled or not.
         drop(self.pool.close());
         let pool = self.pool.clone();
-        // Waits for what is in use.
+        // Waits for connections in use.
         self.runtime.spawn(async move { pool.close().await });
     }
 
@@ -248,7 +255,7 @@ impl<D: Engine> Refresher<D> {
     }
 }
 
-/// The task of a refresher; it stops to run when it ends, and when its runtime does.
+/// Marks the refresher as stopped when its task ends or is dropped with its runtime.
 struct Running<D: Engine>(Arc<Refresher<D>>);
 
 impl<D: Engine> Drop for Running<D> {

@@ -1,4 +1,4 @@
-//! Asking a server over a connection of sqlx.
+//! Queries of plugins on a connection of sqlx.
 
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Column, ColumnIndex, Database, Decode, Executor, Row, Type, error::DatabaseError};
@@ -6,10 +6,10 @@ use wrapper_core::{BoxFuture, Error, ErrorKind, Result, ServerError, Session, ad
 
 use crate::Engine;
 
-/// Returns a way for plugins to ask a connection of sqlx, such as one that a pool gave:
+/// Returns a session for plugins on a connection of sqlx, such as a pooled one:
 /// `session::<sqlx::Postgres>(&mut connection)`.
 ///
-/// An answer that comes too late or is too large does not end the connection: drop it then.
+/// An answer that is late or too large does not end the connection: drop it then.
 pub fn session<D: Engine>(connection: &mut D::Connection) -> impl Session {
     Asks::<D>(connection)
 }
@@ -47,7 +47,7 @@ where
 
 fn unanswered(error: sqlx::Error) -> Error {
     match error {
-        // The driver's error prints what the server said as it came.
+        // The driver's error prints the server's text verbatim.
         sqlx::Error::Database(answer) => {
             let answer = ServerError::new(code(&*answer), answer.message(), None);
             Error::new(ErrorKind::Driver, "the server refused a plugin's query").with_source(answer)

@@ -1,4 +1,4 @@
-//! Where a pool connects to, read from a URL or a map.
+//! The target of a pool, read from a URL or a map.
 
 use wrapper_adapter::{
     ConnectKeys, ConnectionText, DriverNames, SplitParameters, StringForm, UrlParts, UserInfoEnd,
@@ -8,14 +8,13 @@ use wrapper_core::{ConnectRequest, Error, ErrorKind, Registry, Result, Value, ad
 
 use crate::engine::sealed::Driver;
 
-/// A configuration taken apart: where to connect to, and the driver's own options as they stood in
-/// the query.
+/// A configuration split in two: the target, and the query with the driver's own options.
 pub(crate) struct Source {
     pub(crate) server: ConnectRequest,
     pub(crate) query: String,
 }
 
-/// How other tools call the pieces before the query.
+/// Names of other tools for the pieces before the query.
 const ELSEWHERE: &[(&str, &str)] =
     &[("databaseName", "database"), ("db", "database"), ("dbname", "database"), ("schema", "database")];
 
@@ -31,7 +30,7 @@ pub(crate) fn read_url<D: Driver>(
     let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
     if parts.hosts.contains(',') {
         return Err(configuration(
-            "several hosts are named, and sqlx connects to one: take wrapper-pg for several".to_owned(),
+            "several hosts are named, but sqlx connects to one: use wrapper-pg for several".to_owned(),
         ));
     }
     let server = server::<D>(&ConnectKeys::of_url(&parts)?, needs_user)?;
@@ -72,7 +71,7 @@ pub(crate) fn read_map<D: Driver>(
         if !is_key {
             check_name::<D>(name, registry, None)?;
         }
-        // Keeps an eye on repeated names and control characters.
+        // Detects repeated names and control characters.
         seen.configure(name, value)?;
         if is_key {
             keys.set(name, text)?;
@@ -92,8 +91,8 @@ fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlPa
     }
     if ["hostaddr", "socket"].contains(&name) {
         return Err(configuration(format!(
-            "`{name}` would lead to another place than the certificate names, and sqlx verifies the name \
-             that it dials: leave it out, or take wrapper-pg or wrapper-mysql, which keep the two apart"
+            "`{name}` would lead to another address than the certificate's name, but sqlx verifies the name \
+             that it dials: leave it out, or use wrapper-pg or wrapper-mysql, which keep the two apart"
         )));
     }
     let names: Vec<_> = D::NAMES.iter().chain(ConnectKeys::NAMES).copied().collect();
@@ -105,7 +104,7 @@ fn check_name<D: Driver>(name: &str, registry: &Registry<()>, url: Option<&UrlPa
         meant.filter(|key| ConnectKeys::NAMES.contains(key) && (*key == name || *key != "password"))
     {
         return Err(configuration(format!(
-            "`{key}` stands in the URL before the query: {}://user@host:port/database",
+            "`{key}` belongs before the query of the URL: {}://user@host:port/database",
             D::SCHEMES[0]
         )));
     }
@@ -129,7 +128,7 @@ fn server<D: Driver>(keys: &ConnectKeys, needs_user: bool) -> Result<ConnectRequ
     let server = keys.request(D::ENGINE, &form::<D>())?;
     if needs_user && server.user().is_empty() {
         let example = form::<D>().example();
-        return Err(configuration(format!("no user: name the database user, as in {example}")));
+        return Err(configuration(format!("missing user: name the database user, as in {example}")));
     }
     if keys.password().is_some() {
         warn_of_ignored_password();

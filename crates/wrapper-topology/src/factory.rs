@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_core::{
-    BuildContext, ConnectRequest, Error, ErrorKind, Factory, Options, Parameter, Plugin, Result,
+    BuildContext, Cause, ConnectRequest, Error, ErrorKind, Factory, Options, Parameter, Plugin, Result,
 };
 
 use crate::{
@@ -84,6 +84,17 @@ impl<C: Send + 'static> Factory<C> for FailoverFactory {
 
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Plugin<C>>> {
         Ok(Arc::new(FailoverPlugin(router(self.0.as_ref(), context, FailoverPlugin::CODE)?)))
+    }
+
+    fn explain(&self, _: &ConnectRequest, error: Error) -> Error {
+        match error.diagnosis().first().map(Cause::code) {
+            Some(Cause::ROLE_PLUGIN_MISSING) => error.with_diagnosis([Cause::new(
+                Cause::ROLE_PLUGIN_MISSING,
+                "plugin `failover2` is not enabled",
+                "add plugins=failover2, at the endpoint of a cluster",
+            )]),
+            _ => error,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::timing::stopwatch;
 
 const TASKS: usize = 64;
 
-/// What one crowd of tasks cost.
+/// The cost of one crowd of tasks.
 pub(crate) struct Crowd {
     pub(crate) name: &'static str,
     pub(crate) fetches: u64,

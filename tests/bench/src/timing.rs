@@ -1,4 +1,4 @@
-//! What calls take in the quieter of interleaved rounds.
+//! Times of calls, from the quieter of interleaved rounds.
 
 use std::{
     array,
@@ -7,7 +7,7 @@ use std::{
 };
 
 const ROUNDS: usize = 401;
-/// What other programs do can only add to a turn, so the quicker turns tell what the call itself
+/// Other programs can only lengthen a turn, so the quicker turns show the time that the call itself
 /// takes: not the quickest, which may be a stroke of luck.
 const QUIET: usize = ROUNDS / 10;
 const TURN: Duration = Duration::from_millis(1);
@@ -18,7 +18,7 @@ pub(crate) struct Case<'a> {
     repeat: Box<dyn FnMut(u32) + 'a>,
 }
 
-/// What one call takes.
+/// The time of one call.
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) nanos: f64,

@@ -58,7 +58,7 @@ pub(crate) fn run(session: Option<String>) -> [Figure; 5] {
     ])
 }
 
-/// What a caller of `aws-sigv4` does up to the parameters that it would have to put into the URL.
+/// The work of a caller of `aws-sigv4`, up to the parameters that it would add to the URL.
 fn sigv4(identity: &Identity, now: SystemTime) -> SigningInstructions {
     let mut settings = SigningSettings::default();
     settings.expires_in = Some(Duration::from_secs(900));

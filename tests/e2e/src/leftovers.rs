@@ -1,4 +1,4 @@
-//! What is left in this process of connections that are no longer wanted.
+//! Sockets and tasks that closed connections leave in this process.
 
 use std::{fmt::Debug, time::Duration};
 

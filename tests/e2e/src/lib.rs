@@ -125,7 +125,7 @@ impl Fixture {
     }
 }
 
-/// What other services than databases say, and what they are to be called.
+/// First bytes of other services, with the names for them in messages.
 pub const STRANGERS: &[(&[u8], &str)] = &[
     (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an SSH server"),
     (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP server"),
@@ -166,7 +166,7 @@ async fn service(asked: usize, words: &'static [u8]) -> u16 {
 ///
 /// # Errors
 ///
-/// What kept the connection from being opened.
+/// The error of the connect.
 pub async fn log_in(connector: &Connector) -> Result<String> {
     let (client, connection) = connector.connect().await?;
     let task = tokio::spawn(connection);

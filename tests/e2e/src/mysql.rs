@@ -53,7 +53,7 @@ impl Fixture {
 ///
 /// # Errors
 ///
-/// What kept the connection from being opened.
+/// The error of the connect.
 pub async fn log_in(connector: &Connector) -> Result<String> {
     let mut connection = connector.connect().await?;
     let user: Option<String> =

@@ -12,7 +12,7 @@ use tracing_subscriber::{
     layer::SubscriberExt,
 };
 
-/// What was logged so far, at TRACE, through `tracing` and `log`.
+/// The records so far, at TRACE, of `tracing` and `log`.
 #[derive(Clone, Debug)]
 pub struct TraceCapture(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! What a program is told, and at which level what is said.
+//! The events of a connector, and the levels of its log records.
 
 use std::{
     sync::{Arc, Mutex},

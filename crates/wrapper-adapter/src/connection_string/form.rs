@@ -1,11 +1,11 @@
-//! What kind of text was given where a connection string belongs.
+//! The form of a connection string, and errors for other text in its place.
 //!
-//! Other text may be or hold a password, so an error says what it seems to be and shows no piece of
-//! it.
+//! Other text may be or contain a password, so an error names its apparent form and shows no part
+//! of it.
 
 use wrapper_core::{Error, ErrorKind, Result};
 
-/// Says which connection strings an adapter reads.
+/// The connection strings that an adapter reads.
 #[derive(Clone, Copy, Debug)]
 pub struct StringForm {
     engine: &'static str,
@@ -14,7 +14,7 @@ pub struct StringForm {
     takes_maps: bool,
 }
 
-/// A connection string without what stood around it.
+/// A connection string without surrounding blanks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionText<'a> {
     /// `name=value` pairs.
@@ -23,7 +23,7 @@ pub enum ConnectionText<'a> {
     Url(&'a str),
 }
 
-/// Schemes that may be repeated in a message because they are never a password.
+/// Schemes that may be shown in a message because they are never a password.
 const FOREIGN_SCHEMES: &[&str] = &[
     "aurora",
     "cockroachdb",
@@ -65,31 +65,29 @@ const SQLALCHEMY: &[&str] = &["postgresql+", "postgres+", "mysql+", "mariadb+"];
 const OPENING_QUOTES: &[char] = &['\'', '"', '`', '“', '”', '„', '‘', '’', '«', '»'];
 
 impl StringForm {
-    /// Strings of an engine with one of the schemes, the usual one first, and perhaps `name=value`
-    /// pairs.
+    /// Creates the form for an engine's URLs with one of the schemes, the usual one first, and
+    /// optionally `name=value` pairs.
     pub const fn new(engine: &'static str, schemes: &'static [&'static str], takes_pairs: bool) -> Self {
         Self { engine, schemes, takes_pairs, takes_maps: false }
     }
 
-    /// Does the same for an adapter whose entries can be given to `from_map` as well, which a
-    /// message then names.
+    /// Adds `from_map` as a remedy to messages, for an adapter that has it.
     #[must_use]
     pub const fn with_maps(mut self) -> Self {
         self.takes_maps = true;
         self
     }
 
-    /// Returns what a URL looks like, for messages.
+    /// Returns an example URL for messages.
     pub fn example(&self) -> String {
         format!("{}://user@host/database", self.schemes.first().unwrap_or(&""))
     }
 
-    /// Takes away blanks, a byte order mark and one line break around a connection string and tells
-    /// its form.
+    /// Trims blanks, a byte order mark and one line break, and determines the form.
     ///
     /// # Errors
     ///
-    /// A configuration error that says what the text seems to be and shows nothing of it.
+    /// A configuration error that names the apparent form of the text and shows no part of it.
     pub fn read<'a>(&self, text: &'a str) -> Result<ConnectionText<'a>> {
         let text = trimmed(text);
         let seems = |what: &str| {
@@ -128,7 +126,7 @@ impl StringForm {
                     false if text.contains(['@', '/', ':']) || text.contains('.') && !text.contains(' ') => {
                         seems("has no scheme")
                     }
-                    false => seems("is no connection string"),
+                    false => seems("is not a connection string"),
                 }
             }
         }
@@ -140,7 +138,7 @@ impl StringForm {
         let message = if lower.is_empty() {
             format!("the connection string has no scheme: write {}", self.example())
         } else if self.schemes.contains(&lower.as_str()) && lower == scheme.trim() {
-            format!("the connection string has a blank in front of `://`: write {}", self.example())
+            format!("the connection string has a blank before `://`: write {}", self.example())
         } else if self.schemes.contains(&lower.as_str()) {
             format!("the connection string's scheme must be in lower case: write {}", self.example())
         } else if let Some(known) = FOREIGN_SCHEMES.iter().find(|known| **known == lower) {
@@ -154,7 +152,7 @@ impl StringForm {
         Error::new(ErrorKind::Configuration, message)
     }
 
-    /// Returns a scheme of ours that lost a character.
+    /// Detects a scheme of the engine that lacks a character.
     fn of_a_slip(&self, text: &str) -> Option<&'static str> {
         if text.starts_with("//") {
             return Some("has no scheme");
@@ -163,9 +161,9 @@ impl StringForm {
         self.schemes.iter().find_map(|scheme| {
             let rest = lower.strip_prefix(scheme)?.trim_start();
             if rest.starts_with("//") {
-                Some("lacks the colon behind its scheme")
+                Some("lacks the colon after its scheme")
             } else if rest.starts_with(':') {
-                Some("lacks the two slashes behind its scheme and the colon")
+                Some("lacks the two slashes after its scheme and the colon")
             } else {
                 None
             }
@@ -181,7 +179,7 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches(blank)
 }
 
-/// Names what surrounds a text or took its place: quotes, brackets of a form, a variable.
+/// Detects text around a string, such as quotes, or in its place, such as a variable.
 fn around(text: &str) -> Option<&'static str> {
     let first = text.chars().next();
     let last = text.chars().next_back();
@@ -213,13 +211,13 @@ fn is_invisible(c: char) -> bool {
     ) || c.is_control()
 }
 
-/// Returns what cannot stand inside of a URL.
+/// Detects text that cannot be part of a URL.
 fn inside(text: &str) -> Option<&'static str> {
     if text.contains(['\n', '\r']) {
-        return Some("holds a line break");
+        return Some("contains a line break");
     }
     if text.contains(char::is_control) {
-        return Some("holds a control character");
+        return Some("contains a control character");
     }
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     let authority = rest.split('?').next().unwrap_or_default();
@@ -227,13 +225,13 @@ fn inside(text: &str) -> Option<&'static str> {
         .iter()
         .any(|url| authority.contains(url))
     {
-        return Some("holds two URLs");
+        return Some("contains two URLs");
     }
     if is_go(rest) {
         return Some("seems to be one of Go's MySQL driver, which writes tcp(host:port)");
     }
     if text.contains("&amp;") {
-        return Some("stands in the form of HTML, with `&amp;` in place of `&`");
+        return Some("is escaped for HTML, with `&amp;` in place of `&`");
     }
     None
 }
@@ -242,7 +240,7 @@ fn is_go(text: &str) -> bool {
     ["@tcp(", "@unix(", "@tcp6(", "@("].iter().any(|piece| text.contains(piece))
 }
 
-/// Returns what other tools read.
+/// Detects the strings of other tools.
 fn of_another_tool(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| lower.starts_with(prefix));
@@ -252,7 +250,7 @@ fn of_another_tool(text: &str) -> Option<&'static str> {
         );
     }
     if lower.contains("://") && starts(SQLALCHEMY) {
-        return Some("seems to be one of SQLAlchemy, which names its driver behind a `+`");
+        return Some("seems to be one of SQLAlchemy, which names its driver after a `+`");
     }
     if is_go(text) {
         return Some("seems to be one of Go's MySQL driver, which writes tcp(host:port)");
@@ -277,7 +275,7 @@ fn of_another_tool(text: &str) -> Option<&'static str> {
         return Some("is in base64");
     }
     if starts(&["postgres%3a", "postgresql%3a", "mysql%3a"]) {
-        return Some("is percent-coded as a whole");
+        return Some("is percent-encoded as a whole");
     }
     if is_section(text) {
         return Some("seems to be an option file");
@@ -322,7 +320,7 @@ fn is_assignment(text: &str) -> bool {
     end > 0 && scheme.is_some_and(|scheme| FOREIGN_SCHEMES.contains(&scheme.as_str()))
 }
 
-/// Returns what writes the entries of a map.
+/// Names the format of a map.
 fn map(text: &str) -> Option<&'static str> {
     match text.starts_with('{') || text.starts_with('[') {
         true => Some("JSON"),
@@ -350,7 +348,7 @@ mod tests {
     const FORM: StringForm = StringForm::new("PostgreSQL", &["postgres", "postgresql"], true);
 
     #[test]
-    fn what_stands_around_a_string_is_taken_away() {
+    fn surrounding_blanks_are_trimmed() {
         let url = "postgres://jane@host/app";
         for text in
             [url.to_owned(), format!(" {url}\t"), format!("\u{feff}{url}\r\n"), format!("\n  {url}  \n")]
@@ -363,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn map_is_sent_where_maps_are_read() {
+    fn map_is_referred_to_from_map() {
         for (text, what) in [(r#"{"host": "h"}"#, "JSON"), ("host: h\nuser: jane", "YAML"), ("[{}]", "JSON")]
         {
             let message = |form: StringForm| form.read(text).err().expect("no string").to_string();

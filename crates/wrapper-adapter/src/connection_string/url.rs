@@ -1,12 +1,12 @@
 //! The pieces of a connection URL, and the mistakes of splitting it.
 //!
-//! A character of a password that is not percent-coded moves the borders of all pieces: what then
-//! seems to be a host, a port or a parameter's name is a piece of the password. So the borders are
-//! checked before anything is shown.
+//! An unencoded special character in a password shifts the boundaries of all pieces: the apparent
+//! host, port or parameter name is then a piece of the password. So the boundaries are checked
+//! before anything is shown.
 
 use wrapper_core::{Error, ErrorKind, Result};
 
-/// Where a driver sees the end of user and password.
+/// The end of user and password, as a driver finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UserInfoEnd {
@@ -16,26 +16,26 @@ pub enum UserInfoEnd {
     LastAtOfAuthority,
 }
 
-/// The pieces of a URL as they stand in it, behind the scheme.
+/// The pieces of a URL after the scheme, still encoded.
 #[derive(Clone, Copy)]
 pub struct UrlParts<'a> {
-    /// User and password, where given.
+    /// User and password, if given.
     pub user_info: Option<&'a str>,
     /// Hosts and ports.
     pub hosts: &'a str,
-    /// The database, without the slash in front.
+    /// The database, without the leading slash.
     pub path: &'a str,
-    /// The parameters, without the question mark in front.
+    /// The parameters, without the leading question mark.
     pub query: &'a str,
 }
 
 impl<'a> UrlParts<'a> {
-    /// Takes a URL apart.
+    /// Splits a URL.
     ///
     /// # Errors
     ///
     /// A configuration error that shows no piece of the URL: for an `@`, `/`, `?` or `#` that must
-    /// be percent-coded, and for an invalid port.
+    /// be percent-encoded, and for an invalid port.
     pub fn of(url: &'a str, end: UserInfoEnd) -> Result<Self> {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -89,8 +89,8 @@ impl<'a> UrlParts<'a> {
             }
             if self.user_info.is_none() {
                 return Err(configuration(
-                    "the text behind the first `:` of the URL is no port: if it is a password, `@host` is \
-                     missing behind it",
+                    "the text after the first `:` of the URL is not a port: if it is a password, `@host` is \
+                     missing after it",
                 ));
             }
             let is_number =
@@ -108,7 +108,7 @@ impl<'a> UrlParts<'a> {
     }
 }
 
-/// Returns whether a password stands in a text, so that what follows may belong to it.
+/// Returns whether a text names a password, so that the text after it may be a part of that.
 pub(crate) fn holds_password(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     ["pass", "pwd", "secret", "token"].iter().any(|word| lower.contains(word))
@@ -116,7 +116,7 @@ pub(crate) fn holds_password(text: &str) -> bool {
 
 fn misplaced() -> Error {
     configuration(
-        "an `@`, `/`, `?` or `#` stands where it ends a piece of the URL: in user, password and values \
+        "an unencoded `@`, `/`, `?` or `#` splits a piece of the URL: in user, password and values \
          write %40, %2F, %3F and %23",
     )
 }

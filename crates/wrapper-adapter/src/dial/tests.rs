@@ -63,7 +63,7 @@ async fn every_address_is_named_when_none_answers() {
     let error = dialer(2)
         .dial::<()>(&request, |_| Box::pin(std::future::pending()))
         .await
-        .expect_err("nobody answers");
+        .expect_err("no address answers");
 
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let text = error.to_string();

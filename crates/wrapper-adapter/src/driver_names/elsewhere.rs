@@ -3,7 +3,7 @@
 use super::folded;
 use wrapper_core::Engine;
 
-/// How other tools call what belongs to every driver, and what is written here.
+/// Names that other tools use for parameters of every driver, with their counterparts.
 const COMMON_MEANT: &[(&str, &str)] = &[
     ("address", "host"),
     ("connectTimeout", "wrapperConnectTimeout"),
@@ -29,7 +29,7 @@ const COMMON_MEANT: &[(&str, &str)] = &[
     ("usr", "user"),
 ];
 
-/// How other drivers of PostgreSQL call what its server takes as an option.
+/// Names that other drivers of PostgreSQL use for options of its server.
 const POSTGRES_MEANT: &[(&str, &str)] = &[
     ("currentSchema", "options=-csearch_path=…"),
     ("fallback_application_name", "application_name"),
@@ -41,18 +41,18 @@ const POSTGRES_MEANT: &[(&str, &str)] = &[
     ("timezone", "options=-ctimezone=…"),
 ];
 
-/// Names that mean nothing here; one that ends with `*` stands for all that begin with it.
-struct OfNoUse {
+/// Names without an effect here; one that ends with `*` matches every suffix.
+struct WithoutEffect {
     names: &'static [&'static str],
-    /// What has its place, or why nothing has.
+    /// The counterpart, or why there is none.
     why: &'static str,
 }
 
-const fn reason(why: &'static str, names: &'static [&'static str]) -> OfNoUse {
-    OfNoUse { names, why }
+const fn reason(why: &'static str, names: &'static [&'static str]) -> WithoutEffect {
+    WithoutEffect { names, why }
 }
 
-/// What stops a statement, whichever driver's parameter it was.
+/// Time limits of statements, whichever driver's parameter it was.
 const STATEMENTS: &str = "statements go to the driver as they are, so put a time limit around them";
 
 const DIALECT: &str = "the engine follows from the adapter, and the server is asked for the rest";
@@ -61,13 +61,13 @@ const TELEMETRY: &str = "`on_event`, `stats()` and the crate `tracing` tell what
 
 const POOL: &str = "sizes and time limits of a pool are set where the pool is built";
 
-const STATEMENT: &str = "run it as a statement behind the connect";
+const STATEMENT: &str = "run it as a statement after the connect";
 
 const SWITCHED: &str =
     "no connection is switched to another server while it is used, so its session state stays the driver's";
 
-/// Those of other wrappers, and of pools.
-const COMMON: &[OfNoUse] = &[
+/// Parameters of other wrappers and of pools.
+const COMMON: &[WithoutEffect] = &[
     reason(STATEMENTS, &["mysqlQueryTimeout", "queryTimeout", "socketTimeout", "wrapperQueryTimeout"]),
     reason(
         DIALECT,
@@ -94,10 +94,6 @@ const COMMON: &[OfNoUse] = &[
             "keepAliveInitialDelayMillis",
             "wrapperKeepAliveProperties",
         ],
-    ),
-    reason(
-        "credentials of your own are given to the plugin in code",
-        &["awsCredentialsProviderHandler", "customAwsCredentialProviderHandler"],
     ),
     reason(
         "there are no presets: several connectors share a map or a function that builds them",
@@ -132,7 +128,7 @@ const COMMON: &[OfNoUse] = &[
     ),
 ];
 
-const POSTGRES: &[OfNoUse] = &[
+const POSTGRES: &[WithoutEffect] = &[
     reason(
         "the driver always speaks UTF-8",
         &["charset", "client_encoding", "encoding", "characterEncoding"],
@@ -147,7 +143,7 @@ const POSTGRES: &[OfNoUse] = &[
     ),
 ];
 
-const MYSQL: &[OfNoUse] = &[
+const MYSQL: &[WithoutEffect] = &[
     reason(
         "the driver always speaks utf8mb4",
         &["charset", "characterEncoding", "collation", "connectionCollation", "encoding", "useUnicode"],
@@ -203,13 +199,13 @@ const MYSQL: &[OfNoUse] = &[
     reason(STATEMENTS, &["readTimeout", "writeTimeout", "net_read_timeout", "net_write_timeout"]),
 ];
 
-/// Returns what is written here for names of other tools.
+/// Returns the names of other tools with their counterparts.
 pub(super) fn meant<'a>(engine: Option<Engine>) -> impl Iterator<Item = &'a (&'a str, &'a str)> {
     let of_engine = if engine == Some(Engine::Postgres) { POSTGRES_MEANT } else { &[] };
     of_engine.iter().chain(COMMON_MEANT)
 }
 
-/// Says why a name is of no use.
+/// Explains why a name has no effect.
 pub(super) fn why(name: &str, engine: Option<Engine>) -> Option<&'static str> {
     let wanted = folded(name);
     let of_engine = match engine {

@@ -88,7 +88,7 @@ fn name_in_code_that_is_the_drivers_is_told_where_it_stands() {
 
     assert!(error("authHost").is_none());
     let text = error("keepalives_idle").expect("unknown").to_string();
-    assert!(text.contains("stand in the connection string or the map"), "{text}");
+    assert!(text.contains("set the driver's own in the connection string or the map"), "{text}");
     let text = error("auth_host").expect("unknown").to_string();
     assert_eq!(text, "unknown parameter `auth_host`: did you mean `authHost`?");
 }
@@ -106,8 +106,8 @@ fn parameter_of_a_related_plugin_says_why_it_is_of_no_use() {
         assert!(driver.check_elsewhere(&registry(), &[(name.to_owned(), Value::Null)]).is_ok());
     };
     check("relatedRate", "`relatedRate` belongs to plugin `related`, which is not written yet");
-    check("authRate", "`authRate` is of no use here: leave it out");
-    check("maxPoolSize", &format!("`maxPoolSize` is of no use here, leave it out: {POOL}"));
+    check("authRate", "`authRate` has no effect here: leave it out");
+    check("maxPoolSize", &format!("`maxPoolSize` has no effect here, leave it out: {POOL}"));
 }
 
 const POOL: &str = "sizes and time limits of a pool are set where the pool is built";

@@ -52,7 +52,7 @@ async fn next_host_is_tried_after_any_failure() {
     driver.fail(Error::new(ErrorKind::Login, "refused"));
     let hosts = hosts(driver.clone(), &["a.example", "b.example"], &[]).expect("fits");
 
-    let connected = hosts.connect().await.expect("the second lets us in");
+    let connected = hosts.connect().await.expect("the second accepts");
 
     assert_eq!(connected.established.host(), "b.example");
     assert_eq!(driver.requests().len(), 2);
@@ -64,7 +64,7 @@ async fn timeout_bounds_the_whole_and_names_the_phase() {
         hosts(BlackHole, &["a.example", "b.example"], &[("wrapperConnectTimeout", "5000")]).expect("fits");
     let start = Instant::now();
 
-    let error = hosts.connect().await.expect_err("nobody answers");
+    let error = hosts.connect().await.expect_err("no host answers");
 
     assert_eq!(start.elapsed(), Duration::from_secs(5));
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -74,7 +74,7 @@ async fn timeout_bounds_the_whole_and_names_the_phase() {
     );
 }
 
-/// Leads the connect to `b.example`, where nobody answers the login.
+/// Leads the connect to `b.example`, which does not answer the login.
 struct Moves;
 
 impl Driver for Moves {
@@ -106,7 +106,7 @@ async fn timeout_tells_where_a_plugin_had_led_to() {
     let requests = vec![ConnectRequest::new("a.example", 5432, "jane")];
     let hosts = HostList::new(wrapper, requests, false, &settings(&[]).expect("fits")).expect("fits");
 
-    let error = hosts.connect().await.expect_err("nobody answers");
+    let error = hosts.connect().await.expect_err("no host answers");
 
     assert_eq!(
         error.to_string(),
@@ -164,7 +164,7 @@ fn host_that_is_none_is_named_and_not_shown() {
         assert!(check_host(host).is_ok(), "{host}");
     }
     let check = |host: &str, says: &str| {
-        let error = check_host(host).expect_err("no host").to_string();
+        let error = check_host(host).expect_err("missing host").to_string();
         assert!(error.contains(says) && !error.contains("hunter2"), "{error}");
     };
     check("jane:hunter2@db.example", "found user info");
@@ -281,7 +281,7 @@ impl Plugin<ConnectRequest> for PassesSecond {
         request: &'a ConnectRequest,
         _: &'a mut dyn Session,
     ) -> BoxFuture<'a, Result<()>> {
-        self.0.lock().expect("nobody panics").push(request.host().to_owned());
+        self.0.lock().expect("not poisoned").push(request.host().to_owned());
         let passes = request.host() == "b.example";
         let refused = || Error::new(ErrorKind::WrongInstance, "not the second");
         Box::pin(async move { if passes { Ok(()) } else { Err(refused()) } })
@@ -309,7 +309,7 @@ async fn pooled_connection_is_judged_by_the_host_that_it_was_opened_for() {
         let requests = hosts.iter().map(|host| ConnectRequest::new(host, 5432, "jane")).collect();
         HostList::new(wrapper, requests, false, &settings(&[]).expect("fits")).expect("fits")
     };
-    let asked = || std::mem::take(&mut *plugin.0.lock().expect("nobody panics"));
+    let asked = || std::mem::take(&mut *plugin.0.lock().expect("not poisoned"));
     let (both, second) = (list(&["a.example", "b.example"]), list(&["b.example"]));
     let connected = both.connect().await.expect("connects").established;
     assert_eq!(connected.host(), "elsewhere.example");

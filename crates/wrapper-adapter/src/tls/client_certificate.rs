@@ -1,4 +1,4 @@
-//! The certificate by which a client proves who it is, from `sslcert` and `sslkey` or from code.
+//! The client's own certificate, from `sslcert` and `sslkey` or from code.
 
 use std::{fmt, fs, sync::Arc};
 
@@ -10,8 +10,8 @@ use super::path::shown_path;
 
 /// Holds a client's certificate chain and its private key, both PEM.
 ///
-/// `Debug` prints no part of the key, and the memory is zeroized when the last clone goes; the TLS
-/// libraries keep copies of their own.
+/// `Debug` prints no part of the key, and the memory is zeroized when the last clone is dropped;
+/// the TLS libraries keep copies of their own.
 #[derive(Clone)]
 pub struct ClientCertificate {
     chain: Arc<[u8]>,
@@ -19,21 +19,21 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// Takes a chain, the client's own certificate first, and its key.
+    /// Creates it from a chain, the client's own certificate first, and its key.
     ///
     /// # Errors
     ///
-    /// A configuration error if one of them is not what it has to be, or the key is encrypted.
+    /// A configuration error if one of them is not PEM of its kind, or the key is encrypted.
     pub fn new(chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Result<Self> {
         let (chain, key) = (chain.into(), Zeroizing::new(key.into()));
         if !holds(&chain, "-----BEGIN CERTIFICATE-----") {
-            return Err(configuration("`sslcert` holds no PEM certificate"));
+            return Err(configuration("`sslcert` does not contain a PEM certificate"));
         }
         if holds(&key, "-----BEGIN ENCRYPTED PRIVATE KEY-----") || holds(&key, "Proc-Type: 4,ENCRYPTED") {
             return Err(configuration("the key in `sslkey` is encrypted: decrypt it beforehand"));
         }
         if !holds(&key, "PRIVATE KEY-----") {
-            return Err(configuration("`sslkey` holds no PEM private key"));
+            return Err(configuration("`sslkey` does not contain a PEM private key"));
         }
         Ok(Self { chain: chain.into(), key: Arc::new(key) })
     }
@@ -65,8 +65,7 @@ impl ClientCertificate {
         &self.key
     }
 
-    /// Returns an error for a certificate or key that the TLS library does not take, for the reason
-    /// given.
+    /// Returns an error for a certificate or key that the TLS library rejects, with its reason.
     pub fn invalid(reason: &str) -> Error {
         configuration(&format!("the client certificate (`sslcert`, `sslkey`) cannot be used: {reason}"))
     }
@@ -119,8 +118,8 @@ mod tests {
 
     #[test]
     fn certificate_and_key_wrong() {
-        wrong(KEY, KEY, "`sslcert` holds no PEM certificate");
-        wrong(CHAIN, CHAIN, "`sslkey` holds no PEM private key");
+        wrong(KEY, KEY, "`sslcert` does not contain a PEM certificate");
+        wrong(CHAIN, CHAIN, "`sslkey` does not contain a PEM private key");
         wrong(CHAIN, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nhunter2", "is encrypted");
         wrong(
             CHAIN,

@@ -1,28 +1,27 @@
-//! Words for a TLS handshake that failed.
+//! Errors for failed TLS handshakes.
 
 use wrapper_core::{Cause, Error, ErrorKind};
 
 use crate::Roots;
 
-/// Tells why a TLS handshake failed.
+/// The reason of a failed TLS handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsFailure {
-    /// The certificate, or one of its issuers, is past its end or not valid yet.
+    /// The certificate, or one of its issuers, has expired or is not valid yet.
     Expired,
     /// The server does not do TLS.
     NotOffered,
     /// Anything else.
     Other,
-    /// No trusted root stands at the end of the certificate's chain.
+    /// The certificate's chain does not end at a trusted root.
     UnknownIssuer,
-    /// The certificate does not carry the expected name.
+    /// The certificate is issued for another name.
     WrongName,
 }
 
 impl TlsFailure {
-    /// Reads the reason out of an error's text: the libraries behind native-tls have no common
-    /// codes.
+    /// Derives the reason from an error's text: the libraries behind native-tls share no codes.
     pub fn from_text(text: &str) -> Self {
         let text = text.to_lowercase();
         let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
@@ -61,34 +60,36 @@ impl TlsFailure {
     }
 }
 
-/// Builds the error for a failed handshake: what was trusted, which name was expected, and what to
-/// do; a plugin that knows the server's authority says more by the code of the cause.
+/// Builds the error for a failed handshake, with the trusted roots, the expected name and a remedy;
+/// a plugin that knows the server's authority replaces the cause by its code.
 pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots) -> Error {
     let (message, cause) = match failure {
         TlsFailure::NotOffered => (
             format!(
-                "the server at `{server_name}` offers no TLS, so nothing secret was sent: check that host \
+                "the server at `{server_name}` does not offer TLS, so nothing secret was sent: check that host \
                  and port lead to the database itself"
             ),
             None,
         ),
         TlsFailure::Expired => (
             format!(
-                "the certificate of `{server_name}` or of one of its issuers is out of its period of \
+                "the certificate of `{server_name}` or of one of its issuers is outside its period of \
                  validity: check this machine's clock, and renew the certificate or the bundle in \
                  `sslrootcert`"
             ),
             None,
         ),
         TlsFailure::UnknownIssuer => (
-            format!("no trusted issuer stands behind the certificate of `{server_name}` (trusted: {roots})"),
+            format!(
+                "the certificate of `{server_name}` is not signed by a trusted authority (trusted: {roots})"
+            ),
             Some(unknown_issuer(roots, roots.uses_system() && platform_store_is_empty())),
         ),
         TlsFailure::WrongName => (
             format!("the server's certificate is not for `{server_name}` (trusted: {roots})"),
             Some(Cause::new(
                 Cause::WRONG_NAME,
-                "host, address or tunnel lead to another server, or its certificate carries another name",
+                "host, address or tunnel lead to another server, or its certificate is issued for another name",
                 "check where they lead, or give the certificate's name by `tlsServerName`",
             )),
         ),
@@ -99,8 +100,8 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
     Error::new(ErrorKind::Tls, message).with_diagnosis(cause)
 }
 
-/// Returns whether this machine has no roots of its own, as in an image made from scratch; on other
-/// systems than Linux they always exist.
+/// Returns whether this machine lacks roots, as in an image made from scratch; systems other than
+/// Linux always have them.
 fn platform_store_is_empty() -> bool {
     let found = openssl_probe::probe();
     cfg!(target_os = "linux") && found.cert_file.is_none() && found.cert_dir.is_empty()

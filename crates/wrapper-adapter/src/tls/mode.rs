@@ -1,10 +1,10 @@
-//! How much TLS is asked for by `sslmode`.
+//! The TLS mode of `sslmode`.
 
 use wrapper_core::{Error, ErrorKind, Options, Requirements, Result, text::is_name};
 
 const FULL: &str = "`verify-full` or `require`, which both verify chain and name";
 
-/// Says what a connection does about TLS.
+/// Whether a connection uses TLS, and whether it verifies the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsMode {
@@ -17,12 +17,12 @@ pub enum TlsMode {
 }
 
 impl TlsMode {
-    /// Reads `sslmode`, which may not ask for less than the plugins need; `None` where it is not
+    /// Reads `sslmode`, which must satisfy the requirements of the plugins; `None` if it is not
     /// given.
     ///
     /// # Errors
     ///
-    /// A configuration error that names the value and what fits.
+    /// A configuration error that names the value and the accepted ones.
     pub fn read(settings: &Options, needs: Requirements) -> Result<Option<Self>> {
         match settings.get(&Options::SSLMODE).map(String::as_str) {
             Some("verify-full" | "require") => Ok(Some(Self::Verify)),
@@ -41,15 +41,13 @@ impl TlsMode {
         }
     }
 
-    /// Creates the error for a setting that is less than a plugin's password may travel over.
+    /// Creates the error for a setting that does not protect a plugin's password.
     pub fn insufficient_tls(setting: &str) -> Error {
-        configuration(format!(
-            "{setting} is less than a token or a managed password may travel over: use sslmode {FULL}"
-        ))
+        configuration(format!("{setting} does not protect a token or a managed password: use sslmode {FULL}"))
     }
 }
 
-/// Returns what is written here for the mode of another tool or in another spelling.
+/// Suggests the mode for one of another tool or in another spelling.
 fn suggestion(mode: &str) -> Option<&'static str> {
     let folded: String =
         mode.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
@@ -64,8 +62,7 @@ fn suggestion(mode: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns the mode, if that looks like one.
-/// Shows what looks like a mode of whichever tool; a pasted password rarely has letters alone.
+/// Quotes a mode of any tool for a message; a pasted password rarely has letters alone.
 fn shown(mode: &str) -> String {
     let is_mode = is_name(mode) && mode.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_'));
     if is_mode { format!(" `{mode}`") } else { String::new() }
@@ -98,7 +95,7 @@ mod tests {
         for (mode, meant) in [("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)] {
             assert_eq!(read(mode, Requirements::default()).expect("fits"), Some(meant));
             let error = read(mode, Requirements::TOKEN).expect_err("too little");
-            assert!(error.to_string().contains(&format!("sslmode `{mode}` is less")), "{error}");
+            assert!(error.to_string().contains(&format!("sslmode `{mode}` does not protect")), "{error}");
         }
     }
 

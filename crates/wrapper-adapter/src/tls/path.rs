@@ -1,7 +1,6 @@
 //! Paths in messages.
 
-/// Returns a path, if the text looks like one: text that was meant for another place may hold a
-/// password.
+/// Quotes a path for a message if the text looks like one: misplaced text may be a password.
 pub(super) fn shown_path(path: &str) -> String {
     let is_path = path.chars().all(|c| c.is_alphanumeric() || "/\\._-~ ".contains(c) || c == ':');
     let is_short = path.len() <= 256 && path.split(['/', '\\']).all(|piece| piece.len() <= 64);

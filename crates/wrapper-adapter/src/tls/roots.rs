@@ -11,7 +11,7 @@ const SYSTEM: &str = "system";
 
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// Says which certificate authorities are trusted: the platform's, those of PEM bundles, or both.
+/// The trusted certificate authorities: the platform's, those of PEM bundles, or both.
 #[derive(Clone, Debug)]
 pub struct Roots {
     system: bool,
@@ -19,7 +19,7 @@ pub struct Roots {
     bundles: Vec<Bundle>,
 }
 
-/// Tells whether the platform's store was changed, where it is a file.
+/// Time and size of the platform's store, if it is a file, to detect a change.
 #[derive(Clone, Debug, PartialEq)]
 struct Platform(Option<(SystemTime, u64)>);
 
@@ -30,9 +30,9 @@ impl Platform {
     }
 }
 
-/// Holds one PEM bundle and where it came from.
+/// Holds one PEM bundle and its origin.
 ///
-/// It is bytes, not text: bundles carry comments in any encoding.
+/// It is bytes, not text: bundles contain comments in any encoding.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     origin: String,
@@ -57,7 +57,7 @@ impl Roots {
     ///
     /// # Errors
     ///
-    /// A configuration error if a file cannot be read or holds no certificate.
+    /// A configuration error if a file cannot be read or contains no certificate.
     pub fn read(setting: &str) -> Result<Self> {
         if setting.contains("-----BEGIN ") {
             return Self::none().with_pem(setting);
@@ -73,22 +73,22 @@ impl Roots {
         Ok(roots)
     }
 
-    /// Trusts the certificates of PEM text too.
+    /// Adds the certificates of PEM text.
     ///
     /// # Errors
     ///
-    /// A configuration error if it holds no certificate.
+    /// A configuration error if it contains no certificate.
     pub fn with_pem(mut self, pem: &str) -> Result<Self> {
         self.bundles.push(Bundle::new("the given PEM text".to_owned(), None, pem.into())?);
         Ok(self)
     }
 
-    /// Reads the files again, the platform's too where it has one and it counts; `None` where they
-    /// are what they were.
+    /// Reads the files again, the platform's too if its roots are trusted; `None` if they are
+    /// unchanged.
     ///
     /// # Errors
     ///
-    /// A configuration error if a file cannot be read or holds no certificate.
+    /// A configuration error if a file cannot be read or contains no certificate.
     pub fn reread(&self) -> Result<Option<Self>> {
         let mut roots = self.clone();
         roots.platform = Platform::now();
@@ -103,7 +103,7 @@ impl Roots {
         Ok(differs.then_some(roots))
     }
 
-    /// Says whether the platform's roots are trusted, overriding earlier calls.
+    /// Sets whether the platform's roots are trusted, overriding earlier calls.
     #[must_use]
     pub fn with_system(mut self, trusts: bool) -> Self {
         self.system = trusts;
@@ -124,7 +124,9 @@ impl Roots {
 impl Bundle {
     fn new(origin: String, file: Option<PathBuf>, pem: Vec<u8>) -> Result<Self> {
         if count(&pem) == 0 {
-            return Err(configuration(format!("{origin} in `sslrootcert` holds no PEM certificate")));
+            return Err(configuration(format!(
+                "{origin} in `sslrootcert` does not contain a PEM certificate"
+            )));
         }
         Ok(Self { origin, file, pem })
     }
@@ -138,7 +140,7 @@ impl Bundle {
             let cause = is_missing.then(|| {
                 Cause::new(
                     Cause::ROOTS_MISSING,
-                    "a path without a slash in front begins at the program's working directory",
+                    "a path without a leading slash is relative to the program's working directory",
                     "",
                 )
             });
@@ -152,9 +154,9 @@ impl Bundle {
         &self.pem
     }
 
-    /// Returns an error for a bundle that the TLS library does not take.
+    /// Returns an error for a bundle that the TLS library rejects.
     pub fn invalid_certificate(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        configuration(format!("{} in `sslrootcert` holds a certificate that cannot be read", self.origin))
+        configuration(format!("{} in `sslrootcert` contains a certificate that cannot be read", self.origin))
             .with_source(source)
     }
 }
@@ -223,8 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn files_alone_are_read_anew_and_only_when_they_differ() {
-        let file = std::env::temp_dir().join(format!("roots-anew-{}.pem", std::process::id()));
+    fn files_alone_are_reread_and_only_when_they_differ() {
+        let file = std::env::temp_dir().join(format!("roots-reread-{}.pem", std::process::id()));
         fs::write(&file, BEGIN).expect("can be written");
         let roots = Roots::read(&file.display().to_string()).expect("reads").with_pem(BEGIN).expect("reads");
         assert!(roots.reread().expect("reads").is_none());
@@ -235,7 +237,7 @@ mod tests {
 
         fs::write(&file, "half").expect("can be written");
         let error = roots.reread().expect_err("no certificate");
-        assert!(error.to_string().contains("holds no PEM certificate"), "{error}");
+        assert!(error.to_string().contains("does not contain a PEM certificate"), "{error}");
         fs::remove_file(&file).expect("can be removed");
     }
 
@@ -266,6 +268,9 @@ mod tests {
         );
 
         let error = Roots::system().with_pem("-----BEGIN PRIVATE KEY-----").expect_err("no certificate");
-        assert_eq!(error.to_string(), "the given PEM text in `sslrootcert` holds no PEM certificate");
+        assert_eq!(
+            error.to_string(),
+            "the given PEM text in `sslrootcert` does not contain a PEM certificate"
+        );
     }
 }

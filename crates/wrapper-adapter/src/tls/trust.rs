@@ -1,4 +1,4 @@
-//! What an adapter makes of the roots, rebuilt when they may have changed.
+//! The roots and the TLS set-up built from them, rebuilt when the roots may have changed.
 
 use std::{
     fmt,
@@ -12,10 +12,10 @@ use wrapper_core::Result;
 
 use crate::Roots;
 
-/// The files are not read anew sooner than this after the last time.
+/// The least time between two reads of the files.
 const REREAD_EVERY: Duration = Duration::from_secs(60);
 
-/// Holds the roots and the TLS set-up that an adapter makes of them; clones share both.
+/// Holds the roots and the TLS set-up that an adapter builds from them; clones share both.
 ///
 /// Certificate authorities are replaced while programs run. When a server's issuer is unknown,
 /// [`renewed`](Self::renewed) reads the files again, once for all who ask, and once a minute at
@@ -34,7 +34,7 @@ type Make<T> = Box<dyn Fn(&Roots) -> Result<T> + Send + Sync>;
 pub struct Trusted<T> {
     /// The roots.
     pub roots: Roots,
-    /// What the adapter made of them.
+    /// The set-up built from them.
     pub made: T,
 }
 
@@ -50,13 +50,13 @@ impl<T> Trust<T> {
     ///
     /// # Errors
     ///
-    /// What `make` returns.
+    /// The error of `make`.
     pub fn new(roots: Roots, make: impl Fn(&Roots) -> Result<T> + Send + Sync + 'static) -> Result<Self> {
         let made = make(&roots)?;
         Ok(Self::with(roots, made, Some(Box::new(make))))
     }
 
-    /// Returns a set-up that stays as it is, because it was made elsewhere or trusts nobody.
+    /// Creates a set-up that is never reloaded, because it was built elsewhere or does no TLS.
     pub fn fixed(roots: Roots, made: T) -> Self {
         Self::with(roots, made, None)
     }
@@ -69,26 +69,27 @@ impl<T> Trust<T> {
         }))
     }
 
-    /// Returns what counts now.
+    /// Returns the current roots and set-up.
     pub fn current(&self) -> Arc<Trusted<T>> {
         Arc::clone(&self.0.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl<T: Send + Sync + 'static> Trust<T> {
-    /// Returns what counts after the files have been reloaded, if that is something else than what
-    /// knew no issuer.
+    /// Reloads the files and returns the new roots and set-up, if they differ from those that
+    /// lacked the issuer.
     ///
-    /// `None`: the files are what they were, they were read less than a minute ago, or they cannot
-    /// be used, which is said and leaves the former roots.
+    /// `None` if the files are unchanged, were read less than a minute ago, or are invalid, which
+    /// is logged and leaves the former roots in use.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: another waiter takes the same reading over.
+    /// Dropping the future loses nothing: the next waiter takes over the same read.
     pub async fn renewed(&self, unknown_to: &Arc<Trusted<T>>) -> Option<Arc<Trusted<T>>> {
         let newer = || Some(self.current()).filter(|current| !Arc::ptr_eq(current, unknown_to));
         self.0.make.as_ref()?;
         let mut rereads = self.0.rereads.lock().await;
+        // Another waiter may have reloaded them while this one waited for the lock.
         if let Some(newer) = newer() {
             return Some(newer);
         }
@@ -99,13 +100,14 @@ impl<T: Send + Sync + 'static> Trust<T> {
             }
             rereads.last = Some(now);
             let inner = Arc::clone(&self.0);
-            // Reads files, and parses all roots: tens of milliseconds.
+            // On the blocking pool: it reads files and parses all roots, which takes tens of
+            // milliseconds. The handle is stored, so that the read survives a waiter that gives up.
             rereads.running = Some(tokio::task::spawn_blocking(move || inner.reread()));
         }
         if let Some(running) = &mut rereads.running
             && let Err(error) = running.await
         {
-            tracing::warn!(%error, "reading the roots anew came to no end, the former ones stay");
+            tracing::warn!(%error, "rereading the roots was interrupted, the former ones remain");
         }
         rereads.running = None;
         newer()
@@ -123,13 +125,13 @@ impl<T> Inner<T> {
         };
         match renewed {
             Ok(trusted) => {
-                tracing::debug!(roots = %trusted.roots, "a server's issuer is unknown: roots read anew");
+                tracing::debug!(roots = %trusted.roots, "a server's issuer is unknown: roots reloaded");
                 *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(trusted);
             }
             Err(error) => tracing::warn!(
                 %error,
                 roots = %former.roots,
-                "the roots cannot be read anew, the former ones stay: mend the file"
+                "the roots cannot be reloaded, the former ones remain: fix the file"
             ),
         }
     }
@@ -141,7 +143,7 @@ impl<T> Clone for Trust<T> {
     }
 }
 
-// What was made may hold a private key.
+// The set-up may hold a private key.
 impl<T> fmt::Debug for Trust<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trust").field("roots", &self.current().roots.to_string()).finish_non_exhaustive()
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn changed_file_counts_and_an_unchanged_one_is_not_made_of_again() {
+    async fn changed_file_is_reloaded_and_an_unchanged_one_is_not() {
         let fixture = Fixture::new("changed");
         let seen = fixture.trust.current();
         assert_eq!(fixture.renewed(&seen).await, None);
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_who_wait_share_one_reading_whoever_gives_up() {
+    async fn waiters_share_one_read_even_if_one_gives_up() {
         let fixture = Fixture::new("shared");
         let seen = fixture.trust.current();
         fixture.write(2);

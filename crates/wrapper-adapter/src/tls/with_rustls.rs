@@ -34,8 +34,8 @@ impl Roots {
     ///
     /// # Errors
     ///
-    /// As [`certificates`](Self::certificates). What rustls cannot read of the platform's store is
-    /// left out: the others count.
+    /// As [`certificates`](Self::certificates). Certificates of the platform's store that
+    /// rustls cannot read are skipped.
     pub fn root_store(&self) -> Result<RootCertStore> {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(self.certificates()?);
@@ -47,13 +47,11 @@ impl Roots {
 }
 
 impl TlsFailure {
-    /// Reads the kind out of the error of a handshake by rustls.
-    pub fn from_rustls(error: &io::Error) -> Self {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        let Some(rustls::Error::InvalidCertificate(reason)) = inner else {
-            return Self::Other;
-        };
-        match reason {
+    /// Reads the kind out of the error of a handshake by rustls; `None` for an error of the stream.
+    pub fn from_rustls(error: &io::Error) -> Option<Self> {
+        let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        let rustls::Error::InvalidCertificate(reason) = error else { return Some(Self::Other) };
+        Some(match reason {
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
@@ -63,6 +61,6 @@ impl TlsFailure {
             }
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
             _ => Self::Other,
-        }
+        })
     }
 }

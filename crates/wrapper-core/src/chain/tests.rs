@@ -113,8 +113,7 @@ fn wrapper_without_plugins_is_the_driver() {
     assert_eq!(driver.requests().len(), 1);
 }
 
-/// Notes where each attempt is, waits for both, and fails the one to `a.example` by what its
-/// request tells.
+/// Notes the phase of each attempt, waits for both, and fails each with what its own request tells.
 #[derive(Debug, Default)]
 struct Racing(tokio::sync::Notify);
 
@@ -262,14 +261,14 @@ fn query_without_an_answer_ends_the_connection_and_a_refusal_does_not() {
 
 #[test]
 fn connect_without_a_user_is_refused_unless_a_plugin_brings_one() {
-    let nobody = || ConnectRequest::new("a.example", 1, "");
+    let without_user = || ConnectRequest::new("a.example", 1, "");
     let bare = Wrapper::new(MockDriver::new(), Vec::new());
     let brings = plugin_fn("brings", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
         Box::pin(async move { next.run(request.with_user("app")?).await })
     });
 
-    let error = run(bare.connect(nobody())).expect_err("has no user");
-    let connected = run(Wrapper::new(MockDriver::new(), vec![Arc::new(brings)]).connect(nobody()));
+    let error = run(bare.connect(without_user())).expect_err("has no user");
+    let connected = run(Wrapper::new(MockDriver::new(), vec![Arc::new(brings)]).connect(without_user()));
 
     assert_eq!(error.to_string(), "missing user: neither the configuration nor a plugin names one");
     assert_eq!(connected.expect("has one").connection.user(), "app");

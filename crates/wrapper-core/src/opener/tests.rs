@@ -17,7 +17,7 @@ struct Monitors {
     shared: Arc<Shared>,
 }
 
-/// What the plugin and its task have in common.
+/// State that the plugin shares with its task.
 #[derive(Debug, Default)]
 struct Shared {
     starts: AtomicUsize,
@@ -177,7 +177,7 @@ fn runtime() -> Runtime {
 }
 
 #[test]
-fn task_of_a_dropped_runtime_starts_anew() {
+fn task_of_a_dropped_runtime_is_restarted() {
     let monitors = Arc::new(Monitors::default());
     let wrapper = wrapper(&monitors, "inner");
     let first = runtime();
@@ -192,7 +192,7 @@ fn task_of_a_dropped_runtime_starts_anew() {
 }
 
 #[test]
-fn task_of_a_runtime_that_nobody_drives_starts_anew() {
+fn task_of_a_runtime_that_is_not_driven_is_restarted() {
     let monitors = Arc::new(Monitors::default());
     let wrapper = wrapper(&monitors, "inner");
     let first = runtime();
@@ -237,7 +237,7 @@ async fn opener_outlives_its_connector_and_says_so() {
     drop(wrapper);
 
     let error = opener.open(request(), STALE).await.expect_err("is gone");
-    assert_eq!(error.to_string(), "the connector is gone");
+    assert_eq!(error.to_string(), "the connector was dropped");
 }
 
 #[tokio::test(start_paused = true)]

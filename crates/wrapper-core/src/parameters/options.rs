@@ -18,12 +18,12 @@ struct Given {
 }
 
 impl Options {
-    /// Takes the declared parameters out of what was given and checks each value; names that are
-    /// not declared are left.
+    /// Reads the declared parameters from the given ones and checks each value; undeclared names
+    /// are ignored.
     ///
     /// # Errors
     ///
-    /// A configuration error that names the parameter, the value and what fits.
+    /// A configuration error that names the parameter, the value and the accepted values.
     pub fn read<'a>(
         given: &RawParameters,
         declared: impl IntoIterator<Item = &'a Parameter>,
@@ -40,7 +40,7 @@ impl Options {
                     return Err(Error::new(
                         ErrorKind::Configuration,
                         format!(
-                            "`{}` holds PEM text, and in a connection string it names a file: give PEM text \
+                            "`{}` contains PEM text, but in a connection string it names a file: pass PEM text \
                              in a map or to the builder",
                             parameter.name
                         ),
@@ -65,7 +65,7 @@ impl Options {
         self.values.contains_key(name)
     }
 
-    /// Returns whether the value comes from code or from a map, which is as trusted, and not from a
+    /// Returns whether the value was set in code or in a map, which is as trusted, and not in a
     /// connection string.
     pub fn is_trusted(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|given| given.origin > Origin::Text)
@@ -99,7 +99,7 @@ impl Parameter {
 }
 
 impl ParameterKind {
-    /// Returns what values fit, in words.
+    /// Describes the accepted values.
     pub fn description(&self) -> String {
         match self {
             ParameterKind::Boolean => "`true` or `false`".to_owned(),
@@ -219,6 +219,6 @@ mod tests {
         let error = given.configure("name", "secret").expect_err("repeated");
         assert_eq!(error.to_string(), "parameter `name` is given more than once");
         let error = given.configure("flag", "se\0cret").expect_err("control character");
-        assert_eq!(error.to_string(), "parameter `flag` holds a control character");
+        assert_eq!(error.to_string(), "parameter `flag` contains a control character");
     }
 }

@@ -7,7 +7,7 @@ use host_pattern::{InstancePattern, Region};
 use super::Value;
 use crate::{Error, ErrorKind, Result};
 
-/// Declares a parameter: what strings, maps, the documentation and the checks know of it.
+/// Declares a parameter, for connection strings, maps, the documentation and the checks.
 ///
 /// `T` is the type that [`Options::get`](crate::Options::get) gives; the value is parsed once, when
 /// the connector is built.
@@ -55,7 +55,7 @@ impl<T> fmt::Debug for Parameter<T> {
     }
 }
 
-/// Makes a type of its own of a checked value.
+/// Parses a checked value into a type of its own.
 pub trait ParameterValue: Any + Send + Sync + Sized {
     /// Parses the value of the parameter with this name, which fits its [`ParameterKind`].
     ///
@@ -119,8 +119,7 @@ impl ParameterValue for Region {
 }
 
 fn by_text<T: std::str::FromStr>(name: &str, value: &Value) -> Result<T> {
-    // The kind of the parameter has bounds that lie within the type's, else its declaration is
-    // wrong.
+    // Only a wrong declaration gets here: the kind's bounds lie within those of the type.
     let unfit = |_| Error::new(ErrorKind::Configuration, format!("`{name}` is out of range"));
     value.single(name)?.parse().map_err(unfit)
 }
@@ -129,7 +128,7 @@ fn parse_as<T: ParameterValue>(name: &str, value: &Value) -> Result<Parsed> {
     Ok(Arc::new(T::parse(name, value)?))
 }
 
-/// Says what values a parameter takes.
+/// The values that a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParameterKind {

@@ -1,4 +1,4 @@
-//! A parameter's value as it stands in a map.
+//! The value of a parameter in a map.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -10,7 +10,7 @@ use serde::{
 use super::quoted_name;
 use crate::{Error, ErrorKind};
 
-/// A parameter's value as it stands in a map: text, a number, a boolean, or a list or map of such.
+/// The value of a parameter in a map: text, a number, a boolean, or a list or map of such.
 ///
 /// `Debug` shows only its type, because the map form holds the password too.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Value {
     /// and what holds one.
     pub fn joined(&self) -> Option<String> {
         let Value::List(values) = self else { return self.text() };
-        // PEM text comes in lines.
+        // PEM text has several lines.
         let is_pem =
             values.iter().any(|value| matches!(value, Value::Text(text) if text.contains("-----BEGIN ")));
         let texts: Vec<_> = values.iter().map(Value::text).collect::<Option<_>>()?;
@@ -66,7 +66,7 @@ impl Value {
 }
 
 impl Value {
-    /// Returns the text of a value that stands alone.
+    /// Returns the text of a single value.
     ///
     /// # Errors
     ///

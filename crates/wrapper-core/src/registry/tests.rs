@@ -1,4 +1,4 @@
-//! What a registry makes of options, and its messages for mistakes.
+//! Tests of a registry: chains built from options, and its error messages.
 
 use super::*;
 use crate::{ConnectRequest, Next, Opening, ParameterKind};
@@ -95,12 +95,12 @@ fn plugins_are_sorted_by_weight_unless_told_otherwise() {
 #[test]
 fn plugin_code_wrong() {
     refused(&[("plugins", "atuh")], "unknown plugin `atuh` in `plugins`: did you mean `auth`?");
-    refused(&[("plugins", "x")], "unknown plugin `x` in `plugins`: there is `auth`, `retry`, `secret`");
+    refused(&[("plugins", "x")], "unknown plugin `x` in `plugins`: known are `auth`, `retry`, `secret`");
     refused(&[("plugins", "auth,auth")], "plugin `auth` is named twice in `plugins`");
     refused(&[("plugins", "auth,failover2")], "plugin `failover2` is known to `auth`");
     refused(
         &[("plugins", "jane:hunter2")],
-        "unknown plugin in `plugins`: there is `auth`, `retry`, `secret`",
+        "unknown plugin in `plugins`: known are `auth`, `retry`, `secret`",
     );
 }
 

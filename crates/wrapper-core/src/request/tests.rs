@@ -1,4 +1,4 @@
-//! What becomes of a request on its way.
+//! Tests of changes to a request.
 
 use std::net::Ipv4Addr;
 
@@ -48,9 +48,9 @@ fn user_wrong() {
     let message =
         |user| ConnectRequest::new("a.example", 1, "jane").with_user(user).expect_err("no name").to_string();
 
-    assert_eq!(message(""), "the database user that a plugin gave is empty");
-    assert_eq!(message("a\nb"), "user `a\\nb` holds a control character");
-    assert_eq!(message("a\0"), "user `a\\0` holds a control character");
+    assert_eq!(message(""), "a plugin supplied an empty database user");
+    assert_eq!(message("a\nb"), "user `a\\nb` contains a control character");
+    assert_eq!(message("a\0"), "user `a\\0` contains a control character");
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! The forms in which a server may repeat a secret.
 
-/// A shorter secret is blanked only where it stands as a word: to blank each `a` would give it
-/// away.
+/// A shorter secret is blanked only as a whole word: to blank each `a` would give it away.
 const SHORT: usize = 4;
 
-/// So much of a secret must stand at the end of a text to count as cut off there.
+/// Least number of bytes of a secret at the end of a text that count as a truncated secret.
 const CUT_OFF: usize = 6;
 
 /// An encoded form with fewer characters would be found by chance.
@@ -36,8 +35,8 @@ impl<'a> Secret<'a> {
         Self { raw, encoded }
     }
 
-    /// Returns the length of what begins `text` and is the secret; `before` is the character in
-    /// front of it.
+    /// Returns the length of the secret if `text` begins with it; `before` is the preceding
+    /// character.
     pub(super) fn length_at(&self, text: &str, before: Option<char>) -> Option<usize> {
         let raw = self.raw.iter().filter_map(|secret| raw_at(text, secret, before));
         let encoded = self.encoded.iter().filter_map(|form| encoded_at(text, form));

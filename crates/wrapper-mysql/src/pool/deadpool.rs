@@ -13,13 +13,13 @@ use crate::Connector;
 /// A pool of deadpool: `connector.deadpool_builder()`.
 pub type Pool = deadpool::managed::Pool<MysqlManager>;
 
-/// What builds a [`Pool`].
+/// The builder of a [`Pool`].
 pub type PoolBuilder = deadpool::managed::PoolBuilder<MysqlManager>;
 
 /// A connection of a [`Pool`] that is taken out.
 pub type Object = deadpool::managed::Object<MysqlManager>;
 
-/// What [`Pool::get`] fails with; [`Error::find`] gets ours back.
+/// The error of [`Pool::get`]; [`Error::find`] returns ours from it.
 pub type PoolError = deadpool::managed::PoolError<Error>;
 
 impl Connector {
@@ -31,7 +31,7 @@ impl Connector {
         Pool::builder(self.deadpool_manager()).runtime(Runtime::Tokio1)
     }
 
-    /// Returns a manager for a builder of one's own, for which `runtime` should be set as
+    /// Returns a manager for your own builder, for which `runtime` should be set as
     /// [`deadpool_builder`](Self::deadpool_builder) does.
     pub fn deadpool_manager(&self) -> MysqlManager {
         MysqlManager::new(self.clone())

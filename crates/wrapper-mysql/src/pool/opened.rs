@@ -1,4 +1,4 @@
-//! What is known of pooled connections, for which the driver's type has no room.
+//! The facts about pooled connections, which the driver's type cannot hold.
 
 use std::{
     collections::HashMap,
@@ -8,8 +8,8 @@ use std::{
 use mysql_async::Conn;
 use wrapper_core::Established;
 
-/// More than the pools of a process hold; beyond it the older half is forgotten, and those are
-/// asked in place of being known.
+/// More connections than the pools of a process hold; beyond it the older half is forgotten and has
+/// to be verified by queries.
 const MOST: usize = 4_096;
 
 /// A connection: its number is the server's, so that the server belongs to it.
@@ -33,7 +33,7 @@ impl Opened {
     fn insert(&self, key: Key, established: Established) {
         let mut known = self.lock();
         if known.len() >= MOST {
-            // The pools say nothing when they drop one.
+            // Pools do not report that they drop a connection.
             let mut times: Vec<_> = known.values().map(Established::at).collect();
             let (_, median, _) = times.select_nth_unstable(MOST / 2);
             let median = *median;

@@ -28,8 +28,9 @@ use crate::{Connector, session};
 /// use wrapper_pg::deadpool::{Pool, RecyclingMethod};
 ///
 /// let settings = connector.deadpool().expect_writer().recycling_method(RecyclingMethod::Verified);
-/// let pool: Pool = settings.builder().max_size(16).wait_timeout(Some(Duration::from_secs(10))).build()?;
-/// let client = pool.get().await.map_err(|error| connector.last_error().explain(error))?;
+/// let pool: Pool =
+/// settings.builder().max_size(16).wait_timeout(Some(Duration::from_secs(10))).build()?; let client
+/// = pool.get().await.map_err(|error| connector.last_error().explain(error))?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
@@ -41,19 +42,18 @@ pub struct Deadpool {
 }
 
 impl Deadpool {
-    /// Sets what is done to a connection before it is handed out again; by default nothing, so that
-    /// one that was closed is replaced and one whose server is frozen is handed out.
+    /// Sets the check of a connection before it is handed out again; by default only for being
+    /// closed, so that one with a frozen server is handed out.
     pub fn recycling_method(mut self, method: RecyclingMethod) -> Self {
         self.recycling = ManagerConfig { recycling_method: method };
         self
     }
 
-    /// Takes connections to a writer only: each is asked for its role when it is opened and when it
-    /// is taken out of the pool, as after a failover; off by default, because each time costs a
-    /// round trip.
+    /// Accepts connections to a writer only: the role is queried when a connection is opened and
+    /// when it is taken out of the pool, which costs a round trip each time; off by default.
     ///
     /// A read-only server is [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance),
-    /// and is logged in to ever more slowly.
+    /// and further logins to it are delayed, for longer each time.
     pub fn expect_writer(mut self) -> Self {
         self.rules = self.rules.with_writer();
         self
@@ -66,20 +66,20 @@ impl Deadpool {
         self
     }
 
-    /// Creates a pool's builder, with the runtime, the deadline of recycling and the hook that they
-    /// need.
+    /// Creates a pool's builder with these settings, a runtime, and the hooks and the deadline of
+    /// recycling.
     pub fn builder(self) -> PoolBuilder {
         let (connector, rules) = (self.connector.clone(), self.rules.clone());
         let builder =
             Pool::builder(self.manager()).runtime(Runtime::Tokio1).recycle_timeout(Some(rules.deadline()));
         let builder = match rules.expects_writer() {
-            true => builder.pre_recycle(role_is_asked(rules.clone())),
+            true => builder.pre_recycle(verified_writer(rules.clone())),
             false => builder,
         };
-        builder.pre_recycle(plugins_are_asked(connector, rules))
+        builder.pre_recycle(verified_by_plugins(connector, rules))
     }
 
-    /// Returns the manager alone, which asks for the role at the connect only and has no deadline.
+    /// Returns the manager alone, which queries the role at the connect only and has no deadline.
     fn manager(self) -> Manager {
         let opens = Opens { connector: self.connector, rules: self.rules };
         Manager::from_connect(Config::new(), opens, self.recycling)
@@ -87,7 +87,7 @@ impl Deadpool {
 }
 
 impl Connector {
-    /// Settings for a [`deadpool_postgres::Pool`], with a fresh token for every physical
+    /// Returns settings for a [`deadpool_postgres::Pool`], with a fresh token for every physical
     /// connection.
     pub fn deadpool(&self) -> Deadpool {
         Deadpool { connector: self.clone(), recycling: ManagerConfig::default(), rules: self.rules.clone() }
@@ -102,13 +102,13 @@ impl Connector {
         self.deadpool().builder()
     }
 
-    /// Returns a manager for a builder of one's own, for which `recycle_timeout` and `runtime`
+    /// Returns a manager for your own builder, for which `recycle_timeout` and `runtime`
     /// should be set as [`deadpool_builder`](Self::deadpool_builder) does.
     pub fn deadpool_manager(&self) -> Manager {
         self.deadpool().manager()
     }
 
-    /// Does the same with a recycling method of one's own, which without a `recycle_timeout` waits
+    /// Does the same with your own recycling method, which without a `recycle_timeout` waits
     /// for a frozen server without limit.
     pub fn deadpool_manager_with(&self, config: ManagerConfig) -> Manager {
         Deadpool { recycling: config, ..self.deadpool() }.manager()
@@ -116,7 +116,7 @@ impl Connector {
 }
 
 /// Returns a hook that drops a connection that a plugin refuses.
-fn plugins_are_asked(connector: Connector, rules: PoolRules) -> Hook {
+fn verified_by_plugins(connector: Connector, rules: PoolRules) -> Hook {
     Hook::async_fn(move |client, _| {
         let (connector, rules) = (connector.clone(), rules.clone());
         Box::pin(async move {
@@ -127,14 +127,14 @@ fn plugins_are_asked(connector: Connector, rules: PoolRules) -> Hook {
     })
 }
 
-/// Returns a hook that drops a connection that turns out to lead to a read-only server, or to none.
-fn role_is_asked(rules: PoolRules) -> Hook {
+/// Returns a hook that drops a connection to a read-only server, or one that does not answer.
+fn verified_writer(rules: PoolRules) -> Hook {
     Hook::async_fn(move |client, _| {
         let rules = rules.clone();
         Box::pin(async move {
             match rules.check(takes_writes(&mut session(client))).await {
                 Ok(()) => Ok(()),
-                // The pool shows it to nobody.
+                // The pool discards the text and opens another connection.
                 Err(error) => Err(HookError::message(error.to_string())),
             }
         })
@@ -162,11 +162,11 @@ impl Connect for Opens {
     }
 }
 
-/// Packs our error into one of the driver's, which nobody else can construct: a connect over a
+/// Wraps our error in one of the driver's, which has no public constructor: by a connect over a
 /// stream that fails with it.
 async fn carried(error: Error) -> tokio_postgres::Error {
     let mut config = Config::new();
-    config.user("nobody").ssl_mode(SslMode::Disable);
+    config.user("unused").ssl_mode(SslMode::Disable);
     match config.connect_raw(Fails(Some(error)), NoTls).await {
         Err(carrier) => carrier,
         // The driver's first step is to write the startup message, which `Fails` refuses.
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn error_survives_the_trip_through_the_drivers() {
+    async fn error_is_found_in_the_drivers() {
         let carrier = carried(Error::new(ErrorKind::Login, "refused")).await;
 
         assert_eq!(Error::find(&carrier).expect("found").kind(), ErrorKind::Login);

@@ -60,7 +60,8 @@ pub(super) async fn handshake(
     server_name: &str,
     socket: Socket,
 ) -> std::result::Result<Stream, Failed> {
-    let failed = |error: io::Error| (TlsFailure::from_rustls(&error), error.into());
+    let failed =
+        |error: io::Error| (TlsFailure::from_rustls(&error).unwrap_or(TlsFailure::Other), error.into());
     let Ok(connect) = MakeTlsConnect::<Socket>::make_tls_connect(&mut connector.clone(), server_name);
     connect.connect(socket).await.map_err(failed)
 }

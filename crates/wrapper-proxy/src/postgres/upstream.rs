@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
-use wrapper_adapter::{LoginAnswer, TlsFailure, explain_tls_failure, stranger};
+use wrapper_adapter::{LoginAnswer, TlsFailure, explain_tls_failure, other_service};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, ServerError,
     adapter::{AbortRegistration, Driver, Phase, Progress, Rows, Transport},
@@ -63,7 +63,7 @@ impl RelayDriver {
             Ok(stream) => stream,
             // A peer that offers no TLS may be a server of another engine.
             Err(error) if error.kind() == ErrorKind::Tls => {
-                return Err(stranger(Engine::Postgres, request).await.unwrap_or(error));
+                return Err(other_service(Engine::Postgres, request).await.unwrap_or(error));
             }
             Err(error) => return Err(error),
         };
@@ -103,7 +103,8 @@ impl RelayDriver {
                     let start = messages.len() + Message::HEADER;
                     key = Some(start..start + message.body().len()).filter(|key| !key.is_empty());
                 }
-                // AuthenticationOk, a notice, or a lower minor version: the client needs all of them.
+                // AuthenticationOk, a notice, or a lower minor version: the client needs all of
+                // them.
                 b'R' | b'N' | b'v' => {}
                 _ => return Err(unreadable(request)),
             }
@@ -170,8 +171,8 @@ impl Upstream {
         let mut stream = dial(to, progress).await?;
         progress.enter(Phase::Open);
         stream.write_all(&ssl_request()).await.map_err(|error| closed(&to.label, progress, error))?;
-        // Exactly one byte is read: further bytes would be unencrypted, and a man in the middle could
-        // have injected them (CVE-2021-23222).
+        // Exactly one byte is read: further bytes would be unencrypted, and a man in the middle
+        // could have injected them (CVE-2021-23222).
         let answer = stream.read_u8().await.map_err(|error| closed(&to.label, progress, error))?;
         if answer != b'S' {
             return Err(explain_tls_failure(TlsFailure::NotOffered, &to.tls_name, &self.tls.roots()));

@@ -1,4 +1,4 @@
-//! What the builder refuses, and its messages.
+//! Tests of the builder's errors.
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use sqlx::{MySql, Postgres, mysql::MySqlSslMode, postgres::PgSslMode};
@@ -41,20 +41,20 @@ refused! {
         => "scheme `mysql` is not PostgreSQL's: it is `postgres://`";
     scheme_missing: MySql, "jane:hunter2@HOST/app" => "mysql://user@host/database";
     url_missing: Postgres, "" => "the connection string is empty: write postgres://user@host/database";
-    host_missing: Postgres, "postgres://jane@/app" => "no host";
-    user_missing: Postgres, "postgres://HOST/app" => "no user";
-    user_empty: MySql, "mysql://:hunter2@HOST/app" => "no user";
+    host_missing: Postgres, "postgres://jane@/app" => "missing host";
+    user_missing: Postgres, "postgres://HOST/app" => "missing user";
+    user_empty: MySql, "mysql://:hunter2@HOST/app" => "missing user";
     port_wrong: Postgres, "postgres://jane@HOST:70000/app"
         => "`port` must be a whole number from 1 to 65535, not `70000`";
     port_zero: Postgres, "postgres://jane@HOST:0/app" => "not `0`";
     hosts_many: Postgres, "postgres://jane@HOST,b.HOST/app" => "several hosts";
     hosts_with_ports_many: Postgres, "postgres://jane@HOST:5432,b.HOST:5432/app" => "several hosts";
     host_in_the_query_wrong: Postgres, "postgres://jane@HOST/app?host=elsewhere"
-        => "`host` stands in the URL before the query";
+        => "`host` belongs before the query";
     hostaddr_wrong: Postgres, "postgres://jane@HOST/app?hostaddr=10.0.0.7"
-        => "`hostaddr` would lead to another place";
+        => "`hostaddr` would lead to another address";
     socket_wrong: MySql, "mysql://jane@HOST/app?socket=/tmp/mysql.sock"
-        => "`socket` would lead to another place";
+        => "`socket` would lead to another address";
     unix_socket_wrong: Postgres, "postgres://jane@%2Fvar%2Frun/app"
         => "`host` must be a host name or an address: found a path";
     slash_in_the_password_wrong: Postgres, "postgres://jane:hunter2/x@HOST/app" => "%2F";
@@ -68,9 +68,9 @@ refused! {
         => "sqlx verifies the name that it dials";
     server_name_of_a_string_wrong: Postgres,
         "postgres://jane@evil.example/app?iamHost=HOST&tlsServerName=evil.example"
-        => "a configuration may not send the token elsewhere";
+        => "a configuration must not send the token to another domain";
     sslmode_disable_wrong: Postgres, "postgres://jane@HOST/app?sslmode=disable"
-        => "less than a token or a managed password may travel over";
+        => "does not protect a token or a managed password";
     sslmode_of_the_driver_wrong: MySql, "mysql://jane@HOST/app?ssl-mode=DISABLED"
         => "did you mean `sslmode`?";
     root_certificate_of_the_driver_wrong: MySql, "mysql://jane@HOST/app?ssl-ca=a.pem"
@@ -88,7 +88,7 @@ refused! {
     plugin_beside_iam_wrong: Postgres, "postgres://jane@HOST/app?plugins=iam,failover2"
         => "`plugins` is set in code";
     profile_beside_tokens_wrong: Postgres, "postgres://jane@HOST/app?awsProfile=prod"
-        => "`awsProfile` belongs to the AWS default chain";
+        => "`awsProfile` applies to the AWS default chain";
     timeout_of_the_wrapper_wrong: Postgres, "postgres://jane@HOST/app?wrapperConnectTimeout=5"
         => "`acquire_timeout`";
     instance_pattern_wrong: Postgres, "postgres://jane@HOST/app?clusterInstanceHostPattern=?.x"
@@ -96,7 +96,7 @@ refused! {
     region_missing: Postgres, "postgres://jane@db.global-abc123.global.rds.amazonaws.com/app"
         => "set `iamRegion`";
     value_of_an_option_wrong: Postgres, "postgres://jane@HOST/app?statement-cache-capacity=hunter2"
-        => "a value that it does not take";
+        => "has an invalid value";
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use wrapper_core::{BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, 
 use super::{sealed::Driver, socket};
 use crate::session;
 
-/// Variables that sqlx reads into options which it offers no way to take back.
+/// Variables that sqlx reads into options that it cannot unset.
 const UNREMOVABLE_ENV: &[&str] = &["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
 
 impl Driver for Postgres {
@@ -33,7 +33,7 @@ impl Driver for Postgres {
         if let Some(name) = UNREMOVABLE_ENV.iter().find(|name| env::var_os(name).is_some()) {
             return Err(Error::new(
                 ErrorKind::Configuration,
-                format!("sqlx adds what `{name}` in the environment says to every connection: unset it"),
+                format!("sqlx applies `{name}` of the environment to every connection: unset it"),
             ));
         }
         if options.get_socket().is_some() {

@@ -348,7 +348,7 @@ static RIG: LazyLock<(Runtime, Fixture)> = LazyLock::new(|| {
     (runtime, rig)
 });
 
-/// What a slip of the hand does to a text, at a place.
+/// A typing mistake in a text, at a position.
 #[derive(Clone, Debug)]
 enum Slip {
     Delete,
@@ -412,7 +412,7 @@ proptest! {
         let (runtime, rig) = &*RIG;
         let ca = rig.server.ca_file().to_string_lossy();
         let said = runtime.block_on(Configuration::text(&text).quick(&ca).said(adapter));
-        // What is taken as it stands may have been given a user or a database of this name.
+        // A text that is accepted unchanged may contain a user or a database of this name.
         if said.message.is_some() {
             holds_no_secret(&format!("{adapter:?} {text:?}"), &secret, &said);
         }

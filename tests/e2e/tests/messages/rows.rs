@@ -4,7 +4,7 @@
 /// are filled in.
 pub(super) struct Row {
     pub(super) text: &'static str,
-    /// What the error says.
+    /// A fragment of the error.
     pub(super) says: &'static str,
     /// The adapters that cannot read it; empty: none can.
     pub(super) only: &'static [&'static str],
@@ -55,7 +55,7 @@ pub(super) const TEXTS: &[Row] = &[
     row("SECRET@HOST", "no scheme"),
     row("HOST:5432/app?password=SECRET", "no scheme"),
     row("HOST", "no scheme"),
-    row("SECRET", "no connection string"),
+    row("SECRET", "is not a connection string"),
     row("OTHER://jane:SECRET@HOST/app", "scheme `OTHER`"),
     row("https://jane:SECRET@HOST/app", "`https`"),
     row("redis://:SECRET@HOST/0", "`redis`"),
@@ -99,7 +99,7 @@ pub(super) const TEXTS: &[Row] = &[
     row("mysql -h HOST -u jane -pSECRET app", "command line"),
     row("psql postgres://jane:SECRET@HOST/app", "command line"),
     row("arn:aws:secretsmanager:us-east-2:123456789012:secret:SECRET", "ARN"),
-    row("SCHEME%3A%2F%2Fjane%3ASECRET%40HOST%2Fapp", "percent-coded"),
+    row("SCHEME%3A%2F%2Fjane%3ASECRET%40HOST%2Fapp", "percent-encoded"),
     row("cG9zdGdyZXM6Ly9qYW5lOmh1bnRlcjJAaG9zdA==", "base64"),
     row("bXlzcWw6Ly9qYW5lOmh1bnRlcjJAaG9zdA==", "base64"),
     row("<url>SCHEME://jane:SECRET@HOST/app</url>", "in brackets"),
@@ -110,9 +110,9 @@ pub(super) const TEXTS: &[Row] = &[
     row("SCHEME://jane:SECRET\0@HOST/app", "control character"),
     // Where pieces of a URL are.
     row("SCHEME://jane:SECRET", "`@host`"),
-    row("SCHEME://jane:SECRET@", "no host"),
-    row("SCHEME://jane:SECRET@/app", "no host"),
-    row("SCHEME://:SECRET@HOST/app", "no user"),
+    row("SCHEME://jane:SECRET@", "missing host"),
+    row("SCHEME://jane:SECRET@/app", "missing host"),
+    row("SCHEME://:SECRET@HOST/app", "missing user"),
     row("SCHEME://HOST:SECRET/app", "`@host`"),
     row("SCHEME://jane@HOST:SECRET/app", "`port`"),
     row("SCHEME://jane:SECRET@HOST:5432:5433/app", "`port`"),
@@ -133,7 +133,7 @@ pub(super) const TEXTS: &[Row] = &[
     row("SCHEME://jane@HOST/app?connectTimeout=3000", "did you mean `wrapperConnectTimeout`"),
     row(
         "SCHEME://jane@HOST/app?wrapperQueryTimeout=1",
-        "`wrapperQueryTimeout` is of no use here, leave it out",
+        "`wrapperQueryTimeout` has no effect here, leave it out",
     ),
     row(
         "SCHEME://jane@HOST/app?failureDetectionTime=1",
@@ -157,7 +157,7 @@ pub(super) const TEXTS: &[Row] = &[
     row("SCHEME://jane@HOST/app?plugins=iam&sslmode=verify_full", "did you mean `verify-full`"),
     row("SCHEME://jane@HOST/app?plugins=iam&sslmode=no-verify", "sslmode `no-verify`"),
     row("SCHEME://jane@HOST/app?SECRET", "no `=`"),
-    row("SCHEME://jane@HOST/app?plugins=iam&=SECRET", "without a name"),
+    row("SCHEME://jane@HOST/app?plugins=iam&=SECRET", "has no name"),
     row("SCHEME://jane@HOST/app?plugins=iam&amp;iamRegion=SECRET", "`&amp;`"),
     row("SCHEME://jane@HOST/app?plugins=iam;password=SECRET", "`;`"),
     row("SCHEME://jane@HOST/app?plugins=iam?password=SECRET", "second `?`"),
@@ -186,6 +186,6 @@ pub(super) const TEXTS: &[Row] = &[
     row_of(PG, "host: HOST user: jane password: SECRET", "YAML"),
     row_of(PG, "host=HOST user=jane username=x password=SECRET", "did you mean `user`"),
     row_of(PG, "host=HOST user=jane:SECRET plugins=iam", "`user`"),
-    row_of(PG, "SECRET=x", "no connection string"),
+    row_of(PG, "SECRET=x", "is not a connection string"),
     row_of(NOT_PG, "host=HOST user=jane password=SECRET plugins=iam", "only wrapper-pg"),
 ];

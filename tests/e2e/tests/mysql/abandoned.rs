@@ -88,15 +88,15 @@ impl Valve {
     }
 }
 
-/// A server behind a valve, both in a runtime of their own: what the test's runtime holds is the
-/// client's.
-struct Site {
+/// A server behind a valve, both in a runtime of their own: tasks of the test's runtime belong to
+/// the client.
+struct ValvedServer {
     valve: Arc<Valve>,
     port: u16,
     elsewhere: Elsewhere<Fixture>,
 }
 
-impl Site {
+impl ValvedServer {
     async fn start() -> Self {
         let valve = Valve::new();
         let behind = Arc::clone(&valve);
@@ -153,7 +153,7 @@ impl Site {
 }
 
 async fn check(plain: bool, thaws: bool) {
-    let site = Site::start().await;
+    let site = ValvedServer::start().await;
     let connector = site.connector(plain);
 
     site.give_up(&connector).await;
@@ -184,7 +184,7 @@ async fn connects_given_up_at_a_slow_server_without_tls_leave_nothing() {
 
 #[tokio::test]
 async fn connects_given_up_at_any_time_at_a_healthy_server_leave_nothing() {
-    let site = Site::start().await;
+    let site = ValvedServer::start().await;
     let connector = site.connector(false);
     let begun = Instant::now();
     drop(connector.connect().await.expect("is let in"));

@@ -1,4 +1,4 @@
-//! What a MySQL server does, and what comes of it: kind, retry, message.
+//! Answers of a MySQL server, and the resulting kind, retry and message.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ rows! {
     plugin_not_loaded_is_configuration: "1524", "Plugin 'AWSAuthenticationPlugin' is not loaded"
         => Configuration, false, "login-plugin-missing", ["has not loaded the plugin"];
     unknown_answer_is_the_drivers: "1105", "internal error 1045 28000"
-        => Driver, false, "", ["did not let user", "1105"];
+        => Driver, false, "", ["rejected the connection of user", "1105"];
 }
 
 /// A builder without plugins.
@@ -192,7 +192,7 @@ async fn other_service_is_no_mysql_server() {
     for (words, named) in e2e::STRANGERS.iter().chain(&[(b"220 (vsFTPd 3.0.3)\r\n".as_slice(), "vsFTPd")]) {
         let error = elsewhere(&rig, e2e::service_that_says(words).await).await;
         let text = error.to_string();
-        assert!(text.contains("is no MySQL server but") && text.contains(named), "{text}");
+        assert!(text.contains("is not a MySQL server but") && text.contains(named), "{text}");
         assert_eq!(error.kind(), ErrorKind::Configuration, "{text}");
         assert!(!error.is_transient(), "{text}");
     }
@@ -213,7 +213,7 @@ async fn service_that_waits_for_its_client_is_no_mysql_server() {
         (patient, "an HTTP server"),
     ] {
         let text = elsewhere(&rig, port).await.to_string();
-        assert!(text.contains(&format!("is no MySQL server but {named}: check host and port")), "{text}");
+        assert!(text.contains(&format!("is not a MySQL server but {named}: check host and port")), "{text}");
     }
 }
 

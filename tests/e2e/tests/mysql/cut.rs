@@ -11,7 +11,7 @@ use rds_wrapper::mysql::{Recycling, deadpool::Pool};
 /// More polls than anything here takes.
 const MOST: usize = 400;
 
-/// What a borrower does.
+/// The activity of a borrower.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     HalfRead,

@@ -1,5 +1,5 @@
-//! What callers of MySQL pools give up while the server is late: its answer must never reach the
-//! next borrower.
+//! Statements that callers of MySQL pools abandon while the server is late: its answer must never
+//! reach the next borrower.
 
 use std::ops::DerefMut;
 
@@ -8,7 +8,7 @@ use mysql_async::{Conn, prelude::Queryable};
 use rds_testkit::{Fault, Gate, Phase};
 use rds_wrapper::mysql::{MysqlManager, Recycling};
 
-/// What is given up.
+/// The abandoned operation.
 #[derive(Clone, Copy, Debug)]
 enum GivenUp {
     CheckOut,

@@ -35,8 +35,7 @@ parameter!(sslmode,
 ok: ["plugins=iam&sslmode=verify-full", "plugins=iam&sslmode=require", "sslmode=disable",
     "sslmode=verify-full"],
 wrong: [
-    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` is less than a token or a managed password may \
-                                       travel over"),
+    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` does not protect a token or a managed password"),
     ("plugins=iam&sslmode=prefer", "`prefer`", "`verify-full`"),
     ("plugins=iam&sslmode=disable", "`disable`"),
     ("sslmode=prefer", "sslmode `prefer` is nothing that the driver can do"),
@@ -46,8 +45,7 @@ wrong: [
 parameter!(require_ssl,
 ok: ["plugins=iam&require_ssl=true", "require_ssl=false", "require_ssl=true"],
 wrong: [
-    ("plugins=iam&require_ssl=false", "`require_ssl=false` is less than a token or a managed password may \
-                                       travel over"),
+    ("plugins=iam&require_ssl=false", "`require_ssl=false` does not protect a token or a managed password"),
     ("sslmode=verify-full&require_ssl=false", "`require_ssl=false`"),
     ("require_ssl=hunter2", "the value of `require_ssl`"),
     ("require_tls=true", "did you mean `require_ssl`?"),
@@ -55,13 +53,11 @@ wrong: [
 
 parameter!(verify_ca,
 ok: ["plugins=iam&verify_ca=true", "require_ssl=true&verify_ca=false"],
-wrong: [("plugins=iam&verify_ca=false", "`verify_ca=false` is less than a token or a managed password may \
-                                         travel over")]);
+wrong: [("plugins=iam&verify_ca=false", "`verify_ca=false` does not protect a token or a managed password")]);
 
 parameter!(verify_identity,
 ok: ["plugins=iam&verify_identity=true", "require_ssl=true&verify_identity=false"],
-wrong: [("plugins=iam&verify_identity=false", "`verify_identity=false` is less than a token or a managed \
-                                               password may travel over")]);
+wrong: [("plugins=iam&verify_identity=false", "`verify_identity=false` does not protect a token or a managed password")]);
 
 parameter!(built_in_roots,
 ok: ["plugins=iam&built_in_roots=true"],
@@ -72,15 +68,15 @@ ok: ["plugins=iam&sslrootcert=system"],
 wrong: [
     ("plugins=iam&sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`: No such file",
         "global-bundle.pem) to that path"),
-    ("plugins=iam&sslrootcert=/dev/null", "`/dev/null` in `sslrootcert` holds no PEM certificate"),
+    ("plugins=iam&sslrootcert=/dev/null", "`/dev/null` in `sslrootcert` does not contain a PEM certificate"),
     ("sslrootcert=system", "no TLS is asked for", "sslmode=verify-full"),
 ]);
 
 parameter!(enable_cleartext_plugin,
 ok: ["plugins=iam&enable_cleartext_plugin=true", "enable_cleartext_plugin=true&sslmode=verify-full"],
 wrong: [
-    ("enable_cleartext_plugin=true", "needs verified TLS", "sslmode=verify-full"),
-    ("enable_cleartext_plugin=true&require_ssl=true&verify_ca=false", "needs verified TLS"),
+    ("enable_cleartext_plugin=true", "requires verified TLS", "sslmode=verify-full"),
+    ("enable_cleartext_plugin=true&require_ssl=true&verify_ca=false", "requires verified TLS"),
 ]);
 
 parameter!(secure_auth,
@@ -91,7 +87,7 @@ parameter!(socket,
 ok: ["socket=/run/mysqld/mysqld.sock"],
 wrong: [
     ("plugins=iam&socket=/run/mysqld/mysqld.sock", "`socket` is a unix socket"),
-    ("enable_cleartext_plugin=true&sslmode=verify-full&socket=/run/mysqld/mysqld.sock", "needs verified TLS"),
+    ("enable_cleartext_plugin=true&sslmode=verify-full&socket=/run/mysqld/mysqld.sock", "requires verified TLS"),
 ]);
 
 parameter!(driver_options,
@@ -110,8 +106,8 @@ wrong: [
 
 #[tokio::test]
 async fn user_missing() {
-    wrong(Connector::from_url(&format!("mysql://{HOST}/app"), registry()), &["no user"]);
-    wrong(Connector::from_url(&format!("mysql://:hunter2@{HOST}/app"), registry()), &["no user"]);
+    wrong(Connector::from_url(&format!("mysql://{HOST}/app"), registry()), &["missing user"]);
+    wrong(Connector::from_url(&format!("mysql://:hunter2@{HOST}/app"), registry()), &["missing user"]);
 }
 
 #[tokio::test]
@@ -128,8 +124,8 @@ async fn user_and_database_wrong() {
 #[tokio::test]
 async fn host_missing() {
     wrong(Connector::from_url("", registry()), &["the connection string is empty"]);
-    wrong(Connector::from_url("mysql:///app", registry()), &["no host"]);
-    wrong(Connector::from_map([("user", "jane")], registry()), &["no host"]);
+    wrong(Connector::from_url("mysql:///app", registry()), &["missing host"]);
+    wrong(Connector::from_map([("user", "jane")], registry()), &["missing host"]);
 }
 
 #[tokio::test]
@@ -217,7 +213,7 @@ async fn map_of_the_nodejs_wrapper_is_understood() {
     wrong(build(serde_json::json!({"rejectUnauthorized": false})), &["`ssl.rejectUnauthorized`"]);
     wrong(
         build(serde_json::json!(false)),
-        &["sslmode `disable` is less than a token or a managed password may travel over"],
+        &["sslmode `disable` does not protect a token or a managed password"],
     );
 }
 
@@ -228,7 +224,7 @@ async fn pem_wrong() {
 
     let builder = Connector::builder(registry()).connection_string(url).root_certificates(broken);
 
-    wrong(builder.build(), &["holds a certificate that cannot be read"]);
+    wrong(builder.build(), &["contains a certificate that cannot be read"]);
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn tls_missing() {
 
     let error = log_in(&rig.connector()).await.expect_err("no tls on offer");
 
-    nothing_was_sent(&rig, &error, &["offers no TLS", "nothing secret was sent"]);
+    nothing_was_sent(&rig, &error, &["does not offer TLS", "nothing secret was sent"]);
     assert!(rig.server.clear_text().is_empty());
 }
 
@@ -72,7 +72,13 @@ async fn authority_wrong() {
     nothing_was_sent(
         &rig,
         &error,
-        &["no trusted issuer", HOST, "1 certificate", "sslrootcert", "`sslrootcert=FILE,system`"],
+        &[
+            "not signed by a trusted authority",
+            HOST,
+            "1 certificate",
+            "sslrootcert",
+            "`sslrootcert=FILE,system`",
+        ],
     );
 }
 
@@ -188,7 +194,7 @@ async fn server_that_asks_without_tls_gets_nothing() {
 
     let error = log_in(&rig.connector()).await.expect_err("no tls on offer");
 
-    nothing_was_sent(&rig, &error, &["offers no TLS"]);
+    nothing_was_sent(&rig, &error, &["does not offer TLS"]);
     assert!(rig.server.clear_text().is_empty());
 }
 
@@ -212,7 +218,7 @@ async fn question_that_was_slipped_in_before_tls_is_not_answered() {
 
     let error = log_in(&rig.connector()).await.expect_err("another authority");
 
-    nothing_was_sent(&rig, &error, &["no trusted issuer"]);
+    nothing_was_sent(&rig, &error, &["not signed by a trusted authority"]);
 }
 
 #[tokio::test]
@@ -248,7 +254,7 @@ async fn oversized_greeting_is_an_error() {
     let error = log_in(&rig.connector()).await.expect_err("too large");
 
     assert_eq!(error.kind(), ErrorKind::Configuration, "{}", chain(&error));
-    assert!(error.to_string().contains("is no MySQL server"), "{error}");
+    assert!(error.to_string().contains("is not a MySQL server"), "{error}");
     no_token_was_sent(&rig, &error);
 }
 
@@ -307,7 +313,7 @@ async fn broken_bundle_leaves_the_former_roots() {
     rig.server.inject(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
     let error = log_in(&connector).await.expect_err("a stranger");
-    nothing_was_sent(&rig, &error, &["no trusted issuer"]);
+    nothing_was_sent(&rig, &error, &["not signed by a trusted authority"]);
 
     log_in(&connector).await.expect("the former roots count on");
     fs::remove_file(&file).expect("can be removed");

@@ -1,4 +1,4 @@
-//! What a server does, and what comes of it: kind, retry, message.
+//! Answers of a PostgreSQL server, and the resulting kind, retry and message.
 
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ rows! {
     closed_database_is_transient: answer("55000", "database \"app\" is not currently accepting connections")
         => Transient, false, "not-ready", ["not ready yet"];
     unknown_answer_is_the_drivers: answer("XX000", "internal error 28000 53300")
-        => Driver, false, "", ["did not let user", "XX000"];
+        => Driver, false, "", ["rejected the connection of user", "XX000"];
     control_characters_are_escaped: answer("28000", "PAM\u{1b}[31m\nfailed") => Login, true, "policy",
         ["refused the login of user", "PAM\\u{1b}[31m\\nfailed"];
     scram_question_is_a_missing_grant: Fault::Ask(PasswordMethod::ScramSha256)
@@ -232,7 +232,7 @@ async fn stranger(words: &'static [u8], query: &str) -> String {
 async fn other_service_is_no_postgres_server() {
     for (words, named) in e2e::STRANGERS {
         let text = stranger(words, "sslmode=verify-full").await;
-        assert!(text.contains("is no PostgreSQL server") && text.contains(named), "{text}");
+        assert!(text.contains("is not a PostgreSQL server") && text.contains(named), "{text}");
     }
 }
 

@@ -75,7 +75,7 @@ async fn login_counts_before_other_failures_and_all_are_listed() {
 
     assert_eq!(error.kind(), ErrorKind::Login);
     let text = error.to_string();
-    assert!(text.contains(HOST) && text.contains("offers no TLS") && text.contains(OTHER), "{text}");
+    assert!(text.contains(HOST) && text.contains("does not offer TLS") && text.contains(OTHER), "{text}");
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ wrong: [
         "db-identifier.cluster-XYZ.us-east-2.rds.amazonaws.com"),
     ("plugins=iam&iamHost=10.0.0.1", "`iamHost` must be an RDS"),
     ("plugins=iam&iam_host=x", "did you mean `iamHost`?"),
-    ("plugins=iam&iamHost=a%0Ab", "`iamHost` holds a control character"),
+    ("plugins=iam&iamHost=a%0Ab", "`iamHost` contains a control character"),
 ]);
 
 parameter!(iam_default_port,
@@ -139,15 +139,14 @@ wrong: [
     ("sslrootcert=/no/such.pem", "cannot read `/no/such.pem` of `sslrootcert`: No such file",
         "global-bundle.pem) to that path"),
     ("sslrootcert=System", "the word is `system`"),
-    ("sslrootcert=/dev/null", "`/dev/null` in `sslrootcert` holds no PEM certificate"),
+    ("sslrootcert=/dev/null", "`/dev/null` in `sslrootcert` does not contain a PEM certificate"),
     ("sslrootcrt=system", "did you mean `sslrootcert`?"),
 ]);
 
 parameter!(sslmode,
 ok: ["plugins=iam&sslmode=verify-full", "plugins=iam&sslmode=require", "sslmode=prefer", "sslmode=disable"],
 wrong: [
-    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` is less than a token or a managed password may \
-                                       travel over"),
+    ("plugins=iam&sslmode=verify-ca", "sslmode `verify-ca` does not protect a token or a managed password"),
     ("plugins=iam&sslmode=prefer", "`prefer`", "`verify-full`"),
     ("plugins=iam&sslmode=allow", "`allow`"),
     ("plugins=iam&sslmode=disable", "`disable`"),
@@ -168,14 +167,14 @@ wrong: [
 
 #[tokio::test]
 async fn user_missing() {
-    wrong(Connector::from_url(&format!("postgres://{HOST}/app"), registry()), &["no user"]);
-    wrong(Connector::from_url(&format!("postgres://@{HOST}/app"), registry()), &["no user"]);
+    wrong(Connector::from_url(&format!("postgres://{HOST}/app"), registry()), &["missing user"]);
+    wrong(Connector::from_url(&format!("postgres://@{HOST}/app"), registry()), &["missing user"]);
 }
 
 #[tokio::test]
 async fn host_missing() {
-    wrong(Connector::from_url("postgres://jane@/app?plugins=iam", registry()), &["no host"]);
-    wrong(Connector::from_url("user=jane", registry()), &["no host"]);
+    wrong(Connector::from_url("postgres://jane@/app?plugins=iam", registry()), &["missing host"]);
+    wrong(Connector::from_url("user=jane", registry()), &["missing host"]);
 }
 
 #[tokio::test]
@@ -262,7 +261,7 @@ async fn map_of_the_nodejs_wrapper_is_understood() {
     wrong(build(serde_json::json!({"ssl": {"key": "hunter2"}})), &["`sslkey` needs its certificate"]);
     wrong(
         build(serde_json::json!({"ssl": false})),
-        &["sslmode `disable` is less than a token or a managed password may travel over"],
+        &["sslmode `disable` does not protect a token or a managed password"],
     );
     wrong(build(serde_json::json!({"port": 5432.5})), &["`port`"]);
     wrong(build(serde_json::json!({"user": ["hunter2"]})), &["`user` must be a single value, not a list"]);
@@ -294,7 +293,7 @@ async fn code_locks_a_parameter_against_the_string() {
     wrong(build("&iamRegion=eu-west-1"), &["`iamRegion` is set in code"]);
     wrong(rig.builder(rig.url()).parameter("iamRegon", 1).build(), &["did you mean `iamRegion`?"]);
     for name in ["hostaddr", "application_name", "options", "user"] {
-        let named = format!("`{name}` is no parameter of the wrapper");
+        let named = format!("`{name}` is not a parameter of the wrapper");
         wrong(rig.builder(rig.url()).parameter(name, "x").build(), &[&named, "in the connection string"]);
     }
     wrong(rig.builder(rig.url()).parameter("iamTokenExpiration", 901).build(), &["from 0 to 900"]);

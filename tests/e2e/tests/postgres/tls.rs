@@ -41,14 +41,20 @@ async fn not_offered(stack: TlsStack) {
     let rig = Fixture::start().await;
     rig.server.inject_always(Fault::NoTls);
 
-    nothing_was_sent(&rig, &refused(&rig, stack).await, &["offers no TLS", "nothing secret was sent"]);
+    nothing_was_sent(&rig, &refused(&rig, stack).await, &["does not offer TLS", "nothing secret was sent"]);
 }
 
 async fn other_authority(stack: TlsStack) {
     let rig = Fixture::start().await;
     rig.server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
-    let says = ["no trusted issuer", HOST, "1 certificate", "sslrootcert", "`sslrootcert=FILE,system`"];
+    let says = [
+        "not signed by a trusted authority",
+        HOST,
+        "1 certificate",
+        "sslrootcert",
+        "`sslrootcert=FILE,system`",
+    ];
     nothing_was_sent(&rig, &refused(&rig, stack).await, &says);
 }
 
@@ -60,7 +66,7 @@ async fn platform_roots_alone(stack: TlsStack) {
 
     let error = log_in(&connector.build().expect("builds")).await.expect_err("not one of the platform's");
 
-    nothing_was_sent(&rig, &error, &["no trusted issuer", "the platform's roots"]);
+    nothing_was_sent(&rig, &error, &["not signed by a trusted authority", "the platform's roots"]);
 }
 
 async fn other_name(stack: TlsStack) {
@@ -188,7 +194,11 @@ async fn broken_bundle(stack: TlsStack) {
     fs::write(&file, "-----BEGIN CERTIFICATE-----\nhalf").expect("can be written");
     rig.server.inject(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));
 
-    nothing_was_sent(&rig, &log_in(&connector).await.expect_err("a stranger"), &["no trusted issuer"]);
+    nothing_was_sent(
+        &rig,
+        &log_in(&connector).await.expect_err("a stranger"),
+        &["not signed by a trusted authority"],
+    );
 
     log_in(&connector).await.expect("the former roots count on");
     fs::remove_file(&file).expect("can be removed");

@@ -111,7 +111,7 @@ async fn region_wrong_is_named_first() {
 
     refused(&rig, &error, Refusal::WrongRegion);
     assert!(
-        error.to_string().contains("; check first: `iamRegion` is eu-west-1 but the name says us-east-2"),
+        error.to_string().contains("; check first: `iamRegion` is eu-west-1 but the host is in us-east-2"),
         "{error}"
     );
 }

@@ -1,4 +1,4 @@
-//! What a test of an application of one's own looks like, with a pool of sqlx.
+//! An example of an application's own test, with a pool of sqlx.
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ use wrapper_sqlx::{Engine, FreshPool, Topology};
 /// The names by which this machine has two servers; sqlx resolves names by itself.
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 
-/// What both servers can do.
+/// Operations of both servers.
 trait Server: Sized {
     fn start(
         name: &'static str,

@@ -6,8 +6,8 @@
 use std::{process::Command, time::Duration};
 
 use e2e::{Fixture, FixtureOf, HOST, USER, mysql};
-use rds_testkit::{Fault, Gate, Phase, ServerError};
-use rds_wrapper::{ErrorKind, events::CredentialsFailure, plugin::Session};
+use rds_testkit::{CertificateAuthority, Fault, Gate, Phase, ServerError};
+use rds_wrapper::{Error, ErrorKind, events::CredentialsFailure, plugin::Session};
 use sqlx::{
     Connection,
     mysql::MySqlPoolOptions,
@@ -364,6 +364,36 @@ async fn server_without_tls_gets_no_token() {
     assert!(mysql.server.clear_text().is_empty());
 }
 
+async fn handshake<D: Engine>(pool: &FreshPool<D>) -> Error {
+    pool.explain(pool.pool().acquire().await.map(drop).expect_err("cannot be verified"))
+}
+
+#[tokio::test]
+async fn failed_handshake_is_explained_as_by_the_other_adapters() {
+    let (pg, mysql) = (postgres().await, mysql().await);
+    let (pg_pool, mysql_pool) = (pg_pool(&pg).await, mysql_pool(&mysql).await);
+    let other = CertificateAuthority::generate().expect("generates");
+    for (fault, says) in [
+        (Fault::NoTls, "the server at `localhost` does not offer TLS, so nothing secret was sent"),
+        (
+            Fault::CertificateFrom(other),
+            "the certificate of `localhost` is not signed by a trusted authority (trusted: ",
+        ),
+        (Fault::CertificateFor("db.example".to_owned()), "certificate is not for `localhost` (trusted: "),
+        (Fault::CertificateExpired, "is outside its period of validity"),
+    ] {
+        pg.server.inject_always(fault.clone());
+        mysql.server.inject_always(fault);
+
+        for error in [handshake(&pg_pool).await, handshake(&mysql_pool).await] {
+            assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+            assert!(error.to_string().contains(says), "{error} should say {says}");
+        }
+        pg.server.clear_faults();
+        mysql.server.clear_faults();
+    }
+}
+
 #[tokio::test]
 async fn debug_shows_no_token() {
     let rig = postgres().await;
@@ -423,7 +453,7 @@ fn environment_that_cannot_be_undone_is_an_error() {
     for name in ["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"] {
         let (success, said) = in_environment(&[(name, "surprise")]);
 
-        assert!(!success && said.contains(&format!("`{name}` in the environment")), "{said}");
+        assert!(!success && said.contains(&format!("`{name}` of the environment")), "{said}");
     }
 }
 

@@ -8,58 +8,58 @@ use std::{
 };
 
 use e2e::{
-    Fixture, HOST, USER, at_every_await,
+    Fixture, FixtureOf, HOST, USER, at_every_await,
     cluster::ClusterFixture,
     leftovers::{Elsewhere, nothing_is_left},
     log_in, mysql,
 };
 use mysql_async::prelude::Queryable;
 use rds_testkit::{Deployment, MysqlServer, PostgresServer};
-use rds_wrapper::{IamFactory, plugins};
+use rds_wrapper::{Error, IamFactory, plugins};
 use tokio_postgres::NoTls;
 use wrapper_proxy::{Access, Limits, Listen, LocalAddress, LocalPassword, Proxy, TcpPort};
 use wrapper_sqlx::{FreshPool, PgFreshPool};
 
-/// Fewer polls than this are no connect over a network.
+/// A connect over a network takes at least this many polls.
 const FEWEST: usize = 4;
 
-#[tokio::test]
-async fn postgres_connect_given_up_anywhere_harms_nobody() {
-    let site = Elsewhere::start(Fixture::start()).await;
-    let connector = site.rig.connector();
-
+/// Gives up connects at every await, after each of which the next caller logs in.
+async fn connects<S, C>(
+    rig: &FixtureOf<S>,
+    connect: impl AsyncFn() -> Result<C, Error>,
+    log_in: impl AsyncFn() -> Result<String, Error>,
+) {
     // Without credentials and token, so that fetching and signing are given up too.
     let begin = async || {
-        site.rig.tokens.clear();
-        connector.connect().await.map(drop)
+        rig.tokens.clear();
+        connect().await.map(drop)
     };
     let polls = at_every_await(begin, async |polls| {
-        let user = log_in(&connector).await;
-        assert_eq!(user.ok().as_deref(), Some(USER), "after {polls} polls");
+        assert_eq!(log_in().await.ok().as_deref(), Some(USER), "after {polls} polls");
     })
     .await;
 
     assert!(polls >= FEWEST, "{polls} polls");
+}
+
+#[tokio::test]
+async fn postgres_connect_given_up_anywhere_harms_no_other() {
+    let site = Elsewhere::start(Fixture::start()).await;
+    let connector = site.rig.connector();
+
+    connects(&site.rig, async || connector.connect().await, async || log_in(&connector).await).await;
+
     drop(connector);
     nothing_is_left(site.rig.server.port(), "connect").await;
 }
 
 #[tokio::test]
-async fn mysql_connect_given_up_anywhere_harms_nobody() {
+async fn mysql_connect_given_up_anywhere_harms_no_other() {
     let site = Elsewhere::start(mysql::Fixture::start()).await;
     let connector = site.rig.connector();
 
-    let begin = async || {
-        site.rig.tokens.clear();
-        connector.connect().await.map(drop)
-    };
-    let polls = at_every_await(begin, async |polls| {
-        let user = mysql::log_in(&connector).await;
-        assert_eq!(user.ok().as_deref(), Some(USER), "after {polls} polls");
-    })
-    .await;
+    connects(&site.rig, async || connector.connect().await, async || mysql::log_in(&connector).await).await;
 
-    assert!(polls >= FEWEST, "{polls} polls");
     drop(connector);
     nothing_is_left(site.rig.server.port(), "connect").await;
 }
@@ -131,7 +131,7 @@ fn fail_over(site: &Elsewhere<ClusterFixture>, turn: &AtomicUsize) {
 }
 
 #[tokio::test]
-async fn postgres_connect_given_up_anywhere_in_a_failover_harms_nobody() {
+async fn postgres_connect_given_up_anywhere_in_a_failover_harms_no_other() {
     let site = cluster(Deployment::AuroraPostgres).await;
     let connector = site.rig.pg(site.rig.url("failover2", "")).build().expect("builds");
     let ask = async || {
@@ -161,7 +161,7 @@ async fn postgres_connect_given_up_anywhere_in_a_failover_harms_nobody() {
 }
 
 #[tokio::test]
-async fn mysql_connect_given_up_anywhere_in_a_failover_harms_nobody() {
+async fn mysql_connect_given_up_anywhere_in_a_failover_harms_no_other() {
     let site = cluster(Deployment::AuroraMysql).await;
     let connector = site.rig.my(site.rig.url("failover2", "")).build().expect("builds");
     let ask = async || {
@@ -220,7 +220,7 @@ async fn through_proxy<T>(
 }
 
 #[tokio::test]
-async fn postgres_client_of_the_proxy_given_up_anywhere_harms_nobody() {
+async fn postgres_client_of_the_proxy_given_up_anywhere_harms_no_other() {
     let site = Elsewhere::start(async { PostgresServer::builder().start().await.expect("starts") }).await;
     let tokens = site.rig.token_provider().expect("has a key");
     let registry = plugins().with(IamFactory::new(tokens));
@@ -235,7 +235,7 @@ async fn postgres_client_of_the_proxy_given_up_anywhere_harms_nobody() {
 }
 
 #[tokio::test]
-async fn mysql_client_of_the_proxy_given_up_anywhere_harms_nobody() {
+async fn mysql_client_of_the_proxy_given_up_anywhere_harms_no_other() {
     let site = Elsewhere::start(async { MysqlServer::builder().start().await.expect("starts") }).await;
     let tokens = site.rig.token_provider().expect("has a key");
     let registry = plugins().with(IamFactory::new(tokens));

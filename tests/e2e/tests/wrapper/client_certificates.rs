@@ -146,7 +146,7 @@ async fn certificate_wrong(stack: TlsStack) {
     };
     let secret = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
     wrong(&rig.client.0, secret, "client certificate (`sslcert`, `sslkey`) cannot be used");
-    wrong(&rig.client.0, "", "`sslkey` holds no PEM private key");
+    wrong(&rig.client.0, "", "`sslkey` does not contain a PEM private key");
     let error = rig.builder(stack, "&sslcert=/no/such").build().expect_err("half of it");
     assert!(error.to_string().contains("add `sslkey`"), "{error}");
     let error = rig.builder(stack, "&sslcert=/no/such&sslkey=/no/such").build().expect_err("no file");

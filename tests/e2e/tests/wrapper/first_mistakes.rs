@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 const SECRET: &str = "hunter2-in-the-url";
 
-/// What is wrong with the errors.
+/// Faults found in the errors.
 #[derive(Default)]
 struct Heard(Vec<String>);
 
@@ -62,7 +62,7 @@ macro_rules! mistakes {
                 )
             };
 
-            // What is found when it is built.
+            // Errors of `build`.
             let rig = <$rig>::start().await;
             let port = rig.server.port();
             let build = |url: String| rig.builder(url).build();
@@ -106,7 +106,7 @@ macro_rules! mistakes {
                 heard.note(mistake, built, &[says]);
             }
 
-            // What a server, or something else, says.
+            // Errors of a server or another service.
             let connect = async |url: String| match build(url) {
                 Ok(connector) => connector.connect().await.map(drop),
                 Err(error) => Err(error),
@@ -150,9 +150,13 @@ macro_rules! mistakes {
                 (
                     "no TLS",
                     Fault::NoTls,
-                    &["offers no TLS, so nothing secret was sent", "check that host and port"][..],
+                    &["does not offer TLS, so nothing secret was sent", "check that host and port"][..],
                 ),
-                ("wrong CA", Fault::CertificateFrom(ca), &["no trusted issuer", "sslrootcert"]),
+                (
+                    "wrong CA",
+                    Fault::CertificateFrom(ca),
+                    &["not signed by a trusted authority", "sslrootcert"],
+                ),
                 (
                     "certificate of another",
                     Fault::CertificateFor("db.example".into()),

@@ -90,7 +90,7 @@ fn parameters_of_the_nodejs_wrapper_say_why_they_are_of_no_use() {
         let entry = ((*name).to_owned(), Value::from("hunter2"));
         let from_map = DRIVER.check_elsewhere(&registry, &[entry]).expect_err(name).to_string();
         assert_eq!(from_string, from_map);
-        let says = from_map.contains("is of no use here, leave it out: ")
+        let says = from_map.contains("has no effect here, leave it out: ")
             || from_map.contains("which is known, not available yet: leave it out")
             || from_map.contains("not compiled in: enable the feature `topology` of rds-wrapper");
         assert!(says && from_map.starts_with(&format!("`{name}` ")), "{from_map}");
@@ -108,5 +108,5 @@ fn parameter_of_a_plugin_that_is_not_compiled_in_names_the_feature() {
     );
     assert!(message("readerHostSelectorStrategy").ends_with(says));
     let here = DRIVER.unknown(&rds_wrapper::plugins::<()>(), "clusterTopologyOther").to_string();
-    assert_eq!(here, "`clusterTopologyOther` is of no use here: leave it out");
+    assert_eq!(here, "`clusterTopologyOther` has no effect here: leave it out");
 }

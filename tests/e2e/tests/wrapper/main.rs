@@ -1,4 +1,4 @@
-//! What both adapters promise alike, and what holds across the crates.
+//! Guarantees of both adapters, and of several crates together.
 
 mod cancellation;
 mod client_certificates;

@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_millis(200);
 /// How long bb8 lets its users wait.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a connection is left in when the server stands still.
+/// The state of a connection when its server freezes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Left {
     /// Its statement has been answered.
@@ -88,7 +88,7 @@ async fn postgres_bb8_leaves_nothing() {
     for left in LEFT {
         let site = Elsewhere::start(Fixture::start()).await;
         let connector =
-            site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
+            site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
         let manager = connector.bb8_manager().deadline(SOON);
         let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
         let pool = bb8_builder().build_unchecked(manager);
@@ -103,7 +103,7 @@ async fn postgres_deadpool_leaves_nothing() {
     for left in LEFT {
         let site = Elsewhere::start(Fixture::start()).await;
         let connector =
-            site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
+            site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
         let settings = connector.deadpool().deadline(SOON).recycling_method(RecyclingMethod::Verified);
         let settings = if left == Left::Opened { settings.expect_writer() } else { settings };
         let pool = settings.builder().max_size(1).build().expect("builds");
@@ -119,7 +119,7 @@ async fn mysql_bb8_leaves_nothing() {
         for recycling in [Recycling::Ping, Recycling::Reset] {
             let site = Elsewhere::start(mysql::Fixture::start()).await;
             let connector =
-                site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
+                site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
             let manager = connector.deadpool_manager().deadline(SOON).recycling(recycling);
             let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
             let pool = bb8_builder().build_unchecked(manager);
@@ -136,7 +136,7 @@ async fn mysql_deadpool_leaves_nothing() {
         for recycling in [Recycling::Ping, Recycling::Reset] {
             let site = Elsewhere::start(mysql::Fixture::start()).await;
             let connector =
-                site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=2500").build().expect("builds");
+                site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
             let manager = connector.deadpool_manager().deadline(SOON).recycling(recycling);
             let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
             let pool =

@@ -4,7 +4,7 @@
 use host_pattern::Region;
 use iam_token::{ErrorKind, eks, msk, rds};
 
-/// What is given, and the region that it is; none where it is refused.
+/// A given region and its canonical form; `None` if it is refused.
 const REGIONS: &[(&str, Option<&str>)] = &[
     ("us-east-1", Some("us-east-1")),
     ("US-EAST-2", Some("us-east-2")),

@@ -1,4 +1,4 @@
-//! What a plugin of an application can do: change the user, ask a connection, open one of its own,
+//! Capabilities of an application's plugin: change the user, query a connection, open its own,
 //! end one.
 
 use std::{
@@ -276,7 +276,7 @@ fn demoted() -> Error {
     Error::new(ErrorKind::Transient, "the instance was demoted")
 }
 
-/// What a client is doing when its connection is ended.
+/// The activity of a client when its connection is ended.
 #[derive(Clone, Copy, Debug)]
 enum Doing {
     Nothing,
@@ -395,7 +395,7 @@ async fn plugin_brings_the_user_and_hears_of_lost_connections_of_postgres() {
     let rig = Fixture::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
     let url = format!("postgres://{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     let missing = rig.builder(&url).build().expect_err("names no user");
-    assert!(missing.to_string().starts_with("no user"), "{missing}");
+    assert!(missing.to_string().starts_with("missing user"), "{missing}");
     let brings = Arc::new(Brings::default());
     let users = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&users);
@@ -424,7 +424,7 @@ async fn plugin_brings_the_user_and_hears_of_lost_connections_of_mysql() {
     let rig = mysql::Fixture::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
     let url = format!("mysql://{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     let missing = rig.builder(&url).build().expect_err("names no user");
-    assert!(missing.to_string().starts_with("no user"), "{missing}");
+    assert!(missing.to_string().starts_with("missing user"), "{missing}");
     let brings = Arc::new(Brings::default());
     let connector = rig.builder(&url).plugin(Arc::clone(&brings)).build().expect("builds");
     let mut connection = connector.connect().await.expect("is let in");

@@ -118,7 +118,7 @@ async fn secret_that_cannot_be_used_is_explained() {
         (Some(r#"{"username":"app","pass":"geheim"}"#), "lacks property `password`", "name the existing one"),
         (
             Some(r#"{"username":"app","password":"geheim\n"}"#),
-            "holds a control character",
+            "contains a control character",
             "store it without",
         ),
         (None, "no such secret", "describe-secret"),

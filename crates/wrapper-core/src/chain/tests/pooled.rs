@@ -1,4 +1,4 @@
-//! What plugins say of connections that a pool holds.
+//! Tests of plugins that verify pooled connections.
 
 use std::{
     future::{pending, ready},
@@ -11,7 +11,7 @@ use crate::{
     adapter::{MockDriver, Rows},
 };
 
-/// Refuses every pooled connection of a reader, and counts what it is asked.
+/// Refuses every pooled connection of a reader, and counts its calls.
 #[derive(Debug, Default)]
 struct Judges(AtomicUsize);
 
@@ -45,7 +45,7 @@ impl Plugin<ConnectRequest> for Judges {
     }
 }
 
-/// What a pool holds.
+/// A pooled connection.
 struct Pooled(&'static str);
 
 impl Session for Pooled {

@@ -1,11 +1,12 @@
-//! What an error of sqlx means.
+//! Errors of sqlx, explained with their likely causes.
 
 use sqlx::error::DatabaseError;
-use wrapper_adapter::LoginAnswer;
+use wrapper_adapter::{LoginAnswer, Roots, TlsFailure, explain_tls_failure};
 use wrapper_core::{Cause, ConnectRequest, Engine, Error, ErrorKind, ServerError};
 use wrapper_iam::{
     IamToken,
     diagnosis::{Asked, Facts},
+    explain_tls,
 };
 
 use crate::{
@@ -13,18 +14,25 @@ use crate::{
     session::code,
 };
 
-/// What the pool knows of the login that an error may come from.
+/// The text of sqlx for a server that declines its request for TLS.
+const NO_TLS: &str = "server does not support TLS";
+
+/// The facts about the pool's login, to explain an error by.
 pub(crate) struct Known<'a> {
     pub(crate) request: &'a ConnectRequest,
     pub(crate) engine: Engine,
     pub(crate) passwords: &'a PasswordSource,
     pub(crate) login: &'a Login,
+    pub(crate) roots: &'a Roots,
     /// Why there is no newer password.
     pub(crate) last_error: Option<&'a Error>,
 }
 
 impl Known<'_> {
     pub(crate) fn explain(&self, error: sqlx::Error) -> Error {
+        if let Some(failure) = tls_failure(&error) {
+            return handshake_failed(failure, error, self.request, self.roots);
+        }
         let label = self.request.address_label();
         let failed = |kind, message: String| Error::new(kind, message);
         match error {
@@ -37,11 +45,6 @@ impl Known<'_> {
                 )
                 .with_source(error),
             },
-            sqlx::Error::Tls(_) => {
-                let message =
-                    format!("the TLS handshake with {label} failed: check `sslrootcert` and the name");
-                failed(ErrorKind::Tls, message).with_source(error)
-            }
             sqlx::Error::Io(_) => {
                 failed(ErrorKind::Connect, format!("no connection to {label}")).with_source(error)
             }
@@ -49,8 +52,7 @@ impl Known<'_> {
         }
     }
 
-    /// Reads a server's answer as the other adapters read it, and ranks the causes of a refused
-    /// login.
+    /// Interprets a server's answer by the shared table, and ranks the causes of a refused login.
     fn answered(&self, answer: &dyn DatabaseError) -> Error {
         let code = code(answer);
         let said = ServerError::new(&code, answer.message(), [self.login.password()]);
@@ -89,6 +91,28 @@ impl Known<'_> {
         let causes = facts.causes();
         refused.with_message(message).with_diagnosis(causes)
     }
+}
+
+/// Tells how a TLS handshake failed, if that is why a connect did.
+pub(crate) fn tls_failure(error: &sqlx::Error) -> Option<TlsFailure> {
+    match error {
+        sqlx::Error::Tls(source) if source.to_string() == NO_TLS => Some(TlsFailure::NotOffered),
+        sqlx::Error::Tls(source) => Some(TlsFailure::from_text(&format!("{source} {source:?}"))),
+        // rustls packs its errors into those of the stream.
+        sqlx::Error::Io(error) => TlsFailure::from_rustls(error),
+        _ => None,
+    }
+}
+
+/// Explains a failed handshake as the other adapters do.
+pub(crate) fn handshake_failed(
+    failure: TlsFailure,
+    error: sqlx::Error,
+    request: &ConnectRequest,
+    roots: &Roots,
+) -> Error {
+    let name = request.tls_name();
+    explain_tls(explain_tls_failure(failure, name, roots).with_source(error), name)
 }
 
 /// Returns the hint of a PostgreSQL server, and the routine of its source.

@@ -1,4 +1,4 @@
-//! Services of another kind at the address of a database.
+//! Detection of other services at the address of a database.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -10,40 +10,40 @@ use tokio::{
 
 use wrapper_core::{ConnectRequest, Engine, Error, ErrorKind, text::sanitize_server_text};
 
-/// How long a service may take to say what it is.
+/// The time limit for the whole probe.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// How long a service that speaks first may take, and one that waits for its client to answer.
+/// The time limit for each answer.
 const TURN: Duration = Duration::from_millis(300);
 
-/// As much as tells one service from another.
+/// The number of bytes that identify a service.
 const SHOWN: usize = 64;
 
 /// PostgreSQL's request for TLS:
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// Says that no server of the engine answers at the request's address, but a service of another
-/// kind, by asking it once more; `None` if it does not say, or is such a server.
+/// Probes the request's address once more and returns an error that names the service there; `None`
+/// if it is a server of the engine or does not identify itself.
 ///
-/// For a failure that already tells that the server may be another: nothing secret is sent, but a
-/// MySQL server would count one more client that goes without a login, and blocks its address after
-/// a hundred in a row.
-pub async fn stranger(engine: Engine, request: &ConnectRequest) -> Option<Error> {
+/// Only for failures that suggest another service: nothing secret is sent, but a MySQL server would
+/// count one more client that disconnects before its login, and blocks an address after a hundred
+/// in a row (`max_connect_errors`).
+pub async fn other_service(engine: Engine, request: &ConnectRequest) -> Option<Error> {
     let words = timeout(LIMIT, ask(engine, request.progress().address()?)).await.ok()?.ok()?;
     let shown = describe(engine, &words)?;
     let place = request.address_label();
     Some(Error::new(
         ErrorKind::Configuration,
-        format!("{place} is no {engine} server but {shown}: check host and port"),
+        format!("{place} is not a {engine} server but {shown}: check host and port"),
     ))
 }
 
 async fn ask(engine: Engine, address: SocketAddr) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     if engine == Engine::Mysql {
-        // A MySQL server speaks first, as others do. Who does not is asked what a PostgreSQL server
-        // answers, and others that want TLS or lines of text find fault with.
+        // A MySQL server speaks first, as others do. Of a service that does not, a PostgreSQL
+        // server answers its request for TLS, and TLS and text protocols answer it with an error.
         for question in [&[], &SSL_REQUEST[..], b"\r\n\r\n"] {
             stream.write_all(question).await?;
             if let Ok(words) = timeout(TURN, read(&mut stream)).await {
@@ -63,8 +63,7 @@ async fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(words)
 }
 
-/// Returns what a service is by its first words; none where they are those of the engine, or there
-/// are none.
+/// Names a service by its first bytes; `None` for those of the engine, or without any.
 fn describe(engine: Engine, words: &[u8]) -> Option<String> {
     // A packet of MySQL's has its length in three bytes and its number, 0, in the fourth; a
     // greeting or an error follow.
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_are_known_by_their_words() {
+    fn services_are_identified_by_their_first_bytes() {
         let check = |engine, words: &[u8], name: Option<&str>| {
             assert_eq!(describe(engine, words).as_deref(), name, "{words:?}");
         };
