@@ -3,7 +3,7 @@
 
 use crate::{Result, process, workspace::Workspace};
 
-/// Becomes the comparison.
+/// Replaces this process by the comparison.
 ///
 /// # Errors
 ///

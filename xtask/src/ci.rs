@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::{Result, output, process, tidy, workspace::Workspace};
 
-/// Compiles the combinations of features, as a part of [`run`].
+/// Compiles the combinations of features, a part of [`run`].
 ///
 /// # Errors
 ///
@@ -16,18 +16,18 @@ pub(crate) fn features() -> Result<()> {
     features::check(&Workspace::load()?)
 }
 
-/// Runs the cell of token-cache under chosen interleavings, as a part of [`run`].
+/// Runs the cell of token-cache under chosen interleavings, a part of [`run`].
 ///
 /// # Errors
 ///
-/// An interleaving that breaks a promise.
+/// If an interleaving fails.
 pub(crate) fn model() -> Result<()> {
     interleavings(&Workspace::load()?)
 }
 
 type Step = fn(&Workspace) -> Result<()>;
 
-/// Runs what a change must pass.
+/// Runs the checks that a change must pass.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub(crate) fn run(with_tests: bool) -> Result<()> {
     perform(&steps)
 }
 
-/// Runs what takes too long for each change, with tools that have to be installed.
+/// Runs checks that are too slow for each change, with tools that have to be installed.
 ///
 /// # Errors
 ///
@@ -60,16 +60,16 @@ pub(crate) fn slow() -> Result<()> {
     perform(&slow::steps(&Workspace::load()?)?)
 }
 
-/// Writes what each crate exports into its list, which [`slow()`] compares.
+/// Writes the list of each crate's public items, which [`slow()`] compares.
 ///
 /// # Errors
 ///
-/// A crate that does not document, or the missing tool.
+/// If a crate cannot be documented, or the tool is missing.
 pub(crate) fn public_api() -> Result<()> {
     slow::write_public_api(&Workspace::load()?)
 }
 
-/// Runs every step, also after one has failed.
+/// Runs every step, also after a failure.
 fn perform(steps: &[(&str, Step)]) -> Result<()> {
     let workspace = Workspace::load()?;
     let mut failed = Vec::new();
@@ -110,8 +110,8 @@ fn clippy_all_features(workspace: &Workspace) -> Result<()> {
     process::run(deny_warnings(&mut clippy))
 }
 
-/// Tests each package with those of its exclusive features that its defaults leave out, which no
-/// run of the workspace sees.
+/// Tests each package with its exclusive features that are not default ones, which no run of the
+/// workspace enables.
 fn tests_of_alternatives(workspace: &Workspace) -> Result<()> {
     for package in workspace.members() {
         for feature in features::alternatives(package) {
@@ -132,7 +132,7 @@ fn tests(workspace: &Workspace) -> Result<()> {
     process::run(process::cargo(workspace.root()).args(["test", "--workspace"]))
 }
 
-/// In a target folder of its own, because other flags compile everything anew.
+/// Uses its own target folder, because other flags recompile everything.
 fn interleavings(workspace: &Workspace) -> Result<()> {
     let mut test = process::cargo(workspace.root());
     test.args([
@@ -172,7 +172,7 @@ fn examples(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Half a minute by the default seed, so that a change that breaks it can be told.
+/// Runs for half a minute with the default seed, so a failure can be reproduced.
 fn soak(_: &Workspace) -> Result<()> {
     crate::soak::run(&["--minutes", "0.5"])
 }

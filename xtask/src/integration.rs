@@ -2,7 +2,7 @@
 
 use crate::{Result, process, workspace::Workspace};
 
-/// What the suite runs: itself, and the programs that people run.
+/// The suite, and the programs that it runs.
 const PROGRAMS: &[&str] = &[
     "--package=integration",
     "--package=rds-iam",
@@ -13,7 +13,8 @@ const PROGRAMS: &[&str] = &[
     "--example=print_rds_token",
 ];
 
-/// Becomes the suite: an interrupt then reaches it alone, and it has the time to stop its servers.
+/// Replaces this process by the suite: only the suite gets an interrupt then, and has the time to
+/// stop its servers.
 ///
 /// # Errors
 ///

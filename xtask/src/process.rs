@@ -32,15 +32,15 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { Err(format!("`{shown}` failed: {status}").into()) }
 }
 
-/// Replaces this process by a program, which then gets signals of the terminal alone; returns only
-/// on failure.
+/// Replaces this process by a program, so only that gets signals of the terminal; returns only on
+/// failure.
 #[cfg(unix)]
 pub(crate) fn replace_by(command: &mut Command) -> Box<dyn std::error::Error> {
     let error = std::os::unix::process::CommandExt::exec(command);
     format!("`{}` cannot be started: {error}", shown(command)).into()
 }
 
-/// Refuses a task that starts servers of Unix.
+/// Refuses a task that needs Unix.
 #[cfg(not(unix))]
 pub(crate) fn replace_by(command: &mut Command) -> Box<dyn std::error::Error> {
     format!("`{}` runs on Unix only", shown(command)).into()

@@ -1,10 +1,10 @@
-//! What has to be true before a release.
+//! Checks before a release.
 
 use std::fs;
 
 use crate::{Result, output, process, workspace::Workspace};
 
-/// Looks at everything and publishes nothing.
+/// Checks everything, and publishes nothing.
 ///
 /// # Errors
 ///
@@ -39,7 +39,7 @@ pub(crate) fn dry_run() -> Result<()> {
     Err(format!("release: not yet\n  {}", wrong.join("\n  ")).into())
 }
 
-/// Returns whether this is the address of a repository, and no longer the place for one.
+/// Returns whether this is the address of a repository, and not the placeholder.
 fn is_address(repository: &str) -> bool {
     repository.starts_with("https://") && !repository.contains("OWNER")
 }

@@ -7,18 +7,18 @@ use crate::{Result, process, workspace::Workspace};
 ///
 /// # Errors
 ///
-/// The first invariant that does not hold, with what was seen.
+/// The first invariant that does not hold, with the observation.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let workspace = Workspace::load()?;
     let mut soak = process::cargo(workspace.root());
     process::run(soak.args(["run", "--quiet", "--package=soak", "--"]).args(arguments))
 }
 
-/// Runs the fleet or times connects, optimized: they would measure themselves otherwise.
+/// Runs the fleet or times connects, in a release build: a debug build would measure itself.
 ///
 /// # Errors
 ///
-/// What failed there.
+/// If the program fails.
 pub(crate) fn optimized(what: &str) -> Result<()> {
     let workspace = Workspace::load()?;
     let mut program = process::cargo(workspace.root());

@@ -53,7 +53,7 @@ impl Workspace {
     /// Returns the names of the packages that a user of one member compiles into a program, with
     /// its default features or with all.
     pub(crate) fn closure(&self, package: &str, all_features: bool) -> Result<BTreeSet<String>> {
-        // What another platform would compile counts as well.
+        // Dependencies of other platforms count as well.
         let more: &[&str] = if all_features { &["--all-features", "--target", "all"] } else { &[] };
         let mut names = self.tree(&[&["--package", package, "--edges", "normal"], more].concat())?;
         names.remove(package);

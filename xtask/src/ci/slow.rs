@@ -49,7 +49,7 @@ fn packages(workspace: &Workspace) -> Result<()> {
     ]))
 }
 
-/// Compares what each crate exports with its list, so that no change of it goes unseen.
+/// Compares the public items of each crate with its list, so every change is deliberate.
 fn public_api(workspace: &Workspace) -> Result<()> {
     let mut changed = Vec::new();
     for package in workspace.publishable() {
@@ -65,7 +65,7 @@ fn public_api(workspace: &Workspace) -> Result<()> {
     Err(format!("changed in {changed}: look at the difference after `cargo xtask public-api`").into())
 }
 
-/// Writes the lists of what each crate exports.
+/// Writes the lists of public items.
 pub(super) fn write_public_api(workspace: &Workspace) -> Result<()> {
     for package in workspace.publishable() {
         fs::write(list_of(package), exported(workspace, package)?)?;
@@ -77,10 +77,10 @@ fn list_of(package: &Package) -> cargo_metadata::camino::Utf8PathBuf {
     package.manifest_path.with_file_name("public-api.txt")
 }
 
-/// Returns a crate's exports with the features that docs.rs shows, one on a line.
+/// Returns a crate's public items with the features of docs.rs, one per line.
 fn exported(workspace: &Workspace, package: &Package) -> Result<String> {
     let mut list = process::command("rustup", workspace.root());
-    // Without what every type has from the compiler and from blanket implementations.
+    // Without auto traits and blanket implementations.
     list.args(["run", "nightly", "cargo", "public-api", "-sss", "--package", package.name.as_str()]);
     let features = package.metadata.pointer("/docs/rs/features").and_then(|features| features.as_array());
     for feature in features.into_iter().flatten().filter_map(|feature| feature.as_str()) {

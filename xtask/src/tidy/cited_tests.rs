@@ -1,4 +1,4 @@
-//! Tests that documents name.
+//! Checks the tests that documents name.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -1,18 +1,18 @@
 //! The crates and what each may use.
 
-/// What a user of a crate may have to compile, as packages.
+/// The packages that a user of a crate may have to compile.
 pub(super) enum Closure {
-    /// Whatever it takes.
+    /// Any packages.
     Free,
-    /// Nothing of these.
+    /// None of these.
     NoneOf(&'static [&'static str]),
-    /// With default features nothing of these.
+    /// With default features none of these.
     NoneByDefault(&'static [&'static str]),
-    /// Nothing of the AWS SDK.
+    /// No package of the AWS SDK.
     NoAws,
     /// With default features only these.
     Only(&'static [&'static str]),
-    /// With default features at most so many, and with any features nothing of these.
+    /// With default features at most this many, and with any features none of these.
     Small(usize, &'static [&'static str]),
 }
 
@@ -39,7 +39,7 @@ pub(super) const CRATES: &[CrateRules] = &[
     CrateRules {
         name: "token-cache",
         uses: &[],
-        // dashmap, what it takes, and the hasher.
+        // dashmap with its dependencies, and the hasher.
         closure: Closure::Only(&[
             "bitflags",
             "cfg-if",
@@ -71,14 +71,14 @@ pub(super) const CRATES: &[CrateRules] = &[
     CrateRules { name: "wrapper-topology", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
     CrateRules {
         name: "wrapper-adapter",
-        // Of wrapper-topology how a server is asked for its role, and the pace of those that find
-        // no writer.
+        // From wrapper-topology: the query for a server's role, and the pace of connects that find no
+        // writer.
         uses: &["host-pattern", "wrapper-core", "wrapper-topology"],
         closure: Closure::NoAws,
     },
     CrateRules {
         name: "wrapper-secrets",
-        // Of wrapper-iam where credentials come from, which is the same for both plugins.
+        // From wrapper-iam: the source of credentials, which both plugins share.
         uses: &["host-pattern", "iam-token-provider", "token-cache", "wrapper-core", "wrapper-iam"],
         closure: Closure::NoneOf(&["mysql_async", "tokio-postgres"]),
     },
@@ -139,8 +139,8 @@ pub(super) const CRATES: &[CrateRules] = &[
         ],
         closure: Closure::Free,
     },
-    // It judges tokens by code of its own, so that a mistake in iam-token cannot hide itself: the
-    // provider is a feature, for clients.
+    // Verifies tokens with its own code, so a bug in iam-token cannot hide itself; the provider is
+    // a feature, for clients.
     CrateRules {
         name: "rds-testkit",
         uses: &["iam-token-provider"],

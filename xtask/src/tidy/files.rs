@@ -8,7 +8,7 @@ use crate::{Result, process};
 /// The maximum number of lines of a source file, without tests.
 const MOST_LINES: usize = 400;
 
-/// Everything that may lie at the root.
+/// The allowed entries of the root.
 const TOP_LEVEL: &[&str] = &[
     ".cargo",
     ".ci",
@@ -33,11 +33,11 @@ const TOP_LEVEL: &[&str] = &[
     "xtask",
 ];
 
-/// The folders of people's machines, by the names that the systems give them.
+/// Home folders, by the names that operating systems give them.
 const MACHINE_FOLDERS: &[&str] =
     &["Users", "Volumes", "builds", "export", "home", "media", "mnt", "root", "work", "workspace"];
 
-/// The files that documents include in the middle of their code, where `//!` is an error.
+/// Files that documents include inside of code, where `//!` is an error.
 const INCLUDED: &[&str] = &["crates/rds-testkit/tests/postgres/signer.rs"];
 
 /// Returns the files of the repository, by their paths from its root.
@@ -79,7 +79,7 @@ fn judge(path: &str, text: &str) -> Vec<String> {
     }
     let is_opened = text.starts_with("//!") || text.starts_with("#!");
     if path.ends_with(".rs") && !is_opened && !INCLUDED.contains(&path) {
-        wrong.push(format!("{path}: does not open with `//!` and what the file is for"));
+        wrong.push(format!("{path}: does not open with a `//!` line that says what the file is for"));
     }
     for (number, line) in text.lines().enumerate() {
         if let Some(folder) = machine_folder(line) {
@@ -89,9 +89,9 @@ fn judge(path: &str, text: &str) -> Vec<String> {
     wrong
 }
 
-/// Finds the folder of one machine that a line names, by any system's way of writing paths.
+/// Finds a home folder in a line, in any system's path syntax.
 fn machine_folder(line: &str) -> Option<String> {
-    // A backslash stands twice where a string escapes it.
+    // A string escapes a backslash as two.
     let unified = line.replace("\\\\", "/").replace('\\', "/");
     MACHINE_FOLDERS.iter().map(|name| format!("/{name}/")).find(|folder| unified.contains(folder))
 }

@@ -25,17 +25,17 @@ fn member(workspace: &Workspace, package: &Package) -> Vec<String> {
         return wrong;
     }
     if rules_of(name).is_none() {
-        wrong.push(format!("{name}: no rule says what it may use: add it to xtask/src/tidy/crates.rs"));
+        wrong.push(format!("{name}: missing rule for its dependencies: add it to xtask/src/tidy/crates.rs"));
     }
     if package.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
-        wrong.push(format!("{name}: no `description`"));
+        wrong.push(format!("{name}: missing `description`"));
     }
     if package.license.is_none() {
-        wrong.push(format!("{name}: no `license`: inherit the workspace's"));
+        wrong.push(format!("{name}: missing `license`: inherit the workspace's"));
     }
     match &package.readme {
         Some(readme) if folder.join(readme).is_file() => {}
-        _ => wrong.push(format!("{name}: no README.md that the manifest names")),
+        _ => wrong.push(format!("{name}: missing README.md, named by the manifest")),
     }
     if is_publishable(package) {
         wrong.extend(published(package, folder));
@@ -43,17 +43,17 @@ fn member(workspace: &Workspace, package: &Package) -> Vec<String> {
     wrong
 }
 
-/// Returns what a package page or docs.rs would miss.
+/// Returns what is missing for a package page or docs.rs.
 fn published(package: &Package, folder: &Path) -> Vec<String> {
     let name = package.name.as_str();
     let mut wrong = Vec::new();
     for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
         if !folder.join(file).is_file() {
-            wrong.push(format!("{name}: no {file}: link the workspace's"));
+            wrong.push(format!("{name}: missing {file}: link the workspace's"));
         }
     }
     if package.repository.is_none() || package.homepage.is_none() {
-        wrong.push(format!("{name}: no `repository` or `homepage`: inherit the workspace's"));
+        wrong.push(format!("{name}: missing `repository` or `homepage`: inherit the workspace's"));
     }
     let page = format!("https://docs.rs/{name}");
     if package.documentation.as_deref() != Some(page.as_str()) {
@@ -62,7 +62,7 @@ fn published(package: &Package, folder: &Path) -> Vec<String> {
     let is_library = package.targets.iter().any(|target| target.is_lib());
     let shown = package.metadata.pointer("/docs/rs/features").and_then(|features| features.as_array());
     if is_library && !package.features.is_empty() && shown.is_none_or(Vec::is_empty) {
-        wrong.push(format!("{name}: `package.metadata.docs.rs` names no features to show"));
+        wrong.push(format!("{name}: `package.metadata.docs.rs` lacks the features to document"));
     }
     wrong
 }

@@ -9,11 +9,11 @@ const CODE: usize = 110;
 /// The maximum columns of a line of prose, in a comment or in Markdown.
 const PROSE: usize = 100;
 
-/// Names each line that is too long, although it can be broken.
+/// Reports each line that is too long, and can be broken.
 pub(super) fn judge(path: &str, text: &str) -> Vec<String> {
     let Some(language) = Language::of(path) else { return Vec::new() };
     let mut wrong = Vec::new();
-    // Whether what is fenced is Rust.
+    // Whether the open fence holds Rust.
     let mut is_fenced = None;
     for (number, line) in text.lines().enumerate() {
         let prose = language.prose(line);
@@ -47,7 +47,7 @@ fn is_rust(language: &str) -> bool {
             .any(|word| language.starts_with(word))
 }
 
-/// What of a file is prose.
+/// The prose of a file.
 #[derive(Clone, Copy)]
 enum Language {
     Markdown,

@@ -1,6 +1,6 @@
-//! The rule for phrases that a reader of the field stumbles over.
+//! The rule against phrases that are unusual in the field.
 
-/// What is not written, and what a colleague would say.
+/// Phrases, and what to write instead.
 const PHRASES: &[(&str, &str)] = &[
     ("came from further in", "the inner plugin's"),
     ("is no matter of", "does not concern, or is ignored"),
@@ -16,7 +16,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("what stands", "what precedes, follows or is written"),
 ];
 
-/// Names each phrase of a file, also where it goes over the end of a line.
+/// Reports each phrase of a file, also across the end of a line.
 pub(super) fn judge(path: &str, text: &str) -> Vec<String> {
     if path == FILE || ![".md", ".rs", ".toml"].iter().any(|end| path.ends_with(end)) {
         return Vec::new();

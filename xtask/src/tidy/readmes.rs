@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::workspace::Workspace;
 
-/// Returns what a package page would show that is meant for rustdoc.
+/// Returns the lines that are meant for rustdoc, and that a package page would show.
 pub(super) fn check(workspace: &Workspace) -> Vec<String> {
     let mut wrong = Vec::new();
     for package in workspace.publishable() {
@@ -39,7 +39,7 @@ fn judge(text: &str) -> Vec<String> {
     wrong
 }
 
-/// Returns whether a line has code in brackets that leads nowhere by itself, such as a type's name.
+/// Returns whether a line has code in brackets without a target, such as a type's name.
 fn has_bare_link(line: &str) -> bool {
     line.match_indices("[`").any(|(at, _)| {
         let rest = &line[at + 2..];
