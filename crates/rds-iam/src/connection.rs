@@ -17,8 +17,8 @@ use crate::{cli::Engine, failure::Failure};
 /// Where a database is, who logs in there, and with whose credentials.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ConnectionArguments {
-    /// The connection string as a program has it; without one and without --host it is taken
-    /// from DATABASE_URL. Every user of this machine can read a password in it while the command runs
+    /// The connection string as a program has it; without one and without --host it is taken from
+    /// DATABASE_URL. Every user of this machine can read a password in it while the command runs
     #[arg(long, value_name = "URL", conflicts_with_all = ["engine", "host", "port", "user", "database"])]
     pub(crate) url: Option<String>,
     /// The database engine [default: postgres, or what the client is for]

@@ -67,6 +67,7 @@ pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure
     };
     // Where no handler can be installed, the signal ends the program.
     let interrupted = async { signal::ctrl_c().await.is_ok() };
+    // The interrupt comes first, so that it is noticed even while steps are always ready.
     tokio::select! {
         biased;
         true = interrupted => report.interrupt(),
@@ -98,6 +99,7 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
     };
     report.set_target(&target);
     parameters::report(report, &target);
+    // Before the host step, which explains a custom domain by its aliases.
     if host::is_looked_up(&target) {
         target.aliases = Some(Aliases::follow(&target.host, server.as_ref()).await);
     }
@@ -113,6 +115,7 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
             None
         }
     };
+    // The address that answered, for the probe after a refusal.
     let address = stream.as_ref().and_then(|stream| stream.peer_addr().ok());
     let is_verified = match stream {
         Some(stream) => tls::report(report, &target, stream).await,
@@ -121,6 +124,7 @@ async fn examine(report: &mut Report, text: &str, arguments: &DoctorArguments, s
             false
         }
     };
+    // Without verified TLS no password is sent, not even to explain a failure.
     let lacks_secret = target.secret.is_some() && secret.is_none();
     let (Ok(()), Some(session), true) = (built, session, is_verified && !lacks_secret) else {
         report.skip_rest("a step before it failed");

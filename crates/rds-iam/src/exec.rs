@@ -54,6 +54,7 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
     let Some((program, rest)) = command.split_first() else {
         return Err(Failure::usage("missing client: write it after --, as in -- psql app"));
     };
+    // Everything is checked before `login`, which may ask for an MFA code.
     let client = Client::of(program, rest);
     let session = Session::read(connection, client.engine(), runtime)?;
     let engine = session.target.engine;
@@ -82,6 +83,7 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
             let file = DefaultsFile::new(client.dialect(), &session)?;
             let login = session.login(runtime)?;
             let written = file.write(&login)?;
+            // An inherited password belongs to another login.
             child.env_remove("MYSQL_PWD");
             if written.lacks_password {
                 child.env("MYSQL_PWD", &*login.password);
@@ -89,6 +91,7 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
             child.args(position.arguments(rest, &written.argument));
         }
     }
+    // Replaces this process, so no parent is left that holds the token in memory.
     Err(not_run(child.exec(), &client))
 }
 

@@ -35,8 +35,8 @@ impl SecretsPlugin {
         Self { secrets, retry_timeout: Duration::ZERO, _listeners: None }
     }
 
-    /// Sets for how long a refused login is repeated (`secretRotationRetryTimeoutMs`); by default it
-    /// is not.
+    /// Sets for how long a refused login is repeated (`secretRotationRetryTimeoutMs`); by default
+    /// it is not.
     #[must_use]
     pub fn with_retry_timeout(mut self, timeout: Duration) -> Self {
         self.retry_timeout = timeout;
@@ -66,6 +66,7 @@ impl SecretsPlugin {
         let mut secret = self.secrets.secret().await?;
         let mut retry = Retry::None;
         loop {
+            // Only a refused login says something about the secret; every other error ends here.
             let refused = match self.attempt(&request, &secret, next).await {
                 Err(error) if error.is_login() => error,
                 done => return done,
@@ -102,6 +103,7 @@ impl SecretsPlugin {
                 };
                 return Err(refusal.explain(&refused));
             };
+            // The reason why no newer secret was loaded is kept for the error.
             if !matches!(retry, Retry::Unavailable(_)) {
                 retry = Retry::Refused;
             }

@@ -131,24 +131,27 @@ impl SecretProvider {
         let living = match self.secret().await {
             Ok(living) => living,
             Err(error) => {
-                self.note_fruitless();
+                self.note_failed_load();
                 return AfterRefusal::Failed(error);
             }
         };
+        // Compared by user and password, not by version: a new version can hold the same login.
         let is_other = |secret: &DatabaseSecret| !secret.0.value().is_same_login(refused.0.value());
+        // Another refused login, or a renewal, has loaded a newer secret meanwhile.
         if is_other(&living) {
             return AfterRefusal::Changed(living);
         }
         if !inner.steps.may_load(inner.clock.now()) {
             return AfterRefusal::Unchanged;
         }
+        // `refetch` names the lease that it replaces, so concurrent refusals join one load.
         match inner.cell.refetch(&living.0, self.load(Some(refused.0.clone()))).await {
             Ok(lease) => {
                 let secret = DatabaseSecret(lease);
                 if is_other(&secret) { AfterRefusal::Changed(secret) } else { AfterRefusal::Unchanged }
             }
             Err(error) => {
-                self.note_fruitless();
+                self.note_failed_load();
                 AfterRefusal::Failed(inner.service.fetch_error(error))
             }
         }
@@ -163,9 +166,11 @@ impl SecretProvider {
     ) -> Option<DatabaseSecret> {
         let inner = &*self.0;
         let now = inner.clock.now();
-        // A secret loaded for this connect is as new as possible: its first step starts at the load.
+        // A secret loaded for this connect is as new as possible: its first step starts at the
+        // load.
         let after_load = || refused.loaded_at().min(now) + FIRST_STEP;
         let at = inner.steps.next(now).unwrap_or_else(after_load);
+        // A step that ends after the deadline is not waited for: the error comes sooner.
         if at > until {
             return None;
         }
@@ -212,6 +217,7 @@ impl SecretProvider {
         if events.is_empty() {
             return None;
         }
+        // Held weakly: a dropped guard ends the reports without a search of the list.
         let events = Arc::new(events.clone());
         let mut listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listeners| listeners.strong_count() > 0);
@@ -266,8 +272,9 @@ impl SecretProvider {
     }
 
     /// Counts a failed load once, however many callers waited for it.
-    fn note_fruitless(&self) {
+    fn note_failed_load(&self) {
         let now = self.0.clock.now();
+        // Of several callers the first one begins the step, within which `may_load` is false.
         if self.0.steps.may_load(now) {
             self.0.steps.note_unchanged(now);
         }

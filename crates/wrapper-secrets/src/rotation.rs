@@ -37,6 +37,7 @@ impl Steps {
         let last = state.last?;
         // If the clock was set back, the step ends: it would last as long as the jump otherwise.
         let since = now.duration_since(last).ok()?;
+        // 1, 2, 4, then 8 s: the exponent is bounded, so the shift cannot overflow.
         let step = FIRST_STEP * (1 << state.unchanged.saturating_sub(1).min(MOST_DOUBLINGS));
         (since < RESET_AFTER).then_some(last + step)
     }

@@ -66,8 +66,8 @@ impl Certificates {
         Ok(files)
     }
 
-    /// Replaces the server's certificate by the expiring or the lasting one; the server has to reload
-    /// it.
+    /// Replaces the server's certificate by the expiring or the lasting one; the server has to
+    /// reload it.
     pub(crate) fn replace(&self, expires: bool) -> Result<()> {
         let new = if expires { &self.expiring } else { &self.lasting };
         fs::write(&self.certificate, fs::read(new)?)?;

@@ -71,8 +71,8 @@ pub(super) const CRATES: &[CrateRules] = &[
     CrateRules { name: "wrapper-topology", uses: &["host-pattern", "wrapper-core"], closure: Closure::NoAws },
     CrateRules {
         name: "wrapper-adapter",
-        // From wrapper-topology: the query for a server's role, and the pace of connects that find no
-        // writer.
+        // From wrapper-topology: the query for a server's role, and the pace of connects that find
+        // no writer.
         uses: &["host-pattern", "wrapper-core", "wrapper-topology"],
         closure: Closure::NoAws,
     },

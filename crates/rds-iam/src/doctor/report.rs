@@ -193,6 +193,7 @@ impl Report {
             _ => None,
         };
         let code = causes.first().map(|cause| cause.code.clone());
+        // Later failures often follow from the first one.
         if self.causes.is_empty() {
             self.causes = causes;
         }

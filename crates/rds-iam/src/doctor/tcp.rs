@@ -42,6 +42,7 @@ pub(super) async fn report(report: &mut Report, target: &Target, addresses: &[Ip
             Err(error) => failures.push((index, address, error)),
         }
     }
+    // Attempts end in any order; the report has that of DNS.
     failures.sort_by_key(|(index, ..)| *index);
     let last = failures.last().map(|(.., error)| error.kind());
     let failures: Vec<_> = failures.iter().map(|(_, address, error)| format!("{address}: {error}")).collect();

@@ -47,7 +47,8 @@ impl SecretProviderBuilder {
         }
     }
 
-    /// Sets the region of the secret (`secretRegion`); needed unless the secret is named by its ARN.
+    /// Sets the region of the secret (`secretRegion`); needed unless the secret is named by its
+    /// ARN.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
@@ -73,8 +74,8 @@ impl SecretProviderBuilder {
         self
     }
 
-    /// Sets the age before which the secret is renewed (`secretExpirationSec`); 870 s by default, at
-    /// least 60 s.
+    /// Sets the age before which the secret is renewed (`secretExpirationSec`); 870 s by default,
+    /// at least 60 s.
     #[must_use]
     pub fn renew_after(mut self, age: Duration) -> Self {
         self.renew_after = age;

@@ -45,8 +45,8 @@ pub(crate) async fn run(environment: &Environment, programs: &Programs, report: 
         let command = client.with_token(&format!("{token}\n"), HOST)?;
         row(&mut table, "psql by a token with a line's end", "refused; form", command).await?;
     } else {
-        // REQUIRE SSL is checked after the token was sent: a client without its own rule has exposed
-        // it by then.
+        // REQUIRE SSL is checked after the token was sent: a client without its own rule has
+        // exposed it by then.
         let case = format!("{name} without tls");
         row(&mut table, &case, "refused; accepted", client.in_clear(&token, "jane")?).await?;
         let token = printed(client.token_for("lax")).await?;

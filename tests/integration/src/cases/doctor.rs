@@ -109,7 +109,8 @@ async fn other_service(says: &'static str) -> Result<(u16, JoinHandle<()>)> {
     let task = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             drop(stream.write_all(says.as_bytes()).await);
-            // Reads what the client sends: closing a socket with unread bytes resets the connection.
+            // Reads what the client sends: closing a socket with unread bytes resets the
+            // connection.
             drop(stream.shutdown().await);
             drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
         }

@@ -1,5 +1,5 @@
-//! Failovers of a real cluster under writing applications: the primary is killed, shut down, frozen,
-//! or partitioned from the network.
+//! Failovers of a real cluster under writing applications: the primary is killed, shut down,
+//! frozen, or partitioned from the network.
 
 use std::{
     collections::BTreeMap,
