@@ -145,6 +145,7 @@ fn dns_server(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// The service that a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Service {
     /// RDS, Aurora and RDS Proxy
@@ -205,6 +206,7 @@ impl Engine {
     }
 }
 
+/// The output format of `token`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// The token alone

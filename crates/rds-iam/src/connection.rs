@@ -192,6 +192,7 @@ pub(crate) fn missing_database() -> Failure {
     Failure::usage("missing database: pass a connection string or --host, or set DATABASE_URL")
 }
 
+/// Returns the connection string in `DATABASE_URL`, if it is set and not blank.
 pub(crate) fn from_environment() -> Result<Option<String>, Failure> {
     match env::var("DATABASE_URL") {
         Ok(url) if url.trim().is_empty() => Ok(None),

@@ -23,6 +23,7 @@ pub(crate) struct CredentialsError {
     pub(crate) cause: Option<String>,
 }
 
+/// The reason for missing credentials, which decides about the code of the cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     Expired,

@@ -46,6 +46,8 @@ use crate::{
 /// How often the spinner turns.
 const FRAME: Duration = Duration::from_millis(100);
 
+/// Runs the steps until they end, the time is up or the program is interrupted, and prints the
+/// report.
 pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure> {
     let mut connection = arguments.connection.clone();
     connection.url = arguments.text.clone().or(connection.url);

@@ -26,6 +26,7 @@ impl Failure {
         Self::new(message).with_exit_code(USAGE)
     }
 
+    /// Adds the cause.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
@@ -36,6 +37,7 @@ impl Failure {
         self
     }
 
+    /// Adds things to check.
     #[cfg(unix)]
     pub(crate) fn with_hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
         self.hints.extend(hints);

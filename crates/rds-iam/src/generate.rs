@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::{cli::Cli, failure::Failure, terminal};
 
+/// Prints the completion script of a shell.
 pub(crate) fn completions(shell: Shell) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "rds-iam", &mut script);

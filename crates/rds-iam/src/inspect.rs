@@ -22,6 +22,7 @@ struct Description {
     remark: Option<String>,
 }
 
+/// Prints the facts about each host name; an invalid one is reported, and the others still printed.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<ExitCode, Failure> {
     let mut failed = false;
     for (index, host) in arguments.hosts.iter().enumerate() {

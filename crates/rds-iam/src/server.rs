@@ -30,6 +30,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Parses a connection string with the driver of PostgreSQL.
     pub(crate) fn of_postgres(text: &str) -> Result<Self> {
         let config: Config =
             text.parse().map_err(|_| configuration("the connection string cannot be read"))?;
@@ -55,6 +56,7 @@ impl Server {
         })
     }
 
+    /// Splits a MySQL URL as the driver does, which need not be compiled in.
     pub(crate) fn of_mysql(url: &str) -> Result<Self> {
         let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
         let text = |encoded: &str| {

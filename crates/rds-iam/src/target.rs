@@ -197,6 +197,7 @@ pub(crate) fn split_parameters(text: &str) -> Result<(String, Vec<(String, Strin
     Ok((cut.rest, cut.pairs))
 }
 
+/// Creates a configuration error.
 pub(crate) fn configuration(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Configuration, message)
 }

@@ -29,6 +29,7 @@ struct JsonToken<'a> {
     user: Option<&'a str>,
 }
 
+/// Signs a token, and prints it in the requested format.
 pub(crate) async fn run(arguments: &TokenArguments) -> Result<ExitCode, Failure> {
     let purpose = Purpose::of(arguments)?;
     if arguments.format == Format::Env {

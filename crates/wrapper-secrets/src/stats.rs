@@ -44,22 +44,27 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// Counts a refused login.
     pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a retried login.
     pub(crate) fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a changed secret.
     pub(crate) fn rotated(&self) {
         self.rotations.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Records the time of an accepted login.
     pub(crate) fn accepted(&self, now: SystemTime) {
         *self.last_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
+    /// Returns these counters with those of the cell.
     pub(crate) fn snapshot(&self, cell: RenewingStats) -> SecretStats {
         SecretStats {
             hits: cell.hits,

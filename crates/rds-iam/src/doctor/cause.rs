@@ -41,6 +41,7 @@ pub(super) enum Code {
 }
 
 impl Cause {
+    /// Creates a cause; control characters in the text are escaped.
     pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
         Self { code: code.name().to_owned(), text: escape_control(&text.into()) }
     }
@@ -53,6 +54,7 @@ impl From<&wrapper_core::Cause> for Cause {
 }
 
 impl Code {
+    /// Returns the code as it is printed.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::CertificateEndsSoon => "certificate-ends-soon",

@@ -24,11 +24,13 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Returns whether these are credentials of a session.
     pub(super) fn is_temporary(&self) -> bool {
         self.credentials.session_token().is_some_and(|token| !token.is_empty())
     }
 }
 
+/// Loads the credentials, and with `sts` asks for their owner.
 pub(super) async fn report(report: &mut Report, target: &Target, sts: bool) -> Option<Session> {
     let region = target.region();
     let region = region.as_deref();

@@ -27,6 +27,7 @@ pub(super) struct DnsServer {
 }
 
 impl DnsServer {
+    /// Creates a client that asks only this server, by UDP and TCP.
     pub(super) fn new(address: SocketAddr) -> Result<Self, NetError> {
         let mut server = NameServerConfig::udp_and_tcp(address.ip());
         for connection in &mut server.connections {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{cli::Engine, target::Target};
 
+/// Reports user, database and roots, and warns of a missing plugin or an ignored password.
 pub(super) fn report(report: &mut Report, target: &Target) {
     let user = target.user.escape_debug();
     let database = match (target.engine, target.database.as_deref()) {

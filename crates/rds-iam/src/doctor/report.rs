@@ -63,6 +63,7 @@ struct TargetFacts {
     region: Option<String>,
 }
 
+/// The result of a step.
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
     pub(super) step: StepName,
@@ -75,6 +76,7 @@ pub(super) struct Step {
     pub(super) remedy: Option<String>,
 }
 
+/// The steps, by their names in the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StepName {
@@ -90,6 +92,7 @@ pub(super) enum StepName {
     Topology,
 }
 
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
@@ -166,10 +169,12 @@ impl Report {
         }
     }
 
+    /// Records a step that succeeded.
     pub(super) fn ok(&mut self, step: StepName, fact: impl Into<String>) {
         self.add(step, Status::Ok, None, fact, None);
     }
 
+    /// Records a step that succeeded, with a remedy for a likely problem.
     pub(super) fn warning(
         &mut self,
         step: StepName,
@@ -205,6 +210,7 @@ impl Report {
         self.add(step, Status::Skipped, None, why, None);
     }
 
+    /// Records all remaining steps as skipped.
     pub(super) fn skip_rest(&mut self, why: &str) {
         while let Some(step) = self.current() {
             self.skipped(step, why);
@@ -241,6 +247,7 @@ impl Report {
         self.skip_rest("no time left");
     }
 
+    /// Records the log group with the server's own reason.
     pub(super) fn set_log(&mut self, log: Option<String>) {
         self.log = log.as_deref().map(escape_control);
     }

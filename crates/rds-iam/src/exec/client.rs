@@ -82,6 +82,7 @@ pub(super) struct Client<'a> {
 pub(super) struct FilePosition(Option<usize>);
 
 impl<'a> Client<'a> {
+    /// Creates a client from a program and its arguments.
     pub(super) fn of(program: &'a OsStr, rest: &'a [OsString]) -> Self {
         Self { program, rest }
     }
@@ -153,6 +154,7 @@ impl<'a> Client<'a> {
 }
 
 impl FilePosition {
+    /// Returns the arguments with the option file inserted.
     pub(super) fn arguments(&self, rest: &[OsString], file: &OsStr) -> Vec<OsString> {
         let mut arguments = rest.to_vec();
         match self.0 {

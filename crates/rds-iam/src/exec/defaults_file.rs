@@ -44,6 +44,7 @@ impl Session {
 }
 
 impl DefaultsFile {
+    /// Builds the settings for a session; values that an option file cannot hold are errors.
     pub(super) fn new(dialect: Dialect, session: &Session) -> Result<Self, Failure> {
         session.require_direct()?;
         let target = &session.target;

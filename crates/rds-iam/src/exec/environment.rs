@@ -32,6 +32,7 @@ pub(super) fn roots(client: &Client<'_>, given: Option<&Path>) -> Result<OsStrin
     }
 }
 
+/// Sets the variables of libpq, and removes those that would weaken them.
 pub(super) fn set(command: &mut Command, session: &Session, login: &Login, roots: &OsStr) {
     let Session { target, address, .. } = session;
     command

@@ -56,6 +56,7 @@ pub(crate) async fn run(environment: &Environment, programs: &Programs, report: 
     Ok(())
 }
 
+/// Runs a client, and adds a row with the user that it logged in as.
 pub(super) async fn row(table: &mut Table<'_>, case: &str, expected: &str, command: Command) -> Result<()> {
     let login = async {
         let ran = ran(command).await?;

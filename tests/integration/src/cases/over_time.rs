@@ -92,6 +92,7 @@ async fn pools_and_sources(table: &mut Table<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Logs in concurrently, with one signer for all.
 pub(super) async fn at_once(table: &mut Table<'_>) -> Result<()> {
     let environment = table.environment;
     let signer = Signer::new(&key())?;
