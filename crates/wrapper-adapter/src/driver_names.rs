@@ -126,8 +126,8 @@ fn unknown_in_code<C>(registry: &Registry<C>, name: &str) -> Error {
     match DriverNames::NONE.suggest(registry, name) {
         None if is_name(name) && DriverNames::NONE.without_effect(registry, name).is_none() => {
             configuration(format!(
-                "`{name}` is not a parameter of the wrapper: set the driver's own in the connection string or the \
-                 map"
+                "`{name}` is not a parameter of the wrapper: set the driver's own in the connection string \
+                 or the map"
             ))
         }
         _ => DriverNames::NONE.unknown(registry, name),

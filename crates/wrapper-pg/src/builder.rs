@@ -160,14 +160,14 @@ fn ssl_mode(config: &Config, settings: &Options, needs: Requirements) -> Result<
 fn check_needs(config: &Config, targets: &[Target], needs: Requirements) -> Result<()> {
     if needs.cleartext_password && config.get_channel_binding() == ChannelBinding::Require {
         return Err(configuration(
-            "channel_binding `require` cannot work with a token, which is sent as a cleartext password: leave \
-             it out",
+            "channel_binding `require` cannot work with a token, which is sent as a cleartext password: \
+             leave it out",
         ));
     }
     match targets.iter().find(|target| target.is_unix()) {
         Some(_) if needs.verified_tls => Err(configuration(
-            "`host` is the folder of a unix socket, which has no TLS, and so no login by a token or a managed \
-             password",
+            "`host` is the folder of a unix socket, which has no TLS, and so no login by a token or a \
+             managed password",
         )),
         _ => Ok(()),
     }

@@ -66,8 +66,8 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
     let (message, cause) = match failure {
         TlsFailure::NotOffered => (
             format!(
-                "the server at `{server_name}` does not offer TLS, so nothing secret was sent: check that host \
-                 and port lead to the database itself"
+                "the server at `{server_name}` does not offer TLS, so nothing secret was sent: check that \
+                 host and port lead to the database itself"
             ),
             None,
         ),
@@ -89,7 +89,7 @@ pub fn explain_tls_failure(failure: TlsFailure, server_name: &str, roots: &Roots
             format!("the server's certificate is not for `{server_name}` (trusted: {roots})"),
             Some(Cause::new(
                 Cause::WRONG_NAME,
-                "host, address or tunnel lead to another server, or its certificate is issued for another name",
+                "host, address or tunnel lead to another server, or its certificate is for another name",
                 "check where they lead, or give the certificate's name by `tlsServerName`",
             )),
         ),

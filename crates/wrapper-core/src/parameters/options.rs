@@ -40,8 +40,8 @@ impl Options {
                     return Err(Error::new(
                         ErrorKind::Configuration,
                         format!(
-                            "`{}` contains PEM text, but in a connection string it names a file: pass PEM text \
-                             in a map or to the builder",
+                            "`{}` contains PEM text, but in a connection string it names a file: pass PEM \
+                             text in a map or to the builder",
                             parameter.name
                         ),
                     ));

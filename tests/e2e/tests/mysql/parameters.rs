@@ -57,7 +57,8 @@ wrong: [("plugins=iam&verify_ca=false", "`verify_ca=false` does not protect a to
 
 parameter!(verify_identity,
 ok: ["plugins=iam&verify_identity=true", "require_ssl=true&verify_identity=false"],
-wrong: [("plugins=iam&verify_identity=false", "`verify_identity=false` does not protect a token or a managed password")]);
+wrong: [("plugins=iam&verify_identity=false", "`verify_identity=false` does not protect a token or a \
+                                               managed password")]);
 
 parameter!(built_in_roots,
 ok: ["plugins=iam&built_in_roots=true"],
@@ -87,7 +88,8 @@ parameter!(socket,
 ok: ["socket=/run/mysqld/mysqld.sock"],
 wrong: [
     ("plugins=iam&socket=/run/mysqld/mysqld.sock", "`socket` is a unix socket"),
-    ("enable_cleartext_plugin=true&sslmode=verify-full&socket=/run/mysqld/mysqld.sock", "requires verified TLS"),
+    ("enable_cleartext_plugin=true&sslmode=verify-full&socket=/run/mysqld/mysqld.sock",
+        "requires verified TLS"),
 ]);
 
 parameter!(driver_options,
