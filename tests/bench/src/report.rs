@@ -61,7 +61,7 @@ pub(crate) fn misses(crowds: &[Crowd]) {
     }
 }
 
-fn target(what: &str, ratio: f64, wanted: impl RangeBounds<f64> + Debug) {
+pub(crate) fn target(what: &str, ratio: f64, wanted: impl RangeBounds<f64> + Debug) {
     let verdict = if wanted.contains(&ratio) { "met" } else { "missed" };
     println!("  target: {what:<42}{ratio:>7.2}, {wanted:?}: {verdict}");
 }

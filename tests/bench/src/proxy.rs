@@ -1,0 +1,248 @@
+//! Connections through the proxy beside direct ones over verified TLS, at the embedded servers.
+
+use std::{
+    env, fs,
+    future::Future,
+    io::{self, BufRead, BufReader, Read},
+    pin::Pin,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use mysql_async::{OptsBuilder, prelude::Queryable};
+use rds_testkit::{AccessKey, MysqlServer, PostgresServer, Rows};
+use tokio::{runtime::Runtime, time::Instant};
+use tokio_postgres::NoTls;
+use wrapper_core::Registry;
+use wrapper_iam::IamFactory;
+use wrapper_proxy::{
+    Access, Limits, Listen, LocalAddress, Proxy, Target, TcpPort, mysql::MysqlTarget,
+    postgres::PostgresTarget,
+};
+
+use crate::report::target;
+
+/// The first argument of this program as a proxy, so that its memory and descriptors are its own.
+pub(crate) const ARGUMENT: &str = "proxy";
+
+const CONNECTS: usize = 200;
+const QUERIES: usize = 4_000;
+const BUSY: usize = 8;
+const BUSY_FOR: Duration = Duration::from_secs(2);
+const FAT_ROWS: usize = 32 * 1024;
+const FAT_ROUNDS: usize = 9;
+const IDLE: usize = 500;
+const SMALL: &str = "SELECT 1";
+const FAT: &str = "SELECT fat";
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Measures both engines and prints their rows.
+pub(crate) fn run() -> Result<(), Error> {
+    let runtime = Runtime::new()?;
+    runtime.block_on(async {
+        let fat = Rows::new(["fat"]);
+        let fat = (0..FAT_ROWS).fold(fat, |rows, _| rows.row(["x".repeat(1_024).into()]));
+        let server = PostgresServer::builder().user("jane").answer(FAT, fat.clone()).start().await?;
+        let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
+        let direct = wrapper_pg::Connector::from_url(&server.url(), registry)?;
+        let proxy = ProxyProcess::start(&server.url(), server.access_key())?;
+        let proxied = format!("host=127.0.0.1 port={} user=jane dbname=app", proxy.port);
+        let direct = || -> BoxFuture<'_, Result<Client, Error>> {
+            Box::pin(async {
+                let (client, connection) = direct.connect().await?;
+                tokio::spawn(connection);
+                Ok(Client::Postgres(client))
+            })
+        };
+        let proxied = || -> BoxFuture<'_, Result<Client, Error>> {
+            Box::pin(async {
+                let (client, connection) = tokio_postgres::connect(&proxied, NoTls).await?;
+                tokio::spawn(connection);
+                Ok(Client::Postgres(client))
+            })
+        };
+        measure("PostgreSQL", &direct, &proxied, &proxy).await?;
+
+        let server = MysqlServer::builder().user("jane").database("app").answer(FAT, fat).start().await?;
+        let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
+        let direct = wrapper_mysql::Connector::from_url(&server.url(), registry)?;
+        let proxy = ProxyProcess::start(&server.url(), server.access_key())?;
+        let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(proxy.port);
+        let options = options.prefer_socket(false).user(Some("jane")).db_name(Some("app"));
+        let direct = || -> BoxFuture<'_, Result<Client, Error>> {
+            Box::pin(async { Ok(Client::Mysql(direct.connect().await?)) })
+        };
+        let proxied = || -> BoxFuture<'_, Result<Client, Error>> {
+            Box::pin(async { Ok(Client::Mysql(mysql_async::Conn::new(options.clone()).await?)) })
+        };
+        measure("MySQL", &direct, &proxied, &proxy).await
+    })
+}
+
+type Connect<'a> = dyn Fn() -> BoxFuture<'a, Result<Client, Error>> + Sync + 'a;
+
+/// Prints the rows of one engine. Both ways take turns, so that a busy machine disturbs both alike.
+async fn measure<'a>(
+    engine: &str,
+    direct: &Connect<'a>,
+    proxied: &Connect<'a>,
+    proxy: &ProxyProcess,
+) -> Result<(), Error> {
+    println!("\n{engine} through the proxy, beside a direct connection over TLS");
+    let mut connects = [Vec::new(), Vec::new()];
+    for _ in 0..CONNECTS {
+        for (took, connect) in connects.iter_mut().zip([direct, proxied]) {
+            let begun = Instant::now();
+            drop(connect().await?);
+            took.push(begun.elapsed());
+        }
+    }
+    let [one, other] = connects.map(median);
+    println!("  {:<46}{one:>10.0} us{other:>10.0} us", "a connect");
+    target("a connect, times a direct one", other / one, ..=1.0);
+
+    let mut clients = [direct().await?, proxied().await?];
+    let mut queries = [Vec::new(), Vec::new()];
+    for _ in 0..QUERIES {
+        for (took, client) in queries.iter_mut().zip(&mut clients) {
+            let begun = Instant::now();
+            client.query(SMALL).await?;
+            took.push(begun.elapsed());
+        }
+    }
+    let [one, other] = queries.map(median);
+    println!("  {:<46}{one:>10.0} us{other:>10.0} us", SMALL);
+    target("microseconds more for each query", other - one, ..=60.0);
+
+    let mut fat = [Vec::new(), Vec::new()];
+    for _ in 0..FAT_ROUNDS {
+        for (took, client) in fat.iter_mut().zip(&mut clients) {
+            let begun = Instant::now();
+            client.query(FAT).await?;
+            took.push(begun.elapsed());
+        }
+    }
+    let [one, other] = fat.map(median);
+    println!("  {:<46}{one:>10.0} us{other:>10.0} us", "a result of 32 MiB");
+    target("its throughput, times the direct one", one / other, 0.8..);
+    drop(clients);
+
+    let mut busy = [Vec::new(), Vec::new()];
+    for _ in 0..3 {
+        for (counts, connect) in busy.iter_mut().zip([direct, proxied]) {
+            counts.push(transactions(connect).await?);
+        }
+    }
+    let [one, other] = busy.map(|mut counts| {
+        counts.sort_by(f64::total_cmp);
+        counts[counts.len() / 2]
+    });
+    println!("  {:<46}{one:>11.0}/s{other:>11.0}/s", "queries of 8 busy clients");
+    target("theirs, times the direct ones", other / one, 0.7..);
+
+    let mut idle = vec![proxied().await?];
+    let (memory, files) = proxy.memory_and_files()?;
+    for _ in 0..IDLE {
+        idle.push(proxied().await?);
+    }
+    let (memory_after, files_after) = proxy.memory_and_files()?;
+    target("KB for each idle connection", (memory_after - memory) / IDLE as f64, ..=40.0);
+    target("descriptors for each idle connection", (files_after - files) / IDLE as f64, ..=2.0);
+    Ok(())
+}
+
+/// Counts what busy clients get done in a second.
+async fn transactions(connect: &Connect<'_>) -> Result<f64, Error> {
+    let mut tasks = Vec::new();
+    for _ in 0..BUSY {
+        let mut client = connect().await?;
+        tasks.push(tokio::spawn(async move {
+            let (begun, mut count) = (Instant::now(), 0_u32);
+            while begun.elapsed() < BUSY_FOR {
+                client.query(SMALL).await?;
+                count += 1;
+            }
+            Ok::<_, Error>(f64::from(count) / begun.elapsed().as_secs_f64())
+        }));
+    }
+    let mut sum = 0.0;
+    for task in tasks {
+        sum += task.await??;
+    }
+    Ok(sum)
+}
+
+/// Returns the median in microseconds.
+fn median(mut took: Vec<Duration>) -> f64 {
+    took.sort();
+    took[took.len() / 2].as_secs_f64() * 1e6
+}
+
+enum Client {
+    Mysql(mysql_async::Conn),
+    Postgres(tokio_postgres::Client),
+}
+
+impl Client {
+    async fn query(&mut self, sql: &str) -> Result<(), Error> {
+        match self {
+            Self::Mysql(client) => drop(client.query::<mysql_async::Row, _>(sql).await?),
+            Self::Postgres(client) => drop(client.simple_query(sql).await?),
+        }
+        Ok(())
+    }
+}
+
+/// The proxy in a process of its own; it ends with its standard input.
+struct ProxyProcess {
+    child: Child,
+    port: u16,
+}
+
+impl ProxyProcess {
+    fn start(url: &str, key: &AccessKey) -> Result<Self, Error> {
+        let mut command = Command::new(env::current_exe()?);
+        command.args([ARGUMENT, url]).envs(key.env()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("standard output is piped")?).read_line(&mut line)?;
+        Ok(Self { child, port: line.trim().parse()? })
+    }
+
+    /// Returns the memory in KB and the descriptors that it holds.
+    fn memory_and_files(&self) -> Result<(f64, f64), Error> {
+        let process = format!("/proc/{}", self.child.id());
+        let status = fs::read_to_string(format!("{process}/status"))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS in status")?;
+        let memory = line.split_whitespace().nth(1).ok_or("a number")?.parse()?;
+        Ok((memory, fs::read_dir(format!("{process}/fd"))?.count() as f64))
+    }
+}
+
+impl Drop for ProxyProcess {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        drop(self.child.wait());
+    }
+}
+
+/// Proxies the server of a URL, and prints the port.
+pub(crate) fn serve(url: &str) -> Result<(), Error> {
+    Runtime::new()?.block_on(async {
+        let target: Target = match url.starts_with("mysql") {
+            true => MysqlTarget::from_url(url, Registry::new().with(IamFactory::default()))?.into(),
+            false => PostgresTarget::from_url(url, Registry::new().with(IamFactory::default()))?.into(),
+        };
+        let mut proxy = Proxy::new(Access::without_password(), Limits::default());
+        let LocalAddress::Tcp(address) = proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target).await?
+        else {
+            return Err("not a port".into());
+        };
+        println!("{}", address.port());
+        tokio::spawn(proxy.run(Duration::ZERO));
+        tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await??;
+        Ok(())
+    })
+}
