@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// opens all its connections at once is not an attack.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The grace is slept in so many parts: on a busy machine each takes longer, for the client as well.
+/// The grace is slept in so many parts: on a busy machine each takes longer, as the client does.
 const GRACE_PARTS: u32 = 10;
 
 /// At so many times the limit the oldest is dropped at once, so that no attacker takes all

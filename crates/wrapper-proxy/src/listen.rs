@@ -130,8 +130,8 @@ impl Listener {
             Listen::Unix(folder) => {
                 own_folder(folder, access)?;
                 let path = folder.join(file);
-                // Without the lock two proxies that start at once find the same stale socket, and the
-                // slower one removes the new socket of the other.
+                // Without the lock two proxies that start at once find the same stale socket, and
+                // the slower one removes the new socket of the other.
                 let alone = lock(folder).await?;
                 remove_stale(&path).await?;
                 let socket = UnixListener::bind(&path).map_err(|error| named(error, &path.display()))?;

@@ -101,7 +101,7 @@ pub(crate) fn password(request: &ConnectRequest) -> Result<&Password> {
     })
 }
 
-/// Creates the error for a server that asks for a proof of a password: the user is no IAM user there.
+/// Creates the error for a server that asks for a proof of a password: its user is no IAM user.
 pub(crate) fn no_token_user(request: &ConnectRequest) -> Error {
     let message = format!("{} asks user `{}` for a password", request.address_label(), request.user());
     let cause = Cause::new(

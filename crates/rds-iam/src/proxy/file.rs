@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
 };
 
-/// Reads a file. Errors name the file and the line or key, and show no value, which may be a secret.
+/// Reads a file. Errors name the file and the line or key, and show no value: it may be secret.
 pub(super) fn read(path: &Path) -> Result<Settings, Failure> {
     let unreadable =
         |error| Failure::usage(format!("cannot read the configuration {}", path.display())).because(error);

@@ -57,7 +57,8 @@ impl Settings {
         }
         if !arguments.listen.is_empty() && arguments.listen.len() != urls.len() {
             return Err(Failure::usage(format!(
-                "--listen is given {} times for {} connection strings: give it once for each, in the same order",
+                "--listen is given {} times for {} connection strings: give it once for each, in the \
+                 same order",
                 arguments.listen.len(),
                 urls.len()
             )));

@@ -87,8 +87,8 @@ impl Login {
 
     /// Returns the SSLRequest and the login packet for a server that offers these capabilities.
     ///
-    /// Servers go by the capabilities of the SSLRequest, so both packets have the same. The proof is
-    /// empty and of the native method: with `mysql_clear_password` the server would take the empty
+    /// Servers go by the capabilities of the SSLRequest, so both packets have the same. The proof
+    /// is empty and of the native method: with `mysql_clear_password` the server would take the empty
     /// proof as the token, while so it asks for the token by an AuthSwitchRequest.
     pub(crate) fn for_user(&self, user: &str, configured: Option<&str>, offered: u32) -> (Vec<u8>, Vec<u8>) {
         let named = Some(&self.database[..]).filter(|name| !name.is_empty());

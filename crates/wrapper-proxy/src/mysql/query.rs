@@ -82,8 +82,8 @@ fn name(description: &[u8]) -> Option<String> {
     pieces.counted().map(|name| String::from_utf8_lossy(name).into_owned())
 }
 
-/// Returns whether a packet ends the rows. A row can begin with the same byte only if its first value
-/// has 16 MB or more.
+/// Returns whether a packet ends the rows. A row can begin with the same byte only if its first
+/// value has 16 MB or more.
 fn is_end(packet: &[u8], as_ok: bool) -> bool {
     packet.first() == Some(&0xfe) && (as_ok || packet.len() < 9)
 }
@@ -134,7 +134,7 @@ mod tests {
     const COLUMN: &[u8] =
         b"\x03def\x00\x00\x00\x02id\x00\x0c\x2d\x00\x00\x00\x00\x00\xfd\x00\x00\x00\x00\x00";
 
-    /// Asks a server that answers with these packets; returns the answer and the bytes of the query.
+    /// Asks a server that answers with these packets; returns the answer and the query's bytes.
     async fn asked(capabilities: u32, packets: &[&[u8]]) -> (Result<Rows>, Vec<u8>) {
         let (mut near, mut far) = duplex(1 << 20);
         for (number, packet) in (1..).zip(packets) {

@@ -132,7 +132,7 @@ impl Opened {
                     let nonce = pieces.0.strip_suffix(b"\0").unwrap_or(pieces.0);
                     answer(method, nonce, upstream, request)?
                 }
-                // caching_sha2_password: the server has no cached hash, and takes the password over TLS.
+                // caching_sha2_password: the server has no cached hash and takes the password itself.
                 [1, 4] if !upstream.sends_token => in_clear(request)?,
                 [1, 3] if !upstream.sends_token => continue,
                 _ if upstream.sends_token => return Err(no_token_user(request)),
@@ -178,8 +178,8 @@ fn refused(code: u16, text: &str, is_before_login: bool, request: &ConnectReques
 pub struct RelayDriver {
     upstream: Arc<Upstream>,
     login: Login,
-    /// The offered capabilities that the client requested. After a failover or a retry another server
-    /// must have them as well, since the client keeps using them.
+    /// The offered capabilities that the client requested. After a failover or a retry another
+    /// server must have them as well, since the client keeps using them.
     asked: u32,
     /// The connection whose greeting the client has read, used by the first attempt.
     opened: Arc<Waiting>,

@@ -50,8 +50,8 @@ pub(crate) struct Registered {
 }
 
 impl Cancels {
-    /// Registers the server of a session. Where an open session has the same key, `key` gets another
-    /// secret: servers choose keys independently, and a replaced server starts over.
+    /// Registers the server of a session. Where an open session has the same key, `key` gets
+    /// another secret: servers choose keys independently, and a replaced server starts over.
     ///
     /// The process id stays. If no free key is found the session is not registered, so that
     /// a cancel request never reaches another session.

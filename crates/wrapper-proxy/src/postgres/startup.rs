@@ -16,8 +16,8 @@ const LENGTH_AND_CODE: u32 = 8;
 /// The first packet of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FirstPacket {
-    /// Asks to cancel the query of the session with this key. The key is opaque: 8 bytes in protocol
-    /// 3.0, up to 260 in 3.2.
+    /// Asks to cancel the query of the session with this key. The key is opaque: 8 bytes in
+    /// protocol 3.0, up to 260 in 3.2.
     Cancel(Vec<u8>),
     /// Asks for TLS or GSSAPI; the answer is one byte, and the client sends another first packet.
     Encryption,
@@ -46,7 +46,8 @@ impl fmt::Display for InvalidPacket {
         match self {
             Self::Ended(error) => write!(f, "connection closed within the first packet: {error}"),
             Self::Foreign => f.write_str(
-                "not a PostgreSQL client, or one that starts with TLS (`sslnegotiation=direct`): turn SSL off",
+                "not a PostgreSQL client, or one that starts with TLS (`sslnegotiation=direct`): turn \
+                 SSL off",
             ),
             Self::Malformed => f.write_str("malformed startup packet"),
             Self::Version(major, minor) => {

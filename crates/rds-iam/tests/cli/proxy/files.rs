@@ -143,7 +143,7 @@ where
     F: Future<Output = C> + Send + 'static,
     C: Send + 'static,
 {
-    /// A session's buffers of TLS and of the relay are 33 KB; the unoptimised program's tasks are larger.
+    /// Twice the target of 40 KB for the optimised program.
     const MOST_KIB: usize = 80;
     // Clients and server are in this process.
     let limit = getrlimit(Resource::Nofile);
