@@ -169,7 +169,8 @@ def psycopg(module, copy):
             if copy != 3:
                 one.poll()
                 heard.extend(note.payload for note in one.notifies)
-        check(heard == ["hi"], "told")
+        # Other clients, which run beside this one, notify the same channel.
+        check("hi" in heard, "told")
 
     step("listen", listen)
     step("error", lambda: expect_error(lambda: cursor.execute("SELECT * FROM absent"), "42P01"))

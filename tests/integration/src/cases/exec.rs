@@ -1,6 +1,9 @@
 //! Clients by `rds-iam exec` with session tokens of every length.
 
-use std::{fs, future::Future, path::Path, pin::pin, process::Stdio, time::Duration};
+use std::{
+    ffi::OsStr, fs, future::Future, os::unix::ffi::OsStrExt, path::Path, pin::pin, process::Stdio,
+    time::Duration,
+};
 
 use tokio::{process::Command, time::sleep};
 
@@ -119,11 +122,13 @@ fn exec(environment: &Environment, programs: &Programs, key: &Key, client: &Clie
 /// token.
 async fn watched(mut command: Command, client: &Client, mark: &str) -> Result<Observation> {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let own = format!("/proc/{}/cmdline", child.id().unwrap_or_default());
     let mut done = pin!(child.wait_with_output());
     let (mut was_seen, mut exposed) = (false, 0);
     let output = loop {
         let lines = command_lines();
-        was_seen |= lines.iter().any(|line| line.contains(client.name) && !line.contains("rds-iam"));
+        // The client replaces rds-iam in the same process; others on the machine do not count.
+        was_seen |= fs::read(&own).is_ok_and(|line| is_run_as(&line, client.name));
         exposed += lines.iter().filter(|line| line.contains(mark)).count();
         if let Some(output) = within(LOOK_EVERY, &mut done).await {
             break output?;
@@ -141,6 +146,12 @@ async fn watched(mut command: Command, client: &Client, mark: &str) -> Result<Ob
     };
     let text = format!("{end}, {exposed} in command lines, {in_texts} in texts");
     Ok(Observation { text, details: vec![out, err] })
+}
+
+/// Returns whether a command line is that of a program of this name.
+fn is_run_as(line: &[u8], name: &str) -> bool {
+    let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    Path::new(OsStr::from_bytes(program)).file_name() == Some(OsStr::new(name))
 }
 
 async fn within<F: Future + Unpin>(limit: Duration, future: &mut F) -> Option<F::Output> {
