@@ -88,8 +88,8 @@ impl Login {
     /// Returns the SSLRequest and the login packet for a server that offers these capabilities.
     ///
     /// Servers go by the capabilities of the SSLRequest, so both packets have the same. The proof
-    /// is empty and of the native method: with `mysql_clear_password` the server would take the empty
-    /// proof as the token, while so it asks for the token by an AuthSwitchRequest.
+    /// is empty and of the native method, so that the server asks for the token by an
+    /// AuthSwitchRequest: with `mysql_clear_password` it would take the empty proof as the token.
     pub(crate) fn for_user(&self, user: &str, configured: Option<&str>, offered: u32) -> (Vec<u8>, Vec<u8>) {
         let named = Some(&self.database[..]).filter(|name| !name.is_empty());
         let database = named.or(configured.map(str::as_bytes));

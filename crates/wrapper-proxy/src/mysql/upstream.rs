@@ -132,7 +132,7 @@ impl Opened {
                     let nonce = pieces.0.strip_suffix(b"\0").unwrap_or(pieces.0);
                     answer(method, nonce, upstream, request)?
                 }
-                // caching_sha2_password: the server has no cached hash and takes the password itself.
+                // caching_sha2_password: the server has no hash cached and needs the password.
                 [1, 4] if !upstream.sends_token => in_clear(request)?,
                 [1, 3] if !upstream.sends_token => continue,
                 _ if upstream.sends_token => return Err(no_token_user(request)),
