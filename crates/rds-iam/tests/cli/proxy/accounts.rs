@@ -1,11 +1,11 @@
 //! Clients of another account of this machine.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use rustix::process::geteuid;
 use tokio::process::Command;
 
-use super::{Running, proxy, sockets};
+use super::{Running, proxy};
 use crate::{
     generate::installed,
     support::{CommandOutput, run, server},
@@ -35,13 +35,18 @@ async fn psql_of_another(place: &str) -> CommandOutput {
     run(psql, ["-X", "-w", "-At", place, "-c", "SELECT current_user"]).await
 }
 
+/// Returns a folder for sockets that other accounts can reach, unlike a checkout in a home folder.
+fn reachable(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("rds-iam-{name}-{}", std::process::id()))
+}
+
 #[tokio::test]
 async fn socket_is_closed_to_another_account_by_its_folder_and_by_the_peers_uid() {
     if !can_change_account().await {
         return;
     }
     let server = server().await;
-    let folder = sockets("account");
+    let folder = reachable("closed");
     let mut command = proxy(&server);
     command.args(["--verbose", "--listen", &folder.to_string_lossy()]);
     let running = Running::start(command, 1).await;
@@ -63,6 +68,7 @@ async fn socket_is_closed_to_another_account_by_its_folder_and_by_the_peers_uid(
     assert!(ran.err.contains("uid: 65534"), "{}", ran.err);
     // The login of the start alone.
     assert_eq!(server.attempts().len(), 1);
+    fs::remove_dir_all(folder).expect("is removed");
 }
 
 #[tokio::test]
@@ -71,7 +77,7 @@ async fn socket_is_open_to_an_account_that_is_allowed() {
         return;
     }
     let server = server().await;
-    let folder = std::env::temp_dir().join(format!("rds-iam-allowed-{}", std::process::id()));
+    let folder = reachable("allowed");
     let mut command = proxy(&server);
     command.args(["--allow-gid", "65534", "--listen", &folder.to_string_lossy()]);
     let running = Running::start(command, 1).await;
