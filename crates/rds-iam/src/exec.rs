@@ -66,7 +66,9 @@ pub(crate) fn run(arguments: &ExecArguments, runtime: &Runtime) -> Result<ExitCo
             let name = url::checked_name(name)?;
             let login = session.login(runtime)?;
             child.env(name, url::with_login(&session, &login, &query));
-            if engine == Engine::Mysql && login.is_token {
+            // A token in cleartext needs a verified server, which `--url-query` may leave out.
+            let is_verified = query.to_ascii_uppercase().contains("VERIFY_IDENTITY");
+            if engine == Engine::Mysql && login.is_token && is_verified {
                 // Tools on libmysqlclient, as diesel is, send no token without it:
                 // https://dev.mysql.com/doc/refman/8.4/en/cleartext-pluggable-authentication.html
                 child.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");

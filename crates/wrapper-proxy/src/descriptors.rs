@@ -19,16 +19,30 @@ const SPARE: usize = 4;
 /// once would turn a moment of exhaustion into errors of honest clients, while `accept` itself only
 /// waits. The operation begins only while a few descriptors are free: the AWS SDK, for one, panics
 /// where it cannot open the system's certificates.
-pub(crate) async fn awaited<T, F>(limit: Duration, mut operation: impl FnMut() -> F) -> Result<T>
+pub(crate) async fn awaited<T, F>(limit: Duration, operation: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    awaited_with(spare, limit, operation).await
+}
+
+async fn awaited_with<T, F>(
+    spare: impl Fn() -> io::Result<()>,
+    limit: Duration,
+    mut operation: impl FnMut() -> F,
+) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
     let begun = Instant::now();
     loop {
         let attempt = match spare() {
-            Ok(()) => operation().await,
-            Err(error) => Err(Error::new(ErrorKind::Connect, "no connection to the server can be opened")
-                .with_source(error)),
+            Err(error) if remedy(&error).is_some() => {
+                let message = "no connection to the server can be opened";
+                Err(Error::new(ErrorKind::Connect, message).with_source(error))
+            }
+            // Any other failure, as in a sandbox without Unix sockets, is not about descriptors.
+            _ => operation().await,
         };
         let error = match attempt {
             Ok(done) => return Ok(done),
@@ -108,6 +122,15 @@ mod tests {
             assert!(message.contains(expected), "{message}");
             assert!(begun.elapsed() <= LIMIT && begun.elapsed() > LIMIT / 2);
         }
+    }
+
+    #[tokio::test]
+    async fn operation_runs_where_descriptors_cannot_be_tried() {
+        let sandbox = || Err(Errno::AFNOSUPPORT.into());
+
+        let answer = awaited_with(sandbox, LIMIT, || ready(Ok(1)));
+
+        assert_eq!(answer.await.expect("is run"), 1);
     }
 
     #[tokio::test(start_paused = true)]

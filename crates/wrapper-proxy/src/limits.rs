@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 /// The time that a client has for each of its answers before it makes room for another: a pool that
@@ -62,18 +65,19 @@ pub(crate) struct Handshakes(Arc<Mutex<Waiting>>);
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    /// The oldest first, each with what displaces it in time and at once.
-    clients: VecDeque<(u64, CancellationToken, CancellationToken)>,
+    /// The oldest first, each with the wake-up when its place is needed, and its end at once.
+    clients: VecDeque<(u64, Arc<Notify>, CancellationToken)>,
 }
 
 /// One client's place, which is free again when this is dropped.
 pub(crate) struct Handshake {
     handshakes: Handshakes,
     id: u64,
+    most: usize,
     /// Whether the proxy waits for the client, or the client for the proxy; each change starts the
     /// grace again.
     is_clients_turn: watch::Sender<bool>,
-    displaced: CancellationToken,
+    needed: Arc<Notify>,
     evicted: CancellationToken,
 }
 
@@ -95,9 +99,11 @@ impl Handshake {
             loop {
                 let is_clients_turn = *turn.borrow_and_update();
                 tokio::select! {
-                    () = self.grace_and_need(), if is_clients_turn => break,
-                    // The sender lives as long as `self`, so this waits and never fails.
+                    // A client that has just answered has its grace again, even where the last one
+                    // is over. The sender lives as long as `self`, so this waits and never fails.
+                    biased;
                     _ = turn.changed() => {}
+                    () = self.grace_and_need(), if is_clients_turn => break,
                 }
             }
         };
@@ -111,31 +117,46 @@ impl Handshake {
         for _ in 0..GRACE_PARTS {
             sleep(GRACE / GRACE_PARTS).await;
         }
-        self.displaced.cancelled().await;
+        // The need may have passed, since others finished: their places are as good. `notify_one`
+        // stores its permit, so one between the check and the wait is not lost.
+        while !self.is_needed() {
+            self.needed.notified().await;
+        }
+    }
+
+    /// Returns whether so many clients came after this one that its place is needed.
+    fn is_needed(&self) -> bool {
+        let waiting = self.handshakes.lock();
+        let place = waiting.clients.iter().position(|(id, ..)| *id == self.id);
+        place.is_some_and(|place| place.saturating_add(self.most) < waiting.clients.len())
     }
 }
 
 impl Handshakes {
     /// Takes a place, if necessary the oldest client's.
     pub(crate) fn begin(&self, most: usize) -> Handshake {
-        let (displaced, evicted) = (CancellationToken::new(), CancellationToken::new());
+        let (needed, evicted) = (Arc::new(Notify::new()), CancellationToken::new());
         let most = most.max(1);
         let mut waiting = self.lock();
         let id = waiting.next;
         waiting.next += 1;
-        waiting.clients.push_back((id, displaced.clone(), evicted.clone()));
+        waiting.clients.push_back((id, Arc::clone(&needed), evicted.clone()));
         let count = waiting.clients.len();
-        // The clients before this one were displaced when earlier ones came.
+        // A place becomes needed only by an arrival, which makes it that of one client more.
         let over = count.checked_sub(most.saturating_add(1)).and_then(|index| waiting.clients.get(index));
-        let mut dropped: Vec<_> = over.map(|(_, displaced, _)| displaced.clone()).into_iter().collect();
-        if count > most.saturating_mul(BURST) {
-            dropped.extend(waiting.clients.pop_front().map(|(_, _, evicted)| evicted));
-        }
+        let over = over.map(|(_, needed, _)| Arc::clone(needed));
+        let is_burst = count > most.saturating_mul(BURST);
+        let oldest = if is_burst { waiting.clients.pop_front() } else { None };
         drop(waiting);
-        // After the lock is released: a cancellation wakes its waiters.
-        dropped.iter().for_each(CancellationToken::cancel);
+        // After the lock is released: both wake their waiters.
+        if let Some(needed) = over {
+            needed.notify_one();
+        }
+        if let Some((_, _, evicted)) = oldest {
+            evicted.cancel();
+        }
         let is_clients_turn = watch::Sender::new(true);
-        Handshake { handshakes: self.clone(), id, is_clients_turn, displaced, evicted }
+        Handshake { handshakes: self.clone(), id, most, is_clients_turn, needed, evicted }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -151,9 +172,9 @@ impl Drop for Handshake {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{future::pending, pin::pin};
 
-    use tokio::time::Instant;
+    use tokio::time::{Instant, timeout};
 
     use super::*;
 
@@ -171,10 +192,37 @@ mod tests {
 
         let third = handshakes.begin(2);
 
-        assert!(first.displaced.is_cancelled() && !second.displaced.is_cancelled());
+        assert!(first.is_needed() && !second.is_needed());
         drop(second);
         let fourth = handshakes.begin(2);
-        assert!(!third.displaced.is_cancelled() && !fourth.displaced.is_cancelled());
+        assert!(!third.is_needed() && !fourth.is_needed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_stays_once_the_others_have_finished() {
+        let handshakes = Handshakes::default();
+        let first = handshakes.begin(1);
+        drop(handshakes.begin(1));
+
+        assert!(timeout(3 * GRACE, first.displaced()).await.is_err());
+
+        let _next = handshakes.begin(1);
+        assert!(timeout(GRACE, first.displaced()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_has_just_answered_has_its_grace_again() {
+        for _ in 0..64 {
+            let handshakes = Handshakes::default();
+            let first = handshakes.begin(1);
+            let mut displaced = pin!(first.displaced());
+            assert!(timeout(2 * GRACE, &mut displaced).await.is_err());
+
+            let _second = handshakes.begin(1);
+            first.restart_grace();
+
+            assert!(timeout(GRACE / 2, &mut displaced).await.is_err());
+        }
     }
 
     #[tokio::test(start_paused = true)]

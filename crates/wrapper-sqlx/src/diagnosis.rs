@@ -98,8 +98,9 @@ pub(crate) fn tls_failure(error: &sqlx::Error) -> Option<TlsFailure> {
     match error {
         sqlx::Error::Tls(source) if source.to_string() == NO_TLS => Some(TlsFailure::NotOffered),
         sqlx::Error::Tls(source) => Some(TlsFailure::from_text(&format!("{source} {source:?}"))),
-        // rustls packs its errors into those of the stream.
-        sqlx::Error::Io(error) => TlsFailure::from_rustls(error),
+        // rustls packs its errors into those of the stream. Without a verdict on the certificate it
+        // may be a session that broke later, which says nothing of the set-up.
+        sqlx::Error::Io(error) => TlsFailure::from_rustls(error).filter(|it| *it != TlsFailure::Other),
         _ => None,
     }
 }

@@ -54,7 +54,7 @@ async fn url_with_a_token_stands_in_one_variable_alone() {
 #[tokio::test]
 async fn url_for_mysql_asks_for_tls_in_the_words_of_the_tool() {
     let (diesel, _) = noting("diesel");
-    std::fs::write(&diesel, "#!/bin/sh\nprintenv MY_URL LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN\n")
+    std::fs::write(&diesel, "#!/bin/sh\nprintenv MY_URL\nprintenv LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN\n")
         .expect("is written");
     let (diesel, atlas) = (diesel.to_string_lossy().into_owned(), noting("atlas").0);
     let given = ["--engine", "mysql", "--url-env", "MY_URL"];
@@ -64,12 +64,16 @@ async fn url_for_mysql_asks_for_tls_in_the_words_of_the_tool() {
             .await;
     let unknown =
         exec(program_with(&session_key()), &[&given[..], &["--", &atlas.to_string_lossy()]].concat()).await;
+    let unverified = ["--url-query", "charset=utf8mb4", "--", &diesel, "migration", "run"];
+    let unverified = exec(program_with(&session_key()), &[&given[..], &unverified].concat()).await;
     let query = ["--url-query", "tls=true&allowCleartextPasswords=true", "--", "printenv", "MY_URL"];
     let told = exec(program_with(&session_key()), &[&given[..], &query].concat()).await;
 
     let shown = &of_diesel.out;
     assert!(shown.contains("?ssl_mode=VERIFY_IDENTITY&ssl_ca=%2F"), "{shown}{}", of_diesel.err);
     assert!(shown.ends_with("\n1\n"), "libmysqlclient sends a token only if told: {shown}");
+    let shown = &unverified.out;
+    assert!(shown.trim().ends_with("?charset=utf8mb4"), "cleartext to an unverified server: {shown}");
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.err.contains("--url-query"), "{}", unknown.err);
     assert!(
