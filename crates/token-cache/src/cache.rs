@@ -88,6 +88,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Begins a new epoch: drops all values. A value still in the making will not be stored.
     pub fn clear(&self) {
+        // The epoch first: what is stored before it is dropped below, what comes after is refused.
         self.inner.epoch.fetch_add(1, Ordering::SeqCst);
         self.inner.entries.clear();
     }
@@ -216,6 +217,7 @@ impl<K, V> Inner<K, V> {
     /// Waits for the right to make the value of a key.
     fn turn(&self, hash: u64) -> Turn<'_, K, V> {
         let mut making = lock(&self.making);
+        // By hash, which needs no owned key: two keys that collide take turns, too.
         if !making.insert(hash) {
             self.count(|counters| counters.waits += 1);
             let is_taken = |making: &mut HashSet<u64>| !making.insert(hash);
@@ -228,6 +230,7 @@ impl<K, V> Inner<K, V> {
 impl<K, V> Drop for Turn<'_, K, V> {
     fn drop(&mut self) {
         lock(&self.cache.making).remove(&self.hash);
+        // All, because the waiters may wait for other keys than this one.
         self.cache.made.notify_all();
     }
 }
@@ -281,8 +284,11 @@ impl<K: Eq + Hash, V> Inner<K, V> {
             return make().map(Lease::fresh);
         }
         let _turn = self.turn(hash);
+        // Cloned out of the map: the clock and `make` are the user's and must not run under its
+        // lock.
         let held = self.entries.map.get(key).map(|held| Arc::clone(&held));
         if let Some(held) = held.filter(|held| self.is_usable(max_age)(held)) {
+            // Nothing usable was held when this call began: another turn has made it since.
             return Ok(Lease::fresh(held));
         }
         let made = make()?;

@@ -173,6 +173,7 @@ where
             let wait = match self.inner.look(refused, true, start) {
                 Ok(served) => return Ok(served),
                 Err(Some(wait)) => wait,
+                // Only for `try_get`: a caller that may wait is always served or given a wait.
                 Err(None) => continue,
             };
             let had_unexpired = wait.has_unexpired;
@@ -249,6 +250,8 @@ impl<V, E> Inner<V, E> {
         let flight = under_way.unwrap_or_else(|| {
             state.stats.fetches += 1;
             let flight = Arc::new(Flight::new(state.stats.fetches, now, start()));
+            // The waiters of an overdue flight still get its outcome, but it is not stored any
+            // more.
             _overdue = state.flight.replace(Arc::clone(&flight));
             flight
         });
@@ -260,6 +263,8 @@ impl<V, E> Inner<V, E> {
                 Ok((Lease::cached(held), Some(Renewal::claim(wait))))
             }
             None => {
+                // Set and read under the lock of the state: a flight that can be joined has not
+                // been judged yet.
                 wait.flight.replaces.fetch_or(!wait.has_unexpired, SeqCst);
                 state.stats.misses += 1;
                 state.stats.waits += u64::from(!is_starter);
@@ -282,6 +287,7 @@ impl<V, E> Inner<V, E> {
         // Declared before the locks are taken, so that they are dropped after their release.
         let (_retired, _fetch);
         let mut course = lock(&flight.course);
+        // Of several waiters that end a flight, at its time limit as well, the first one counts.
         if course.end.is_some() {
             return;
         }
@@ -292,10 +298,13 @@ impl<V, E> Inner<V, E> {
             None => (fetched, None),
         };
         drop(state);
+        // The starter sets it when its wait is dropped: an answer that it gets itself is never an
+        // orphan's.
         let was_orphan = flight.is_orphan.load(SeqCst);
         course.end = Some(Arc::new(Ended { outcome, was_orphan }));
         _fetch = course.fetch.take();
         drop(course);
+        // After both locks: a woken task may poll at once, on this thread, and takes them.
         flight.waiters.wake_all();
     }
 }

@@ -41,6 +41,7 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     }
 
     pub(super) fn hits(&self) -> u64 {
+        // Read shard by shard without their locks: exact only while nobody hits.
         self.hits.iter().map(|hits| hits.0.load(Relaxed)).sum()
     }
 
@@ -107,10 +108,13 @@ impl<K: Eq + Hash, V> Entries<K, V> {
         // The newest counts, so that a cache full of unexpired entries loses exactly a tenth.
         let surplus = (order.len() - expired + (capacity / 10).max(1)).saturating_sub(capacity);
         if expired + surplus < order.len() {
+            // The expired sort first, then the nearest to their end; their order among each other
+            // is free.
             order.select_nth_unstable(expired + surplus);
             order.truncate(expired + surplus);
         }
         let evict = |(_, _, id, hash): (_, _, u64, u64)| {
+            // Found by hash and id: a value that was stored meanwhile has another id and stays.
             let mut shard = self.map.shards()[self.map.determine_shard(hash as usize)].write();
             shard.remove_entry(hash, |(_, held)| held.get().id == id)
         };

@@ -73,11 +73,15 @@ impl<V, E> Flight<V, E> {
             // The waiter that polls wakes all others when there is progress.
             return Poll::Pending;
         }
+        // Taken out, because the lock must not be held while the user's future runs. A dropped
+        // poller cannot leave it out: nothing awaits before it is put back.
         let fetch = lock(&self.course).fetch.take();
         let mut polled = Poll::Pending;
         if let Some(mut fetch) = fetch {
             let waker = Waker::from(Arc::clone(&self.waiters));
             let poll = AssertUnwindSafe(|| fetch.as_mut().poll(&mut Context::from_waker(&waker)));
+            // A panic ends the flight for all; passed on, it would hit whichever caller happened to
+            // poll.
             polled = match catch_unwind(poll) {
                 Ok(polled) => polled.map_err(FetchError::Failed),
                 Err(_) => Poll::Ready(Err(FetchError::Panicked)),
@@ -148,6 +152,7 @@ impl<V, E> Wait<V, E> {
             Some(deadline) => self.cell.clock.sleep_until(deadline),
             None => Box::pin(pending()),
         };
+        // A timer may panic, as that of tokio does outside of its runtime.
         let poll = || timer.get_or_insert_with(set).as_mut().poll(cx);
         catch_unwind(AssertUnwindSafe(poll)).map_err(|_| FetchError::NoTimer)
     }

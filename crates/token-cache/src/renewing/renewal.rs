@@ -17,6 +17,7 @@ pub struct Renewal<V, E>(Wait<V, E>);
 impl<V, E> Renewal<V, E> {
     /// Claims the flight: no other caller is offered it until this is dropped.
     pub(super) fn claim(mut wait: Wait<V, E>) -> Self {
+        // Only `look` calls this, under the lock of the state: no two callers claim one flight.
         wait.is_claim = true;
         wait.flight.is_claimed.store(true, SeqCst);
         Self(wait)

@@ -51,6 +51,8 @@ impl<V> Held<V> {
         // waits.
         let buffer = EXPIRY_BUFFER.min(life / 4);
         if end.is_some() {
+            // Leaves a renewal at least 15 s before callers wait; for a life below 150 s, a quarter
+            // of it.
             window = window.max((EXPIRY_BUFFER + 3 * NEAR_END_PAUSE).min(life / 2));
         }
         // The buffer is a part of the lifetime, so this is never before the issue.

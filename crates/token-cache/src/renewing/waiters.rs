@@ -54,6 +54,8 @@ impl Waiters {
     pub(super) fn begin_poll(&self) -> bool {
         let mut list = lock(&self.0);
         let is_free = list.is_woken.is_none();
+        // `Some` marks the fetch as taken. A wake from within its poll is noted there, see
+        // `wake_by_ref`.
         list.is_woken.get_or_insert(false);
         is_free
     }
@@ -69,6 +71,7 @@ impl Waiters {
     }
 
     pub(super) fn wake_all(&self) {
+        // Copied: a woken task may poll at once, on this thread, and join the same list.
         let wakers: Vec<Waker> = lock(&self.0).wakers.values().cloned().collect();
         wakers.into_iter().for_each(Waker::wake);
     }
