@@ -84,6 +84,7 @@ impl AuthToken {
 
     /// Replaces the text with `prefix` and the base64url form of it, without padding.
     pub(crate) fn into_base64url(mut self, prefix: &str) -> Self {
+        // Sized once, as in `sign_with`; the plain text is overwritten when it is replaced below.
         let length = prefix.len() + URL_SAFE_NO_PAD.encoded_length(self.text.len());
         let mut encoded = String::with_capacity(length);
         encoded.push_str(prefix);

@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 
 use crate::{Error, ErrorKind, region::shown};
 
+// RFC 1035, section 2.3.4: 255 octets on the wire, less the first length and the root.
 const MAX_HOST: usize = 253;
 const MAX_LABEL: usize = 63;
 
@@ -23,6 +24,7 @@ pub(crate) fn canonical(host: &str) -> Result<String, Error> {
     if let Some((name, _)) = host.split_once(['/', '?', '#']) {
         return invalid(format!("{} carries a path or query: give the name alone", named(name)));
     }
+    // Before the check for a port: an IPv6 address is the only host with a colon.
     if let Some(address) = ipv6(host) {
         return Ok(format!("[{}]", address.to_ascii_lowercase()));
     }

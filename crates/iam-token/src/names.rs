@@ -131,7 +131,9 @@ fn name_in_endpoint(endpoint: &str) -> Option<&str> {
     let (first, second, third) = (labels.next()?, labels.next()?, labels.next()?);
     let name = match (first, second, third) {
         ("clustercfg" | "master" | "replica", name, _) => name,
+        // Serverless caches append a hyphen and an id of their own to the name.
         (name, "serverless", _) => name.rsplit_once('-')?.0,
+        // Without TLS: `name.id.clustercfg.…` with cluster mode, `name.id.ng.…` else.
         (name, _, "clustercfg" | "ng") => name,
         _ => return None,
     };

@@ -132,12 +132,14 @@ impl Presign {
         let canonical_request = self
             .canonical_prefix
             .clone()
+            // From the access key id to the lifetime, token and canonical query are the same text.
             .chain_update(&text[self.lead.len()..])
             .chain_update(session)
             .chain_update(&self.canonical_suffix)
             .finalize();
 
         let mut string_to_sign = StringToSign::new();
+        // The string to sign of SigV4: algorithm, time, scope and hash, one on each line.
         string_to_sign.push(date_time.as_bytes());
         string_to_sign.push(b"\n");
         string_to_sign.push(date.as_bytes());
@@ -154,6 +156,7 @@ impl Presign {
         text.push_str(&self.unsigned);
 
         let signed_at = time.system_time();
+        // AWS counts from `X-Amz-Date`, so from the cut second and not from `now`.
         let lifetime_end = signed_at + self.lifetime;
         let expires_at = signer.expiry().map_or(lifetime_end, |expiry| expiry.min(lifetime_end));
         let token = AuthToken::new(text, signer.shared_access_key_id(), signed_at, expires_at);
@@ -197,6 +200,7 @@ struct StringToSign {
 impl StringToSign {
     /// Algorithm, time, date, region, service, terminator and hash, with the bytes between them.
     /// `build` bounds region and service.
+    // 17: time and line end; 9: date and slash; 14: `/aws4_request` and line end; 64: the hash.
     const CAPACITY: usize = ALGORITHM_LINE.len() + 17 + 9 + (MAX_SCOPE_PART + 1) + MAX_SCOPE_PART + 14 + 64;
 
     fn new() -> Self {

@@ -90,6 +90,7 @@ pub fn msk(region: &str) -> Recipe {
     Recipe::in_region(region, |region| {
         Ok(Presign::https(&format!("kafka.{region}.{}", dns_suffix(region)))
             .query("Action", "kafka-cluster:Connect")
+            // AWS's own signers append it after signing, too.
             .unsigned_query("User-Agent", USER_AGENT)
             .service("kafka-cluster")
             .lifetime(FIFTEEN_MINUTES)
@@ -112,6 +113,8 @@ pub fn eks(name: &str, region: &str) -> Recipe {
         Ok(Presign::https(&format!("sts.{region}.{}", dns_suffix(region)))
             .query("Action", "GetCallerIdentity")
             .query("Version", "2011-06-15")
+            // Binds the token to one cluster: aws-iam-authenticator sends the header with its own
+            // name.
             .header("x-k8s-aws-id", name)
             .service("sts")
             .lifetime(Duration::from_secs(60))

@@ -54,6 +54,7 @@ pub(crate) fn shown(text: &str) -> String {
 /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
 /// and their suffixes in the endpoint rules of the AWS SDKs.
 pub(crate) fn dns_suffix(region: &str) -> &'static str {
+    // With their hyphens: `us-iso` alone would match `us-isob` and `us-isof` as well.
     const SUFFIXES: &[(&str, &str)] = &[
         ("cn-", "amazonaws.com.cn"),
         ("eu-isoe-", "cloud.adc-e.uk"),

@@ -152,6 +152,8 @@ impl Signer {
         if let Some(kept) = self.keys().iter().find(|kept| kept.is_for(day, region, service)) {
             return kept.key.clone();
         }
+        // Outside of the lock: at midnight several threads may derive one key, but none waits for
+        // another.
         let key = self.derive(time, region, service);
         let mut keys = self.keys();
         if !keys.iter().any(|kept| kept.is_for(day, region, service)) {
@@ -170,6 +172,7 @@ impl Signer {
         let secret = self.credentials.secret_access_key();
         let derived = generate_signing_key(secret, time.system_time(), region, service);
         let mut key = SigningKey::default();
+        // Copied into a buffer that is overwritten on drop; an HMAC-SHA-256 has 32 bytes, too.
         for (byte, derived) in key.iter_mut().zip(derived.as_ref()) {
             *byte = *derived;
         }
@@ -208,6 +211,7 @@ fn fault(credentials: &Credentials) -> Option<Error> {
         ("session token", credentials.session_token().unwrap_or_default()),
     ];
     for (name, part) in parts {
+        // Only temporary credentials have a session token.
         if part.is_empty() && name != "session token" {
             return invalid(format!("{name} is empty: check where the credentials come from"));
         }

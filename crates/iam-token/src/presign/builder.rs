@@ -96,6 +96,7 @@ impl PresignBuilder {
     /// Adds a signed header beside `host`. The name is lower-cased; each run of blanks in the value
     /// becomes one.
     pub fn header(mut self, name: &str, value: &str) -> Self {
+        // The canonical form of SigV4: trimmed, and runs of blanks as one.
         let value = value.split(' ').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         self.headers.push((name.to_ascii_lowercase(), value));
         self
@@ -173,6 +174,7 @@ impl PresignBuilder {
             Sha256::new().chain_update("GET\n").chain_update(&self.path).chain_update("\n");
         let mut canonical_suffix = String::with_capacity(SUFFIX_LEN + authority.len());
         canonical_suffix.push_str(&signed_headers);
+        // The token keeps the order of the calls; only the canonical query is sorted.
         for (name, value) in sorted(&lead, query) {
             // `check_query` rejects the reserved names, so each name sorts before or after all of
             // them.
@@ -187,6 +189,7 @@ impl PresignBuilder {
         for (name, value) in &headers {
             canonical_suffix.extend([*name, ":", *value, "\n"]);
         }
+        // The headers end with an empty line; their names and the hash of the payload follow.
         canonical_suffix.extend(["\n", &signed, "\n", EMPTY_PAYLOAD]);
 
         Ok(Presign {
@@ -271,6 +274,7 @@ impl PresignBuilder {
         let invalid = |name: &str, what| {
             Err(Error::new(ErrorKind::InvalidHeader, format!("header {} {what}", shown(name))))
         };
+        // SigV4 requires `host` among the signed headers of an HTTP/1.1 request.
         let mut headers = vec![("host", authority)];
         for (name, value) in &self.headers {
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
