@@ -44,6 +44,7 @@ impl Endpoint {
     /// # Ok::<(), host_pattern::Error>(())
     /// ```
     pub fn parse(host: &str) -> Result<Self, Error> {
+        // Only IPv6 has colons; the digits and dots of IPv4 pass and are classified below.
         if !host.bytes().all(name::is_name_byte) {
             return match grammar::ipv6(host) {
                 Some(address) => Ok(Self { name: address.to_string(), layout: Layout::Ip(address.into()) }),
@@ -172,6 +173,7 @@ impl Endpoint {
     pub(crate) fn green_mark(&self) -> Option<Range<usize>> {
         let id_end = self.id_end();
         let mark = blue_green::green_mark(&self.name[..id_end])?..id_end;
+        // Parsed once more, because the kind depends on the whole name.
         (self.without(mark.clone()).kind() == self.kind()).then_some(mark)
     }
 

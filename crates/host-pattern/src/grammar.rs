@@ -76,6 +76,7 @@ pub(crate) struct AwsName {
 
 /// Classifies a canonical name.
 pub(crate) fn classify(name: &str) -> Layout {
+    // An IPv4 address ends in a digit, and AWS's suffixes do not: they are spared the attempt.
     if name.ends_with(|last: char| last.is_ascii_digit())
         && let Ok(address) = name.parse::<Ipv4Addr>()
     {
@@ -115,10 +116,12 @@ fn rds(name: &str) -> Option<AwsName> {
     if is_global {
         return Some(AwsName { kind, partition: owner, id_end, domain: None, region: None });
     }
+    // A proxy's further endpoint has a label more, which the split above took for a part of its id.
     let (kind, id_end) = match name[..id_end].strip_suffix(".endpoint") {
         Some(endpoint) if kind == EndpointKind::Proxy => (EndpointKind::ProxyEndpoint, endpoint.len()),
         _ => (kind, id_end),
     };
+    // Commercial regions and GovCloud share `amazonaws.com`; only the region tells them apart.
     let partition = owner.unwrap_or_else(|| Partition::of_region(&name[region.clone()]));
     // The domain begins with its id, and the match with that.
     Some(AwsName { kind, partition: Some(partition), id_end, domain: Some(start), region: Some(region) })

@@ -77,6 +77,7 @@ pub(crate) fn misplaced_piece(text: &str, context: ErrorContext) -> Error {
     if text.is_empty() {
         return empty(context);
     }
+    // From the outside in: a URL also has colons, and a password may hold anything.
     url_piece(text, context)
         .or_else(|| odd_character(text, context))
         .or_else(|| address_piece(text, context))
@@ -156,6 +157,7 @@ fn address_piece(text: &str, context: ErrorContext) -> Option<Error> {
     if let Some((host, port)) = text.rsplit_once(':') {
         let is_address = host.strip_suffix(']').is_some_and(is_ipv6);
         if is_address || host.bytes().all(|byte| is_name_byte(byte) || byte == b'?') {
+            // What is no number may be the password of `user:password` and is not repeated.
             let message = match port_number(port).filter(|_| !host.is_empty()) {
                 Some(port) => {
                     format!("found port {port} behind {} in {a_name}, pass it separately", cut(host))

@@ -72,6 +72,7 @@ impl Partition {
     /// The first or second word of a region names its partition; all other regions are commercial.
     pub(crate) fn of_region(region: &str) -> Self {
         let mut words = region.split('-');
+        // Only `cn` and `eusc` show in the first word; the others share `us` and `eu`.
         match (words.next(), words.next()) {
             (Some("cn"), _) => Self::AwsCn,
             (Some("eusc"), _) => Self::AwsEusc,

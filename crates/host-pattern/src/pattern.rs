@@ -48,6 +48,7 @@ impl InstancePattern {
     /// # Ok::<(), host_pattern::Error>(())
     /// ```
     pub fn parse(pattern: &str) -> Result<Self, Error> {
+        // First, so that a valid IPv6 address is refused as such, not as malformed or for its port.
         let bracketed = pattern.rsplit_once(':').map(|(name, _)| name).filter(|name| name.ends_with(']'));
         if grammar::ipv6(bracketed.unwrap_or(pattern)).is_some() {
             return Err(ip());
@@ -56,6 +57,7 @@ impl InstancePattern {
         if !name.bytes().all(is_pattern_byte) {
             return Err(name::misplaced_piece(pattern, ErrorContext::Pattern));
         }
+        // The port joins only at the end: the limits are those of the name alone.
         let mut text = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         name::check_lengths(&text, ErrorContext::Pattern)?;
         if is_ip_domain(&text) {
@@ -141,6 +143,7 @@ impl InstancePattern {
         let after = self.after().split('.').next().map_or(0, str::len);
         !id.is_empty()
             && id.bytes().all(|byte| name::is_name_byte(byte) && byte != b'.')
+            // RFC 1035, section 2.3.4. The id takes the place of the `?`, hence one less below.
             && before + id.len() + after <= 63
             && self.name_end - 1 + id.len() <= 253
     }

@@ -73,6 +73,7 @@ fn has_region_shape(lower: &str) -> bool {
     let Some((words, number)) = lower.rsplit_once('-') else { return false };
     let is_word = |word: &str| (2..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
     let is_number = (1..=2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    // Regions so far have words of 2 to 9 letters and a number of one digit; there is room to grow.
     lower.len() <= 63
         && is_number
         && (2..=4).contains(&words.split('-').count())
