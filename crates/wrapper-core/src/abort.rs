@@ -65,6 +65,7 @@ impl AbortRegistration {
     ///
     /// As [`check`](Self::check): an abort just before the registration had no task to wake.
     pub fn register(&self, context: &Context<'_>) -> io::Result<()> {
+        // Noted before the check, the reverse of `abort`: one of the two sees the other.
         self.0.waker().get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
         self.check()
     }

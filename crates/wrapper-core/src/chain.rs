@@ -66,6 +66,7 @@ impl<D: Driver> Wrapper<D> {
             driver: Arc::clone(&driver) as _,
             alive: chain.alive.clone(),
             logins: Arc::clone(&chain.logins),
+            // The first chain's, not this one's: chains of chains would grow with every call.
             lasting: Some(Arc::clone(chain.lasting.as_ref().unwrap_or(chain))),
         };
         let shared = Arc::new(Shared { chain: Arc::new(chain), _alive: Arc::clone(_alive) });
@@ -135,6 +136,7 @@ impl<D: Driver> Wrapper<D> {
     ///
     /// The first plugin's error.
     pub async fn warm_up(&self, request: &ConnectRequest) -> Result<()> {
+        // An outer plugin may need what an inner one prepares, so the inner ones go first.
         for plugin in self.plugins().iter().rev() {
             plugin.warm_up(request).await?;
         }
@@ -170,6 +172,7 @@ impl<D: Driver> Wrapper<D> {
     ///
     /// The first plugin's error; the connection must not be used then.
     pub async fn verify(&self, request: &ConnectRequest, session: &mut dyn Session) -> Result<()> {
+        // One limit for all plugins: a frozen server costs five seconds, not five for each.
         in_time(async {
             for plugin in self.plugins() {
                 plugin.verify(request, &mut *session).await?;
@@ -213,7 +216,8 @@ impl<D: Driver> Wrapper<D> {
                     if let Ok(outcome) = timeout_at(deadline, &mut run).await {
                         break outcome;
                     }
-                    // Waiting for credentials costs no host its share: they are the same for all.
+                    // A wait for credentials is not held against this host: the others would wait
+                    // for the same ones. In steps, because the phase may change at any moment.
                     let last = request.last_deadline().filter(|last| *last > deadline);
                     match last.filter(|_| request.progress().phase() == Phase::Credentials) {
                         Some(last) => deadline = last.min(deadline + ConnectRequest::LEAST_SHARE),
@@ -245,6 +249,7 @@ impl<D: Driver> Wrapper<D> {
         let outcome = self.begin(End::Caught(&caught)).from(0).run(request).await;
         let caught = caught.into_inner().unwrap_or_else(PoisonError::into_inner);
         match (caught, outcome) {
+            // The end of the chain fails on purpose, whatever the plugins made of its error.
             (Some(request), _) => Ok(request),
             (None, Err(error)) => Err(error),
             (None, Ok(_)) => Err(Error::new(

@@ -156,6 +156,8 @@ impl Logins {
         }
         let last_accepted = outcome.is_ok().then(now);
         {
+            // One lock after the other: a reader in between sees a login in total and not yet by
+            // target.
             let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
             total.accepted += accepted;
             total.logins_refused += refused;

@@ -35,6 +35,7 @@ impl<C: Send + 'static> Opener<C> {
     /// Returns what an inner plugin or the driver returns, a timeout, or a configuration error once
     /// the last connector is gone.
     pub async fn open(&self, request: ConnectRequest, within: Duration) -> Result<Connected<C>> {
+        // Held for this one connect only: it may outlive the last connector by that.
         let chain = self.chain()?;
         let deadline = Instant::now() + within;
         // A progress of its own, so that an error of another connect does not report this one's.
@@ -104,6 +105,7 @@ impl State {
     /// Moves the task to another connector after its own was dropped; `None` if no connector is
     /// left or the task was replaced because it stalled.
     fn move_on(&mut self, polled: &Arc<Mutex<Instant>>) -> Option<Candidate> {
+        // By pointer: a task that `ensure` has replaced must not move its successor.
         let running = self.running.take_if(|running| Arc::ptr_eq(&running.polled, polled))?;
         self.others.retain(Candidate::is_alive);
         let next = self.others.pop()?;
@@ -158,6 +160,8 @@ impl Background {
         C: Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        // Hazard: `task` is called under the lock, so the closure must not call `ensure`. The
+        // future that it returns may: it is polled later.
         let alive = next.alive();
         let mut state = lock(&self.0);
         let is_running = match &state.running {
@@ -183,6 +187,8 @@ impl Background {
         // This connector's, if it is among the others, is the one that starts now.
         state.others.retain(|other| !other.alive.same_channel(alive));
         let polled = Arc::new(Mutex::new(Instant::now()));
+        // Started before the former one is aborted: an abort is only a request, which its runtime
+        // may never carry out.
         let former = state.running.take();
         let run = run(Arc::downgrade(&self.0), Arc::clone(&polled), alive.clone(), Box::pin(task(opener)));
         let task = tokio::spawn(run);
@@ -211,6 +217,7 @@ async fn run(
                 task.as_mut().poll(context)
             });
             tokio::select! {
+                // In this order: a task whose connector is gone must not be polled once more.
                 biased;
                 // Nothing is ever sent: this ends when the sender is dropped with the last
                 // connector.
@@ -218,6 +225,7 @@ async fn run(
                 () = task => return,
             }
         }
+        // Weak: once the plugin itself is dropped, its task does not move on.
         let Some(next) = state.upgrade().and_then(|state| lock(&state).move_on(&polled)) else { return };
         alive = next.alive;
         // Drops the former task, which held connections of the former connector.

@@ -82,6 +82,7 @@ impl RawParameters {
         }
         check_text(name, &value)?;
         match self.given.get(name) {
+            // Both from a configuration: an error even where the values agree.
             Some(before) if before.origin < Origin::Code && origin < Origin::Code => {
                 return Err(repeated(name));
             }
@@ -94,6 +95,7 @@ impl RawParameters {
                     ),
                 ));
             }
+            // The same value from a less trusted place must not lower its trust.
             Some(before) if before.origin > origin => {}
             _ => {
                 self.given.insert(name.to_owned(), Given { value, origin });

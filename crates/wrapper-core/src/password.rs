@@ -18,6 +18,7 @@ pub struct Password {
 }
 
 /// The protection of the bytes of a login.
+// In ascending order of protection, by which `expose_for` compares them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Transport {

@@ -170,6 +170,7 @@ impl Requirements {
 }
 
 impl<C, P: Plugin<C> + ?Sized> Plugin<C> for Arc<P> {
+    // All methods are forwarded: a default left in place would hide the one of the plugin.
     fn code(&self) -> &str {
         (**self).code()
     }
@@ -289,6 +290,7 @@ impl<'a, C: Send + 'static> Next<'a, C> {
     pub fn run(self, request: ConnectRequest) -> Opening<'a, C> {
         let Self { run, at } = self;
         if let Some(plugin) = run.plugins.get(at) {
+            // Until the plugin or the driver says more, an error names this phase.
             request.progress().enter(Phase::Plugins);
             return plugin.connect(request, Next { run, at: at + 1 });
         }
@@ -322,6 +324,7 @@ impl<C: Send + 'static> Run<'_, C> {
             let message = "missing user: neither the configuration nor a plugin names one";
             return Err(Error::new(ErrorKind::Configuration, message));
         }
+        // A retry comes through here again, with a progress and an abort handle of its own.
         let request = request.attempt();
         let handle = request.abort_registration().handle();
         let outcome = self.chain.driver.connect(request.clone()).await;

@@ -83,6 +83,8 @@ impl Drop for Node {
     fn drop(&mut self) {
         if let Some(Progress(note)) = &self.parent {
             let ended = self.ended.take().unwrap_or_else(|| std::mem::take(&mut self.own));
+            // The field `parent` is dropped after this guard, so that a whole branch that ends at
+            // once locks one note at a time.
             let mut parent = note.lock();
             // The user survives the parent's next phase, unlike the rest of `ended`.
             if ended.user.is_some() {
@@ -148,6 +150,7 @@ impl Progress {
 
     /// Notes that a phase begins; the address stays.
     pub fn enter(&self, phase: Phase) {
+        // A fork that ends at this moment may win, as if it had ended just after.
         if self.0.settled.load(Ordering::Acquire) == phase as u8 {
             return;
         }
@@ -184,6 +187,7 @@ impl Progress {
     pub(crate) fn end(&self) -> Position {
         let ended = {
             let node = self.lock();
+            // A fork that ends after this look leaves the phase of its parent as the answer.
             let is_alive = node.forks.iter().any(|fork| fork.strong_count() > 0);
             node.ended.clone().filter(|_| !is_alive)
         };

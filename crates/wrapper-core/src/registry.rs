@@ -178,6 +178,7 @@ impl<C> Registry<C> {
         requests: &[ConnectRequest],
         events: &Events,
     ) -> Result<(Plugins<C>, Options)> {
+        // Read twice: the list of plugins decides which further parameters are declared.
         let wrapper = Options::read(given, WRAPPER_PARAMETERS)?;
         let mut chosen: Vec<&Arc<dyn Factory<C>>> = Vec::new();
         for code in wrapper.get(&Options::PLUGINS).into_iter().flatten() {
@@ -190,6 +191,7 @@ impl<C> Registry<C> {
         check_conflicts(&chosen)?;
         self.check_owners(given, &chosen)?;
         if *wrapper.get(&Options::AUTO_SORT_WRAPPER_PLUGIN_ORDER).unwrap_or(&true) {
+            // Stable: plugins of equal weight keep the order in which they are named.
             chosen.sort_by_key(|factory| factory.weight());
         }
         let declared = chosen.iter().flat_map(|factory| factory.parameters());
@@ -224,6 +226,7 @@ impl<C> Registry<C> {
         if let Some(factory) = self.0.iter().find(answers) {
             return Ok(factory);
         }
+        // From the most helpful answer to the least; a suggestion is a guess and comes last.
         let covers = |factory: &&Arc<dyn Factory<C>>| {
             factory.covers().iter().any(|covered| folded(covered) == folded(code))
         };

@@ -114,6 +114,7 @@ impl Reporter {
             return;
         }
         let (host, port) = (request.host(), request.port());
+        // The lock of the counters is released by then: a subscriber may connect by itself.
         if let Some(refused) = self.refusals.note((host.into(), port, user.into()), Instant::now()) {
             tracing::warn!(
                 host,

@@ -93,6 +93,7 @@ impl ConnectRequest {
 
     /// Returns whether the host is still the configured one, so that its settings apply.
     pub fn is_configured_host(&self) -> bool {
+        // By value: a plugin that leads back to the configured host counts as one that never left.
         self.0.host == self.0.configured_host
     }
 
@@ -106,10 +107,12 @@ impl ConnectRequest {
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
         let fields = self.fields();
+        // Security: a name that was chosen for one host must not vouch for another.
         if !fields.host.eq_ignore_ascii_case(host) {
             fields.server_name = None;
         }
         fields.host = host.into();
+        // Taken out of the fields, so that `moved_to` may find itself the only owner.
         fields.progress = mem::take(&mut fields.progress).moved_to(&fields.host);
         fields.addresses = Arc::new([]);
         fields.instance = None;
@@ -218,6 +221,7 @@ impl ConnectRequest {
     #[must_use]
     pub fn with_password(mut self, password: Password) -> Self {
         match self.fields().password.replace(password) {
+            // It is not sent any more, but a server that saw it may still repeat it.
             Some(former) => self.with_secret(former),
             None => self,
         }
@@ -355,6 +359,7 @@ impl Established {
     /// Returns whether the connection was opened for this request, or for a clone of it, wherever
     /// plugins led the connect to.
     pub fn is_for(&self, request: &ConnectRequest) -> bool {
+        // By pointer: two entries of a configuration may name the same host.
         Arc::ptr_eq(self.configured_host(), request.configured_host())
     }
 }

@@ -42,6 +42,7 @@ pub fn sanitize_server_text<'a>(text: &str, secrets: impl IntoIterator<Item = &'
     let mut before = None;
     while let Some(character) = rest.chars().next() {
         let start = out.len();
+        // The longest match: a secret that begins like another must not leave its end behind.
         let found = secrets.iter().filter_map(|secret| secret.length_at(rest, before)).max();
         match found {
             Some(length) => {
@@ -56,6 +57,7 @@ pub fn sanitize_server_text<'a>(text: &str, secrets: impl IntoIterator<Item = &'
             }
         }
         if out.len() > SERVER_TEXT_LIMIT {
+            // Back by the whole last piece, so that no escape is cut in half.
             out.truncate(start);
             out.push('…');
             break;

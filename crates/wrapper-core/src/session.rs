@@ -61,6 +61,8 @@ impl<C: Send + 'static> Session for Fresh<'_, C> {
             match &answer {
                 // The connection is as good as before.
                 Err(error) if error.server().is_some() => {}
+                // The rest of a late or oversized answer would pass for the answer to the next
+                // query.
                 Err(error) => drop(established.abort_handle().abort(error.clone())),
                 Ok(_) => {}
             }
@@ -71,6 +73,7 @@ impl<C: Send + 'static> Session for Fresh<'_, C> {
 
 /// Bounds the time that a server has for an answer.
 pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    // The limit drops the query halfway: its caller has to end the connection.
     tokio::time::timeout(QUERY_TIMEOUT, answer).await.unwrap_or_else(|_| {
         let message = format!("the server did not answer a plugin's query within {QUERY_TIMEOUT:?}");
         Err(Error::new(ErrorKind::Timeout, message))

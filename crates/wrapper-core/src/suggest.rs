@@ -8,6 +8,7 @@ pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .map(|candidate| (distance(&wanted, &folded(candidate)), candidate))
+        // One slip, and one more for every five characters of the shorter name.
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(wanted.len()) / 5)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

@@ -22,10 +22,12 @@ impl<'a> Secret<'a> {
     pub(super) fn new(secret: &'a str) -> Self {
         let values = secret.split('&').filter_map(|pair| pair.split_once('=').map(|(_, value)| value));
         let mut raw = vec![secret];
+        // `X-Amz-Algorithm` and `X-Amz-Date` have 16; signature and session token are longer.
         raw.extend(values.filter(|value| value.len() > 16));
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         let list: Vec<_> = secret.bytes().map(|byte| byte.to_string()).collect();
         let mut encoded = vec![hex.to_uppercase(), hex, list.join(", "), list.join(",")];
+        // Base64 encodes three bytes at a time, and a secret may begin at any of them.
         for offset in 0..3 {
             let base64 = base64_inside(secret.as_bytes(), offset);
             encoded.push(base64.replace('+', "-").replace('/', "_"));
@@ -63,6 +65,7 @@ fn raw_at(text: &str, secret: &str, before: Option<char>) -> Option<usize> {
         next.dedup();
         ends = next;
     }
+    // The longest reading: to blank a character too many is better than one too few.
     let end = ends.into_iter().max()?;
     let is_part = |neighbour: Option<char>| neighbour.is_some_and(char::is_alphanumeric);
     let is_in_a_word = is_part(before) || is_part(text[end..].chars().next());
