@@ -79,6 +79,7 @@ impl<'a> LoginAnswer<'a> {
             Engine::Postgres => POSTGRES_ANSWERS,
             _ => &[],
         };
+        // Names are removed before the text is lowered, because they are compared by case.
         let text = without_names(self.text, names).to_lowercase();
         let hint = self.hint.map(str::to_lowercase);
         let found = table.iter().find(|row| row.matches(self, &text, hint.as_deref()));
@@ -156,6 +157,8 @@ impl AnswerRow {
     }
 
     fn matches(&self, answer: &LoginAnswer<'_>, text: &str, hint: Option<&str>) -> bool {
+        // An SQLSTATE has five characters and MySQL's numbers have four: two are a class of
+        // SQLSTATEs.
         let is_code = |code: &&str| match code.len() {
             2 => answer.code.starts_with(*code),
             _ => answer.code == *code,

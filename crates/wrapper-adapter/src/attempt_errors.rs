@@ -17,6 +17,7 @@ impl AttemptErrors {
     /// chosen one. `None` without failures.
     pub(crate) fn into_error(self, what: &str) -> Option<Error> {
         let find = |wanted: fn(ErrorKind) -> bool| self.0.iter().find(|(_, error)| wanted(error.kind()));
+        // A refused login got further than the others, so its reason says the most.
         let chosen = find(|kind| kind == ErrorKind::Login)
             .or_else(|| find(|kind| matches!(kind, ErrorKind::Configuration | ErrorKind::Tls)))
             .or(self.0.last())

@@ -19,7 +19,7 @@ pub struct ConnectKeys {
 }
 
 impl ConnectKeys {
-    /// The keys of a map.
+    /// The names of the keys, as a map has them.
     pub const NAMES: &[&str] = &["host", "port", "user", "database", "password"];
 
     /// Reads the pieces of a URL that names one host.
@@ -34,6 +34,8 @@ impl ConnectKeys {
             Some((user, password)) => (user, Some(password)),
             None => (user_info, None),
         };
+        // RFC 3986, section 3.2.2: an IPv6 address is in brackets, so that its colons are not a
+        // port's.
         let (host, port) = match parts.hosts.strip_prefix('[').and_then(|host| host.split_once(']')) {
             Some((address, rest)) => (address, rest.strip_prefix(':')),
             None => match parts.hosts.rsplit_once(':') {
@@ -131,8 +133,10 @@ impl ConnectKeys {
     }
 }
 
-/// Checks values that drivers do not validate: in the protocols a NUL ends a name. The database is
-/// given with the name of its key.
+/// Checks user, database and password for what drivers do not refuse: control characters, of which
+/// a NUL would end a name in the protocols, and a URL or `user:password` in the wrong place.
+///
+/// The database is given with the name of its key.
 ///
 /// # Errors
 ///

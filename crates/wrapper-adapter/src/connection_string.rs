@@ -54,6 +54,7 @@ pub fn split_url(url: &str, is_ours: impl Fn(&str) -> bool) -> Result<SplitParam
         let (name, raw) = (decoded("", name)?, value);
         let value = decoded(&name, value)?;
         names.add(&name)?;
+        // A driver's value may hold separators as it likes; ours do not, so one of them is a slip.
         if is_ours(&name) {
             check_separators(&name, raw)?;
             pairs.push((name, value));
@@ -70,13 +71,15 @@ pub fn split_url(url: &str, is_ours: impl Fn(&str) -> bool) -> Result<SplitParam
     Ok(SplitParameters { rest, pairs, others })
 }
 
-/// Refuses a pair within a value of the wrapper: the wrong separator precedes it.
+/// Refuses a value of the wrapper that contains another pair, behind a `;` or a second `?` that was
+/// written in place of `&`.
 fn check_separators(name: &str, raw: &str) -> Result<()> {
     let Some((before, _)) = raw.split_once('=') else { return Ok(()) };
     match before.rfind([';', '?']).map(|at| before.as_bytes()[at]) {
         Some(b';') => {
             Err(configuration(&format!("`;` follows {} where `&` separates parameters", quoted_name(name))))
         }
+        // A URL as a value has a query of its own.
         Some(_) if !before.contains("://") => Err(configuration(&format!(
             "a second `?` follows {} where `&` separates parameters",
             quoted_name(name)
@@ -117,7 +120,7 @@ pub fn split_key_value(text: &str, is_ours: impl Fn(&str) -> bool) -> Result<Spl
     Ok(SplitParameters { rest: kept, pairs, others })
 }
 
-/// The names read so far; a string has a handful.
+/// The names read so far, to find a repeated one; a string has a handful.
 #[derive(Default)]
 struct Names(Vec<String>);
 

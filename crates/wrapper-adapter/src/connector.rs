@@ -3,8 +3,8 @@
 /// Writes the methods that the connectors of all drivers share.
 ///
 /// The connector is a struct with the fields `hosts`, a [`HostList`](crate::HostList), and `rules`,
-/// its [`PoolRules`](crate::PoolRules), and a function `new` that takes the former; its builder has
-/// a function `new` that takes the registry.
+/// its [`PoolRules`](crate::PoolRules), and a function `new` that takes the host list; its builder
+/// has a function `new` that takes the registry.
 #[macro_export]
 macro_rules! connector_methods {
     (
@@ -65,8 +65,8 @@ macro_rules! connector_methods {
             self.hosts.connect().await.map(|connected| connected.connection)
         }
 
-        /// Does the same, and returns the facts about the connection as well: host, address,
-        /// instance, verified role.
+        /// Opens one connection and returns the facts about it as well: host, address, instance,
+        /// verified role.
         ///
         /// # Errors
         ///
@@ -113,8 +113,8 @@ macro_rules! connector_methods {
             self.hosts.check(session, None).await
         }
 
-        /// Does the same for a connection whose configured host is known from
-        /// [`connect_established`](Self::connect_established).
+        /// Lets the plugins verify a connection that was in use before, for its own configured
+        /// host, which is known from [`connect_established`](Self::connect_established).
         ///
         /// # Errors
         ///

@@ -49,15 +49,20 @@ impl Dialer {
         let mut failures = AttemptErrors::default();
         for (index, address) in addresses.iter().enumerate() {
             let address = SocketAddr::new(*address, request.port());
+            // Before the attempt begins, so that its timeout names this address and not the one
+            // before.
             request.progress().dial(address);
             // The deadline of the connect bounds its only address as well, and a timer costs a
             // write to the runtime's waker.
             if addresses.len() == 1 && request.deadline().is_some() {
                 return open(address).await;
             }
+            // Shared anew each time: what a refused address leaves goes to the others.
             let share = share(request, addresses.len() - index);
             match timeout(share, open(address)).await {
                 Ok(Ok(connection)) => return Ok(connection),
+                // The server is reached and has decided: another address of it would only count one
+                // more failed login.
                 Ok(Err(error)) if error.server().is_some() || error.is_of_credentials() => return Err(error),
                 Ok(Err(error)) => failures.add(address.to_string(), error),
                 Err(_) => failures.add(address.to_string(), request.timed_out(share)),
@@ -116,6 +121,8 @@ pub(crate) fn shuffle<T>(items: &mut Vec<T>) {
 fn share(request: &ConnectRequest, addresses_left: usize) -> Duration {
     let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let left = left.unwrap_or(DEFAULT_TIMEOUT);
+    // With many addresses the least share may exceed the deadline, which ends the connect all the
+    // same.
     (left / u32::try_from(addresses_left).unwrap_or(u32::MAX)).max(ConnectRequest::LEAST_SHARE)
 }
 

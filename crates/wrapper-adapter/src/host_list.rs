@@ -56,6 +56,7 @@ impl<D: Driver> HostList<D> {
                     .to_owned(),
             ));
         }
+        // Set before the plugins check the requests: they may refuse a name that is not trusted.
         let named = |request: ConnectRequest| match &server_name {
             Some(name) => request.with_server_name(name.clone()),
             None => request,
@@ -233,6 +234,8 @@ impl<D: Driver> HostList<D> {
                 (deadline.saturating_duration_since(now) / hosts_left).max(ConnectRequest::LEAST_SHARE);
             let until = deadline.min(now + share);
             let request = (*request).clone().begin(until).ends_at(deadline);
+            // Dropped with this future if the pool gives up, and then notes the phase that was
+            // reached.
             let running = last_error.map(|last_error| last_error.begin(Some(request.clone())));
             let place = place(&request);
             let connected = self.wrapper.connect(request).await;

@@ -65,6 +65,7 @@ impl LastError {
     /// are in use.
     pub fn get(&self) -> Option<Error> {
         let state = self.lock();
+        // The oldest: it has waited longest, so it shows best where attempts hang.
         let Some(running) = state.running.iter().min_by_key(|running| running.since) else {
             return state.failure.clone();
         };

@@ -19,6 +19,7 @@ pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Res
                 for (name, value) in entries {
                     flat.extend(tls_entry(&name, value)?);
                 }
+                // An explicit `sslmode` counts for more than a map that only implies TLS.
                 if !has_mode {
                     flat.push(("sslmode".to_owned(), "verify-full".into()));
                 }

@@ -52,6 +52,8 @@ async fn ask(engine: Engine, address: SocketAddr) -> io::Result<Vec<u8>> {
         }
         return Ok(Vec::new());
     }
+    // A PostgreSQL server waits for the client; most others greet first, or answer this with an
+    // error.
     stream.write_all(&SSL_REQUEST).await?;
     read(&mut stream).await
 }

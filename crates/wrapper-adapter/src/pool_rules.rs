@@ -87,6 +87,8 @@ impl PoolRules {
             true => self.open_writer(patience, connect, is_writer).await,
             false => connect.await,
         };
+        // Only of attempts that ended: one that is dropped is noted by the guard in
+        // `connect_noted`.
         self.last_error.note(&opened);
         opened
     }
@@ -100,6 +102,7 @@ impl PoolRules {
     where
         F: Future<Output = Result<(C, bool)>>,
     {
+        // Bounded by the deadline: a server that accepts logins may still be frozen for queries.
         let check = |connection| async move {
             let (connection, is_writer) = self.within(is_writer(connection)).await?;
             self.judge(is_writer).map(|()| connection)
@@ -117,6 +120,8 @@ impl PoolRules {
     pub async fn check(&self, check: impl Future<Output = Result<bool>>) -> Result<()> {
         let running = self.last_error.begin(None);
         let checked = self.within(check).await;
+        // Ended without a verdict, which follows: a guard that is dropped unended counts as a
+        // failure.
         running.end();
         let judged = checked.and_then(|is_writer| self.judge(is_writer));
         if let Err(error) = &judged {

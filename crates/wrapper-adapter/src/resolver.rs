@@ -29,6 +29,7 @@ impl Resolver for SystemResolver {
         Box::pin(async move {
             let mut addresses: Vec<IpAddr> = Vec::new();
             for address in tokio::net::lookup_host((host, 0)).await? {
+                // An address that is listed twice would get two shares of the time.
                 if !addresses.contains(&address.ip()) {
                     addresses.push(address.ip());
                 }

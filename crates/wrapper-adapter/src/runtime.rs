@@ -40,6 +40,7 @@ pub async fn in_runtime<T>(future: impl Future<Output = Result<T>>) -> Result<T>
 pub fn lacking_runtime(panic: &(dyn Any + Send)) -> Option<Error> {
     let text =
         panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied())?;
+    // The words of tokio's panics, which the tests below pin.
     if text.contains("timers are disabled") {
         Some(lacking("the Tokio runtime has no timer: call `enable_time` or `enable_all` on its builder"))
     } else if text.contains("IO is disabled") {

@@ -86,6 +86,8 @@ impl<C: 'static, T> Setup<C, T> {
         example: &str,
     ) -> Result<Chain<C>> {
         let (named, options) = self.registry.build_with_events(given, requests, &self.events)?;
+        // The named ones are sorted by weight; those added in code keep their order, outside of
+        // them.
         let plugins: Vec<_> = mem::take(&mut self.plugins).into_iter().chain(named).collect();
         let needs = Requirements::of(&plugins);
         if !needs.supplies_user && requests.iter().any(|request| request.user().is_empty()) {

@@ -12,6 +12,7 @@ const NOT_READY: (&str, &str, &str) = ("not-ready", "the server is not ready yet
 /// text, 3159, 9501) come from public reports.
 pub static MYSQL_ANSWERS: &[AnswerRow] = &[
     row(
+        // ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR.
         &["1045", "1698"],
         ErrorKind::Login,
         (
@@ -32,16 +33,19 @@ pub static MYSQL_ANSWERS: &[AnswerRow] = &[
     )
     .retried(),
     row(
+        // MySQL: locked by an administrator, or after failed logins. MariaDB: locked.
         &["3118", "3955", "4151"],
         ErrorKind::Login,
         ("account-locked", "the account is locked", "ALTER USER {user} ACCOUNT UNLOCK"),
     ),
     row(
+        // ER_MUST_CHANGE_PASSWORD, ER_MUST_CHANGE_PASSWORD_LOGIN.
         &["1820", "1862"],
         ErrorKind::Login,
         ("password-expired", "the user's password has expired", "ALTER USER {user} IDENTIFIED BY …"),
     ),
     row(
+        // ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED.
         &["1040", "1203", "1226"],
         ErrorKind::Throttled,
         (
@@ -65,6 +69,7 @@ pub static MYSQL_ANSWERS: &[AnswerRow] = &[
         ("no-database", "there is no such database", "check the name {database}"),
     ),
     row(
+        // ER_HOST_IS_BLOCKED, ER_HOST_NOT_PRIVILEGED: sent in place of the greeting.
         &["1129", "1130"],
         ErrorKind::Configuration,
         (

@@ -81,6 +81,8 @@ pub static POSTGRES_ANSWERS: &[AnswerRow] = &[
         "ALTER ROLE {user} LOGIN, or CREATE ROLE {user} LOGIN",
     ),
     row(&["28000"], &[], ErrorKind::Login, UNEXPLAINED).retried(),
+    // RDS checks a token through PAM, whose failure is 28000 in auth.c; 28P01 is a stored
+    // password's.
     row(&["28P01"], &[], ErrorKind::Login, UNEXPLAINED),
     row(
         &["42501"],

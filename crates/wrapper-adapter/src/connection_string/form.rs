@@ -1,11 +1,11 @@
-//! The form of a connection string, and errors for other text in its place.
+//! The form of a connection string, URL or pairs, and errors for other text in its place.
 //!
 //! Other text may be or contain a password, so an error names its apparent form and shows no part
 //! of it.
 
 use wrapper_core::{Error, ErrorKind, Result};
 
-/// The connection strings that an adapter reads.
+/// Describes the connection strings that an adapter reads, by its engine and its URL schemes.
 #[derive(Clone, Copy, Debug)]
 pub struct StringForm {
     engine: &'static str,
@@ -107,6 +107,8 @@ impl StringForm {
                 None => Ok(ConnectionText::Url(text)),
             },
             _ => {
+                // From the surest sign to the vaguest: strings of other tools also look like pairs
+                // or YAML.
                 if let Some(what) = of_another_tool(text) {
                     return seems(what);
                 }
@@ -179,7 +181,8 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches(blank)
 }
 
-/// Detects text around a string, such as quotes, or in its place, such as a variable.
+/// Detects text around a string, such as quotes, or in its place, such as a variable; returns the
+/// clause that says so in a message.
 fn around(text: &str) -> Option<&'static str> {
     let first = text.chars().next();
     let last = text.chars().next_back();
@@ -211,7 +214,7 @@ fn is_invisible(c: char) -> bool {
     ) || c.is_control()
 }
 
-/// Detects text that cannot be part of a URL.
+/// Detects text within a URL that cannot be part of one, and returns the clause that says so.
 fn inside(text: &str) -> Option<&'static str> {
     if text.contains(['\n', '\r']) {
         return Some("contains a line break");
@@ -220,6 +223,7 @@ fn inside(text: &str) -> Option<&'static str> {
         return Some("contains a control character");
     }
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    // Up to the query: a URL is a proper value there.
     let authority = rest.split('?').next().unwrap_or_default();
     if ["postgres://", "postgresql://", "mysql://", "http://", "https://"]
         .iter()
@@ -240,7 +244,7 @@ fn is_go(text: &str) -> bool {
     ["@tcp(", "@unix(", "@tcp6(", "@("].iter().any(|piece| text.contains(piece))
 }
 
-/// Detects the strings of other tools.
+/// Detects a string in the form of another tool, and returns the clause that names it.
 fn of_another_tool(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| lower.starts_with(prefix));
@@ -271,6 +275,7 @@ fn of_another_tool(text: &str) -> Option<&'static str> {
     if starts(&["arn:"]) {
         return Some("is an ARN");
     }
+    // The base64 of `postgre` and `mysql:`, in lower case like the text.
     if starts(&["cg9zdgdyzx", "bxlzcww6"]) {
         return Some("is in base64");
     }
@@ -287,6 +292,7 @@ fn of_another_tool(text: &str) -> Option<&'static str> {
             false => "seems to be one of ADO.NET, with `;` between its pairs",
         });
     }
+    // https://www.postgresql.org/docs/current/libpq-pgpass.html: host:port:database:user:password.
     let fields: Vec<_> = text.split(':').collect();
     let is_pgpass = fields.len() == 5
         && !text.contains(['@', '=', '/', ' '])
@@ -294,7 +300,7 @@ fn of_another_tool(text: &str) -> Option<&'static str> {
     is_pgpass.then_some("seems to be a line of .pgpass")
 }
 
-/// `[client]` on a line of its own.
+/// Returns whether a text is an option file: it begins with `[client]` on a line of its own.
 fn is_section(text: &str) -> bool {
     let line = text.lines().next().unwrap_or_default().trim();
     line.starts_with('[')
@@ -303,7 +309,8 @@ fn is_section(text: &str) -> bool {
         && !line.contains(['{', '"', ','])
 }
 
-/// `NAME=scheme://…`, `export NAME="scheme://…`, `name: scheme://…`.
+/// Returns whether a URL is assigned to a variable: `NAME=scheme://…`, `export NAME="scheme://…`,
+/// `name: scheme://…`.
 fn is_assignment(text: &str) -> bool {
     let text =
         text.strip_prefix("export ").or_else(|| text.strip_prefix("set ")).unwrap_or(text).trim_start();
@@ -320,7 +327,7 @@ fn is_assignment(text: &str) -> bool {
     end > 0 && scheme.is_some_and(|scheme| FOREIGN_SCHEMES.contains(&scheme.as_str()))
 }
 
-/// Names the format of a map.
+/// Returns the name of the format if a text is a map: JSON or YAML.
 fn map(text: &str) -> Option<&'static str> {
     match text.starts_with('{') || text.starts_with('[') {
         true => Some("JSON"),
@@ -328,7 +335,7 @@ fn map(text: &str) -> Option<&'static str> {
     }
 }
 
-/// `host: …`.
+/// Returns whether a text begins as a map in YAML: `host: …`.
 fn is_yaml(text: &str) -> bool {
     let name = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     name.is_some_and(|end| end > 0 && text[end..].starts_with(": ") && !text[end..].starts_with(": //"))

@@ -29,6 +29,7 @@ impl ClientCertificate {
         if !holds(&chain, "-----BEGIN CERTIFICATE-----") {
             return Err(configuration("`sslcert` does not contain a PEM certificate"));
         }
+        // Before the next check, which the label of an encrypted key passes as well.
         if holds(&key, "-----BEGIN ENCRYPTED PRIVATE KEY-----") || holds(&key, "Proc-Type: 4,ENCRYPTED") {
             return Err(configuration("the key in `sslkey` is encrypted: decrypt it beforehand"));
         }

@@ -31,6 +31,7 @@ impl TlsFailure {
             "certificate expired",
             "not yet valid",
             "not valid yet",
+            // SChannel names its codes in capitals, lowered here like the rest.
             "cert_e_expired",
             "validity period",
         ]) {

@@ -25,6 +25,7 @@ impl TlsMode {
     /// A configuration error that names the value and the accepted ones.
     pub fn read(settings: &Options, needs: Requirements) -> Result<Option<Self>> {
         match settings.get(&Options::SSLMODE).map(String::as_str) {
+            // Stricter than libpq, whose `require` does not verify the name.
             Some("verify-full" | "require") => Ok(Some(Self::Verify)),
             Some(mode @ ("verify-ca" | "prefer" | "allow" | "disable")) if needs.verified_tls => {
                 Err(Self::insufficient_tls(&format!("sslmode `{mode}`")))

@@ -59,6 +59,7 @@ impl Roots {
     ///
     /// A configuration error if a file cannot be read or contains no certificate.
     pub fn read(setting: &str) -> Result<Self> {
+        // PEM text before paths: it may contain commas.
         if setting.contains("-----BEGIN ") {
             return Self::none().with_pem(setting);
         }
@@ -91,6 +92,7 @@ impl Roots {
     /// A configuration error if a file cannot be read or contains no certificate.
     pub fn reread(&self) -> Result<Option<Self>> {
         let mut roots = self.clone();
+        // Before the store itself is read: a change in between is then noticed the next time.
         roots.platform = Platform::now();
         let mut differs = self.system && roots.platform != self.platform;
         for bundle in &mut roots.bundles {

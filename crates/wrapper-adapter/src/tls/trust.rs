@@ -88,6 +88,8 @@ impl<T: Send + Sync + 'static> Trust<T> {
     pub async fn renewed(&self, unknown_to: &Arc<Trusted<T>>) -> Option<Arc<Trusted<T>>> {
         let newer = || Some(self.current()).filter(|current| !Arc::ptr_eq(current, unknown_to));
         self.0.make.as_ref()?;
+        // Held across the read on purpose, so that all wait for the same one: an async mutex, which
+        // a dropped future releases.
         let mut rereads = self.0.rereads.lock().await;
         // Another waiter may have reloaded them while this one waited for the lock.
         if let Some(newer) = newer() {
@@ -117,6 +119,7 @@ impl<T: Send + Sync + 'static> Trust<T> {
 impl<T> Inner<T> {
     fn reread(&self) {
         let Some(make) = &self.make else { return };
+        // Cloned out: connects go on with the former roots while files are read and parsed.
         let former = Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner));
         let renewed = match former.roots.reread() {
             Ok(None) => return,

@@ -21,6 +21,7 @@ impl Roots {
         for bundle in self.bundles() {
             for certificate in CertificateDer::pem_slice_iter(bundle.pem()) {
                 let certificate = certificate.map_err(|error| bundle.invalid_certificate(error))?;
+                // One by one: `add_parsable_certificates` would skip a broken one without a word.
                 let readable = RootCertStore::empty().add(certificate.clone());
                 readable.map_err(|error| bundle.invalid_certificate(error))?;
                 certificates.push(certificate);
