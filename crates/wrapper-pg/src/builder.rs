@@ -104,6 +104,7 @@ impl ConnectorBuilder {
     pub fn build(self) -> Result<Connector> {
         let mut setup = self.setup;
         let (source, mut given) = setup.take_source()?;
+        // Asked of the text: the parsed configuration does not tell a given value from a default.
         let said = keepalive::named_in(&source);
         let mut config = match source {
             ConfigSource::Driver(config) => *config,
@@ -135,6 +136,7 @@ impl ConnectorBuilder {
                 Tls::new(plan, setup.roots(&chain.options, &requests[0])?)?
             }
         };
+        // Both are made now: an option that cannot be copied must fail the build, not a connect.
         let without_password = base(&config, false)?;
         let base = base(&config, keeps_password(&config, chain.needs))?;
         let shuffles = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
@@ -158,6 +160,8 @@ fn ssl_mode(config: &Config, settings: &Options, needs: Requirements) -> Result<
 }
 
 fn check_needs(config: &Config, targets: &[Target], needs: Requirements) -> Result<()> {
+    // Channel binding belongs to SCRAM:
+    // https://www.postgresql.org/docs/current/sasl-authentication.html
     if needs.cleartext_password && config.get_channel_binding() == ChannelBinding::Require {
         return Err(configuration(
             "channel_binding `require` cannot work with a token, which is sent as a cleartext password: \

@@ -50,6 +50,7 @@ pub(crate) fn targets(config: &Config) -> Result<Vec<Target>> {
             Some(Host::Unix(folder)) => folder.to_string_lossy().into_owned(),
             None => address.map(|address| address.to_string()).unwrap_or_default(),
         };
+        // One port is for all hosts, as in libpq.
         let port = ports.get(index).or(ports.first()).copied().unwrap_or(Engine::Postgres.default_port());
         Target { host, address, port }
     };
@@ -102,6 +103,7 @@ pub(crate) fn base(config: &Config, keep_password: bool) -> Result<Config> {
         .target_session_attrs(config.get_target_session_attrs())
         .channel_binding(config.get_channel_binding())
         .load_balance_hosts(config.get_load_balance_hosts());
+    // Compared as a whole: an option of a later driver is then an error, and not lost.
     let mut whole = base.clone();
     if let Some(password) = config.get_password() {
         whole.password(password);

@@ -114,6 +114,7 @@ pub(crate) fn read_map<C>(
         };
         // Keeps an eye on repeated names and control characters.
         seen.configure(name, value)?;
+        // Quoted as libpq does: https://www.postgresql.org/docs/current/libpq-connect.html
         let text = text.replace('\\', "\\\\").replace('\'', "\\'");
         driver.push_str(&format!("{name}='{text}' "));
     }
@@ -154,6 +155,7 @@ fn check(config: &Config) -> Result<()> {
 }
 
 fn driver_error(error: tokio_postgres::Error, unknown: impl Fn(&str) -> Error) -> Error {
+    // The driver's errors tell their kind in their text only.
     let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     let quoted = source.split_once('`').and_then(|(_, rest)| rest.strip_suffix('`')).unwrap_or_default();
     if source.starts_with("unknown option") {

@@ -52,6 +52,7 @@ impl PgDriver {
             true => self.base.clone(),
             false => self.without_password.clone(),
         };
+        // On a copy: the driver's `Config` only ever adds hosts and ports.
         config.port(request.port()).user(request.user());
         if let Some(database) = request.database() {
             config.dbname(database);
@@ -72,6 +73,7 @@ impl PgDriver {
         if addresses.is_empty() {
             config.host(request.host());
         }
+        // Pairs, as the driver reads them: it verifies the host and dials the `hostaddr`.
         for address in addresses {
             config.host(request.tls_name()).hostaddr(address);
         }
@@ -98,6 +100,7 @@ impl PgDriver {
 
     async fn open(&self, config: Config, request: &ConnectRequest) -> Result<PgConnection> {
         let unknown = UnknownIssuer::default();
+        // The retry has a note of its own: a note keeps the first roots that lacked the issuer.
         let track = |unknown| self.tls.tracked(request, config.get_ssl_mode(), unknown);
         let mut connected = config.connect(track(&unknown)).await;
         // Nothing was sent to a server whose issuer is unknown, so retrying is safe; its authority
@@ -112,6 +115,8 @@ impl PgDriver {
         };
         let is_doubtful = may_be_other_service(&error);
         let error = connect_error(error, request, &self.tls.roots());
+        // The probe costs one more connection: only after errors that another service may have
+        // caused.
         match is_doubtful {
             true => Err(other_service(Engine::Postgres, request).await.unwrap_or(error)),
             false => Err(error),

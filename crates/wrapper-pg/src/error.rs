@@ -30,6 +30,7 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
         return explain_tls_failure(TlsFailure::NotOffered, request.tls_name(), roots);
     }
     let place = request.address_label();
+    // The driver asks for one only after the server did, so nothing was refused yet.
     if source == "password missing" {
         let message = format!("{place} asks for a password, but none is configured");
         let cause = Cause::new(Cause::PASSWORD_MISSING, "no password is configured", "add one");
@@ -37,6 +38,7 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
     }
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
     let (kind, message) = match (io, request.progress().phase()) {
+        // The driver makes this error itself, once it has asked a server for its role.
         (Some(io::ErrorKind::PermissionDenied), Phase::Login) => {
             (ErrorKind::Connect, format!("{place} is not what `target_session_attrs` asks for ({source})"))
         }

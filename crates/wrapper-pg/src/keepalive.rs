@@ -40,6 +40,7 @@ fn named_in_text(text: &str) -> Vec<String> {
 /// `tcp_user_timeout` stays out of it: on current kernels it also ends the connection to a living
 /// server that takes no more data for as long, as one does during a `COPY` behind a lock.
 pub(crate) fn set_up(config: &mut Config, said: &[String]) {
+    // The driver's value counts as unset only if no string says it: 7200 may be meant.
     let (is_said, driver) = (|name: &str| said.iter().any(|said| said == name), Config::new());
     if config.get_keepalives() {
         if !is_said("keepalives_idle") && config.get_keepalives_idle() == driver.get_keepalives_idle() {

@@ -26,6 +26,7 @@ async fn open(connector: &Connector, rules: &PoolRules) -> Result<Opened> {
     let connect = async {
         let connected = connector.hosts.connect_noted(Some(rules.last_error())).await?;
         let (client, connection) = connected.connection;
+        // Spawned before the role is asked for: without a task nothing reads the answer.
         let driving = Driving::spawn(connection, rules.deadline());
         Ok(Opened { client, driving, established: connected.established })
     };
@@ -64,6 +65,7 @@ impl Driving {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        // A value lets the task go on; a sender that is dropped starts its grace period.
         let (held, let_go) = oneshot::channel();
         let task = tokio::spawn(async move {
             let mut connection = pin!(connection);
@@ -104,6 +106,7 @@ async fn check(opened: &Opened, connector: &Connector, rules: &PoolRules) -> Res
             true => takes_writes(&mut session(client)).await?,
             false => client.simple_query("").await.map(|_| true).map_err(broken)?,
         };
+        // In one future with the query above, so that one deadline bounds both.
         connector.check_established(&mut session(client), &opened.established).await?;
         Ok(is_writer)
     };

@@ -45,6 +45,7 @@ pub(crate) async fn query((client, connection): &mut PgConnection, sql: &str) ->
 }
 
 async fn rows(client: &Client, sql: &str) -> Result<Rows> {
+    // The simple protocol: any type comes as text, and no prepared statement is left behind.
     let mut messages = pin!(client.simple_query_raw(sql).await.map_err(unanswered)?);
     let mut rows = Rows::default();
     while let Some(message) = messages.try_next().await.map_err(unanswered)? {

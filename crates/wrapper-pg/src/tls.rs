@@ -159,6 +159,7 @@ impl Tls {
         socket: Socket,
         unknown_issuer: UnknownIssuer,
     ) -> Result<Encrypted> {
+        // Held across the handshake: what it verifies with does not change under it.
         let trusted = self.0.current();
         let outcome = match &trusted.made {
             #[cfg(feature = "native-tls")]
@@ -179,6 +180,7 @@ impl Tls {
         outcome.map_err(|(failure, source)| {
             let error = explain_tls_failure(failure, &server_name, &trusted.roots).with_source(source);
             if failure == TlsFailure::UnknownIssuer {
+                // The roots of this very handshake: others may have been loaded since it began.
                 drop(unknown_issuer.0.set(trusted));
             }
             error
@@ -322,6 +324,8 @@ impl AsyncRead for TlsStream {
         abort.check()?;
         let read = each!(stream, stream => Pin::new(stream).poll_read(cx, buffer));
         if read.is_pending() {
+            // Once the read has to wait; an abort since the check above is found by `register`
+            // itself.
             abort.register(cx)?;
         }
         read
@@ -344,6 +348,7 @@ impl AsyncWrite for TlsStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Without a check: closing is what an abort leads to.
         each!(&mut self.get_mut().stream, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

@@ -95,6 +95,7 @@ impl ManageConnection for Bb8Manager {
     }
 
     fn has_broken(&self, client: &mut Client) -> bool {
+        // Asked synchronously whenever a connection is put back, so it must not query the server.
         client.is_closed()
     }
 }

@@ -76,12 +76,14 @@ impl Deadpool {
             true => builder.pre_recycle(verified_writer(rules.clone())),
             false => builder,
         };
+        // Hooks run in this order, and the first refusal ends the check.
         builder.pre_recycle(verified_by_plugins(connector, rules))
     }
 
     /// Returns the manager alone, which queries the role at the connect only and has no deadline.
     fn manager(self) -> Manager {
         let opens = Opens { connector: self.connector, rules: self.rules };
+        // An empty configuration, which `Opens` ignores: the connector has its own.
         Manager::from_connect(Config::new(), opens, self.recycling)
     }
 }
@@ -121,6 +123,7 @@ fn verified_by_plugins(connector: Connector, rules: PoolRules) -> Hook {
         let (connector, rules) = (connector.clone(), rules.clone());
         Box::pin(async move {
             let mut session = session(client);
+            // By any host: deadpool's own client has no room for the host that it was opened for.
             let answers = async { connector.check(&mut session).await.map(|()| true) };
             rules.check(answers).await.map_err(|error| HookError::message(error.to_string()))
         })
@@ -185,6 +188,7 @@ impl AsyncRead for Fails {
 
 impl AsyncWrite for Fails {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        // Given away once; `Error::find` reads it out of the `io::Error` again.
         let error = self.0.take().map_or_else(|| io::ErrorKind::BrokenPipe.into(), io::Error::other);
         Poll::Ready(Err(error))
     }

@@ -47,6 +47,7 @@ pub(super) async fn handshake(
     socket: Socket,
 ) -> std::result::Result<postgres_native_tls::TlsStream<Socket>, Failed> {
     let failed = |error: native_tls::Error| {
+        // The `Debug` form as well, for codes and causes that `Display` leaves out.
         (TlsFailure::from_text(&format!("{error} {error:?}")), Box::new(error).into())
     };
     let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut connector.clone(), server_name);
