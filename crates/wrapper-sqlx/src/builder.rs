@@ -170,6 +170,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
             Some(_) => format!("{},{code}", FailoverPlugin::CODE),
             None => code.to_owned(),
         };
+        // `set` makes it an error for the configuration to name other plugins than these.
         if !has_secret {
             given.set("plugins", with_failover(IamPlugin::CODE))?;
         }
@@ -185,6 +186,7 @@ impl<D: Engine> FreshPoolBuilder<D> {
         let Chain { plugins, options, .. } =
             setup.chain(&given, std::slice::from_ref(&server), &form::<D>().example())?;
         let settings = IamSettings::from_options(&options, 1)?;
+        // Before the driver is set up: a host or region that no token fits fails first.
         let target = if has_secret { None } else { Some(settings.target(&server)?) };
         check(&options, &server, target.as_ref(), &plugins, self.topology.is_some())?;
         // The source of passwords notifies the listeners; the plugins would do so a second time.
@@ -217,11 +219,14 @@ impl<D: Engine> FreshPoolBuilder<D> {
                 let registry = registry.with(secrets);
                 let (chain, _) =
                     registry.build_with_events(&given, std::slice::from_ref(&server), &setup.events)?;
+                // The template has no password: the chain supplies one for each connection.
                 let driver = SqlxDriver::new(template.clone(), has_secret, roots.clone());
                 Some(Arc::new(Lead::new(driver, chain, topology, server.clone())))
             }
             _ => None,
         };
+        // The first token is awaited: a pool that can never log in should fail here and not at its
+        // first use.
         let login = passwords.login(None).await?;
         let options = match (self.pool, &lead) {
             (options, Some(lead)) => led(options.unwrap_or_default(), lead, DEADLINE),
@@ -298,6 +303,7 @@ fn check(
         request = request.with_server_name(name);
     }
     plugins.iter().try_for_each(|plugin| plugin.check(&request))?;
+    // As DNS compares names: in any case, and with or without the root's dot.
     let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
     if bare(verified) != bare(server.host()) {
         return Err(configuration(format!(

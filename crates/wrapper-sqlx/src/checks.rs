@@ -27,6 +27,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 /// Duration::from_secs(5));
 /// ```
 pub fn check_within<D: Engine>(options: PoolOptions<D>, deadline: Duration) -> PoolOptions<D> {
+    // The pool's own test is a ping without a limit: with both, each check-out would ping twice.
     options.test_before_acquire(false).before_acquire(move |connection, _| {
         Box::pin(async move {
             match timeout(deadline, connection.ping()).await {
@@ -54,6 +55,8 @@ pub(crate) fn led<D: Engine>(
     let options = options.after_connect(move |connection, _| {
         let lead = Arc::clone(&opens);
         Box::pin(async move {
+            // DNS may lag behind a failover by its TTL: a new connection can lead to the former
+            // writer.
             let asked = timeout(deadline, takes_writes(&mut session::<D>(connection))).await;
             if !matches!(asked, Ok(Ok(true))) {
                 lead.topology().suspect();

@@ -37,6 +37,7 @@ impl Known<'_> {
         let failed = |kind, message: String| Error::new(kind, message);
         match error {
             sqlx::Error::Database(answer) => self.answered(&*answer),
+            // A pool without a valid token times out as well, and only the refresher knows why.
             sqlx::Error::PoolTimedOut => match self.last_error {
                 Some(last) => last.clone().with_message(format!("{error}: {}", last.message())),
                 None => failed(
@@ -61,6 +62,7 @@ impl Known<'_> {
             LoginAnswer::new(self.engine, &code, answer.message()).with_hint(hint).with_routine(routine);
         let request = self.login.request(self.request);
         let refused = read.refused(said.clone(), &request);
+        // In no table of login answers: most likely a statement's, on a connection in use.
         if refused.kind() == ErrorKind::Driver {
             let message = format!("{} refused a statement", self.request.address_label());
             return Error::new(ErrorKind::Driver, message).with_source(said);
@@ -86,6 +88,7 @@ impl Known<'_> {
         facts.answer = said.to_owned();
         facts.access_key_id = token.access_key_id();
         facts.credentials_left = Some(token.expires_at().duration_since(now).unwrap_or_default());
+        // A clock that was set back makes the age zero, not an error.
         let age = now.duration_since(token.signed_at()).unwrap_or_default().as_secs();
         let message = format!("{}; the token was signed {age} s ago for {target}", refused.message());
         let causes = facts.causes();

@@ -48,6 +48,7 @@ impl<D: Engine> Driver for SqlxDriver<D> {
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<D::Connection>> {
         Box::pin(async move {
+            // The dialled name is the verified one: sqlx has no other server name.
             let options = D::at(self.options.clone(), request.host(), request.port());
             // The pool's options verify the certificate and the name that is dialled.
             let password = request.password().map(|password| password.expose_for(Transport::VerifiedTls));
@@ -73,6 +74,7 @@ fn connect_error<D: Engine>(
     password: &str,
     roots: &Roots,
 ) -> Error {
+    // First, because sqlx also reports a failed handshake as an I/O error.
     if let Some(failure) = tls_failure(&error) {
         return handshake_failed(failure, error, request, roots);
     }
@@ -80,6 +82,7 @@ fn connect_error<D: Engine>(
     match error {
         SqlxError::Database(answer) => {
             let code = code(&*answer);
+            // Blanked before anything else: a server may repeat the token.
             let said = ServerError::new(&code, answer.message(), [password]);
             LoginAnswer::new(D::ENGINE, &code, answer.message()).refused(said, request)
         }
@@ -115,6 +118,7 @@ impl<D: Engine> Lead<D> {
 
     /// Returns whether a connection of this age was opened before the writer changed.
     pub(crate) fn is_outdated(&self, age: Duration) -> bool {
+        // The first epoch begins when a writer is first seen, which outdates nothing.
         let known = self.topology.snapshot();
         known.epoch() > 1 && known.epoch_began().is_some_and(|began| began.elapsed() < age)
     }
@@ -144,6 +148,7 @@ impl<D: Engine> Lead<D> {
 
 /// Waits for a reason to find the writer again, and returns whether it is a change.
 pub(crate) async fn reason_to_look<D: Engine>(lead: Option<&Lead<D>>) -> bool {
+    // Without a topology only the timer of the caller's `select!` ends the wait.
     let Some(lead) = lead else { return pending().await };
     tokio::select! {
         _ = lead.topology.changed() => true,

@@ -60,6 +60,7 @@ impl PasswordSource {
         target: TokenRequest,
         events: &Events,
     ) -> Self {
+        // The pool cannot ask for a token when it connects, so that its token has to stay young.
         let max_age = iam.token_expiration().min(RENEW_AFTER);
         let _listening = tell_of_credentials(&tokens, events);
         Self::Tokens { tokens, iam: Box::new(iam), target, max_age, _listening }
@@ -75,6 +76,7 @@ impl PasswordSource {
                 Ok(Login::Secret { secret, renew_after: secrets.renew_after() })
             }
             Self::Tokens { tokens, iam, target, max_age, .. } => {
+                // A token is signed for one host, so that another instance needs another one.
                 let elsewhere = instance.map(|instance| iam.target(instance)).transpose()?;
                 let token = tokens.token_within(elsewhere.as_ref().unwrap_or(target), *max_age).await;
                 token.map(Login::Token).map_err(|error| connect_error(&error))
@@ -120,6 +122,7 @@ impl Login {
         match (self, other) {
             #[cfg(feature = "secrets")]
             (Self::Secret { secret, .. }, Self::Secret { secret: other, .. }) => {
+                // By content: a secret that is reloaded is mostly unchanged.
                 (secret.user(), secret.expose_password()) == (other.user(), other.expose_password())
             }
             (Self::Token(token), Self::Token(other)) => token.expose() == other.expose(),
@@ -151,6 +154,8 @@ impl Login {
             #[cfg(feature = "secrets")]
             Self::Secret { secret, .. } => match configured.clone().with_user(secret.user()) {
                 Ok(request) => Cow::Owned(request),
+                // For messages only: where a request refuses the user, they name the configured
+                // one.
                 Err(_) => Cow::Borrowed(configured),
             },
             Self::Token(_) => Cow::Borrowed(configured),

@@ -39,6 +39,7 @@ struct Owner<D: Engine> {
 
 impl<D: Engine> Drop for Owner<D> {
     fn drop(&mut self) {
+        // Relaxed is enough: the last drop of an `Arc` happens after all uses by its other owners.
         if !self.is_detached.load(Ordering::Relaxed) {
             self.refresher.close();
         }
@@ -133,6 +134,7 @@ impl<D: Engine> FreshPool<D> {
             sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => Some(Suspicion::ConnectionLost),
             _ => None,
         }?;
+        // Without a topology nobody would act on it.
         self.topology()?.suspect();
         Some(suspicion)
     }

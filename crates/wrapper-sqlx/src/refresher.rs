@@ -107,6 +107,8 @@ impl<D: Engine> Refresher<D> {
     async fn run(&self) {
         let mut closed = self.pool.close_event();
         let clock = self.passwords.clock();
+        // `do_until` drops the check at its next await once the pool is closed: all of them are
+        // cancel-safe.
         if closed.do_until(self.look()).await.is_err() {
             return;
         }
@@ -139,6 +141,7 @@ impl<D: Engine> Refresher<D> {
         if let Some(instance) = self.lead.as_ref().and_then(|lead| lead.writer()) {
             self.lead_to(instance).await;
         }
+        // Idle ones only; those in use are judged when they are next taken out.
         while let Some(connection) = self.pool.try_acquire() {
             drop(connection.detach());
         }
@@ -157,6 +160,7 @@ impl<D: Engine> Refresher<D> {
     async fn lead_to(&self, instance: ConnectRequest) {
         {
             let mut state = self.state();
+            // By place alone: an instance that is found again must not cost a token.
             let place = |request: &ConnectRequest| (request.host().to_owned(), request.port());
             if state.instance.as_ref().map(place) == Some(place(&instance)) {
                 return;
@@ -170,10 +174,13 @@ impl<D: Engine> Refresher<D> {
     /// Gives the pool a token that stays valid for a while; an error only if the current one has
     /// expired.
     pub(crate) async fn refresh(&self) -> Result<()> {
+        // An async mutex, because it is held while a token is fetched; `state` is never held across
+        // an await.
         let _guard = self.refresh_lock.lock().await;
         let instance = self.state().instance.clone();
         let fetched = self.passwords.login(instance.as_ref()).await;
         let now = self.passwords.clock().now();
+        // Locked until the options are set, so that `explain` reads the login that the pool has.
         let mut state = self.state();
         state.checked_at = now;
         match fetched {

@@ -37,6 +37,7 @@ where
     let mut answer = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch(connection);
     let mut rows = None;
     while let Some(row) = answer.try_next().await.map_err(unanswered)? {
+        // sqlx tells the columns with the first row only, so an empty answer has none.
         let rows = rows.get_or_insert_with(|| Rows::new(row.columns().iter().map(|column| column.name())));
         // Unchecked: the text of any type is wanted.
         let text = |at: usize| row.try_get_unchecked::<Option<String>, _>(at).map_err(unanswered);

@@ -31,6 +31,7 @@ impl Driver for MySql {
             .host(server.host())
             .port(server.port())
             .username(server.user())
+            // Set after the program's own options: a token must never go to an unverified server.
             .ssl_mode(MySqlSslMode::VerifyIdentity)
             .ssl_ca_from_pem(roots)
             // A token travels as it is:
@@ -55,6 +56,7 @@ impl Driver for MySql {
     }
 
     fn with_user(options: MySqlConnectOptions, user: &str, password: &str) -> MySqlConnectOptions {
+        // A secret may use any method, so the server must not get to choose cleartext.
         options.enable_cleartext_plugin(false).username(user).password(password)
     }
 

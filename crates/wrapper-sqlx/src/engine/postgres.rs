@@ -1,4 +1,4 @@
-//! PostgreSQL.
+//! The engine PostgreSQL: its URLs, and the connect options of its pools.
 
 use std::env;
 
@@ -12,7 +12,8 @@ use wrapper_core::{BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, 
 use super::{sealed::Driver, socket};
 use crate::session;
 
-/// Variables that sqlx reads into options that it cannot unset.
+/// Variables of the environment that sqlx puts into its connect options and cannot take out again;
+/// no pool is built while one of them is set.
 const UNREMOVABLE_ENV: &[&str] = &["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
 
 impl Driver for Postgres {
@@ -50,6 +51,7 @@ impl Driver for Postgres {
             // Without a name the server takes the user's:
             // https://www.postgresql.org/docs/current/protocol-message-formats.html
             .database(server.database().unwrap_or(server.user()))
+            // Set after the program's own options: a token must never go to an unverified server.
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(roots))
     }
