@@ -57,6 +57,7 @@ async fn is_understood(
     for sql in &*dialect.detection {
         match session.query(sql).await {
             Ok(rows) => {
+                // The last column: `SHOW VARIABLES` answers with the name and then the value.
                 let value = rows.rows().first().and_then(|row| row.last()?.as_deref()).unwrap_or_default();
                 if value.is_empty() || is_no(value) {
                     return Ok(false);
@@ -104,6 +105,7 @@ pub(crate) async fn ask(
     dialect: &Dialect,
     dialled: Option<&Arc<str>>,
 ) -> Result<Answer> {
+    // Several statements are no snapshot: a failover in between shows as answers that disagree.
     let is_read_only = is_read_only(session, dialect).await?;
     if !dialect.discovers() {
         let id = dialled.cloned().unwrap_or_else(|| "".into());
@@ -116,6 +118,7 @@ pub(crate) async fn ask(
     let table = session.query(&dialect.topology).await?;
     let (is_writer, rows) = match dialect.layout {
         Layout::MultiAz { source } => {
+            // Both engines name the source of a replica here; only the writer has none but itself.
             let is_writer = writer.rows().is_empty();
             let key = if is_writer { Some(own_key) } else { column(&writer, source) };
             (is_writer, multi_az(&table, key.as_deref()))
@@ -158,6 +161,7 @@ fn multi_az(table: &Rows, writer: Option<&str>) -> Vec<Row> {
 fn tidied(rows: Vec<Row>) -> Vec<Row> {
     let is_newer = |row: &Row, than: &Row| match (&row.updated, &than.updated) {
         (None, Some(_)) => true,
+        // As text: both are one server's ISO timestamps, which sort like their times.
         (Some(row), Some(than)) => row > than,
         _ => false,
     };

@@ -46,11 +46,13 @@ impl Strategy {
 
 /// Returns a random number, not for cryptographic use.
 pub(crate) fn random() -> u64 {
+    // Each `RandomState` has another key, so the hash of a constant is a new number.
     RandomState::new().hash_one(0)
 }
 
 /// Returns a random number from 0 to 1.
 pub(crate) fn jitter() -> f64 {
+    // 53 bits, the precision of an `f64`: the result stays below 1.
     (random() >> 11) as f64 / (1_u64 << 53) as f64
 }
 

@@ -51,9 +51,12 @@ impl Gate {
     /// Admits a login, or returns when to try again.
     fn pass(&mut self, now: Instant) -> Result<(), Instant> {
         self.go_on(now);
+        // A throttled login has closed the gate until then.
         if now < self.second {
             return Err(self.second);
         }
+        // 5 in the first second, 5 << 7 = 640 in the eighth; RDS accepts about 200 IAM logins a
+        // second.
         if self.is_over() || self.passed < FIRST_SECOND << self.well {
             self.passed += 1;
             return Ok(());
@@ -86,6 +89,7 @@ pub(crate) fn pass(host: &Host, changed: Option<Instant>, now: Instant) -> Resul
             Some(gate) if changed < gate.since + SECOND => {}
             Some(gate) => *gate = Gate::new(changed),
             None => {
+                // A change of the writer adds hosts, so the gates that are over are swept here.
                 gates.retain(|_, gate| {
                     gate.go_on(now);
                     !gate.is_over()
@@ -101,6 +105,7 @@ pub(crate) fn pass(host: &Host, changed: Option<Instant>, now: Instant) -> Resul
 pub(crate) fn failed(turn: &Turn) {
     if let Some(gate) = lock().get_mut(&turn.host) {
         gate.go_on(Instant::now());
+        // A login from before this gate says nothing about the pace that it sets.
         gate.has_failed |= turn.at >= gate.since;
     }
 }

@@ -221,6 +221,7 @@ impl Knowledge {
         if !lists(answer, &answer.id) {
             return Err("it does not list itself");
         }
+        // Only members that answered vouch for others: a list may hold any id.
         let is_known = |member: &Member| member.is_verified && lists(answer, &member.id);
         let is_at_endpoint = evidence.dialled == Target::Endpoint;
         if !self.members.iter().any(is_known) {
@@ -261,6 +262,7 @@ impl Knowledge {
     /// Applies the report of an instance that it is the writer.
     fn claim(&mut self, id: &Arc<str>, evidence: &Evidence, effects: &mut Vec<Effect>) -> Verdict {
         if self.writer.as_ref() == Some(id) {
+            // Answers arrive in any order, and the fence never moves back.
             self.fence = self.fence.max(Some(evidence.answered));
             // The writer confirms its role after the rival claimed it: both are alive.
             if let Some((claimant, _)) = self.rival.take_if(|(_, at)| *at < evidence.asked) {
@@ -292,6 +294,7 @@ impl Knowledge {
             {
                 effects.push(Effect::Cut { id, before: evidence.answered, is_all: true });
             }
+            // Listeners learn of the new writer before connections to the former one break.
             effects.insert(0, Effect::WriterChanged { from, to: Arc::clone(id), epoch: self.epoch });
         }
         Verdict::Writer
@@ -302,6 +305,7 @@ impl Knowledge {
     fn reader(&mut self, id: &Arc<str>, evidence: &Evidence, effects: &mut Vec<Effect>) -> Verdict {
         self.writer.take_if(|writer| writer == id);
         self.rival.take_if(|(rival, _)| rival == id);
+        // Only connections from before the query: a later one may be to the promoted instance.
         effects.push(Effect::Cut { id: Arc::clone(id), before: evidence.asked, is_all: false });
         Verdict::Reader
     }
@@ -338,6 +342,7 @@ impl Knowledge {
     }
 
     fn report_once(&mut self, effect: Effect, effects: &mut Vec<Effect>) {
+        // Bounded, because a server can report any number of ids.
         if !self.reported.contains(&effect) && self.reported.len() < MOST_INSTANCES {
             self.reported.push(effect.clone());
             effects.push(effect);

@@ -32,6 +32,7 @@ impl OpenConnections {
         }
         // Entries are pushed whole: no panic can leave one half written.
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Doubling the limit makes the sweep of closed connections constant work per connection.
         if inner.connections.len() >= inner.limit {
             inner.connections.retain(|connection| connection.handle.is_held());
             inner.limit = (inner.connections.len() * 2).max(64);
@@ -49,6 +50,7 @@ impl OpenConnections {
                 && connection.at < before
                 && (is_all || connection.role == Some(Role::Writer))
         };
+        // Taken out under the lock: two cuts at the same time abort each connection once.
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let meant: Vec<_> = inner.connections.extract_if(.., is_meant).collect();
         drop(inner);

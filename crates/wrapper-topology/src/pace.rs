@@ -58,11 +58,16 @@ impl Pace {
 
     /// Takes a turn, or returns when to try again.
     fn turn(&self, now: Instant, host: &Host) -> Result<(), Instant> {
+        // Lock order: the state of a pace, then the gates. A gate takes no other lock.
         let mut state = self.lock();
         if let Some(next) = state.next.filter(|next| *next > now) {
             return Err(next);
         }
+        // The gate comes last: a login that has to wait for the pace must not use up the gate's
+        // share.
         gate::pass(host, state.changed, now)?;
+        // The next turn is due after a pause even if this caller never reports how its attempt
+        // ended.
         if state.next.is_some() {
             state.next = Some(now + delay(state.failures));
         }
@@ -76,6 +81,7 @@ impl Pace {
     pub(crate) fn failed(&self, turn: &Turn) -> Option<Duration> {
         gate::failed(turn);
         let mut state = self.lock();
+        // This attempt began before the last failure, so it ran into the same outage.
         if state.last.is_some_and(|last| last >= turn.at) {
             return None;
         }
@@ -91,6 +97,7 @@ impl Pace {
     pub(crate) fn succeeded(&self) {
         let mut state = self.lock();
         *state = State { changed: state.changed, ..State::default() };
+        // Released first: the woken callers take this lock at once.
         drop(state);
         self.freed.notify_waiters();
     }
@@ -107,6 +114,7 @@ impl Pace {
     pub(crate) fn lost(&self) {
         let mut state = self.lock();
         let now = Instant::now();
+        // Waiters are not woken: this can only lengthen their pause.
         state.last = Some(now);
         if state.next.is_none() {
             state.failures = 1;

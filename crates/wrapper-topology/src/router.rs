@@ -115,6 +115,7 @@ impl Router {
         if self.wanted(request) != Wanted::Writer || !self.topology.is_doubted() {
             return Ok(());
         }
+        // Taken before the query: its answer refutes only suspicions that are older than this.
         let asked = Instant::now();
         if self.topology.is_read_only(session).await? {
             return Err(wrong("the connection leads to an instance that is no longer the writer"));

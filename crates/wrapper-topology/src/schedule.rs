@@ -96,6 +96,7 @@ impl Schedule {
 
     /// Starts over in a new task: the queries of the former one will never end.
     pub(crate) fn restart(&mut self, now: Instant) {
+        // The suspicion is kept: it is about the cluster, whichever task asks.
         self.lanes.clear();
         self.used = now;
     }
@@ -125,6 +126,7 @@ impl Schedule {
 
     fn begin(&mut self, now: Instant, knowledge: &Knowledge) {
         self.suspicion = Some((now, knowledge.epoch()));
+        // Pauses between queries end at once; a question under way is not asked twice.
         self.lanes.iter_mut().for_each(|lane| lane.next = lane.next.min(now));
     }
 
@@ -155,6 +157,7 @@ impl Schedule {
     pub(crate) fn wake_at(&self, now: Instant, knowledge: &Knowledge) -> Instant {
         let wanted = self.wanted(now, knowledge);
         let lanes = self.lanes.iter().filter(|lane| !lane.is_asked && wanted.contains(&lane.target));
+        // The ends of modes wake the task too: no lane may be due by then.
         let ends = [self.fast_until, Some(self.used + IDLE)].into_iter().flatten().filter(|end| *end > now);
         lanes.map(|lane| lane.next).chain(ends).min().unwrap_or(now + IDLE)
     }
@@ -167,6 +170,7 @@ impl Schedule {
     /// Records the outcome of a query; `random` is from 0 to 1.
     pub(crate) fn done(&mut self, target: &Target, asked: PollOutcome, now: Instant, random: f64) {
         let mode = self.mode(now);
+        // The instance may have left the cluster while it was asked.
         let Some(lane) = self.lanes.iter_mut().find(|lane| lane.target == *target) else { return };
         lane.is_asked = false;
         let most = match asked {
@@ -180,6 +184,8 @@ impl Schedule {
         };
         let pause = BACK_OFF.0.saturating_mul(1 << lane.failures.min(16)).min(most);
         lane.failures += 1;
+        // From half the pause to one and a half, so that many processes do not dial at the same
+        // time.
         lane.next = now + pause.mul_f64(0.5 + random);
     }
 
@@ -197,6 +203,7 @@ impl Schedule {
             return;
         }
         let Some((since, epoch)) = self.suspicion else { return };
+        // By the time of the query: an answer already under way says nothing about the suspicion.
         let is_verified =
             writer.and_then(|writer| writer.last_report).is_some_and(|word| word.asked >= since);
         if is_lost || !is_verified || knowledge.is_in_doubt() {
@@ -204,6 +211,7 @@ impl Schedule {
         }
         self.suspicion = None;
         self.fast_until = Some(now + FAST);
+        // There was a new writer, so the suspicion was right and the next one is not blocked.
         if knowledge.epoch() != epoch {
             (self.block, self.blocked_until) = (BLOCK.0, None);
             return;
@@ -224,6 +232,7 @@ impl Schedule {
         if knowledge.has_endpoint() {
             targets.push(Target::Endpoint);
         }
+        // A lane in use is dropped with its target; `done` then finds none.
         self.lanes.retain(|lane| targets.contains(&lane.target));
         for target in targets {
             if !self.lanes.iter().any(|lane| lane.target == target) {

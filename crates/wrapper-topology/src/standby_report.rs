@@ -13,6 +13,7 @@ pub(crate) struct StandbyReport(AtomicU8);
 impl StandbyReport {
     /// Returns the reported value if it is trusted.
     pub(crate) fn trusted(&self, reported: Option<bool>) -> Option<bool> {
+        // Relaxed: the flag guards no other memory.
         reported.filter(|_| self.0.load(Ordering::Relaxed) == TRUE)
     }
 

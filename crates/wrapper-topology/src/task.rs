@@ -52,6 +52,8 @@ pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>
         if topology.is_off() || topology.with_monitor(|monitor| monitor.schedule.is_idle(now)) {
             return;
         }
+        // A connection moves into its question and back with the answer, so it has one query at a
+        // time.
         for target in topology.with_monitor(|monitor| monitor.due(now)) {
             let connection = kept.remove(&target);
             questions.push(question(&topology, &opener, &request, target, connection));
@@ -60,6 +62,8 @@ pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>
             kept.retain(|target, _| monitor.schedule.keeps(target, now, &monitor.knowledge));
         });
         let wake_at = topology.with_monitor(|monitor| monitor.wake_at(now)).min(now + PAUSE);
+        // Cancel-safe: unfinished questions stay in the set, and a dropped `woken` passes its
+        // permit on.
         tokio::select! {
             Some(ended) = questions.next(), if !questions.is_empty() => {
                 take(&topology, ended, &mut kept);
@@ -78,11 +82,13 @@ fn take<C>(topology: &Topology, ended: Reply<C>, kept: &mut HashMap<Target, Conn
             let evidence = Evidence { dialled: target.clone(), asked, answered: Instant::now(), answer };
             let verdict = topology.monitor_answered(&evidence);
             tracing::trace!(instance = &*evidence.answer.id, ?verdict, "asked");
+            // Kept only after an answer: a connection that timed out may still hold half of one.
             kept.insert(target, connection);
         }
         Err(error) => {
             tracing::trace!(instance = target.id().map(|id| &**id), %error, "not answered");
             let outcome = match error.kind() {
+                // The server is alive, or was never reached: its last report may still hold.
                 ErrorKind::Credentials(_) | ErrorKind::Login | ErrorKind::Throttled | ErrorKind::Token => {
                     PollOutcome::Refused
                 }
@@ -112,6 +118,7 @@ async fn question<C: Send + 'static>(
         let mut session = opener.session(&mut connection)?;
         let answer =
             timeout(ANSWER, topology.ask(&mut session, target.id())).await.map_err(|_| late(ANSWER))??;
+        // Ends the borrow of the connection, which is returned with the answer.
         drop(session);
         let gone = || Error::new(ErrorKind::Driver, "the server does not belong to a known kind of cluster");
         Ok((connection, answer.ok_or_else(gone)?))
@@ -143,6 +150,7 @@ async fn open<C: Send + 'static>(
     };
     let mut connection = opener.open(request, CONNECT).await?;
     let mut session = opener.session(&mut connection)?;
+    // MySQL has no such session variable.
     if session.engine() == Engine::Postgres {
         session.query(NAME).await?;
     }

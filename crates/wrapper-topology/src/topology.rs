@@ -182,8 +182,10 @@ impl Topology {
     pub fn suspect(&self) {
         let now = Instant::now();
         let mut state = self.state();
+        // Noted even if the monitor is blocked: the next check-outs then verify for themselves.
         state.doubted = Some(now);
         let is_taken = state.monitor.suspect(now);
+        // Before the wake: the monitor's first step takes this lock.
         drop(state);
         if is_taken {
             Counters::count(&self.0.counters.suspicions);
@@ -265,6 +267,7 @@ impl Topology {
     }
 
     pub(crate) fn with_knowledge<T>(&self, read: impl FnOnce(&Knowledge) -> T) -> T {
+        // The closure runs under the lock, so it must not call back into the topology.
         read(&self.state().monitor.knowledge)
     }
 
@@ -278,6 +281,7 @@ impl Topology {
         let is_detour = self.with_knowledge(|known| {
             known.member(&evidence.answer.id).is_some_and(|member| member.is_behind_endpoint())
         });
+        // Relaxed: the flag guards no other memory, only the first swap matters.
         if is_detour && !self.0.has_warned_of_endpoint.swap(true, Ordering::Relaxed) {
             let instance = evidence.answer.id.escape_debug().to_string();
             tracing::warn!(
@@ -301,6 +305,7 @@ impl Topology {
             state.monitor.suspect(now);
             ((), state.monitor.knowledge.failed(target, asked, now))
         });
+        // One permit is enough: a topology has one monitor, and a permit waits until it listens.
         self.0.wake.notify_one();
     }
 

@@ -48,6 +48,7 @@ impl WriterPace {
         // An empty host: other logins at the server are not known here.
         let turn = self.pace.admit(deadline, || ((), (Box::default(), 0))).await;
         let (turn, ()) = turn.ok_or_else(|| self.last().unwrap_or_else(no_turn))?;
+        // A failed connect ends here without a verdict: whether there is a writer stays unknown.
         let checked = check(connect.await?).await;
         match &checked {
             Ok(_) => {

@@ -88,10 +88,12 @@ impl Member {
         answered: Instant,
         is_dialled: bool,
     ) -> bool {
+        // By the time of the query: a slow answer may arrive after a newer one.
         if self.last_report.is_some_and(|last_report| asked <= last_report.asked) {
             return false;
         }
         self.last_report = Some(RoleReport { role, asked, answered });
+        // A failure noted after this answer still counts.
         self.failures.take_if(|(at, _)| *at <= answered);
         if is_dialled || self.unreachable.is_some_and(|at| answered - at > super::BY_ENDPOINT) {
             self.unreachable = None;
@@ -101,6 +103,7 @@ impl Member {
 
     /// Records a failed query; returns false if an answer arrived after the query began.
     pub(super) fn record_failure(&mut self, asked: Instant, now: Instant) -> bool {
+        // The failure is that of another query; this instance has answered since that one began.
         if self.last_report.is_some_and(|last_report| last_report.answered > asked) {
             return false;
         }

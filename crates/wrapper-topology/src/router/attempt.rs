@@ -53,13 +53,18 @@ impl Search<'_> {
                 request.with_port(*port).with_instance(id)
             }
         };
+        // Subscribed before the dial, so that a change of the writer during it ends the wait.
         let mut version = self.topology().version();
         let end = |now| self.topology().with_knowledge(|known| attempt_end(target, known, self.until, now));
         let began = Instant::now();
         let mut end = end(began);
+        // Polled by reference: a turn of the loop keeps the connect, and a return drops and so
+        // cancels it.
         let mut run = next.run(request);
         loop {
             tokio::select! {
+                // An open connection comes first: its own answer about the role counts for more
+                // than a change.
                 biased;
                 opened = &mut run => return opened,
                 changed = version.changed() => {
@@ -111,6 +116,7 @@ impl Search<'_> {
             return Ok(Outcome::Found(connected));
         }
         let topology = self.topology();
+        // One query where the role is as expected; otherwise what is known may be outdated.
         if let Some(id) = self.expected(target) {
             let is_read_only = topology.is_read_only(&mut next.session(&mut connected)).await?;
             let role = if is_read_only { Role::Reader } else { Role::Writer };
@@ -118,6 +124,8 @@ impl Search<'_> {
                 return Ok(Outcome::Found(self.hand_out(connected, &id, role)));
             }
         }
+        // Before the query, as the evidence is ordered by it: the answer may describe any later
+        // moment.
         let asked = Instant::now();
         let answer = topology.ask(&mut next.session(&mut connected), target.id()).await?;
         // The server belongs to no cluster: it is simply the configured one.
@@ -133,6 +141,7 @@ impl Search<'_> {
             (Verdict::Reader, Wanted::Reader { .. }) => {
                 Ok(Outcome::Found(self.hand_out(connected, &id, Role::Reader)))
             }
+            // A reader endpoint without readers leads to the writer as well.
             (Verdict::Writer, _) if is_writer_enough && self.has_no_reader_left() => {
                 Ok(Outcome::Found(self.hand_out(connected, &id, Role::Writer)))
             }
@@ -166,6 +175,7 @@ impl Search<'_> {
     fn hand_out<C>(&self, mut connected: Connected<C>, id: &Arc<str>, role: Role) -> Connected<C> {
         connected.established.set_instance(id);
         connected.established.set_role(role);
+        // After the role is set: a cut finds connections by the role that they were opened for.
         self.topology().hand_out(id, &connected.established);
         connected
     }

@@ -43,6 +43,7 @@ impl<'r> Search<'r> {
         loop {
             self.leave_to_monitor().await;
             let until = self.until;
+            // Picked within `admit`: while this connect waits for its turn, the writer may change.
             let Some((turn, target)) = self.topology().pace().admit(until, || self.pick()).await else {
                 break;
             };
@@ -57,6 +58,8 @@ impl<'r> Search<'r> {
                     error
                 }
                 Err(error) => {
+                    // Also if the error ends this connect: all other logins at this host have to
+                    // slow down.
                     if error.is_throttled() {
                         gate::throttled(&turn);
                     }
@@ -80,6 +83,8 @@ impl<'r> Search<'r> {
             if Instant::now() >= self.until {
                 break;
             }
+            // Subscribed after this attempt's own failure was applied, which is a change of version
+            // itself.
             let mut version = self.topology().version();
             let pause = self.until.min(Instant::now() + self.router.options.retry_interval);
             drop(timeout_at(pause, version.changed()).await);
@@ -124,9 +129,11 @@ impl<'r> Search<'r> {
         let mut readers: Vec<_> = known.readers().map(|reader| reader.target()).collect();
         let knows_roles =
             known.writer().is_some() || known.members().iter().any(|member| member.last_report.is_some());
+        // Before any role was reported every member passes for a reader, even the writer.
         if !knows_roles {
             readers.clear();
         }
+        // Drawn once per round; the later picks of a round follow the order of the list.
         if self.tried.is_empty() && !readers.is_empty() {
             let first = self.router.options.strategy.first(self.topology().turns(), readers.len());
             readers.rotate_left(first);
@@ -134,6 +141,7 @@ impl<'r> Search<'r> {
         if known.has_endpoint() {
             readers.push(Target::Endpoint);
         }
+        // Last, so that the writer serves only if no reader does.
         if or_writer || readers.is_empty() {
             readers.extend(known.writer_candidates());
         }

@@ -21,6 +21,8 @@ impl Topology {
 
     /// Registers a connection that is handed out, so that it can be cut.
     pub(crate) fn hand_out(&self, instance: &Arc<str>, established: &Established) {
+        // Registered before the check below: a cut in between finds it here, an earlier one is seen
+        // there.
         self.0.open_connections.add(instance, established);
         Counters::count(&self.0.counters.connects);
         // The writer may have changed, or reported that it is a reader, while this connect was
@@ -75,6 +77,7 @@ impl Topology {
     /// address, changed.
     pub(crate) fn is_outdated(&self, established: &Established) -> bool {
         let state = self.state();
+        // Hosts without a topology know no roles; there only the address tells two servers apart.
         if let Some(place) = state.host_addresses.get(established.host()) {
             return place.is_outdated(established);
         }

@@ -16,6 +16,7 @@ impl Topology {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, Vec<Effect>)) -> T {
         let mut state = self.state();
         let before = state.writer();
+        // Both sides are read under one lock, so no other change hides between them.
         let (outcome, effects) = change(&mut state);
         let after = state.writer();
         if let (Some(doubted), Some(verified)) = (state.doubted, state.monitor.knowledge.verified_at())
@@ -24,6 +25,7 @@ impl Topology {
             state.doubted = None;
         }
         let listeners = if effects.is_empty() { Vec::new() } else { state.listeners.clone() };
+        // Effects run listeners, which are foreign code and may call back into the topology.
         drop(state);
         effects.into_iter().for_each(|effect| self.apply(effect, &listeners));
         if before != after {
@@ -41,6 +43,7 @@ impl Topology {
         match effect {
             Effect::WriterChanged { from, to, epoch } => {
                 tracing::info!(from = from.as_deref(), to = &*to, epoch, "the cluster has a new writer");
+                // The first writer ever found is no failover, so nothing has to be spaced out.
                 if from.is_some() {
                     self.0.pace.changed();
                 }

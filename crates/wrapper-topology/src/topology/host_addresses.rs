@@ -40,6 +40,8 @@ impl HostAddresses {
         let Some(mut addresses) = addresses(established) else { return AddressChange::Unchanged };
         let at = established.at();
         if self.is_at(&addresses) {
+            // Only the latest list may replace the known one; addresses of the other family are
+            // kept.
             if at >= self.latest {
                 let others = self.addresses.iter().filter(|known| !has_family_of(&addresses, known));
                 let others: Vec<_> = others.copied().collect();
@@ -53,6 +55,8 @@ impl HostAddresses {
             };
         }
         if at < self.latest {
+            // One nanosecond past this login: comparisons with `since` are strict, and it is
+            // outdated too.
             self.since = self.since.max(at + Duration::from_nanos(1));
             return AddressChange::Superseded(self.since);
         }

@@ -14,6 +14,7 @@ impl Topology {
     /// Returns the dialect of this cluster, detected on the first connection; `None` if there is no
     /// cluster.
     pub(crate) async fn dialect(&self, session: &mut dyn Session) -> Result<Option<Dialect>> {
+        // The guard lives until the end of this match; it must not be held across the await below.
         match &self.state().kind {
             Kind::Known(dialect) => return Ok(Some(dialect.clone())),
             Kind::None => return Ok(None),
@@ -23,6 +24,7 @@ impl Topology {
         let found = answer::detect(session, &mut missing).await?;
         let mut state = self.state();
         state.missing_grants = missing.filter(|_| found.is_none());
+        // Concurrent connects may both detect; the first result stays.
         if matches!(state.kind, Kind::Unknown) {
             state.kind = found.clone().map_or(Kind::None, Kind::Known);
             match &found {
@@ -45,6 +47,7 @@ impl Topology {
 
     /// Returns whether the server rejects writes, without a round trip if the server reported it.
     pub(crate) async fn is_read_only(&self, session: &mut dyn Session) -> Result<bool> {
+        // PostgreSQL 14 and later report this parameter at the login and when it changes.
         let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
         if let Some(reported) = self.0.standby.trusted(reported) {
             return Ok(reported);
@@ -68,6 +71,8 @@ impl Topology {
                 None => return Ok(None),
             },
         };
+        // A promotion before the query answers ends the trust for good, which costs round trips
+        // only.
         let reported = session.parameter("in_hot_standby").map(|reported| reported == "on");
         let answer = answer::ask(session, &dialect, dialled).await?;
         self.0.standby.compare(reported, answer.is_read_only);
