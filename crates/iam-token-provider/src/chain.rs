@@ -70,6 +70,7 @@ impl DefaultChain {
     /// Uses `region` for STS and AWS sign-in unless a region was given before.
     pub(crate) fn suggest_region(&self, region: &str) {
         let mut known = self.0.region.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first target decides, since the chain is kept across targets.
         known.get_or_insert_with(|| region.to_owned());
     }
 
@@ -85,16 +86,20 @@ impl DefaultChain {
     /// [`ErrorKind::Credentials`], with what to do about it. As a `ProvideCredentials` it gives the
     /// same error as the source of a `CredentialsError`.
     pub async fn load(&self) -> Result<Credentials> {
+        // Cloned out of the lock, whose guard must not be held across the await.
         let kept = self.kept().clone();
         if let Some(chain) = kept
             && let Ok(credentials) = chain.provide(now()).await
         {
             return Ok(credentials);
         }
+        // Concurrent loads may each build one; the last of them is kept.
         let chain = SdkChain::new(self.profile(), self.0.role.as_ref(), self.region()).await;
         match chain.provide(now()).await {
             Ok(credentials) => {
                 let chain = known_end::is_renewed(&credentials).then(|| Arc::new(chain));
+                // The guard ends before the former chain is dropped: its HTTP client is foreign
+                // code.
                 let former = std::mem::replace(&mut *self.kept(), chain);
                 drop(former);
                 Ok(credentials)
@@ -127,6 +132,7 @@ impl ProvideCredentials for DefaultChain {
 
 fn sdk_error(error: Error) -> CredentialsError {
     match error.kind() {
+        // The SDK tries its next provider on this one alone.
         ErrorKind::Credentials(CredentialsFailure::NotConfigured) => CredentialsError::not_loaded(error),
         _ => CredentialsError::provider_error(error),
     }

@@ -108,12 +108,14 @@ impl CredentialsSource {
                 Err(error) => return AfterRefusal::Failed(error),
             },
         };
+        // A renewal, or another refused caller, has replaced the key already.
         if held.value().access_key_id() != refused_key {
             return AfterRefusal::NewKey;
         }
         if !self.0.refusals.may_load(self.0.clock.now(), held.issued_at()) {
             return AfterRefusal::SameKey;
         }
+        // Names the credentials that it replaces, so all callers refused with them join one load.
         match self.0.cell.refetch(&held, self.load()).await {
             Ok(loaded) if loaded.value().access_key_id() == refused_key => {
                 self.0.refusals.brought_the_same(&loaded);
@@ -121,6 +123,7 @@ impl CredentialsSource {
             }
             Ok(_) => AfterRefusal::NewKey,
             Err(error) => {
+                // A failed load is damped like one that brings the same key.
                 self.0.refusals.failed(self.0.clock.now());
                 AfterRefusal::Failed(self.failed(error))
             }
@@ -131,6 +134,7 @@ impl CredentialsSource {
     fn renew(&self, renewal: Option<Renewal<Signer, Error>>) {
         let Some(renewal) = renewal else { return };
         let source = self.clone();
+        // It owns a clone, so a load goes on after the caller that started it.
         let renew = async move {
             match renewal.run().await {
                 Ok(_) => {}
@@ -153,6 +157,7 @@ impl CredentialsSource {
         move || {
             Box::pin(async move {
                 let loaded = this.0.source.load(&*this.0.clock).await?;
+                // Within the load, so that listeners hear of it once, whoever waits for it.
                 this.0.loaded(&loaded);
                 Ok(loaded)
             })
@@ -194,6 +199,7 @@ impl Inner {
     fn loaded(&self, loaded: &Expiring<Signer>) {
         self.failures.reset();
         let key = loaded.value().access_key_id();
+        // The guard ends with this statement, before any listener runs.
         let former = self.last_key.lock().unwrap_or_else(PoisonError::into_inner).replace(key.into());
         let left = loaded.expires_at().and_then(|end| end.duration_since(loaded.issued_at()).ok());
         let expires_in_s = left.map(|left| left.as_secs());

@@ -65,6 +65,8 @@ impl<T> Default for Listeners<T> {
 impl<T: 'static> Listeners<T> {
     pub(crate) fn add(&self, listener: impl Fn(&T) + Send + Sync + 'static) -> Listening {
         let listener = Arc::new(listener);
+        // The same allocation as a trait object: `Listening` keeps `listener`, the list a weak
+        // handle.
         let heard: Arc<Listener<T>> = listener.clone();
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| listener.strong_count() > 0);
@@ -73,6 +75,7 @@ impl<T: 'static> Listeners<T> {
     }
 
     pub(crate) fn tell(&self, what: &T) {
+        // Copied out of the lock: a listener may register another one.
         let listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for listener in listeners.iter().filter_map(Weak::upgrade) {
             // A panicking listener must not fail a load that others wait for.
@@ -108,6 +111,7 @@ impl Failures {
 
     /// Resets the count after a success.
     pub(crate) fn reset(&self) {
+        // The next failure is reported at once again.
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 }

@@ -84,6 +84,7 @@ impl IamTokenProvider {
     /// As [`token`](Self::token).
     pub async fn token_within(&self, request: &TokenRequest, max_age: Duration) -> Result<IamToken> {
         let inner = &*self.0;
+        // Their whole life of 60 s lies within the margin in which the cache serves nothing.
         let max_age = if request.is_signed_each_time() { Duration::ZERO } else { max_age };
         // Also if a token is cached: some call must start the renewal of the credentials.
         let unexpired = inner.credentials.unexpired();
@@ -99,6 +100,7 @@ impl IamTokenProvider {
             // On any outcome the unexpired credentials sign; the failure is reported there.
             drop(inner.credentials.after_refusal(&refused_key).await);
         }
+        // A load that hangs is the cell's: a caller that is dropped here leaves it to the next one.
         let credentials = inner.credentials.get().await?;
         self.sign(epoch, request, max_age, &credentials)
     }
@@ -213,6 +215,7 @@ impl IamTokenProvider {
         }
         let lease = self.0.tokens.get(request, max_age)?;
         if unexpired.is_some_and(|unexpired| !is_signed_with(&lease, unexpired)) {
+            // By its lease, so that a newer token of another call stays.
             self.0.tokens.invalidate(request, &lease);
             return None;
         }
@@ -237,6 +240,7 @@ impl IamTokenProvider {
         if !is_signed_with(&lease, credentials) {
             // Another task stored a token that it had signed with the former credentials.
             self.0.tokens.invalidate(request, &lease);
+            // Once, not in a loop: a token of yet another key is as likely to be valid.
             lease = sign()?;
         }
         Ok(self.handed_out(request, lease, "signed"))

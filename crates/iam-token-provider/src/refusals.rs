@@ -64,6 +64,7 @@ impl Refusals {
         let state = self.state();
         let wait = state.wait.unwrap_or(FIRST_WAIT);
         let is_past = |moment| distance(moment, now) > wait;
+        // A failed load counts like one that succeeded: both have just asked the source.
         is_past(loaded_at) && state.failed_at.is_none_or(is_past)
     }
 
@@ -97,6 +98,8 @@ impl Refusals {
     /// Notes that the next call for this request must check the credentials.
     pub(crate) fn note(&self, request: &TokenRequest, access_key_id: &str) {
         let mut state = self.state();
+        // Beyond the limit a refusal is not noted: its next call signs with the credentials at
+        // hand.
         if state.pending.len() < MOST_PENDING {
             state.pending.insert(request.clone(), access_key_id.into());
         }
@@ -107,11 +110,13 @@ impl Refusals {
     }
 
     pub(crate) fn clear(&self) {
+        // Dropped after the guard, so that nobody waits for the destructors of a full map.
         let former = std::mem::take(&mut *self.state());
         drop(former);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
+        // No foreign code runs under this lock, so a poisoned state is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -106,6 +106,7 @@ impl TokenRequest {
     pub fn rds_at_any_host(host: &str, port: u16, user: &str, region: &str) -> Result<Self> {
         check_login(port, user)?;
         let region = parse_region(region)?;
+        // One spelling for one target: the name is signed, and is the key of the cache.
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let recipe = iam_token::rds(&host, port, user).region(region.as_str());
         Self::new(Service::Rds, &host, port, region.as_str(), user, recipe)
@@ -286,6 +287,7 @@ fn parse_region(region: &str) -> Result<Region> {
 
 impl PartialEq for TokenRequest {
     fn eq(&self, other: &Self) -> bool {
+        // Most look-ups compare a clone with the very key that is stored.
         Arc::ptr_eq(&self.0, &other.0) || self.0.key == other.0.key
     }
 }

@@ -52,6 +52,7 @@ impl Source {
 
     /// Loads credentials and creates a signer from them, issued now.
     pub(crate) async fn load(&self, clock: &dyn Clock) -> Result<Expiring<Signer>> {
+        // The runtime of the first poll: the sockets and timers of the load belong to it.
         let started_in = Handle::try_current().ok();
         let mut loaded = self.guarded(self.signer()).await;
         if loaded.is_err() && started_in.is_some_and(|runtime| is_gone(&runtime)) {
@@ -86,6 +87,7 @@ impl Source {
     /// Turns a panic of the source into an error that says what it needs.
     async fn guarded<T>(&self, load: impl Future<Output = Result<T>>) -> Result<T> {
         let mut load = pin!(load);
+        // Unwind-safe: the future is never polled again after a panic, it is dropped with this one.
         let polled = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| load.as_mut().poll(cx))) {
             Ok(polled) => polled,
             Err(panic) => Poll::Ready(Err(self.panicked(&*panic))),

@@ -58,6 +58,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn missed(&self) {
+        // Relaxed, as all counters here: no other memory depends on them.
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -84,6 +85,7 @@ impl Counters {
 
     fn ended(&self, now: SystemTime) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        // The oldest of five tells whether all five ended within a second.
         latest.truncate(MANY - 1);
         latest.push_front(now);
     }

@@ -137,6 +137,7 @@ impl Profiles {
             }
             visited.push(name);
             match profile.get("source_profile") {
+                // A profile may name itself, or one before it, as its source.
                 Some(source) if !visited.contains(&source) => name = source,
                 _ => return log_in(name, profile, error),
             }
@@ -165,6 +166,7 @@ fn log_in(name: &str, profile: &Profile, error: &CredentialsError) -> Option<Exp
             format!("profile `{shown}` uses `aws login`: enable the feature `login` of this library");
         return Some((CredentialsFailure::Failed, message));
     }
+    // Network, time and throttling: a login would not change these.
     let elsewhere = ["dispatch failure", "timeout", "Forbidden", "TooManyRequests"];
     if is_malformed || elsewhere.iter().any(|words| text.contains(words)) {
         return None;

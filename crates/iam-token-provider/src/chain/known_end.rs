@@ -52,6 +52,7 @@ pub(super) async fn apply(
         .check(now)
         .map_err(|message| Failure::Known(Error::credentials(CredentialsFailure::Expired, message)))?;
     *credentials.expiry_mut() = Some(noted.end);
+    // Tells `load` to drop the chain, which would serve the keys of the files that it has read.
     credentials.set_property(Noted);
     Ok(credentials)
 }
@@ -104,6 +105,7 @@ fn in_environment() -> Option<NotedEnd> {
 /// Reads RFC 3339 and its kin: with a blank for the `T`, an offset without a colon, or none for
 /// UTC.
 fn parse(text: &str) -> Option<SystemTime> {
+    // The first blank stands for the `T`; another one separates the offset.
     let text = text.trim().replacen(' ', "T", 1);
     let text = text.replace(' ', "");
     let parsed = OffsetDateTime::parse(&text, &Rfc3339)

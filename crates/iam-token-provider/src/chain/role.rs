@@ -73,6 +73,7 @@ impl AssumeRole {
                 "`assumeRoleExternalId` must be 2 to 1224 letters, digits and characters of _+=,.@:/-",
             );
         }
+        // STS takes whole seconds, so a fraction would be cut silently.
         if !(SHORTEST..=LONGEST).contains(&self.duration) || self.duration.subsec_nanos() != 0 {
             let seconds = self.duration.as_secs_f64();
             return refuse(&format!("`assumeRoleDurationSec` must be 900 to 43200 seconds, not {seconds}"));
