@@ -77,6 +77,7 @@ pub fn aws_profile(options: &Options) -> Option<&str> {
 /// A configuration error for a role's parameter without the role, and for a parameter of the
 /// default chain together with `given`.
 pub fn token_provider(options: &Options, given: Option<&IamTokenProvider>) -> Result<IamTokenProvider> {
+    // A program's own credentials win, but a parameter that they would silence is an error.
     let Some(given) = given else { return machine_tokens(options) };
     match [AWS_PROFILE]
         .iter()

@@ -131,6 +131,7 @@ impl<'a> Facts<'a> {
         found.sort_by_key(|(likelihood, _)| *likelihood);
         let mut causes: Vec<Cause> = Vec::new();
         for (_, row) in found {
+            // The likelier row of a code has the more exact sentence.
             if !causes.iter().any(|cause| cause.code() == row.code) {
                 causes.push(Cause::new(row.code, &(row.sentence)(self), &(row.remedy)(self)));
             }
@@ -194,6 +195,7 @@ impl<'a> Facts<'a> {
             let action = if user == "admin" { "DbConnectAdmin" } else { "DbConnect" };
             return format!("dsql:{action} on arn:{partition}:dsql:{region}:ACCOUNT:cluster/{id}");
         }
+        // A policy names resource ids, which no endpoint reveals, so these are placeholders.
         let resource = match self.kind() {
             Some(EndpointKind::Instance) => "db-RESOURCE-ID",
             _ if self.is_proxy() => "prx-RESOURCE-ID",

@@ -167,6 +167,8 @@ impl<C: Send + 'static> Factory<C> for IamFactory {
         }
         let code = error.diagnosis().first().map(Cause::code);
         let is_refused = code == Some(Cause::PASSWORD_REFUSED);
+        // A request for clear text means a token; the other codes are any server's, so the host
+        // decides.
         let is_meant = match code {
             Some(Cause::PASSWORD_IN_CLEAR) => true,
             Some(Cause::PASSWORD_MISSING | Cause::PASSWORD_REFUSED) => {

@@ -71,6 +71,7 @@ impl IamPlugin {
         };
         let domain = |name: &str| Endpoint::parse(name).ok()?.domain().map(str::to_owned);
         let is_same = name.as_str().trim_end_matches('.').eq_ignore_ascii_case(target.host());
+        // One domain is one account and region of RDS, so the token stays with the same owner.
         let is_near = domain(name.as_str()).is_some_and(|near| Some(near) == domain(target.host()));
         if is_same || is_near {
             return Ok(());
@@ -87,6 +88,7 @@ impl IamPlugin {
     }
 
     fn request(&self, request: &ConnectRequest, target: &Target, token: &IamToken) -> Result<ConnectRequest> {
+        // A pool learns from the token's end for how long a copy of this request can log in.
         let password = Password::verified_tls_only(token.expose()).with_good_until(token.expires_at());
         let request = request.clone().with_password(password);
         if request.server_name().is_some() {
@@ -106,9 +108,12 @@ impl IamPlugin {
         let target = self.targets.of(&self.settings, &request)?;
         let clock = self.tokens.clock();
         let started_at = clock.now();
+        // Outlives the attempts: a key that was replaced between two of them is a fact for the
+        // error.
         let mut keys = RefusedKeys::default();
         loop {
             let refused = match self.log_in(&request, &target, &mut keys, next).await {
+                // Only here may a later attempt end differently; every other error is final.
                 Err(error) if error.may_be_stale_password() => error,
                 done => return done,
             };
@@ -127,6 +132,7 @@ impl IamPlugin {
         keys: &mut RefusedKeys,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
+        // A deadline from here on blames the source of credentials, not the server.
         request.progress().enter(Phase::Credentials);
         let first = self.token(&target.token).await?;
         let refused = match self.attempt(request, target, &first, next).await {
@@ -146,6 +152,8 @@ impl IamPlugin {
         tracing::debug!(host = target.token.host(), "token refused, retrying with a new one");
         match self.attempt(request, target, &second, next).await {
             Err(error) if error.is_login() => {
+                // Not reported as refused: the credentials were checked a moment ago, before this
+                // token.
                 self.tokens.discard(&second);
                 keys.note(&second);
                 Err(self.refusal(request, &target.token, &second, keys, Retry::Refused).explain(&error))
@@ -172,9 +180,11 @@ impl IamPlugin {
         });
         let request = self.request(request, target, token)?;
         let tls_name = request.tls_name().to_owned();
+        // Dropped here, the attempt is reported neither as accepted nor as refused.
         let outcome = next.run(request).await.map_err(|error| explain_tls(error, &tls_name));
         match &outcome {
             Ok(_) => self.tokens.report_accepted(token),
+            // Says nothing about the token, which stays in the cache.
             Err(error) if error.is_throttled() => self.tokens.report_throttled(),
             Err(_) => {}
         }
@@ -196,10 +206,12 @@ impl IamPlugin {
             return Err(Retry::Pointless);
         }
         match self.tokens.after_refusal(first).await {
+            // This look-up also discards any cached token of the former key.
             AfterRefusal::NewKey => return self.token(target).await.map_err(Retry::Unavailable),
             AfterRefusal::Failed(error) => return Err(Retry::Unavailable(connect_error(&error))),
             _ => {}
         }
+        // Signed for this attempt with the same key: another one would be refused as well.
         if first.is_fresh() {
             return Err(Retry::Pointless);
         }

@@ -78,6 +78,7 @@ impl Refusal<'_> {
         facts.access_key_id = token.access_key_id();
         facts.key_was_replaced = self.former_key.is_some();
         facts.credentials_left = Some(token.expires_at().duration_since(self.now).unwrap_or_default());
+        // Only where it stopped the retry: an older acceptance explains nothing.
         facts.recently_accepted = match self.retry {
             Retry::RecentlyAccepted => self.token.last_accepted().map(|at| self.since(at)),
             _ => None,

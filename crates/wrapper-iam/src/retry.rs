@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+// RDS limits IAM logins by the second, so a crowd has to spread over more than one.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -13,6 +14,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) fn next_at(started_at: SystemTime, now: SystemTime, timeout: Duration) -> Option<SystemTime> {
     // A clock set back ends the attempts, which would otherwise continue as long as the jump.
     let passed = now.duration_since(started_at).ok()?;
+    // Each `RandomState` has another key, so the upper half of its hash is a random number.
     let draw = (RandomState::new().hash_one(now) >> 32) as u32;
     let share = f64::from(draw) / f64::from(u32::MAX);
     let pause = SHORTEST_PAUSE + (LONGEST_PAUSE - SHORTEST_PAUSE).mul_f64(share);

@@ -103,6 +103,7 @@ impl IamSettings {
     /// A host, region or configuration error that names the parameter to set.
     pub fn target(&self, request: &ConnectRequest) -> Result<TokenRequest> {
         let port = self.port.unwrap_or(request.port());
+        // First, since such a name need not pass the checks of endpoints below.
         if let Some(region) = self.trusted(request.host()) {
             let target = TokenRequest::rds_at_any_host(request.host(), port, request.user(), region.as_str());
             return target.map_err(|error| connect_error(&error));
@@ -126,6 +127,7 @@ impl IamSettings {
                     Error::new(ErrorKind::Host, message)
                 })
             }
+            // Not for a host that a plugin has led to, which is signed for by its own name.
             (Some(host), None) if request.is_configured_host() => Ok(host.clone()),
             _ => own.map_err(|error| {
                 let message = format!(

@@ -42,10 +42,13 @@ impl Targets {
     pub(crate) fn of(&self, settings: &IamSettings, request: &ConnectRequest) -> Result<Arc<Target>> {
         // Whole entries: no panic can leave one half written.
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The guard ends with this statement; to derive a target under it would hold up all
+        // connects.
         let known = lock().iter().find(|known| known.is_for(request)).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
+        // Two connects may both derive it; the second entry is equal and does no harm.
         let derived = Arc::new(Target::derive(settings, request)?);
         let mut targets = lock();
         if targets.len() >= MOST {
