@@ -28,6 +28,7 @@ const PARTITIONS: [Partition; 8] = [
 ///
 /// A configuration error with an example of a valid endpoint.
 pub(crate) fn check_configured(endpoint: &str) -> Result<()> {
+    // Only `https://`: over clear text anyone on the way could hand out another login.
     let host = endpoint.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     let host = host.and_then(|host| Endpoint::parse(host).ok());
     if host.is_some_and(|host| is_service(host.as_str())) {
@@ -57,6 +58,7 @@ fn named(endpoint: &str) -> String {
 
 fn is_service(host: &str) -> bool {
     let suffixes = PARTITIONS.iter().map(|partition| partition.dns_suffix()).chain(DUAL_STACK);
+    // The dot is a part of the match: `evilamazonaws.com` has the same letters at its end.
     let mut rests = suffixes.filter_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'));
     rests.any(|rest| {
         let labels: Vec<_> = rest.split('.').collect();

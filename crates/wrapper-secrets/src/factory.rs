@@ -123,6 +123,7 @@ impl SecretsFactory {
     pub fn provider(&self, options: &Options) -> Result<SecretProvider> {
         if let Some(secrets) = &self.secrets {
             let ours = SECRETS_PARAMETERS.iter().map(Parameter::name);
+            // The retry timeout is the plugin's own and not a setting of the secret.
             let mut given = ours.filter(|name| *name != SECRET_ROTATION_RETRY_TIMEOUT_MS.name());
             return match given.find(|name| options.contains(name)) {
                 Some(name) => Err(configuration(format!(

@@ -61,6 +61,7 @@ impl SecretsPlugin {
         request: ConnectRequest,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
+        // Taken before the load of the secret, whose time counts too.
         let until = self.until(&request);
         request.progress().enter(Phase::Credentials);
         let mut secret = self.secrets.secret().await?;
@@ -92,6 +93,7 @@ impl SecretsPlugin {
             } else {
                 self.secrets.report_refused();
             }
+            // With a timeout of zero no step fits, so the login ends here.
             let Some(newest) = self.secrets.next_step(&secret, until).await else {
                 let refusal = Refusal {
                     request: &request,
@@ -113,6 +115,8 @@ impl SecretsPlugin {
 
     /// Returns the time until which tries may begin; never after the connect's own deadline.
     fn until(&self, request: &ConnectRequest) -> SystemTime {
+        // The deadline is monotonic, the steps go by the provider's clock: only the time left
+        // carries over.
         let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map_or(self.retry_timeout, |left| left.min(self.retry_timeout));
         self.secrets.clock().now() + timeout
@@ -124,6 +128,8 @@ impl SecretsPlugin {
         secret: &DatabaseSecret,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
+        // Before the login: the server would refuse another user's password without naming the
+        // reason.
         self.secrets.check_user(request.user(), secret)?;
         let request = request.clone().with_user(secret.user())?;
         let outcome =

@@ -99,6 +99,7 @@ impl SecretProvider {
     pub async fn secret(&self) -> Result<DatabaseSecret> {
         let served = self.0.cell.get(self.load(None)).await;
         let (lease, renewal) = served.map_err(|error| self.0.service.fetch_error(error))?;
+        // Handed to one caller at a time; it is spawned, so this login does not wait for it.
         self.renew(renewal);
         Ok(DatabaseSecret(lease))
     }
@@ -128,6 +129,7 @@ impl SecretProvider {
 
     async fn newer(&self, refused: &DatabaseSecret) -> AfterRefusal {
         let inner = &*self.0;
+        // What the cell holds may be newer than the refused secret, and then costs no call.
         let living = match self.secret().await {
             Ok(living) => living,
             Err(error) => {
@@ -141,6 +143,8 @@ impl SecretProvider {
         if is_other(&living) {
             return AfterRefusal::Changed(living);
         }
+        // A check that races with another caller's load is harmless: `refetch` then returns its
+        // result.
         if !inner.steps.may_load(inner.clock.now()) {
             return AfterRefusal::Unchanged;
         }
@@ -174,6 +178,7 @@ impl SecretProvider {
         if at > until {
             return None;
         }
+        // Dropped here, nothing is lost: the step belongs to all logins and not to this one.
         inner.clock.sleep_until(at).await;
         inner.counters.retried();
         Some(match self.newer(refused).await {
@@ -220,6 +225,7 @@ impl SecretProvider {
         // Held weakly: a dropped guard ends the reports without a search of the list.
         let events = Arc::new(events.clone());
         let mut listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        // Swept here, so that a provider that outlives its connectors keeps no dead entries.
         listeners.retain(|listeners| listeners.strong_count() > 0);
         listeners.push(Arc::downgrade(&events));
         Some(ListenerGuard(events))
@@ -329,6 +335,7 @@ impl Inner {
     /// Reports a load.
     fn loaded(&self, content: &Content) {
         let login = (content.user.clone(), Arc::clone(&content.password));
+        // The guard ends with this statement: the log and the listeners below are foreign code.
         let former = self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(login.clone());
         let (secret, version, user) = (self.service.id.as_str(), &*content.version, &*content.user);
         let mut event = SecretLoaded::new(secret, version, user);

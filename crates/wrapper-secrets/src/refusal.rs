@@ -73,6 +73,8 @@ impl Refusal<'_> {
             ));
         }
         let answer = error.server().map(|answer| answer.code().to_owned()).unwrap_or_default();
+        // RDS checks users with rds_iam by PAM, which fails with this code; a wrong password has
+        // 28P01.
         if self.request.engine() == Some(Engine::Postgres) && answer == "28000" {
             causes.push(Cause::new(
                 "secret-iam-user",

@@ -56,6 +56,7 @@ impl Steps {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
+        // Two plain values: no panic can leave them half written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

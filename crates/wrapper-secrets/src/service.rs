@@ -39,6 +39,7 @@ impl Service {
     /// and the call is repeated with another key.
     pub(crate) async fn read(&self) -> Result<Content> {
         self.credentials.suggest_region(self.id.region().as_str());
+        // Noted before the call: only the key that was refused may cause a reload.
         let key = self.credentials.provide_credentials().await;
         let key = key.map_err(|error| service_error::credentials(&error))?.access_key_id().to_owned();
         let client = self.client().await;
@@ -46,6 +47,7 @@ impl Service {
         if answer.as_ref().is_err_and(service_error::is_of_key)
             && let AfterRefusal::NewKey = self.credentials.after_refusal(&key).await
         {
+            // The same client: it has no identity cache, so it signs with the new key.
             answer = self.ask(&client).await;
         }
         let answer = answer.map_err(|error| service_error::of(&self.id, error))?;

@@ -46,6 +46,7 @@ pub(crate) struct Counters {
 impl Counters {
     /// Counts a refused login.
     pub(crate) fn refused(&self) {
+        // Relaxed, as all counters here: no other memory depends on them.
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
