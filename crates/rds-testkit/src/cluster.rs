@@ -222,6 +222,7 @@ impl Cluster {
     #[track_caller]
     pub fn fail_over(&self, to: &str) {
         let to = self.position(to);
+        // The guard ends with this statement: `publish` below takes the lock again.
         let from = std::mem::replace(&mut self.state.members().writer, to);
         // Demote before promoting: no client sees two writers.
         for (at, node) in self.nodes.iter().enumerate() {
@@ -232,6 +233,7 @@ impl Cluster {
         self.nodes[to].shared().read_only.store(false, Ordering::SeqCst);
         self.state.members().list.iter_mut().for_each(|member| member.promoted = false);
         self.state.publish();
+        // Names move before sessions end: a client that reconnects at once finds the new writer.
         for (at, node) in self.nodes.iter().enumerate() {
             if self.state.deployment.is_aurora() || at == from || at == to {
                 node.drop_connections();

@@ -95,6 +95,7 @@ impl Faults {
     /// Consumes one use of the oldest fault that `pick` selects.
     pub(crate) fn take<T>(&self, pick: impl Fn(&Fault) -> Option<T>) -> Option<T> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Searched and consumed under one lock: two connections never share the use of one fault.
         let (at, picked) =
             faults.iter().enumerate().find_map(|(at, (fault, _))| pick(fault).map(|picked| (at, picked)))?;
         match &mut faults[at].1 {
@@ -116,6 +117,7 @@ impl Faults {
     /// must be truncated.
     pub(crate) async fn pass_query(&self) -> io::Result<bool> {
         if self.take(|fault| matches!(fault, Fault::Freeze).then_some(())).is_some() {
+            // Only a cut ends this, as the task then drops the connection.
             std::future::pending::<()>().await;
         }
         self.pass(Phase::Query).await?;
@@ -131,6 +133,7 @@ impl Faults {
         if let Some(gate) = gate {
             gate.pass().await;
         }
+        // After the gate, so that one phase can hang first and then drop the connection.
         match self.take(|fault| matches!(fault, Fault::Drop(at) if *at == phase).then_some(())) {
             Some(()) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
             None => Ok(()),

@@ -39,6 +39,7 @@ impl Gate {
     }
 
     pub(crate) async fn pass(&self) {
+        // Counted before the wait: a test learns of a connection that hangs here.
         self.0.arrivals.send_modify(|arrivals| *arrivals += 1);
         let _ = self.0.open.subscribe().wait_for(|open| *open).await;
     }

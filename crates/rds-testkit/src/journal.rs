@@ -73,6 +73,7 @@ impl Journal {
 
     /// Assigns a number to a new session; a request to cancel it needs `key`.
     pub(crate) fn open(self: &Arc<Self>, key: i32) -> Cancellable {
+        // Relaxed: only uniqueness counts. 31 bits, since PostgreSQL sends the number as an Int32.
         let session = self.last_session.fetch_add(1, Ordering::Relaxed).wrapping_add(1) & 0x7fff_ffff;
         self.adopt(session, key)
     }
@@ -94,6 +95,7 @@ impl Journal {
             // The permit is kept until the session checks it, so that a session that is just
             // starting ends too.
             (Some(handle), Interrupt::Session) => handle.terminated.notify_one(),
+            // No permit is kept: between two statements there is nothing to cancel.
             (Some(handle), Interrupt::Statement) => handle.cancelled.notify_waiters(),
             (None, _) => {}
         }

@@ -26,6 +26,7 @@ impl Clock for ServerClock {
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         let token_policy = self.0.clone();
         Box::pin(async move {
+            // Subscribed before the time is read, so that a move in between ends the sleep.
             let mut moves = token_policy.moves();
             loop {
                 let left = deadline.duration_since(token_policy.now()).unwrap_or_default();

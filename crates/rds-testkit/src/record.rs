@@ -119,6 +119,7 @@ impl Record {
             detail = attempt.detail,
             "login attempt"
         );
+        // The entry before the count, and no lock at the wake: whoever is woken reads the entries.
         {
             let mut entries = self.entries();
             *entries.outcomes.entry(attempt.outcome).or_default() += 1;
@@ -168,6 +169,7 @@ impl LoginAttempt {
     /// Records the outcome. Must be called before the client gets the answer, so that a test that
     /// saw the answer sees the record too.
     pub(crate) fn end(&mut self, outcome: Outcome, detail: impl Into<String>) {
+        // An attempt ends once: `drop` finds it closed.
         if !std::mem::take(&mut self.open) {
             return;
         }

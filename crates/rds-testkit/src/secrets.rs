@@ -262,6 +262,7 @@ impl Shared {
             return refuse("MissingAuthenticationTokenException", "Missing Authentication Token");
         };
         seen.access_key_id = cut(signed.access_key_id).to_owned();
+        // The session token is a part of the key: with another one the service knows no such key.
         let is_session = request.header("x-amz-security-token") == self.key.session_token();
         if signed.access_key_id != self.key.access_key_id() || !is_session {
             return refuse(
@@ -290,6 +291,7 @@ impl Shared {
         };
         seen.secret_id = cut(id).to_owned();
         let mut state = self.state();
+        // After the signature: an unsigned request must not use up a failure.
         if let Some((left, error)) = state.failures.first_mut() {
             let error = error.clone();
             *left -= 1;
@@ -347,11 +349,13 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>, mut gone: watch::Rec
 async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = Request::read(&mut stream).await? {
+        // Cloned out of the lock, whose guard must not be held across the await.
         let gate = shared.state().gate.clone();
         if let Some(gate) = gate {
             gate.pass().await;
         }
         let (seen, outcome) = shared.answer(&request, clock::system());
+        // Before the answer: a test that has seen it must find the request.
         shared.state().requests.push(seen);
         match outcome {
             Ok(body) => http::respond(&mut stream, 200, None, &body.to_string()).await?,

@@ -42,7 +42,7 @@ pub(crate) enum Engine {
     Postgres,
 }
 
-/// A server to start.
+/// The settings of a server to start, as the builders of both protocols collect them.
 #[derive(Default)]
 pub(crate) struct Description {
     pub(crate) engine: Engine,
@@ -64,7 +64,8 @@ pub(crate) struct Description {
     pub(crate) forward: Option<Target>,
 }
 
-/// The cluster data of a server that is a node.
+/// What a node takes from its cluster: the bound listener, the shared token policy, and the view
+/// that it answers from.
 pub(crate) struct Membership {
     pub(crate) listener: TcpListener,
     pub(crate) token_policy: TokenPolicy,
@@ -90,7 +91,8 @@ pub(crate) struct Shared {
     tls: Arc<ServerConfig>,
 }
 
-/// The parts from which [`Description::open`] lets a protocol's server run.
+/// A bound server that does not accept yet: what [`Description::open`] returns, and a protocol's
+/// server starts from.
 pub(crate) struct Opened {
     pub(crate) addr: SocketAddr,
     pub(crate) shared: Shared,
@@ -156,7 +158,7 @@ impl Description {
 }
 
 impl Rules {
-    /// Creates the token policy with these keys, users with `rds_iam` and users with passwords.
+    /// Creates the rules for these access keys, users with `rds_iam` and users with passwords.
     pub(crate) fn new(
         keys: Vec<AccessKey>,
         users: Vec<String>,
@@ -184,10 +186,11 @@ impl Shared {
         self.node.as_ref().and_then(NodeView::lie_of_standby).unwrap_or_else(|| self.is_read_only())
     }
 
-    /// Returns the answer of the test or the cluster; `None` leaves the statement to the protocol's
-    /// built-in ones.
+    /// Returns the answer of the test or the cluster, or the error of a write at a reader; `None`
+    /// leaves the statement to the protocol's built-in answers.
     pub(crate) fn answer(&self, statement: &str) -> Option<std::result::Result<Rows, ServerError>> {
         let verb = sql::verb(statement);
+        // Before the answers of the test: a reader refuses every write.
         if self.is_read_only() && sql::is_write(&verb) {
             return Some(Err(ServerError::read_only(self.engine, &verb)));
         }
@@ -216,6 +219,7 @@ impl Shared {
             percent_encoded(database),
             percent_encoded(&running.ca_file.path().to_string_lossy()),
         );
+        // Only where they differ, since an application without a tunnel needs no such parameter.
         if self.endpoint.port != running.addr.port() {
             url.push_str(&format!("&iamDefaultPort={}", self.endpoint.port));
         }

@@ -126,6 +126,7 @@ fn params(
     params.distinguished_name.push(DnType::CommonName, common_name);
     let since = clock::system().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = date_time_ymd(1970, 1, 1) + since;
+    // Before the end of an expired certificate, which is one day ago.
     params.not_before = now - 2 * DAY;
     params.not_after = match validity {
         Validity::Current => now + life,

@@ -157,6 +157,7 @@ impl TokenPolicy {
     ) -> Result<(), RefusalDetail> {
         let now = self.now();
         let mut rules = self.rules();
+        // Counted before any check: refused logins use up the limit as well.
         if rules.limit.as_mut().is_some_and(|limit| limit.is_reached(now)) {
             return Err(RefusalDetail::new(Refusal::Throttled, ""));
         }
@@ -187,6 +188,7 @@ impl LoginLimit {
     /// Counts a login, and returns whether it exceeds the limit.
     fn is_reached(&mut self, now: SystemTime) -> bool {
         let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        // A fixed window: at its edge twice the limit may pass within a second.
         if second != self.second {
             (self.second, self.logins) = (second, 0);
         }
@@ -234,6 +236,7 @@ fn check_time(token: &Token, now: SystemTime) -> Result<(), RefusalDetail> {
 fn check_session(token: &Token, key: &AccessKey) -> Result<(), RefusalDetail> {
     match (token.value("X-Amz-Security-Token"), key.session_token()) {
         (None, None) => Ok(()),
+        // In constant time, as the token is a secret.
         (Some(given), Some(expected)) if hash::equal(given.as_bytes(), expected.as_bytes()) => Ok(()),
         (given, expected) => {
             let state = |token: Option<&str>| if token.is_some() { "present" } else { "absent" };

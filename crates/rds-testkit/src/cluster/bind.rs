@@ -16,7 +16,9 @@ pub(super) async fn bind(count: usize, one_address: bool) -> io::Result<Vec<TcpL
             break;
         }
         match one_port(count).await {
+            // Dropping the listeners bound so far frees them; the next try draws another port.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            // macOS has 127.0.0.1 alone unless aliases are added.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => break,
             bound => return bound,
         }

@@ -85,6 +85,7 @@ impl State {
     }
 
     pub(super) fn members(&self) -> MutexGuard<'_, Members> {
+        // Lock order: the members, then the clock of the policy.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -152,6 +153,7 @@ impl NodeView {
     fn topology(&self) -> sql::Topology {
         let members = self.state.members();
         let (own, now) = (&members.list[self.at], self.state.token_policy.now());
+        // A promoted node believes in itself; all others keep the cluster's writer.
         let writer = if own.promoted { self.at } else { members.writer };
         let age = |since: SystemTime| now.duration_since(since).unwrap_or_default();
         let rows = members.list.iter().enumerate().map(|(at, member)| {
@@ -159,6 +161,7 @@ impl NodeView {
             let instance = if at == writer { Instance::writer(id) } else { Instance::reader(id) };
             instance.age(member.down_since.map(age).unwrap_or_default())
         });
+        // The latest lie of a kind counts.
         let lies = || own.lies.iter().rev();
         let id = lies().find_map(|lie| match lie {
             Lie::Id(id) => Some(id.clone()),

@@ -39,6 +39,7 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     let greeting = upstream.as_ref().map(|upstream| &upstream.greeting);
     greet(&mut wire, state, &nonce, cancellable.session, greeting).await?;
     let mut packet = wire.read(state).await?;
+    // Protocol::SSLRequest: the head of a login, cut before the user.
     if packet.len() == TLS_REQUEST && Reader(&packet).number()? & capability::SSL != 0 {
         wire = encrypt(wire, state, &mut attempt).await?;
         packet = wire.read(state).await?;
@@ -99,17 +100,20 @@ async fn greet(
         Some(upstream) => upstream.capabilities & !NOT_FORWARDED | capability::PLUGIN_AUTH | ssl,
         None => offered,
     };
+    // Protocol::HandshakeV10, in the order of MySQL's documentation.
     let mut packet = vec![10];
     packet.extend(upstream.map_or(VERSION.as_bytes(), |upstream| &upstream.version));
     packet.push(0);
     packet.extend(upstream.map_or(thread, |upstream| upstream.thread).to_le_bytes());
     packet.extend(&nonce[..8]);
     packet.push(0);
+    // The capabilities are sent in two halves, for clients from before the upper one.
     packet.extend(&offered.to_le_bytes()[..2]);
     // utf8mb4, and the status "autocommit".
     packet.push(upstream.map_or(45, |upstream| upstream.charset));
     packet.extend(upstream.map_or([2, 0], |upstream| upstream.status));
     packet.extend(&offered.to_le_bytes()[2..]);
+    // Counts the NUL that ends the challenge.
     packet.push(nonce.len() as u8 + 1);
     packet.extend(upstream.map_or([0; 10], |upstream| upstream.reserved));
     packet.extend(&nonce[8..]);

@@ -63,6 +63,7 @@ impl Upstream {
             self.next = next;
             match packet[..] {
                 [0xfe, ref request @ ..] => {
+                    // AuthSwitchRequest: the account uses another plugin than the server's default.
                     let (name, nonce) = split_at_nul(request);
                     let name = String::from_utf8_lossy(name).into_owned();
                     plugin = AuthPlugin::named(&name)
@@ -117,6 +118,7 @@ impl Greeting {
 
     fn login(&self, target: &Target, login: &Login, plugin: AuthPlugin, proof: &[u8]) -> Vec<u8> {
         let flags = login.capabilities & self.capabilities & !NOT_FORWARDED;
+        // 0x8000 is CLIENT_SECURE_CONNECTION: the length of the proof takes one byte.
         let mut packet = Vec::from((flags | capability::PLUGIN_AUTH | 0x8000).to_le_bytes());
         packet.extend(&login.head);
         packet.extend([target.user.as_bytes(), b"\0"].concat());

@@ -35,6 +35,7 @@ impl Kill {
                     ["hard" | "soft", rest @ ..] => rest,
                     rest => rest,
                 };
+                // Without QUERY the session itself ends.
                 match rest {
                     ["query", target @ ..] => (Interrupt::Statement, target),
                     ["connection", target @ ..] | target => (Interrupt::Session, target),

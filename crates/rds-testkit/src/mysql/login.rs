@@ -107,6 +107,7 @@ async fn judge(
         }
         (_, account) => prove(wire, state, login, account, nonce).await?,
     };
+    // After the proof, as in MySQL: a stranger does not learn which databases exist.
     let is_known = state.databases.is_empty() || state.databases.contains(&login.database);
     Ok(verdict.and_then(|()| match is_known || login.database.is_empty() {
         true => Ok(()),
@@ -121,6 +122,7 @@ async fn judge(
 async fn ask(wire: &mut Wire, state: &State) -> io::Result<Vec<u8>> {
     wire.send(&[ASK_FOR_CLEAR_TEXT, &state.switch_data].concat()).await?;
     let mut token = wire.read(state).await?;
+    // A client ends the password with a NUL.
     if token.last() == Some(&0) {
         token.pop();
     }
@@ -136,6 +138,7 @@ async fn prove(
     nonce: &[u8],
 ) -> io::Result<Result<(), Box<RefusalAnswer>>> {
     let mut proof = login.proof.clone();
+    // The client has guessed another plugin, so its proof is of no use.
     if login.plugin != state.plugin.name() {
         let request = [b"\xfe", state.plugin.name().as_bytes(), b"\0", nonce, b"\0"].concat();
         wire.send(&request).await?;

@@ -88,6 +88,7 @@ fn text(row: &[Value]) -> Vec<u8> {
     let mut packet = Vec::new();
     for value in row {
         match value {
+            // 0xfb is NULL in a text row; no length begins with it.
             Value::Null => packet.push(0xfb),
             Value::Bool(yes) => push_text(&mut packet, if *yes { "1" } else { "0" }),
             Value::Float8(number) => push_text(&mut packet, &number.to_string()),

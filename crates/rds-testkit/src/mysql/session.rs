@@ -30,6 +30,7 @@ pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) 
     loop {
         let packet = wire.read(state).await?;
         let Some((&kind, body)) = packet.split_first() else { return Ok(()) };
+        // These two have no answer, so no client could notice a fault here.
         if !matches!(kind, command::QUIT | command::STMT_CLOSE) {
             state.faults.pass(Phase::Command).await?;
         }

@@ -42,6 +42,7 @@ impl Wire {
         self.stream.read_exact(&mut header).await?;
         let [a, b, c, number] = header;
         let length = usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16;
+        // Far below 2^24 - 1 bytes, from which on a packet would continue in the next one.
         if length > LONGEST {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -138,6 +139,7 @@ pub(super) fn push_text(packet: &mut Vec<u8>, text: &str) {
 pub(super) fn push_length(packet: &mut Vec<u8>, number: u64) {
     let bytes = number.to_le_bytes();
     match number {
+        // 0xfb means NULL and 0xff an error, so 250 is the most that one byte holds.
         0..=250 => packet.push(bytes[0]),
         251..=0xffff => packet.extend([0xfc, bytes[0], bytes[1]]),
         0x1_0000..=0xff_ffff => packet.extend([0xfd, bytes[0], bytes[1], bytes[2]]),

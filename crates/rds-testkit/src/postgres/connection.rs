@@ -28,6 +28,7 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
     match login::login(&mut wire, state, &mut attempt).await? {
         Some(Welcome::Here(session)) => {
             let terminated = session.terminated();
+            // An answer that is ready goes before a request to end the session.
             tokio::select! {
                 biased;
                 served = query::serve(&mut wire, state, session) => served?,
@@ -43,6 +44,7 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) -> io::Result<()
 /// Answers requests for encryption until the client starts TLS or continues without it.
 async fn negotiate(stream: TcpStream, state: &State, attempt: &mut LoginAttempt) -> io::Result<Wire> {
     let mut first = [0];
+    // Peeked: the bytes belong to the TLS stack, or to the decoder of messages.
     let is_direct = stream.peek(&mut first).await? == 1 && first[0] == TLS_HANDSHAKE;
     let mut wire = Wire::new(stream);
     if is_direct {
@@ -61,6 +63,7 @@ async fn negotiate(stream: TcpStream, state: &State, attempt: &mut LoginAttempt)
                     wire.send(PgWireBackendMessage::SslResponse(SslResponse::Accept)).await?;
                     return encrypt(wire, state, attempt, is_direct).await;
                 }
+                // The client may go on to ask for TLS on the same connection.
                 SslNegotiationMetaMessage::PostgresGss(_) => {
                     wire.send(PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse)).await?;
                 }

@@ -45,6 +45,8 @@ pub(super) async fn open(
         match message.kind {
             b'E' => return Ok(Err(message.bytes())),
             b'R' => {
+                // AuthenticationOk and the requests before it stay here: the client has its own
+                // already.
                 accepted = authenticate(&mut stream, target, &message.body, &mut scram).await?;
                 continue;
             }
@@ -70,6 +72,7 @@ pub(super) async fn open(
 pub(super) async fn cancel(target: &Target, session: u32, key: i32) -> io::Result<()> {
     let mut stream = TcpStream::connect(target.addr).await?;
     let mut packet = Vec::from(16_u32.to_be_bytes());
+    // The code of a CancelRequest: 1234 in the upper half, 5678 in the lower.
     packet.extend(80_877_102_u32.to_be_bytes());
     packet.extend(session.to_be_bytes());
     packet.extend(key.to_be_bytes());
@@ -87,6 +90,7 @@ async fn authenticate(
 ) -> io::Result<bool> {
     let [a, b, c, d, data @ ..] = body else { return Err(malformed("request for a proof")) };
     let password = target.password.as_bytes();
+    // Ok, CleartextPassword, MD5Password, SASL, SASLContinue, SASLFinal.
     let answer = match u32::from_be_bytes([*a, *b, *c, *d]) {
         0 => return Ok(true),
         3 => [password, b"\0"].concat(),
@@ -122,6 +126,7 @@ async fn authenticate(
 }
 
 fn startup(target: &Target, parameters: &BTreeMap<String, String>, database: &str) -> Vec<u8> {
+    // Protocol 3.0, without a message type: the startup message has none.
     let mut body = Vec::from(0x0003_0000_u32.to_be_bytes());
     let own = [("user", &*target.user), ("database", database)];
     // Protocol options were refused to the client.

@@ -52,6 +52,7 @@ pub(super) async fn login(
     let startup = match wire.read().await? {
         Some(PgWireFrontendMessage::Startup(startup)) => startup,
         Some(PgWireFrontendMessage::CancelRequest(request)) => {
+            // PostgreSQL cancels over a connection of its own, which gets no answer.
             attempt.forget();
             let key = match request.secret_key {
                 SecretKey::I32(key) => Some(key),
@@ -76,6 +77,7 @@ pub(super) async fn login(
     state.faults.pass(Phase::Startup).await?;
     match judge(wire, state, attempt).await? {
         Ok(()) => {
+            // Before the answer: a test that has seen it must find the attempt.
             attempt.end(Outcome::Accepted, "");
             wire.send(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
             state.faults.pass(Phase::Ready).await?;
@@ -154,6 +156,7 @@ async fn ask(wire: &mut Wire, method: PasswordMethod, account: Option<&Account>)
         PasswordMethod::Cleartext => {
             wire.send(PgWireBackendMessage::Authentication(Authentication::CleartextPassword)).await?;
             let mut password = wire.read_password().await?;
+            // The password ends with a NUL.
             let end = password.iter().position(|byte| *byte == 0).unwrap_or(password.len());
             password.truncate(end);
             Ok(Proof::Password(password))
@@ -189,6 +192,7 @@ fn check(
         )
     };
     match (account, proof) {
+        // Only now, after the exchange: PostgreSQL does not reveal which users exist.
         (None, _) => password_refused(Refusal::NoSuchUser),
         (Some(_), Proof::Nothing | Proof::Checked(true)) => Ok(()),
         (Some(Account::Iam), Proof::Password(token)) => {

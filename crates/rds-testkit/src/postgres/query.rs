@@ -62,6 +62,8 @@ enum Failure {
 /// Answers queries until the client disconnects.
 pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) -> io::Result<()> {
     while let Some(message) = wire.read().await? {
+        // A client waits for the answer to these two; the other messages are answered along with
+        // Sync.
         if matches!(message, PgWireFrontendMessage::Query(_) | PgWireFrontendMessage::Sync(_)) {
             state.faults.pass(Phase::Command).await?;
         }
@@ -84,6 +86,8 @@ pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) 
                 }
                 match outcome {
                     Err(Failure::Connection(error)) => Err(Failure::Connection(error)),
+                    // A simple query ends with ReadyForQuery even after an error, an extended one
+                    // at Sync.
                     _ => Ok(session.ready(wire, state).await?),
                 }
             }
@@ -184,6 +188,7 @@ impl Session {
                 let statement = Statement::parse(&parse.query, |sql| state.answer(sql).is_some())
                     .ok_or_else(|| unsupported(&parse.query))?;
                 let mut parameters = parameters(&parse.query, &parse.type_oids);
+                // Drivers encode by the type told here, and the functions take an `int`.
                 if let Statement::Signal(Signal { target: Target::Parameter(at), .. }) = &statement
                     && let Some(kind) = parameters.get_mut(*at)
                     && *kind == Type::Text as u32
@@ -214,6 +219,8 @@ impl Session {
                 self.describe(state, &portal.prepared.statement, &portal.formats)
             }
             PgWireFrontendMessage::Execute(execute) => {
+                // A portal runs once here: row limits, which a second Execute would need, are not
+                // supported.
                 let portal = self.portals.remove(&execute.name.unwrap_or_default());
                 let portal = portal.ok_or_else(|| unknown("34000", "portal"))?;
                 let cut = self.begin(state, &portal.prepared.sql).await?;

@@ -27,6 +27,7 @@ pub(super) async fn check(wire: &mut Wire, password: Option<&str>) -> io::Result
     let (header, client_first) = split_header(first)?;
     let client_nonce = attribute(client_first, "r=")?;
 
+    // The server's part makes the nonce fresh: a recorded exchange cannot be replayed.
     let (salt, nonce) = (random::bytes::<16>()?, format!("{client_nonce}{}", random::name::<24>()?));
     let server_first = format!("r={nonce},s={},i={ITERATIONS}", BASE64.encode(salt));
     let message = Authentication::SASLContinue(server_first.clone().into());
@@ -34,8 +35,10 @@ pub(super) async fn check(wire: &mut Wire, password: Option<&str>) -> io::Result
 
     let last = wire.read_password().await?;
     let last = text(&last)?;
+    // The proof is the last attribute, and signs all before it (RFC 5802, sections 3 and 7).
     let (without_proof, _) = last.rsplit_once(",p=").ok_or_else(malformed)?;
     let proof = BASE64.decode(attribute(last, "p=")?).map_err(|_| malformed())?;
+    // The header is repeated, so that no one on the way can remove the channel binding.
     let is_bound = attribute(last, "c=")? == BASE64.encode(header) && attribute(last, "r=")? == nonce;
     let Some(password) = password else { return Ok(false) };
 

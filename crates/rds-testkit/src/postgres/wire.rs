@@ -73,6 +73,7 @@ impl Wire {
     /// Reads one message; `None` at the end of the stream.
     pub(super) async fn read(&mut self) -> io::Result<Option<PgWireFrontendMessage>> {
         loop {
+            // Before the read: one read may have brought several messages.
             if let Some(message) = PgWireFrontendMessage::decode(&mut self.input, &self.context)? {
                 return Ok(Some(message));
             }
@@ -109,6 +110,7 @@ impl Wire {
     /// Sends only the first half of the bytes after `start`; the connection then ends with this
     /// error.
     pub(super) async fn cut_after(&mut self, start: usize) -> io::Error {
+        // What is buffered before `start` belongs to earlier answers and is sent whole.
         self.output.truncate(start + (self.output.len() - start) / 2);
         self.flush().await.err().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into())
     }

@@ -67,12 +67,14 @@ impl Running {
 
     /// Closes the port, so that connects are refused, and cuts all connections.
     pub(crate) async fn stop(&self) {
+        // The guard ends with this statement; it must not be held across the await below.
         let task = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             task.abort();
             // The task has ended and dropped the listener, even if it panicked.
             let _ = task.await;
         }
+        // The port first: a connection that was accepted after the cut would survive it.
         self.cut();
     }
 
@@ -110,12 +112,15 @@ async fn listen<S, F>(
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
     loop {
+        // Nothing is accepted while frozen; the system's backlog takes the clients, as for a
+        // stopped process.
         if control.wait_for(|control| !control.frozen).await.is_err() {
             return;
         }
         tokio::select! {
             changed = control.changed() => if changed.is_err() { return },
             accepted = listener.accept() => {
+                // The client may have reset the connection before it was accepted.
                 let Ok((stream, _)) = accepted else { continue };
                 // An earlier cut does not apply to this connection.
                 let epoch = control.borrow().epoch;
@@ -139,6 +144,7 @@ async fn obey(
             _ => return,
         }
         tokio::select! {
+            // The control first: a cut or a freeze wins over an answer that is ready.
             biased;
             changed = control.changed() => if changed.is_err() { return },
             // A broken connection is the client's concern.

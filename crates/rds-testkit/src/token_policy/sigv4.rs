@@ -19,6 +19,7 @@ pub(super) fn check(token: &Token, secret: &str) -> Result<(), RefusalDetail> {
 
 fn signature(token: &Token, secret: &str) -> String {
     let port = if token.port().is_empty() { String::new() } else { format!(":{}", token.port()) };
+    // Method, path, query, headers, the list of signed headers, and the hash of an empty body.
     let request = format!(
         "GET\n/\n{}\nhost:{}{port}\n\nhost\n{}",
         canonical_query(token),
@@ -33,6 +34,7 @@ fn signature(token: &Token, secret: &str) -> String {
 /// Signs a canonical request, in hexadecimal.
 pub(crate) fn sign(secret: &str, scope: [&str; 4], date: &str, request: &[u8]) -> String {
     let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", scope.join("/"), hex(&sha256(request)));
+    // The key is derived by one HMAC each of date, region, service and terminator.
     let key = scope
         .iter()
         .fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac_sha256(&key, part.as_bytes()).to_vec());
@@ -45,6 +47,7 @@ fn canonical_query(token: &Token) -> String {
         .filter(|(name, _)| *name != "X-Amz-Signature")
         .map(|(name, value)| (encode(name), encode(value)))
         .collect::<Vec<_>>();
+    // SigV4 sorts by the encoded name and, for equal names, value.
     pairs.sort();
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }

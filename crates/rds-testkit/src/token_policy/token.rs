@@ -47,6 +47,7 @@ impl Token {
         };
         let date = required("X-Amz-Date")?;
         let signed_at = timestamp::parse(date).ok_or_else(|| malformed(format!("date {date:?}")))?;
+        // The key is derived from the day of the scope, so both must agree.
         if !date.starts_with(day) || day.len() != 8 {
             return Err(malformed(format!("date {date:?} on the day {day:?}")));
         }
@@ -147,6 +148,7 @@ fn exactly(found: &str, expected: &str) -> Result<(), RefusalDetail> {
 }
 
 fn lifetime(text: &str) -> Result<Duration, RefusalDetail> {
+    // `u64` would also parse a leading plus sign.
     let seconds = text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
     match seconds {
         Some(seconds @ 1..=MAX_LIFETIME_SECONDS) => Ok(Duration::from_secs(seconds)),

@@ -14,6 +14,7 @@ pub(super) fn postgres(canonical: &str, topology: &Topology) -> Answer {
                        from rds_tools . show_topology ( ) where id = rds_tools . dbi_resource_id ( )";
     if let Some(condition) = canonical.strip_prefix(SOURCE) {
         let names = ["multi_az_db_cluster_source_dbi_resource_id"];
+        // As on RDS, the writer names itself as the source.
         let source = match topology.is_writer() {
             true => Some(&*topology.id),
             false => writer(topology),
