@@ -70,6 +70,7 @@ impl Connector {
         let provider = token_provider(credentials)?;
         let (rest, mut added) = split_parameters(text)?;
         added.extend(plugin_of(&added));
+        // The credentials are given in code, beside which the chain refuses these parameters.
         added.retain(|(name, _)| !OF_CREDENTIALS.contains(&name.as_str()));
         let secrets = secret.map_or_else(SecretsFactory::default, SecretsFactory::new);
         ConnectorParts { text: &rest, added, factories: (IamFactory::new(provider), secrets), resolver }
@@ -104,6 +105,7 @@ impl Connector {
             }
             Self::Postgres(connector) => {
                 let (client, connection) = connector.connect().await?;
+                // Without its client the connection sends Terminate and ends.
                 drop(client);
                 let _ = connection.await;
             }

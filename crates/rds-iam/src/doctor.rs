@@ -73,6 +73,7 @@ pub(crate) async fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure
     tokio::select! {
         biased;
         true = interrupted => report.interrupt(),
+        // Dropped at any await the report stays whole: a step is added when it has ended.
         () = examine(&mut report, &text, arguments, server) => {}
         () = sleep(arguments.timeout) => report.run_out_of_time(arguments.timeout),
         () = spinning => {}

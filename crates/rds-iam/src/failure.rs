@@ -21,12 +21,12 @@ impl Failure {
         Self { message: message.into(), source: None, hints: Vec::new(), exit_code: 1 }
     }
 
-    /// Returns a wrong value or combination of arguments.
+    /// Creates the failure of a wrong value or combination of arguments, with exit code 2.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(message).with_exit_code(USAGE)
     }
 
-    /// Adds the cause.
+    /// Adds the cause, which is printed on a line of its own.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
@@ -37,7 +37,7 @@ impl Failure {
         self
     }
 
-    /// Adds things to check.
+    /// Adds things to check, the likeliest first; they are printed as a numbered list.
     #[cfg(unix)]
     pub(crate) fn with_hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
         self.hints.extend(hints);
@@ -75,12 +75,13 @@ impl From<iam_token::Error> for Failure {
     }
 }
 
-/// Converts an error and its causes into one text.
+/// Converts a borrowed error with its causes into an owned one that has their whole text.
 fn described(error: &(dyn Error + 'static)) -> Box<dyn Error + Send + Sync> {
     chain(error).into()
 }
 
-/// Returns an error's text and those of its causes, each of which says something new.
+/// Returns an error's text and those of its causes, joined by colons; a cause that repeats what is
+/// already there is left out.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

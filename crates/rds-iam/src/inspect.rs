@@ -1,4 +1,4 @@
-//! `rds-iam inspect`.
+//! `rds-iam inspect`: what a host name alone says about its database, without a network.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{cli::InspectArguments, failure::Failure, terminal};
 
-/// The facts about a host name.
+/// The facts that a host name gives; the fields are the keys of the JSON output.
 #[derive(Serialize)]
 struct Description {
     host: String,

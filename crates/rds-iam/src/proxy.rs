@@ -61,6 +61,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     descriptors::raise(limits.max_connections);
     if !settings.options.lazy {
+        // A wrong target is reported before any client can connect.
         for (named, target) in &targets {
             target.check().await.map_err(|error| unable(named, &error))?;
         }
@@ -95,7 +96,9 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     // The proxy holds the only copy from here on.
     drop(password);
+    // The ports are bound: whoever systemd starts now can connect.
     systemd::notify("READY=1")?;
+    // Not in a `select!` with the proxy: it has to drain its sessions after the first signal.
     tokio::spawn(async move { signals.end(&handle).await });
     proxy.run(settings.options.drain_timeout.unwrap_or(DRAIN_TIMEOUT)).await;
     Ok(())
@@ -202,6 +205,7 @@ impl Signals {
     }
 
     async fn next(&mut self) {
+        // Dropping a wait loses nothing: a signal stays pending in its stream.
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

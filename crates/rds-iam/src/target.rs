@@ -101,6 +101,7 @@ impl Target {
         let Some(secret) = &self.secret else {
             return Some(self.token_request().ok()?.region().to_owned());
         };
+        // An ARN names its region in the fourth field.
         let own = || secret.split(':').nth(3);
         self.parameter("secretRegion").or_else(own).map(|region| region.trim().to_lowercase())
     }
@@ -141,6 +142,7 @@ impl Target {
     pub(crate) fn leads_elsewhere(&self) -> Option<Endpoint> {
         let aliases = self.aliases.as_ref()?;
         let (behind, signed) = (aliases.endpoint()?, self.endpoint()?);
+        // A global name leads to a regional endpoint by design; only another region is wrong there.
         let is_elsewhere = match behind.region().filter(|_| signed.kind() == EndpointKind::GlobalWriter) {
             Some(region) => self.token_request().ok()?.region() != region,
             None => !aliases.hold(self.signed_host()),

@@ -30,6 +30,7 @@ async fn ask(target: &Target, address: SocketAddr) -> io::Result<Option<bool>> {
     // With an empty password and a plugin that no user with a token has, the server must answer
     // with the plugin that it wants.
     let login = [&MYSQL_REQUEST, target.user.as_bytes(), b"\0\0caching_sha2_password\0"].concat();
+    // Number 2: the request for TLS had number 1.
     stream.write_all(&packet(2, &login)).await?;
     stream.flush().await?;
     Ok(parse_answer(&read_packet(&mut stream).await?))

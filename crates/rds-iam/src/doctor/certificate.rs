@@ -49,6 +49,7 @@ impl CertificateSummary {
             let authority = authority.tbs_certificate;
             issuers.push(sanitized(&authority.issuer.to_string()));
             let not_after = authority.validity.not_after.to_system_time();
+            // A chain is valid only as long as each of its certificates.
             if not_after < end.0 {
                 end = (not_after, Some(sanitized(&authority.subject.to_string())));
             }

@@ -96,6 +96,7 @@ impl Aliases {
                 return aliases;
             }
         };
+        // The names that were found before the limit are kept: `walk` adds each as it comes.
         if timeout(LIMIT, aliases.walk(&client)).await.is_err() {
             let whom = server.map(|server| format!(" from {}", server.address)).unwrap_or_default();
             aliases.end = ChainEnd::Unknown(format!("no answer{whom} within {LIMIT:?}"));
@@ -108,6 +109,7 @@ impl Aliases {
             match target(client, &self.names[self.names.len() - 1]).await {
                 Ok(None) => break ChainEnd::Canonical,
                 Ok(Some(name)) => {
+                    // Added even if it closes a circle, so that the report shows where.
                     let is_known = self.names.contains(&name);
                     self.names.push(name);
                     if is_known {
@@ -179,6 +181,7 @@ fn limited(mut options: ResolverOpts) -> ResolverOpts {
     options.timeout = LIMIT / 2;
     options.attempts = 1;
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    // The hosts file would hide the aliases, which are DNS's alone.
     options.use_hosts_file = ResolveHosts::Never;
     options
 }

@@ -138,6 +138,8 @@ fn refused_by_postgres(fields: &[u8]) -> NegotiationError {
 }
 
 async fn negotiate_mysql(stream: &mut TcpStream) -> Result<(), NegotiationError> {
+    // The server speaks first in MySQL; a service that waits for its client runs into the time
+    // limit.
     let header = read_header(stream).await.map_err(NegotiationError::Closed)?;
     // The first packet has number 0. Anything else is text, and its first bytes are no length.
     if header[3] != 0 {

@@ -47,6 +47,7 @@ impl Screen {
 
     /// Shows a step that has ended; `next` is running now.
     pub(super) fn show(&self, step: &Step, next: Option<StepName>) {
+        // Cells suffice: the steps and the spinner run in one task.
         self.current.set(next);
         if self.is_silent {
             return;

@@ -37,6 +37,7 @@ pub(super) async fn report(report: &mut Report, target: &Target, addresses: &[Ip
         match outcome {
             Ok(stream) => {
                 report.ok(StepName::Tcp, format!("{address} answers"));
+                // Dropping the set ends the other attempts.
                 return Some(stream);
             }
             Err(error) => failures.push((index, address, error)),

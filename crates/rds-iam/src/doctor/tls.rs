@@ -94,6 +94,7 @@ async fn handshake(
         negotiate(target.engine, &mut stream).await.map_err(HandshakeError::Before)?;
     }
     let mut config = config(roots(&target.roots), Some(seen)).map_err(HandshakeError::Other)?;
+    // Direct TLS needs this ALPN protocol: PostgreSQL rejects the handshake without it.
     if target.is_direct {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
@@ -252,6 +253,7 @@ impl ServerCertVerifier for RecordingVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        // Recorded before the verdict: the report describes certificates that are not trusted, too.
         let shown = std::iter::once(end_entity).chain(intermediates);
         *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) =
             shown.map(|certificate| certificate.clone().into_owned()).collect();

@@ -176,10 +176,12 @@ fn name(program: &OsStr) -> String {
 /// Runs a client with `--version`, and returns the output if it comes in time.
 fn version(program: &OsStr) -> Option<String> {
     let mut client = Command::new(program);
+    // A program that does not know the option must not wait for standard input.
     client.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = client.spawn().ok()?;
     let mut output = child.stdout.take()?;
     let (sender, answer) = mpsc::channel();
+    // Reads in a thread: a pipe cannot be read with a time limit.
     thread::spawn(move || {
         let mut text = Vec::new();
         let read = output.by_ref().take(4096).read_to_end(&mut text);

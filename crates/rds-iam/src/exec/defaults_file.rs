@@ -107,6 +107,7 @@ impl DefaultsFile {
 fn pipe(text: &[u8]) -> io::Result<PipeReader> {
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(text)?;
+    // Pipes are close-on-exec. Only the reading end is inherited: the client must meet its end.
     let flags = fcntl_getfd(&reader)?;
     fcntl_setfd(&reader, flags.difference(FdFlags::CLOEXEC))?;
     Ok(reader)

@@ -1,4 +1,4 @@
-//! Loads user and password from Secrets Manager for a client.
+//! Loads user and password from Secrets Manager for the client that `rds-iam exec` runs.
 
 use token_cache::Clock;
 use wrapper_core::Error;
@@ -13,7 +13,7 @@ use crate::{
     target::Target,
 };
 
-/// Loads credentials and then the secret.
+/// Loads the AWS credentials, and with them the secret that the target names.
 pub(super) async fn read(target: &Target) -> Result<DatabaseSecret, Failure> {
     let region = target.region();
     let settings = CredentialOptions { region: region.as_deref(), ..target.credentials() };
@@ -22,7 +22,7 @@ pub(super) async fn read(target: &Target) -> Result<DatabaseSecret, Failure> {
     read.await.map_err(failure)
 }
 
-/// Returns the error with the remedy of its first cause.
+/// Converts an error into a failure whose message includes the likeliest cause and its remedy.
 fn failure(error: Error) -> Failure {
     let told = error.diagnosis().first().map(|cause| format!("{}: {cause}", error.message()));
     Failure::from(match told {

@@ -1,4 +1,4 @@
-//! The URL with the password, for tools that read only a URL.
+//! The URL with the password, for tools that read only a URL (`--url-env`).
 
 use wrapper_adapter::percent_encoded;
 use wrapper_core::text::{bracketed, is_name};
@@ -6,7 +6,7 @@ use wrapper_core::text::{bracketed, is_name};
 use super::{Login, Session, client::Client};
 use crate::{cli::Engine, failure::Failure};
 
-/// Checks the name of an environment variable.
+/// Checks the name of the environment variable that `--url-env` sets.
 pub(super) fn checked_name(name: &str) -> Result<&str, Failure> {
     let is_variable = is_name(name) && !name.contains(['.', '-']) && !name.starts_with(char::is_numeric);
     if !is_variable {
@@ -15,7 +15,8 @@ pub(super) fn checked_name(name: &str) -> Result<&str, Failure> {
     Ok(name)
 }
 
-/// Returns the parameters that make the tool verify the server.
+/// Returns the query of the URL: the given one, otherwise the TLS parameters by which this tool
+/// verifies the server.
 pub(super) fn query(client: &Client<'_>, session: &Session, given: Option<&str>) -> Result<String, Failure> {
     if let Some(query) = given {
         return Ok(query.trim_start_matches('?').to_owned());

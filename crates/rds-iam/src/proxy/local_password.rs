@@ -60,6 +60,7 @@ fn from_file(path: &Path) -> Result<LocalPassword, Failure> {
     // Allocated once: a vector that grows leaves copies of the password behind.
     let mut text = Vec::with_capacity(usize::try_from(found.len().min(MOST)).unwrap_or_default() + 1);
     let read = file.take(MOST).read_to_end(&mut text).map_err(unreadable);
+    // An editor ends a file with a newline, which is no part of the password.
     while let Some(b'\r' | b'\n') = text.last() {
         text.pop();
     }

@@ -23,6 +23,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(super) fn wait(admin: SocketAddr, limit: Duration) -> Result<ExitCode, Failure> {
     let end = SystemClock.now() + limit;
     loop {
+        // Asked at least once, whatever the limit.
         let asked = is_ready(admin);
         if matches!(asked, Ok(true)) {
             return Ok(ExitCode::SUCCESS);
@@ -44,6 +45,7 @@ fn is_ready(admin: SocketAddr) -> io::Result<bool> {
     stream.set_read_timeout(Some(ANSWER))?;
     write!(stream, "GET /readiness HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
+    // The status line is enough, and an unknown server may never stop sending.
     stream.take(1024).read_to_end(&mut answer)?;
     Ok(answer.starts_with(b"HTTP/1.1 200 "))
 }

@@ -35,6 +35,7 @@ impl Settings {
             Some(path) => file::read(path)?,
             None => Self::of(arguments)?,
         };
+        // Names are labels of the metrics, where two targets of one name would merge.
         let mut names = HashSet::new();
         if let Some(target) = settings.targets.iter().find(|target| !names.insert(&target.name)) {
             return Err(Failure::usage(format!(

@@ -21,6 +21,7 @@ pub(super) fn notify(state: &str) -> Result<(), Failure> {
 
 fn send(socket: &OsStr, state: &str) -> io::Result<()> {
     let sender = UnixDatagram::unbound()?;
+    // A name that begins with `@` is in Linux's abstract namespace, written there with a NUL.
     #[cfg(target_os = "linux")]
     if let Some(name) = socket.as_bytes().strip_prefix(b"@") {
         use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
