@@ -4,7 +4,7 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use sqlx::{Connection, error::Error as SqlxError};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 use wrapper_adapter::{LoginAnswer, Roots};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Plugin, Result, ServerError,
@@ -123,6 +123,10 @@ impl<D: Engine> Lead<D> {
         known.epoch() > 1 && known.epoch_began().is_some_and(|began| began.elapsed() < age)
     }
 
+    pub(crate) fn epoch(&self) -> u64 {
+        self.topology.snapshot().epoch()
+    }
+
     /// Returns the request for the known writer.
     pub(crate) fn writer(&self) -> Option<ConnectRequest> {
         let known = self.topology.snapshot();
@@ -146,12 +150,35 @@ impl<D: Engine> Lead<D> {
     }
 }
 
-/// Waits for a reason to find the writer again, and returns whether it is a change.
-pub(crate) async fn reason_to_look<D: Engine>(lead: Option<&Lead<D>>) -> bool {
-    // Without a topology only the timer of the caller's `select!` ends the wait.
-    let Some(lead) = lead else { return pending().await };
-    tokio::select! {
-        _ = lead.topology.changed() => true,
-        () = sleep(LOOK_EVERY) => false,
+/// The last change that a pool followed, and the time of its next look without one.
+pub(crate) struct Watch {
+    epoch: u64,
+    look_at: Instant,
+}
+
+impl Watch {
+    /// Starts after the first look, which leads the pool to the writer of the first epoch; `before`
+    /// is the epoch before that look.
+    pub(crate) fn start<D: Engine>(lead: Option<&Lead<D>>, before: u64) -> Self {
+        let epoch = lead.map_or(0, Lead::epoch).min(1).max(before);
+        Self { epoch, look_at: Instant::now() + LOOK_EVERY }
+    }
+
+    /// Waits for a reason to find the writer again, and returns whether it is a change; one since
+    /// the last call counts.
+    pub(crate) async fn reason_to_look<D: Engine>(&mut self, lead: Option<&Lead<D>>) -> bool {
+        // Without a topology only the timer of the caller's `select!` ends the wait.
+        let Some(lead) = lead else { return pending().await };
+        let is_changed = tokio::select! {
+            known = lead.topology.changed_since(self.epoch) => {
+                self.epoch = known.epoch();
+                true
+            }
+            // An instant and not a duration: the caller checks its token more often and starts
+            // this wait again each time.
+            () = sleep_until(self.look_at) => false,
+        };
+        self.look_at = Instant::now() + LOOK_EVERY;
+        is_changed
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     Freshness,
     diagnosis::Known,
     engine::{DriverOptions, Engine},
-    lead::{Lead, reason_to_look},
+    lead::{Lead, Watch},
     password_source::{Login, PasswordSource},
 };
 
@@ -109,16 +109,19 @@ impl<D: Engine> Refresher<D> {
         let clock = self.passwords.clock();
         // `do_until` drops the check at its next await once the pool is closed: all of them are
         // cancel-safe.
+        let lead = self.lead.as_deref();
+        let before = lead.map_or(0, Lead::epoch);
         if closed.do_until(self.look()).await.is_err() {
             return;
         }
+        let mut watch = Watch::start(lead, before);
         loop {
             let check = async {
                 // A clock that was set back must not postpone the next check.
                 let last = self.state().checked_at.min(clock.now());
                 tokio::select! {
                     () = clock.sleep_until(last + CHECK_EVERY) => {}
-                    is_changed = reason_to_look(self.lead.as_deref()) => {
+                    is_changed = watch.reason_to_look(lead) => {
                         if is_changed {
                             self.follow().await;
                         }
@@ -161,8 +164,7 @@ impl<D: Engine> Refresher<D> {
         {
             let mut state = self.state();
             // By place alone: an instance that is found again must not cost a token.
-            let place = |request: &ConnectRequest| (request.host().to_owned(), request.port());
-            if state.instance.as_ref().map(place) == Some(place(&instance)) {
+            if place(state.instance.as_ref()) == place(Some(&instance)) {
                 return;
             }
             tracing::debug!(host = instance.host(), port = instance.port(), "pool led to the writer");
@@ -196,7 +198,8 @@ impl<D: Engine> Refresher<D> {
                         None => self.template.clone(),
                     };
                     self.pool.set_connect_options(login.set::<D>(template));
-                    state.is_moved = true;
+                    // The pool may have been led elsewhere while the login was fetched.
+                    state.is_moved = place(state.instance.as_ref()) == place(instance.as_ref());
                 }
                 if !is_same {
                     state.renewals += 1;
@@ -260,6 +263,11 @@ impl<D: Engine> Refresher<D> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns where a request connects to.
+fn place(request: Option<&ConnectRequest>) -> Option<(&str, u16)> {
+    request.map(|request| (request.host(), request.port()))
 }
 
 /// Marks the refresher as stopped when its task ends or is dropped with its runtime.

@@ -148,14 +148,23 @@ impl Topology {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: compare [`Snapshot::epoch`] to find changes that happened
-    /// between two calls.
+    /// Dropping the future loses nothing, but changes between two calls are missed: see
+    /// [`changed_since`](Self::changed_since).
     pub async fn changed(&self) -> Snapshot {
+        self.changed_since(self.snapshot().epoch()).await
+    }
+
+    /// Waits until the [epoch](Snapshot::epoch) is later than the given one, and returns the new
+    /// state; a change that happened before the call counts.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn changed_since(&self, epoch: u64) -> Snapshot {
         let mut version = self.0.version.subscribe();
-        let epoch = self.snapshot().epoch();
         loop {
             let snapshot = self.snapshot();
-            if snapshot.epoch() != epoch {
+            if snapshot.epoch() > epoch {
                 return snapshot;
             }
             // The sender lives in `self`, so this cannot fail.

@@ -11,7 +11,7 @@ use rds_wrapper::{
     IamTokenProvider, SecretProvider,
     plugin::{BoxFuture, Session as _},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use wrapper_sqlx::{Engine, FreshPool, Topology};
 
 /// The names by which this machine has two servers; sqlx resolves names by itself.
@@ -136,6 +136,8 @@ async fn pool_follows_the_writer<D: Engine, S: Server>(scheme: &str) {
     scene.servers[1].set_read_only(false);
     scene.topology.suspect();
     until("the writer changed", || scene.topology.snapshot().epoch() == 2).await;
+    let known = timeout(Duration::from_secs(5), scene.topology.changed_since(1)).await;
+    assert_eq!(known.expect("a change before the call counts").epoch(), 2);
     for _ in 0..3 {
         scene.write().await;
     }
