@@ -72,6 +72,8 @@ impl Service {
             // A packet of MySQL with number 0 and protocol version 10 is its greeting, in which the
             // version of the server follows.
             [_, _, _, 0, 10, version @ ..] => return (Self::Mysql, first_words(version)),
+            // It may refuse instead: 255, a code from 1,024 on in two bytes, and the text.
+            [_, _, _, 0, 0xff, _, 4, text @ ..] => return (Self::Mysql, first_words(text)),
             bytes if bytes.starts_with(b"SSH-") => Self::Ssh,
             bytes if bytes.starts_with(b"HTTP/") => Self::Http,
             bytes if bytes.starts_with(b"220") => Self::Mail,
@@ -117,6 +119,9 @@ async fn negotiate_postgres(stream: &mut TcpStream) -> Result<(), NegotiationErr
         [] => Err(NegotiationError::Closed(io::ErrorKind::UnexpectedEof.into())),
         b"S" => Ok(()),
         b"N" => Err(NegotiationError::NoTls),
+        // A refusal of MySQL with 69 bytes begins with an E as well. An ErrorResponse of 255 bytes
+        // has text where the code is.
+        other @ [_, 0, 0, 0, 0xff, _, 4, ..] => Err(other_protocol(other)),
         [b'E', 0, 0, _, _, fields @ ..] => Err(refused_by_postgres(fields)),
         other => Err(other_protocol(other)),
     }

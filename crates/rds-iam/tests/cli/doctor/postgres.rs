@@ -197,6 +197,22 @@ async fn port_of_another_engine() {
     report.says("tls", "failed", "not to PostgreSQL: check port and scheme");
 }
 
+#[tokio::test]
+async fn refusal_by_another_engine() {
+    // The second has 69 bytes, which is an E, as PostgreSQL's errors begin.
+    for words in [
+        &b"\x46\0\0\0\xff\x6a\x04Host '10.1.22.133' is not allowed to connect to this MariaDB server"[..],
+        &b"\x45\0\0\0\xff\x6a\x04Host '10.1.22.13' is not allowed to connect to this MariaDB server"[..],
+    ] {
+        let port = server_that_answers(words).await;
+
+        let report = examine(program(), &format!("postgres://jane@{HOST}:{port}/app"), RIGHT).await;
+
+        report.says("tls", "failed", "a MySQL or MariaDB server answered `Host '10.1.");
+        report.says("tls", "failed", "not to PostgreSQL: check port and scheme");
+    }
+}
+
 /// A server that reads once, says something, and waits.
 async fn server_that_answers(words: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
