@@ -15,7 +15,7 @@ use std::{
 
 pub use self::renewal::Renewal;
 use self::{
-    flight::{Ended, Fetch, Flight, Wait},
+    flight::{Ended, Fetch, Flight, Wait, drop_quietly},
     state::State,
 };
 use crate::{
@@ -54,6 +54,9 @@ use crate::{
 /// starter is gone, perhaps with the runtime that owned its sockets, and the fetch panics or times
 /// out, a caller that joined it starts another one, once. An error of the source is an answer:
 /// every waiting caller gets it.
+///
+/// A fetch must not own its cell, or what owns the cell: once nobody waits, the two would keep each
+/// other alive. It holds a [`Weak`](std::sync::Weak) instead.
 ///
 /// Clones are cheap and share everything. No lock is held while code of the user runs or a value of
 /// the user is dropped.
@@ -205,7 +208,7 @@ where
 {
     let mut fetch = Some(fetch);
     // A caller starts one flight at most.
-    move || fetch.take().map(|fetch| Box::pin(async move { fetch().await }) as Fetch<V, E>)
+    move || fetch.take().map(|fetch| Fetch::new(async move { fetch().await }))
 }
 
 impl<V, E> Inner<V, E> {
@@ -278,14 +281,17 @@ impl<V, E> Inner<V, E> {
     fn end(&self, flight: &Flight<V, E>, fetched: Result<Expiring<V>, FetchError<E>>) {
         let now = self.clock.now();
         let fetched = fetched.and_then(|made| match made.expires_at {
-            Some(end) if end <= now => Err(FetchError::Expired(distance(end, now))),
+            Some(end) if end <= now => {
+                // A panic here would leave the flight without an end, and its waiters with it.
+                drop_quietly(made);
+                Err(FetchError::Expired(distance(end, now)))
+            }
             _ => Ok(Arc::new(Generation::new(made, flight.id))),
         });
         // Hashed from the identity: drawn once per value, with a different seed in each process.
         let draw = |jitter: &RandomState| f64::from((jitter.hash_one(flight.id) >> 32) as u32);
         let draw = self.jitter.as_ref().map_or(0.5, |jitter| draw(jitter) / f64::from(u32::MAX));
-        // Declared before the locks are taken, so that they are dropped after their release.
-        let (_retired, _fetch);
+        let (retired, _fetch);
         let mut course = lock(&flight.course);
         // Of several waiters that end a flight, at its time limit as well, the first one counts.
         if course.end.is_some() {
@@ -293,7 +299,7 @@ impl<V, E> Inner<V, E> {
         }
         let mut state = lock(&self.state);
         let outcome;
-        (outcome, _retired) = match state.flight.take_if(|current| current.id == flight.id) {
+        (outcome, retired) = match state.flight.take_if(|current| current.id == flight.id) {
             Some(_) => state.settle(fetched, flight.replaces.load(SeqCst), draw, now),
             None => (fetched, None),
         };
@@ -304,8 +310,10 @@ impl<V, E> Inner<V, E> {
         course.end = Some(Arc::new(Ended { outcome, was_orphan }));
         _fetch = course.fetch.take();
         drop(course);
-        // After both locks: a woken task may poll at once, on this thread, and takes them.
+        // After both locks: a woken task may poll at once, on this thread, and takes them, and a
+        // value's `Drop` may look into the cell.
         flight.waiters.wake_all();
+        drop_quietly(retired);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     future::{pending, poll_fn},
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering::SeqCst},
     task::{Context, Poll, Waker},
@@ -18,7 +19,41 @@ use crate::{
 };
 
 pub(super) type Outcome<V, E> = Result<Arc<Generation<V>>, FetchError<E>>;
-pub(super) type Fetch<V, E> = BoxFuture<'static, Result<Expiring<V>, E>>;
+
+/// The user's future, which may panic wherever it is polled or dropped without harm to whichever
+/// caller happens to do that.
+pub(super) struct Fetch<V, E>(Option<BoxFuture<'static, Result<Expiring<V>, E>>>);
+
+impl<V, E> Fetch<V, E> {
+    pub(super) fn new(fetch: impl Future<Output = Result<Expiring<V>, E>> + Send + 'static) -> Self {
+        Self(Some(Box::pin(fetch)))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Expiring<V>, FetchError<E>>> {
+        let Some(fetch) = &mut self.0 else { return Poll::Pending };
+        match catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(cx))) {
+            Ok(polled) => polled.map_err(FetchError::Failed),
+            Err(panic) => {
+                drop_quietly(panic);
+                Poll::Ready(Err(FetchError::Panicked))
+            }
+        }
+    }
+}
+
+impl<V, E> Drop for Fetch<V, E> {
+    fn drop(&mut self) {
+        drop_quietly(self.0.take());
+    }
+}
+
+/// Drops what is the user's, and ends a panic of its `Drop` here: the caller that drops it for all
+/// has other waiters to serve.
+pub(super) fn drop_quietly<T>(value: T) {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    // A panic's own value may panic as well when it is dropped, for which there is no end.
+    let _ = dropped.map_err(mem::forget);
+}
 
 /// One fetch that all callers share.
 ///
@@ -79,13 +114,9 @@ impl<V, E> Flight<V, E> {
         let mut polled = Poll::Pending;
         if let Some(mut fetch) = fetch {
             let waker = Waker::from(Arc::clone(&self.waiters));
-            let poll = AssertUnwindSafe(|| fetch.as_mut().poll(&mut Context::from_waker(&waker)));
             // A panic ends the flight for all; passed on, it would hit whichever caller happened to
             // poll.
-            polled = match catch_unwind(poll) {
-                Ok(polled) => polled.map_err(FetchError::Failed),
-                Err(_) => Poll::Ready(Err(FetchError::Panicked)),
-            };
+            polled = fetch.poll(&mut Context::from_waker(&waker));
             let mut course = lock(&self.course);
             if polled.is_pending() && course.end.is_none() {
                 course.fetch = Some(fetch);

@@ -7,5 +7,6 @@ mod contention;
 mod fetching;
 mod locks;
 mod model;
+mod panics;
 mod refetching;
 mod runtimes;
