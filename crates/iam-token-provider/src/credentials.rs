@@ -153,12 +153,17 @@ impl CredentialsSource {
     }
 
     fn load(&self) -> impl FnOnce() -> BoxFuture<'static, Result<Expiring<Signer>>> + Send + use<> {
-        let this = self.clone();
+        let (source, clock) = (self.0.source.clone(), Arc::clone(&self.0.clock));
+        // Weak: the cell owns the load, so a load that owned the cell would keep both for ever once
+        // nobody waits.
+        let inner = Arc::downgrade(&self.0);
         move || {
             Box::pin(async move {
-                let loaded = this.0.source.load(&*this.0.clock).await?;
+                let loaded = source.load(&*clock).await?;
                 // Within the load, so that listeners hear of it once, whoever waits for it.
-                this.0.loaded(&loaded);
+                if let Some(inner) = inner.upgrade() {
+                    inner.loaded(&loaded);
+                }
                 Ok(loaded)
             })
         }

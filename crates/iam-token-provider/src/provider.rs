@@ -96,9 +96,10 @@ impl IamTokenProvider {
         // Read before the credentials: a token signed with credentials from before a `clear` must
         // not be stored after it.
         let epoch = inner.tokens.epoch();
-        if let Some(refused_key) = inner.credentials.refusals().take(request) {
+        if let Some(refusal) = inner.credentials.refusals().take(request) {
             // On any outcome the unexpired credentials sign; the failure is reported there.
-            drop(inner.credentials.after_refusal(&refused_key).await);
+            drop(inner.credentials.after_refusal(refusal.refused_key()).await);
+            refusal.checked();
         }
         // A load that hangs is the cell's: a caller that is dropped here leaves it to the next one.
         let credentials = inner.credentials.get().await?;
@@ -136,8 +137,10 @@ impl IamTokenProvider {
     /// revoked, or older than a minute while the key stays the same. Other calls do not wait for
     /// it.
     pub fn report_refused(&self, token: &IamToken) {
-        self.discard(token);
+        // Noted first: a call between the two would otherwise sign with the refused key, and leave a
+        // token that later calls take without a check.
         self.0.credentials.refusals().note(token.request(), token.access_key_id());
+        self.discard(token);
     }
 
     /// Discards a token that a server refused for a reason that no other token would change.

@@ -105,8 +105,10 @@ impl Refusals {
         }
     }
 
-    pub(crate) fn take(&self, request: &TokenRequest) -> Option<Arc<str>> {
-        self.state().pending.remove(request)
+    /// Takes the note of a refusal, for one call to check the credentials.
+    pub(crate) fn take<'a>(&'a self, request: &'a TokenRequest) -> Option<Pending<'a>> {
+        let key = self.state().pending.remove(request)?;
+        Some(Pending { refusals: self, request, key: Some(key) })
     }
 
     pub(crate) fn clear(&self) {
@@ -118,6 +120,33 @@ impl Refusals {
     fn state(&self) -> MutexGuard<'_, State> {
         // No foreign code runs under this lock, so a poisoned state is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A noted refusal that one call looks into; noted again if that call gives up.
+pub(crate) struct Pending<'a> {
+    refusals: &'a Refusals,
+    request: &'a TokenRequest,
+    key: Option<Arc<str>>,
+}
+
+impl Pending<'_> {
+    pub(crate) fn refused_key(&self) -> &str {
+        self.key.as_deref().unwrap_or_default()
+    }
+
+    /// Ends it: the credentials were checked.
+    pub(crate) fn checked(mut self) {
+        self.key = None;
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            // A refusal that was noted meanwhile is newer.
+            self.refusals.state().pending.entry(self.request.clone()).or_insert(key);
+        }
     }
 }
 
