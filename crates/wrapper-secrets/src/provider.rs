@@ -50,7 +50,7 @@ use crate::{
 pub struct SecretProvider(Arc<Inner>);
 
 struct Inner {
-    service: Service,
+    service: Arc<Service>,
     renew_after: Duration,
     clock: Arc<dyn Clock>,
     cell: Renewing<Content, Error>,
@@ -129,11 +129,13 @@ impl SecretProvider {
 
     async fn newer(&self, refused: &DatabaseSecret) -> AfterRefusal {
         let inner = &*self.0;
+        // Read before the wait, so that a load that fails is recorded once for all of its waiters.
+        let notes = inner.steps.notes();
         // What the cell holds may be newer than the refused secret, and then costs no call.
         let living = match self.secret().await {
             Ok(living) => living,
             Err(error) => {
-                self.note_failed_load();
+                inner.steps.note_failed(notes, inner.clock.now());
                 return AfterRefusal::Failed(error);
             }
         };
@@ -155,7 +157,8 @@ impl SecretProvider {
                 if is_other(&secret) { AfterRefusal::Changed(secret) } else { AfterRefusal::Unchanged }
             }
             Err(error) => {
-                self.note_failed_load();
+                // A load that timed out has recorded nothing.
+                inner.steps.note_failed(notes, inner.clock.now());
                 AfterRefusal::Failed(inner.service.fetch_error(error))
             }
         }
@@ -277,15 +280,6 @@ impl SecretProvider {
         self.0.service.id.as_str()
     }
 
-    /// Counts a failed load once, however many callers waited for it.
-    fn note_failed_load(&self) {
-        let now = self.0.clock.now();
-        // Of several callers the first one begins the step, within which `may_load` is false.
-        if self.0.steps.may_load(now) {
-            self.0.steps.note_unchanged(now);
-        }
-    }
-
     /// Runs a renewal in the background.
     fn renew(&self, renewal: Option<Renewal<Content, Error>>) {
         let Some(renewal) = renewal else { return };
@@ -311,27 +305,38 @@ impl SecretProvider {
         &self,
         refused: Option<Lease<Content>>,
     ) -> impl FnOnce() -> BoxFuture<'static, Result<Expiring<Content>>> + Send + use<> {
-        let this = self.clone();
+        let (service, clock) = (Arc::clone(&self.0.service), Arc::clone(&self.0.clock));
+        let renew_after = self.0.renew_after;
+        // Weak: the cell owns the load, so a load that owned the cell would keep both for ever once
+        // nobody waits.
+        let inner = Arc::downgrade(&self.0);
         move || {
             Box::pin(async move {
-                let loaded = this.0.service.read().await;
-                // Before the waiting logins wake: one that arrives after the load must find the
-                // step begun, or it would call the service again.
-                if let Some(refused) = refused {
-                    match &loaded {
-                        Ok(content) if !content.is_same_login(refused.value()) => this.0.steps.reset(),
-                        _ => this.0.steps.note_unchanged(this.0.clock.now()),
-                    }
+                let loaded = service.read().await;
+                if let Some(inner) = inner.upgrade() {
+                    inner.ended(&loaded, refused.as_ref().map(Lease::value));
                 }
-                let content = loaded?;
-                this.0.loaded(&content);
-                Ok(Expiring::without_end(content, this.0.clock.now(), this.0.renew_after))
+                Ok(Expiring::without_end(loaded?, clock.now(), renew_after))
             })
         }
     }
 }
 
 impl Inner {
+    /// Records the end of a load, before the waiting logins wake: one that arrives after it must
+    /// find the step begun, or it would call the service again.
+    fn ended(&self, loaded: &Result<Content>, refused: Option<&Content>) {
+        if let Some(refused) = refused {
+            match loaded {
+                Ok(content) if !content.is_same_login(refused) => self.steps.reset(),
+                _ => self.steps.note_unchanged(self.clock.now()),
+            }
+        }
+        if let Ok(content) = loaded {
+            self.loaded(content);
+        }
+    }
+
     /// Reports a load.
     fn loaded(&self, content: &Content) {
         let login = (content.user.clone(), Arc::clone(&content.password));

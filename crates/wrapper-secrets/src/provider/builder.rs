@@ -133,7 +133,7 @@ impl SecretProviderBuilder {
             credentials,
         };
         Ok(SecretProvider(Arc::new(Inner {
-            service,
+            service: Arc::new(service),
             renew_after: self.renew_after,
             cell: Renewing::new(Arc::clone(&clock), LOAD_TIMEOUT),
             clock,
