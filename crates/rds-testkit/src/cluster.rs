@@ -6,12 +6,13 @@ mod dns;
 mod node;
 mod sql;
 mod state;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use self::builder::ClusterBuilder;
@@ -222,17 +223,18 @@ impl Cluster {
     #[track_caller]
     pub fn fail_over(&self, to: &str) {
         let to = self.position(to);
-        // The guard ends with this statement: `publish` below takes the lock again.
-        let from = std::mem::replace(&mut self.state.members().writer, to);
+        // One lock over all of it: the topology names the writer that takes writes, and of two
+        // calls at once one wins as a whole.
+        let mut members = self.state.members();
+        let from = std::mem::replace(&mut members.writer, to);
+        members.list.iter_mut().for_each(|member| member.promoted = false);
         // Demote before promoting: no client sees two writers.
-        for (at, node) in self.nodes.iter().enumerate() {
-            if at != to {
-                node.shared().read_only.store(true, Ordering::SeqCst);
-            }
+        for (_, node) in self.nodes.iter().enumerate().filter(|(at, _)| *at != to) {
+            node.shared().set_read_only(true);
         }
-        self.nodes[to].shared().read_only.store(false, Ordering::SeqCst);
-        self.state.members().list.iter_mut().for_each(|member| member.promoted = false);
-        self.state.publish();
+        self.nodes[to].shared().set_read_only(false);
+        members.publish();
+        drop(members);
         // Names move before sessions end: a client that reconnects at once finds the new writer.
         for (at, node) in self.nodes.iter().enumerate() {
             if self.state.deployment.is_aurora() || at == from || at == to {
@@ -252,8 +254,10 @@ impl Cluster {
     #[track_caller]
     pub fn promote(&self, id: &str) {
         let at = self.position(id);
-        self.state.members().list[at].promoted = true;
-        self.nodes[at].shared().read_only.store(false, Ordering::SeqCst);
+        let mut members = self.state.members();
+        members.list[at].promoted = true;
+        self.nodes[at].shared().set_read_only(false);
+        drop(members);
         self.nodes[at].drop_connections();
     }
 

@@ -17,7 +17,6 @@ mod traffic;
 mod wire;
 
 use std::ops::Deref;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::auth_plugin::AuthPlugin;
@@ -91,7 +90,7 @@ impl MysqlServer {
 
     /// Makes the server a reader, which answers `SELECT @@read_only` with 1, or a writer again.
     pub fn set_read_only(&self, read_only: bool) {
-        self.state.read_only.store(read_only, Ordering::Relaxed);
+        self.state.set_read_only(read_only);
     }
 
     /// Removes all faults and hostile behaviors; connections that hang at a gate stay there.

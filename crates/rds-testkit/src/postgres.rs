@@ -13,7 +13,6 @@ mod wire;
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 pub use self::builder::PostgresServerBuilder;
 use crate::fault::PasswordMethod;
@@ -81,7 +80,7 @@ impl PostgresServer {
     /// Makes the server a reader, which answers `SHOW transaction_read_only` with `on`, or a writer
     /// again.
     pub fn set_read_only(&self, read_only: bool) {
-        self.state.read_only.store(read_only, Ordering::Relaxed);
+        self.state.set_read_only(read_only);
     }
 
     /// Removes all faults; connections that hang at a gate stay there.

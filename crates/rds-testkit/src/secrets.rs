@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use self::http::Request;
 use self::sigv4::Signed;
 use self::store::Store;
+use crate::accept::accept;
 use crate::access_key::AccessKey;
 use crate::bounded::{Bounded, cut};
 use crate::clock;
@@ -315,13 +316,14 @@ impl fmt::Debug for SecretsServer {
     }
 }
 
-/// Returns the six characters that the service appends to a secret's ARN.
+/// Returns the ARN of a secret of this name; for an empty name, the start of every ARN.
 fn arn(region: &str, name: &str) -> String {
     let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
     let suffix = if name.is_empty() { String::new() } else { format!("-{}", suffix(name)) };
     format!("arn:{partition}:secretsmanager:{region}:123456789012:secret:{name}{suffix}")
 }
 
+/// Returns the six characters that the service appends to a secret's ARN.
 fn suffix(name: &str) -> String {
     hash::hex(&hash::sha256(name.as_bytes())[..3])
 }
@@ -331,8 +333,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>, mut gone: watch::Rec
         tokio::select! {
             // Woken only when the sender is dropped.
             _ = gone.changed() => return,
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
+            stream = accept(&listener) => {
                 let (shared, mut gone) = (shared.clone(), gone.clone());
                 tokio::spawn(async move {
                     tokio::select! {

@@ -78,7 +78,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) endpoint: Endpoint,
     pub(crate) databases: Vec<String>,
-    pub(crate) read_only: AtomicBool,
+    read_only: AtomicBool,
     pub(crate) token_policy: TokenPolicy,
     pub(crate) record: Arc<Record>,
     pub(crate) journal: Arc<Journal>,
@@ -173,7 +173,12 @@ impl Rules {
 
 impl Shared {
     pub(crate) fn is_read_only(&self) -> bool {
-        self.read_only.load(Ordering::Relaxed)
+        // Pairs with the store below: whoever sees a promoted node sees the old writer demoted.
+        self.read_only.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_read_only(&self, read_only: bool) {
+        self.read_only.store(read_only, Ordering::Release);
     }
 
     /// Returns the server's answer to the role query; a node of a cluster may lie.

@@ -91,12 +91,7 @@ impl State {
 
     /// Updates the endpoints to the writer and the live readers, unless they are held.
     pub(super) fn publish(&self) {
-        let mut members = self.members();
-        if !members.dns_held {
-            let is_reader = |at: &usize| *at != members.writer && members.list[*at].down_since.is_none();
-            members.published_readers = (0..members.list.len()).filter(is_reader).collect();
-            members.published_writer = members.writer;
-        }
+        self.members().publish();
     }
 
     pub(super) fn resolve(&self, host: &str) -> Option<IpAddr> {
@@ -118,6 +113,17 @@ impl State {
         let is_named =
             |member: &&Member| host.eq_ignore_ascii_case(&format!("{}.{}", member.id, self.domain));
         members.list.iter().find(is_named).map(|member| member.addr.ip())
+    }
+}
+
+impl Members {
+    /// As [`State::publish`], under a lock that is held already.
+    pub(super) fn publish(&mut self) {
+        if !self.dns_held {
+            let is_reader = |at: &usize| *at != self.writer && self.list[*at].down_since.is_none();
+            self.published_readers = (0..self.list.len()).filter(is_reader).collect();
+            self.published_writer = self.writer;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Opened, Shared};
+use crate::accept::accept;
 use crate::access_key::AccessKey;
 use crate::ca_file::CaFile;
 
@@ -119,9 +120,7 @@ async fn listen<S, F>(
         }
         tokio::select! {
             changed = control.changed() => if changed.is_err() { return },
-            accepted = listener.accept() => {
-                // The client may have reset the connection before it was accepted.
-                let Ok((stream, _)) = accepted else { continue };
+            stream = accept(&listener) => {
                 // An earlier cut does not apply to this connection.
                 let epoch = control.borrow().epoch;
                 tokio::spawn(obey(serve(stream, state.clone()), epoch, control.clone()));

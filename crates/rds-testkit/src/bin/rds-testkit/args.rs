@@ -8,7 +8,8 @@ Usage: rds-testkit serve --engine postgres|mysql [options]
 
 Runs a server on 127.0.0.1 that takes IAM tokens for passwords as Amazon RDS does. Prints one line
 of JSON when it listens: where, with which certificate and which AWS keys to sign, all made for this
-run and good for a day. Ends when standard input closes, or after the time of --for.
+run and good for a day. Ends when standard input closes, on SIGINT, SIGTERM and SIGHUP, or after the
+time of --for.
 
   --engine NAME       postgres or mysql
   --port PORT         the port to listen on; default a free one

@@ -1,15 +1,16 @@
 //! `rds-testkit serve`: an RDS-like server for the tests of programs in any language.
 
 mod args;
+mod end;
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Args, Engine, Forward, USAGE};
+use end::Signals;
 use rds_testkit::{CertificateAuthority, Error, MysqlServer, PostgresServer};
 use serde_json::json;
-use tokio::sync::oneshot;
 
 /// The validity of certificates.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -35,17 +36,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a server until standard input closes or its time is over.
+/// Runs a server until a signal arrives, standard input closes or its time is over.
 async fn serve(args: Args) -> Result<(), String> {
     let lasts = args.lasts;
+    // Before the folder exists, which a signal would otherwise leave behind.
+    let signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let server = Server::start(args).await.map_err(|error| chain(&error))?;
     let line = format!("{}\n", server.describe());
     let mut out = std::io::stdout();
     out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
-    tokio::select! {
-        _ = input_closed() => {}
-        () = tokio::time::sleep(lasts) => {}
-    }
+    end::wait(signals, lasts).await;
     Ok(())
 }
 
@@ -113,18 +113,6 @@ impl Server {
 
 fn env(pairs: Vec<(&'static str, String)>) -> serde_json::Map<String, serde_json::Value> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
-}
-
-/// Waits for the end of standard input, on a detached thread.
-async fn input_closed() {
-    let (closed, wait) = oneshot::channel();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 1024];
-        while std::io::stdin().read(&mut buffer).is_ok_and(|count| count > 0) {}
-        // The receiver is dropped if the time limit was reached first.
-        let _ = closed.send(());
-    });
-    let _ = wait.await;
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "the fixtures stand outside of the test functions")]
 
 #[expect(dead_code, reason = "shared with the tests of the PostgreSQL server")]
-#[path = "postgres/signer.rs"]
+#[path = "../postgres/signer.rs"]
 mod signer;
+#[cfg(target_os = "linux")]
+mod system;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
@@ -14,7 +16,7 @@ use native_tls::{Certificate, TlsConnector};
 use postgres_native_tls::MakeTlsConnector;
 use serde_json::Value;
 
-/// A running program, killed if a test fails.
+/// A running program, ended with the test.
 struct Served {
     child: Child,
     says: Value,
@@ -68,8 +70,9 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // One that has ended cannot be killed.
-        let _ = self.child.kill();
+        // Not killed, which would leave its folder behind.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
     }
 }
 
