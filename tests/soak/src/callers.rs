@@ -17,9 +17,9 @@ use tokio::time::{Instant, sleep, timeout};
 use wrapper_sqlx::{Engine, FreshPool, MySqlFreshPool, PgFreshPool};
 
 use crate::{
+    environment::{Environment, secret_id},
     random::Random,
-    verdict::{Harm, Target, Verdict},
-    world::{World, secret_id},
+    verdict::{Impact, Target, Verdict},
 };
 
 /// The maximum connections of a pool, and the number of its callers.
@@ -60,9 +60,9 @@ enum Pool {
 
 impl Application {
     /// Builds all kinds of pools.
-    pub(crate) async fn all(world: &World, tally: &Arc<Tally>) -> Vec<Arc<Self>> {
-        let iam = world.tokens();
-        let key = world.service.access_key();
+    pub(crate) async fn all(environment: &Environment, tally: &Arc<Tally>) -> Vec<Arc<Self>> {
+        let iam = environment.tokens();
+        let key = environment.service.access_key();
         let secrets = IamTokenProvider::builder()
             .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
                 e2e::CountingSource::new(key),
@@ -70,16 +70,16 @@ impl Application {
             .build()
             .expect("builds");
         let application = |name, target, pool, writers| {
-            let (verdict, tally) = (Arc::clone(&world.verdict), Arc::clone(tally));
+            let (verdict, tally) = (Arc::clone(&environment.verdict), Arc::clone(tally));
             Arc::new(Self { name, target, pool, writers, verdict, tally, ends: AtomicBool::new(false) })
         };
         let wrapper = |name, target, stack: Stack, by_secret: bool| {
-            let site = world.site(target).expect("is a cluster");
-            let url = site.cluster.url();
+            let watched = environment.cluster_of(target).expect("is a cluster");
+            let url = watched.cluster.url();
             let mut setup = Setup {
                 url: url.replace("plugins=iam", "plugins=failover2,iam"),
                 parameters: Vec::new(),
-                dns: site.cluster.dns(),
+                dns: watched.cluster.dns(),
                 tokens: iam.clone(),
                 size: SIZE,
             };
@@ -88,20 +88,20 @@ impl Application {
                 let plugins = format!(
                     "plugins=failover2,awsSecretsManager&secretId={}&secretRegion=us-east-2\
                      &secretRotationRetryTimeoutMs=10000",
-                    secret_id(site.cluster.deployment())
+                    secret_id(watched.cluster.deployment())
                 );
                 setup.url = url.replace("plugins=iam", &plugins).replace(&format!("{USER}@"), "");
-                setup.parameters.push(("secretEndpoint", world.service.url()));
+                setup.parameters.push(("secretEndpoint", environment.service.url()));
                 setup.tokens = secrets.clone();
             }
             let pool = Pool::Wrapper(stack.pool_at(setup));
-            application(name, target, pool, Some(Arc::clone(&site.writers)))
+            application(name, target, pool, Some(Arc::clone(&watched.writers)))
         };
-        let single = world.tokens();
-        let (server, tokens) = (&world.postgres_server, single.clone());
+        let single = environment.tokens();
+        let (server, tokens) = (&environment.postgres_server, single.clone());
         let postgres = fresh(&tokens, "postgres", server.port(), server.ca_pem()).await;
         let postgres = Pool::Postgres(postgres, tokens);
-        let server = &world.mysql_server;
+        let server = &environment.mysql_server;
         let mysql = fresh(&single, "mysql", server.port(), server.ca_pem()).await;
         let mysql = Pool::Mysql(mysql, single);
         let (cluster, mysql_cluster) = (Target::PostgresCluster, Target::MysqlCluster);
@@ -193,9 +193,9 @@ impl Application {
     }
 
     fn judge(&self, seen: Failure, begun: Instant) {
-        let harm = if seen.starts_with("pool: Login") { Harm::Refused } else { Harm::Broken };
-        // Loaded credentials stay in use; no trouble here makes them expire.
-        if seen.starts_with("pool: Credentials") || !self.verdict.permits(self.target, harm, begun) {
+        let impact = if seen.starts_with("pool: Login") { Impact::Refused } else { Impact::Broken };
+        // Loaded credentials stay in use; no disruption here makes them expire.
+        if seen.starts_with("pool: Credentials") || !self.verdict.permits(self.target, impact, begun) {
             self.breach(format!("`{seen}` after {:?} without a cause", begun.elapsed()));
         }
         *self.tally.failures.lock().unwrap_or_else(PoisonError::into_inner).entry(seen).or_default() += 1;

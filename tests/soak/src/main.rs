@@ -11,6 +11,7 @@
 
 mod callers;
 mod connects;
+mod environment;
 mod fleet;
 mod log;
 mod output;
@@ -19,7 +20,6 @@ mod resources;
 mod schedule;
 mod soak;
 mod verdict;
-mod world;
 
 use std::{env, process::ExitCode, time::Duration};
 

@@ -11,12 +11,12 @@ pub(crate) const STORM: Duration = Duration::from_secs(8);
 /// How long nothing does then: the last seconds of it must be without a failure.
 pub(crate) const CALM: Duration = Duration::from_secs(7);
 
-/// The longest that one trouble and what mends it take.
+/// The longest that one disruption and its end take.
 const LONGEST: Duration = Duration::from_millis(1_700);
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum Disruption {
     /// A node's connections end.
     Cut(usize),
     /// Connections are closed at a phase.
@@ -41,14 +41,14 @@ pub(crate) enum Trouble {
     SourceFails(Duration),
 }
 
-/// A trouble and the quiet before it.
+/// A disruption and the quiet before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub(crate) pause: Duration,
-    pub(crate) trouble: Trouble,
+    pub(crate) disruption: Disruption,
 }
 
-/// Where troubles follow one another; lanes run side by side.
+/// Where disruptions follow one another; lanes run side by side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lane {
     /// A cluster of three.
@@ -59,7 +59,7 @@ pub(crate) enum Lane {
     Shared,
 }
 
-/// Returns the troubles of one lane over one storm.
+/// Returns the disruptions of one lane over one storm.
 pub(crate) fn storm(lane: Lane, random: &mut Random) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut left = STORM;
@@ -67,37 +67,37 @@ pub(crate) fn storm(lane: Lane, random: &mut Random) -> Vec<Step> {
         let pause = random.millis(100, 1_200);
         let Some(rest) = left.checked_sub(pause + LONGEST) else { return steps };
         left = rest;
-        let mut trouble = trouble(lane, random);
-        let is_rotation = |step: &Step| matches!(step.trouble, Trouble::RotateKey);
+        let mut disruption = disruption(lane, random);
+        let is_rotation = |step: &Step| matches!(step.disruption, Disruption::RotateKey);
         // Two within one connect are a refusal to its caller: it tries a new key once.
-        if matches!(trouble, Trouble::RotateKey) && steps.iter().any(is_rotation) {
-            trouble = Trouble::RotateSecret(0);
+        if matches!(disruption, Disruption::RotateKey) && steps.iter().any(is_rotation) {
+            disruption = Disruption::RotateSecret(0);
         }
-        steps.push(Step { pause, trouble });
+        steps.push(Step { pause, disruption });
     }
 }
 
-fn trouble(lane: Lane, random: &mut Random) -> Trouble {
+fn disruption(lane: Lane, random: &mut Random) -> Disruption {
     let phases = [Phase::Accept, Phase::Tls, Phase::Startup, Phase::Login, Phase::Ready, Phase::Command];
     let some = 1 + random.below(3);
     let node = random.below(3);
     match lane {
         Lane::Shared => match random.below(6) {
-            0 | 1 => Trouble::RotateKey,
-            2 | 3 => Trouble::RotateSecret(random.below(2)),
-            4 => Trouble::SourceFails(random.millis(200, 1_500)),
-            _ => Trouble::Jump(random.pick(&[-90, -3_600, 61, 400, 901, 4_000])),
+            0 | 1 => Disruption::RotateKey,
+            2 | 3 => Disruption::RotateSecret(random.below(2)),
+            4 => Disruption::SourceFails(random.millis(200, 1_500)),
+            _ => Disruption::Jump(random.pick(&[-90, -3_600, 61, 400, 901, 4_000])),
         },
         Lane::Cluster if random.below(2) == 0 => match random.below(2) {
-            0 => Trouble::FailOver { other: random.below(2), dns_lags: random.below(2) == 0 },
-            _ => Trouble::Kill { other: random.below(2), outage: random.millis(100, 800) },
+            0 => Disruption::FailOver { other: random.below(2), dns_lags: random.below(2) == 0 },
+            _ => Disruption::Kill { other: random.below(2), outage: random.millis(100, 800) },
         },
         Lane::Cluster | Lane::Server => match random.below(5) {
-            0 => Trouble::Cut(node),
-            1 => Trouble::DropAt(random.pick(&phases), some),
-            2 => Trouble::Freeze(node, random.millis(200, 1_500)),
-            3 => Trouble::Partial(some),
-            _ => Trouble::Refuse(some),
+            0 => Disruption::Cut(node),
+            1 => Disruption::DropAt(random.pick(&phases), some),
+            2 => Disruption::Freeze(node, random.millis(200, 1_500)),
+            3 => Disruption::Partial(some),
+            _ => Disruption::Refuse(some),
         },
     }
 }

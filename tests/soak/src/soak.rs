@@ -10,13 +10,13 @@ use tokio::{
 
 use crate::{
     callers::{Application, Tally},
+    environment::Environment,
     log::Log,
     output,
     random::Random,
     resources,
     schedule::{CALM, Lane, STORM, Step, storm},
-    verdict::{Harm, Target, Verdict},
-    world::World,
+    verdict::{Impact, Target, Verdict},
 };
 
 /// The number of storms in a round.
@@ -38,7 +38,7 @@ pub(crate) struct Soak {
 /// The results of a soak.
 struct Summary {
     tally: Arc<Tally>,
-    troubles: usize,
+    disruptions: usize,
     rounds: Vec<Footprint>,
 }
 
@@ -65,22 +65,22 @@ impl Soak {
 
     async fn in_runtimes(self, applications: &Handle) -> Result<(), String> {
         let verdict = Arc::new(Verdict::new());
-        let world = Arc::new(World::start(Arc::clone(&verdict)).await);
-        let log = Log::install(Arc::clone(&verdict), &[world.service.access_key().secret_access_key()]);
+        let environment = Arc::new(Environment::start(Arc::clone(&verdict)).await);
+        let log = Log::install(Arc::clone(&verdict), &[environment.service.access_key().secret_access_key()]);
         let mut background = JoinSet::new();
         background.spawn({
-            let world = Arc::clone(&world);
-            async move { world.tick().await }
+            let environment = Arc::clone(&environment);
+            async move { environment.tick().await }
         });
-        background.spawn(audit(Arc::clone(&world)));
-        let mut summary = Summary { tally: Arc::default(), troubles: 0, rounds: Vec::new() };
+        background.spawn(audit(Arc::clone(&environment)));
+        let mut summary = Summary { tally: Arc::default(), disruptions: 0, rounds: Vec::new() };
 
         let begun = Instant::now();
         let broken = tokio::select! {
             broken = verdict.broken() => Some(broken),
-            () = self.rounds(&world, applications, &mut summary) => verdict_now(&verdict).await,
+            () = self.rounds(&environment, applications, &mut summary) => verdict_now(&verdict).await,
         };
-        summary.print(self, &world, begun.elapsed(), &log);
+        summary.print(self, &environment, begun.elapsed(), &log);
         match broken {
             Some(broken) => {
                 Err(format!("seed {}, {:.1?} after the start: {broken}", self.seed, begun.elapsed()))
@@ -89,7 +89,7 @@ impl Soak {
         }
     }
 
-    async fn rounds(self, world: &Arc<World>, applications: &Handle, summary: &mut Summary) {
+    async fn rounds(self, environment: &Arc<Environment>, applications: &Handle, summary: &mut Summary) {
         let mut random = Random::new(self.seed);
         let storms = (self.length.as_millis() / (STORM + CALM).as_millis()).max(2) as usize;
         // At least two rounds: nothing may be left between them.
@@ -98,23 +98,26 @@ impl Soak {
         while left > 0 {
             let storms = each.min(left);
             left -= storms;
-            round(world, applications, storms, &mut random, summary).await;
+            round(environment, applications, storms, &mut random, summary).await;
         }
-        summary.judge(&world.verdict);
+        summary.judge(&environment.verdict);
     }
 }
 
 /// Runs new pools through some storms, and checks that nothing is left of them afterwards.
 async fn round(
-    world: &Arc<World>,
+    environment: &Arc<Environment>,
     applications: &Handle,
     storms: usize,
     random: &mut Random,
     summary: &mut Summary,
 ) {
     let pools = {
-        let (world, tally) = (Arc::clone(world), Arc::clone(&summary.tally));
-        applications.spawn(async move { Application::all(&world, &tally).await }).await.expect("are built")
+        let (environment, tally) = (Arc::clone(environment), Arc::clone(&summary.tally));
+        applications
+            .spawn(async move { Application::all(&environment, &tally).await })
+            .await
+            .expect("are built")
     };
     let mut callers = JoinSet::new();
     for pool in &pools {
@@ -122,10 +125,10 @@ async fn round(
             callers.spawn_on(caller, applications);
         }
     }
-    let holds = watch(world, applications, pools.len());
+    let holds = watch(environment, applications, pools.len());
     let stormy = async {
         for _ in 0..storms {
-            summary.troubles += one_storm(world, applications, &pools, random).await;
+            summary.disruptions += storm_once(environment, applications, &pools, random).await;
             sleep(CALM).await;
         }
     };
@@ -146,44 +149,44 @@ async fn round(
     };
     if timeout(LEAVES, leaves).await.is_err() {
         let tasks = applications.metrics().num_alive_tasks();
-        world.verdict.breach(format!("{tasks} tasks are left {LEAVES:?} after the last pool"));
+        environment.verdict.breach(format!("{tasks} tasks are left {LEAVES:?} after the last pool"));
     }
-    summary.rounds.push(Footprint::now(world));
+    summary.rounds.push(Footprint::now(environment));
 }
 
-/// Injects troubles at all targets at the same time.
-async fn one_storm(
-    world: &Arc<World>,
+/// Injects disruptions at all targets at the same time.
+async fn storm_once(
+    environment: &Arc<Environment>,
     applications: &Handle,
     pools: &[Arc<Application>],
     random: &mut Random,
 ) -> usize {
     let over = Instant::now() + STORM;
-    let _permit = world.verdict.open(&Target::ALL, &[Harm::Broken]);
+    let _permit = environment.verdict.open(&Target::ALL, &[Impact::Broken]);
     let mut lanes = JoinSet::new();
-    let mut troubles = 0;
+    let mut disruptions = 0;
     for target in Target::ALL {
-        let lane = if world.site(target).is_some() { Lane::Cluster } else { Lane::Server };
+        let lane = if environment.cluster_of(target).is_some() { Lane::Cluster } else { Lane::Server };
         let steps = storm(lane, random);
-        troubles += steps.len();
-        let world = Arc::clone(world);
+        disruptions += steps.len();
+        let environment = Arc::clone(environment);
         lanes.spawn(async move {
             let mut lasting = Vec::new();
-            for Step { pause, trouble } in steps {
+            for Step { pause, disruption } in steps {
                 sleep(pause).await;
-                world.verdict.note(format_args!("{target:?}: {trouble:?}"));
-                lasting.extend(world.strike(target, trouble).await);
+                environment.verdict.note(format_args!("{target:?}: {disruption:?}"));
+                lasting.extend(environment.disrupt(target, disruption).await);
             }
-            world.mend(target);
+            environment.clear_faults(target);
         });
     }
     let steps = storm(Lane::Shared, random);
-    troubles += steps.len();
-    let (world, applications, pools) = (Arc::clone(world), applications.clone(), pools.to_vec());
+    disruptions += steps.len();
+    let (environment, applications, pools) = (Arc::clone(environment), applications.clone(), pools.to_vec());
     lanes.spawn(async move {
-        for Step { pause, trouble } in steps {
+        for Step { pause, disruption } in steps {
             sleep(pause).await;
-            world.verdict.note(format_args!("all: {trouble:?}"));
+            environment.verdict.note(format_args!("all: {disruption:?}"));
             let refresh = |reload| {
                 let pools = pools.clone();
                 applications.spawn(async move {
@@ -192,19 +195,19 @@ async fn one_storm(
                     }
                 })
             };
-            world.strike_all(trouble, refresh).await;
+            environment.disrupt_all(disruption, refresh).await;
         }
     });
     while let Some(ended) = lanes.join_next().await {
         ended.expect("the harness does what it is told");
     }
     sleep_until(over).await;
-    troubles
+    disruptions
 }
 
 /// Checks all the time that the applications hold no more tasks and descriptors than their pools
 /// may.
-async fn watch(world: &World, applications: &Handle, pools: usize) {
+async fn watch(environment: &Environment, applications: &Handle, pools: usize) {
     let most = Application::most_sockets(pools);
     loop {
         sleep(Duration::from_millis(500)).await;
@@ -213,18 +216,20 @@ async fn watch(world: &World, applications: &Handle, pools: usize) {
         // Both ends of each connection are in this process, besides the servers' listeners.
         let descriptors = resources::descriptors();
         if tasks > 2 * most || descriptors > 2 * most + 100 {
-            world.verdict.breach(format!("{tasks} tasks and {descriptors} descriptors of {pools} pools"));
+            environment
+                .verdict
+                .breach(format!("{tasks} tasks and {descriptors} descriptors of {pools} pools"));
         }
     }
 }
 
 /// Audits the refused logins of all servers.
-async fn audit(world: Arc<World>) {
+async fn audit(environment: Arc<Environment>) {
     let mut seen = Vec::new();
     loop {
         let looked = Instant::now();
         sleep(Duration::from_millis(50)).await;
-        world.audit(&mut seen, looked);
+        environment.audit(&mut seen, looked);
     }
 }
 
@@ -234,8 +239,8 @@ async fn verdict_now(verdict: &Verdict) -> Option<String> {
 }
 
 impl Footprint {
-    fn now(world: &World) -> Self {
-        let servers = Target::ALL.into_iter().flat_map(|target| world.servers(target));
+    fn now(environment: &Environment) -> Self {
+        let servers = Target::ALL.into_iter().flat_map(|target| environment.servers(target));
         let records = servers.map(|server| server.record_bytes()).sum();
         Self {
             memory: resources::memory().saturating_sub(records),
@@ -263,13 +268,13 @@ impl Summary {
         }
     }
 
-    fn print(&self, soak: Soak, world: &World, took: Duration, log: &Log) {
+    fn print(&self, soak: Soak, environment: &Environment, took: Duration, log: &Log) {
         use std::sync::atomic::Ordering::Relaxed;
-        let servers = || Target::ALL.into_iter().flat_map(|target| world.servers(target));
+        let servers = || Target::ALL.into_iter().flat_map(|target| environment.servers(target));
         let (accepted, refused) =
             servers().fold((0, 0), |(yes, no), server| (yes + server.accepted(), no + server.refused()));
         let tally = &self.tally;
-        output::line(format_args!("seed {}, {took:.1?}: {} troubles", soak.seed, self.troubles));
+        output::line(format_args!("seed {}, {took:.1?}: {} disruptions", soak.seed, self.disruptions));
         output::line(format_args!(
             "answers {}, writes {}, given up {}; logins {accepted}, refused {refused}; log {} KiB",
             tally.answers.load(Relaxed),

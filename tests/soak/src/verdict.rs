@@ -26,19 +26,19 @@ impl Target {
         [Self::PostgresCluster, Self::MysqlCluster, Self::PostgresServer, Self::MysqlServer];
 }
 
-/// The effect of a trouble on callers.
+/// The effect of a disruption on callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Harm {
+pub(crate) enum Impact {
     /// Connections break, or are delayed.
     Broken,
     /// A caller sees a refused login.
     Refused,
 }
 
-impl Harm {
-    /// How long the effect lasts after the trouble: retries wait, and logins after a failover are
-    /// paced.
-    fn echo(self) -> Duration {
+impl Impact {
+    /// How long the effect lasts after the disruption: retries wait, and logins after a failover
+    /// are paced.
+    fn aftermath(self) -> Duration {
         match self {
             Self::Broken => Duration::from_secs(4),
             Self::Refused => Duration::from_secs(1),
@@ -46,23 +46,23 @@ impl Harm {
     }
 }
 
-/// The number of troubles kept for a report.
+/// The number of disruptions kept for a report.
 const NOTED: usize = 24;
 
 struct Window {
     number: usize,
     target: Target,
-    harm: Harm,
+    impact: Impact,
     from: Instant,
     until: Option<Instant>,
 }
 
-/// Judges the invariants: knows the injected troubles, and keeps the first breach.
+/// Judges the invariants: knows the injected disruptions, and keeps the first breach.
 pub(crate) struct Verdict {
     windows: Mutex<Vec<Window>>,
     number: AtomicUsize,
     breach: watch::Sender<Option<String>>,
-    troubles: Mutex<VecDeque<(Instant, String)>>,
+    disruptions: Mutex<VecDeque<(Instant, String)>>,
     stale: [AtomicUsize; 4],
 }
 
@@ -72,19 +72,20 @@ impl Verdict {
             windows: Mutex::default(),
             number: AtomicUsize::new(0),
             breach: watch::Sender::new(None),
-            troubles: Mutex::default(),
+            disruptions: Mutex::default(),
             stale: Default::default(),
         }
     }
 
-    /// Permits harms until the returned permit is dropped.
-    pub(crate) fn open(self: &Arc<Self>, targets: &[Target], harms: &[Harm]) -> Permit {
+    /// Permits impacts until the returned permit is dropped.
+    pub(crate) fn open(self: &Arc<Self>, targets: &[Target], impacts: &[Impact]) -> Permit {
         let from = Instant::now();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         for target in targets {
-            let window = |harm: &Harm| Window { number, target: *target, harm: *harm, from, until: None };
-            windows.extend(harms.iter().map(window));
+            let window =
+                |impact: &Impact| Window { number, target: *target, impact: *impact, from, until: None };
+            windows.extend(impacts.iter().map(window));
         }
         Permit { verdict: Arc::clone(self), number }
     }
@@ -112,30 +113,31 @@ impl Verdict {
         self.stale[target as usize].fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
-    /// Returns whether such a harm may explain a failure now of an operation that began at `begun`.
-    pub(crate) fn permits(&self, target: Target, harm: Harm, begun: Instant) -> bool {
+    /// Returns whether an impact may explain the failure now of an operation that began at `begun`.
+    pub(crate) fn permits(&self, target: Target, impact: Impact, begun: Instant) -> bool {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.iter().any(|window| {
             window.target == target
-                && window.harm == harm
+                && window.impact == impact
                 && window.from <= Instant::now()
-                && window.until.is_none_or(|until| until + harm.echo() >= begun)
+                && window.until.is_none_or(|until| until + impact.aftermath() >= begun)
         })
     }
 
-    /// Records a trouble, for the report of a breach.
-    pub(crate) fn note(&self, trouble: impl fmt::Display) {
-        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        if troubles.len() == NOTED {
-            troubles.pop_front();
+    /// Records a disruption, for the report of a breach.
+    pub(crate) fn note(&self, disruption: impl fmt::Display) {
+        let mut disruptions = self.disruptions.lock().unwrap_or_else(PoisonError::into_inner);
+        if disruptions.len() == NOTED {
+            disruptions.pop_front();
         }
-        troubles.push_back((Instant::now(), trouble.to_string()));
+        disruptions.push_back((Instant::now(), disruption.to_string()));
     }
 
-    /// Returns the last troubles, each with how long ago it began.
-    fn troubles(&self) -> String {
-        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = troubles.iter().map(|(at, trouble)| format!("\n  {:.2?} ago: {trouble}", at.elapsed()));
+    /// Returns the last disruptions, each with how long ago it began.
+    fn disruptions(&self) -> String {
+        let disruptions = self.disruptions.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines =
+            disruptions.iter().map(|(at, disruption)| format!("\n  {:.2?} ago: {disruption}", at.elapsed()));
         lines.collect()
     }
 
@@ -143,7 +145,7 @@ impl Verdict {
     pub(crate) fn breach(&self, what: impl fmt::Display) {
         self.breach.send_if_modified(|breach| {
             let is_first = breach.is_none();
-            breach.get_or_insert_with(|| format!("{what}{}", self.troubles()));
+            breach.get_or_insert_with(|| format!("{what}{}", self.disruptions()));
             is_first
         });
     }
@@ -156,7 +158,7 @@ impl Verdict {
     }
 }
 
-/// Permits harms until it is dropped.
+/// Permits impacts until it is dropped.
 #[must_use]
 pub(crate) struct Permit {
     verdict: Arc<Verdict>,

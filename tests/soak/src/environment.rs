@@ -23,8 +23,8 @@ use tokio::{
 
 use crate::{
     log::MARK,
-    schedule::Trouble,
-    verdict::{Harm::Refused, Permit, Target, Verdict},
+    schedule::Disruption,
+    verdict::{Impact::Refused, Permit, Target, Verdict},
 };
 
 /// How often the clock moves.
@@ -106,15 +106,15 @@ macro_rules! servers {
 servers!(MysqlServer, Node, PostgresServer);
 
 /// A cluster and who was its writer when.
-pub(crate) struct Site {
+pub(crate) struct WatchedCluster {
     pub(crate) cluster: Cluster,
     pub(crate) writers: Arc<Writers>,
 }
 
 /// Everything that applications connect to.
-pub(crate) struct World {
-    pub(crate) postgres: Site,
-    pub(crate) mysql: Site,
+pub(crate) struct Environment {
+    pub(crate) postgres: WatchedCluster,
+    pub(crate) mysql: WatchedCluster,
     pub(crate) postgres_server: PostgresServer,
     pub(crate) mysql_server: MysqlServer,
     pub(crate) service: SecretsServer,
@@ -126,7 +126,7 @@ pub(crate) struct World {
     key: std::sync::Mutex<AccessKey>,
 }
 
-impl World {
+impl Environment {
     pub(crate) async fn start(verdict: Arc<Verdict>) -> Self {
         let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let time = {
@@ -134,12 +134,12 @@ impl World {
             move || clock.now()
         };
         let key = key(0);
-        let site = async |deployment| {
+        let start = async |deployment| {
             let builder = Cluster::builder().deployment(deployment).writer("a").readers(["b", "c"]);
             let builder = builder.access_key(key.clone()).password_user(SECRET_USER, password(0));
             let builder = builder.clock(time.clone()).answer(WRITE, Rows::affected(1));
             let cluster = builder.start().await.expect("starts");
-            Site { cluster, writers: Arc::new(Writers::new("a")) }
+            WatchedCluster { cluster, writers: Arc::new(Writers::new("a")) }
         };
         // sqlx verifies the name that it dials.
         let postgres = PostgresServer::builder().host(HOST).host("localhost").user(USER);
@@ -149,8 +149,8 @@ impl World {
             service.put(secret_id(deployment), secret(SECRET_USER, &password(0)));
         }
         Self {
-            postgres: site(Deployment::AuroraPostgres).await,
-            mysql: site(Deployment::AuroraMysql).await,
+            postgres: start(Deployment::AuroraPostgres).await,
+            mysql: start(Deployment::AuroraMysql).await,
             postgres_server: postgres
                 .access_key(key.clone())
                 .clock(time.clone())
@@ -178,7 +178,7 @@ impl World {
             .expect("builds")
     }
 
-    pub(crate) fn site(&self, target: Target) -> Option<&Site> {
+    pub(crate) fn cluster_of(&self, target: Target) -> Option<&WatchedCluster> {
         match target {
             Target::PostgresCluster => Some(&self.postgres),
             Target::MysqlCluster => Some(&self.mysql),
@@ -187,8 +187,8 @@ impl World {
     }
 
     pub(crate) fn servers(&self, target: Target) -> Vec<&dyn Server> {
-        match (self.site(target), target) {
-            (Some(site), _) => site.cluster.nodes().iter().map(|node| node as &dyn Server).collect(),
+        match (self.cluster_of(target), target) {
+            (Some(watched), _) => watched.cluster.nodes().iter().map(|node| node as &dyn Server).collect(),
             (None, Target::PostgresServer) => vec![&self.postgres_server],
             (None, _) => vec![&self.mysql_server],
         }
@@ -214,18 +214,18 @@ impl World {
         }
     }
 
-    /// Injects a trouble at one target and returns when it is over, except for faults that last
-    /// until [`mend`](Self::mend).
-    pub(crate) async fn strike(&self, target: Target, trouble: Trouble) -> Option<Permit> {
+    /// Injects a disruption at one target and returns when it is over, except for faults that last
+    /// until [`clear_faults`](Self::clear_faults).
+    pub(crate) async fn disrupt(&self, target: Target, disruption: Disruption) -> Option<Permit> {
         let servers = self.servers(target);
         let server = |at: usize| servers[at % servers.len()];
         let inject =
             |times, fault: Fault| servers.iter().for_each(|server| server.inject(times, fault.clone()));
-        match trouble {
-            Trouble::Cut(at) => server(at).cut(),
-            Trouble::DropAt(phase, times) => inject(times, Fault::Drop(phase)),
-            Trouble::Partial(times) => inject(times, Fault::PartialResult),
-            Trouble::Refuse(times) => {
+        match disruption {
+            Disruption::Cut(at) => server(at).cut(),
+            Disruption::DropAt(phase, times) => inject(times, Fault::Drop(phase)),
+            Disruption::Partial(times) => inject(times, Fault::PartialResult),
+            Disruption::Refuse(times) => {
                 let permit = self.verdict.open(&[target], &[Refused]);
                 let error = match target {
                     Target::MysqlCluster | Target::MysqlServer => {
@@ -236,43 +236,46 @@ impl World {
                 inject(times, Fault::Refuse(error));
                 return Some(permit);
             }
-            Trouble::Freeze(at, time) => {
+            Disruption::Freeze(at, time) => {
                 server(at).freeze();
                 sleep(time).await;
                 server(at).thaw();
             }
-            Trouble::FailOver { other, dns_lags } => {
-                let site = self.site(target)?;
+            Disruption::FailOver { other, dns_lags } => {
+                let watched = self.cluster_of(target)?;
                 if dns_lags {
-                    site.cluster.dns().hold();
+                    watched.cluster.dns().hold();
                 }
-                site.fail_over(other);
+                watched.fail_over(other);
                 if dns_lags {
                     sleep(LAG).await;
-                    site.cluster.dns().release();
+                    watched.cluster.dns().release();
                 }
             }
-            Trouble::Kill { other, outage } => {
-                let site = self.site(target)?;
-                let dead = site.cluster.writer().id().to_owned();
-                site.cluster.kill(&dead).await;
+            Disruption::Kill { other, outage } => {
+                let watched = self.cluster_of(target)?;
+                let dead = watched.cluster.writer().id().to_owned();
+                watched.cluster.kill(&dead).await;
                 sleep(outage).await;
-                site.fail_over(other);
+                watched.fail_over(other);
                 sleep(outage).await;
-                site.cluster.restart(&dead).await.expect("has its port again");
+                watched.cluster.restart(&dead).await.expect("has its port again");
             }
-            Trouble::Jump(_) | Trouble::RotateKey | Trouble::RotateSecret(_) | Trouble::SourceFails(_) => {}
+            Disruption::Jump(_)
+            | Disruption::RotateKey
+            | Disruption::RotateSecret(_)
+            | Disruption::SourceFails(_) => {}
         }
         None
     }
 
-    /// Injects a trouble shared by all targets; `refresh` makes the sqlx pools check their tokens,
-    /// as their guide asks for, with or without reloaded credentials.
-    pub(crate) async fn strike_all(&self, trouble: Trouble, refresh: impl Fn(bool) -> JoinHandle<()>) {
+    /// Injects a disruption shared by all targets; `refresh` makes the sqlx pools check their
+    /// tokens, as their guide asks for, with or without reloaded credentials.
+    pub(crate) async fn disrupt_all(&self, disruption: Disruption, refresh: impl Fn(bool) -> JoinHandle<()>) {
         // sqlx does not retry a login: a connect that was about to use the former token fails.
         let without_retry = [Target::PostgresServer, Target::MysqlServer];
-        match trouble {
-            Trouble::Jump(seconds) => {
+        match disruption {
+            Disruption::Jump(seconds) => {
                 let _refused = self.verdict.open(&Target::ALL, &[Refused]);
                 self.verdict.outdate(&Target::ALL, CONNECTIONS);
                 let by = Duration::from_secs(seconds.unsigned_abs());
@@ -280,7 +283,7 @@ impl World {
                 self.clock.set(if seconds < 0 { now - by } else { now + by });
                 refresh(false).await.expect("does not panic");
             }
-            Trouble::RotateKey => {
+            Disruption::RotateKey => {
                 self.verdict.outdate(&Target::ALL, CONNECTIONS);
                 let _refused = self.verdict.open(&without_retry, &[Refused]);
                 let new = key(self.made.fetch_add(1, Ordering::Relaxed));
@@ -288,7 +291,8 @@ impl World {
                 self.policies().iter().for_each(|policy| policy.add_key(new.clone()));
                 self.source.set(&new, None);
                 // A refusal reloads credentials older than half a minute, or older than a minute
-                // after a reload that returned the same key, as an earlier trouble may have caused.
+                // after a reload that returned the same key, as an earlier disruption may have
+                // caused.
                 self.clock.advance(Duration::from_secs(61));
                 let [first, second, single @ ..] = self.policies();
                 for policy in [first, second] {
@@ -299,19 +303,19 @@ impl World {
                     policy.revoke_key(old.access_key_id());
                 }
             }
-            Trouble::RotateSecret(which) => {
-                let (site, target) = match which {
+            Disruption::RotateSecret(which) => {
+                let (watched, target) = match which {
                     0 => (&self.postgres, Target::PostgresCluster),
                     _ => (&self.mysql, Target::MysqlCluster),
                 };
                 self.verdict.outdate(&[target], CONNECTIONS);
                 let word = password(self.made.fetch_add(1, Ordering::Relaxed));
-                let id = secret_id(site.cluster.deployment());
+                let id = secret_id(watched.cluster.deployment());
                 self.service.rotate(id, secret(SECRET_USER, &word));
-                site.cluster.token_policy().add_password_user(SECRET_USER, &word);
+                watched.cluster.token_policy().add_password_user(SECRET_USER, &word);
                 self.service.finish_rotation(id);
             }
-            Trouble::SourceFails(time) => {
+            Disruption::SourceFails(time) => {
                 // A replaced key that is still in use is refused, and the source returns no other.
                 let _refused = self.verdict.open(&Target::ALL, &[Refused]);
                 self.source.fail();
@@ -324,7 +328,7 @@ impl World {
     }
 
     /// Clears the faults of a target.
-    pub(crate) fn mend(&self, target: Target) {
+    pub(crate) fn clear_faults(&self, target: Target) {
         self.servers(target).iter().for_each(|server| server.clear_faults());
     }
 
@@ -367,7 +371,7 @@ impl World {
     }
 }
 
-impl Site {
+impl WatchedCluster {
     /// Promotes one of the two readers.
     fn fail_over(&self, other: usize) {
         let writer = self.cluster.writer().id();
