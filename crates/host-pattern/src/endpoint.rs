@@ -130,7 +130,7 @@ impl Endpoint {
         self.domain().map(InstancePattern::of_domain)
     }
 
-    /// Returns the writer endpoint of a reader endpoint; a writer endpoint's is itself.
+    /// Returns the writer endpoint of a cluster's reader or writer endpoint.
     ///
     /// `None` for a custom endpoint: it has its own id, and its name does not contain that of its
     /// cluster.

@@ -103,7 +103,7 @@ impl Presign {
         self.sign_with(&Signer::new(credentials.clone()), now)
     }
 
-    /// Signs at `now`, cut to its second, with a kept key.
+    /// Signs at `now`, truncated to the second, with a cached signing key.
     ///
     /// # Errors
     ///

@@ -18,7 +18,8 @@ pub fn rds(host: &str, port: u16, user: &str) -> Recipe {
     Recipe::new(names::check_database_user(user).map(|()| request()))
 }
 
-/// Creates the recipe of the password for a custom role at an Aurora DSQL cluster (`DbConnect`).
+/// Creates the recipe of the token that logs a custom database role in to an Aurora DSQL cluster
+/// (`DbConnect`).
 ///
 /// The token names no role: each one that the caller may assume takes it.
 ///

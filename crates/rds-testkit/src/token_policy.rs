@@ -111,7 +111,7 @@ impl TokenPolicy {
         self.rules().users.remove(user).is_some()
     }
 
-    /// Refuses logins by token above this number within a second of the server's clock, with the
+    /// Refuses logins by token beyond this many per second of the server's clock, with the
     /// text of any other refusal, as RDS does at about 200; refused ones count too.
     ///
     /// Default: no limit.

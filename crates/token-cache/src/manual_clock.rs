@@ -15,6 +15,7 @@ use crate::clock::{BoxFuture, Clock};
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Mutex<Dial>>);
 
+/// The time, and the wakers of those who sleep until a later one.
 #[derive(Debug)]
 struct Dial {
     now: SystemTime,

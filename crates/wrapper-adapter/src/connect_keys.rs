@@ -19,7 +19,7 @@ pub struct ConnectKeys {
 }
 
 impl ConnectKeys {
-    /// The names of the keys, as a map has them.
+    /// The names of the keys in a map of parameters.
     pub const NAMES: &[&str] = &["host", "port", "user", "database", "password"];
 
     /// Reads the pieces of a URL that names one host.

@@ -178,8 +178,7 @@ macro_rules! connector_methods {
             self.hosts.driver().driver_config(&request).await
         }
 
-        /// Returns the plugin of a type, the outermost of several, for its statistics and methods
-        /// of its own.
+        /// Returns the outermost plugin of this type, for its statistics and other methods.
         pub fn plugin<P: wrapper_core::Plugin<$connection>>(&self) -> Option<&P> {
             self.hosts.plugin()
         }

@@ -39,5 +39,5 @@ pub use tls::{Bundle, ClientCertificate, Roots, TlsFailure, TlsMode, Trust, Trus
 
 /// The core's types for adapters of drivers.
 pub use wrapper_core::adapter::*;
-/// The query of pools that expect a writer.
+/// Queries whether a connection leads to a writer, for pools that expect one.
 pub use wrapper_topology::takes_writes;

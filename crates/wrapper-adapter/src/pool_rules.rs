@@ -49,7 +49,7 @@ impl PoolRules {
         self.deadline
     }
 
-    /// Takes connections to a writer only.
+    /// Accepts connections to a writer only.
     #[must_use]
     pub fn with_writer(mut self) -> Self {
         self.expects_writer = true;

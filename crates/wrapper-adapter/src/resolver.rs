@@ -53,7 +53,7 @@ impl<R: Resolver + ?Sized> Resolver for Arc<R> {
     }
 }
 
-/// Makes a resolver of a closure that returns at once: fixed addresses, a table, a test.
+/// Creates a resolver from a synchronous closure: fixed addresses, a table, a test.
 ///
 /// ```
 /// use std::net::{IpAddr, Ipv4Addr};

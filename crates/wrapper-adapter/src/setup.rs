@@ -50,7 +50,7 @@ pub struct Chain<C> {
 }
 
 impl<C: 'static, T> Setup<C, T> {
-    /// Starts with the plugins that may be named, and an empty connection string.
+    /// Creates a set-up with the plugins that may be named and an empty connection string.
     pub fn new(registry: Registry<C>) -> Self {
         Self {
             registry,
@@ -152,7 +152,7 @@ fn configuration(message: String) -> Error {
 #[macro_export]
 macro_rules! source_methods {
     () => {
-        /// Takes the configuration from a connection string, in place of one given before.
+        /// Sets the configuration from a connection string; replaces an earlier one.
         ///
         /// The string is trusted input: its author decides where the program connects to.
         #[must_use]

@@ -161,7 +161,7 @@ impl<D: Driver> Wrapper<D> {
         self.plugins().iter().any(|plugin| plugin.is_outdated(established))
     }
 
-    /// Returns whether a plugin leads connects to instances of the role that a request asks for.
+    /// Returns whether a plugin routes connects to instances of the requested role.
     pub fn leads_to_roles(&self) -> bool {
         self.plugins().iter().any(|plugin| plugin.leads_to_roles())
     }

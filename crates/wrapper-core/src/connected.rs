@@ -98,12 +98,12 @@ impl Established {
         self.0.instance.as_deref()
     }
 
-    /// Notes the instance that the server turned out to be.
+    /// Records the instance that the server turned out to be.
     pub fn set_instance(&mut self, instance: &str) {
         Arc::make_mut(&mut self.0).instance = Some(instance.into());
     }
 
-    /// Returns the role as a plugin verified it; `None` if no plugin asked.
+    /// Returns the role that a plugin verified; `None` if no plugin asked.
     pub fn role(&self) -> Option<Role> {
         self.0.role
     }

@@ -236,7 +236,7 @@ impl StdError for Error {
     }
 }
 
-/// Holds the answer of a database server that refused.
+/// Holds the error that a database server answered.
 ///
 /// The text comes from beyond the trust boundary: control characters are escaped, it is cut after
 /// 512 bytes, and a password that the server repeats is blanked out. The driver's own error is not

@@ -15,7 +15,7 @@ pub use spec::{Parameter, ParameterKind, ParameterValue};
 pub use value::Value;
 
 /// Collects the parameters that were given, from code and from configuration, before they are
-/// judged.
+/// validated.
 ///
 /// A value set in code takes precedence: a configuration with another value is an error, so that a
 /// string from outside cannot override the code.

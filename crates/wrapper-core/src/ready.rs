@@ -10,7 +10,7 @@ use crate::{
     adapter::{Driver, Rows},
 };
 
-/// Connects at once, to nothing, and keeps nothing of it.
+/// Connects immediately, to nothing, and keeps no record of it.
 ///
 /// Every query gets the answer of a closure; [`MockDriver`](crate::adapter::MockDriver) keeps the
 /// requests as well, which grows with their number.

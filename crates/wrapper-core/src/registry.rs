@@ -96,7 +96,7 @@ impl<'a> BuildContext<'a> {
         Self { options, requests, events: Events::none() }
     }
 
-    /// Does the same, with listeners.
+    /// As [`new`](Self::new), with listeners.
     #[must_use]
     pub fn with_events(mut self, events: Events) -> Self {
         self.events = events;
@@ -167,7 +167,7 @@ impl<C> Registry<C> {
         self.build_with_events(given, requests, &Events::none())
     }
 
-    /// Does the same, with listeners for the plugins to tell.
+    /// As [`build`](Self::build), with listeners that the plugins notify.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ use crate::{
     progress::Position,
 };
 
-/// Describes one connect to one host, handed by value from plugin to plugin to the driver.
+/// Describes one connect to one host, passed by value from plugin to plugin to the driver.
 ///
 /// A plugin changes its own copy and hands that on; clones are cheap and share nothing that changes
 /// but the [`Progress`] of the attempt, of which each connect to a host then keeps its own branch.
@@ -364,7 +364,7 @@ impl Established {
     }
 }
 
-/// A host as a URL has it: an IPv6 address in brackets.
+/// Formats a host for a URL: an IPv6 address in brackets.
 pub fn bracketed(host: &str) -> Cow<'_, str> {
     match host.parse::<Ipv6Addr>() {
         Ok(_) => Cow::Owned(format!("[{host}]")),

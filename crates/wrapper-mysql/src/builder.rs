@@ -31,7 +31,7 @@ impl ConnectorBuilder {
 
     wrapper_adapter::builder_methods!(Conn);
 
-    /// Takes the configuration from the driver's own type, in place of one given before.
+    /// Sets the configuration from the driver's own type; replaces an earlier one.
     #[must_use]
     pub fn opts(mut self, opts: impl Into<Opts>) -> Self {
         self.setup.source = ConfigSource::Driver(opts.into());

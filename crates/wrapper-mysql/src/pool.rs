@@ -64,7 +64,7 @@ impl MysqlManager {
         Self { connector, recycling: Recycling::default(), rules, opened: Opened::default() }
     }
 
-    /// Sets the treatment of a connection before it is handed out again; a reset by default.
+    /// Sets how a connection is recycled before it is handed out again; by default it is reset.
     #[must_use]
     pub fn recycling(mut self, recycling: Recycling) -> Self {
         self.recycling = recycling;

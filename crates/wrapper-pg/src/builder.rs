@@ -45,7 +45,7 @@ impl ConnectorBuilder {
 
     wrapper_adapter::builder_methods!(PgConnection);
 
-    /// Takes the configuration from the driver's own type, in place of one given before.
+    /// Sets the configuration from the driver's own type; replaces an earlier one.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.setup.source = ConfigSource::Driver(Box::new(config));

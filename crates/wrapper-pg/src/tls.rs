@@ -27,7 +27,7 @@ mod rustls_stack;
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 compile_error!("wrapper-pg needs a TLS stack: enable the feature `native-tls` or `rustls`");
 
-/// Chooses among the TLS stacks that the features bring.
+/// Chooses among the TLS stacks that the features enable.
 ///
 /// The default is native-tls where its feature is enabled, so that another crate that enables
 /// `rustls` changes nothing.

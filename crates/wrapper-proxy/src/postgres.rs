@@ -12,6 +12,6 @@ use crate::EngineTarget;
 
 pub use upstream::Session;
 
-/// A PostgreSQL server that clients are logged in at; URLs begin with `postgres://` or
+/// A PostgreSQL server that the proxy logs clients in to; URLs begin with `postgres://` or
 /// `postgresql://`.
 pub type PostgresTarget = EngineTarget<Session>;

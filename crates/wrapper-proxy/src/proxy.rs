@@ -35,7 +35,7 @@ pub struct Proxy {
     handle: Handle,
 }
 
-/// Ends a running proxy and reads its counts; clones control the same proxy.
+/// Ends a running proxy and reads its counters; clones control the same proxy.
 #[derive(Clone)]
 pub struct Handle {
     drain: CancellationToken,

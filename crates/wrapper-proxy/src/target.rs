@@ -121,7 +121,7 @@ pub(crate) trait Serve: Send + Sync + 'static {
     /// Serves one client until it or its session ends.
     fn serve<'a>(&'a self, client: Local, peer: Peer, room: &'a Room) -> BoxFuture<'a, ()>;
 
-    /// Logs in once, as a client would be.
+    /// Logs in once, as for a client.
     fn check(&self) -> BoxFuture<'_, Result<()>>;
 
     /// Returns where clients are logged in, and as whom.
@@ -168,8 +168,8 @@ impl<S: Relay> Serve for EngineTarget<S> {
 pub struct Target(pub(crate) Arc<dyn Serve>);
 
 impl Target {
-    /// Logs in once, as a client would be, so that a wrong policy is reported at the start and not
-    /// in a client's window.
+    /// Logs in once, as for a client, so that a wrong policy is reported at start-up rather than
+    /// to the first client.
     ///
     /// # Errors
     ///

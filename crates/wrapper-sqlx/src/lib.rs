@@ -14,7 +14,7 @@ mod roots;
 mod session;
 mod target;
 
-/// The driver, so that its types are of the version that a pool has.
+/// Re-exports the driver, in the version whose types a pool uses.
 pub use sqlx;
 pub use wrapper_core::{Error, ErrorKind};
 /// The topology by which a pool follows its cluster's writer.

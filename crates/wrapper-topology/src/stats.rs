@@ -8,7 +8,7 @@ use crate::Snapshot;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopologyStats {
-    /// The number of writers so far.
+    /// The number of writers seen so far.
     pub epoch: u64,
     /// Connections handed out.
     pub connects: u64,
@@ -20,9 +20,9 @@ pub struct TopologyStats {
     pub questions: u64,
     /// Logins of the monitor.
     pub monitor_logins: u64,
-    /// Suspicions that were followed up.
+    /// Suspicions that led to a check of the topology.
     pub suspicions: u64,
-    /// Slowdowns of the pace of connects.
+    /// How often the pace of connects was lowered.
     pub paced: u64,
     /// Claims of a second instance to be the writer.
     pub rival_writers: u64,

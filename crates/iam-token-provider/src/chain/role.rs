@@ -37,7 +37,7 @@ impl AssumeRole {
         }
     }
 
-    /// Sets the session's name, which audit logs show. Default: the program's name.
+    /// Sets the role session name, which CloudTrail shows. Default: the program's name.
     #[must_use]
     pub fn with_session_name(mut self, name: impl Into<String>) -> Self {
         self.session_name = name.into();

@@ -126,7 +126,7 @@ impl ClusterBuilder {
     }
 
     /// Adds the address of each node to its certificate, for clients that verify what they dial and
-    /// resolve names by themselves, as sqlx; default off.
+    /// resolve names by themselves, such as sqlx; default off.
     pub fn certificate_addresses(mut self, certificate_addresses: bool) -> Self {
         self.certificate_addresses = certificate_addresses;
         self

@@ -5,7 +5,7 @@ use wrapper_core::{Cause, ErrorKind};
 
 const NOT_READY: (&str, &str, &str) = ("not-ready", "the server is not ready yet", "try again in a moment");
 
-/// The answers of MySQL and MariaDB servers; the first row that matches counts.
+/// The answers of MySQL and MariaDB servers; the first row that matches applies.
 ///
 /// Numbers: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 /// <https://mariadb.com/docs/server/reference/error-codes>. The rows of RDS Proxy (1040 with its

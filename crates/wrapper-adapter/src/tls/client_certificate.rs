@@ -19,7 +19,7 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// Creates it from a chain, the client's own certificate first, and its key.
+    /// Creates it from a certificate chain, the client's own first, and its key.
     ///
     /// # Errors
     ///

@@ -76,7 +76,7 @@ impl<T> Trust<T> {
 }
 
 impl<T: Send + Sync + 'static> Trust<T> {
-    /// Reloads the files and returns the new roots and set-up, if they differ from those that
+    /// Reloads the files and returns the new roots and configuration, if they differ from those that
     /// lacked the issuer.
     ///
     /// `None` if the files are unchanged, were read less than a minute ago, or are invalid, which

@@ -10,7 +10,7 @@ use crate::Connector;
 /// A pool of bb8: `Pool::builder().build(connector.bb8_manager())`.
 pub type Pool = bb8::Pool<MysqlManager>;
 
-/// A connection of a [`Pool`] that is taken out.
+/// A connection checked out of a [`Pool`].
 pub type PooledConnection<'a> = bb8::PooledConnection<'a, MysqlManager>;
 
 impl Connector {

@@ -16,7 +16,7 @@ pub type Pool = deadpool::managed::Pool<MysqlManager>;
 /// The builder of a [`Pool`].
 pub type PoolBuilder = deadpool::managed::PoolBuilder<MysqlManager>;
 
-/// A connection of a [`Pool`] that is taken out.
+/// A connection checked out of a [`Pool`].
 pub type Object = deadpool::managed::Object<MysqlManager>;
 
 /// The error of [`Pool::get`]; [`Error::find`] returns ours from it.

@@ -33,7 +33,7 @@ impl DerefMut for Client {
     }
 }
 
-/// A connection of a [`Pool`] that is taken out.
+/// A connection checked out of a [`Pool`].
 pub type PooledConnection<'a> = bb8::PooledConnection<'a, Bb8Manager>;
 
 /// Manages the connections of a [`bb8::Pool`].

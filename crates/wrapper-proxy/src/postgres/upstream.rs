@@ -33,7 +33,7 @@ pub struct RelayDriver {
     startup: Startup,
 }
 
-/// A session that is logged in, with the messages of the server that its client has to read.
+/// An authenticated session, with the server's messages that are still to be sent to its client.
 pub struct Session {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) to: Destination,

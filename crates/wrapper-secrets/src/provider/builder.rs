@@ -17,7 +17,7 @@ use crate::{rotation::Steps, secret::Properties, secret_id::SecretId, service::S
 
 /// How long a load may take, including the SDK's retries.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The age at which a secret is renewed, the same as in the other AWS wrappers.
+/// The age by which a secret is renewed, the same as in the other AWS wrappers.
 const RENEW_AFTER: Duration = Duration::from_secs(870);
 const LEAST_RENEW_AFTER: Duration = Duration::from_secs(60);
 
@@ -74,7 +74,7 @@ impl SecretProviderBuilder {
         self
     }
 
-    /// Sets the age before which the secret is renewed (`secretExpirationSec`); 870 s by default,
+    /// Sets the age by which the secret is renewed (`secretExpirationSec`); 870 s by default,
     /// at least 60 s.
     #[must_use]
     pub fn renew_after(mut self, age: Duration) -> Self {
@@ -122,7 +122,7 @@ impl SecretProviderBuilder {
         }
         let credentials = match self.credentials {
             Some(credentials) => credentials,
-            None => machine(self.profile.as_deref())?,
+            None => default_chain(self.profile.as_deref())?,
         };
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let service = Service {
@@ -145,7 +145,8 @@ impl SecretProviderBuilder {
     }
 }
 
-fn machine(profile: Option<&str>) -> Result<CredentialsSource> {
+/// Returns the credentials of the AWS default chain or of a profile.
+fn default_chain(profile: Option<&str>) -> Result<CredentialsSource> {
     let builder = IamTokenProvider::builder();
     let builder = match profile {
         Some(profile) => builder.profile(profile),
