@@ -72,6 +72,7 @@ pub(crate) fn public_api() -> Result<()> {
 /// Runs every step, also after a failure.
 fn perform(steps: &[(&str, Step)]) -> Result<()> {
     let workspace = Workspace::load()?;
+    // All steps, so that one run shows everything that is to be mended.
     let mut failed = Vec::new();
     for (name, step) in steps {
         output::line(&format!("\n[{name}]"));
@@ -103,6 +104,7 @@ fn clippy_all_features(workspace: &Workspace) -> Result<()> {
     let mut clippy = process::cargo(workspace.root());
     clippy.args(["clippy", "--workspace", "--all-targets", "--all-features"]);
     for package in workspace.members() {
+        // Two exclusive features are a compile error; `features` compiles each alone.
         if features::are_exclusive(package) {
             clippy.args(["--exclude", package.name.as_str()]);
         }

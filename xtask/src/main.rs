@@ -21,13 +21,13 @@ usage: cargo xtask <task>
 
   bench                what tokens, cache hits and host names cost, beside other implementations
   ci [--no-tests]      format, lints, features, docs, tests, tidy: what a change must pass
-  ci --slow            licences, spelling, API, lowest versions, semver, fuzzing: weekly, before a release
+  ci --slow            licences, spelling, API, interleavings, lowest versions, semver, fuzzing: weekly
   connects             connects with a cached token beside the bare drivers', in pairs
   features             each publishable crate with each of its features alone, a part of ci
   fleet                50 processes with pools of 20 at a server that throttles logins
   integration --local  real servers that check tokens, started here; more with `cargo xtask integration`
   matrix [word]...     an application through failovers of an embedded cluster, as a table
-  model                the cell of token-cache under chosen interleavings, a part of ci
+  model                the cell of token-cache under chosen interleavings, a part of both ci
   public-api           writes what each crate exports into its list, with cargo-public-api and nightly
   release --dry-run    what a release has to fulfil, without publishing
   soak [--minutes N] [--seed S]  pools of every kind at servers that fail; half a minute of it is in ci

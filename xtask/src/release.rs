@@ -27,6 +27,7 @@ pub(crate) fn dry_run() -> Result<()> {
     if !process::output(status.args(["status", "--porcelain"]))?.is_empty() {
         wrong.push("something is not committed".to_owned());
     }
+    // Cargo refuses a dirty tree too, but ends there; here it is one finding among others.
     let mut publish = process::cargo(workspace.root());
     if let Err(error) = process::run(publish.args(["publish", "--workspace", "--dry-run", "--allow-dirty"])) {
         wrong.push(error.to_string());
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn place_for_an_address_is_none() {
+    fn placeholder_is_no_address() {
         assert!(!is_address("https://github.com/OWNER/rds-wrapper"));
         assert!(is_address("https://example.org/rds-wrapper"));
     }

@@ -63,11 +63,13 @@ fn combinations(package: &Package) -> Vec<Features> {
     let names = package.features.keys().filter(|name| *name != "default");
     let mut rows = vec![Features::Default];
     for row in std::iter::once(Vec::new()).chain(names.map(|name| vec![name.clone()])) {
+        // Completed first: what is added to a row may clash with it.
         let row = completed(package, row);
         let on = enabled(package, &row);
         let clashes =
             exclusive(package).iter().any(|group| group.iter().filter(|name| on.contains(*name)).count() > 1);
         let row = Features::Only(row);
+        // Two rows become the same if one feature completes the other.
         if !clashes && !rows.contains(&row) {
             rows.push(row);
         }
@@ -91,6 +93,7 @@ fn completed(package: &Package, mut row: Vec<String>) -> Vec<String> {
 fn enabled(package: &Package, row: &[String]) -> BTreeSet<String> {
     let mut on = BTreeSet::new();
     let mut left = row.to_vec();
+    // Features may imply each other in a circle: a name that is on already is not followed again.
     while let Some(name) = left.pop() {
         if let Some(implied) = package.features.get(&name)
             && on.insert(name)

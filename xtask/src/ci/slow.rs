@@ -16,6 +16,8 @@ pub(super) fn steps(workspace: &Workspace) -> Result<Vec<(&'static str, Step)>> 
         ("spelling", spelling),
         ("packages", packages),
         ("public API", public_api),
+        // Not in the gate, for its two minutes of compiling.
+        ("interleavings", super::interleavings),
     ];
     // Before the first release there is nothing to compare with.
     if last_release(workspace)?.is_some() {
@@ -81,6 +83,7 @@ fn list_of(package: &Package) -> cargo_metadata::camino::Utf8PathBuf {
 fn exported(workspace: &Workspace, package: &Package) -> Result<String> {
     let mut list = process::command("rustup", workspace.root());
     // Without auto traits and blanket implementations.
+    // Nightly, since rustdoc's JSON is unstable.
     list.args(["run", "nightly", "cargo", "public-api", "-sss", "--package", package.name.as_str()]);
     let features = package.metadata.pointer("/docs/rs/features").and_then(|features| features.as_array());
     for feature in features.into_iter().flatten().filter_map(|feature| feature.as_str()) {
@@ -98,6 +101,7 @@ fn semver(workspace: &Workspace) -> Result<()> {
 
 fn last_release(workspace: &Workspace) -> Result<Option<String>> {
     let mut tags = process::command("git", workspace.root());
+    // The newest first, by version and not by name: v0.10.0 before v0.9.0.
     let tags = process::output(tags.args(["tag", "--list", "v*", "--sort=-version:refname"]))?;
     Ok(tags.lines().next().map(str::to_owned))
 }
@@ -125,6 +129,7 @@ fn lowest_rust(workspace: &Workspace) -> Result<()> {
             "--package",
             package.name.as_str(),
             "--target-dir",
+            // Its own: another compiler's artefacts would be compiled anew by the next command.
             "target/lowest-rust",
         ]);
         process::run(&mut check)?;
@@ -135,6 +140,7 @@ fn lowest_rust(workspace: &Workspace) -> Result<()> {
 /// Compiles with the oldest dependencies that the manifests allow.
 fn lowest_versions(workspace: &Workspace) -> Result<()> {
     let lock = workspace.root().join("Cargo.lock");
+    // Cargo has no option for another lock file, so it is replaced and put back.
     let kept = fs::read(&lock)?;
     let mut update = with_toolchain(workspace, "nightly");
     let outcome = process::run(update.args(["update", "-Z", "direct-minimal-versions"])).and_then(|()| {

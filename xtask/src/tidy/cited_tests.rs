@@ -36,6 +36,7 @@ fn tests_of(text: &str) -> impl Iterator<Item = &str> {
         let function = line.strip_prefix("fn ");
         let name =
             function.unwrap_or(line).split(|end: char| !end.is_ascii_alphanumeric() && end != '_').next()?;
+        // Any function counts: a test's attribute is on another line.
         (function.is_some() || line[name.len()..].starts_with(" => ")).then_some(name)
     })
 }
@@ -50,6 +51,7 @@ fn cited(text: &str) -> BTreeSet<String> {
             continue;
         };
         let last = row.rsplit('|').next().unwrap_or(row).trim();
+        // From its head to the next line that is no row.
         is_table_of_tests |= last == "test";
         if is_table_of_tests {
             names.extend(last.split('`').skip(1).step_by(2).map(str::to_owned));

@@ -46,9 +46,12 @@ pub(super) fn check(workspace: &Workspace, listed: &[String], usage: &str) -> Ve
 /// Returns the lines of the shell's blocks, and the code within the prose that is a command.
 fn commands_of_page(text: &str) -> Vec<String> {
     let mut commands = Vec::new();
+    // `block` is the language of the open fence; `begun` a command that goes on in the next line.
     let (mut block, mut begun, mut paragraph) = (None, String::new(), String::new());
+    // The empty line ends a paragraph that the page ends with.
     for line in text.lines().chain([""]) {
         if let Some(language) = line.trim_start().strip_prefix("```") {
+            // Fences do not nest: the next one closes, whatever follows it.
             block = if block.is_none() { Some(language) } else { None };
         } else if block == Some("sh") {
             begun.push_str(line.trim_end_matches('\\'));
@@ -61,6 +64,7 @@ fn commands_of_page(text: &str) -> Vec<String> {
             paragraph.push(' ');
         } else if block.is_none() {
             let code = std::mem::take(&mut paragraph);
+            // Backticks alternate: every second piece is code.
             let code = code.split('`').skip(1).step_by(2);
             commands
                 .extend(code.filter(|code| COMMANDS.iter().any(|start| code.starts_with(start))).map(plain));
@@ -104,6 +108,7 @@ impl Context<'_> {
             "install" => self.judge_install(&rest),
             "build" | "check" | "doc" | "run" | "test" => self.judge_targets(&rest),
             other if OTHERS.contains(&other) => None,
+            // Refused rather than ignored, so that a slip in a subcommand is found.
             other => Some(format!("tidy knows no `cargo {other}`: see xtask/src/tidy/commands.rs")),
         }
     }
@@ -117,6 +122,7 @@ impl Context<'_> {
 
     fn judge_task(&self, words: &[&str]) -> Option<String> {
         let task = words.first()?;
+        // The usage is what the program itself prints, so it cannot be out of date.
         let is_shown = |word: &str| {
             self.usage.lines().any(|line| {
                 line.split_whitespace().next() == Some(task)
@@ -149,6 +155,7 @@ impl Context<'_> {
     }
 
     fn judge_targets(&self, words: &[&str]) -> Option<String> {
+        // Without a package, cargo takes all members: nothing is named that could be missing.
         let name = value(words, &["-p", "--package"])?;
         let Some(package) = self.member(name) else { return Some(format!("there is no package `{name}`")) };
         for (option, kind) in [("--example", "example"), ("--test", "test")] {
@@ -169,6 +176,7 @@ impl Context<'_> {
         let mut wrong = Vec::new();
         for line in text.lines() {
             let Some((name, dependency)) = line.split_once(" = ") else { continue };
+            // Other crates' features are for cargo to check.
             let Some(package) = self.member(name) else { continue };
             let Some((_, features)) = dependency.split_once("features = [") else { continue };
             let named = features.split(']').next().unwrap_or_default().split('"').skip(1).step_by(2);

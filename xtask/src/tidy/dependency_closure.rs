@@ -22,6 +22,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
     }
     for package in workspace.members() {
         let Some(rules) = rules_of(&package.name) else { continue };
+        // A user asks for what a feature brings; what the defaults bring comes unasked.
         let default = workspace.closure(&package.name, false)?;
         let full = workspace.closure(&package.name, true)?;
         wrong.extend(judge(rules, &default, &full));

@@ -108,6 +108,7 @@ fn code_lines(path: &str, text: &str) -> usize {
     let mut lines = text.lines().peekable();
     let mut count = 0;
     while let Some(line) = lines.next() {
+        // A module of tests is the last item of its file.
         if line == "#[cfg(test)]" && lines.peek().is_some_and(|next| next.starts_with("mod ")) {
             break;
         }

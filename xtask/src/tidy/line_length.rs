@@ -26,6 +26,7 @@ pub(super) fn judge(path: &str, text: &str) -> Vec<String> {
             (Some(language), None) => Some(is_rust(language)),
         };
         let most = match (prose, is_fenced) {
+            // Commands and outputs, which a reader copies or compares as they are.
             (_, Some(false)) => continue,
             (Some(_), None) => PROSE,
             _ => CODE,

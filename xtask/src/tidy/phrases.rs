@@ -27,6 +27,7 @@ pub(super) fn judge(path: &str, text: &str) -> Vec<String> {
         let line = line.trim().trim_start_matches(['/', '!']).trim_start().to_lowercase();
         let both = format!("{before} {line}");
         for (phrase, better) in PHRASES {
+            // One that the previous line holds was reported there.
             if both.contains(phrase) && !before.contains(phrase) {
                 let place = number + 1;
                 wrong.push(format!("{path}:{place}: `{phrase}` is foreign: say {better}"));
