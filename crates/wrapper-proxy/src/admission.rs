@@ -19,6 +19,10 @@ impl Refused {
     pub(crate) fn displaced() -> Self {
         Self::new("displaced by newer clients")
     }
+
+    pub(crate) fn shutting_down() -> Self {
+        Self::new("the proxy is shutting down")
+    }
 }
 
 impl From<io::Error> for Refused {
@@ -48,7 +52,7 @@ impl Room {
                 login.unwrap_or_else(|_| Err(Refused::new("the login was not finished in time")))
             }
             () = handshake.displaced() => Err(Refused::displaced()),
-            () = self.cut.cancelled() => Err(Refused::new("the proxy is shutting down")),
+            () = self.cut.cancelled() => Err(Refused::shutting_down()),
         }
     }
 

@@ -12,6 +12,7 @@ pub mod mysql;
 pub mod postgres;
 mod proxy;
 mod relay;
+mod session_stream;
 mod socket;
 mod source;
 mod stats;

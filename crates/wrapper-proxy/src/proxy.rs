@@ -14,12 +14,17 @@ use crate::{
     target::{Serve, Target},
 };
 
+/// The connections to servers that are ended in order for displaced clients at once.
+const MAX_FAREWELLS: usize = 64;
+
 /// The limits and rules that the clients of all targets share.
 pub struct Room {
     pub(crate) access: Access,
     pub(crate) limits: Limits,
     pub(crate) handshakes: Handshakes,
     pub(crate) sessions: Semaphore,
+    /// Bounds the connections to servers that outlive a client that left before the greeting.
+    pub(crate) farewells: Semaphore,
     /// Cancelled to end every session at once.
     pub(crate) cut: CancellationToken,
 }
@@ -52,6 +57,7 @@ impl Proxy {
             limits,
             handshakes: Handshakes::default(),
             sessions: Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)),
+            farewells: Semaphore::new(MAX_FAREWELLS),
             cut: cut.clone(),
         };
         let handle = Handle { drain: CancellationToken::new(), cut, targets: Arc::new([]) };

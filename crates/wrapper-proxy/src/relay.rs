@@ -10,14 +10,12 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
-    net::TcpStream,
     time::sleep,
 };
-use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 use wrapper_core::{Error, ErrorKind, adapter::AbortRegistration};
 
-use crate::{listen::Local, stats::Open};
+use crate::{listen::Local, session_stream::SessionStream, stats::Open};
 
 /// The largest TLS record: larger buffers cost memory and are no faster.
 const BUFFER: usize = 16 * 1024;
@@ -35,15 +33,16 @@ pub(crate) struct Moved {
 
 /// Moves an open session's bytes until it ends, or until a plugin aborts it.
 pub(crate) async fn relay_session(
-    client: &mut Local,
-    server: &mut TlsStream<TcpStream>,
+    mut client: Local,
+    server: SessionStream,
     abort: &AbortRegistration,
     open: &Open<'_>,
 ) {
     // Counted here and not from the copy's result, which is lost if the session is aborted.
-    let mut client = Counted::new(client);
+    let mut client = Counted::new(&mut client);
+    let Some(mut server) = server.hand_over() else { return };
     let ended = tokio::select! {
-        ended = relay(&mut client, server) => ended,
+        ended = relay(&mut client, &mut server) => ended,
         reason = aborted(abort) => {
             tracing::debug!(%reason, "session aborted");
             Ok(())

@@ -1,6 +1,6 @@
 //! Connecting to a server: what both engines share.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::net::TcpStream;
 use wrapper_adapter::{Dialer, Resolver, TlsMode, read_roots};
@@ -10,6 +10,10 @@ use wrapper_core::{
 };
 
 use crate::{source::UrlForm, tls::Tls};
+
+/// The time to end a connection to a server in order. A frozen server delays the proxy's own end by
+/// no more than two of them.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The settings that the sessions of one target share.
 pub struct Upstream {

@@ -25,6 +25,9 @@ pub(crate) mod capability {
     pub(crate) const SSL_VERIFY: u32 = 1 << 30;
 }
 
+/// The packet that ends a session, COM_QUIT.
+pub(crate) const QUIT: [u8; 5] = [1, 0, 0, 0, 1];
+
 /// One packet.
 pub(crate) struct Packet {
     pub(crate) number: u8,

@@ -1,8 +1,8 @@
 //! One MySQL client, from the server's greeting to the end of its session.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use tokio::{io::AsyncWriteExt, time::timeout};
@@ -16,11 +16,16 @@ use super::{
     upstream::{Opened, RelayDriver, Session, Waiting, take},
 };
 use crate::{
-    access::Peer, admission::Refused, descriptors, listen::Local, proxy::Room, relay::relay_session,
-    source::UrlForm, target::Relay, upstream::Upstream,
+    access::Peer,
+    admission::Refused,
+    descriptors,
+    listen::Local,
+    proxy::Room,
+    relay::relay_session,
+    source::UrlForm,
+    target::Relay,
+    upstream::{FAREWELL, Upstream},
 };
-
-const COM_QUIT: u8 = 1;
 
 impl Relay for Session {
     type Driver = RelayDriver;
@@ -37,10 +42,8 @@ impl Relay for Session {
         "mysql.sock".to_owned()
     }
 
-    async fn quit(mut self) {
-        // The server closes the connection in any case.
-        drop(send(&mut self.stream, 0, &[COM_QUIT]).await);
-        drop(self.stream.shutdown().await);
+    async fn quit(self) {
+        self.stream.end().await;
     }
 
     async fn serve(target: &MysqlTarget, mut client: Local, peer: Peer, room: &Room) {
@@ -48,18 +51,31 @@ impl Relay for Session {
         // The server speaks first, so a slow server takes nothing of the client's time.
         handshake.suspend_grace();
         let limit = room.limits.handshake_timeout;
+        let mut opening = pin!(descriptors::awaited(limit, || target.opened()));
         let opened = tokio::select! {
             biased;
-            opened = descriptors::awaited(limit, || target.opened()) => opened,
-            () = handshake.displaced() => return target.refuse(&Refused::displaced()),
-            () = room.cut.cancelled() => return,
+            opened = &mut opening => Ok(opened),
+            () = handshake.displaced() => Err(Refused::displaced()),
+            () = room.cut.cancelled() => Err(Refused::shutting_down()),
         };
         let opened = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => {
                 let (code, _, text) = client_error(&error);
                 drop(send(&mut client, 0, &answer_before_greeting(code, &text)).await);
                 return target.fail(&error);
+            }
+            Err(refused) => {
+                target.refuse(&refused);
+                // The descriptors of a displaced client are what others need.
+                drop((client, handshake));
+                // The server may have accepted the connection: it is ended by a login as well.
+                if let Ok(_place) = room.farewells.try_acquire()
+                    && let Ok(Ok(opened)) = timeout(FAREWELL, opening).await
+                {
+                    opened.dismiss().await;
+                }
+                return;
             }
         };
         let greeting = opened.greeting.clone();
@@ -74,10 +90,7 @@ impl Relay for Session {
                 drop(send(&mut client, admitted.next, &answer(1040, "08004", &room.full())).await);
                 target.refuse(&Refused::new("every session is in use"));
             }
-            (Ok(admitted), Ok(_place)) => tokio::select! {
-                () = target.session(client, admitted, &waiting, limit) => {}
-                () = room.cut.cancelled() => {}
-            },
+            (Ok(admitted), Ok(_place)) => target.session(client, admitted, &waiting, room).await,
         }
         // On every way out: the server counts a connection that ends without a login.
         dismiss(&waiting).await;
@@ -102,12 +115,25 @@ impl MysqlTarget {
     ///
     /// A client that disconnects meanwhile does not end the login: the server would count that
     /// against this machine.
-    async fn session(&self, mut client: Local, admitted: Admitted, waiting: &Arc<Waiting>, limit: Duration) {
+    async fn session(&self, mut client: Local, admitted: Admitted, waiting: &Arc<Waiting>, room: &Room) {
         let Admitted { login, next } = admitted;
         let driver = RelayDriver::new(Arc::clone(&self.upstream), login, Arc::clone(waiting));
         let hosts = self.hosts.with_driver(driver);
-        let connected: Result<Connected<Session>> = descriptors::awaited(limit, || hosts.connect()).await;
-        let mut session = match connected {
+        let limit = room.limits.handshake_timeout;
+        let mut connecting = pin!(descriptors::awaited(limit, || hosts.connect()));
+        let connected: Result<Connected<Session>> = tokio::select! {
+            biased;
+            connected = &mut connecting => connected,
+            () = room.cut.cancelled() => {
+                drop(client);
+                // A login that breaks off would be counted as well.
+                if let Ok(Ok(connected)) = timeout(FAREWELL, connecting).await {
+                    connected.connection.quit().await;
+                }
+                return;
+            }
+        };
+        let session = match connected {
             Ok(connected) => connected.connection,
             Err(error) => {
                 let (code, state, text) = client_error(&error);
@@ -120,10 +146,11 @@ impl MysqlTarget {
         // The server's OK with the client's sequence number. From here on both connections agree,
         // compression included, so bytes are moved unread.
         if send(&mut client, next, &session.ok).await.is_err() {
-            return;
+            return session.quit().await;
         }
-        let abort = session.abort.clone();
-        relay_session(&mut client, &mut session.stream, &abort, &open).await;
+        let Session { stream, abort, .. } = session;
+        let relayed = relay_session(client, stream, &abort, &open);
+        room.cut.run_until_cancelled(relayed).await;
     }
 }
 

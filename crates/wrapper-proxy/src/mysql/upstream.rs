@@ -4,11 +4,13 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::client::TlsStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use wrapper_adapter::{LoginAnswer, TlsFailure, explain_tls_failure};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, ServerError,
@@ -18,17 +20,15 @@ use wrapper_core::{
 use super::{
     greeting::{COMPRESSION, Greeting},
     login::Login,
-    packet::{Packet, Pieces, refusal, send},
+    packet::{Packet, Pieces, QUIT, refusal, send},
     proof::Method,
     query::ask,
 };
 use crate::{
     allowance::Allowance,
-    upstream::{Destination, Upstream, closed, dial, no_token_user, password, unreadable},
+    session_stream::SessionStream,
+    upstream::{Destination, FAREWELL, Upstream, closed, dial, no_token_user, password, unreadable},
 };
-
-/// The time to end a connection that got no login.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The most packets of an authentication exchange; no method needs as many.
 const MAX_ANSWERS: usize = 8;
@@ -69,20 +69,7 @@ impl Opened {
     /// Ends the connection by a login that the server refuses; see [`Login::farewell`].
     pub(crate) async fn dismiss(mut self) {
         let farewell = Login::farewell(self.greeting.capabilities);
-        let said = async {
-            send(&mut self.stream, 1, &farewell).await?;
-            for _ in 0..MAX_ANSWERS {
-                let packet = Packet::read(&mut self.stream, &mut self.allowance).await?;
-                if let [0 | 0xff, ..] = packet.payload[..] {
-                    break;
-                }
-                // Servers ask unknown users for a proof as well; an empty one is refused.
-                send(&mut self.stream, packet.number.wrapping_add(1), &[]).await?;
-            }
-            std::io::Result::Ok(())
-        };
-        // Errors are ignored: the client has already disconnected.
-        drop(timeout(FAREWELL, said).await);
+        end_login(&mut self.stream, &mut self.allowance, 1, &farewell).await;
     }
 
     /// Logs in over verified TLS.
@@ -123,6 +110,7 @@ impl Opened {
             }
             let answer = match &packet.payload[..] {
                 [0, ..] => {
+                    let stream = SessionStream::new(stream, &QUIT);
                     let abort = request.abort_registration().clone();
                     return Ok(Session { stream, ok: packet.payload, capabilities, abort });
                 }
@@ -130,18 +118,51 @@ impl Opened {
                     let mut pieces = Pieces(asked);
                     let method = pieces.text();
                     let nonce = pieces.0.strip_suffix(b"\0").unwrap_or(pieces.0);
-                    answer(method, nonce, upstream, request)?
+                    answer(method, nonce, upstream, request)
                 }
                 // caching_sha2_password: the server has no hash cached and needs the password.
-                [1, 4] if !upstream.sends_token => in_clear(request)?,
+                [1, 4] if !upstream.sends_token => in_clear(request),
                 [1, 3] if !upstream.sends_token => continue,
-                _ if upstream.sends_token => return Err(no_token_user(request)),
+                _ if upstream.sends_token => Err(no_token_user(request)),
                 _ => return Err(unreadable(request)),
             };
-            send(&mut stream, packet.number.wrapping_add(1), &answer).await.map_err(io)?;
+            let next = packet.number.wrapping_add(1);
+            match answer {
+                Ok(answer) => send(&mut stream, next, &answer).await.map_err(io)?,
+                Err(error) => {
+                    end_login(&mut stream, &mut allowance, next, &[]).await;
+                    return Err(error);
+                }
+            }
         }
         Err(unreadable(request))
     }
+}
+
+/// Sends a packet that carries no password, and reads on until the server refuses the login: it
+/// counts a login that breaks off.
+async fn end_login(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    allowance: &mut Allowance,
+    number: u8,
+    packet: &[u8],
+) {
+    let ended = async {
+        send(stream, number, packet).await?;
+        for _ in 0..MAX_ANSWERS {
+            let packet = Packet::read(stream, allowance).await?;
+            match packet.payload[..] {
+                // A user without a password is logged in.
+                [0, ..] => return stream.write_all(&QUIT).await,
+                [0xff, ..] => break,
+                // Servers ask unknown users for a proof as well; an empty one is refused.
+                _ => send(stream, packet.number.wrapping_add(1), &[]).await?,
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // Errors are ignored: nobody waits for this login.
+    drop(timeout(FAREWELL, ended).await);
 }
 
 /// Answers an AuthSwitchRequest.
@@ -241,14 +262,14 @@ impl Driver for RelayDriver {
                 let message = "a plugin cannot query a compressed MySQL session";
                 return Err(Error::new(ErrorKind::Configuration, message));
             }
-            ask(&mut session.stream, session.capabilities, sql).await
+            ask(&mut *session.stream, session.capabilities, sql).await
         })
     }
 }
 
 /// A session that is logged in, with the server's OK packet.
 pub struct Session {
-    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) stream: SessionStream,
     pub(crate) ok: Vec<u8>,
     /// The capabilities that server and client use.
     capabilities: u32,

@@ -46,10 +46,8 @@ impl Relay for Session {
         format!(".s.PGSQL.{port}")
     }
 
-    async fn quit(mut self) {
-        // Terminate, as libpq sends it; the server closes the connection in any case.
-        drop(self.stream.write_all(b"X\0\0\0\x04").await);
-        drop(self.stream.shutdown().await);
+    async fn quit(self) {
+        self.stream.end().await;
     }
 
     async fn serve(target: &PostgresTarget, mut client: Local, peer: Peer, room: &Room) {
@@ -133,10 +131,10 @@ impl PostgresTarget {
             session.stream.flush().await
         };
         if opened.await.is_err() {
-            return;
+            return session.quit().await;
         }
         let abort = session.abort().clone();
-        relay_session(&mut client, &mut session.stream, &abort, &open).await;
+        relay_session(client, session.stream, &abort, &open).await;
     }
 
     async fn report(&self, client: &mut BufReader<Local>, error: &Error) {

@@ -24,8 +24,12 @@ use super::{
 };
 use crate::{
     allowance::Allowance,
+    session_stream::SessionStream,
     upstream::{Destination, Upstream, closed, dial, no_token_user, password, unreadable},
 };
+
+/// The message that ends a session, Terminate.
+const TERMINATE: &[u8] = b"X\0\0\0\x04";
 
 /// Opens sessions with one client's startup packet.
 pub struct RelayDriver {
@@ -35,7 +39,7 @@ pub struct RelayDriver {
 
 /// An authenticated session, with the server's messages that are still to be sent to its client.
 pub struct Session {
-    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) stream: SessionStream,
     pub(crate) to: Destination,
     greeting: Greeting,
     abort: AbortRegistration,
@@ -73,6 +77,7 @@ impl RelayDriver {
         stream.write_all(&packet).await.map_err(io)?;
         stream.flush().await.map_err(io)?;
         let greeting = self.log_in(&mut stream, &to.label, request).await?;
+        let stream = SessionStream::new(stream, TERMINATE);
         Ok(Session { stream, to, greeting, abort: request.abort_registration().clone() })
     }
 
@@ -230,7 +235,7 @@ impl Session {
 
     /// Runs a plugin's query, before the client has the session.
     async fn query(&mut self, sql: &str) -> Result<Rows> {
-        let answer = ask(&mut self.stream, sql).await?;
+        let answer = ask(&mut *self.stream, sql).await?;
         self.greeting.ready = answer.ready;
         for status in answer.changed {
             self.greeting.note(&status)?;
