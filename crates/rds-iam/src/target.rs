@@ -86,6 +86,12 @@ impl Target {
         Endpoint::parse(self.signed_host()).ok()
     }
 
+    /// Returns the endpoint that a connection reaches, which may differ from the signed one.
+    pub(crate) fn reached_endpoint(&self) -> Option<Endpoint> {
+        let dialled = || Endpoint::parse(&self.host).ok().filter(|_| self.dials_endpoint());
+        self.leads_elsewhere().or_else(dialled).or_else(|| self.endpoint())
+    }
+
     /// Returns the port that the token is signed for.
     pub(crate) fn signed_port(&self) -> u16 {
         self.parameter("iamDefaultPort").and_then(|port| port.trim().parse().ok()).unwrap_or(self.port)

@@ -184,21 +184,31 @@ impl<'a> Facts<'a> {
         masked_key_id(self.access_key_id)
     }
 
+    /// Returns the endpoint of the server that refused the login. The token may be signed for
+    /// another one, which is no reason to grant anything there.
+    fn reached_endpoint(&self) -> Option<Endpoint> {
+        self.leads_to.clone().or_else(|| self.dialled_endpoint()).or_else(|| self.endpoint())
+    }
+
     /// Returns the permission that the policy must grant.
     fn permission(&self) -> String {
-        let endpoint = self.endpoint();
-        let (region, user) = (self.target.region(), escape_control(self.target.user()));
+        let endpoint = self.reached_endpoint();
+        // The host knows better than `iamRegion`, which may be the mistake.
+        let named = endpoint.as_ref().and_then(Endpoint::region);
+        let (region, user) =
+            (named.unwrap_or_else(|| self.target.region()), escape_control(self.target.user()));
         let partition =
             endpoint.as_ref().and_then(Endpoint::partition).map_or("aws", |partition| partition.id());
-        if self.is_dsql() {
+        let kind = endpoint.as_ref().map(Endpoint::kind);
+        if kind == Some(EndpointKind::Dsql) {
             let id = endpoint.as_ref().and_then(Endpoint::id).unwrap_or("ID");
             let action = if user == "admin" { "DbConnectAdmin" } else { "DbConnect" };
             return format!("dsql:{action} on arn:{partition}:dsql:{region}:ACCOUNT:cluster/{id}");
         }
         // A policy names resource ids, which no endpoint reveals, so these are placeholders.
-        let resource = match self.kind() {
+        let resource = match kind {
             Some(EndpointKind::Instance) => "db-RESOURCE-ID",
-            _ if self.is_proxy() => "prx-RESOURCE-ID",
+            Some(EndpointKind::Proxy | EndpointKind::ProxyEndpoint) => "prx-RESOURCE-ID",
             _ => "cluster-RESOURCE-ID",
         };
         format!("rds-db:connect on arn:{partition}:rds-db:{region}:ACCOUNT:dbuser:{resource}/{user}")

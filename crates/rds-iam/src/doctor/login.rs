@@ -50,7 +50,7 @@ pub(super) async fn report(report: &mut Report, connector: &Connector, findings:
     report.failed(StepName::Login, fact, causes);
     // RDS logs IAM failures only, not those of passwords.
     if error.is_login() && target.secret.is_none() {
-        report.set_log(target.endpoint().as_ref().and_then(log_group));
+        report.set_log(target.reached_endpoint().as_ref().and_then(log_group));
     }
     false
 }

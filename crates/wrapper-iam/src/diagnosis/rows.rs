@@ -289,10 +289,10 @@ pub static RANKING: &[CauseRow] = &[
     },
     CauseRow {
         code: "log",
-        when: |facts| possible(facts.endpoint().as_ref().and_then(log_group).is_some()),
+        when: |facts| possible(facts.reached_endpoint().as_ref().and_then(log_group).is_some()),
         sentence: |_| "only the server's log names the reason".to_owned(),
         remedy: |facts| {
-            let log = facts.endpoint().as_ref().and_then(log_group).unwrap_or_default();
+            let log = facts.reached_endpoint().as_ref().and_then(log_group).unwrap_or_default();
             format!("read {log}")
         },
     },

@@ -151,6 +151,35 @@ fn region_that_differs_from_the_name_is_named() {
 }
 
 #[test]
+fn policy_and_log_are_those_of_the_server_that_refused() {
+    const READER: &str = "app.cluster-ro-abc123.eu-west-1.rds.amazonaws.com";
+    let wrong = TokenRequest::database_in(INSTANCE, 5432, "jane", "eu-west-1").expect("fits");
+    let dsql = TokenRequest::database_in(DSQL, 5432, "jane", "eu-west-1").expect("fits");
+    let global = target(GLOBAL, "jane");
+    let cases = [
+        (&wrong, INSTANCE, None, "aws:rds-db:us-east-2:ACCOUNT:dbuser:db-", Some("instance/db/")),
+        (&dsql, DSQL, None, "aws:dsql:us-east-1:ACCOUNT:cluster/abcdefghijklmnopqrst123456", None),
+        (&wrong, "127.0.0.1", None, "aws:rds-db:us-east-2:ACCOUNT:dbuser:db-", Some("instance/db/")),
+        (&wrong, READER, None, "aws:rds-db:eu-west-1:ACCOUNT:dbuser:cluster-", Some("cluster/app/")),
+        (&wrong, INSTANCE, Some(PROXY), "aws:rds-db:us-east-2:ACCOUNT:dbuser:prx-", Some("proxy/shop")),
+        (&global, GLOBAL, Some(READER), "aws:rds-db:eu-west-1:ACCOUNT:dbuser:cluster-", Some("cluster/app/")),
+        (&global, GLOBAL, None, "aws:rds-db:us-east-2:ACCOUNT:dbuser:cluster-", None),
+    ];
+    for (target, dialled, leads_to, resource, log) in cases {
+        let mut facts = refused(target, dialled);
+        facts.leads_to = leads_to.map(|host| Endpoint::parse(host).expect("fits"));
+        let causes = facts.causes();
+        let remedy = |code| causes.iter().find(|cause| cause.code() == code).map(Cause::remedy);
+        let policy = remedy("policy").expect("is listed");
+        assert!(policy.contains(resource), "{dialled}: {policy}");
+        if let Some(log) = log {
+            let told = remedy("log").expect("is listed");
+            assert!(told.contains(log), "{dialled}: {told}");
+        }
+    }
+}
+
+#[test]
 fn writer_of_a_global_database_may_be_elsewhere() {
     let target = target(GLOBAL, "jane");
     let mut facts = refused(&target, GLOBAL);

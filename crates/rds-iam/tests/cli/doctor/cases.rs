@@ -83,6 +83,9 @@ async fn region_wrong() {
 
     report.first_cause_is(16, "region");
     report.says("host", "warning", "`iamRegion` is eu-west-1 but the host name says us-east-2");
+    // No grant in the wrong region would help.
+    let text = report.json.to_string();
+    assert!(text.contains(":rds-db:us-east-2:") && !text.contains(":rds-db:eu-west-1:"), "{text}");
 }
 
 #[tokio::test]
