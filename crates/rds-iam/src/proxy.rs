@@ -167,7 +167,8 @@ fn heading(named: &TargetSettings, target: &Target) -> String {
     format!("{}\n", wrapped(&line, 2))
 }
 
-/// Returns where clients connect, in the notation of their own options.
+/// Returns where clients connect, in the notation of their own options: one line to copy, however
+/// narrow the terminal is.
 fn told_of(place: &LocalAddress, target: &Target) -> String {
     let (host, port) = match place {
         LocalAddress::Tcp(address) => (address.ip().to_string(), address.port()),
@@ -180,14 +181,12 @@ fn told_of(place: &LocalAddress, target: &Target) -> String {
     let option = if target.engine() == Engine::Postgres { "dbname" } else { "database" };
     let database = target.database().map(|name| format!(" {option}={name}")).unwrap_or_default();
     let user = target.user();
-    let line = match target.engine() {
-        Engine::Postgres => format!("  host={host} port={port} user={user}{database}"),
-        _ => match place {
-            LocalAddress::Unix(path) => format!("  socket={} user={user}{database}", path.display()),
-            _ => format!("  host={host} port={port} user={user}{database}"),
-        },
-    };
-    format!("{}\n", wrapped(&line, 4))
+    match (target.engine(), place) {
+        (Engine::Mysql, LocalAddress::Unix(path)) => {
+            format!("  socket={} user={user}{database}\n", path.display())
+        }
+        _ => format!("  host={host} port={port} user={user}{database}\n"),
+    }
 }
 
 /// The signals that end a proxy.

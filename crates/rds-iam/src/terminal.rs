@@ -79,6 +79,8 @@ fn width() -> Option<usize> {
 }
 
 /// Wraps text at the width of the terminal, between words; all lines but the first are indented.
+///
+/// Text within backticks may be a command to copy, and stays on one line.
 pub(crate) fn wrapped(text: &str, indent: usize) -> String {
     match width() {
         Some(width) => wrapped_to(text, indent, width),
@@ -91,7 +93,7 @@ fn wrapped_to(text: &str, indent: usize, width: usize) -> String {
     let room = width.saturating_sub(indent).max(20);
     let mut out = String::new();
     let mut used = 0;
-    for word in text.split(' ') {
+    for word in words(text) {
         let length = word.chars().count();
         if used > 0 && used + 1 + length > room {
             out.push('\n');
@@ -105,6 +107,15 @@ fn wrapped_to(text: &str, indent: usize, width: usize) -> String {
         used += length;
     }
     out
+}
+
+/// Splits text at the spaces outside of backticks.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    text.split(move |character| {
+        is_quoted ^= character == '`';
+        character == ' ' && !is_quoted
+    })
 }
 
 /// Returns the first few of a list, and how many more there are.
@@ -147,6 +158,12 @@ mod tests {
         assert_eq!(wrapped_to("one", 2, 22), "one");
         let long = "a".repeat(30);
         assert_eq!(wrapped_to(&format!("x {long} y"), 2, 22), format!("x\n  {long}\n  y"));
+    }
+
+    #[test]
+    fn quoted_text_stays_on_one_line() {
+        let quoted = "`rds-iam doctor --sts host=db`";
+        assert_eq!(wrapped_to(&format!("run {quoted} again"), 2, 22), format!("run\n  {quoted}\n  again"));
     }
 
     #[test]

@@ -222,7 +222,7 @@ async fn port_without_a_password_causes_a_warning() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn generated_password_is_shown_on_a_terminal_only() {
+async fn terminal_shows_the_generated_password_and_whole_lines_to_copy() {
     let server = server().await;
     let ran = run(proxy(&server), ["--listen", "0"]).await;
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
@@ -238,7 +238,9 @@ async fn generated_password_is_shown_on_a_terminal_only() {
     let mut shell = Command::new("sh");
     shell.args(["-c", script, env!("CARGO_BIN_EXE_rds-iam"), &server.url()]);
     shell.env_clear().envs(command.as_std_mut().get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let ran = crate::support::on_a_terminal(shell).await;
+    let ran = crate::support::on_a_terminal_of(30, shell).await;
+    let to_copy = ran.out.lines().find(|line| line.starts_with("  host=")).expect("is shown");
+    assert!(to_copy.trim_end().ends_with(" user=jane dbname=app"), "{}", ran.out);
     let shown = ran.out.split_once("local password, shown this once: ").expect("is shown").1;
     assert_eq!(shown.split_whitespace().next().map(str::len), Some(32), "{}", ran.out);
     assert!(!ran.err.contains("local password"), "{}", ran.err);
