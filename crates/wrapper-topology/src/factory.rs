@@ -129,8 +129,8 @@ fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -
         }
     }
     let rates = (code == FailoverPlugin::CODE).then_some(route.rates);
-    topology.bind(naming.map(|naming| naming.naming), rates, context.events())?;
-    Ok(Router::new(topology, route, hosts, code == FailoverPlugin::CODE))
+    let listeners = topology.bind(naming.map(|naming| naming.naming), rates, context.events())?;
+    Ok(Router::new(topology, route, hosts, code == FailoverPlugin::CODE, listeners))
 }
 
 /// The naming of instances, and whether a parameter set it.

@@ -3,17 +3,20 @@
 
 use std::{
     collections::HashMap,
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+#[cfg(not(test))]
+use std::sync::LazyLock;
 
 use tokio::time::Instant;
 
 /// The logins that a gate admits in its first second.
 const FIRST_SECOND: u32 = 5;
 
-/// After this many good seconds a gate would admit more logins than any server accepts, and is
-/// removed.
+/// After this many good seconds a gate would admit more logins than any server accepts: it is over,
+/// and is removed by the host's next login or by the next gate.
 const SECONDS: u32 = 8;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,7 +32,15 @@ pub(crate) struct Turn {
 }
 
 /// The gates in force, process-wide because several topologies may lead to one host.
+#[cfg(not(test))]
 static GATES: LazyLock<Mutex<HashMap<Host, Gate>>> = LazyLock::new(Mutex::default);
+
+// Tests run side by side, each on a thread and a clock of its own: one must not sweep the gates of
+// another.
+#[cfg(test)]
+thread_local! {
+    static GATES: &'static Mutex<HashMap<Host, Gate>> = Box::leak(Box::default());
+}
 
 /// Counts the logins at one host, second by second.
 #[derive(Debug)]
@@ -87,18 +98,24 @@ pub(crate) fn pass(host: &Host, changed: Option<Instant>, now: Instant) -> Resul
         match gates.get_mut(host) {
             // Another topology's report of the same change must not restart the gate.
             Some(gate) if changed < gate.since + SECOND => {}
-            Some(gate) => *gate = Gate::new(changed),
-            None => {
-                // A change of the writer adds hosts, so the gates that are over are swept here.
-                gates.retain(|_, gate| {
-                    gate.go_on(now);
-                    !gate.is_over()
-                });
-                gates.insert(host.clone(), Gate::new(changed));
-            }
+            _ => insert(&mut gates, host, changed, now),
         }
     }
-    gates.get_mut(host).map_or(Ok(()), |gate| gate.pass(now))
+    let Some(gate) = gates.get_mut(host) else { return Ok(()) };
+    let outcome = gate.pass(now);
+    if gate.is_over() {
+        gates.remove(host);
+    }
+    outcome
+}
+
+/// Adds a gate, and sweeps those that are over: their hosts may be gone, and nobody asks for them.
+fn insert(gates: &mut HashMap<Host, Gate>, host: &Host, since: Instant, now: Instant) {
+    gates.retain(|_, gate| {
+        gate.go_on(now);
+        !gate.is_over()
+    });
+    gates.insert(host.clone(), Gate::new(since));
 }
 
 /// Records a failed login: the next second admits no more of them than this one.
@@ -125,10 +142,20 @@ pub(crate) fn throttled(turn: &Turn) {
         }
         None => now,
     };
-    gates.insert(turn.host.clone(), Gate::new(since));
+    insert(&mut gates, &turn.host, since, now);
 }
 
 fn lock() -> MutexGuard<'static, HashMap<Host, Gate>> {
     // Plain values: no panic can leave them half written.
-    GATES.lock().unwrap_or_else(PoisonError::into_inner)
+    #[cfg(not(test))]
+    let gates = &GATES;
+    #[cfg(test)]
+    let gates = GATES.with(|gates| *gates);
+    gates.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the number of gates.
+#[cfg(test)]
+pub(crate) fn count() -> usize {
+    lock().len()
 }

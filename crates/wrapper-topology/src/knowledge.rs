@@ -146,9 +146,11 @@ impl Knowledge {
         self.changed_at
     }
 
-    /// Returns when the writer last confirmed its role.
-    pub(crate) fn verified_at(&self) -> Option<Instant> {
-        self.writer.as_ref().and(self.fence)
+    /// Returns when the query was asked that the writer last answered with its role: the answer
+    /// refutes only suspicions that are older than the query.
+    pub(crate) fn verified_as_of(&self) -> Option<Instant> {
+        let report = self.writer()?.last_report?;
+        (report.role == Some(Role::Writer)).then_some(report.asked)
     }
 
     /// Returns whether the writer must be verified: it is missing or silent, another instance

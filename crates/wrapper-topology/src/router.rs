@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use host_pattern::{Endpoint, EndpointKind};
 use tokio::time::Instant;
-use wrapper_core::{ConnectRequest, Connected, Error, ErrorKind, Next, Result, Role, Session};
+use wrapper_core::{ConnectRequest, Connected, Error, ErrorKind, Events, Next, Result, Role, Session};
 
 use crate::{
     Topology,
@@ -26,6 +26,8 @@ pub(crate) struct Router {
     hosts: Vec<(Arc<str>, Wanted)>,
     /// Whether a monitor searches for the writer in the background.
     has_monitor: bool,
+    /// Keeps the connector's listeners registered with the topology.
+    _listeners: Arc<Events>,
 }
 
 /// Returns the role that a host's kind implies; `None` if the host has no roles to choose from.
@@ -55,8 +57,9 @@ impl Router {
         options: RouteOptions,
         hosts: Vec<(Arc<str>, Wanted)>,
         has_monitor: bool,
+        listeners: Arc<Events>,
     ) -> Self {
-        Self { topology, options, hosts, has_monitor }
+        Self { topology, options, hosts, has_monitor, _listeners: listeners }
     }
 
     pub(crate) fn topology(&self) -> &Topology {

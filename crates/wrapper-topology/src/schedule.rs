@@ -17,8 +17,8 @@ use crate::knowledge::{Knowledge, Target};
 /// How long the writer is watched closely after a suspicion.
 const FAST: Duration = Duration::from_secs(30);
 
-/// The monitor ends after this time without a connect.
-const IDLE: Duration = Duration::from_secs(15 * 60);
+/// The monitor rests after this time without a connect.
+pub(crate) const IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// An unfounded suspicion blocks the next one for the first of these, doubled up to the second.
 const BLOCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -94,16 +94,17 @@ impl Schedule {
         self.rates = rates;
     }
 
-    /// Starts over in a new task: the queries of the former one will never end.
-    pub(crate) fn restart(&mut self, now: Instant) {
+    /// Starts over: the queries under way were dropped, or belong to a task that is gone.
+    pub(crate) fn restart(&mut self) {
         // The suspicion is kept: it is about the cluster, whichever task asks.
         self.lanes.clear();
-        self.used = now;
     }
 
-    /// Notes a connect of the application.
-    pub(crate) fn used(&mut self, now: Instant) {
-        self.used = now;
+    /// Notes a connect of the application, and returns whether the monitor may rest.
+    pub(crate) fn used(&mut self, now: Instant) -> bool {
+        let rests = self.is_idle(now);
+        self.used = self.used.max(now);
+        rests
     }
 
     /// Returns whether the last connect was long ago.

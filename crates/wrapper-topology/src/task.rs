@@ -42,15 +42,25 @@ struct Reply<C> {
     outcome: Result<(Connected<C>, Answer)>,
 }
 
-/// Queries instances until the cluster is idle. The connector's end drops the future at any await.
+/// Queries instances, and rests while the cluster is idle. The connector's end drops the future at
+/// any await.
 pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>, request: ConnectRequest) {
     let mut kept: HashMap<Target, Connected<C>> = HashMap::new();
     let mut questions = FuturesUnordered::new();
-    topology.with_monitor(|monitor| monitor.schedule.restart(Instant::now()));
+    topology.with_monitor(|monitor| monitor.schedule.restart());
     loop {
         let now = Instant::now();
-        if topology.is_off() || topology.with_monitor(|monitor| monitor.schedule.is_idle(now)) {
+        if topology.is_off() {
             return;
+        }
+        if topology.with_monitor(|monitor| monitor.schedule.is_idle(now)) {
+            // Rests instead of returning: a connect that has just seen this task running would be
+            // left without a monitor. One that comes after `STALE` starts another.
+            questions.clear();
+            kept.clear();
+            topology.with_monitor(|monitor| monitor.schedule.restart());
+            topology.woken().await;
+            continue;
         }
         // A connection moves into its question and back with the answer, so it has one query at a
         // time.
@@ -58,9 +68,12 @@ pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>
             let connection = kept.remove(&target);
             questions.push(question(&topology, &opener, &request, target, connection));
         }
-        topology.with_monitor(|monitor| {
-            kept.retain(|target, _| monitor.schedule.keeps(target, now, &monitor.knowledge));
+        let unneeded: Vec<_> = topology.with_monitor(|monitor| {
+            let keeps = |target: &Target| monitor.schedule.keeps(target, now, &monitor.knowledge);
+            kept.extract_if(|target, _| !keeps(target)).collect()
         });
+        // Outside of the lock: a connection's `Drop` is the driver's code.
+        drop(unneeded);
         let wake_at = topology.with_monitor(|monitor| monitor.wake_at(now)).min(now + PAUSE);
         // Cancel-safe: unfinished questions stay in the set, and a dropped `woken` passes its
         // permit on.
@@ -166,5 +179,11 @@ pub(crate) fn ensure<C: Send + 'static>(
 ) {
     let (shared, request) = (topology.clone(), request.clone());
     topology.background().ensure(next, STALE, move |opener: Opener<C>| run(shared, opener, request));
-    topology.with_monitor(|monitor| monitor.schedule.used(Instant::now()));
+    // Second: a former task that was stale is aborted by now, so that its rest does not end.
+    if topology.with_monitor(|monitor| monitor.schedule.used(Instant::now())) {
+        topology.wake();
+    }
 }
+
+#[cfg(test)]
+mod tests;

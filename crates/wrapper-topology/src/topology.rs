@@ -1,10 +1,10 @@
 //! One cluster, shared by everything that connects to it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -35,6 +35,7 @@ mod queries;
 
 pub use builder::TopologyBuilder;
 
+use effects::Consequences;
 use host_addresses::HostAddresses;
 
 /// Tracks one cluster: its instances, its writer, and when the writer changed.
@@ -60,6 +61,8 @@ struct Shared {
     state: Mutex<State>,
     /// Incremented when the writer changes, or starts or stops answering.
     version: watch::Sender<u64>,
+    /// Changes with `version`, and when an instance reports that it is a reader.
+    reports: watch::Sender<()>,
     wake: Notify,
     pace: Pace,
     background: Background,
@@ -75,7 +78,12 @@ struct State {
     kind: Kind,
     monitor: Monitor,
     naming: Option<Naming>,
-    listeners: Vec<Events>,
+    /// Held weakly: those of a connector go with it.
+    listeners: Vec<Weak<Events>>,
+    /// What follows from changes and is not applied yet, the oldest first.
+    consequences: VecDeque<Consequences>,
+    /// Whether a thread applies them.
+    is_applying: bool,
     /// The time of an application's suspicion that is not yet verified.
     doubted: Option<Instant>,
     /// The grants that the user lacks to query the topology.
@@ -121,6 +129,8 @@ impl Topology {
             monitor: Monitor::new(knowledge, rates, Instant::now()),
             naming: None,
             listeners: Vec::new(),
+            consequences: VecDeque::new(),
+            is_applying: false,
             doubted: None,
             missing_grants: None,
             host_addresses: HashMap::new(),
@@ -128,6 +138,7 @@ impl Topology {
         Self(Arc::new(Shared {
             state: Mutex::new(state),
             version: watch::Sender::new(0),
+            reports: watch::Sender::new(()),
             wake: Notify::new(),
             pace: Pace::default(),
             background: Background::default(),
@@ -189,8 +200,9 @@ impl Topology {
     /// With `failover2` all instances are queried at once; with `initialConnection` the next
     /// check-outs and connects query them.
     pub fn suspect(&self) {
-        let now = Instant::now();
         let mut state = self.state();
+        // Under the lock, so that no earlier time replaces a later one.
+        let now = Instant::now();
         // Noted even if the monitor is blocked: the next check-outs then verify for themselves.
         state.doubted = Some(now);
         let is_taken = state.monitor.suspect(now);
@@ -202,8 +214,8 @@ impl Topology {
         }
     }
 
-    fn listeners(&self) -> Vec<Events> {
-        self.state().listeners.clone()
+    fn listeners(&self) -> Vec<Arc<Events>> {
+        self.state().listeners()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -211,8 +223,14 @@ impl Topology {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Binds the topology to the instance naming and the listeners of a new connector.
-    pub(crate) fn bind(&self, naming: Option<Naming>, rates: Option<Rates>, events: &Events) -> Result<()> {
+    /// Binds the topology to the instance naming and the listeners of a new connector, which hear
+    /// of it until the returned handle is dropped.
+    pub(crate) fn bind(
+        &self,
+        naming: Option<Naming>,
+        rates: Option<Rates>,
+        events: &Events,
+    ) -> Result<Arc<Events>> {
         let mut state = self.state();
         match (&state.naming, naming) {
             (Some(known), Some(naming)) if known.pattern.as_str() != naming.pattern.as_str() => {
@@ -235,10 +253,13 @@ impl Topology {
         if let Some(rates) = rates {
             state.monitor.schedule.set_rates(rates);
         }
+        let events = Arc::new(events.clone());
         if !events.is_empty() {
-            state.listeners.push(events.clone());
+            // Swept here, so that a topology that outlives its connectors keeps no dead entries.
+            state.listeners.retain(|listeners| listeners.strong_count() > 0);
+            state.listeners.push(Arc::downgrade(&events));
         }
-        Ok(())
+        Ok(events)
     }
 
     pub(crate) fn background(&self) -> &Background {
@@ -251,6 +272,14 @@ impl Topology {
 
     pub(crate) fn version(&self) -> watch::Receiver<u64> {
         self.0.version.subscribe()
+    }
+
+    pub(crate) fn reports(&self) -> watch::Receiver<()> {
+        self.0.reports.subscribe()
+    }
+
+    pub(crate) fn wake(&self) {
+        self.0.wake.notify_one();
     }
 
     pub(crate) async fn woken(&self) {
@@ -287,6 +316,7 @@ impl Topology {
     /// Applies the answer to an application's connect.
     pub(crate) fn answered(&self, evidence: &Evidence) -> Verdict {
         let verdict = self.change(|state| state.monitor.knowledge.answered(evidence));
+        self.report(verdict);
         let is_detour = self.with_knowledge(|known| {
             known.member(&evidence.answer.id).is_some_and(|member| member.is_behind_endpoint())
         });
@@ -304,7 +334,16 @@ impl Topology {
 
     /// Applies an answer to the monitor.
     pub(crate) fn monitor_answered(&self, evidence: &Evidence) -> Verdict {
-        self.change(|state| state.monitor.answered(evidence, jitter()))
+        let verdict = self.change(|state| state.monitor.answered(evidence, jitter()));
+        self.report(verdict);
+        verdict
+    }
+
+    /// Tells the connects under way of a reader: while no writer is known, no version changes by it.
+    fn report(&self, verdict: Verdict) {
+        if verdict == Verdict::Reader {
+            self.0.reports.send_replace(());
+        }
     }
 
     /// Applies the failure of an application's connect.
@@ -328,6 +367,10 @@ impl Topology {
 impl State {
     fn is_fixed(&self) -> bool {
         self.naming.is_none() && !self.monitor.knowledge.members().is_empty()
+    }
+
+    fn listeners(&self) -> Vec<Arc<Events>> {
+        self.listeners.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Returns the writer's id, and whether it answers.

@@ -210,3 +210,24 @@ async fn next_change_of_the_writer_leads_those_who_wait_for_the_former_to_the_ne
     let (turn, ()) = waiting.await.expect("runs").expect("is let through");
     assert_eq!((&*turn.host.0, begun.elapsed()), ("next writer", Duration::ZERO));
 }
+
+#[tokio::test(start_paused = true)]
+async fn gates_that_are_over_are_removed_whatever_began_them() {
+    let pace = Pace::default();
+    for host in 0..100 {
+        let turn = free(&pace, &format!("throttled once {host}")).await;
+        gate::throttled(&turn);
+        tokio::time::advance(Duration::from_secs(9)).await;
+    }
+    assert_eq!(gate::count(), 1, "each begins where the one before is over");
+
+    free(&pace, "throttled once 99").await;
+    assert_eq!(gate::count(), 0, "the host's own login finds it over");
+
+    for host in ["changed", "changed too"] {
+        pace.changed();
+        free(&pace, host).await;
+        tokio::time::advance(Duration::from_secs(9)).await;
+    }
+    assert_eq!(gate::count(), 1);
+}

@@ -53,8 +53,8 @@ impl Search<'_> {
                 request.with_port(*port).with_instance(id)
             }
         };
-        // Subscribed before the dial, so that a change of the writer during it ends the wait.
-        let mut version = self.topology().version();
+        // Subscribed before the dial, so that what is learned during it ends the wait.
+        let mut reports = self.topology().reports();
         let end = |now| self.topology().with_knowledge(|known| attempt_end(target, known, self.until, now));
         let began = Instant::now();
         let mut end = end(began);
@@ -67,7 +67,7 @@ impl Search<'_> {
                 // than a change.
                 biased;
                 opened = &mut run => return opened,
-                changed = version.changed() => {
+                changed = reports.changed() => {
                     if changed.is_ok() && self.is_elsewhere(target, began) {
                         return Err(wrong("the writer changed while the connection was being opened"));
                     }
@@ -180,3 +180,6 @@ impl Search<'_> {
         connected
     }
 }
+
+#[cfg(test)]
+mod tests;

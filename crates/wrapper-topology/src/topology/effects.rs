@@ -1,6 +1,9 @@
 //! The consequences of evidence: events, cut connections, and the pace.
 
-use std::sync::atomic::Ordering;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, MutexGuard, atomic::Ordering},
+};
 
 use tokio::time::Instant;
 use wrapper_core::{
@@ -11,35 +14,70 @@ use wrapper_core::{
 use super::{State, Topology};
 use crate::{knowledge::Effect, stats::Counters};
 
+/// What follows from one change of the state.
+pub(super) struct Consequences {
+    effects: Vec<Effect>,
+    /// Whether the writer answers, if that or the writer has changed.
+    writer_answers: Option<bool>,
+}
+
 impl Topology {
     /// Changes the state, applies the consequences and wakes the waiters.
+    ///
+    /// While another thread applies those of earlier changes, it applies these too.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, Vec<Effect>)) -> T {
         let mut state = self.state();
         let before = state.writer();
         // Both sides are read under one lock, so no other change hides between them.
         let (outcome, effects) = change(&mut state);
         let after = state.writer();
-        if let (Some(doubted), Some(verified)) = (state.doubted, state.monitor.knowledge.verified_at())
-            && doubted < verified
-        {
-            state.doubted = None;
+        let verified = state.monitor.knowledge.verified_as_of();
+        state.doubted.take_if(|doubted| verified.is_some_and(|asked| *doubted <= asked));
+        let writer_answers = (before != after).then(|| after.is_some_and(|(_, answers)| answers));
+        if !effects.is_empty() || writer_answers.is_some() {
+            state.consequences.push_back(Consequences { effects, writer_answers });
         }
-        let listeners = if effects.is_empty() { Vec::new() } else { state.listeners.clone() };
-        // Effects run listeners, which are foreign code and may call back into the topology.
-        drop(state);
-        effects.into_iter().for_each(|effect| self.apply(effect, &listeners));
-        if before != after {
-            // The pace first: a woken waiter may connect at once.
-            match after.is_some_and(|(_, is_answering)| is_answering) {
-                true => self.0.pace.succeeded(),
-                false => self.0.pace.lost(),
-            }
-            self.0.version.send_modify(|version| *version += 1);
-        }
+        self.apply_pending(state);
         outcome
     }
 
-    pub(super) fn apply(&self, effect: Effect, listeners: &[Events]) {
+    /// Applies the consequences in the order of their changes: if each thread applied its own,
+    /// listeners and pools could see the older change last.
+    fn apply_pending<'t>(&'t self, mut state: MutexGuard<'t, State>) {
+        // Whoever applies takes along what other threads, or the listeners that it runs, add.
+        if state.is_applying {
+            return;
+        }
+        while let Some(consequences) = state.consequences.pop_front() {
+            state.is_applying = true;
+            let listeners = state.listeners();
+            // Listeners and wakers are foreign code and may call back into the topology.
+            drop(state);
+            // A panic of theirs must not keep what follows from being applied.
+            drop(catch_unwind(AssertUnwindSafe(|| self.apply_all(consequences, &listeners))));
+            state = self.state();
+        }
+        // Under the lock that has found nothing left, so that no later change is left to this
+        // thread.
+        state.is_applying = false;
+    }
+
+    fn apply_all(&self, Consequences { effects, writer_answers }: Consequences, listeners: &[Arc<Events>]) {
+        effects.into_iter().for_each(|effect| self.apply(effect, listeners));
+        let Some(writer_answers) = writer_answers else { return };
+        // The pace first: a woken waiter may connect at once.
+        match writer_answers {
+            true => self.0.pace.succeeded(),
+            false => self.0.pace.lost(),
+        }
+        self.0.version.send_modify(|version| *version += 1);
+        self.0.reports.send_replace(());
+        // The monitor looks for a writer that a connect has found missing, instead of at its next
+        // poll.
+        self.0.wake.notify_one();
+    }
+
+    pub(super) fn apply(&self, effect: Effect, listeners: &[Arc<Events>]) {
         match effect {
             Effect::WriterChanged { from, to, epoch } => {
                 tracing::info!(from = from.as_deref(), to = &*to, epoch, "the cluster has a new writer");
@@ -80,7 +118,7 @@ impl Topology {
         id: &str,
         (before, is_all): (Instant, bool),
         reason: &Error,
-        listeners: &[Events],
+        listeners: &[Arc<Events>],
     ) {
         let connections = self.0.open_connections.cut(id, before, is_all, reason);
         if connections > 0 {
@@ -91,6 +129,9 @@ impl Topology {
     }
 }
 
-fn emit(listeners: &[Events], event: &Event) {
+fn emit(listeners: &[Arc<Events>], event: &Event) {
     listeners.iter().for_each(|events| events.emit(event));
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! What follows from answers, whenever they were asked for and on whichever threads.
+
+use std::{
+    sync::{Mutex, atomic::AtomicUsize},
+    task::{Context, Wake, Waker},
+    thread,
+    time::Duration,
+};
+
+use super::*;
+use crate::{
+    answer::Answer,
+    knowledge::{Evidence, Target, Verdict},
+};
+
+fn target(id: &str) -> Target {
+    Target::Instance { id: id.into(), host: id.into(), port: 5432 }
+}
+
+/// An answer to a query that was asked at this time, which has just arrived.
+fn reports(id: &str, is_writer: bool, asked: Instant) -> Evidence {
+    let answer = Answer { id: id.into(), is_writer, is_read_only: !is_writer, rows: Vec::new() };
+    Evidence { dialled: target(id), asked, answered: Instant::now(), answer }
+}
+
+fn two_instances() -> Topology {
+    Topology::fixed("a", ["b"]).expect("are hosts")
+}
+
+/// The writer `a` stops answering, and `b` takes over.
+fn fail_over(topology: &Topology) {
+    topology.failed(&target("a"), Instant::now());
+    assert_eq!(topology.answered(&reports("b", true, Instant::now())), Verdict::Writer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspicion_outlasts_the_answer_to_a_query_that_is_older() {
+    let (topology, tick) = (two_instances(), Duration::from_millis(1));
+    for monitors in [false, true] {
+        let answered = |evidence: &Evidence| match monitors {
+            true => topology.monitor_answered(evidence),
+            false => topology.answered(evidence),
+        };
+        let asked = Instant::now();
+        tokio::time::advance(tick).await;
+        topology.suspect();
+        tokio::time::advance(tick).await;
+
+        assert_eq!(answered(&reports("a", true, asked)), Verdict::Writer);
+        assert!(topology.is_doubted(), "the monitor's: {monitors}");
+
+        assert_eq!(answered(&reports("a", true, Instant::now())), Verdict::Writer);
+        assert!(!topology.is_doubted(), "the monitor's: {monitors}");
+        tokio::time::advance(tick).await;
+    }
+}
+
+#[test]
+fn changes_of_two_threads_are_reported_in_their_order() {
+    let topology = two_instances();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (listener, heard) = (topology.clone(), Arc::clone(&told));
+    let events = Events::none().with(move |event| {
+        let Event::WriterChanged(changed) = event else { return };
+        if changed.epoch == 1 {
+            // The next change comes while this one is being reported.
+            let other = listener.clone();
+            thread::spawn(move || fail_over(&other)).join().expect("does not panic");
+        }
+        let seen = listener.snapshot().epoch();
+        heard.lock().expect("no listener panics").push((changed.epoch, seen));
+    });
+    let _listening = topology.bind(None, None, &events).expect("binds");
+
+    topology.answered(&reports("a", true, Instant::now()));
+
+    assert_eq!(*told.lock().expect("no listener panics"), [(1, 2), (2, 2)]);
+    assert_eq!(topology.stats().epoch, 2);
+}
+
+#[test]
+fn listener_may_change_the_topology_and_panic() {
+    let topology = two_instances();
+    let (listener, heard) = (topology.clone(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&heard);
+    let events = Events::none().with(move |event| {
+        let Event::WriterChanged(changed) = event else { return };
+        count.fetch_add(1, Ordering::SeqCst);
+        if changed.epoch == 1 {
+            fail_over(&listener);
+        }
+        std::panic::resume_unwind(Box::new("a listener of a test"));
+    });
+    let _listening = topology.bind(None, None, &events).expect("binds");
+
+    topology.answered(&reports("a", true, Instant::now()));
+
+    assert_eq!(heard.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn waiter_whose_waker_panics_keeps_no_later_change_from_being_reported() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("a waker of a test"));
+        }
+    }
+    let (topology, heard) = (two_instances(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&heard);
+    let events = Events::none().with(move |_| _ = count.fetch_add(1, Ordering::SeqCst));
+    let _listening = topology.bind(None, None, &events).expect("binds");
+    let mut changed = Box::pin(topology.changed());
+    assert!(changed.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::new(Panics)))).is_pending());
+
+    topology.answered(&reports("a", true, Instant::now()));
+    drop(changed);
+    fail_over(&topology);
+
+    assert_eq!(heard.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn listeners_go_with_their_connector() {
+    let (topology, heard) = (two_instances(), Arc::new(AtomicUsize::new(0)));
+    let listens = || {
+        let heard = Arc::clone(&heard);
+        let events = Events::none().with(move |_| _ = heard.fetch_add(1, Ordering::SeqCst));
+        topology.bind(None, None, &events).expect("binds")
+    };
+    for _ in 0..100 {
+        drop(listens());
+    }
+    let _last = listens();
+
+    topology.answered(&reports("a", true, Instant::now()));
+
+    assert_eq!((heard.load(Ordering::SeqCst), topology.state().listeners.len()), (1, 1));
+}
