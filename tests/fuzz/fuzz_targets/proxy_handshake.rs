@@ -17,7 +17,7 @@ use tokio::{
 use wrapper_core::Registry;
 use wrapper_iam::IamFactory;
 use wrapper_proxy::{
-    Access, Limits, Listen, LocalPassword, Place, Proxy, TcpPort, mysql::MysqlTarget,
+    Access, Limits, Listen, LocalAddress, LocalPassword, Proxy, TcpPort, mysql::MysqlTarget,
     postgres::PostgresTarget,
 };
 
@@ -47,8 +47,8 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
         let tokens = IamFactory::new(mysql.token_provider().expect("builds"));
         let target = MysqlTarget::from_url(&mysql.url(), Registry::new().with(tokens));
         let second = proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target.expect("is valid")).await;
-        let addresses = [first, second].map(|place| match place.expect("listens") {
-            Place::Tcp(address) => address,
+        let addresses = [first, second].map(|address| match address.expect("listens") {
+            LocalAddress::Tcp(address) => address,
             _ => unreachable!("a port was asked for"),
         });
         tokio::spawn(proxy.run(LIMIT));
