@@ -33,14 +33,14 @@ pub fn without_green(name: &str) -> Cow<'_, str> {
     let Ok(endpoint) = Endpoint::parse(name) else { return Cow::Borrowed(name) };
     // The canonical name differs only in case and the trailing dot, so its positions hold in
     // `name`.
-    match endpoint.green_mark() {
+    match endpoint.green_suffix() {
         Some(mark) => Cow::Owned(format!("{}{}", &name[..mark.start], &name[mark.end..])),
         None => Cow::Borrowed(name),
     }
 }
 
-/// Returns where the green mark at the end of `id` starts, if something is left in front of it.
-pub(crate) fn green_mark(id: &str) -> Option<usize> {
+/// Returns where the green suffix at the end of `id` starts, if something is left in front of it.
+pub(crate) fn green_suffix(id: &str) -> Option<usize> {
     let mark = id.len().checked_sub(GREEN.len() + SUFFIX_LEN)?;
     let suffix = mark + GREEN.len();
     let is_mark = id.get(mark..suffix)?.eq_ignore_ascii_case(GREEN)

@@ -149,7 +149,7 @@ impl Endpoint {
     ///
     /// For a custom name with a domain, the first label counts as the id.
     pub fn is_green(&self) -> bool {
-        self.marked_part().is_some_and(|id| blue_green::green_mark(id).is_some())
+        self.marked_part().is_some_and(|id| blue_green::green_suffix(id).is_some())
     }
 
     /// Returns whether the id ends in `-old1`, the mark of a blue/green deployment's former blue
@@ -160,19 +160,20 @@ impl Endpoint {
         self.marked_part().is_some_and(|id| id.ends_with("-old1"))
     }
 
-    /// Returns the endpoint without the green mark, see [`without_green`](crate::without_green()).
+    /// Returns the endpoint without the green suffix; see
+    /// [`without_green`](crate::without_green()).
     pub fn without_green(&self) -> Self {
-        match self.green_mark() {
+        match self.green_suffix() {
             Some(mark) => self.without(mark),
             None => self.clone(),
         }
     }
 
-    /// Returns the position of the green mark, unless the name would change its kind without it:
+    /// Returns the position of the green suffix, unless the name would change its kind without it:
     /// `10-green-abc123.0.0.1` would become an address.
-    pub(crate) fn green_mark(&self) -> Option<Range<usize>> {
+    pub(crate) fn green_suffix(&self) -> Option<Range<usize>> {
         let id_end = self.id_end();
-        let mark = blue_green::green_mark(&self.name[..id_end])?..id_end;
+        let mark = blue_green::green_suffix(&self.name[..id_end])?..id_end;
         // Parsed once more, because the kind depends on the whole name.
         (self.without(mark.clone()).kind() == self.kind()).then_some(mark)
     }

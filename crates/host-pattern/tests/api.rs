@@ -117,7 +117,7 @@ fn partition_has_its_id_and_suffix() {
 }
 
 #[test]
-fn text_that_is_no_kind_or_partition_is_refused() {
+fn unknown_kind_or_partition_is_refused() {
     for text in ["", "endpoint", "aws-moon", "jane:hunter2@db", "instance endpoint "] {
         let kind = text.parse::<EndpointKind>().unwrap_err();
         assert_eq!(kind.kind(), ErrorKind::EndpointKind);
@@ -169,7 +169,7 @@ fn endpoints_are_ordered_by_name() {
 }
 
 #[test]
-fn address_is_not_made_of_a_name_by_taking_its_green_mark() {
+fn name_that_would_become_an_address_keeps_its_green_suffix() {
     for name in ["10-green-abc123.0.0.1", "192-GREEN-abc123.168.0.1."] {
         assert_eq!(without_green(name), name);
         let endpoint = Endpoint::parse(name).unwrap();
@@ -178,7 +178,7 @@ fn address_is_not_made_of_a_name_by_taking_its_green_mark() {
 }
 
 #[test]
-fn bare_id_loses_its_green_mark() {
+fn bare_id_loses_its_green_suffix() {
     for (id, plain) in [
         ("orders-1-green-5jznso", "orders-1"),
         ("Orders-1-GREEN-5JZNSO", "Orders-1"),
@@ -195,6 +195,6 @@ fn bare_id_loses_its_green_mark() {
 }
 
 #[test]
-fn text_without_the_green_mark_is_borrowed() {
+fn text_without_the_green_suffix_is_borrowed() {
     assert!(matches!(without_green("orders-1.example"), Cow::Borrowed(_)));
 }

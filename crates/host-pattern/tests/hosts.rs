@@ -30,7 +30,7 @@ fn upper_case_and_trailing_dot_change_no_row() {
 }
 
 #[test]
-fn green_mark_is_removed_from_every_row_as_written() {
+fn green_suffix_is_removed_from_every_row_as_written() {
     check_accepted_rows(|host, endpoint| {
         let expected = endpoint.without_green();
         let plain = without_green(host);

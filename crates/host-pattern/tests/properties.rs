@@ -229,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn green_mark_taken_away_changes_no_kind(text in any_text()) {
+    fn removing_the_green_suffix_changes_no_kind(text in any_text()) {
         let Ok(endpoint) = Endpoint::parse(&text) else { return Ok(()) };
         prop_assert_eq!(endpoint.without_green().kind(), endpoint.kind());
     }

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_what_is_no_name_are_never_printed() {
+    fn secrets_in_malformed_names_are_never_printed() {
         for host in [
             "jane:hunter2/app",
             "jane:hunter2?x",

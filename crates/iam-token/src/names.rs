@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_name_is_not_repeated() {
+    fn malformed_name_is_not_repeated() {
         for text in ["jane:hunter2", "my cache hunter2", "hunter2\n", "hünter2", "hunter2@cache"] {
             for rule in [&CACHE, &CLUSTER, &CACHE_USER, &EKS_CLUSTER] {
                 let message = refused(rule, text);

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_statement_has_tokens_too() {
+    fn malformed_statement_has_tokens() {
         for text in
             ["", ";", "'", "\"", "operator(", "operator", "pg_catalog.", "ü'ü", "SELECT 'a", "(((", "\0"]
         {

@@ -51,7 +51,7 @@ async fn application_survives_the_end_of_its_token() {
 }
 
 #[tokio::test]
-async fn token_is_reused_while_it_is_good() {
+async fn valid_token_is_reused() {
     let count = Rows::new(["count"]).row([7_i64.into()]);
     let rds = PostgresServer::builder().answer(ORDERS, count).start().await.unwrap();
     let app = App::new(&rds);
@@ -74,7 +74,7 @@ async fn revoked_key_is_refused_whatever_the_provider_says() {
 }
 
 #[tokio::test]
-async fn clock_that_is_moved_wakes_who_waits_for_it() {
+async fn advanced_clock_wakes_its_waiters() {
     let cluster = Cluster::builder().writer("a").start().await.unwrap();
     let tokens = cluster.token_provider().unwrap();
     let clock = tokens.clock();

@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn core_that_uses_what_adapters_share_is_refused() {
+    fn core_that_uses_the_adapter_crate_is_refused() {
         assert_eq!(check("wrapper-core", &["host-pattern", "wrapper-adapter"]), 1);
         assert_eq!(check("wrapper-iam", &["wrapper-adapter", "wrapper-core"]), 1);
     }

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn entry_of_the_root_that_nobody_decided_on_is_refused() {
+    fn unlisted_entry_of_the_root_is_refused() {
         let wrong = top_level(["Cargo.toml", "notes/a.md", "notes/b.md", "TODO.md"].into_iter());
         assert_eq!(wrong.len(), 2, "{wrong:?}");
         assert!(wrong[0].starts_with("TODO.md: ") && wrong[1].starts_with("notes: "), "{wrong:?}");

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_broken_may_be_long() {
+    fn unbreakable_line_may_be_long() {
         let word = "x".repeat(120);
         assert_eq!(long_lines("a.rs", &[&format!("        \"{word}\",")]), 0);
         assert_eq!(long_lines("a.rs", &[&format!("/// [name]: https://{word}")]), 0);

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_a_phrase_are_free() {
+    fn words_of_a_phrase_are_allowed_elsewhere() {
         assert_eq!(judge("README.md", "What it says stands further down; none of it is set up.\n").len(), 0);
         assert_eq!(judge("data.tsv", "takes leave\n").len(), 0);
     }

@@ -10,7 +10,7 @@ fn check(host: &str, kind: ErrorKind, message: &str) {
 }
 
 #[test]
-fn nothing_is_refused_with_an_example() {
+fn empty_name_is_refused_with_an_example() {
     let message = "empty host name, expected one such as `db.cluster-abc123.us-east-2.rds.amazonaws.com`";
     check("", ErrorKind::Empty, message);
     check(".", ErrorKind::Empty, message);

@@ -82,7 +82,7 @@ fn port_is_none_by_default_and_read_behind_a_colon() {
 }
 
 #[test]
-fn port_that_is_no_port_is_refused() {
+fn malformed_port_is_refused() {
     for pattern in ["?.a:", "?.a:0", "?.a:65536", "?.a:-1", "?.a:hunter2", "?.a:?"] {
         check_refused(
             pattern,
@@ -208,7 +208,7 @@ fn host_of_an_upper_case_id_is_lower_case() {
 }
 
 #[test]
-fn id_that_is_no_label_is_refused() {
+fn invalid_id_is_refused() {
     let other = "instance id with other characters than letters, digits, hyphens and underscores";
     check_refused_id("", "empty instance id, expected one such as `instance-1`");
     check_refused_id(

@@ -47,7 +47,7 @@ fn empty_user_is_refused() {
 }
 
 #[test]
-fn user_that_no_cache_has_is_refused() {
+fn malformed_cache_user_is_refused() {
     for recipe in [
         elasticache("my-cache", "jane_doe"),
         elasticache_serverless("my-cache", "jane_doe"),
@@ -144,7 +144,7 @@ fn lifetime_out_of_range_is_refused() {
 }
 
 #[test]
-fn lifetime_that_the_service_does_not_take_is_refused() {
+fn lifetime_above_the_limit_of_the_service_is_refused() {
     for recipe in [
         rds(HOST, 5432, "jane").region("us-east-2"),
         elasticache("my-cache", "jane").region("us-east-2"),

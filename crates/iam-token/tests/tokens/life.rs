@@ -120,7 +120,7 @@ fn last_second_of_9999_is_signed() {
 }
 
 #[test]
-fn time_that_cannot_be_written_is_refused() {
+fn unrepresentable_time_is_refused() {
     assert_eq!(jane().sign(&credentials(), at(253_402_300_800)).unwrap_err().kind(), ErrorKind::InvalidTime);
     assert_eq!(
         jane().sign(&credentials(), UNIX_EPOCH - Duration::from_secs(1)).unwrap_err().kind(),

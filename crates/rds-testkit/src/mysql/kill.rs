@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn kill_without_a_session_is_not_understood() {
+    fn kill_without_a_session_is_not_parsed() {
         for statement in
             ["KILL", "KILL QUERY", "KILL x", "KILL -1", "KILL 7 8", "KILL 7.5", "CALL rds_kill(7)"]
         {

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn other_statements_are_none() {
+    fn other_statements_are_not_signals() {
         for statement in [
             "SELECT 1",
             "SELECT pg_cancel_backend()",

@@ -49,7 +49,7 @@ async fn request_of_botocore_ok() {
 }
 
 #[tokio::test]
-async fn request_that_is_bent_wrong() {
+async fn altered_request_wrong() {
     let rows = [
         ("prod/app", "prod/xpp", "InvalidSignatureException"),
         ("GetSecretValue", "GetSecretValux", "InvalidSignatureException"),
@@ -77,7 +77,7 @@ async fn request_that_is_bent_wrong() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_request_end_the_connection() {
+async fn malformed_request_ends_the_connection() {
     for text in [
         "\r\n\r\n",
         "POST",
@@ -159,7 +159,7 @@ async fn version_and_stage_that_disagree_find_nothing() {
 }
 
 #[tokio::test]
-async fn service_fails_and_waits_when_told_to() {
+async fn service_fails_and_waits_on_request() {
     let server = SecretsServer::start().await.unwrap();
     server.put_binary("raw", [0, 255]);
     server.fail(1, SecretsError::access_denied());

@@ -125,7 +125,7 @@ async fn killed_node_refuses_connects_until_it_restarts() {
 }
 
 #[tokio::test]
-async fn frozen_node_accepts_and_says_nothing_until_it_thaws() {
+async fn frozen_node_accepts_and_answers_only_once_thawed() {
     let cluster = start(Deployment::AuroraPostgres).await;
     let client = connect(&cluster, cluster.endpoint()).await.unwrap();
     cluster.freeze("a");

@@ -48,7 +48,7 @@ async fn session_in_a_held_statement_ends_at_a_kill() {
 }
 
 #[tokio::test]
-async fn session_that_is_gone_is_unknown() {
+async fn ended_session_is_unknown() {
     let (_cluster, mut victim, mut other) = start().await;
     let id = victim.id();
     other.exec_drop("KILL CONNECTION ?", (id,)).await.unwrap();

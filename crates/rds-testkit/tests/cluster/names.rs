@@ -69,7 +69,7 @@ async fn clusters_side_by_side_keep_apart() {
 }
 
 #[tokio::test]
-async fn cluster_that_makes_no_sense_is_refused() {
+async fn invalid_cluster_is_refused() {
     let many = (0..40).map(|at| format!("r{at}")).collect::<Vec<_>>();
     for builder in [
         Cluster::builder(),

@@ -111,7 +111,7 @@ async fn frozen_connection_answers_nothing_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn black_hole_takes_the_connection_and_nothing_else() {
+async fn black_hole_accepts_and_never_answers() {
     let (server, client) = client().await;
     server.inject(Fault::BlackHole);
     let token = Signer::new(&server).sign();

@@ -18,7 +18,7 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn login_is_checked_before_the_database_hears_of_it() {
+async fn login_is_checked_before_the_database_is_dialled() {
     let database = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = front(database.local_addr().unwrap()).await;
     let expired = Signer { expires: 1, at: std::time::UNIX_EPOCH, ..Signer::new(&server) }.sign();
@@ -29,7 +29,7 @@ async fn login_is_checked_before_the_database_hears_of_it() {
 }
 
 #[tokio::test]
-async fn database_that_is_not_there_is_named_as_the_cause() {
+async fn unreachable_database_is_named_as_the_cause() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let server = front(address).await;
     let (code, text) = refusal(login(&server, &Signer::new(&server).sign()).await);

@@ -92,7 +92,7 @@ fn run(args: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn client_logs_in_by_what_the_program_prints() {
+async fn client_logs_in_with_the_printed_settings() {
     let served = Served::start(&["--engine", "postgres", "--user", "shop"]);
     assert_eq!(served.login(&served.sign()).await.unwrap(), "shop");
     let error = served.login("no token").await.unwrap_err();
@@ -128,7 +128,7 @@ fn keys_and_authority_are_new_at_each_start() {
 }
 
 #[test]
-fn line_that_makes_no_sense_is_refused() {
+fn invalid_command_line_is_refused() {
     let output = run(&["--engine", "postgres", "--forward", "postgres://u:hunter2@192.0.2.1:5432"]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -139,7 +139,7 @@ fn line_that_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn port_that_is_taken_is_an_error() {
+fn port_in_use_is_refused() {
     let served = Served::start(&["--engine", "postgres"]);
     let output = run(&["--engine", "postgres", "--port", &served.port().to_string()]);
     assert_eq!(output.status.code(), Some(1));

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn line_is_read() {
+    fn command_line_is_parsed() {
         let args = parse("serve --engine=mysql --port 7 --user a --user b --for 10m").unwrap().unwrap();
         assert_eq!((args.engine, args.port, args.lasts), (Engine::Mysql, 7, Duration::from_secs(600)));
         assert_eq!((args.users, args.databases, args.forward), (vec!["a".into(), "b".into()], vec![], None));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn command_of_the_readme_is_read() {
+    fn command_of_the_readme_is_parsed() {
         let readme = include_str!("../../../README.md");
         let command = readme.lines().find_map(|line| line.strip_prefix("rds-testkit serve")).unwrap();
         let (command, comment) = command.split_once(" # ").unwrap();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn line_that_makes_no_sense_is_refused_without_its_values() {
+    fn invalid_command_line_is_refused_without_its_values() {
         for line in [
             "run",
             "serve",
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn database_to_forward_to_is_read() {
+    fn database_to_forward_to_is_parsed() {
         let forward = |url: &str, remote: &str| {
             parse(&format!("serve --engine postgres --forward {url} {remote}"))
                 .unwrap()

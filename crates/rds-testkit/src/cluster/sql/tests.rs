@@ -145,7 +145,7 @@ fn instance_with_replicas_has_no_topology() {
 }
 
 #[test]
-fn statement_about_something_else_is_not_the_clusters() {
+fn unrelated_statement_is_left_to_the_server() {
     for deployment in [Deployment::AuroraPostgres, Deployment::AuroraMysql, Deployment::MultiAzMysql] {
         let topology = topology(deployment, "a");
         for statement in
