@@ -144,27 +144,27 @@ impl Endpoint {
         }
     }
 
-    /// Returns whether the id ends in the mark of a blue/green deployment's green side, `-green-`
+    /// Returns whether the id ends in the suffix of a blue/green deployment's green side, `-green-`
     /// and six letters or digits.
     ///
     /// For a custom name with a domain, the first label counts as the id.
     pub fn is_green(&self) -> bool {
-        self.marked_part().is_some_and(|id| blue_green::green_suffix(id).is_some())
+        self.suffixed_part().is_some_and(|id| blue_green::green_suffix(id).is_some())
     }
 
-    /// Returns whether the id ends in `-old1`, the mark of a blue/green deployment's former blue
+    /// Returns whether the id ends in `-old1`, the suffix of a blue/green deployment's former blue
     /// side.
     ///
     /// For a custom name with a domain, the first label counts as the id.
     pub fn is_old(&self) -> bool {
-        self.marked_part().is_some_and(|id| id.ends_with("-old1"))
+        self.suffixed_part().is_some_and(|id| id.ends_with("-old1"))
     }
 
     /// Returns the endpoint without the green suffix; see
     /// [`without_green`](crate::without_green()).
     pub fn without_green(&self) -> Self {
         match self.green_suffix() {
-            Some(mark) => self.without(mark),
+            Some(suffix) => self.without(suffix),
             None => self.clone(),
         }
     }
@@ -173,9 +173,9 @@ impl Endpoint {
     /// `10-green-abc123.0.0.1` would become an address.
     pub(crate) fn green_suffix(&self) -> Option<Range<usize>> {
         let id_end = self.id_end();
-        let mark = blue_green::green_suffix(&self.name[..id_end])?..id_end;
+        let suffix = blue_green::green_suffix(&self.name[..id_end])?..id_end;
         // Parsed once more, because the kind depends on the whole name.
-        (self.without(mark.clone()).kind() == self.kind()).then_some(mark)
+        (self.without(suffix.clone()).kind() == self.kind()).then_some(suffix)
     }
 
     fn without(&self, piece: Range<usize>) -> Self {
@@ -191,7 +191,7 @@ impl Endpoint {
         }
     }
 
-    fn marked_part(&self) -> Option<&str> {
+    fn suffixed_part(&self) -> Option<&str> {
         let end = self.id_end();
         (end < self.name.len()).then(|| &self.name[..end])
     }

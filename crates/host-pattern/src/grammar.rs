@@ -41,6 +41,7 @@ const PREFIXES: [(&str, EndpointKind); 6] = [
 /// The three labels between the id and the suffix of an RDS name, without the prefix. Its groups:
 /// domain id, region, and the region where it comes last.
 static RDS: LazyLock<Regex> = LazyLock::new(|| {
+    // `-u`: canonical names are ASCII, and Unicode's tables would only enlarge the program.
     compile(
         r"(?x-u) ^
         ( [a-z0-9]+ ) \.

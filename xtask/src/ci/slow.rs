@@ -2,12 +2,15 @@
 //!
 //! A tool that is missing fails its step, so that nothing passes that was not looked at.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use cargo_metadata::Package;
 
 use super::Step;
 use crate::{Result, process, workspace::Workspace};
+
+/// The list of a crate's public items, beside its manifest.
+const LIST: &str = "public-api.txt";
 
 /// Returns the steps, the quick ones first.
 pub(super) fn steps(workspace: &Workspace) -> Result<Vec<(&'static str, Step)>> {
@@ -53,18 +56,25 @@ fn packages(workspace: &Workspace) -> Result<()> {
 
 /// Compares the public items of each crate with its list, so every change is deliberate.
 fn public_api(workspace: &Workspace) -> Result<()> {
-    let mut changed = Vec::new();
+    let mut wrong = Vec::new();
     for package in workspace.publishable() {
-        let listed = fs::read_to_string(list_of(package)).unwrap_or_default();
-        if exported(workspace, package)? != listed {
-            changed.push(package.name.as_str());
-        }
+        let Ok(listed) = fs::read_to_string(list_of(package)) else {
+            wrong.push(format!("{}: no {LIST}: `cargo xtask public-api` writes it", package.name));
+            continue;
+        };
+        wrong.extend(difference(&package.name, &listed, &exported(workspace, package)?));
     }
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let changed = changed.join(", ");
-    Err(format!("changed in {changed}: look at the difference after `cargo xtask public-api`").into())
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+/// Names the first line in which the items of a crate differ from its list.
+fn difference(name: &str, listed: &str, exported: &str) -> Option<String> {
+    let (before, now): (BTreeSet<&str>, BTreeSet<&str>) =
+        (listed.lines().collect(), exported.lines().collect());
+    let added = now.difference(&before).map(|item| format!("`{item}` is new"));
+    let removed = before.difference(&now).map(|item| format!("`{item}` is gone"));
+    let first = removed.chain(added).next()?;
+    Some(format!("{name}: {first}: if that is meant, `cargo xtask public-api` updates {LIST}"))
 }
 
 /// Writes the lists of public items.
@@ -76,7 +86,7 @@ pub(super) fn write_public_api(workspace: &Workspace) -> Result<()> {
 }
 
 fn list_of(package: &Package) -> cargo_metadata::camino::Utf8PathBuf {
-    package.manifest_path.with_file_name("public-api.txt")
+    package.manifest_path.with_file_name(LIST)
 }
 
 /// Returns a crate's public items with the features of docs.rs, one per line.
@@ -176,4 +186,19 @@ fn with_toolchain(workspace: &Workspace, toolchain: &str) -> Command {
     let mut cargo = process::command("rustup", workspace.root());
     cargo.args(["run", toolchain, "cargo"]);
     cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn item_that_came_or_went_is_named() {
+        let listed = "pub fn a::one()\npub fn a::two()\n";
+        assert_eq!(difference("a", listed, listed), None);
+        let wrong = difference("a", listed, "pub fn a::one()\n").unwrap();
+        assert!(wrong.starts_with("a: `pub fn a::two()` is gone"), "{wrong}");
+        let wrong = difference("a", listed, &format!("{listed}pub fn a::three()\n")).unwrap();
+        assert!(wrong.starts_with("a: `pub fn a::three()` is new"), "{wrong}");
+    }
 }
