@@ -32,9 +32,11 @@ impl Dialer {
 
     /// Opens a connection to the first address of the request's host that accepts one.
     ///
-    /// Each address gets an equal share of the remaining time. A server's refusal ends the attempt
-    /// on this host, because its other addresses lead to the same answer; so does a credentials
-    /// error.
+    /// Each of several addresses gets an equal share of the remaining time, and one without a
+    /// deadline 30 seconds. The only address of a request with a deadline has no limit of its own:
+    /// the chain ends the connect at its deadline, and a caller outside of a chain has to do the
+    /// same. A server's refusal ends the attempt on this host, because its other addresses lead to
+    /// the same answer; so does a credentials error.
     ///
     /// # Errors
     ///

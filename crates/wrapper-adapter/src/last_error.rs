@@ -2,7 +2,7 @@
 
 use std::{
     error::Error as StdError,
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -101,12 +101,18 @@ impl LastError {
 
     /// Records the outcome of an attempt; a success clears earlier failures.
     pub fn note<T>(&self, outcome: &Result<T>) {
-        self.lock().failure = outcome.as_ref().err().cloned();
+        self.set(outcome.as_ref().err().cloned());
     }
 
     /// Records a failure.
     pub fn note_error(&self, error: &Error) {
-        self.lock().failure = Some(error.clone());
+        self.set(Some(error.clone()));
+    }
+
+    fn set(&self, failure: Option<Error>) {
+        // Dropped outside of the lock: its source may be an application's, with a `Drop` that asks
+        // for the last error.
+        let _former = mem::replace(&mut self.lock().failure, failure);
     }
 
     /// Records a running attempt until it [ends](Attempt::end); if it is dropped before, that is
@@ -165,9 +171,12 @@ impl Drop for Attempt<'_> {
         let Some(index) = state.running.iter().position(|running| running.id == self.id) else { return };
         let running = state.running.swap_remove(index);
         // A pool with a shorter time limit drops the attempt first, and asks for the reason then.
-        if !self.has_ended {
-            state.failure = Some(running.so_far());
-        }
+        let _former = match self.has_ended {
+            true => None,
+            false => state.failure.replace(running.so_far()),
+        };
+        // Before the former failure, and what the request holds, is dropped.
+        drop(state);
     }
 }
 
@@ -276,5 +285,41 @@ mod tests {
         assert_eq!(explained.to_string(), "Timed out in bb8: `h:1` refused");
         let ours = Error::new(ErrorKind::Tls, "of the pool's own error");
         assert_eq!(last_error.explain(io::Error::other(ours)).kind(), ErrorKind::Tls);
+    }
+
+    /// An error of an application that asks for the last one when it is dropped.
+    #[derive(Debug)]
+    struct AsksOnDrop(LastError);
+
+    impl fmt::Display for AsksOnDrop {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("asks")
+        }
+    }
+
+    impl StdError for AsksOnDrop {}
+
+    impl Drop for AsksOnDrop {
+        fn drop(&mut self) {
+            self.0.get();
+        }
+    }
+
+    #[test]
+    fn failure_that_asks_for_the_last_one_when_it_is_dropped_holds_nobody() {
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let last_error = LastError::default();
+            let fail = || last_error.note_error(&refused().with_source(AsksOnDrop(last_error.clone())));
+            fail();
+            last_error.note(&Ok(()));
+            fail();
+            last_error.note_error(&refused());
+            fail();
+            drop(last_error.begin(None));
+            done.send(last_error.get().map(|error| error.kind()))
+        });
+
+        assert_eq!(ended.recv_timeout(Duration::from_secs(30)), Ok(Some(ErrorKind::Timeout)));
     }
 }

@@ -2,15 +2,43 @@
 
 use wrapper_core::{Error, ErrorKind, Result, Value, adapter::RawParameters, text::quoted_name};
 
+/// Settings that do not verify a server, each with the value that says so.
+const UNVERIFIED: &[(&str, &str)] = &[
+    ("sslmode", "prefer"),
+    ("sslmode", "disable"),
+    ("ssl", "false"),
+    ("require_ssl", "false"),
+    ("verify_ca", "false"),
+    ("verify_identity", "false"),
+];
+
 /// Converts a map's entries to parameters: `null` is not an entry, and `ssl: {ca,
 /// rejectUnauthorized, servername}` and `ssl: true`, as the NodeJS wrapper has them, become
 /// `sslrootcert`, `sslmode` and `tlsServerName`.
 ///
 /// # Errors
 ///
-/// A configuration error that names the key of an unsupported nested map.
+/// A configuration error that names the key of an unsupported nested map, or the setting that
+/// contradicts `rejectUnauthorized: true`.
 pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Result<Vec<(String, Value)>> {
-    let has_mode = given.contains("sslmode") || entries.iter().any(|(name, _)| name == "sslmode");
+    let text = |name: &str| {
+        let own = entries.iter().find(|(known, value)| known == name && *value != Value::Null);
+        own.map(|(_, value)| value).or_else(|| given.value(name)).and_then(Value::text)
+    };
+    let has_mode = text("sslmode").is_some();
+    let must_verify = entries.iter().any(|(name, value)| match (name.as_str(), value) {
+        ("ssl", Value::Map(entries)) => entries.get("rejectUnauthorized").is_some_and(is_true),
+        (name, value) => name == "ssl.rejectUnauthorized" && is_true(value),
+    });
+    if must_verify
+        && let Some((name, value)) =
+            UNVERIFIED.iter().find(|(name, value)| text(name).as_deref() == Some(*value))
+    {
+        return Err(configuration(format!(
+            "`ssl.rejectUnauthorized` is `true`, but `{name}` is `{value}`, which does not verify the server: \
+             leave out `{name}`"
+        )));
+    }
     let mut flat = Vec::new();
     for (name, value) in entries {
         match (name.as_str(), value) {
@@ -55,6 +83,10 @@ pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Res
             },
         }
     }
+    // The flat key asks for it as the nested one does.
+    if must_verify && !has_mode && !flat.iter().any(|(name, _)| name == "sslmode") {
+        flat.push(("sslmode".to_owned(), "verify-full".into()));
+    }
     Ok(flat)
 }
 
@@ -89,6 +121,10 @@ fn tls_entry(name: &str, value: Value) -> Result<Option<(String, Value)>> {
             quoted_name(&format!("ssl.{name}"))
         ))),
     }
+}
+
+fn is_true(value: &Value) -> bool {
+    value.text().as_deref() == Some("true")
 }
 
 fn configuration(message: String) -> Error {
@@ -137,6 +173,40 @@ mod tests {
             &[("sslcert", "C"), ("sslkey", "K"), ("sslmode", "verify-full")],
         );
         check(r#"{"ssl": null, "port": null, "user": "jane"}"#, &[("user", "jane")]);
+    }
+
+    #[test]
+    fn verification_that_is_asked_for_is_configured() {
+        for json in [
+            r#"{"ssl": {"rejectUnauthorized": true}}"#,
+            r#"{"ssl.rejectUnauthorized": true}"#,
+            r#"{"ssl.rejectUnauthorized": "true", "sslmode": null}"#,
+            r#"{"ssl": {"rejectUnauthorized": true}, "ssl.rejectUnauthorized": true}"#,
+            r#"{"ssl": {"rejectUnauthorized": true}, "sslmode": null}"#,
+            r#"{"ssl": true, "ssl.rejectUnauthorized": true}"#,
+        ] {
+            check(json, &[("sslmode", "verify-full")]);
+        }
+        check(r#"{"ssl.rejectUnauthorized": true, "sslmode": "require"}"#, &[("sslmode", "require")]);
+        check(r#"{"ssl.rejectUnauthorized": null, "sslmode": "prefer"}"#, &[("sslmode", "prefer")]);
+    }
+
+    #[test]
+    fn verification_that_another_setting_contradicts_is_refused_by_both_names() {
+        for (name, value) in UNVERIFIED {
+            let forms = [
+                format!(r#"{{"ssl.rejectUnauthorized": true, "{name}": "{value}"}}"#),
+                format!(r#"{{"ssl": {{"rejectUnauthorized": "true"}}, "{name}": "{value}"}}"#),
+            ];
+            for json in forms.iter().take(if *name == "ssl" { 1 } else { 2 }) {
+                refused(json, &format!("`ssl.rejectUnauthorized` is `true`, but `{name}` is `{value}`"));
+            }
+        }
+        let mut given = RawParameters::new();
+        given.set("sslmode", "prefer").expect("is set");
+        let entries = vec![("ssl.rejectUnauthorized".to_owned(), Value::from(true))];
+        let error = flat_entries(entries, &given).expect_err("the builder contradicts it").to_string();
+        assert!(error.contains("`sslmode` is `prefer`"), "{error}");
     }
 
     #[test]

@@ -65,8 +65,13 @@ impl AbortRegistration {
     ///
     /// As [`check`](Self::check): an abort just before the registration had no task to wake.
     pub fn register(&self, context: &Context<'_>) -> io::Result<()> {
+        let is_noted = self.0.waker().as_ref().is_some_and(|noted| noted.will_wake(context.waker()));
+        if !is_noted {
+            // Cloned and dropped outside of the lock: a waker may run anything.
+            let waker = context.waker().clone();
+            let _former = self.0.waker().replace(waker);
+        }
         // Noted before the check, the reverse of `abort`: one of the two sees the other.
-        self.0.waker().get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
         self.check()
     }
 }
@@ -120,6 +125,35 @@ mod tests {
         assert_eq!(Error::find(&error).expect("kept").to_string(), "demoted");
         assert!(registration.register(&Context::from_waker(&waker)).is_err());
         assert!(!handle.abort(reason()), "it was ended before");
+    }
+
+    /// Ends the connection when it is dropped, as the task of a driver may.
+    struct AbortsOnDrop(AbortHandle);
+
+    impl Wake for AbortsOnDrop {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for AbortsOnDrop {
+        fn drop(&mut self) {
+            self.0.abort(reason());
+        }
+    }
+
+    #[test]
+    fn waker_that_aborts_when_it_is_dropped_holds_nobody() {
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let registration = AbortRegistration::default();
+            let waker = Waker::from(Arc::new(AbortsOnDrop(registration.handle())));
+            registration.register(&Context::from_waker(&waker)).expect("not aborted");
+            drop(waker);
+            let next = registration.register(&Context::from_waker(Waker::noop()));
+            done.send(next.is_err())
+        });
+
+        let is_aborted = ended.recv_timeout(std::time::Duration::from_secs(30));
+        assert_eq!(is_aborted, Ok(true), "the former waker has ended it");
     }
 
     #[test]

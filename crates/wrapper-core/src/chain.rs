@@ -3,10 +3,16 @@
 use std::{
     any::Any,
     fmt,
+    future::poll_fn,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
 };
 
-use tokio::{sync::watch, time::timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 use tracing::Instrument;
 
 use crate::{
@@ -212,17 +218,9 @@ impl<D: Driver> Wrapper<D> {
             let mut run = run.from(0).run(request.clone());
             let outcome = match request.deadline() {
                 None => run.await,
-                Some(mut deadline) => loop {
-                    if let Ok(outcome) = timeout_at(deadline, &mut run).await {
-                        break outcome;
-                    }
-                    // A wait for credentials is not held against this host: the others would wait
-                    // for the same ones. In steps, because the phase may change at any moment.
-                    let last = request.last_deadline().filter(|last| *last > deadline);
-                    match last.filter(|_| request.progress().phase() == Phase::Credentials) {
-                        Some(last) => deadline = last.min(deadline + ConnectRequest::LEAST_SHARE),
-                        None => break Err(request.timed_out(attempt.elapsed())),
-                    }
+                Some(deadline) => match in_share(&request, deadline, run.as_mut()).await {
+                    Some(outcome) => outcome,
+                    None => Err(request.timed_out(attempt.elapsed())),
                 },
             };
             let outcome = outcome.map_err(|error| self.explain(&request, error));
@@ -257,6 +255,41 @@ impl<D: Driver> Wrapper<D> {
                 "a plugin opens connections itself, which a configuration of the driver cannot reproduce",
             )),
         }
+    }
+}
+
+/// Runs a connect within its host's share of the time; `None` once that is over.
+///
+/// A wait for credentials is not held against the host, because the others would wait for the same
+/// ones: it may last until the deadline of all hosts, and the host has at least
+/// [`LEAST_SHARE`](ConnectRequest::LEAST_SHARE) from the moment they come.
+async fn in_share<T>(
+    request: &ConnectRequest,
+    mut deadline: Instant,
+    mut run: Pin<&mut (impl Future<Output = T> + ?Sized)>,
+) -> Option<T> {
+    let last = request.last_deadline().unwrap_or(deadline);
+    let waits = || request.progress().phase() == Phase::Credentials;
+    let mut has_waited = false;
+    loop {
+        let turn = poll_fn(|context| match run.as_mut().poll(context) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending if waits() => {
+                has_waited = true;
+                Poll::Pending
+            }
+            Poll::Pending if has_waited => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match timeout_at(deadline, turn).await {
+            Ok(Some(outcome)) => return Some(outcome),
+            // The phase is read again, because another task may have changed it.
+            Err(_) if deadline >= last || !(has_waited || waits()) => return None,
+            // The credentials have come, or take longer than the share.
+            _ => {}
+        }
+        has_waited = waits();
+        deadline = deadline.max(last.min(Instant::now() + ConnectRequest::LEAST_SHARE));
     }
 }
 

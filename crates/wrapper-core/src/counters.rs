@@ -100,12 +100,16 @@ const MOST: usize = 256;
 pub struct TargetCounters(Mutex<Vec<TargetStats>>);
 
 impl TargetCounters {
-    /// Changes the counters of the target that a request leads to.
+    /// Adds to the counters of the target that a request leads to: the closure sets by how much, on
+    /// counters that are zero.
     pub fn count(&self, request: &ConnectRequest, change: impl FnOnce(&mut TargetStats)) {
+        // Outside of the lock: the closure may read the statistics of its connector.
+        let mut more = TargetStats::new(request.host(), request.port(), request.user());
+        change(&mut more);
         // Plain counters: no panic can leave them half written.
         let mut targets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(target) = of(&mut targets, request.host(), request.port(), request.user()) {
-            change(target);
+            target.add(&more);
         }
     }
 
@@ -168,7 +172,7 @@ impl Logins {
             target.accepted += accepted;
             target.logins_refused += refused;
             target.throttled += throttled;
-            target.last_accepted = target.last_accepted.max(last_accepted);
+            target.last_accepted = last_accepted;
         });
     }
 
@@ -234,5 +238,24 @@ mod tests {
 
         let counted = |target: &TargetStats| (target.accepted, target.signed, target.hits);
         assert_eq!(stats.targets.iter().map(counted).collect::<Vec<_>>(), [(1, 1, 0), (0, 0, 2)]);
+    }
+
+    #[test]
+    fn closure_may_read_the_counters_that_it_adds_to() {
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let (own, request) = (TargetCounters::default(), ConnectRequest::new("a", 1, "jane"));
+            for _ in 0..2 {
+                own.count(&request, |target| {
+                    own.add_to(&mut Stats::default());
+                    target.hits += 2;
+                });
+            }
+            let mut stats = Stats::default();
+            own.add_to(&mut stats);
+            done.send(stats.targets[0].hits)
+        });
+
+        assert_eq!(ended.recv_timeout(std::time::Duration::from_secs(30)), Ok(4));
     }
 }

@@ -40,7 +40,8 @@ impl MockDriver {
 
     /// Answers the queries of plugins; without this every answer is empty.
     pub fn answer(&self, answers: impl Fn(&ConnectRequest, &str) -> Result<Rows> + Send + Sync + 'static) {
-        self.lock().queries = Some(Arc::new(answers));
+        // Dropped outside of the lock, whatever the former closure captured.
+        let _former = self.lock().queries.replace(Arc::new(answers));
     }
 
     /// Returns the requests that reached the driver.

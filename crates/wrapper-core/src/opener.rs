@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
@@ -104,13 +104,22 @@ struct State {
 impl State {
     /// Moves the task to another connector after its own was dropped; `None` if no connector is
     /// left or the task was replaced because it stalled.
-    fn move_on(&mut self, polled: &Arc<Mutex<Instant>>) -> Option<Candidate> {
+    ///
+    /// The candidates without a connector are returned for the caller to drop.
+    fn move_on(&mut self, polled: &Arc<Mutex<Instant>>) -> (Option<Candidate>, Vec<Candidate>) {
         // By pointer: a task that `ensure` has replaced must not move its successor.
-        let running = self.running.take_if(|running| Arc::ptr_eq(&running.polled, polled))?;
-        self.others.retain(Candidate::is_alive);
-        let next = self.others.pop()?;
-        self.running = Some(Running { alive: next.alive.clone(), ..running });
-        Some(next)
+        let Some(running) = self.running.take_if(|running| Arc::ptr_eq(&running.polled, polled)) else {
+            return (None, Vec::new());
+        };
+        let gone = self.take_gone();
+        let next = self.others.pop();
+        self.running = next.as_ref().map(|next| Running { alive: next.alive.clone(), ..running });
+        (next, gone)
+    }
+
+    /// Takes out the candidates whose connector was dropped.
+    fn take_gone(&mut self) -> Vec<Candidate> {
+        self.others.extract_if(.., |other| other.alive.has_changed().is_err()).collect()
     }
 }
 
@@ -135,12 +144,6 @@ struct Candidate {
     start: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
 }
 
-impl Candidate {
-    fn is_alive(&self) -> bool {
-        self.alive.has_changed().is_ok()
-    }
-}
-
 impl Background {
     /// Starts the task unless it runs; to be called at every connect.
     ///
@@ -160,9 +163,10 @@ impl Background {
         C: Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        // Hazard: `task` is called under the lock, so the closure must not call `ensure`. The
-        // future that it returns may: it is polled later.
         let alive = next.alive();
+        // Declared before the guard, and so dropped after it: values that a closure captured may
+        // use this plugin when they are dropped.
+        let mut gone = Vec::new();
         let mut state = lock(&self.0);
         let is_running = match &state.running {
             Some(running) if !running.is_over(stale) => {
@@ -173,7 +177,7 @@ impl Background {
             }
             _ => false,
         };
-        state.others.retain(Candidate::is_alive);
+        gone.append(&mut state.take_gone());
         // One candidate for each connector, however often it connects.
         if is_running && state.others.iter().any(|other| other.alive.same_channel(alive)) {
             return;
@@ -185,17 +189,27 @@ impl Background {
             return;
         }
         // This connector's, if it is among the others, is the one that starts now.
-        state.others.retain(|other| !other.alive.same_channel(alive));
+        gone.extend(state.others.extract_if(.., |other| other.alive.same_channel(alive)));
         let polled = Arc::new(Mutex::new(Instant::now()));
         // Started before the former one is aborted: an abort is only a request, which its runtime
         // may never carry out.
         let former = state.running.take();
-        let run = run(Arc::downgrade(&self.0), Arc::clone(&polled), alive.clone(), Box::pin(task(opener)));
-        let task = tokio::spawn(run);
-        state.running = Some(Running { alive: alive.clone(), task, polled });
+        let (made, awaited) = oneshot::channel::<F>();
+        let first = Box::pin(async move {
+            // Without a task the closure has panicked.
+            if let Ok(task) = awaited.await {
+                task.await;
+            }
+        });
+        let run = run(Arc::downgrade(&self.0), Arc::clone(&polled), alive.clone(), first);
+        let handle = tokio::spawn(run);
+        state.running = Some(Running { alive: alive.clone(), task: handle, polled });
         drop(state);
-        // Outside of the lock, which dropping the former task may take. A stalled task holds the
-        // connections of a runtime that does not run.
+        // Outside of the lock: the closure may connect, and thereby call this again. The place of
+        // its task is taken, so that only one is started.
+        let _ = made.send(task(opener));
+        // A stalled task holds the connections of a runtime that does not run; to drop it may take
+        // the lock as well.
         if let Some(former) = former {
             former.task.abort();
         }
@@ -226,7 +240,11 @@ async fn run(
             }
         }
         // Weak: once the plugin itself is dropped, its task does not move on.
-        let Some(next) = state.upgrade().and_then(|state| lock(&state).move_on(&polled)) else { return };
+        let next = state.upgrade().and_then(|state| {
+            let (next, _gone) = lock(&state).move_on(&polled);
+            next
+        });
+        let Some(next) = next else { return };
         alive = next.alive;
         // Drops the former task, which held connections of the former connector.
         task = (next.start)();

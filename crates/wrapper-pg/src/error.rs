@@ -36,15 +36,21 @@ pub(crate) fn connect_error(error: tokio_postgres::Error, request: &ConnectReque
         let cause = Cause::new(Cause::PASSWORD_MISSING, "no password is configured", "add one");
         return Error::new(ErrorKind::Configuration, message).with_diagnosis([cause]);
     }
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
-    let (kind, message) = match (io, request.progress().phase()) {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    // The driver makes its own timeout; the operating system's has a number.
+    let is_of_system = io.is_some_and(|io| io.raw_os_error().is_some());
+    let (kind, message) = match (io.map(io::Error::kind), request.progress().phase()) {
         // The driver makes this error itself, once it has asked a server for its role.
         (Some(io::ErrorKind::PermissionDenied), Phase::Login) => {
             (ErrorKind::Connect, format!("{place} is not what `target_session_attrs` asks for ({source})"))
         }
-        (Some(io::ErrorKind::TimedOut), _) => {
+        (Some(io::ErrorKind::TimedOut), Phase::Dial) if !is_of_system => {
             (ErrorKind::Timeout, format!("{place} did not answer within `connect_timeout`"))
         }
+        (Some(io::ErrorKind::TimedOut), phase) => (
+            ErrorKind::Timeout,
+            format!("{place} did not answer while {phase}: the operating system gave up"),
+        ),
         (Some(io::ErrorKind::ConnectionRefused), Phase::Dial) => {
             (ErrorKind::Connect, format!("nothing listens on {place}: check host and port"))
         }
@@ -90,4 +96,63 @@ fn refused(answer: &DbError, request: &ConnectRequest) -> Error {
         .with_hint(answer.hint())
         .with_routine(answer.routine());
     answer.refused(said, request)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio_postgres::{Config, NoTls, config::SslMode};
+
+    use super::*;
+
+    /// Linux's number of "connection timed out".
+    const ETIMEDOUT: i32 = 110;
+
+    /// A stream that fails with an error of the system.
+    struct TimedOut;
+
+    impl AsyncRead for TimedOut {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::Error::from_raw_os_error(ETIMEDOUT)))
+        }
+    }
+
+    impl AsyncWrite for TimedOut {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::Error::from_raw_os_error(ETIMEDOUT)))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn timeout_of_the_operating_system_is_not_the_drivers() {
+        let request = ConnectRequest::new("db.example", 5432, "jane");
+        let mut config = Config::new();
+        config.user("jane").ssl_mode(SslMode::Disable);
+        for (phase, says) in
+            [(Phase::Dial, "opening the TCP connection"), (Phase::Tls, "in the TLS handshake")]
+        {
+            request.progress().enter(phase);
+            let failed = config.connect_raw(TimedOut, NoTls).await.map(drop).expect_err("fails");
+
+            let error = connect_error(failed, &request, &Roots::system());
+
+            assert_eq!(error.kind(), ErrorKind::Timeout);
+            let expected =
+                format!("`db.example:5432` did not answer while {says}: the operating system gave up");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 }

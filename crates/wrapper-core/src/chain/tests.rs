@@ -1,5 +1,9 @@
 //! Tests of the chain.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::*;
 use crate::{
     BoxFuture, Engine, Event, Next, Password, Role, ServerError,
@@ -84,7 +88,7 @@ fn end_of_every_connect_is_told_also_where_time_runs_out_or_the_caller_leaves() 
         let request = |port| ConnectRequest::new("a.example", port, "jane");
         assert!(wrapper.connect(request(2)).await.is_err());
         assert!(wrapper.connect(request(2)).await.is_ok());
-        let soon = tokio::time::Instant::now() + std::time::Duration::from_millis(5);
+        let soon = tokio::time::Instant::now() + Duration::from_millis(5);
         let error = wrapper.connect(request(1).begin(soon)).await.expect_err("hangs");
         assert!(error.to_string().contains("still waiting for a plugin"), "{error}");
         let mut given_up = Box::pin(wrapper.connect(request(1)));
@@ -94,6 +98,63 @@ fn end_of_every_connect_is_told_also_where_time_runs_out_or_the_caller_leaves() 
     let expected = [(2, "Login"), (2, "connected"), (1, "Timeout"), (1, "abandoned")];
     let expected = expected.map(|(port, outcome)| (port, outcome.to_owned(), "hangs".to_owned()));
     assert_eq!(*heard.lock().expect("no callback panics"), expected);
+}
+
+/// Waits for credentials in the middle of a connect, until a time after its begin.
+fn late_credentials(wait: Duration) -> Arc<dyn Plugin<ConnectRequest>> {
+    Arc::new(plugin_fn("late", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move {
+            request.progress().enter(Phase::Credentials);
+            tokio::time::sleep(wait).await;
+            next.run(request).await
+        })
+    }))
+}
+
+/// A host that takes its time.
+fn slow_host(takes: Duration) -> Arc<dyn Plugin<ConnectRequest>> {
+    Arc::new(plugin_fn("slow", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move {
+            tokio::time::sleep(takes).await;
+            next.run(request).await
+        })
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn host_keeps_the_least_share_after_credentials_that_come_late() {
+    let seconds = Duration::from_secs_f64;
+    // The share of the host is 10 s, and all hosts have 30 s.
+    for waited in [0.0, 5.0, 9.9, 9.999, 10.0, 10.1, 11.9, 11.999, 13.95, 27.9] {
+        for (takes, is_opened) in [(1.9, true), (2.1, waited + 2.1 < 10.0)] {
+            let begun = Instant::now();
+            let plugins = vec![late_credentials(seconds(waited)), slow_host(seconds(takes))];
+            let wrapper = Wrapper::new(MockDriver::new(), plugins);
+            let request = ConnectRequest::new("a.example", 1, "jane");
+            let request = request.begin(begun + seconds(10.0)).ends_at(begun + seconds(30.0));
+
+            let outcome = wrapper.connect(request).await;
+
+            assert_eq!(outcome.is_ok(), is_opened, "credentials after {waited} s, then {takes} s");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_never_come_end_with_the_deadline_of_all_hosts() {
+    let begun = Instant::now();
+    let wrapper =
+        Wrapper::new(MockDriver::new(), vec![late_credentials(Duration::from_secs(3_600))]);
+    let request = ConnectRequest::new("a.example", 1, "jane");
+    let second = Duration::from_secs(1);
+
+    let error = wrapper
+        .connect(request.begin(begun + 10 * second).ends_at(begun + 29 * second))
+        .await
+        .expect_err("hangs");
+
+    assert!(error.is_of_credentials(), "{error}");
+    assert_eq!(begun.elapsed(), 29 * second);
 }
 
 /// Polls once; whether it is pending.

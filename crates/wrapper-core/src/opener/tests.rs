@@ -1,6 +1,11 @@
 //! Tasks that keep a connection open over the connectors that share them.
 
-use std::{sync::atomic::AtomicUsize, sync::atomic::Ordering, time::Duration};
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use tokio::{runtime::Runtime, sync::Notify};
 
@@ -271,4 +276,96 @@ async fn opener_ends_in_its_own_time_and_tells_where_it_was() {
         "no connection to `a.example:1` within 3.0s, still waiting for a plugin at `b.example`: \
          a source of credentials may be slow or out of reach"
     );
+}
+
+/// Fails where a test deadlocks.
+fn in_time(test: impl FnOnce() + Send + 'static) {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        test();
+        done.send(())
+    });
+    ended.recv_timeout(Duration::from_secs(30)).expect("it ends, and nothing in it fails");
+}
+
+/// Lets two plugins, one inside the other, keep one task, whose closure is given.
+fn two_with_one_background(
+    task: impl Fn(Opener<ConnectRequest>) + Clone + Send + Sync + 'static,
+) -> Wrapper<MockDriver> {
+    let background = Arc::new(Background::default());
+    let plugins = ["outer", "inner"].map(|code| {
+        let (background, task) = (Arc::clone(&background), task.clone());
+        let plugin =
+            crate::plugin_fn(code, move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+                let task = task.clone();
+                background.ensure(next, STALE, move |opener| {
+                    task(opener);
+                    std::future::pending()
+                });
+                next.run(request)
+            });
+        Arc::new(plugin) as Arc<dyn Plugin<ConnectRequest>>
+    });
+    Wrapper::new(MockDriver::new(), plugins.into())
+}
+
+/// Polls a connect once, which is all that one of the mock takes.
+fn connects_at_once<C>(connect: impl Future<Output = Result<Connected<C>>>) -> bool {
+    let polled = pin!(connect).poll(&mut Context::from_waker(Waker::noop()));
+    matches!(polled, Poll::Ready(Ok(_)))
+}
+
+#[test]
+fn closure_of_a_task_may_connect_through_the_same_plugins() {
+    in_time(|| {
+        let opened = Arc::new(AtomicUsize::new(0));
+        let opens = Arc::clone(&opened);
+        let wrapper = two_with_one_background(move |opener| {
+            let is_open = connects_at_once(opener.open(request(), STALE));
+            opens.fetch_add(usize::from(is_open), Ordering::SeqCst);
+        });
+
+        runtime().block_on(wrapper.connect(request())).expect("connects");
+
+        assert_eq!(opened.load(Ordering::SeqCst), 1, "one task, whose closure opened a connection");
+    });
+}
+
+/// Connects when it is dropped.
+struct ConnectsOnDrop(Wrapper<MockDriver>);
+
+impl Drop for ConnectsOnDrop {
+    fn drop(&mut self) {
+        assert!(connects_at_once(self.0.connect(request())));
+    }
+}
+
+#[test]
+fn closure_of_a_task_may_connect_when_it_is_dropped() {
+    in_time(|| {
+        let background = Arc::new(Background::default());
+        let of = |captured: Option<ConnectsOnDrop>| {
+            let (background, captured) = (Arc::clone(&background), Mutex::new(captured));
+            let plugin =
+                crate::plugin_fn("ensures", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+                    let captured = lock(&captured).take();
+                    background.ensure(next, STALE, move |_| {
+                        drop(captured);
+                        std::future::pending()
+                    });
+                    next.run(request)
+                });
+            Wrapper::new(MockDriver::new(), vec![Arc::new(plugin)])
+        };
+        let (first, other) = (of(None), of(None));
+        let gone = of(Some(ConnectsOnDrop(other.clone())));
+        runtime().block_on(async {
+            for wrapper in [&first, &gone] {
+                wrapper.connect(request()).await.expect("connects");
+            }
+            drop(gone);
+
+            other.connect(request()).await.expect("connects, and drops what the gone one left");
+        });
+    });
 }
