@@ -19,6 +19,7 @@ const NO_TLS: &str = "server does not support TLS";
 
 /// The facts about the pool's login, to explain an error by.
 pub(crate) struct Known<'a> {
+    /// Where the pool connects to.
     pub(crate) request: &'a ConnectRequest,
     pub(crate) engine: Engine,
     pub(crate) passwords: &'a PasswordSource,
@@ -30,6 +31,10 @@ pub(crate) struct Known<'a> {
 
 impl Known<'_> {
     pub(crate) fn explain(&self, error: sqlx::Error) -> Error {
+        // Of a check that opened a connection itself, explained there.
+        if let Some(ours) = Error::find(&error) {
+            return ours.clone();
+        }
         if let Some(failure) = tls_failure(&error) {
             return handshake_failed(failure, error, self.request, self.roots);
         }
@@ -129,4 +134,37 @@ fn details(answer: &dyn DatabaseError) -> (Option<&str>, Option<&str>) {
 #[cfg(not(feature = "postgres"))]
 fn details(_: &dyn DatabaseError) -> (Option<&str>, Option<&str>) {
     (None, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+    use super::*;
+
+    #[test]
+    fn broken_session_is_no_failed_handshake() {
+        let of = |error: rustls::Error| {
+            let error = sqlx::Error::Io(io::Error::new(io::ErrorKind::InvalidData, error));
+            tls_failure(&error)
+        };
+        for error in [
+            rustls::Error::General("broke".to_owned()),
+            rustls::Error::DecryptError,
+            rustls::Error::AlertReceived(AlertDescription::InternalError),
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType),
+        ] {
+            assert_eq!(of(error.clone()), None, "{error}");
+        }
+        let refused = [
+            (CertificateError::UnknownIssuer, TlsFailure::UnknownIssuer),
+            (CertificateError::Expired, TlsFailure::Expired),
+        ];
+        for (error, failure) in refused {
+            assert_eq!(of(error.into()), Some(failure));
+        }
+        assert_eq!(tls_failure(&sqlx::Error::Io(io::ErrorKind::ConnectionReset.into())), None);
+    }
 }

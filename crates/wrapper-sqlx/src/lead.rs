@@ -182,3 +182,79 @@ impl Watch {
         is_changed
     }
 }
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use std::{slice, sync::Mutex};
+
+    use sqlx::{Postgres, postgres::PgConnectOptions};
+    use tokio::time::{sleep, timeout};
+    use wrapper_core::{
+        Registry,
+        adapter::{MockDriver, RawParameters},
+    };
+    use wrapper_topology::FailoverFactory;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn request() -> ConnectRequest {
+        ConnectRequest::new("a.example", 5432, "app")
+    }
+
+    /// A lead that shares a topology, whose monitor it never starts.
+    fn lead(topology: &Topology) -> Lead<Postgres> {
+        let driver = SqlxDriver::new(PgConnectOptions::new_without_pgpass(), true, Roots::system());
+        Lead::new(driver, Vec::new(), topology.clone(), request())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pool_without_a_change_looks_every_ten_minutes_however_often_its_token_is_checked() {
+        let topology = Topology::fixed("a.example:5432", ["b.example:5432"]).expect("are hosts");
+        let lead = lead(&topology);
+        let mut watch = Watch::start(Some(&lead), 0);
+        let (begun, mut looks) = (Instant::now(), Vec::new());
+
+        while begun.elapsed() < 35 * MINUTE {
+            tokio::select! {
+                is_changed = watch.reason_to_look(Some(&lead)) => {
+                    looks.push((begun.elapsed().as_secs(), is_changed));
+                }
+                () = sleep(MINUTE / 4) => {}
+            }
+        }
+
+        assert_eq!(looks, [(600, false), (1_200, false), (1_800, false)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn change_of_the_writer_that_nobody_waited_for_is_a_reason_to_look() {
+        let topology = Topology::fixed("a.example:5432", ["b.example:5432"]).expect("are hosts");
+        let writer = Arc::new(Mutex::new("a.example"));
+        let (driver, known) = (MockDriver::new(), Arc::clone(&writer));
+        driver.answer(move |request, _| {
+            let is_writer = request.host() == *known.lock().expect("no panic");
+            let mut rows = Rows::new(["in_recovery"]);
+            rows.push([Some(if is_writer { "f" } else { "t" })])?;
+            Ok(rows)
+        });
+        let registry = Registry::new().with(FailoverFactory::new(topology.clone()));
+        let mut given = RawParameters::new();
+        given.set("plugins", "failover2").expect("is set");
+        let (plugins, _) = registry.build(&given, slice::from_ref(&request())).expect("builds");
+        let monitored = Wrapper::new(driver, plugins);
+        monitored.connect(request().begin(Instant::now() + LOOK)).await.expect("is led");
+        assert_eq!(topology.changed_since(0).await.epoch(), 1);
+        let lead = lead(&topology);
+        let mut watch = Watch::start(Some(&lead), 0);
+
+        // As during a refresh or a look of the pool.
+        *writer.lock().expect("no panic") = "b.example";
+        topology.suspect();
+        assert_eq!(topology.changed_since(1).await.epoch(), 2);
+
+        assert_eq!(timeout(MINUTE, watch.reason_to_look(Some(&lead))).await, Ok(true));
+        assert!(timeout(MINUTE, watch.reason_to_look(Some(&lead))).await.is_err(), "once for a change");
+    }
+}

@@ -36,6 +36,7 @@ pub(crate) enum PasswordSource {
 }
 
 /// The credentials that a pool logs in with.
+#[derive(Clone)]
 pub(crate) enum Login {
     #[cfg(feature = "secrets")]
     Secret {

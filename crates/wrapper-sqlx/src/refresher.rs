@@ -44,10 +44,10 @@ pub(crate) struct Refresher<D: Engine> {
 
 struct State {
     login: Login,
-    /// The instance that the pool connects to, if a topology chose one.
+    /// The instance that the pool is to connect to, if a topology chose one.
     instance: Option<ConnectRequest>,
-    /// Whether the pool's options already lead to `instance`.
-    is_moved: bool,
+    /// The instance that the pool's options lead to.
+    led_to: Option<ConnectRequest>,
     checked_at: SystemTime,
     failures: u64,
     is_running: bool,
@@ -57,15 +57,21 @@ struct State {
 }
 
 impl State {
-    fn failed(&mut self, error: &Error, host: &str, now: SystemTime) {
+    /// Notes a failure and returns the number of failures in a row, if a warning is due.
+    fn failed(&mut self, now: SystemTime) -> Option<u64> {
         self.failures += 1;
-        self.last_error = Some(error.clone());
         // An absolute distance: a clock that was set back must not silence the warning.
         let since = |at| now.duration_since(at).unwrap_or_else(|error| error.duration());
-        if self.warned_at.is_none_or(|at| since(at) >= WARN_EVERY) {
+        let is_due = self.warned_at.is_none_or(|at| since(at) >= WARN_EVERY);
+        is_due.then(|| {
             self.warned_at = Some(now);
-            tracing::warn!(host, failures = self.failures, %error, "could not renew the token of the pool");
-        }
+            self.failures
+        })
+    }
+
+    /// Returns whether the pool's options have yet to lead to the instance.
+    fn is_to_move(&self) -> bool {
+        place(self.led_to.as_ref()) != place(self.instance.as_ref())
     }
 }
 
@@ -83,7 +89,7 @@ impl<D: Engine> Refresher<D> {
         let state = State {
             login,
             instance: None,
-            is_moved: true,
+            led_to: None,
             checked_at: passwords.clock().now(),
             failures: 0,
             is_running: true,
@@ -161,15 +167,16 @@ impl<D: Engine> Refresher<D> {
     }
 
     async fn lead_to(&self, instance: ConnectRequest) {
+        let (host, port) = (instance.host().to_owned(), instance.port());
         {
             let mut state = self.state();
             // By place alone: an instance that is found again must not cost a token.
             if place(state.instance.as_ref()) == place(Some(&instance)) {
                 return;
             }
-            tracing::debug!(host = instance.host(), port = instance.port(), "pool led to the writer");
-            (state.instance, state.is_moved) = (Some(instance), false);
+            state.instance = Some(instance);
         }
+        tracing::debug!(host, port, "pool led to the writer");
         drop(self.refresh().await);
     }
 
@@ -181,39 +188,57 @@ impl<D: Engine> Refresher<D> {
         let _guard = self.refresh_lock.lock().await;
         let instance = self.state().instance.clone();
         let fetched = self.passwords.login(instance.as_ref()).await;
-        let now = self.passwords.clock().now();
-        // Locked until the options are set, so that `explain` reads the login that the pool has.
-        let mut state = self.state();
-        state.checked_at = now;
+        let (now, host) = (self.passwords.clock().now(), self.passwords.host());
         match fetched {
             Ok(login) => {
-                state.failures = 0;
-                state.last_error = None;
-                state.warned_at = None;
-                // Setting options clones them into the pool, so an unchanged token sets none.
-                let (is_same, is_moved) = (login.is_same(&state.login), state.is_moved);
-                if !is_same || !is_moved {
-                    let template = match &instance {
-                        Some(instance) => D::at(self.template.clone(), instance.host(), instance.port()),
-                        None => self.template.clone(),
-                    };
-                    self.pool.set_connect_options(login.set::<D>(template));
-                    // The pool may have been led elsewhere while the login was fetched.
-                    state.is_moved = place(state.instance.as_ref()) == place(instance.as_ref());
+                if self.renew(login, instance, now) {
+                    tracing::debug!(host, "pool given a new password");
                 }
-                if !is_same {
-                    state.renewals += 1;
-                    tracing::debug!(host = self.passwords.host(), "pool given a new password");
-                }
-                state.login = login;
                 Ok(())
             }
             Err(error) => {
-                state.failed(&error, self.passwords.host(), now);
+                let (due, is_expired, _former) = {
+                    let mut state = self.state();
+                    state.checked_at = now;
+                    let former = state.last_error.replace(error.clone());
+                    (state.failed(now), now >= state.login.expires_at(), former)
+                };
+                // Logged outside of the lock: a subscriber may ask for the pool's freshness.
+                if let Some(failures) = due {
+                    tracing::warn!(host, failures, %error, "could not renew the token of the pool");
+                }
                 // The pool still opens connections with a token that has not expired.
-                if now < state.login.expires_at() { Ok(()) } else { Err(error) }
+                if is_expired { Err(error) } else { Ok(()) }
             }
         }
+    }
+
+    /// Sets the pool's options to a login for an instance; returns whether its password is new.
+    fn renew(&self, login: Login, instance: Option<ConnectRequest>, now: SystemTime) -> bool {
+        // Locked until the options are set, so that `explain` reads the login that the pool has.
+        let mut state = self.state();
+        state.checked_at = now;
+        state.failures = 0;
+        state.warned_at = None;
+        let is_new = !login.is_same(&state.login);
+        // Setting options clones them into the pool, so an unchanged token sets none.
+        if is_new || state.is_to_move() {
+            let template = match &instance {
+                Some(instance) => D::at(self.template.clone(), instance.host(), instance.port()),
+                None => self.template.clone(),
+            };
+            self.pool.set_connect_options(login.set::<D>(template));
+            // Not `state.instance`: it may be another one since the login was fetched.
+            state.led_to = instance;
+        }
+        state.renewals += u64::from(is_new);
+        state.login = login;
+        let former = state.last_error.take();
+        drop(state);
+        // Outside of the lock: its source may be an application's, with a `Drop` that asks this
+        // pool.
+        drop(former);
+        is_new
     }
 
     pub(crate) fn freshness(&self) -> Freshness {
@@ -230,14 +255,20 @@ impl<D: Engine> Refresher<D> {
     }
 
     pub(crate) fn explain(&self, error: sqlx::Error) -> Error {
-        let state = self.state();
+        // Copied out: to explain an error asks for the clock and the secret, which are an
+        // application's.
+        let (login, led_to, last_error) = {
+            let state = self.state();
+            (state.login.clone(), state.led_to.clone(), state.last_error.clone())
+        };
         let known = Known {
-            request: &self.request,
+            // Where the pool connects to, which is not where it was configured to once it was led.
+            request: led_to.as_ref().unwrap_or(&self.request),
             engine: D::ENGINE,
             passwords: &self.passwords,
-            login: &state.login,
+            login: &login,
             roots: &self.roots,
-            last_error: state.last_error.as_ref(),
+            last_error: last_error.as_ref(),
         };
         known.explain(error)
     }

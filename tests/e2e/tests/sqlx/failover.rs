@@ -8,7 +8,7 @@ use e2e::{
 };
 use rds_testkit::{CertificateAuthority, Fault, Gate, MysqlServer, Phase, PostgresServer, SecretsServer};
 use rds_wrapper::{
-    IamTokenProvider, SecretProvider,
+    ErrorKind, IamTokenProvider, SecretProvider,
     plugin::{BoxFuture, Session as _},
 };
 use tokio::time::{Instant, timeout};
@@ -27,7 +27,14 @@ trait Server: Sized {
     fn port(&self) -> u16;
     fn set_read_only(&self, is_reader: bool);
     fn accepted(&self) -> usize;
-    fn freeze(&self);
+    fn inject_always(&self, fault: Fault);
+
+    fn freeze(&self) {
+        let gate = Gate::new();
+        for phase in [Phase::Accept, Phase::Command] {
+            self.inject_always(Fault::Hang(phase, gate.clone()));
+        }
+    }
 }
 
 macro_rules! servers {
@@ -55,11 +62,8 @@ macro_rules! servers {
                 self.accepted()
             }
 
-            fn freeze(&self) {
-                let gate = Gate::new();
-                for phase in [Phase::Accept, Phase::Command] {
-                    self.inject_always(Fault::Hang(phase, gate.clone()));
-                }
+            fn inject_always(&self, fault: Fault) {
+                self.inject_always(fault);
             }
         }
     )*};
@@ -92,6 +96,14 @@ impl<D: Engine, S: Server> Scene<D, S> {
             .await
             .expect("builds");
         Self { servers, pool, topology, _service: service }
+    }
+
+    /// Makes the second server the writer, and waits until the monitor has seen it.
+    async fn fail_over(&self) {
+        self.servers[0].set_read_only(true);
+        self.servers[1].set_read_only(false);
+        self.topology.suspect();
+        until("the writer changed", || self.topology.snapshot().epoch() == 2).await;
     }
 
     /// Takes a connection out of the pool that has to lead to the writer, and gives it back.
@@ -132,10 +144,7 @@ async fn pool_follows_the_writer<D: Engine, S: Server>(scheme: &str) {
     scene.write().await;
     until("the writer is known", || scene.topology.snapshot().epoch() == 1).await;
 
-    scene.servers[0].set_read_only(true);
-    scene.servers[1].set_read_only(false);
-    scene.topology.suspect();
-    until("the writer changed", || scene.topology.snapshot().epoch() == 2).await;
+    scene.fail_over().await;
     let known = timeout(Duration::from_secs(5), scene.topology.changed_since(1)).await;
     assert_eq!(known.expect("a change before the call counts").epoch(), 2);
     for _ in 0..3 {
@@ -179,4 +188,24 @@ async fn postgres_pool_leaves_a_frozen_writer() {
 #[tokio::test]
 async fn mysql_pool_leaves_a_frozen_writer() {
     pool_leaves_a_frozen_writer::<sqlx::MySql, MysqlServer>("mysql").await;
+}
+
+#[tokio::test]
+async fn failed_handshake_names_the_instance_that_the_pool_was_led_to() {
+    let scene = Scene::<sqlx::Postgres, PostgresServer>::start("postgres").await;
+    scene.write().await;
+    until("the writer is known", || scene.topology.snapshot().epoch() == 1).await;
+    scene.fail_over().await;
+    let host = || scene.pool.pool().connect_options().get_host().to_owned();
+    until("the pool is led to the writer", || host() == NAMES[1]).await;
+    scene.servers[1].inject_always(Fault::CertificateExpired);
+    until("no connection is left", || scene.pool.pool().size() == 0).await;
+
+    let error = scene.pool.pool().acquire().await.map(drop).expect_err("cannot be verified");
+    let error = scene.pool.explain(error);
+
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    assert!(error.to_string().contains(&format!("the certificate of `{}`", NAMES[1])), "{error}");
+    let in_a_check = scene.pool.explain(sqlx::Error::config(error.clone()));
+    assert_eq!(in_a_check.to_string(), error.to_string());
 }
