@@ -143,8 +143,7 @@ async fn host_keeps_the_least_share_after_credentials_that_come_late() {
 #[tokio::test(start_paused = true)]
 async fn credentials_that_never_come_end_with_the_deadline_of_all_hosts() {
     let begun = Instant::now();
-    let wrapper =
-        Wrapper::new(MockDriver::new(), vec![late_credentials(Duration::from_secs(3_600))]);
+    let wrapper = Wrapper::new(MockDriver::new(), vec![late_credentials(Duration::from_secs(3_600))]);
     let request = ConnectRequest::new("a.example", 1, "jane");
     let second = Duration::from_secs(1);
 

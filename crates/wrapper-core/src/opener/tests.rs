@@ -346,15 +346,17 @@ fn closure_of_a_task_may_connect_when_it_is_dropped() {
         let background = Arc::new(Background::default());
         let of = |captured: Option<ConnectsOnDrop>| {
             let (background, captured) = (Arc::clone(&background), Mutex::new(captured));
-            let plugin =
-                crate::plugin_fn("ensures", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
+            let plugin = crate::plugin_fn(
+                "ensures",
+                move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
                     let captured = lock(&captured).take();
                     background.ensure(next, STALE, move |_| {
                         drop(captured);
                         std::future::pending()
                     });
                     next.run(request)
-                });
+                },
+            );
             Wrapper::new(MockDriver::new(), vec![Arc::new(plugin)])
         };
         let (first, other) = (of(None), of(None));
