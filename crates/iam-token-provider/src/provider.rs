@@ -137,8 +137,8 @@ impl IamTokenProvider {
     /// revoked, or older than a minute while the key stays the same. Other calls do not wait for
     /// it.
     pub fn report_refused(&self, token: &IamToken) {
-        // Noted first: a call between the two would otherwise sign with the refused key, and leave a
-        // token that later calls take without a check.
+        // Noted first: a call between the two would otherwise sign with the refused key, and leave
+        // a token that later calls take without a check.
         self.0.credentials.refusals().note(token.request(), token.access_key_id());
         self.discard(token);
     }

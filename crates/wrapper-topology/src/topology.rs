@@ -339,7 +339,8 @@ impl Topology {
         verdict
     }
 
-    /// Tells the connects under way of a reader: while no writer is known, no version changes by it.
+    /// Notifies the connects under way of a reader, which changes no version while no writer is
+    /// known.
     fn report(&self, verdict: Verdict) {
         if verdict == Verdict::Reader {
             self.0.reports.send_replace(());

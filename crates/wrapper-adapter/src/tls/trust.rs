@@ -76,8 +76,8 @@ impl<T> Trust<T> {
 }
 
 impl<T: Send + Sync + 'static> Trust<T> {
-    /// Reloads the files and returns the new roots and configuration, if they differ from those that
-    /// lacked the issuer.
+    /// Reloads the files and returns the new roots and configuration, if they differ from those
+    /// that lacked the issuer.
     ///
     /// `None` if the files are unchanged, were read less than a minute ago, or are invalid, which
     /// is logged and leaves the former roots in use.

@@ -1,5 +1,5 @@
-//! How connections to a MySQL server end that never reach a client: in order, since the server counts
-//! those that break off, and blocks a machine that has too many.
+//! Connections to a MySQL server that never reach a client end in order: the server counts those
+//! that break off, and blocks a machine that has too many.
 
 use mysql_async::{Conn, prelude::Queryable};
 use rds_testkit::{AuthPlugin, Fault, Gate, MysqlServer, Outcome, Phase};
