@@ -67,12 +67,21 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let (writer, topology) = (Writer::default(), Topology::fixed("a", []).expect("is a host"));
+        Self::of(Topology::fixed("a", []).expect("is a host"))
+    }
+
+    fn of(topology: Topology) -> Self {
+        let writer = Writer::default();
         let registry = Registry::<Connection>::new().with(FailoverFactory::new(topology.clone()));
         let mut given = RawParameters::new();
         given.set("plugins", "failover2").expect("is known");
         let (plugins, _) = registry.build(&given, &[request()]).expect("builds");
         Self { wrapper: Wrapper::new(writer.clone(), plugins), writer, topology }
+    }
+
+    /// Returns the number of open connections, of the application and the monitor.
+    fn open(&self) -> usize {
+        self.writer.0.open.load(SeqCst)
     }
 
     /// Returns how many queries the monitor asks within this time.
@@ -93,7 +102,7 @@ async fn monitor_of_an_unused_cluster_rests_until_the_next_connect() {
     let _held = fixture.wrapper.connect(request()).await.expect("connects");
     assert!(fixture.questions_in(IDLE).await > 20);
     assert_eq!(fixture.questions_in(IDLE).await, 0);
-    assert_eq!(fixture.writer.0.open.load(SeqCst), 1, "the application's own");
+    assert_eq!(fixture.open(), 1, "the application's own");
 
     // Soon after it came to rest, and long after.
     for pause in [Duration::ZERO, STALE * 2] {
@@ -118,4 +127,25 @@ async fn connect_while_the_monitor_comes_to_rest_has_one() {
     assert!(fixture.writer.0.at_close.lock().expect("no test panics").is_none(), "came to rest");
 
     assert!(fixture.questions_in(IDLE / 2).await > 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn monitor_serves_all_connectors_moves_to_another_and_goes_with_the_last() {
+    let first = Fixture::new();
+    let second = Fixture::of(first.topology.clone());
+    let minute = Duration::from_secs(60);
+    let _held = [first.wrapper.connect(request()).await, second.wrapper.connect(request()).await];
+    assert!(first.questions_in(minute).await > 0);
+    assert_eq!((first.open(), second.open()), (2, 1), "one monitor for both");
+
+    let Fixture { wrapper, writer: Writer(of_first), .. } = first;
+    drop(wrapper);
+    assert!(second.questions_in(minute).await > 0);
+    assert_eq!((of_first.open.load(SeqCst), second.open()), (1, 2));
+
+    let Fixture { wrapper, writer: Writer(of_second), topology } = second;
+    drop(wrapper);
+    let asked = topology.stats().questions;
+    sleep(minute).await;
+    assert_eq!((topology.stats().questions, of_second.open.load(SeqCst)), (asked, 1));
 }

@@ -55,7 +55,7 @@ fn topology(plugin: Option<&FailoverPlugin>) -> Topology {
 }
 
 /// Makes `b` the writer while sessions to `a` live on, as after a partition.
-fn demote_quietly(rig: &ClusterFixture) {
+pub(crate) fn demote_quietly(rig: &ClusterFixture) {
     for lie in [Lie::Writer(false), Lie::ReadOnly(true), Lie::Standby(true)] {
         rig.cluster.lie("a", lie);
     }
