@@ -157,7 +157,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         self.get_or_insert_in(self.epoch(), key, max_age, make)
     }
 
-    /// Does the same, and stores nothing if `epoch` has ended.
+    /// As [`get_or_insert_with`](Self::get_or_insert_with), but stores nothing if `epoch` has
+    /// ended.
     ///
     /// For callers that got what `make` works with before this call: they ask for the
     /// [`epoch`](Self::epoch) first, so that nothing made of what they got before a

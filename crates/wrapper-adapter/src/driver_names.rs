@@ -78,8 +78,8 @@ impl DriverNames<'_> {
         self.unknown_shown(registry, name, is_name(name))
     }
 
-    /// Does the same for a name that may be a piece of a password: it is shown only if it is close
-    /// to a known one.
+    /// As [`unknown`](Self::unknown), for a name that may be a piece of a password: it is shown
+    /// only if it is close to a known one.
     pub fn unknown_in_doubt<C>(&self, registry: &Registry<C>, name: &str) -> Error {
         self.unknown_shown(registry, name, false)
     }

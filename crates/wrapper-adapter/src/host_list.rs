@@ -209,7 +209,7 @@ impl<D: Driver> HostList<D> {
         self.connect_noted(None).await
     }
 
-    /// Does the same, and records the running attempt for the error of a pool.
+    /// As [`connect`](Self::connect), but records the running attempt for the error of a pool.
     ///
     /// # Errors
     ///

@@ -116,7 +116,7 @@ impl Progress {
         self.fork_with(Position::default())
     }
 
-    /// Does the same for a login of this user.
+    /// As [`fork`](Self::fork), for a login of this user.
     pub(crate) fn fork_for(&self, user: &Arc<str>) -> Self {
         self.fork_with(Position { user: Some(Arc::clone(user)), ..Position::default() })
     }

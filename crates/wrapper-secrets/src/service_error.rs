@@ -202,7 +202,7 @@ const ROWS: &[Row] = &[
             format!(
                 "add to it \
                  {{\"Effect\":\"Allow\",\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"{}\"}}, \
-                 and see what the secret's own policy, a VPC endpoint's and the organization's deny",
+                 and check that the policies of the secret, a VPC endpoint and the organization allow it",
                 id.resource()
             )
         },

@@ -308,7 +308,7 @@ fn check(
     if bare(verified) != bare(server.host()) {
         return Err(configuration(format!(
             "`{}` is dialled and the certificate must carry `{verified}`, but sqlx verifies the name that \
-             it dials: use `{verified}` as the host, or take wrapper-pg or wrapper-mysql, which keep the \
+             it dials: use `{verified}` as the host, or use wrapper-pg or wrapper-mysql, which keep the \
              two apart",
             bracketed(server.host())
         )));

@@ -110,8 +110,8 @@ impl Connector {
         self.deadpool().manager()
     }
 
-    /// Does the same with your own recycling method, which without a `recycle_timeout` waits
-    /// for a frozen server without limit.
+    /// As [`deadpool_manager`](Self::deadpool_manager), with your own recycling method, which
+    /// without a `recycle_timeout` waits for a frozen server without limit.
     pub fn deadpool_manager_with(&self, config: ManagerConfig) -> Manager {
         Deadpool { recycling: config, ..self.deadpool() }.manager()
     }
