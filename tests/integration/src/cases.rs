@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod failover;
 pub(crate) mod forward;
+pub(crate) mod host_counter;
 pub(crate) mod mysql;
 pub(crate) mod peers;
 pub(crate) mod postgres;

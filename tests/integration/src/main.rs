@@ -94,6 +94,9 @@ async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
         run.at(server.environment()).await?;
         cases::mysql::run(server.environment(), &mut run.report).await?;
         cases::doctor::mysql(&server, &run.sources, &run.programs, &mut run.report).await?;
+        let environment = server.environment();
+        cases::host_counter::run(environment, prerequisites, &scratch, &run.programs, &mut run.report)
+            .await?;
     }
     if options.has("mysql57") {
         let server = mysql::Server::mysql57(prerequisites, &scratch)?;

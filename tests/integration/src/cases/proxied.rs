@@ -111,7 +111,7 @@ async fn through(
     key: &Variables,
 ) -> Result<()> {
     let engine = table.environment.engine;
-    let proxy = Proxy::start(engine, programs, port, &authority, key).await?;
+    let proxy = Proxy::start(engine, programs, port, &authority, key, &[]).await?;
     let folder = programs.file(&format!("clients-{}-{port}", engine.name()));
     std::fs::create_dir_all(&folder)?;
     let (folder, port) = (&folder, proxy.port);
@@ -169,25 +169,29 @@ async fn script(
 }
 
 /// A running `rds-iam proxy`.
-struct Proxy {
+pub(super) struct Proxy {
     child: Child,
-    port: u16,
+    pub(super) port: u16,
     told: String,
     rest: BufReader<tokio::process::ChildStdout>,
 }
 
 impl Proxy {
-    async fn start(
+    pub(super) async fn start(
         engine: Engine,
         programs: &Programs,
         port: u16,
         authority: &str,
         key: &Variables,
+        options: &[&str],
     ) -> Result<Self> {
         let scheme = if matches!(engine, Engine::Postgres) { "postgres" } else { "mysql" };
         let url = format!("{scheme}://jane@{HOST}:{port}/app?sslrootcert={authority}");
         let mut command = programs.command(programs.rds_iam(), key);
-        command.args(["proxy", "--verbose", "--listen", "0", &url]).env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
+        command
+            .args(["proxy", "--verbose", "--listen", "0", &url])
+            .args(options)
+            .env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let mut rest = BufReader::new(child.stdout.take().ok_or("no output")?);
         let mut told = String::new();
@@ -205,7 +209,7 @@ impl Proxy {
     }
 
     /// Ends the proxy, and searches its output for a token.
-    async fn end(mut self) -> Result<Observation> {
+    pub(super) async fn end(mut self) -> Result<Observation> {
         let id = self.child.id().ok_or("the proxy has ended")?.to_string();
         Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &id]).status().await?;
         self.rest.read_to_string(&mut self.told).await?;
