@@ -10,7 +10,7 @@ use wrapper_core::{
 use crate::{
     FAILOVER_PARAMETERS, FailoverPlugin, INITIAL_CONNECTION_PARAMETERS, InitialConnectionPlugin, Topology,
     knowledge::Naming,
-    parameters::{RouteOptions, Wanted},
+    parameters::{RequestedRole, RouteOptions},
     router::{Router, leads_to_one_server, wanted_at},
 };
 
@@ -109,10 +109,10 @@ fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -
         true => None,
         false => naming(options, requests)?,
     };
-    let mut hosts: Vec<(Arc<str>, Wanted)> = Vec::new();
+    let mut hosts: Vec<(Arc<str>, RequestedRole)> = Vec::new();
     for request in requests {
         let by_kind = match (is_fixed, &naming) {
-            (true, _) => Some(Wanted::Writer),
+            (true, _) => Some(RequestedRole::Writer),
             (false, Some(naming)) => wanted_at(request.host(), naming.is_given),
             (false, None) => None,
         };

@@ -123,7 +123,7 @@ pub const FAILOVER_PARAMETERS: &[Parameter] = &[
 
 /// The role that connects are routed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum RequestedRole {
     /// Any instance that the host leads to.
     Any,
     Reader {
@@ -133,7 +133,7 @@ pub(crate) enum Wanted {
     Writer,
 }
 
-impl Wanted {
+impl RequestedRole {
     pub(crate) fn role(self) -> Option<Role> {
         match self {
             Self::Any => None,
@@ -147,7 +147,7 @@ impl Wanted {
 #[derive(Clone, Debug)]
 pub(crate) struct RouteOptions {
     /// Overrides the role of the endpoint's kind.
-    pub(crate) wanted: Option<Wanted>,
+    pub(crate) wanted: Option<RequestedRole>,
     pub(crate) is_strict_reader: bool,
     pub(crate) verifies: bool,
     pub(crate) strategy: Strategy,
@@ -162,8 +162,8 @@ impl RouteOptions {
         let millis = |parameter| options.get(parameter).copied().map(Duration::from_millis);
         let (verified, verifies) = match options.get(&VERIFY).map(String::as_str) {
             None => (None, true),
-            Some("writer") => (Some(Wanted::Writer), true),
-            Some("reader") => (Some(Wanted::Reader { or_writer: true }), true),
+            Some("writer") => (Some(RequestedRole::Writer), true),
+            Some("reader") => (Some(RequestedRole::Reader { or_writer: true }), true),
             Some("none") => (None, false),
             Some(value) => {
                 return Err(unfit(VERIFY.name(), value, "`writer`, `reader` or `none`"));
@@ -171,9 +171,9 @@ impl RouteOptions {
         };
         let mode = match options.get(&MODE).map(String::as_str) {
             None => None,
-            Some("strict-writer") => Some(Wanted::Writer),
-            Some("strict-reader") => Some(Wanted::Reader { or_writer: false }),
-            Some("reader-or-writer") => Some(Wanted::Reader { or_writer: true }),
+            Some("strict-writer") => Some(RequestedRole::Writer),
+            Some("strict-reader") => Some(RequestedRole::Reader { or_writer: false }),
+            Some("reader-or-writer") => Some(RequestedRole::Reader { or_writer: true }),
             Some(value) => {
                 let modes = "`strict-writer`, `strict-reader` or `reader-or-writer`";
                 return Err(unfit(MODE.name(), value, modes));
@@ -186,7 +186,7 @@ impl RouteOptions {
                 "`verifyOpenedConnectionType` and `failoverMode` ask for different roles: leave one out",
             ));
         }
-        let is_strict_reader = mode == Some(Wanted::Reader { or_writer: false });
+        let is_strict_reader = mode == Some(RequestedRole::Reader { or_writer: false });
         warn_of_parameters_without_effect(options);
         Ok(Self {
             wanted: mode.or(verified),
@@ -276,7 +276,7 @@ mod tests {
         ])
         .expect("fits");
 
-        assert_eq!(options.wanted, Some(Wanted::Reader { or_writer: false }));
+        assert_eq!(options.wanted, Some(RequestedRole::Reader { or_writer: false }));
         assert_eq!(options.strategy, Strategy::RoundRobin);
         assert!(options.rates.refresh.is_zero());
         assert_eq!(options.retry_timeout, Some(Duration::from_secs(5)));

@@ -9,7 +9,7 @@ use wrapper_core::{ConnectRequest, Connected, Error, ErrorKind, Events, Next, Re
 use crate::{
     Topology,
     knowledge::{Evidence, Target},
-    parameters::{RouteOptions, Wanted},
+    parameters::{RequestedRole, RouteOptions},
 };
 
 mod attempt;
@@ -23,7 +23,7 @@ pub(crate) struct Router {
     topology: Topology,
     options: RouteOptions,
     /// The configured hosts with the role that their kind implies.
-    hosts: Vec<(Arc<str>, Wanted)>,
+    hosts: Vec<(Arc<str>, RequestedRole)>,
     /// Whether a monitor searches for the writer in the background.
     has_monitor: bool,
     /// Keeps the connector's listeners registered with the topology.
@@ -31,14 +31,14 @@ pub(crate) struct Router {
 }
 
 /// Returns the role that a host's kind implies; `None` if the host has no roles to choose from.
-pub(crate) fn wanted_at(host: &str, has_pattern: bool) -> Option<Wanted> {
+pub(crate) fn wanted_at(host: &str, has_pattern: bool) -> Option<RequestedRole> {
     let kind = Endpoint::parse(host).ok()?.kind();
     match kind {
-        EndpointKind::WriterCluster => Some(Wanted::Writer),
-        EndpointKind::ReaderCluster => Some(Wanted::Reader { or_writer: true }),
-        EndpointKind::CustomCluster | EndpointKind::Instance => Some(Wanted::Any),
+        EndpointKind::WriterCluster => Some(RequestedRole::Writer),
+        EndpointKind::ReaderCluster => Some(RequestedRole::Reader { or_writer: true }),
+        EndpointKind::CustomCluster | EndpointKind::Instance => Some(RequestedRole::Any),
         // An address or custom name in front of a cluster with a known instance pattern.
-        EndpointKind::Custom | EndpointKind::Ip if has_pattern => Some(Wanted::Writer),
+        EndpointKind::Custom | EndpointKind::Ip if has_pattern => Some(RequestedRole::Writer),
         _ => None,
     }
 }
@@ -55,7 +55,7 @@ impl Router {
     pub(crate) fn new(
         topology: Topology,
         options: RouteOptions,
-        hosts: Vec<(Arc<str>, Wanted)>,
+        hosts: Vec<(Arc<str>, RequestedRole)>,
         has_monitor: bool,
         listeners: Arc<Events>,
     ) -> Self {
@@ -68,21 +68,21 @@ impl Router {
 
     /// Returns whether connects for this request are routed to instances, which needs a monitor.
     pub(crate) fn leads(&self, request: &ConnectRequest) -> bool {
-        self.wanted(request) != Wanted::Any && !self.topology.is_off()
+        self.wanted(request) != RequestedRole::Any && !self.topology.is_off()
     }
 
     /// Returns the role for a request: its own, the configured one, or that of the endpoint's kind.
-    fn wanted(&self, request: &ConnectRequest) -> Wanted {
+    fn wanted(&self, request: &ConnectRequest) -> RequestedRole {
         // Routed elsewhere already, or to one instance.
         if !request.is_configured_host() || request.instance().is_some() {
-            return Wanted::Any;
+            return RequestedRole::Any;
         }
         let Some((_, by_kind)) = self.hosts.iter().find(|(host, _)| **host == *request.host()) else {
-            return Wanted::Any;
+            return RequestedRole::Any;
         };
         match request.role() {
-            Some(Role::Writer) => Wanted::Writer,
-            Some(Role::Reader) => Wanted::Reader { or_writer: !self.options.is_strict_reader },
+            Some(Role::Writer) => RequestedRole::Writer,
+            Some(Role::Reader) => RequestedRole::Reader { or_writer: !self.options.is_strict_reader },
             None => self.options.wanted.unwrap_or(*by_kind),
         }
     }
@@ -94,7 +94,7 @@ impl Router {
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
         let wanted = self.wanted(&request);
-        if wanted == Wanted::Any || self.topology.is_off() {
+        if wanted == RequestedRole::Any || self.topology.is_off() {
             let host: Arc<str> = request.host().into();
             let connected = next.run(request).await?;
             if leads_to_one_server(&host) {
@@ -115,7 +115,7 @@ impl Router {
         if self.topology.is_off() {
             return Ok(());
         }
-        if self.wanted(request) != Wanted::Writer || !self.topology.is_doubted() {
+        if self.wanted(request) != RequestedRole::Writer || !self.topology.is_doubted() {
             return Ok(());
         }
         // Taken before the query: its answer refutes only suspicions that are older than this.

@@ -38,7 +38,7 @@ async fn reported_refusal_loads_anew_at_the_next_call_and_not_more_often() {
 }
 
 #[tokio::test]
-async fn reported_refusal_is_looked_after_by_one_call() {
+async fn reported_refusal_is_checked_by_one_call() {
     let clock = clock();
     let source = Source::new(&clock, 0);
     let provider = source.provider();

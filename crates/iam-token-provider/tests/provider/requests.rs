@@ -29,7 +29,7 @@ async fn every_service_is_cached_but_eks() {
 }
 
 #[test]
-fn what_a_token_cannot_be_for_says_what_is_wrong_and_what_fits() {
+fn invalid_request_names_the_fault_and_the_alternative() {
     let said = |request: Result<TokenRequest, Error>| request.expect_err("does not fit").to_string();
 
     let region = said(TokenRequest::elasticache("orders", "app", "Ohio"));

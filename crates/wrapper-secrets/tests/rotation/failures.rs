@@ -55,7 +55,7 @@ failures! {
 }
 
 #[tokio::test]
-async fn service_that_cannot_be_reached_is_told() {
+async fn unreachable_service_is_named_in_the_error() {
     let actors = Actors::new().await;
     // A port that nobody listens on.
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());

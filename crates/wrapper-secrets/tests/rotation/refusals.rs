@@ -93,7 +93,7 @@ async fn window_is_bridged_with_one_call_a_step_for_all() {
 }
 
 #[tokio::test]
-async fn window_that_outlasts_the_timeout_is_told() {
+async fn rotation_window_longer_than_the_timeout_is_explained() {
     let actors = Actors::new().await;
     let connector = actors.connector(2);
     log_in(&connector).await.expect("is let in");

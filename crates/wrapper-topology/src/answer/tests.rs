@@ -167,7 +167,7 @@ fn newer_row_of_an_instance_and_newest_writer_are_kept() {
 }
 
 #[tokio::test]
-async fn server_takes_writes_if_every_variable_says_so() {
+async fn server_accepts_writes_if_every_variable_allows_them() {
     let dialect = Dialect::single(Engine::Mysql);
     for (values, expected) in [
         (&[Some("0"), Some("OFF")][..], Some(false)),

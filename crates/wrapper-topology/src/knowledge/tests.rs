@@ -7,12 +7,12 @@ use super::*;
 const DOMAIN: &str = "abc123.us-east-2.rds.amazonaws.com";
 
 /// A knowledge with a clock that ticks with every answer.
-struct Scene {
+struct Fixture {
     knowledge: Knowledge,
     now: Instant,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         let pattern = InstancePattern::parse(&format!("?.{DOMAIN}")).expect("a pattern");
         let knowledge = Knowledge::discovering(Naming { pattern, port: 5432 });
@@ -21,9 +21,9 @@ impl Scene {
 
     /// A cluster whose writer `a` was found at the endpoint, and whose readers are `b` and `c`.
     fn settled() -> Self {
-        let mut scene = Self::new();
-        assert_eq!(scene.says(None, "a", Role::Writer, &["a", "b", "c"]).0, Verdict::Writer);
-        scene
+        let mut fixture = Self::new();
+        assert_eq!(fixture.answers(None, "a", Role::Writer, &["a", "b", "c"]).0, Verdict::Writer);
+        fixture
     }
 
     fn tick(&mut self, millis: u64) -> Instant {
@@ -33,7 +33,7 @@ impl Scene {
 
     /// Lets an instance answer, dialled by an id or by the endpoint; the first that is listed is
     /// the table's writer.
-    fn says(
+    fn answers(
         &mut self,
         dialled: Option<&str>,
         id: &str,
@@ -41,10 +41,10 @@ impl Scene {
         listed: &[&str],
     ) -> (Verdict, Vec<Effect>) {
         let asked = self.tick(1);
-        self.says_late(asked, dialled, id, role, listed)
+        self.answers_late(asked, dialled, id, role, listed)
     }
 
-    fn says_late(
+    fn answers_late(
         &mut self,
         asked: Instant,
         dialled: Option<&str>,
@@ -104,99 +104,99 @@ fn changes(effects: &[Effect]) -> usize {
 
 #[test]
 fn writer_is_believed_on_its_own_word() {
-    let scene = Scene::settled();
+    let fixture = Fixture::settled();
 
-    assert_eq!((scene.writer(), scene.knowledge.epoch()), (Some("a"), 1));
-    assert!(!scene.knowledge.is_in_doubt());
-    assert_eq!(scene.hosts(), ["a", "b", "c"].map(|id| format!("{id}.{DOMAIN}")));
+    assert_eq!((fixture.writer(), fixture.knowledge.epoch()), (Some("a"), 1));
+    assert!(!fixture.knowledge.is_in_doubt());
+    assert_eq!(fixture.hosts(), ["a", "b", "c"].map(|id| format!("{id}.{DOMAIN}")));
 }
 
 #[test]
 fn table_of_a_reader_is_only_a_hint() {
-    let mut scene = Scene::settled();
+    let mut fixture = Fixture::settled();
 
-    let (verdict, effects) = scene.says(Some("b"), "b", Role::Reader, &["c", "b", "a"]);
+    let (verdict, effects) = fixture.answers(Some("b"), "b", Role::Reader, &["c", "b", "a"]);
 
-    assert_eq!((verdict, scene.writer(), changes(&effects)), (Verdict::Reader, Some("a"), 0));
-    assert!(scene.knowledge.is_in_doubt(), "`a` is to be asked");
-    scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
-    assert!(!scene.knowledge.is_in_doubt());
+    assert_eq!((verdict, fixture.writer(), changes(&effects)), (Verdict::Reader, Some("a"), 0));
+    assert!(fixture.knowledge.is_in_doubt(), "`a` is to be asked");
+    fixture.answers(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
+    assert!(!fixture.knowledge.is_in_doubt());
 }
 
 #[test]
 fn demoted_writer_is_cut_on_its_own_word_and_followed_by_the_next() {
-    let mut scene = Scene::settled();
+    let mut fixture = Fixture::settled();
 
-    let (verdict, effects) = scene.says(Some("a"), "a", Role::Reader, &["b", "a", "c"]);
-    assert_eq!((verdict, scene.writer(), cuts(&effects)), (Verdict::Reader, None, vec![("a", false)]));
-    assert_eq!(scene.knowledge.writer_candidates()[0], scene.at("b"), "the hint");
+    let (verdict, effects) = fixture.answers(Some("a"), "a", Role::Reader, &["b", "a", "c"]);
+    assert_eq!((verdict, fixture.writer(), cuts(&effects)), (Verdict::Reader, None, vec![("a", false)]));
+    assert_eq!(fixture.knowledge.writer_candidates()[0], fixture.at("b"), "the hint");
 
-    let (verdict, effects) = scene.says(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
-    assert_eq!((verdict, scene.writer(), scene.knowledge.epoch()), (Verdict::Writer, Some("b"), 2));
+    let (verdict, effects) = fixture.answers(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
+    assert_eq!((verdict, fixture.writer(), fixture.knowledge.epoch()), (Verdict::Writer, Some("b"), 2));
     assert_eq!((changes(&effects), cuts(&effects)), (1, Vec::new()));
 }
 
 #[test]
 fn silent_writer_is_replaced_and_cut_once_another_is_verified() {
-    let mut scene = Scene::settled();
+    let mut fixture = Fixture::settled();
 
-    assert!(scene.fails("a").is_empty(), "nobody is cut for being silent alone");
-    assert_eq!(scene.writer(), Some("a"));
-    assert!(scene.knowledge.is_in_doubt());
+    assert!(fixture.fails("a").is_empty(), "nobody is cut for being silent alone");
+    assert_eq!(fixture.writer(), Some("a"));
+    assert!(fixture.knowledge.is_in_doubt());
 
-    let (_, effects) = scene.says(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
-    assert_eq!((scene.writer(), cuts(&effects)), (Some("b"), vec![("a", true)]));
+    let (_, effects) = fixture.answers(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
+    assert_eq!((fixture.writer(), cuts(&effects)), (Some("b"), vec![("a", true)]));
 }
 
 #[test]
 fn silent_reader_is_cut_once_that_is_sure_and_never_while_nobody_answers() {
-    let mut scene = Scene::settled();
-    assert!(scene.fails("b").is_empty(), "once may be a blip");
-    assert_eq!(cuts(&scene.fails("b")), [("b", true)]);
+    let mut fixture = Fixture::settled();
+    assert!(fixture.fails("b").is_empty(), "once may be a blip");
+    assert_eq!(cuts(&fixture.fails("b")), [("b", true)]);
 
-    let mut scene = Scene::settled();
-    scene.fails("a");
+    let mut fixture = Fixture::settled();
+    fixture.fails("a");
     for _ in 0..3 {
-        assert!(scene.fails("b").is_empty(), "the network may be ours");
+        assert!(fixture.fails("b").is_empty(), "the network may be ours");
     }
 }
 
 #[test]
-fn second_living_claimant_changes_nothing_and_is_told_once() {
-    let mut scene = Scene::settled();
+fn rival_writer_changes_nothing_and_is_reported_once() {
+    let mut fixture = Fixture::settled();
 
-    let (verdict, effects) = scene.says(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
-    assert_eq!((verdict, scene.writer(), effects), (Verdict::Unclear, Some("a"), Vec::new()));
-    assert!(scene.knowledge.is_in_doubt(), "both are asked anew");
+    let (verdict, effects) = fixture.answers(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
+    assert_eq!((verdict, fixture.writer(), effects), (Verdict::Unclear, Some("a"), Vec::new()));
+    assert!(fixture.knowledge.is_in_doubt(), "both are asked anew");
 
-    let (_, effects) = scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
+    let (_, effects) = fixture.answers(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
     assert!(matches!(&effects[..], [Effect::RivalWriter { .. }]), "{effects:?}");
-    assert!(!scene.knowledge.is_in_doubt());
-    scene.says(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
-    let (_, effects) = scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
+    assert!(!fixture.knowledge.is_in_doubt());
+    fixture.answers(Some("b"), "b", Role::Writer, &["b", "a", "c"]);
+    let (_, effects) = fixture.answers(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
     assert!(effects.is_empty(), "{effects:?}");
 }
 
 #[test]
 fn word_from_before_the_writers_own_does_not_count() {
-    let mut scene = Scene::settled();
-    let before = scene.now - Duration::from_millis(1);
-    scene.says(Some("a"), "a", Role::Reader, &["b", "a"]);
+    let mut fixture = Fixture::settled();
+    let before = fixture.now - Duration::from_millis(1);
+    fixture.answers(Some("a"), "a", Role::Reader, &["b", "a"]);
 
-    let (verdict, _) = scene.says_late(before, Some("b"), "b", Role::Writer, &["b", "a"]);
+    let (verdict, _) = fixture.answers_late(before, Some("b"), "b", Role::Writer, &["b", "a"]);
 
-    assert_eq!((verdict, scene.writer()), (Verdict::Unclear, None));
+    assert_eq!((verdict, fixture.writer()), (Verdict::Unclear, None));
 }
 
 #[test]
 fn older_word_of_the_same_instance_does_not_count() {
-    let mut scene = Scene::settled();
-    let asked = scene.tick(1);
-    scene.says(Some("a"), "a", Role::Reader, &["b", "a"]);
+    let mut fixture = Fixture::settled();
+    let asked = fixture.tick(1);
+    fixture.answers(Some("a"), "a", Role::Reader, &["b", "a"]);
 
-    let (verdict, _) = scene.says_late(asked, Some("a"), "a", Role::Writer, &["a", "b"]);
+    let (verdict, _) = fixture.answers_late(asked, Some("a"), "a", Role::Writer, &["a", "b"]);
 
-    assert_eq!((verdict, scene.writer()), (Verdict::Unclear, None));
+    assert_eq!((verdict, fixture.writer()), (Verdict::Unclear, None));
 }
 
 /// Even where nobody else is the writer, as after a failover, whose first answers may be stale.
@@ -204,78 +204,78 @@ fn older_word_of_the_same_instance_does_not_count() {
 fn answers_that_disagree_are_no_word() {
     for disagreement in [true, false] {
         for is_writer_silent in [true, false] {
-            let mut scene = Scene::settled();
+            let mut fixture = Fixture::settled();
             if is_writer_silent {
-                scene.fails("a");
+                fixture.fails("a");
             }
-            let (asked, answered) = (scene.tick(1), scene.tick(1));
+            let (asked, answered) = (fixture.tick(1), fixture.tick(1));
             let row =
                 |id: &str| Row { id: id.into(), is_writer: id == "b", cpu: None, lag: None, updated: None };
             let (is_writer, is_read_only) = (disagreement, disagreement);
             let answer = Answer { id: "b".into(), is_writer, is_read_only, rows: vec![row("b"), row("a")] };
 
-            let evidence = Evidence { dialled: scene.at("b"), asked, answered, answer };
+            let evidence = Evidence { dialled: fixture.at("b"), asked, answered, answer };
 
-            assert_eq!(scene.knowledge.answered(&evidence), (Verdict::Unclear, Vec::new()));
-            assert_eq!(scene.writer(), Some("a"));
+            assert_eq!(fixture.knowledge.answered(&evidence), (Verdict::Unclear, Vec::new()));
+            assert_eq!(fixture.writer(), Some("a"));
         }
     }
 }
 
 #[test]
 fn alien_cluster_of_the_same_domain_is_not_followed() {
-    let mut scene = Scene::settled();
-    // A reader that lies leads to an instance of another cluster, which says in good faith that it
+    let mut fixture = Fixture::settled();
+    // A reader that lies leads to an instance of another cluster, which answers in good faith that it
     // is the writer there.
-    scene.says(Some("b"), "b", Role::Reader, &["staging-1", "b", "a", "c"]);
-    scene.fails("a");
+    fixture.answers(Some("b"), "b", Role::Reader, &["staging-1", "b", "a", "c"]);
+    fixture.fails("a");
 
     let (verdict, effects) =
-        scene.says(Some("staging-1"), "staging-1", Role::Writer, &["staging-1", "staging-2"]);
+        fixture.answers(Some("staging-1"), "staging-1", Role::Writer, &["staging-1", "staging-2"]);
 
     assert_eq!(verdict, Verdict::Rejected("it lists no known instance"));
     assert!(matches!(&effects[..], [Effect::Rejected { .. }]), "{effects:?}");
-    assert_eq!(scene.writer(), Some("a"));
+    assert_eq!(fixture.writer(), Some("a"));
 }
 
 #[test]
 fn endpoint_that_leads_to_another_cluster_is_followed_once_nobody_is_left() {
-    let mut scene = Scene::settled();
+    let mut fixture = Fixture::settled();
     let listed = ["new-1", "new-2"];
-    assert!(matches!(scene.says(None, "new-1", Role::Writer, &listed).0, Verdict::Rejected(_)));
+    assert!(matches!(fixture.answers(None, "new-1", Role::Writer, &listed).0, Verdict::Rejected(_)));
 
-    scene.fails("a");
-    let (verdict, effects) = scene.says(None, "new-1", Role::Writer, &listed);
+    fixture.fails("a");
+    let (verdict, effects) = fixture.answers(None, "new-1", Role::Writer, &listed);
 
-    assert_eq!((verdict, scene.writer(), scene.knowledge.epoch()), (Verdict::Writer, Some("new-1"), 2));
+    assert_eq!((verdict, fixture.writer(), fixture.knowledge.epoch()), (Verdict::Writer, Some("new-1"), 2));
     assert_eq!(cuts(&effects), [("a", true)]);
 }
 
 #[test]
 fn instance_that_leads_to_another_cluster_is_not_followed_though_nobody_is_left() {
-    let mut scene = Scene::settled();
-    scene.fails("a");
+    let mut fixture = Fixture::settled();
+    fixture.fails("a");
 
-    let (verdict, _) = scene.says(Some("new-1"), "new-1", Role::Writer, &["new-1", "new-2"]);
+    let (verdict, _) = fixture.answers(Some("new-1"), "new-1", Role::Writer, &["new-1", "new-2"]);
 
     assert_eq!(verdict, Verdict::Rejected("it lists no known instance"));
-    assert_eq!(scene.writer(), Some("a"));
+    assert_eq!(fixture.writer(), Some("a"));
 }
 
 #[test]
 fn instance_that_does_not_list_itself_is_void() {
-    let mut scene = Scene::settled();
+    let mut fixture = Fixture::settled();
 
-    let (verdict, _) = scene.says(Some("b"), "b", Role::Reader, &["a", "c"]);
+    let (verdict, _) = fixture.answers(Some("b"), "b", Role::Reader, &["a", "c"]);
 
     assert_eq!(verdict, Verdict::Rejected("it does not list itself"));
 }
 
 #[test]
 fn instance_that_gives_another_id_is_void() {
-    let mut scene = Scene::settled();
+    let mut fixture = Fixture::settled();
 
-    let (verdict, _) = scene.says(Some("b"), "c", Role::Writer, &["c", "a", "b"]);
+    let (verdict, _) = fixture.answers(Some("b"), "c", Role::Writer, &["c", "a", "b"]);
 
     assert_eq!(verdict, Verdict::Rejected("it reports another id than the dialled one"));
 }
@@ -285,30 +285,33 @@ fn more_than_32_rows_void_an_answer() {
     let names: Vec<String> = (0..32).map(|number| format!("i-{number}")).collect();
     let mut listed = vec!["a"];
     listed.extend(names.iter().map(String::as_str));
-    let mut scene = Scene::new();
+    let mut fixture = Fixture::new();
 
     assert_eq!(
-        scene.says(None, "a", Role::Writer, &listed).0,
+        fixture.answers(None, "a", Role::Writer, &listed).0,
         Verdict::Rejected("it lists more than 32 instances")
     );
-    assert_eq!(scene.says(None, "a", Role::Writer, &listed[..32]).0, Verdict::Writer);
-    assert_eq!(scene.knowledge.members().len(), 32);
+    assert_eq!(fixture.answers(None, "a", Role::Writer, &listed[..32]).0, Verdict::Writer);
+    assert_eq!(fixture.knowledge.members().len(), 32);
 }
 
 #[test]
 fn ids_that_make_no_name_lead_nowhere() {
-    let mut scene = Scene::new();
+    let mut fixture = Fixture::new();
     let evil = ["evil.example", "a.b", "", "x/y", "b@evil", "?", "ü"];
     let mut listed = vec!["a"];
     listed.extend(evil);
 
-    scene.says(None, "a", Role::Writer, &listed);
+    fixture.answers(None, "a", Role::Writer, &listed);
     for id in evil {
-        assert!(matches!(scene.says(None, id, Role::Writer, &[id, "a"]).0, Verdict::Rejected(_)), "{id}");
+        assert!(
+            matches!(fixture.answers(None, id, Role::Writer, &[id, "a"]).0, Verdict::Rejected(_)),
+            "{id}"
+        );
     }
 
-    assert_eq!(scene.hosts(), [format!("a.{DOMAIN}")]);
-    for target in scene.knowledge.writer_candidates() {
+    assert_eq!(fixture.hosts(), [format!("a.{DOMAIN}")]);
+    for target in fixture.knowledge.writer_candidates() {
         let Target::Instance { host, .. } = target else { continue };
         assert!(host.ends_with(DOMAIN), "{host}");
     }
@@ -317,38 +320,38 @@ fn ids_that_make_no_name_lead_nowhere() {
 #[test]
 fn fixed_instances_are_all_that_there_are() {
     let hosts = ["a.example", "b.example"].map(|host| (host.to_owned(), 5432));
-    let mut scene = Scene { knowledge: Knowledge::fixed(hosts), ..Scene::new() };
+    let mut fixture = Fixture { knowledge: Knowledge::fixed(hosts), ..Fixture::new() };
     let fixed = |host: &str| Target::Instance { id: host.into(), host: host.into(), port: 5432 };
-    let mut says = |host: &str, is_writer: bool| {
-        let (asked, answered) = (scene.tick(1), scene.tick(1));
+    let mut answers = |host: &str, is_writer: bool| {
+        let (asked, answered) = (fixture.tick(1), fixture.tick(1));
         let answer = Answer { id: host.into(), is_writer, is_read_only: !is_writer, rows: Vec::new() };
-        scene.knowledge.answered(&Evidence { dialled: fixed(host), asked, answered, answer }).0
+        fixture.knowledge.answered(&Evidence { dialled: fixed(host), asked, answered, answer }).0
     };
 
-    assert_eq!(says("a.example", true), Verdict::Writer);
-    assert_eq!(says("b.example", false), Verdict::Reader);
-    assert_eq!(says("c.example", true), Verdict::Rejected("it is not one of the configured instances"));
-    assert_eq!(scene.knowledge.writer_candidates()[0], fixed("a.example"));
-    assert!(!scene.knowledge.writer_candidates().contains(&Target::Endpoint));
+    assert_eq!(answers("a.example", true), Verdict::Writer);
+    assert_eq!(answers("b.example", false), Verdict::Reader);
+    assert_eq!(answers("c.example", true), Verdict::Rejected("it is not one of the configured instances"));
+    assert_eq!(fixture.knowledge.writer_candidates()[0], fixed("a.example"));
+    assert!(!fixture.knowledge.writer_candidates().contains(&Target::Endpoint));
 }
 
 #[test]
 fn instance_whose_name_leads_nowhere_is_reached_by_the_endpoint() {
-    let mut scene = Scene::settled();
-    scene.fails("a");
-    scene.says(None, "a", Role::Writer, &["a", "b", "c"]);
+    let mut fixture = Fixture::settled();
+    fixture.fails("a");
+    fixture.answers(None, "a", Role::Writer, &["a", "b", "c"]);
 
-    assert_eq!(scene.knowledge.writer_candidates()[0], Target::Endpoint);
+    assert_eq!(fixture.knowledge.writer_candidates()[0], Target::Endpoint);
 
-    scene.says(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
-    assert_eq!(scene.knowledge.writer_candidates()[0], scene.at("a"));
+    fixture.answers(Some("a"), "a", Role::Writer, &["a", "b", "c"]);
+    assert_eq!(fixture.knowledge.writer_candidates()[0], fixture.at("a"));
 }
 
 #[test]
 fn instance_that_the_writer_lists_no_more_is_forgotten() {
-    let mut scene = Scene::settled();
+    let mut fixture = Fixture::settled();
 
-    scene.says(Some("a"), "a", Role::Writer, &["a", "c"]);
+    fixture.answers(Some("a"), "a", Role::Writer, &["a", "c"]);
 
-    assert_eq!(scene.hosts(), ["a", "c"].map(|id| format!("{id}.{DOMAIN}")));
+    assert_eq!(fixture.hosts(), ["a", "c"].map(|id| format!("{id}.{DOMAIN}")));
 }

@@ -47,14 +47,14 @@ impl Random {
 }
 
 /// The truth: who was the writer when, and who can be reached.
-struct World {
+struct Simulation {
     ids: Vec<Arc<str>>,
     history: Vec<(Instant, Option<usize>)>,
     down: Vec<bool>,
     endpoint: usize,
 }
 
-impl World {
+impl Simulation {
     fn writer_at(&self, at: Instant) -> Option<usize> {
         self.history.iter().rev().find(|(since, _)| *since <= at).and_then(|(_, writer)| *writer)
     }
@@ -104,7 +104,7 @@ struct Referee {
 impl Referee {
     fn judge(
         &mut self,
-        world: &World,
+        simulation: &Simulation,
         epoch: u64,
         writer: Option<&str>,
         said_at: Option<Instant>,
@@ -118,7 +118,7 @@ impl Referee {
         if self.published.as_deref() != writer
             && let (Some(writer), Some(at)) = (writer, said_at)
         {
-            let truth = world.writer_at(at).map(|index| &*world.ids[index]);
+            let truth = simulation.writer_at(at).map(|index| &*simulation.ids[index]);
             if truth != Some(writer) {
                 return Err(format!("`{writer}` was published while {truth:?} was the writer"));
             }
@@ -163,7 +163,7 @@ fn run(seed: u64, start: Instant) -> Outcome {
     let mut random = Random(seed);
     let count = 1 + random.below(4) as usize;
     let ids: Vec<Arc<str>> = (0..count).map(|index| format!("db-{index}").into()).collect();
-    let mut world = World {
+    let mut simulation = Simulation {
         down: vec![false; ids.len()],
         ids,
         history: vec![(start - Duration::from_secs(10), Some(0))],
@@ -184,13 +184,14 @@ fn run(seed: u64, start: Instant) -> Outcome {
         monitor.schedule.used(now);
         for target in monitor.due(now) {
             let is_lossy = now < calm_at;
-            questions.push(ask(&world, target, now, is_lossy, &mut random));
+            questions.push(ask(&simulation, target, now, is_lossy, &mut random));
         }
         if now < calm_at && random.one_in(3) {
             let mut targets = vec![Target::Endpoint];
             targets.extend(monitor.knowledge.members().iter().map(|member| member.dialled()));
             let target = targets.swap_remove(random.below(targets.len() as u64) as usize);
-            questions.push(Question { is_monitors: false, ..ask(&world, target, now, true, &mut random) });
+            questions
+                .push(Question { is_monitors: false, ..ask(&simulation, target, now, true, &mut random) });
         }
         let arrival = questions.iter().map(|question| question.ends).min();
         let fault = (next_fault < calm_at).then_some(next_fault);
@@ -198,18 +199,18 @@ fn run(seed: u64, start: Instant) -> Outcome {
         now = next.unwrap_or(end).max(now + Duration::from_millis(1));
 
         if fault.is_some_and(|fault| fault <= now) {
-            break_something(&mut world, now, &mut random);
+            break_something(&mut simulation, now, &mut random);
             // Some failovers follow at once on another one.
             let bound = if random.one_in(8) { 20_000 } else { 2_500 };
             next_fault = now + random.millis(bound);
         }
         if now >= calm_at {
-            world.down.fill(false);
-            let writer = world.writer_at(now).unwrap_or(0);
-            if world.writer_at(now).is_none() {
-                world.history.push((now, Some(writer)));
+            simulation.down.fill(false);
+            let writer = simulation.writer_at(now).unwrap_or(0);
+            if simulation.writer_at(now).is_none() {
+                simulation.history.push((now, Some(writer)));
             }
-            world.endpoint = writer;
+            simulation.endpoint = writer;
         }
         let (over, left) = questions.into_iter().partition(|question| question.ends <= now);
         questions = left;
@@ -219,10 +220,10 @@ fn run(seed: u64, start: Instant) -> Outcome {
                 None if !is_monitors => drop(monitor.knowledge.failed(&target, asked, now)),
                 None => drop(monitor.failed(&target, asked, now, PollOutcome::Failed, 0.5)),
                 Some((index, said_at)) => {
-                    let answer = world.answer(index, said_at, &mut random);
+                    let answer = simulation.answer(index, said_at, &mut random);
                     naive.answered(&answer);
                     let naive_writer = naive.writer.as_deref();
-                    let judged = naive_referee.judge(&world, naive.epoch, naive_writer, Some(said_at));
+                    let judged = naive_referee.judge(&simulation, naive.epoch, naive_writer, Some(said_at));
                     outcome.naive = outcome.naive.and(judged);
                     let evidence = Evidence { dialled: target, asked, answered: now, answer };
                     let (verdict, _) = match is_monitors {
@@ -232,7 +233,7 @@ fn run(seed: u64, start: Instant) -> Outcome {
                     let snapshot = monitor.snapshot(now);
                     let writer = snapshot.writer().map(|writer| writer.id());
                     let said_at = (verdict == Verdict::Writer).then_some(said_at);
-                    let judged = referee.judge(&world, snapshot.epoch(), writer, said_at);
+                    let judged = referee.judge(&simulation, snapshot.epoch(), writer, said_at);
                     outcome.monitor = outcome.monitor.and(judged);
                     if verdict == Verdict::Reader && writer == Some(&*evidence.answer.id) {
                         outcome.monitor =
@@ -242,7 +243,7 @@ fn run(seed: u64, start: Instant) -> Outcome {
             }
         }
     }
-    let truth = world.writer_at(now).map(|index| world.ids[index].to_string());
+    let truth = simulation.writer_at(now).map(|index| simulation.ids[index].to_string());
     let found = monitor.snapshot(now).writer().map(|writer| writer.id().to_owned());
     if found != truth {
         outcome.monitor =
@@ -256,12 +257,18 @@ fn run(seed: u64, start: Instant) -> Outcome {
 }
 
 /// Puts a question; when it ends is known in advance.
-fn ask(world: &World, target: Target, asked: Instant, is_lossy: bool, random: &mut Random) -> Question {
+fn ask(
+    simulation: &Simulation,
+    target: Target,
+    asked: Instant,
+    is_lossy: bool,
+    random: &mut Random,
+) -> Question {
     let index = match target.id() {
-        None => world.endpoint,
-        Some(id) => world.ids.iter().position(|known| known == id).expect("an instance"),
+        None => simulation.endpoint,
+        Some(id) => simulation.ids.iter().position(|known| known == id).expect("an instance"),
     };
-    if world.down[index] || (is_lossy && random.one_in(40)) {
+    if simulation.down[index] || (is_lossy && random.one_in(40)) {
         // Refused at once, or never answered.
         let takes = if random.one_in(2) { random.millis(50) } else { Duration::from_secs(5) };
         return Question { is_monitors: true, target, asked, ends: asked + takes, answer: None };
@@ -271,15 +278,15 @@ fn ask(world: &World, target: Target, asked: Instant, is_lossy: bool, random: &m
     Question { is_monitors: true, target, asked, ends, answer: Some((index, said_at)) }
 }
 
-fn break_something(world: &mut World, now: Instant, random: &mut Random) {
-    let index = random.below(world.ids.len() as u64) as usize;
+fn break_something(simulation: &mut Simulation, now: Instant, random: &mut Random) {
+    let index = random.below(simulation.ids.len() as u64) as usize;
     match random.below(10) {
-        0 => world.down[index] = !world.down[index],
-        1 => world.endpoint = index,
-        2 => world.history.push((now, None)),
+        0 => simulation.down[index] = !simulation.down[index],
+        1 => simulation.endpoint = index,
+        2 => simulation.history.push((now, None)),
         _ => {
-            world.history.push((now, Some(index)));
-            world.down[index] = false;
+            simulation.history.push((now, Some(index)));
+            simulation.down[index] = false;
         }
     }
 }
@@ -302,7 +309,7 @@ fn monitor_never_errs_and_always_ends_where_the_naive_variant_errs() {
 fn role_of_a_reader_is_its_own_word() {
     let start = Instant::now() + Duration::from_secs(3_600);
     let mut random = Random(7);
-    let world = World {
+    let simulation = Simulation {
         ids: vec!["a".into(), "b".into()],
         history: vec![(start - Duration::from_secs(10), Some(0))],
         down: vec![false; 2],
@@ -312,7 +319,7 @@ fn role_of_a_reader_is_its_own_word() {
     let mut monitor = Monitor::new(Knowledge::discovering(Naming { pattern, port: 5432 }), RATES, start);
     assert_eq!(monitor.due(start), [Target::Endpoint]);
 
-    let answer = world.answer(1, start, &mut random);
+    let answer = simulation.answer(1, start, &mut random);
     let answered = start + Duration::from_millis(1);
     let evidence = Evidence { dialled: Target::Endpoint, asked: start, answered, answer };
     let (verdict, _) = monitor.answered(&evidence, 0.5);

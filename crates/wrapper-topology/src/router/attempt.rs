@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     knowledge::{Evidence, Target, Verdict},
-    parameters::Wanted,
+    parameters::RequestedRole,
 };
 
 pub(super) enum Outcome<C> {
@@ -95,7 +95,7 @@ impl Search<'_> {
     /// reported meanwhile that it is a reader: the first of many concurrent connects learns it for
     /// all.
     fn is_elsewhere(&self, target: &Target, began: Instant) -> bool {
-        self.wanted == Wanted::Writer
+        self.wanted == RequestedRole::Writer
             && self.topology().with_knowledge(|known| {
                 let is_other = known.writer().is_some_and(|writer| {
                     writer.is_answering() && target.id().is_none_or(|id| !writer.is(id))
@@ -133,12 +133,12 @@ impl Search<'_> {
         let id: Arc<str> = answer.id.to_ascii_lowercase().into();
         let evidence = Evidence { dialled: target.clone(), asked, answered: Instant::now(), answer };
         let verdict = topology.answered(&evidence);
-        let is_writer_enough = self.wanted == Wanted::Reader { or_writer: true };
+        let is_writer_enough = self.wanted == RequestedRole::Reader { or_writer: true };
         match (verdict, self.wanted) {
-            (Verdict::Writer, Wanted::Writer) => {
+            (Verdict::Writer, RequestedRole::Writer) => {
                 Ok(Outcome::Found(self.hand_out(connected, &id, Role::Writer)))
             }
-            (Verdict::Reader, Wanted::Reader { .. }) => {
+            (Verdict::Reader, RequestedRole::Reader { .. }) => {
                 Ok(Outcome::Found(self.hand_out(connected, &id, Role::Reader)))
             }
             // A reader endpoint without readers leads to the writer as well.
@@ -164,9 +164,9 @@ impl Search<'_> {
             let member = known.member(target.id()?)?;
             let is_writer = known.writer().is_some_and(|writer| writer.is(&member.id));
             let is_expected = match self.wanted {
-                Wanted::Writer => is_writer,
-                Wanted::Reader { .. } => !is_writer && member.role() == Some(Role::Reader),
-                Wanted::Any => false,
+                RequestedRole::Writer => is_writer,
+                RequestedRole::Reader { .. } => !is_writer && member.role() == Some(Role::Reader),
+                RequestedRole::Any => false,
             };
             (is_expected && member.is_verified).then(|| Arc::clone(&member.id))
         })

@@ -10,7 +10,7 @@ use crate::{
     Topology,
     gate::{self, Host},
     knowledge::{Knowledge, Target},
-    parameters::Wanted,
+    parameters::RequestedRole,
     stats::Counters,
 };
 
@@ -20,7 +20,7 @@ const LEFT_TO_MONITOR: Duration = Duration::from_secs(1);
 pub(super) struct Search<'r> {
     pub(super) router: &'r Router,
     pub(super) request: ConnectRequest,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: RequestedRole,
     began: Instant,
     pub(super) until: Instant,
     /// The targets tried in this round.
@@ -29,7 +29,7 @@ pub(super) struct Search<'r> {
 }
 
 impl<'r> Search<'r> {
-    pub(super) fn new(router: &'r Router, request: ConnectRequest, wanted: Wanted) -> Self {
+    pub(super) fn new(router: &'r Router, request: ConnectRequest, wanted: RequestedRole) -> Self {
         let began = Instant::now();
         let until = end_of(&request, began, router.options.retry_timeout);
         Self { router, request, wanted, began, until, tried: Vec::new(), last: None }
@@ -95,7 +95,7 @@ impl<'r> Search<'r> {
     /// Waits while the monitor searches for the writer: each connect that did so too would cost a
     /// login.
     async fn leave_to_monitor(&self) {
-        if !self.router.has_monitor || self.wanted != Wanted::Writer {
+        if !self.router.has_monitor || self.wanted != RequestedRole::Writer {
             return;
         }
         let mut version = self.topology().version();
@@ -125,7 +125,7 @@ impl<'r> Search<'r> {
     }
 
     fn candidates(&self, known: &Knowledge) -> Vec<Target> {
-        let Wanted::Reader { or_writer } = self.wanted else { return known.writer_candidates() };
+        let RequestedRole::Reader { or_writer } = self.wanted else { return known.writer_candidates() };
         let mut readers: Vec<_> = known.readers().map(|reader| reader.target()).collect();
         let knows_roles =
             known.writer().is_some() || known.members().iter().any(|member| member.last_report.is_some());
@@ -151,7 +151,7 @@ impl<'r> Search<'r> {
     /// Returns whether there is a likelier target than those already tried.
     fn knows_another(&self) -> bool {
         let first = self.topology().with_knowledge(|known| match self.wanted {
-            Wanted::Reader { .. } => {
+            RequestedRole::Reader { .. } => {
                 known.readers().map(|reader| reader.target()).find(|t| !self.tried.contains(t))
             }
             _ => known.writer_candidates().into_iter().next(),
@@ -168,7 +168,7 @@ impl<'r> Search<'r> {
     fn over(self) -> Error {
         let seconds = self.began.elapsed().as_secs_f64();
         let role = match self.wanted {
-            Wanted::Reader { .. } => "reader",
+            RequestedRole::Reader { .. } => "reader",
             _ => "writer",
         };
         let now = Instant::now();

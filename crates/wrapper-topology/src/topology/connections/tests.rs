@@ -39,18 +39,18 @@ impl Driver for Dials {
 
 /// A host, and a clock that ticks with every login.
 #[derive(Default)]
-struct Scene(Topology);
+struct Fixture(Topology);
 
-impl Scene {
-    /// Opens a connection to the first of these addresses, and tells nobody.
-    async fn opens(&self, addresses: &[&str]) -> Connected<ConnectRequest> {
+impl Fixture {
+    /// Opens a connection to the first of these addresses, and report nobody.
+    async fn open(&self, addresses: &[&str]) -> Connected<ConnectRequest> {
         tokio::time::advance(Duration::from_millis(1)).await;
         let addresses = addresses.iter().map(|address| address.parse().expect("an address")).collect();
         let wrapper = Wrapper::new(Dials(addresses), Vec::new());
         wrapper.connect(ConnectRequest::new(HOST, 5432, "jane")).await.expect("connects")
     }
 
-    fn tells(&self, connection: &Connected<ConnectRequest>) {
+    fn report(&self, connection: &Connected<ConnectRequest>) {
         self.0.logged_in_at(&HOST.into(), &connection.established);
     }
 
@@ -65,49 +65,49 @@ const LEFT: (bool, bool) = (true, true);
 const KEPT: (bool, bool) = (false, false);
 
 #[tokio::test(start_paused = true)]
-async fn login_that_was_open_last_says_where_a_host_is_in_whatever_order_they_are_told() {
+async fn latest_login_decides_the_address_in_any_order_of_reports() {
     for is_late in [false, true] {
-        let scene = Scene::default();
-        let former = scene.opens(&["10.0.0.1"]).await;
-        scene.tells(&former);
-        let slow = scene.opens(&["10.0.0.1"]).await;
-        let next = scene.opens(&["10.0.0.2"]).await;
+        let fixture = Fixture::default();
+        let former = fixture.open(&["10.0.0.1"]).await;
+        fixture.report(&former);
+        let slow = fixture.open(&["10.0.0.1"]).await;
+        let next = fixture.open(&["10.0.0.2"]).await;
 
         if is_late {
-            scene.tells(&next);
-            scene.tells(&slow);
+            fixture.report(&next);
+            fixture.report(&slow);
         } else {
-            scene.tells(&slow);
-            scene.tells(&next);
+            fixture.report(&slow);
+            fixture.report(&next);
         }
-        let later = scene.opens(&["10.0.0.2"]).await;
-        scene.tells(&later);
+        let later = fixture.open(&["10.0.0.2"]).await;
+        fixture.report(&later);
 
-        let left = [&former, &slow, &next, &later].map(|connection| scene.is_left(connection));
+        let left = [&former, &slow, &next, &later].map(|connection| fixture.is_left(connection));
         assert_eq!(left, [LEFT, LEFT, KEPT, KEPT], "late: {is_late}");
-        assert_eq!(scene.0.stats().cut, 2, "late: {is_late}");
+        assert_eq!(fixture.0.stats().cut, 2, "late: {is_late}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn login_elsewhere_that_is_told_after_newer_ones_is_left_alone() {
-    let scene = Scene::default();
-    let first = scene.opens(&["10.0.0.1"]).await;
-    scene.tells(&first);
-    let elsewhere = scene.opens(&["10.0.0.2"]).await;
-    let newer = scene.opens(&["10.0.0.1"]).await;
-    scene.tells(&newer);
+async fn older_login_at_another_address_is_outdated_when_reported_late() {
+    let fixture = Fixture::default();
+    let first = fixture.open(&["10.0.0.1"]).await;
+    fixture.report(&first);
+    let elsewhere = fixture.open(&["10.0.0.2"]).await;
+    let newer = fixture.open(&["10.0.0.1"]).await;
+    fixture.report(&newer);
 
-    scene.tells(&elsewhere);
+    fixture.report(&elsewhere);
 
-    assert_eq!(scene.is_left(&elsewhere), LEFT);
-    assert_eq!(scene.is_left(&newer), KEPT);
-    assert_eq!(scene.is_left(&first), LEFT, "the host may have been elsewhere in between");
+    assert_eq!(fixture.is_left(&elsewhere), LEFT);
+    assert_eq!(fixture.is_left(&newer), KEPT);
+    assert_eq!(fixture.is_left(&first), LEFT, "the host may have been elsewhere in between");
 }
 
 #[tokio::test(start_paused = true)]
 async fn addresses_that_a_host_has_side_by_side_are_one_place() {
-    let scene = Scene::default();
+    let fixture = Fixture::default();
     let mut opened = Vec::new();
     // RDS Proxy leads to one after the other; then one is replaced, and both families are in use.
     for addresses in [
@@ -117,22 +117,22 @@ async fn addresses_that_a_host_has_side_by_side_are_one_place() {
         &["fd00::1"],
         &["10.0.0.3"],
     ] {
-        let connection = scene.opens(addresses).await;
-        scene.tells(&connection);
+        let connection = fixture.open(addresses).await;
+        fixture.report(&connection);
         opened.push(connection);
     }
-    assert!(opened.iter().all(|connection| scene.is_left(connection) == KEPT));
+    assert!(opened.iter().all(|connection| fixture.is_left(connection) == KEPT));
 
-    let moved = scene.opens(&["fd00::2"]).await;
-    scene.tells(&moved);
+    let moved = fixture.open(&["fd00::2"]).await;
+    fixture.report(&moved);
 
-    assert!(opened.iter().all(|connection| scene.is_left(connection) == LEFT));
-    assert_eq!(scene.is_left(&moved), KEPT);
+    assert!(opened.iter().all(|connection| fixture.is_left(connection) == LEFT));
+    assert_eq!(fixture.is_left(&moved), KEPT);
 }
 
 #[tokio::test(start_paused = true)]
-async fn connection_whose_instance_says_reader_before_it_is_handed_out_is_ended() {
-    let scene = Scene(Topology::with(
+async fn connection_to_an_instance_demoted_before_hand_out_is_ended() {
+    let fixture = Fixture(Topology::with(
         super::super::Kind::Unknown,
         Knowledge::fixed([("a.example".to_owned(), 5432), ("b.example".to_owned(), 5432)]),
     ));
@@ -140,16 +140,16 @@ async fn connection_whose_instance_says_reader_before_it_is_handed_out_is_ended(
         let asked = Instant::now();
         let dialled = Target::Instance { id: id.into(), host: id.into(), port: 5432 };
         let answer = Answer { id: id.into(), is_writer, is_read_only: !is_writer, rows: Vec::new() };
-        scene.0.answered(&Evidence { dialled, asked, answered: asked, answer });
+        fixture.0.answered(&Evidence { dialled, asked, answered: asked, answer });
     };
     says("a.example", true);
-    let mut connection = scene.opens(&["10.0.0.1"]).await;
+    let mut connection = fixture.open(&["10.0.0.1"]).await;
     connection.established.set_instance("a.example");
     connection.established.set_role(Role::Writer);
     tokio::time::advance(Duration::from_millis(1)).await;
     says("a.example", false);
 
-    scene.0.hand_out(&"a.example".into(), &connection.established);
+    fixture.0.hand_out(&"a.example".into(), &connection.established);
 
-    assert!(scene.is_left(&connection).1);
+    assert!(fixture.is_left(&connection).1);
 }
