@@ -4,6 +4,8 @@
 pub(crate) mod bb8;
 #[cfg(feature = "deadpool")]
 pub(crate) mod deadpool;
+#[cfg(feature = "deadpool")]
+mod opened;
 
 use std::{pin::pin, time::Duration};
 
@@ -43,7 +45,6 @@ struct Opened {
     client: Client,
     #[cfg_attr(not(feature = "deadpool"), expect(dead_code, reason = "only dropped"))]
     driving: Driving,
-    #[cfg_attr(not(feature = "bb8"), expect(dead_code, reason = "deadpool's own client has no room for it"))]
     established: Established,
 }
 

@@ -17,7 +17,10 @@ use tokio_postgres::{Config, NoTls, config::SslMode};
 use wrapper_adapter::{PoolRules, takes_writes};
 use wrapper_core::{BoxFuture, Error};
 
-use super::open;
+use super::{
+    open,
+    opened::{Opened, hand_over},
+};
 use crate::{Connector, session};
 
 /// Sets up a [`deadpool_postgres::Pool`] whose connections come from a connector.
@@ -69,20 +72,25 @@ impl Deadpool {
     /// Creates a pool's builder with these settings, a runtime, and the hooks and the deadline of
     /// recycling.
     pub fn builder(self) -> PoolBuilder {
-        let (connector, rules) = (self.connector.clone(), self.rules.clone());
-        let builder =
-            Pool::builder(self.manager()).runtime(Runtime::Tokio1).recycle_timeout(Some(rules.deadline()));
+        let (connector, rules, opened) = (self.connector.clone(), self.rules.clone(), Opened::default());
+        // The first hook, as `hand_over` asks for.
+        let builder = Pool::builder(self.into_manager(true)).post_create(noted(opened.clone()));
+        let builder = builder.runtime(Runtime::Tokio1).recycle_timeout(Some(rules.deadline()));
         let builder = match rules.expects_writer() {
             true => builder.pre_recycle(verified_writer(rules.clone())),
             false => builder,
         };
         // Hooks run in this order, and the first refusal ends the check.
-        builder.pre_recycle(verified_by_plugins(connector, rules))
+        builder.pre_recycle(verified_by_plugins(connector, rules, opened))
     }
 
     /// Returns the manager alone, which queries the role at the connect only and has no deadline.
     fn manager(self) -> Manager {
-        let opens = Opens { connector: self.connector, rules: self.rules };
+        self.into_manager(false)
+    }
+
+    fn into_manager(self, hands_over: bool) -> Manager {
+        let opens = Opens { connector: self.connector, rules: self.rules, hands_over };
         // An empty configuration, which `Opens` ignores: the connector has its own.
         Manager::from_connect(Config::new(), opens, self.recycling)
     }
@@ -106,6 +114,9 @@ impl Connector {
 
     /// Returns a manager for your own builder, for which `recycle_timeout` and `runtime`
     /// should be set as [`deadpool_builder`](Self::deadpool_builder) does.
+    ///
+    /// Plugins do not judge the connections of such a pool when they are taken out: only the
+    /// builder has the hooks for that.
     pub fn deadpool_manager(&self) -> Manager {
         self.deadpool().manager()
     }
@@ -117,14 +128,22 @@ impl Connector {
     }
 }
 
+/// Returns a hook that remembers how a connection was opened.
+fn noted(opened: Opened) -> Hook {
+    Hook::sync_fn(move |client, _| {
+        opened.note(client);
+        Ok(())
+    })
+}
+
 /// Returns a hook that drops a connection that a plugin refuses.
-fn verified_by_plugins(connector: Connector, rules: PoolRules) -> Hook {
+fn verified_by_plugins(connector: Connector, rules: PoolRules, opened: Opened) -> Hook {
     Hook::async_fn(move |client, _| {
-        let (connector, rules) = (connector.clone(), rules.clone());
+        let (connector, rules, established) = (connector.clone(), rules.clone(), opened.of(client));
         Box::pin(async move {
             let mut session = session(client);
-            // By any host: deadpool's own client has no room for the host that it was opened for.
-            let answers = async { connector.check(&mut session).await.map(|()| true) };
+            let check = connector.hosts.check(&mut session, established.as_ref());
+            let answers = async { check.await.map(|()| true) };
             rules.check(answers).await.map_err(|error| HookError::message(error.to_string()))
         })
     })
@@ -148,6 +167,8 @@ fn verified_writer(rules: PoolRules) -> Hook {
 struct Opens {
     connector: Connector,
     rules: PoolRules,
+    /// Whether a hook of the pool takes the facts about each connection.
+    hands_over: bool,
 }
 
 impl Connect for Opens {
@@ -157,8 +178,13 @@ impl Connect for Opens {
     ) -> BoxFuture<'_, Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>> {
         Box::pin(async move {
             match open(&self.connector, &self.rules).await {
-                // The pool's client ends the task when it is dropped.
-                Ok(opened) => Ok((opened.client, opened.driving.into_task())),
+                Ok(opened) => {
+                    if self.hands_over {
+                        hand_over(opened.established);
+                    }
+                    // The pool's client ends the task when it is dropped.
+                    Ok((opened.client, opened.driving.into_task()))
+                }
                 Err(error) => Err(carried(error).await),
             }
         })

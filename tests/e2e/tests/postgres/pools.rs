@@ -1,12 +1,20 @@
 //! Pools that outlive their first token: deadpool and bb8 over real sockets, on a clock that is
 //! moved.
 
-use std::time::Duration;
+use std::{
+    future::ready,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use deadpool_postgres::{ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
-use e2e::{Fixture, USER};
+use e2e::{Fixture, HOST, USER};
 use rds_testkit::{AccessKey, Fault, ServerError};
-use rds_wrapper::{Error, ErrorKind, pg::bb8::Pool as Bb8};
+use rds_wrapper::{
+    Error, ErrorKind,
+    pg::{Connector, bb8::Pool as Bb8},
+    plugin::{BoxFuture, ConnectRequest, Next, Opening, Plugin, Session},
+};
 
 const QUARTER: Duration = Duration::from_secs(16 * 60);
 
@@ -177,4 +185,62 @@ async fn deadpool_patterns_keep_working() {
         pool.close();
         assert!(matches!(pool.get().await, Err(PoolError::Closed)));
     }
+}
+
+/// Refuses connects to all hosts but one, and notes the host for which it judges a pooled one.
+#[derive(Clone, Debug, Default)]
+struct Judges(Arc<Mutex<Vec<String>>>);
+
+impl<C: Send + 'static> Plugin<C> for Judges {
+    fn code(&self) -> &str {
+        "judges"
+    }
+
+    fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
+        match request.host() {
+            HOST => next.run(request),
+            _ => Box::pin(ready(Err(Error::new(ErrorKind::Connect, "not this one")))),
+        }
+    }
+
+    fn verify<'a>(
+        &'a self,
+        request: &'a ConnectRequest,
+        _: &'a mut dyn Session,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        self.0.lock().expect("nobody panics").push(request.host().to_owned());
+        Box::pin(ready(Ok(())))
+    }
+}
+
+async fn connector_of_three_hosts() -> (Fixture, Judges, Connector) {
+    let rig = Fixture::start_with(|server| server.password_user("app", "secret")).await;
+    let (judges, port) = (Judges::default(), rig.server.port());
+    let hosts = format!("a.example:{port},{HOST}:{port},c.example:{port}");
+    let url = format!("postgres://app:secret@{hosts}/app?sslmode=verify-full");
+    let connector = rig.builder(url).plugin(judges.clone()).build().expect("builds");
+    (rig, judges, connector)
+}
+
+#[tokio::test]
+async fn plugin_judges_a_connection_of_deadpool_for_its_own_host() {
+    let (_rig, judges, connector) = connector_of_three_hosts().await;
+    let pool = connector.deadpool_builder().max_size(4).build().expect("builds");
+    for _ in 0..2 {
+        // At once in one task, so that the connects end in polls of the same future.
+        let (a, b, c, d) = tokio::join!(pool.get(), pool.get(), pool.get(), pool.get());
+        assert!([a, b, c, d].iter().all(Result::is_ok));
+    }
+
+    assert_eq!(*judges.0.lock().expect("nobody panics"), [HOST; 4]);
+}
+
+#[tokio::test]
+async fn plugin_judges_a_connection_of_bb8_for_its_own_host() {
+    let (_rig, judges, connector) = connector_of_three_hosts().await;
+    let pool = Bb8::builder().max_size(1).build(connector.bb8_manager()).await.expect("builds");
+
+    drop(pool.get().await.expect("is let in"));
+
+    assert_eq!(*judges.0.lock().expect("nobody panics"), [HOST]);
 }
