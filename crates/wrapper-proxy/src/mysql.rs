@@ -3,6 +3,7 @@
 mod client;
 mod greeting;
 mod login;
+mod one_lookup;
 mod packet;
 mod proof;
 mod query;

@@ -19,6 +19,7 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
 pub struct Upstream {
     pub(crate) tls: Tls,
     pub(crate) dialer: Dialer,
+    pub(crate) resolver: Arc<dyn Resolver>,
     /// Whether the password is a token, which must never be used in SCRAM or MD5: the server cannot
     /// verify it that way.
     pub(crate) sends_token: bool,
@@ -54,10 +55,10 @@ impl<C: Send + 'static> Source<C> {
         }
         let roots = read_roots(&options, &[]).map_err(|error| registry.explain(&request, error))?;
         let tls = Tls::new(roots)?;
-        let dialer = Dialer::new(resolver, false);
+        let dialer = Dialer::new(Arc::clone(&resolver), false);
         // An unknown plugin of an application may query sessions, so only known ones are exempt.
         let asks_sessions = plugins.iter().any(|plugin| !ASKING_NOTHING.contains(&plugin.code()));
-        let upstream = Arc::new(Upstream { tls, dialer, sends_token, asks_sessions });
+        let upstream = Arc::new(Upstream { tls, dialer, resolver, sends_token, asks_sessions });
         Ok(Self { request, plugins, options, upstream })
     }
 }

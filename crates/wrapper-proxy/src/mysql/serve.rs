@@ -6,12 +6,13 @@ use std::{
 };
 
 use tokio::{io::AsyncWriteExt, time::timeout};
-use wrapper_adapter::StringForm;
+use wrapper_adapter::{Dialer, StringForm};
 use wrapper_core::{BoxFuture, Connected, Engine, Error, ErrorKind, Result};
 
 use super::{
     MysqlTarget,
-    client::{Admitted, admit, answer, answer_before_greeting, client_error},
+    client::{admit, answer, answer_before_greeting, client_error},
+    one_lookup::OneLookup,
     packet::send,
     upstream::{Opened, RelayDriver, Session, Waiting, take},
 };
@@ -51,31 +52,38 @@ impl Relay for Session {
         // The server speaks first, so a slow server takes nothing of the client's time.
         handshake.suspend_grace();
         let limit = room.limits.handshake_timeout;
-        let mut opening = pin!(descriptors::awaited(limit, || target.opened()));
-        let opened = tokio::select! {
-            biased;
-            opened = &mut opening => Ok(opened),
-            () = handshake.displaced() => Err(Refused::displaced()),
-            () = room.cut.cancelled() => Err(Refused::shutting_down()),
+        let dialer = Dialer::new(Arc::new(OneLookup::new(Arc::clone(&target.upstream.resolver))), false);
+        // In a block: its memory is free again while the session lasts.
+        let opened = {
+            let mut opening = pin!(descriptors::awaited(limit, || target.opened(&dialer)));
+            let opened = tokio::select! {
+                biased;
+                opened = &mut opening => Ok(opened),
+                () = handshake.displaced() => Err(Refused::displaced()),
+                () = room.cut.cancelled() => Err(Refused::shutting_down()),
+            };
+            match opened {
+                Ok(opened) => opened,
+                Err(refused) => {
+                    target.refuse(&refused);
+                    // The descriptors of a displaced client are what others need.
+                    drop((client, handshake));
+                    // The server may have accepted the connection: it is ended by a login as well.
+                    if let Ok(_place) = room.farewells.try_acquire()
+                        && let Ok(Ok(opened)) = timeout(FAREWELL, opening).await
+                    {
+                        opened.dismiss().await;
+                    }
+                    return;
+                }
+            }
         };
         let opened = match opened {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => {
+            Ok(opened) => opened,
+            Err(error) => {
                 let (code, _, text) = client_error(&error);
                 drop(send(&mut client, 0, &answer_before_greeting(code, &text)).await);
                 return target.fail(&error);
-            }
-            Err(refused) => {
-                target.refuse(&refused);
-                // The descriptors of a displaced client are what others need.
-                drop((client, handshake));
-                // The server may have accepted the connection: it is ended by a login as well.
-                if let Ok(_place) = room.farewells.try_acquire()
-                    && let Ok(Ok(opened)) = timeout(FAREWELL, opening).await
-                {
-                    opened.dismiss().await;
-                }
-                return;
             }
         };
         let greeting = opened.greeting.clone();
@@ -90,7 +98,10 @@ impl Relay for Session {
                 drop(send(&mut client, admitted.next, &answer(1040, "08004", &room.full())).await);
                 target.refuse(&Refused::new("every session is in use"));
             }
-            (Ok(admitted), Ok(_place)) => target.session(client, admitted, &waiting, room).await,
+            (Ok(admitted), Ok(_place)) => {
+                let driver = RelayDriver::new(Arc::clone(&target.upstream), admitted.login, &waiting, dialer);
+                target.session(client, driver, admitted.next, room).await;
+            }
         }
         // On every way out: the server counts a connection that ends without a login.
         dismiss(&waiting).await;
@@ -99,13 +110,13 @@ impl Relay for Session {
 
 impl MysqlTarget {
     /// Opens the connection whose greeting a client is to read.
-    async fn opened(&self) -> Result<Opened> {
+    async fn opened(&self, dialer: &Dialer) -> Result<Opened> {
         let request = self.request.clone();
         let open = |address| -> BoxFuture<'_, Result<Opened>> {
             Box::pin(Opened::connect(address, &request, &self.upstream))
         };
         let limit = self.hosts.timeout();
-        timeout(limit, self.upstream.dialer.dial(&request, open)).await.unwrap_or_else(|_| {
+        timeout(limit, dialer.dial(&request, open)).await.unwrap_or_else(|_| {
             let message = format!("{} did not send its greeting within {limit:?}", request.address_label());
             Err(Error::new(ErrorKind::Timeout, message))
         })
@@ -115,22 +126,22 @@ impl MysqlTarget {
     ///
     /// A client that disconnects meanwhile does not end the login: the server would count that
     /// against this machine.
-    async fn session(&self, mut client: Local, admitted: Admitted, waiting: &Arc<Waiting>, room: &Room) {
-        let Admitted { login, next } = admitted;
-        let driver = RelayDriver::new(Arc::clone(&self.upstream), login, Arc::clone(waiting));
+    async fn session(&self, mut client: Local, driver: RelayDriver, next: u8, room: &Room) {
         let hosts = self.hosts.with_driver(driver);
         let limit = room.limits.handshake_timeout;
-        let mut connecting = pin!(descriptors::awaited(limit, || hosts.connect()));
-        let connected: Result<Connected<Session>> = tokio::select! {
-            biased;
-            connected = &mut connecting => connected,
-            () = room.cut.cancelled() => {
-                drop(client);
-                // A login that breaks off would be counted as well.
-                if let Ok(Ok(connected)) = timeout(FAREWELL, connecting).await {
-                    connected.connection.quit().await;
+        let connected: Result<Connected<Session>> = {
+            let mut connecting = pin!(descriptors::awaited(limit, || hosts.connect()));
+            tokio::select! {
+                biased;
+                connected = &mut connecting => connected,
+                () = room.cut.cancelled() => {
+                    drop(client);
+                    // A login that breaks off would be counted as well.
+                    if let Ok(Ok(connected)) = timeout(FAREWELL, connecting).await {
+                        connected.connection.quit().await;
+                    }
+                    return;
                 }
-                return;
             }
         };
         let session = match connected {

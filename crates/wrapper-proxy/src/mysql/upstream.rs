@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use wrapper_adapter::{LoginAnswer, TlsFailure, explain_tls_failure};
+use wrapper_adapter::{Dialer, LoginAnswer, TlsFailure, explain_tls_failure};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Engine, Error, ErrorKind, Result, ServerError,
     adapter::{AbortRegistration, Driver, Phase, Rows, Transport},
@@ -204,6 +204,7 @@ pub struct RelayDriver {
     asked: u32,
     /// The connection whose greeting the client has read, used by the first attempt.
     opened: Arc<Waiting>,
+    dialer: Dialer,
 }
 
 /// The connection that waits for the client's login.
@@ -221,16 +222,17 @@ fn take_of(waiting: &Waiting, address: SocketAddr) -> Option<Opened> {
 }
 
 impl RelayDriver {
-    pub(crate) fn new(upstream: Arc<Upstream>, login: Login, opened: Arc<Waiting>) -> Self {
+    pub(crate) fn new(upstream: Arc<Upstream>, login: Login, opened: &Arc<Waiting>, dialer: Dialer) -> Self {
         let waiting = opened.lock().unwrap_or_else(PoisonError::into_inner);
         let offered = waiting.as_ref().map_or(0, |opened| opened.greeting.offered());
         drop(waiting);
-        Self { upstream, asked: login.capabilities & offered, login, opened }
+        Self { upstream, asked: login.capabilities & offered, login, opened: Arc::clone(opened), dialer }
     }
 
     /// Creates the driver for sessions of the proxy itself.
     pub(crate) fn own(upstream: Arc<Upstream>) -> Self {
-        Self { upstream, login: Login::own(), asked: 0, opened: Arc::default() }
+        let dialer = upstream.dialer.clone();
+        Self { upstream, login: Login::own(), asked: 0, opened: Arc::default(), dialer }
     }
 
     async fn open(&self, address: SocketAddr, request: &ConnectRequest) -> Result<Session> {
@@ -252,7 +254,7 @@ impl Driver for RelayDriver {
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Session>> {
         Box::pin(async move {
             let open = |address| -> BoxFuture<'_, Result<Session>> { Box::pin(self.open(address, &request)) };
-            self.upstream.dialer.dial(&request, open).await
+            self.dialer.dial(&request, open).await
         })
     }
 
@@ -285,7 +287,7 @@ impl fmt::Debug for Session {
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
-    use wrapper_adapter::{Dialer, Roots, SystemResolver};
+    use wrapper_adapter::{Roots, SystemResolver};
 
     use super::{super::greeting::tests::greeting, *};
     use crate::tls::Tls;
@@ -305,8 +307,14 @@ mod tests {
         let waiting: Arc<Waiting> = Arc::new(Mutex::new(Some(opened)));
         let tls = Tls::new(Roots::system()).expect("are read");
         let dialer = Dialer::new(Arc::new(SystemResolver), false);
-        let upstream = Arc::new(Upstream { tls, dialer, sends_token: true, asks_sessions: false });
-        let driver = RelayDriver::new(upstream, Login::own(), Arc::clone(&waiting));
+        let upstream = Arc::new(Upstream {
+            tls,
+            dialer,
+            sends_token: true,
+            asks_sessions: false,
+            resolver: Arc::new(SystemResolver),
+        });
+        let driver = RelayDriver::new(Arc::clone(&upstream), Login::own(), &waiting, upstream.dialer.clone());
 
         driver.open(elsewhere, &request).await.expect_err("nothing listens");
 

@@ -164,7 +164,13 @@ mod tests {
         let address = silent.local_addr().expect("has one");
         let tls = Tls::new(Roots::system()).expect("are read");
         let dialer = Dialer::new(Arc::new(SystemResolver), false);
-        let upstream = Upstream { tls, dialer, sends_token: true, asks_sessions: false };
+        let upstream = Upstream {
+            tls,
+            dialer,
+            sends_token: true,
+            asks_sessions: false,
+            resolver: Arc::new(SystemResolver),
+        };
         let cancels = Arc::new(Cancels::default());
         let _key = cancels.register(&mut b"key".to_vec(), at(address.port()), |_| {});
 

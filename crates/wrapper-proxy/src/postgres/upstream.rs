@@ -289,7 +289,13 @@ mod tests {
         let tls = Tls::new(Roots::system()).expect("are read");
         let dialer = Dialer::new(Arc::new(SystemResolver), false);
         RelayDriver::new(
-            Arc::new(Upstream { tls, dialer, sends_token, asks_sessions: false }),
+            Arc::new(Upstream {
+                tls,
+                dialer,
+                sends_token,
+                asks_sessions: false,
+                resolver: Arc::new(SystemResolver),
+            }),
             Startup::new("test"),
         )
     }

@@ -2,7 +2,14 @@
 
 mod endings;
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use mysql_async::{Conn, Error, OptsBuilder, prelude::Queryable};
 use rds_testkit::{AuthPlugin, Fault, MysqlServer, MysqlServerBuilder, ServerError};
@@ -10,6 +17,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
+use wrapper_adapter::resolver_fn;
 use wrapper_core::Registry;
 use wrapper_iam::IamFactory;
 use wrapper_proxy::{Limits, mysql::MysqlTarget};
@@ -153,6 +161,28 @@ async fn throttled_and_absent_servers_have_codes_of_their_own() {
     let (code, text) = refused(options).await;
     assert_eq!(code, 1105);
     assert!(text.starts_with("rds-iam: nothing listens"), "{text}");
+}
+
+#[tokio::test]
+async fn client_costs_one_look_up_of_the_host() {
+    let server = MysqlServer::builder().user("jane").database("app").start().await.expect("starts");
+    let tokens = server.token_provider().expect("has a key");
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let resolver = resolver_fn(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)])
+    });
+    let url = server.url().replace("@127.0.0.1:", &format!("@{}:", server.host()));
+    let registry = Registry::new().with(IamFactory::new(tokens));
+    let target = MysqlTarget::from_url_with_resolver(&url, registry, resolver).expect("is right");
+    let proxy = Running::start(target, Limits::default()).await;
+    let fixture = Fixture { server, proxy };
+
+    for clients in 1..=3 {
+        drop(fixture.client().await);
+        assert_eq!(count.load(Ordering::Relaxed), clients);
+    }
 }
 
 #[tokio::test]
