@@ -1,5 +1,7 @@
 //! What is known of a cluster after several answers.
 
+mod times;
+
 use std::time::Duration;
 
 use super::*;
@@ -52,6 +54,18 @@ impl Fixture {
         role: Role,
         listed: &[&str],
     ) -> (Verdict, Vec<Effect>) {
+        let answered = self.tick(1);
+        self.answers_between((asked, answered), dialled, id, role, listed)
+    }
+
+    fn answers_between(
+        &mut self,
+        (asked, answered): (Instant, Instant),
+        dialled: Option<&str>,
+        id: &str,
+        role: Role,
+        listed: &[&str],
+    ) -> (Verdict, Vec<Effect>) {
         let row = |(at, id): (usize, &&str)| Row {
             id: (*id).into(),
             is_writer: at == 0,
@@ -66,7 +80,6 @@ impl Fixture {
             rows: listed.iter().enumerate().map(row).collect(),
         };
         let dialled = dialled.map_or(Target::Endpoint, |id| self.at(id));
-        let answered = self.tick(1);
         self.knowledge.answered(&Evidence { dialled, asked, answered, answer })
     }
 

@@ -150,3 +150,61 @@ fn monitor_without_connects_is_idle() {
     schedule.used(later(now, 1));
     assert!(!schedule.is_idle(later(now, 15 * 60_000)));
 }
+
+#[test]
+fn suspicion_ends_the_pauses_between_queries() {
+    let (mut schedule, knowledge, now) = quiet();
+    let (a, b) = (at(&knowledge, "a"), at(&knowledge, "b"));
+    assert_eq!(schedule.due(now, &knowledge), from_ref(&b));
+    schedule.done(&b, PollOutcome::Answered, now, 0.5);
+
+    assert!(schedule.suspect(later(now, 1), &knowledge));
+
+    assert_eq!(schedule.due(later(now, 1), &knowledge), [a, b]);
+}
+
+/// Starts a suspicion that ends with the answer of this writer, and returns when.
+fn suspicion_ends(schedule: &mut Schedule, knowledge: &mut Knowledge, writer: &str, now: Instant) -> Instant {
+    assert!(schedule.suspect(now, knowledge));
+    schedule.due(now, knowledge);
+    let target = at(knowledge, writer);
+    answer(knowledge, target.clone(), writer, Role::Writer, later(now, 1));
+    schedule.done(&target, PollOutcome::Answered, later(now, 2), 0.5);
+    schedule.due(later(now, 2), knowledge);
+    assert_eq!(schedule.mode(later(now, 2)), Mode::Fast);
+    later(now, 2)
+}
+
+#[test]
+fn block_begins_anew_after_a_founded_suspicion_and_after_a_quiet_time() {
+    let (mut schedule, mut knowledge, now) = quiet();
+    let now = suspicion_ends(&mut schedule, &mut knowledge, "a", now);
+    let now = suspicion_ends(&mut schedule, &mut knowledge, "a", later(now, 5_000));
+    assert!(!schedule.suspect(later(now, 9_999), &knowledge));
+
+    // A founded one blocks nothing.
+    let now = later(now, 10_000);
+    assert!(schedule.suspect(now, &knowledge));
+    let a = at(&knowledge, "a");
+    answer(&mut knowledge, a, "a", Role::Reader, later(now, 1));
+    let now = suspicion_ends(&mut schedule, &mut knowledge, "b", later(now, 2));
+    let now = suspicion_ends(&mut schedule, &mut knowledge, "b", later(now, 1));
+    assert!(!schedule.suspect(later(now, 4_999), &knowledge));
+
+    // Nor does what was long ago.
+    let now = suspicion_ends(&mut schedule, &mut knowledge, "b", later(now, 5_000));
+    let now = suspicion_ends(&mut schedule, &mut knowledge, "b", later(now, 10_000 + 5 * 60_000 + 1));
+    assert!(!schedule.suspect(later(now, 4_999), &knowledge));
+    assert!(schedule.suspect(later(now, 5_000), &knowledge));
+}
+
+#[test]
+fn monitor_wakes_when_a_mode_ends() {
+    let (mut schedule, knowledge, now) = quiet();
+    schedule.rates.refresh = Duration::ZERO;
+    assert_eq!(schedule.wake_at(later(now, 60_000), &knowledge), now + IDLE);
+
+    schedule.fast_until = Some(later(now, 90_000));
+    schedule.lanes.clear();
+    assert_eq!(schedule.wake_at(later(now, 60_000), &knowledge), later(now, 90_000));
+}
