@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn attempt_that_runs_is_told_with_its_phase() {
+    async fn running_attempt_is_reported_with_its_phase() {
         let last_error = LastError::default();
         let request = ConnectRequest::new("h", 1, "jane");
         let attempt = last_error.begin(Some(request.clone()));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn likeliest_cause_is_told_once() {
+    async fn likeliest_cause_is_shown_once() {
         let last_error = LastError::default();
         last_error.note_error(&refused().with_diagnosis([Cause::new("policy", "no policy", "allow it")]));
         let _attempt = last_error.begin(None);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failure_is_told_before_what_runs_now() {
+    async fn failure_is_shown_before_the_running_attempt() {
         let last_error = LastError::default();
         last_error.note_error(&refused());
         let _check = last_error.begin(None);

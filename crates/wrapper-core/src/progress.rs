@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn note_tells_its_newest_living_fork_and_then_itself() {
+    fn note_reports_its_newest_living_fork_and_then_itself() {
         let root = Progress::default();
         root.enter(Phase::Open);
         let (first, second) = (root.fork(), root.fork());

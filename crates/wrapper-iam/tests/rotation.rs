@@ -29,7 +29,7 @@ fn secs(count: u64) -> Duration {
 
 /// What server and source hold, and what was seen.
 #[derive(Debug)]
-struct World {
+struct State {
     accepted: HashSet<&'static str>,
     given: &'static str,
     life: Option<u64>,
@@ -40,18 +40,18 @@ struct World {
 #[derive(Clone, Debug)]
 struct Actors {
     clock: ManualClock,
-    world: Arc<Mutex<World>>,
+    state: Arc<Mutex<State>>,
 }
 
 impl Actors {
     fn new(life: Option<u64>) -> Self {
-        let world = World { accepted: HashSet::from([OLD]), given: OLD, life, loads: Vec::new(), refused: 0 };
+        let state = State { accepted: HashSet::from([OLD]), given: OLD, life, loads: Vec::new(), refused: 0 };
         let clock = ManualClock::at(SystemTime::UNIX_EPOCH + secs(1_800_000_000));
-        Self { clock, world: Arc::new(Mutex::new(world)) }
+        Self { clock, state: Arc::new(Mutex::new(state)) }
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("no actor panics")
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no actor panics")
     }
 
     fn connector(&self, settings: IamSettings) -> Wrapper<Actors> {
@@ -70,10 +70,10 @@ impl ProvideCredentials for Actors {
         Self: 'a,
     {
         let now = self.clock.now();
-        let mut world = self.world();
-        world.loads.push(now);
-        let end = world.life.map(|life| now + secs(life));
-        future::ProvideCredentials::ready(Ok(Credentials::new(world.given, "secret", None, end, "test")))
+        let mut state = self.state();
+        state.loads.push(now);
+        let end = state.life.map(|life| now + secs(life));
+        future::ProvideCredentials::ready(Ok(Credentials::new(state.given, "secret", None, end, "test")))
     }
 }
 
@@ -85,12 +85,12 @@ impl Driver for Actors {
     }
 
     fn connect(&self, request: ConnectRequest) -> BoxFuture<'_, Result<()>> {
-        let mut world = self.world();
+        let mut state = self.state();
         let token = request.password().map(|password| password.as_secret().to_owned()).unwrap_or_default();
-        if world.accepted.iter().any(|key| token.contains(key)) {
+        if state.accepted.iter().any(|key| token.contains(key)) {
             return Box::pin(async { Ok(()) });
         }
-        world.refused += 1;
+        state.refused += 1;
         let answer = ServerError::new("28000", "PAM authentication failed", None);
         let error = Error::new(ErrorKind::Login, "refused").with_source(answer).with_stale_password();
         Box::pin(async { Err(error) })
@@ -136,23 +136,23 @@ async fn rotate(case: Case) {
     let both_at = rotated_at + secs(server_at.max(source_at));
     let (mut was_refused_before, mut is_settled) = (false, false);
     let mut from = None;
-    actors.world().accepted.insert(NEW);
+    actors.state().accepted.insert(NEW);
     for _ in 0..(1_500 / every).clamp(6, 300) {
         let now = actors.clock.now();
         {
-            let mut world = actors.world();
+            let mut state = actors.state();
             if now >= rotated_at + secs(server_at) {
-                world.accepted.remove(OLD);
+                state.accepted.remove(OLD);
             }
             if now >= rotated_at + secs(source_at) {
-                world.given = NEW;
+                state.given = NEW;
             }
             // From when both hold the new key, and from the end of the wait between loads that
             // holds then.
             let wait = secs(if was_refused_before { 60 } else { 30 });
-            let last_load = *world.loads.last().expect("they were loaded");
+            let last_load = *state.loads.last().expect("they were loaded");
             if from.is_none() && now >= both_at && (is_settled || now > last_load + wait) {
-                from = Some((world.refused, world.loads.len()));
+                from = Some((state.refused, state.loads.len()));
             }
         }
         for target in 0..targets {
@@ -167,12 +167,12 @@ async fn rotate(case: Case) {
         if let (Some((_, loads)), Ok(since)) = (from, now.duration_since(both_at))
             && since < secs(100)
         {
-            let loads = actors.world().loads.len() - loads;
+            let loads = actors.state().loads.len() - loads;
             assert!(loads <= 1, "{case:?}: {loads} loads");
         }
         actors.clock.advance(secs(every));
     }
-    let refused = actors.world().refused - from.expect("the wait ends").0;
+    let refused = actors.state().refused - from.expect("the wait ends").0;
     assert!(refused <= targets, "{case:?}: {refused} refused on the wire");
 }
 
@@ -213,15 +213,15 @@ async fn rotation_under_a_connect_each_20_minutes_is_not_seen() {
 async fn user_that_is_always_refused_loads_once_in_a_minute() {
     let actors = Actors::new(None);
     let wrapper = actors.connector(IamSettings::default());
-    actors.world().accepted.clear();
+    actors.state().accepted.clear();
     for _ in 0..3_600 {
         wrapper.connect(ConnectRequest::new(HOST, 5432, "nobody")).await.expect_err("is refused");
         actors.clock.advance(secs(1));
     }
-    let world = actors.world();
+    let state = actors.state();
     // One each 45 to 60 s, after the first load and one after 30 s.
-    assert!((60..=82).contains(&world.loads.len()), "{}", world.loads.len());
-    assert_eq!(world.refused, 3_600, "nothing was tried twice");
+    assert!((60..=82).contains(&state.loads.len()), "{}", state.loads.len());
+    assert_eq!(state.refused, 3_600, "nothing was tried twice");
 }
 
 #[tokio::test]
@@ -231,8 +231,8 @@ async fn clock_that_was_set_back_over_a_rotation_keeps_nobody_out() {
     wrapper.connect(ConnectRequest::new(HOST, 5432, "jane")).await.expect("is let in");
     actors.clock.set(actors.clock.now() - secs(3_600));
     {
-        let mut world = actors.world();
-        (world.given, world.accepted) = (NEW, HashSet::from([NEW]));
+        let mut state = actors.state();
+        (state.given, state.accepted) = (NEW, HashSet::from([NEW]));
     }
     wrapper.connect(ConnectRequest::new(HOST, 5432, "jane")).await.expect("is let in with the new key");
 }
@@ -246,16 +246,16 @@ async fn clock_that_was_set_back_makes_no_acceptance_a_recent_one() {
     actors.clock.advance(secs(300));
     connect().await.expect("is let in with the same token");
     actors.clock.set(actors.clock.now() - secs(200));
-    actors.world().accepted.clear();
+    actors.state().accepted.clear();
     connect().await.expect_err("is refused");
-    assert_eq!(actors.world().refused, 2, "a token from the cache is tried once more");
+    assert_eq!(actors.state().refused, 2, "a token from the cache is tried once more");
 }
 
 #[tokio::test]
 async fn refused_login_is_repeated_within_its_timeout() {
     let actors = Actors::new(None);
     let wrapper = actors.connector(IamSettings::default().with_login_retry_timeout(secs(20)));
-    actors.world().accepted.clear();
+    actors.state().accepted.clear();
     let connect =
         tokio::spawn(async move { wrapper.connect(ConnectRequest::new(HOST, 5432, "jane")).await.map(drop) });
     let pass = async || {
@@ -265,8 +265,8 @@ async fn refused_login_is_repeated_within_its_timeout() {
         }
     };
     pass().await;
-    assert!(actors.world().refused > 1);
-    actors.world().accepted.insert(OLD);
+    assert!(actors.state().refused > 1);
+    actors.state().accepted.insert(OLD);
     pass().await;
     connect.await.expect("does not panic").expect("is let in at last");
 }

@@ -43,7 +43,7 @@ impl Heard {
 }
 
 #[tokio::test]
-async fn postgres_tells_how_connects_end() {
+async fn postgres_connects_report_their_outcome() {
     let (rig, ear) = (Fixture::start().await, Heard::default());
     let connector = rig.builder(rig.url()).on_event(ear.callback()).build().expect("builds");
     log_in(&connector).await.expect("is let in");
@@ -65,7 +65,7 @@ fn credentials(ear: &Heard) -> impl Fn(&Event) + Send + Sync + 'static {
 }
 
 #[tokio::test]
-async fn connector_tells_of_credentials_as_long_as_it_lives() {
+async fn connector_reports_credentials_as_long_as_it_lives() {
     let (rig, ear) = (Fixture::start().await, Heard::default());
     let builder = rig.builder(rig.url()).on_event(|_| panic!("a callback of a test panics"));
     let connector = builder.on_event(credentials(&ear)).build().expect("builds");
@@ -91,7 +91,7 @@ fn sqlx_pool(rig: &Fixture) -> FreshPoolBuilder<Postgres> {
 }
 
 #[tokio::test]
-async fn sqlx_pool_tells_of_credentials() {
+async fn sqlx_pool_reports_credentials() {
     let rig = Fixture::start_with(|server| server.host("localhost")).await;
     let ear = Heard::default();
     let pool = sqlx_pool(&rig).on_event(credentials(&ear)).build().await.expect("builds");
@@ -105,7 +105,7 @@ async fn sqlx_pool_tells_of_credentials() {
 }
 
 #[tokio::test]
-async fn mysql_tells_how_connects_end() {
+async fn mysql_connects_report_their_outcome() {
     let (rig, ear) = (e2e::mysql::Fixture::start().await, Heard::default());
     let connector = rig.builder(rig.url()).on_event(ear.callback()).build().expect("builds");
     e2e::mysql::log_in(&connector).await.expect("is let in");
@@ -226,7 +226,7 @@ fn failures(ear: &Heard) -> impl Fn(&Event) + Send + Sync + 'static {
 }
 
 #[tokio::test]
-async fn source_that_fails_is_told_at_once_and_then_once_a_minute() {
+async fn failing_source_is_reported_at_once_and_then_once_a_minute() {
     let (rig, told) = (Fixture::start().await, Heard::default());
     let connector = rig.builder(rig.url()).on_event(failures(&told)).build().expect("builds");
     rig.source.fail();
@@ -246,7 +246,7 @@ async fn source_that_fails_is_told_at_once_and_then_once_a_minute() {
 }
 
 #[tokio::test]
-async fn load_that_fails_after_a_reported_refusal_is_told() {
+async fn failed_load_after_a_reported_refusal_is_reported() {
     let (rig, told) = (Fixture::start().await, Heard::default());
     let connector = rig.builder(rig.url()).on_event(failures(&told)).build().expect("builds");
     let request = TokenRequest::database(HOST, rig.server.port(), USER).expect("fits");

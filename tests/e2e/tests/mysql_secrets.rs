@@ -27,7 +27,7 @@ async fn attempt(connector: &Connector) {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_said_at_trace() {
+async fn no_secret_is_logged_at_trace() {
     let capture = TraceCapture::install(FmtSpan::FULL);
     let key = AccessKey::new("ASIATRACED", SECRET).with_session_token(SESSION).allow(USER);
     let rig =

@@ -32,7 +32,7 @@ fn say<T>(outcome: Result<T, rds_wrapper::Error>) -> bool {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_said_at_trace_over_a_whole_rotation() {
+async fn no_secret_is_logged_at_trace_over_a_whole_rotation() {
     let capture = TraceCapture::install(FmtSpan::FULL);
     let (postgres_server, mysql_server, service) =
         (postgres_server().await, mysql_server().await, service().await);

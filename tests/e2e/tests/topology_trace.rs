@@ -74,7 +74,7 @@ async fn live_through_everything(deployment: Deployment, key: AccessKey) {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_said_at_trace_through_failovers() {
+async fn no_secret_is_logged_at_trace_through_failovers() {
     let capture = TraceCapture::install(FmtSpan::FULL);
     let secrets = ["the-secret-Kx7/key+of", "the-session-Qm3/token+of"];
     for deployment in [

@@ -98,7 +98,7 @@ impl Driver for Moves {
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_tells_where_a_plugin_had_led_to() {
+async fn timeout_names_the_host_that_a_plugin_led_to() {
     let moves = plugin_fn("move", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
         Box::pin(async move { next.run(request.with_host("b.example")).await })
     });
@@ -159,7 +159,7 @@ async fn server_name_is_not_taken_to_an_instance() {
 }
 
 #[test]
-fn host_that_is_none_is_named_and_not_shown() {
+fn invalid_host_is_reported_and_not_shown() {
     for host in ["db.example", "10.0.0.1", "::1", "[::1]", "fe80::1%eth0", "db_1"] {
         assert!(check_host(host).is_ok(), "{host}");
     }

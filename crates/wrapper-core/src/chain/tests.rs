@@ -56,7 +56,7 @@ fn prepared_request_has_the_plugins_password_and_opens_nothing() {
 }
 
 #[test]
-fn end_of_every_connect_is_told_also_where_time_runs_out_or_the_caller_leaves() {
+fn end_of_every_connect_is_reported_also_after_a_timeout_or_a_drop() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ear = Arc::clone(&heard);
     let hangs = plugin_fn("hangs", |request: ConnectRequest, next: Next<'_, ConnectRequest>| {

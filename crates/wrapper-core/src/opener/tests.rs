@@ -246,7 +246,7 @@ async fn opener_outlives_its_connector_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn opener_ends_in_its_own_time_and_tells_where_it_was() {
+async fn opener_ends_in_its_own_time_and_names_its_phase() {
     let opened = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&opened);
     let keeps = crate::plugin_fn("keeps", move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {

@@ -118,7 +118,7 @@ async fn cached_token_is_retried_with_reloaded_credentials() {
 }
 
 #[tokio::test]
-async fn key_that_was_replaced_and_refused_too_is_said() {
+async fn refusal_of_the_replaced_key_is_reported() {
     let fixture = fixture();
     fixture.wrapper.connect(request()).await.expect("connects");
     fixture.clock.advance(Duration::from_secs(61));

@@ -72,14 +72,14 @@ macro_rules! servers {
 servers!(PostgresServer, MysqlServer);
 
 /// Two servers, of which the first takes writes, and a pool that is led.
-struct Scene<D: Engine, S> {
+struct Fixture<D: Engine, S> {
     servers: [S; 2],
     pool: FreshPool<D>,
     topology: Topology,
     _service: SecretsServer,
 }
 
-impl<D: Engine, S: Server> Scene<D, S> {
+impl<D: Engine, S: Server> Fixture<D, S> {
     async fn start(scheme: &str) -> Self {
         let authority = CertificateAuthority::generate().expect("is issued");
         let [first, second] = NAMES;
@@ -140,33 +140,33 @@ fn provider(service: &SecretsServer) -> SecretProvider {
 }
 
 async fn pool_follows_the_writer<D: Engine, S: Server>(scheme: &str) {
-    let scene = Scene::<D, S>::start(scheme).await;
-    scene.write().await;
-    until("the writer is known", || scene.topology.snapshot().epoch() == 1).await;
+    let fixture = Fixture::<D, S>::start(scheme).await;
+    fixture.write().await;
+    until("the writer is known", || fixture.topology.snapshot().epoch() == 1).await;
 
-    scene.fail_over().await;
-    let known = timeout(Duration::from_secs(5), scene.topology.changed_since(1)).await;
+    fixture.fail_over().await;
+    let known = timeout(Duration::from_secs(5), fixture.topology.changed_since(1)).await;
     assert_eq!(known.expect("a change before the call counts").epoch(), 2);
     for _ in 0..3 {
-        scene.write().await;
+        fixture.write().await;
     }
 
-    assert!(scene.servers[1].accepted() >= 2, "the monitor, and the pool");
+    assert!(fixture.servers[1].accepted() >= 2, "the monitor, and the pool");
 }
 
 async fn pool_leaves_a_frozen_writer<D: Engine, S: Server>(scheme: &str) {
-    let scene = Scene::<D, S>::start(scheme).await;
-    scene.write().await;
-    until("the monitor has its connections", || scene.topology.stats().questions > 2).await;
+    let fixture = Fixture::<D, S>::start(scheme).await;
+    fixture.write().await;
+    until("the monitor has its connections", || fixture.topology.stats().questions > 2).await;
 
-    scene.servers[0].freeze();
-    scene.servers[1].set_read_only(false);
-    scene.topology.suspect();
+    fixture.servers[0].freeze();
+    fixture.servers[1].set_read_only(false);
+    fixture.topology.suspect();
     // sqlx would wait for the goodbye of a server that stands still.
-    until("the pool's connections are gone", || scene.pool.pool().size() == 0).await;
+    until("the pool's connections are gone", || fixture.pool.pool().size() == 0).await;
 
     let begun = Instant::now();
-    scene.write().await;
+    fixture.write().await;
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
@@ -192,20 +192,20 @@ async fn mysql_pool_leaves_a_frozen_writer() {
 
 #[tokio::test]
 async fn failed_handshake_names_the_instance_that_the_pool_was_led_to() {
-    let scene = Scene::<sqlx::Postgres, PostgresServer>::start("postgres").await;
-    scene.write().await;
-    until("the writer is known", || scene.topology.snapshot().epoch() == 1).await;
-    scene.fail_over().await;
-    let host = || scene.pool.pool().connect_options().get_host().to_owned();
+    let fixture = Fixture::<sqlx::Postgres, PostgresServer>::start("postgres").await;
+    fixture.write().await;
+    until("the writer is known", || fixture.topology.snapshot().epoch() == 1).await;
+    fixture.fail_over().await;
+    let host = || fixture.pool.pool().connect_options().get_host().to_owned();
     until("the pool is led to the writer", || host() == NAMES[1]).await;
-    scene.servers[1].inject_always(Fault::CertificateExpired);
-    until("no connection is left", || scene.pool.pool().size() == 0).await;
+    fixture.servers[1].inject_always(Fault::CertificateExpired);
+    until("no connection is left", || fixture.pool.pool().size() == 0).await;
 
-    let error = scene.pool.pool().acquire().await.map(drop).expect_err("cannot be verified");
-    let error = scene.pool.explain(error);
+    let error = fixture.pool.pool().acquire().await.map(drop).expect_err("cannot be verified");
+    let error = fixture.pool.explain(error);
 
     assert_eq!(error.kind(), ErrorKind::Tls);
     assert!(error.to_string().contains(&format!("the certificate of `{}`", NAMES[1])), "{error}");
-    let in_a_check = scene.pool.explain(sqlx::Error::config(error.clone()));
+    let in_a_check = fixture.pool.explain(sqlx::Error::config(error.clone()));
     assert_eq!(in_a_check.to_string(), error.to_string());
 }

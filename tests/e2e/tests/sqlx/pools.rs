@@ -17,6 +17,10 @@ use sqlx::{
 use token_cache::ManualClock;
 use wrapper_sqlx::{Engine, FreshPool, FreshPoolBuilder, MySqlFreshPool, PgFreshPool, check_within};
 
+mod errors;
+mod options;
+mod ownership;
+
 const CHECK: Duration = Duration::from_secs(15);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -171,40 +175,6 @@ async fn plugin_asks_a_connection_of_a_pool() {
 }
 
 #[tokio::test]
-async fn refusal_is_explained() {
-    let (pg, mysql) = (postgres().await, mysql().await);
-    let (pg_pool, mysql_pool) = (pg_pool(&pg).await, mysql_pool(&mysql).await);
-    pg.server.token_policy().deny(pg.server.access_key().access_key_id(), USER);
-    mysql.server.token_policy().deny(mysql.server.access_key().access_key_id(), USER);
-
-    let refused = pg_pool.pool().acquire().await.expect_err("is refused");
-    let also_refused = mysql_pool.pool().acquire().await.expect_err("is refused");
-
-    for (error, first) in
-        [(pg_pool.explain(refused), "policy"), (mysql_pool.explain(also_refused), "grant-missing")]
-    {
-        assert!(error.is_login(), "{error}");
-        assert_eq!(error.diagnosis()[0].code(), first, "{error}");
-        let codes: Vec<_> = error.diagnosis().iter().map(|cause| cause.code()).collect();
-        assert!(codes.contains(&"credentials-refused"), "{codes:?}");
-        assert!(error.to_string().contains("; the token was signed "), "{error}");
-    }
-}
-
-#[tokio::test]
-async fn refused_statement_is_no_refused_login() {
-    let rig = postgres().await;
-    let pool = pg_pool(&rig).await;
-
-    let error =
-        sqlx::query("SELECT nothing FROM nowhere").execute(pool.pool()).await.expect_err("is unknown");
-    let error = pool.explain(error);
-
-    assert_eq!((error.kind(), error.diagnosis().len()), (ErrorKind::Driver, 0), "{error}");
-    assert_eq!(error.server().expect("is kept").code(), "0A000");
-}
-
-#[tokio::test]
 async fn failing_source_goes_unnoticed_for_nine_minutes_at_any_time() {
     for healthy in (0..=24).step_by(2) {
         let rig = postgres().await;
@@ -244,25 +214,6 @@ async fn source_that_comes_back_is_used_again() {
     let state = pool.freshness();
     assert!((state.failures, state.last_error.is_none(), state.is_running) == (0, true, true));
     assert_eq!(rig.server.refused(), 0);
-}
-
-#[tokio::test]
-async fn closed_pool_is_left_alone() {
-    let rig = postgres().await;
-    let pool = pg_pool(&rig).await;
-    log_in(&pool, 1).await;
-    assert!(pool.freshness().is_running);
-
-    pool.pool().close().await;
-    until(|| !pool.freshness().is_running).await;
-    let (signed, calls) = (rig.tokens.stats().signed, rig.source.calls());
-    for _ in 0..20 {
-        rig.clock.advance(16 * MINUTE);
-        tokio::task::yield_now().await;
-    }
-
-    assert_eq!((rig.tokens.stats().signed, rig.source.calls()), (signed, calls));
-    assert_eq!(pool.freshness().renewals, 0);
 }
 
 #[tokio::test]
@@ -322,79 +273,6 @@ async fn token_expiration_makes_the_pool_renew_earlier() {
 }
 
 #[tokio::test]
-async fn refused_login_is_not_tried_again() {
-    let rig = postgres().await;
-    let pool = pg_pool(&rig).await;
-    rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
-
-    let error = pool.pool().acquire().await.expect_err("refused");
-
-    assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("28000"));
-    assert_eq!(rig.server.refused(), 1);
-}
-
-#[tokio::test]
-async fn certificate_for_another_name_gets_no_token() {
-    let postgres = Fixture::start().await;
-    let pool: PgFreshPool = builder(&postgres, "postgres", postgres.server.port(), postgres.server.ca_pem())
-        .build()
-        .await
-        .expect("builds");
-    pool.pool().acquire().await.expect_err("the certificate carries another name");
-    assert_eq!(postgres.server.wait_for_attempts(1).await[0].password_len, 0);
-
-    let mysql = mysql::Fixture::start().await;
-    let pool: MySqlFreshPool =
-        builder(&mysql, "mysql", mysql.server.port(), mysql.server.ca_pem()).build().await.expect("builds");
-    pool.pool().acquire().await.expect_err("the certificate carries another name");
-    assert_eq!(mysql.server.wait_for_attempts(1).await[0].password_len, 0);
-}
-
-#[tokio::test]
-async fn server_without_tls_gets_no_token() {
-    let postgres = postgres().await;
-    postgres.server.inject_always(Fault::NoTls);
-    pg_pool(&postgres).await.pool().acquire().await.expect_err("no tls");
-    assert_eq!(postgres.server.wait_for_attempts(1).await[0].password_len, 0);
-
-    let mysql = mysql().await;
-    mysql.server.inject_always(Fault::NoTls);
-    mysql_pool(&mysql).await.pool().acquire().await.expect_err("no tls");
-    assert_eq!(mysql.server.wait_for_attempts(1).await[0].password_len, 0);
-    assert!(mysql.server.clear_text().is_empty());
-}
-
-async fn handshake<D: Engine>(pool: &FreshPool<D>) -> Error {
-    pool.explain(pool.pool().acquire().await.map(drop).expect_err("cannot be verified"))
-}
-
-#[tokio::test]
-async fn failed_handshake_is_explained_as_by_the_other_adapters() {
-    let (pg, mysql) = (postgres().await, mysql().await);
-    let (pg_pool, mysql_pool) = (pg_pool(&pg).await, mysql_pool(&mysql).await);
-    let other = CertificateAuthority::generate().expect("generates");
-    for (fault, says) in [
-        (Fault::NoTls, "the server at `localhost` does not offer TLS, so nothing secret was sent"),
-        (
-            Fault::CertificateFrom(other),
-            "the certificate of `localhost` is not signed by a trusted authority (trusted: ",
-        ),
-        (Fault::CertificateFor("db.example".to_owned()), "certificate is not for `localhost` (trusted: "),
-        (Fault::CertificateExpired, "is outside its period of validity"),
-    ] {
-        pg.server.inject_always(fault.clone());
-        mysql.server.inject_always(fault);
-
-        for error in [handshake(&pg_pool).await, handshake(&mysql_pool).await] {
-            assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
-            assert!(error.to_string().contains(says), "{error} should say {says}");
-        }
-        pg.server.clear_faults();
-        mysql.server.clear_faults();
-    }
-}
-
-#[tokio::test]
 async fn debug_shows_no_token() {
     let rig = postgres().await;
     let pool = pg_pool(&rig).await;
@@ -402,105 +280,6 @@ async fn debug_shows_no_token() {
     let said = format!("{pool:?} {:?} {:?}", pool.freshness(), pool.pool());
 
     assert!(said.contains(HOST) && !said.contains("X-Amz"), "{said}");
-}
-
-/// Run with an environment of its own by the two tests below, which tell by their exit what became
-/// of it.
-#[tokio::test]
-#[ignore = "run by other tests, in a process of its own"]
-async fn pool_in_an_environment() {
-    let rig = postgres().await;
-    let pool: Result<PgFreshPool, _> =
-        builder(&rig, "postgres", rig.server.port(), rig.server.ca_pem()).build().await;
-    let pool = pool.unwrap_or_else(|error| panic!("not built: {error}"));
-    log_in(&pool, 1).await;
-    let options = pool.pool().connect_options();
-    assert_eq!((options.get_host(), options.get_port()), ("localhost", rig.server.port()));
-    assert_eq!((options.get_username(), options.get_database()), (USER, Some("app")));
-    assert_eq!(options.get_application_name(), Some(""));
-    assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
-}
-
-fn in_environment(variables: &[(&str, &str)]) -> (bool, String) {
-    let output = Command::new(std::env::current_exe().expect("a test is a program"))
-        .args(["--ignored", "--exact", "pools::pool_in_an_environment"])
-        .envs(variables.iter().copied())
-        .output()
-        .expect("the program runs");
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    (output.status.success(), said.into_owned())
-}
-
-#[test]
-fn environment_does_not_count() {
-    let (success, said) = in_environment(&[
-        ("PGAPPNAME", "surprise"),
-        ("PGDATABASE", "surprise"),
-        ("PGHOST", "192.0.2.1"),
-        ("PGHOSTADDR", "192.0.2.1"),
-        ("PGPASSWORD", "surprise"),
-        ("PGPORT", "1"),
-        ("PGSSLMODE", "disable"),
-        ("PGSSLROOTCERT", "/no/such/file"),
-        ("PGUSER", "surprise"),
-    ]);
-
-    assert!(success && said.contains("1 passed"), "{said}");
-}
-
-#[test]
-fn environment_that_cannot_be_undone_is_an_error() {
-    for name in ["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"] {
-        let (success, said) = in_environment(&[(name, "surprise")]);
-
-        assert!(!success && said.contains(&format!("`{name}` of the environment")), "{said}");
-    }
-}
-
-#[tokio::test]
-async fn options_of_the_program_and_of_the_url_reach_the_driver() {
-    let rig = postgres().await;
-    let url = format!(
-        "postgres://{USER}:ignored@localhost:{}/app?application_name=shop%20floor&iamHost={HOST}&options=-c%20geqo%3Doff",
-        rig.server.port()
-    );
-    let pool: PgFreshPool = builder(&rig, "postgres", 0, rig.server.ca_pem())
-        .connection_string(url)
-        .connect_options(|options: PgConnectOptions| options.host("elsewhere").ssl_mode(PgSslMode::Disable))
-        .pool_options(PgPoolOptions::new().max_connections(3))
-        .build()
-        .await
-        .expect("builds");
-
-    let options = pool.pool().connect_options();
-    assert_eq!(options.get_application_name(), Some("shop floor"));
-    assert_eq!(options.get_options(), Some("-c geqo=off"));
-    assert_eq!(options.get_host(), "localhost");
-    assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
-    assert_eq!(pool.pool().options().get_max_connections(), 3);
-    log_in(&pool, 1).await;
-
-    let rig = mysql().await;
-    let map = [
-        ("host", "localhost".to_owned()),
-        ("port", rig.server.port().to_string()),
-        ("user", USER.to_owned()),
-        ("iamHost", HOST.to_owned()),
-        ("charset", "latin1".to_owned()),
-        ("ssl.ca", rig.server.ca_pem().to_owned()),
-    ];
-    let pool: MySqlFreshPool = FreshPool::builder()
-        .map(map)
-        .parameter("tlsServerName", "localhost")
-        .tokens(rig.tokens.clone())
-        .pool_options(MySqlPoolOptions::new().max_connections(3))
-        .build()
-        .await
-        .expect("builds");
-
-    let options = pool.pool().connect_options();
-    assert_eq!((options.get_charset(), options.get_database()), ("latin1", None));
-    log_in(&pool, 1).await;
 }
 
 #[tokio::test]
@@ -514,51 +293,6 @@ async fn pools_share_the_tokens_of_one_source() {
     assert_eq!((rig.source.calls(), rig.tokens.stats().signed), (1, 1));
 }
 
-#[tokio::test]
-async fn last_owner_closes_the_pool_and_plain_clones_do_not_count() {
-    let rig = postgres().await;
-    let fresh = pg_pool(&rig).await;
-    let (other, plain) = (fresh.clone(), fresh.pool().clone());
-
-    drop(fresh);
-    drop(plain.acquire().await.expect("another owner lives"));
-    drop(other);
-
-    assert!(matches!(plain.acquire().await, Err(sqlx::Error::PoolClosed)));
-}
-
-#[tokio::test]
-async fn detached_pool_is_kept_fresh_without_an_owner() {
-    let rig = postgres().await;
-    let fresh = pg_pool(&rig).await;
-    let other = fresh.clone();
-
-    let plain = fresh.detach();
-    drop(other);
-
-    rig.clock.advance(16 * MINUTE);
-    until(|| rig.tokens.stats().signed == 2).await;
-    drop(plain.acquire().await.expect("is let in"));
-    assert_eq!(rig.server.refused(), 0);
-    plain.close().await;
-}
-
-#[tokio::test]
-async fn pools_that_are_dropped_leave_no_socket_and_no_task() {
-    let (postgres, mysql) = (postgres().await, mysql().await);
-    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let before = tasks();
-
-    for _ in 0..20 {
-        let (postgres, mysql) = (pg_pool(&postgres).await, mysql_pool(&mysql).await);
-        drop(postgres.pool().acquire().await.expect("is let in"));
-        drop(mysql.pool().acquire().await.expect("is let in"));
-    }
-
-    // Each socket that a client holds is a task of a server.
-    settle(|| tasks() == before).await;
-}
-
 /// Waits for what depends on sockets, for ten seconds.
 async fn settle(holds: impl Fn() -> bool) {
     let until = tokio::time::Instant::now() + Duration::from_secs(10);
@@ -566,20 +300,6 @@ async fn settle(holds: impl Fn() -> bool) {
         assert!(tokio::time::Instant::now() < until, "it never came to hold");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-#[tokio::test]
-async fn pool_whose_runtime_has_ended_is_not_looked_after() {
-    let rig = postgres().await;
-    let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let elsewhere = elsewhere.expect("starts");
-    let building = builder::<sqlx::Postgres, _>(&rig, "postgres", rig.server.port(), rig.server.ca_pem());
-    let fresh = elsewhere.spawn(building.build()).await.expect("runs").expect("builds");
-    assert!(fresh.freshness().is_running);
-
-    elsewhere.shutdown_background();
-
-    settle(|| !fresh.freshness().is_running).await;
 }
 
 /// A connection whose server does not answer uses up one caller's patience at most.

@@ -241,7 +241,7 @@ async fn frozen_server_holds_nobody(server: &impl Server, pool: impl Taken) {
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
 }
 
-async fn refusal_is_told(server: &impl Server, pool: impl Taken) {
+async fn refusal_is_reported(server: &impl Server, pool: impl Taken) {
     server.inject_always(Fault::Refuse(ServerError::new("28000", "PAM authentication failed")));
 
     let error = pool.take().await.expect_err("is refused");
@@ -253,7 +253,7 @@ async fn refusal_is_told(server: &impl Server, pool: impl Taken) {
     );
 }
 
-async fn login_that_hangs_is_told(server: &impl Server, pool: impl Taken) {
+async fn hanging_login_is_reported(server: &impl Server, pool: impl Taken) {
     server.inject_always(Fault::Hang(Phase::Login, Gate::new()));
 
     let error = pool.take().await.expect_err("hangs");
@@ -267,8 +267,8 @@ for_each_pool!(reader_is_logged_in_to_ever_more_slowly, writer, patient);
 for_each_pool!(demoted_writer_is_logged_in_to_ever_more_slowly, writer, patient);
 for_each_pool!(reader_is_the_wrong_instance, writer, patient);
 for_each_pool!(frozen_server_holds_nobody, any, hasty);
-for_each_pool!(refusal_is_told, any, patient);
-for_each_pool!(login_that_hangs_is_told, any, hasty);
+for_each_pool!(refusal_is_reported, any, patient);
+for_each_pool!(hanging_login_is_reported, any, hasty);
 
 #[tokio::test]
 async fn ready_builder_has_a_runtime_and_five_seconds_to_recycle() {

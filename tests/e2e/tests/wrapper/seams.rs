@@ -22,6 +22,8 @@ use rds_wrapper::{
     },
 };
 
+mod aborts;
+
 /// The user that plugins turn to, with a password of its own.
 const OTHER: (&str, &str) = ("app", "own");
 
@@ -137,7 +139,7 @@ impl<C: Send + 'static> Plugin<C> for Roles {
 }
 
 #[tokio::test]
-async fn postgres_connection_tells_its_role_and_is_as_good_as_new() {
+async fn postgres_connection_reports_its_role_and_is_as_good_as_new() {
     for (read_only, expected) in [(false, Role::Writer), (true, Role::Reader)] {
         let rig = Fixture::start_with(|server| server.read_only(read_only)).await;
         let reported = plugin_fn("reported", |request: ConnectRequest, next: Next<'_, pg::PgConnection>| {
@@ -158,7 +160,7 @@ async fn postgres_connection_tells_its_role_and_is_as_good_as_new() {
 }
 
 #[tokio::test]
-async fn mysql_connection_tells_its_role_and_is_as_good_as_new() {
+async fn mysql_connection_reports_its_role_and_is_as_good_as_new() {
     for (read_only, expected) in [(false, Role::Writer), (true, Role::Reader)] {
         let rig = mysql::Fixture::start_with(|server| server.read_only(read_only)).await;
         let connector = rig.builder(rig.url()).plugin(Roles).build().expect("builds");
@@ -267,89 +269,6 @@ async fn pools_hand_out_no_connection_that_a_plugin_refuses() {
     assert_eq!(rig.server.accepted(), 2, "a reader is not kept");
 }
 
-async fn postgres(rig: &Fixture, stack: pg::TlsStack) -> Connected<pg::PgConnection> {
-    let connector = rig.builder(rig.url()).tls_stack(stack).build().expect("builds");
-    connector.connect_established().await.expect("is let in")
-}
-
-fn demoted() -> Error {
-    Error::new(ErrorKind::Transient, "the instance was demoted")
-}
-
-/// The activity of a client when its connection is ended.
-#[derive(Clone, Copy, Debug)]
-enum Doing {
-    Nothing,
-    Waiting,
-    NotFetching,
-}
-
-async fn ended(stack: pg::TlsStack, doing: Doing) {
-    let rig = Fixture::start().await;
-    let Connected { connection: (client, connection), established, .. } = postgres(&rig, stack).await;
-    let (polls, mut connection) = (Arc::new(AtomicUsize::new(0)), connection);
-    let counter = Arc::clone(&polls);
-    let task = tokio::spawn(poll_fn(move |context| {
-        counter.fetch_add(1, Ordering::SeqCst);
-        Pin::new(&mut connection).poll(context)
-    }));
-    assert!(established.abort_handle().is_held());
-    client.simple_query("SELECT 1").await.expect("answers");
-    let client = Arc::new(client);
-    let (gate, mut waits, mut unfetched) = (Gate::new(), None, None);
-    match doing {
-        Doing::Nothing => {}
-        Doing::Waiting => {
-            rig.server.inject(Fault::Hang(Phase::Command, gate.clone()));
-            let asks = Arc::clone(&client);
-            waits = Some(tokio::spawn(async move { asks.simple_query("SELECT 1").await }));
-            gate.arrived(1).await;
-        }
-        Doing::NotFetching => {
-            // More than the buffers on the way take.
-            let many = "SELECT 1;".repeat(200_000);
-            unfetched = Some(client.simple_query_raw(&many).await.expect("is sent"));
-            // Until both sides wait for us: the driver reads no more.
-            let mut before = 0;
-            while before != polls.load(Ordering::SeqCst) {
-                before = polls.load(Ordering::SeqCst);
-                for _ in 0..10_000 {
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
-    }
-
-    assert!(established.abort_handle().abort(demoted()));
-
-    let task = tokio::time::timeout(Duration::from_secs(10), task).await.expect("ends at once");
-    let error = task.expect("does not panic").expect_err("was ended");
-    assert_eq!(Error::find(&error).expect("our reason").to_string(), "the instance was demoted");
-    assert!(client.is_closed() && !established.abort_handle().is_held());
-    if let Some(waits) = waits {
-        waits.await.expect("does not panic").expect_err("gets no answer");
-    }
-    drop(unfetched);
-}
-
-#[tokio::test]
-async fn idle_connection_is_ended() {
-    ended(pg::TlsStack::NativeTls, Doing::Nothing).await;
-    ended(pg::TlsStack::Rustls, Doing::Nothing).await;
-}
-
-#[tokio::test]
-async fn connection_with_a_query_in_flight_is_ended() {
-    ended(pg::TlsStack::NativeTls, Doing::Waiting).await;
-    ended(pg::TlsStack::Rustls, Doing::Waiting).await;
-}
-
-#[tokio::test]
-async fn connection_whose_answer_nobody_fetches_is_ended() {
-    ended(pg::TlsStack::NativeTls, Doing::NotFetching).await;
-    ended(pg::TlsStack::Rustls, Doing::NotFetching).await;
-}
-
 #[tokio::test]
 async fn warm_up_signs_without_connecting() {
     let rig = Fixture::start().await;
@@ -391,7 +310,7 @@ impl<C: Send + 'static> Plugin<C> for Brings {
 }
 
 #[tokio::test]
-async fn plugin_brings_the_user_and_hears_of_lost_connections_of_postgres() {
+async fn plugin_supplies_the_user_and_is_notified_of_lost_postgres_connections() {
     let rig = Fixture::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
     let url = format!("postgres://{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     let missing = rig.builder(&url).build().expect_err("names no user");
@@ -420,7 +339,7 @@ async fn plugin_brings_the_user_and_hears_of_lost_connections_of_postgres() {
 }
 
 #[tokio::test]
-async fn plugin_brings_the_user_and_hears_of_lost_connections_of_mysql() {
+async fn plugin_supplies_the_user_and_is_notified_of_lost_mysql_connections() {
     let rig = mysql::Fixture::start_with(|server| server.password_user(OTHER.0, OTHER.1)).await;
     let url = format!("mysql://{HOST}:{}/app?sslmode=verify-full", rig.server.port());
     let missing = rig.builder(&url).build().expect_err("names no user");

@@ -220,7 +220,7 @@ async fn password_of_a_secret_proves_itself_by_scram_ok() {
 }
 
 #[tokio::test]
-async fn connector_tells_of_the_secrets_that_it_loads_as_long_as_it_lives() {
+async fn connector_reports_loaded_secrets_as_long_as_it_lives() {
     let (server, service) = (postgres_server().await, service().await);
     let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
     let ear = Arc::clone(&heard);

@@ -17,7 +17,7 @@ fn forms_of_a_secret_are_all_looked_for() {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_said_at_trace() {
+async fn no_secret_is_logged_at_trace() {
     let key = AccessKey::new("ASIATRACED", SECRET).with_session_token(SESSION).allow(USER);
     let rig = Fixture::start_with(|server| server.access_key(key).clock(|| SystemClock.now())).await;
     let url = |user: &str| {

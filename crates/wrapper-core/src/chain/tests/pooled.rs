@@ -34,9 +34,13 @@ impl Plugin<ConnectRequest> for Judges {
         session: &'a mut dyn Session,
     ) -> BoxFuture<'a, Result<()>> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        let refused = || Error::new(ErrorKind::Transient, format!("{} is a reader", request.host()));
-        let answer = session.parameter("in_hot_standby").filter(|value| value == "off");
-        Box::pin(ready(answer.map(drop).ok_or_else(refused)))
+        Box::pin(async move {
+            match session.parameter("in_hot_standby").as_deref() {
+                Some("off") => Ok(()),
+                Some(_) => Err(Error::new(ErrorKind::Transient, format!("{} is a reader", request.host()))),
+                None => session.query("SHOW in_hot_standby").await.map(drop),
+            }
+        })
     }
 
     fn warm_up<'a>(&'a self, _: &'a ConnectRequest) -> BoxFuture<'a, Result<()>> {
@@ -45,8 +49,8 @@ impl Plugin<ConnectRequest> for Judges {
     }
 }
 
-/// A pooled connection.
-struct Pooled(&'static str);
+/// A pooled connection, whose server reports this or nothing, and never answers.
+struct Pooled(Option<&'static str>);
 
 impl Session for Pooled {
     fn engine(&self) -> Engine {
@@ -54,7 +58,7 @@ impl Session for Pooled {
     }
 
     fn parameter(&self, _: &str) -> Option<String> {
-        Some(self.0.to_owned())
+        self.0.map(str::to_owned)
     }
 
     fn query<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Rows>> {
@@ -69,8 +73,8 @@ fn plugins_judge_pooled_connections_and_are_found_by_their_type() {
     let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(Arc::clone(&judges)) as _]);
     let request = ConnectRequest::new("a.example", 1, "jane");
 
-    run(wrapper.verify(&request, &mut Pooled("off"))).expect("a writer");
-    let error = run(wrapper.verify(&request, &mut Pooled("on"))).expect_err("a reader");
+    run(wrapper.verify(&request, &mut Pooled(Some("off")))).expect("a writer");
+    let error = run(wrapper.verify(&request, &mut Pooled(Some("on")))).expect_err("a reader");
     run(wrapper.warm_up(&request)).expect("prepares");
 
     assert_eq!(error.to_string(), "a.example is a reader");
@@ -81,28 +85,7 @@ fn plugins_judge_pooled_connections_and_are_found_by_their_type() {
 
 #[test]
 fn judging_a_pooled_connection_ends_in_time() {
-    #[derive(Debug)]
-    struct Asks;
-    impl Plugin<ConnectRequest> for Asks {
-        fn code(&self) -> &str {
-            "asks"
-        }
-        fn connect<'a>(
-            &'a self,
-            request: ConnectRequest,
-            next: Next<'a, ConnectRequest>,
-        ) -> Opening<'a, ConnectRequest> {
-            next.run(request)
-        }
-        fn verify<'a>(
-            &'a self,
-            _: &'a ConnectRequest,
-            session: &'a mut dyn Session,
-        ) -> BoxFuture<'a, Result<()>> {
-            Box::pin(async move { session.query("SELECT 1").await.map(drop) })
-        }
-    }
-    let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(Asks)]);
+    let wrapper = Wrapper::new(MockDriver::new(), vec![Arc::new(Judges::default())]);
     let request = ConnectRequest::new("a.example", 1, "jane");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -110,7 +93,7 @@ fn judging_a_pooled_connection_ends_in_time() {
         .build()
         .expect("starts");
 
-    let error = runtime.block_on(wrapper.verify(&request, &mut Pooled(""))).expect_err("hangs");
+    let error = runtime.block_on(wrapper.verify(&request, &mut Pooled(None))).expect_err("hangs");
 
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
