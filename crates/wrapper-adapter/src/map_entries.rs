@@ -35,8 +35,8 @@ pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Res
             UNVERIFIED.iter().find(|(name, value)| text(name).as_deref() == Some(*value))
     {
         return Err(configuration(format!(
-            "`ssl.rejectUnauthorized` is `true`, but `{name}` is `{value}`, which does not verify the server: \
-             leave out `{name}`"
+            "`ssl.rejectUnauthorized` is `true`, but `{name}` is `{value}`, which does not verify the \
+             server: leave out `{name}`"
         )));
     }
     let mut flat = Vec::new();

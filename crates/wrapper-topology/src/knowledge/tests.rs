@@ -238,8 +238,8 @@ fn answers_that_disagree_are_no_word() {
 #[test]
 fn alien_cluster_of_the_same_domain_is_not_followed() {
     let mut fixture = Fixture::settled();
-    // A reader that lies leads to an instance of another cluster, which answers in good faith that it
-    // is the writer there.
+    // A reader that lies leads to an instance of another cluster, which answers in good faith that
+    // it is the writer there.
     fixture.answers(Some("b"), "b", Role::Reader, &["staging-1", "b", "a", "c"]);
     fixture.fails("a");
 
