@@ -83,6 +83,22 @@ fn failed_renewals_back_off_from_one_second_to_thirty() {
 }
 
 #[test]
+fn clock_that_is_set_back_a_little_ends_the_backoff() {
+    let clock = clock();
+    let cell = cell(&clock);
+    fill(&cell, &clock, 1, 10_000);
+    let source = Source::default();
+    clock.advance(secs(9_400));
+    for attempt in 0..3 {
+        source.fail(attempt);
+        let renewal = ask(&cell, &source).1.expect("a renewal is due");
+        assert!(finish(renewal.run()).is_err());
+        clock.set(clock.now() - secs(1));
+    }
+    assert_eq!(source.asked(), 3);
+}
+
+#[test]
 fn success_ends_the_backoff() {
     let clock = clock();
     let (cell, source) = filled(&clock);
