@@ -1,16 +1,36 @@
-//! Starts the comparison with the peers, a workspace of its own since these take minutes to
-//! compile.
+//! Starts the benchmarks, a workspace of its own since the peers take minutes to compile.
 
 use crate::{Result, process, workspace::Workspace};
 
-/// Replaces this process by the comparison.
+/// The part that is measured over both TLS stacks of mysql_async, of which a program has one.
+const MYSQL: &str = "mysql";
+
+/// Runs the named parts, or all that are quick, and writes their sections of `BENCHMARKS.md`.
 ///
 /// # Errors
 ///
-/// If cargo cannot be started; otherwise this does not return.
-pub(crate) fn run() -> Result<()> {
+/// If something does not build or a part fails.
+pub(crate) fn run(parts: &[&str]) -> Result<()> {
+    if parts.is_empty() || parts.contains(&MYSQL) {
+        measure(&["--no-default-features", "--features=mysql-native-tls"], &[MYSQL])?;
+    }
+    measure(&[], parts)
+}
+
+fn measure(features: &[&str], parts: &[&str]) -> Result<()> {
     let workspace = Workspace::load()?;
-    let mut bench = process::cargo(&workspace.root().join("tests/bench"));
-    bench.args(["run", "--release"]);
-    Err(process::replace_by(&mut bench))
+    build(&workspace, features)?;
+    let folder = workspace.root().join("tests/bench");
+    // Not by `cargo run`, which would stay in memory beside it.
+    process::run(process::command(folder.join("target/release/rds-wrapper-bench"), &folder).args(parts))
+}
+
+/// Builds the benchmarks.
+///
+/// # Errors
+///
+/// If they do not build.
+pub(crate) fn build(workspace: &Workspace, features: &[&str]) -> Result<()> {
+    let folder = workspace.root().join("tests/bench");
+    process::run(process::cargo(&folder).args(["build", "--release", "--locked"]).args(features))
 }

@@ -19,10 +19,9 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const USAGE: &str = "\
 usage: cargo xtask <task>
 
-  bench                what tokens, cache hits and host names cost, beside other implementations
+  bench [part]...      what tokens, connects and more cost, beside others; writes BENCHMARKS.md
   ci [--no-tests]      format, lints, features, docs, tests, tidy: what a change must pass
   ci --slow            licences, spelling, API, interleavings, lowest versions, semver, fuzzing: weekly
-  connects             connects with a cached token beside the bare drivers', in pairs
   features             each publishable crate with each of its features alone, a part of ci
   fleet                50 processes with pools of 20 at a server that throttles logins
   integration --local  real servers that check tokens, started here; more with `cargo xtask integration`
@@ -37,13 +36,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["bench"] => bench::run(),
+        ["bench", parts @ ..] => bench::run(parts),
         ["ci"] => ci::run(true),
         ["ci", "--no-tests"] => ci::run(false),
         ["ci", "--slow"] => ci::slow(),
-        ["connects"] => soak::optimized("connects"),
         ["features"] => ci::features(),
-        ["fleet"] => soak::optimized("fleet"),
+        ["fleet"] => soak::fleet(),
         ["integration", more @ ..] => integration::run(more),
         ["matrix", more @ ..] => matrix::run(more),
         ["model"] => ci::model(),

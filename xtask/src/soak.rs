@@ -1,5 +1,4 @@
-//! Starts the soak, the fleet and the timing of connects, a member of their own so that this
-//! program stays quick to build.
+//! Starts the soak and the fleet, a member of their own so that this program stays quick to build.
 
 use crate::{Result, process, workspace::Workspace};
 
@@ -14,13 +13,13 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     process::run(soak.args(["run", "--quiet", "--package=soak", "--"]).args(arguments))
 }
 
-/// Runs the fleet or times connects, in a release build: a debug build would measure itself.
+/// Runs the fleet, in a release build: a debug build would measure itself.
 ///
 /// # Errors
 ///
 /// If the program fails.
-pub(crate) fn optimized(what: &str) -> Result<()> {
+pub(crate) fn fleet() -> Result<()> {
     let workspace = Workspace::load()?;
-    let mut program = process::cargo(workspace.root());
-    process::run(program.args(["run", "--quiet", "--release", "--package=soak", "--", what]))
+    let mut fleet = process::cargo(workspace.root());
+    process::run(fleet.args(["run", "--quiet", "--release", "--package=soak", "--", "fleet"]))
 }

@@ -8,7 +8,7 @@ use std::{
 use crate::tokens::{HOST, PORT, REGION, USER, session_token};
 
 /// A peer's nanoseconds without and with a session token, or why there are none.
-pub(crate) type Outcome = Result<[f64; 2], String>;
+pub(crate) type Outcome = std::result::Result<[f64; 2], String>;
 
 /// Times the signers that are installed.
 pub(crate) fn run() -> [(&'static str, Outcome); 2] {

@@ -1,15 +1,18 @@
-//! Telling what a host name stands for.
+//! Parsing a host name.
 
 use std::hint::black_box;
 
 use host_pattern::Endpoint;
 
-use crate::timing::{Case, Figure, measure};
+use crate::{
+    Result,
+    report::{Report, Section, Table},
+    timing::{Case, measure},
+};
 
-/// One row a name.
-pub(crate) fn run() -> [Figure; 5] {
+pub(crate) fn run(report: &mut Report) -> Result<()> {
     let case = |name, host: &'static str| Case::new(name, move || Endpoint::parse(black_box(host)));
-    measure([
+    let figures = measure([
         case("cluster writer", "database-name.cluster-abc123def456.us-east-2.rds.amazonaws.com"),
         case("instance", "instance-1.abc123def456.us-east-2.rds.amazonaws.com"),
         case(
@@ -18,5 +21,14 @@ pub(crate) fn run() -> [Figure; 5] {
         ),
         case("custom name", "database.internal.example.org"),
         case("IPv4 address", "10.0.0.1"),
-    ])
+    ]);
+    let mut section = Section::new("Parsing a host name");
+    let mut table = Table::new(["name", "time"]);
+    for figure in &figures {
+        table.row([figure.name.to_owned(), format!("{:.0} ns", figure.nanos)]);
+    }
+    section.table(&table);
+    let slowest = figures.iter().map(|figure| figure.nanos).fold(0.0, f64::max);
+    section.target("microseconds of the slowest", slowest / 1_000.0, ..=0.7);
+    report.add(section)
 }

@@ -10,25 +10,40 @@ use std::{
 
 use token_cache::{Expiring, Renewing, SystemClock};
 
-use crate::timing::stopwatch;
+use crate::{
+    Result,
+    report::{Report, Section, Table},
+    timing::stopwatch,
+};
 
 const TASKS: usize = 64;
 
 /// The cost of one crowd of tasks.
-pub(crate) struct Crowd {
-    pub(crate) name: &'static str,
-    pub(crate) fetches: u64,
-    pub(crate) took: Duration,
+struct Crowd {
+    name: &'static str,
+    fetches: u64,
+    took: Duration,
     /// How many tasks got the error of the fetch.
-    pub(crate) told: usize,
+    errors: usize,
 }
 
-/// A crowd that waits as long as it takes, and one that gives up every 20 ms and asks again.
-pub(crate) fn run() -> [Crowd; 2] {
-    [
+/// Measures a crowd that waits as long as it takes, and one that gives up every 20 ms and asks
+/// again.
+pub(crate) fn run(report: &mut Report) -> Result<()> {
+    let crowds = [
         crowd("64 tasks that wait", None),
         crowd("64 tasks that give up after 20 ms and ask again", Some(Duration::from_millis(20))),
-    ]
+    ];
+    let mut section = Section::new("A missing value whose fetch fails after 50 ms");
+    let mut table = Table::new(["callers", "fetches", "errors", "time"]);
+    for Crowd { name, fetches, took, errors } in &crowds {
+        let took = format!("{:.1} ms", took.as_secs_f64() * 1e3);
+        table.row([(*name).to_owned(), fetches.to_string(), errors.to_string(), took]);
+    }
+    section.table(&table);
+    let most = crowds.iter().map(|crowd| crowd.fetches).max().unwrap_or(0);
+    section.target("fetches for a crowd", most as f64, ..=1.0);
+    report.add(section)
 }
 
 fn crowd(name: &'static str, patience: Option<Duration>) -> Crowd {
@@ -36,19 +51,19 @@ fn crowd(name: &'static str, patience: Option<Duration>) -> Crowd {
     let runtime = runtime.expect("threads can be started");
     let cell: Renewing<u32, Down> = Renewing::new(Arc::new(SystemClock), Duration::from_secs(10));
     let fetches = Arc::new(AtomicU64::new(0));
-    let mut told = 0;
+    let mut errors = 0;
     let took = stopwatch(|| {
-        told = runtime.block_on(async {
+        errors = runtime.block_on(async {
             let ask = |_| tokio::spawn(ask(cell.clone(), Arc::clone(&fetches), patience));
             let tasks: Vec<_> = (0..TASKS).map(ask).collect();
-            let mut told = 0;
+            let mut errors = 0;
             for task in tasks {
-                told += usize::from(task.await.expect("no task panics"));
+                errors += usize::from(task.await.expect("no task panics"));
             }
-            told
+            errors
         });
     });
-    Crowd { name, fetches: fetches.load(Ordering::Relaxed), took, told }
+    Crowd { name, fetches: fetches.load(Ordering::Relaxed), took, errors }
 }
 
 /// Asks until it gets an answer, and returns whether that is the error of the fetch.

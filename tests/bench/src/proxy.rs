@@ -20,10 +20,15 @@ use wrapper_proxy::{
     postgres::PostgresTarget,
 };
 
-use crate::report::target;
+use crate::{
+    Error, Result,
+    connects::median,
+    output,
+    report::{Report, Section, Table},
+};
 
 /// The first argument of this program as a proxy, so that its memory and descriptors are its own.
-pub(crate) const ARGUMENT: &str = "proxy";
+pub(crate) const ARGUMENT: &str = "serve-proxy";
 
 const CONNECTS: usize = 200;
 const QUERIES: usize = 4_000;
@@ -35,11 +40,9 @@ const IDLE: usize = 500;
 const SMALL: &str = "SELECT 1";
 const FAT: &str = "SELECT fat";
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Measures both engines and prints their rows.
-pub(crate) fn run() -> Result<(), Error> {
+pub(crate) fn run(report: &mut Report) -> Result<()> {
     let runtime = Runtime::new()?;
     runtime.block_on(async {
         let fat = Rows::new(["fat"]);
@@ -49,21 +52,21 @@ pub(crate) fn run() -> Result<(), Error> {
         let direct = wrapper_pg::Connector::from_url(&server.url(), registry)?;
         let proxy = ProxyProcess::start(&server.url(), server.access_key())?;
         let proxied = format!("host=127.0.0.1 port={} user=jane dbname=app", proxy.port);
-        let direct = || -> BoxFuture<'_, Result<Client, Error>> {
+        let direct = || -> BoxFuture<'_, Result<Client>> {
             Box::pin(async {
                 let (client, connection) = direct.connect().await?;
                 tokio::spawn(connection);
                 Ok(Client::Postgres(client))
             })
         };
-        let proxied = || -> BoxFuture<'_, Result<Client, Error>> {
+        let proxied = || -> BoxFuture<'_, Result<Client>> {
             Box::pin(async {
                 let (client, connection) = tokio_postgres::connect(&proxied, NoTls).await?;
                 tokio::spawn(connection);
                 Ok(Client::Postgres(client))
             })
         };
-        measure("PostgreSQL", &direct, &proxied, &proxy).await?;
+        report.add(measure("PostgreSQL", &direct, &proxied, &proxy).await?)?;
 
         let server = MysqlServer::builder().user("jane").database("app").answer(FAT, fat).start().await?;
         let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
@@ -71,37 +74,38 @@ pub(crate) fn run() -> Result<(), Error> {
         let proxy = ProxyProcess::start(&server.url(), server.access_key())?;
         let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(proxy.port);
         let options = options.prefer_socket(false).user(Some("jane")).db_name(Some("app"));
-        let direct = || -> BoxFuture<'_, Result<Client, Error>> {
+        let direct = || -> BoxFuture<'_, Result<Client>> {
             Box::pin(async { Ok(Client::Mysql(direct.connect().await?)) })
         };
-        let proxied = || -> BoxFuture<'_, Result<Client, Error>> {
+        let proxied = || -> BoxFuture<'_, Result<Client>> {
             Box::pin(async { Ok(Client::Mysql(mysql_async::Conn::new(options.clone()).await?)) })
         };
-        measure("MySQL", &direct, &proxied, &proxy).await
+        report.add(measure("MySQL", &direct, &proxied, &proxy).await?)
     })
 }
 
-type Connect<'a> = dyn Fn() -> BoxFuture<'a, Result<Client, Error>> + Sync + 'a;
+type Connect<'a> = dyn Fn() -> BoxFuture<'a, Result<Client>> + Sync + 'a;
 
-/// Prints the rows of one engine. Both ways take turns, so that a busy machine disturbs both alike.
+/// Measures one engine. Both ways take turns, so that a busy machine disturbs both alike.
 async fn measure<'a>(
     engine: &str,
     direct: &Connect<'a>,
     proxied: &Connect<'a>,
     proxy: &ProxyProcess,
-) -> Result<(), Error> {
-    println!("\n{engine} through the proxy, beside a direct connection over TLS");
+) -> Result<Section> {
+    let mut section = Section::new(format!("{engine} through the proxy"));
+    let mut table = Table::new(["at rds-testkit", "direct, over TLS", "through the proxy"]);
     let mut connects = [Vec::new(), Vec::new()];
     for _ in 0..CONNECTS {
         for (took, connect) in connects.iter_mut().zip([direct, proxied]) {
             let begun = Instant::now();
             drop(connect().await?);
-            took.push(begun.elapsed());
+            took.push(begun.elapsed().as_secs_f64() * 1e6);
         }
     }
     let [one, other] = connects.map(median);
-    println!("  {:<46}{one:>10.0} us{other:>10.0} us", "a connect");
-    target("a connect, times a direct one", other / one, ..=1.0);
+    table.row(["a connect".to_owned(), format!("{one:.0} us"), format!("{other:.0} us")]);
+    let connect = other / one;
 
     let mut clients = [direct().await?, proxied().await?];
     let mut queries = [Vec::new(), Vec::new()];
@@ -109,24 +113,24 @@ async fn measure<'a>(
         for (took, client) in queries.iter_mut().zip(&mut clients) {
             let begun = Instant::now();
             client.query(SMALL).await?;
-            took.push(begun.elapsed());
+            took.push(begun.elapsed().as_secs_f64() * 1e6);
         }
     }
     let [one, other] = queries.map(median);
-    println!("  {:<46}{one:>10.0} us{other:>10.0} us", SMALL);
-    target("microseconds more for each query", other - one, ..=60.0);
+    table.row([format!("`{SMALL}`"), format!("{one:.0} us"), format!("{other:.0} us")]);
+    let query = other - one;
 
     let mut fat = [Vec::new(), Vec::new()];
     for _ in 0..FAT_ROUNDS {
         for (took, client) in fat.iter_mut().zip(&mut clients) {
             let begun = Instant::now();
             client.query(FAT).await?;
-            took.push(begun.elapsed());
+            took.push(begun.elapsed().as_secs_f64() * 1e6);
         }
     }
     let [one, other] = fat.map(median);
-    println!("  {:<46}{one:>10.0} us{other:>10.0} us", "a result of 32 MiB");
-    target("its throughput, times the direct one", one / other, 0.8..);
+    table.row(["a result of 32 MiB".to_owned(), format!("{one:.0} us"), format!("{other:.0} us")]);
+    let throughput = one / other;
     drop(clients);
 
     let mut busy = [Vec::new(), Vec::new()];
@@ -139,8 +143,7 @@ async fn measure<'a>(
         counts.sort_by(f64::total_cmp);
         counts[counts.len() / 2]
     });
-    println!("  {:<46}{one:>11.0}/s{other:>11.0}/s", "queries of 8 busy clients");
-    target("theirs, times the direct ones", other / one, 0.7..);
+    table.row([format!("queries of {BUSY} busy clients"), format!("{one:.0}/s"), format!("{other:.0}/s")]);
 
     let mut idle = vec![proxied().await?];
     let (memory, files) = proxy.memory_and_files()?;
@@ -148,13 +151,18 @@ async fn measure<'a>(
         idle.push(proxied().await?);
     }
     let (memory_after, files_after) = proxy.memory_and_files()?;
-    target("KB for each idle connection", (memory_after - memory) / IDLE as f64, ..=40.0);
-    target("descriptors for each idle connection", (files_after - files) / IDLE as f64, ..=2.0);
-    Ok(())
+    section.table(&table);
+    section.target("a connect, times a direct one", connect, ..=1.0);
+    section.target("microseconds more for each query", query, ..=60.0);
+    section.target("throughput of a large result, times the direct one", throughput, 0.8..);
+    section.target("queries of busy clients, times the direct ones", other / one, 0.7..);
+    section.target("KB for each idle connection", (memory_after - memory) / IDLE as f64, ..=40.0);
+    section.target("descriptors for each idle connection", (files_after - files) / IDLE as f64, ..=2.0);
+    Ok(section)
 }
 
 /// Counts what busy clients get done in a second.
-async fn transactions(connect: &Connect<'_>) -> Result<f64, Error> {
+async fn transactions(connect: &Connect<'_>) -> Result<f64> {
     let mut tasks = Vec::new();
     for _ in 0..BUSY {
         let mut client = connect().await?;
@@ -174,19 +182,13 @@ async fn transactions(connect: &Connect<'_>) -> Result<f64, Error> {
     Ok(sum)
 }
 
-/// Returns the median in microseconds.
-fn median(mut took: Vec<Duration>) -> f64 {
-    took.sort();
-    took[took.len() / 2].as_secs_f64() * 1e6
-}
-
 enum Client {
     Mysql(mysql_async::Conn),
     Postgres(tokio_postgres::Client),
 }
 
 impl Client {
-    async fn query(&mut self, sql: &str) -> Result<(), Error> {
+    async fn query(&mut self, sql: &str) -> Result<()> {
         match self {
             Self::Mysql(client) => drop(client.query::<mysql_async::Row, _>(sql).await?),
             Self::Postgres(client) => drop(client.simple_query(sql).await?),
@@ -202,7 +204,7 @@ struct ProxyProcess {
 }
 
 impl ProxyProcess {
-    fn start(url: &str, key: &AccessKey) -> Result<Self, Error> {
+    fn start(url: &str, key: &AccessKey) -> Result<Self> {
         let mut command = Command::new(env::current_exe()?);
         command.args([ARGUMENT, url]).envs(key.env()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
@@ -212,7 +214,7 @@ impl ProxyProcess {
     }
 
     /// Returns the memory in KB and the descriptors that it holds.
-    fn memory_and_files(&self) -> Result<(f64, f64), Error> {
+    fn memory_and_files(&self) -> Result<(f64, f64)> {
         let process = format!("/proc/{}", self.child.id());
         let status = fs::read_to_string(format!("{process}/status"))?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS in status")?;
@@ -229,7 +231,7 @@ impl Drop for ProxyProcess {
 }
 
 /// Proxies the server of a URL, and prints the port.
-pub(crate) fn serve(url: &str) -> Result<(), Error> {
+pub(crate) fn serve(url: &str) -> Result<()> {
     Runtime::new()?.block_on(async {
         let target: Target = match url.starts_with("mysql") {
             true => MysqlTarget::from_url(url, Registry::new().with(IamFactory::default()))?.into(),
@@ -240,7 +242,7 @@ pub(crate) fn serve(url: &str) -> Result<(), Error> {
         else {
             return Err("not a port".into());
         };
-        println!("{}", address.port());
+        output::line(address.port());
         tokio::spawn(proxy.run(Duration::ZERO));
         tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await??;
         Ok(())

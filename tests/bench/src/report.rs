@@ -1,67 +1,127 @@
-//! The table.
+//! `BENCHMARKS.md`: a section for each thing measured, of which a run replaces those it measured.
 
-use std::{fmt::Debug, ops::RangeBounds};
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    ops::RangeBounds,
+    path::{Path, PathBuf},
+};
 
-use crate::{foreign::Outcome, misses::Crowd, timing::Figure};
+use crate::{Result, output};
 
-/// Prints the ways to a token, as multiples of ours with all kept.
-pub(crate) fn tokens(
-    without: &[Figure; 5],
-    with: &[Figure; 5],
-    foreign: impl IntoIterator<Item = (&'static str, Outcome)>,
-) {
-    let ([ours, built, .., sdk], [ours_with, built_with, .., sdk_with]) = (without, with);
-    println!("{:<48}{:>12}{:>8}{:>14}{:>8}", "one RDS token", "no session", "", "950 chars", "");
-    let row = |name: &str, one: f64, other: f64| {
-        let (first, second) = (one / ours.nanos, other / ours_with.nanos);
-        println!("  {name:<46}{one:>9.0} ns{first:>7.1}x{other:>11.0} ns{second:>7.1}x");
-    };
-    for (one, other) in without.iter().zip(with) {
-        row(one.name, one.nanos, other.nanos);
-    }
-    for (name, outcome) in foreign {
-        match outcome {
-            Ok([one, other]) => row(name, one, other),
-            Err(why) => println!("  {name:<46}skipped: {why}"),
-        }
-    }
-    target("aws-sdk-rds, times all kept, no session", sdk.nanos / ours.nanos, 8.5..);
-    target("aws-sdk-rds, times all kept, 950 chars", sdk_with.nanos / ours_with.nanos, 7.0..);
-    target("the same, times a new recipe, no session", sdk.nanos / built.nanos, 2.5..);
-    target("the same, times a new recipe, 950 chars", sdk_with.nanos / built_with.nanos, 2.5..);
+const HEAD: &str = "\
+# Benchmarks
+
+Written by `cargo xtask bench`; what is compared, and how, is in [its README](tests/bench/README.md).
+Ratios within a section carry over to other machines, absolute times do not. Each section names the
+load of the machine (the average over a minute) when it was measured.
+";
+
+/// The sections of one run.
+pub(crate) struct Report {
+    path: PathBuf,
+    /// The text of each section, by its title.
+    sections: BTreeMap<String, String>,
 }
 
-/// Prints a hit as a multiple of a bare look-up.
-pub(crate) fn cache([bare, folded, hit]: &[Figure; 3]) {
-    println!("\na cache hit, 64 keys, the clock stands");
-    for figure in [bare, folded, hit] {
-        println!("  {:<46}{:>9.1} ns{:>7.2}x", figure.name, figure.nanos, figure.nanos / bare.nanos);
-    }
-    target("a hit beside dashmap as it comes", hit.nanos / bare.nanos, ..=1.0);
-    target("a hit beside dashmap, the same hasher", hit.nanos / folded.nanos, ..=1.4);
+/// One section.
+pub(crate) struct Section {
+    title: String,
+    text: String,
 }
 
-/// Prints what reading each name takes.
-pub(crate) fn hosts(figures: &[Figure]) {
-    println!("\nreading a host name");
-    for figure in figures {
-        println!("  {:<46}{:>9.0} ns", figure.name, figure.nanos);
-    }
-    let slowest = figures.iter().map(|figure| figure.nanos).fold(0.0, f64::max);
-    target("the slowest in microseconds", slowest / 1_000.0, ..=0.7);
-}
+/// Rows of cells, padded to columns at the end.
+pub(crate) struct Table(Vec<Vec<String>>);
 
-/// Prints what the crowds cost.
-pub(crate) fn misses(crowds: &[Crowd]) {
-    println!("\na value that is missing, its fetch takes 50 ms and fails");
-    for Crowd { name, fetches, took, told } in crowds {
-        let millis = took.as_secs_f64() * 1_000.0;
-        println!("  {name:<48}fetches: {fetches}, told: {told}, {millis:.1} ms");
-        target("fetches for all of them", *fetches as f64, ..=1.0);
+impl Report {
+    /// Reads the sections of earlier runs.
+    pub(crate) fn read() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../BENCHMARKS.md");
+        let earlier = fs::read_to_string(&path).unwrap_or_default();
+        let sections = earlier.split("\n## ").skip(1).filter_map(|section| section.split_once('\n'));
+        let sections = sections.map(|(title, text)| (title.to_owned(), text.trim().to_owned())).collect();
+        Self { path, sections }
+    }
+
+    /// Replaces a section and writes the document.
+    pub(crate) fn add(&mut self, section: Section) -> Result<()> {
+        self.sections.insert(section.title, section.text.trim().to_owned());
+        let sections = self.sections.iter().map(|(title, text)| format!("\n## {title}\n\n{text}\n"));
+        fs::write(&self.path, format!("{HEAD}{}", sections.collect::<String>()))?;
+        Ok(())
     }
 }
 
-pub(crate) fn target(what: &str, ratio: f64, wanted: impl RangeBounds<f64> + Debug) {
-    let verdict = if wanted.contains(&ratio) { "met" } else { "missed" };
-    println!("  target: {what:<42}{ratio:>7.2}, {wanted:?}: {verdict}");
+impl Section {
+    /// Begins a section, with the machine that it is measured on.
+    pub(crate) fn new(title: impl Into<String>) -> Self {
+        let title = title.into();
+        output::line(format_args!("\n## {title}\n"));
+        let mut section = Self { title, text: String::new() };
+        section.text(&machine());
+        section
+    }
+
+    /// Adds a paragraph.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.print(&format!("{text}\n\n"));
+    }
+
+    /// Adds a table.
+    pub(crate) fn table(&mut self, table: &Table) {
+        self.print(&format!("{}\n", table.render()));
+    }
+
+    /// Adds a target with its verdict.
+    pub(crate) fn target(&mut self, of: &str, value: f64, wanted: impl RangeBounds<f64> + std::fmt::Debug) {
+        let verdict = if wanted.contains(&value) { "met" } else { "**missed**" };
+        self.print(&format!("- {of}: {value:.2}, target {wanted:?}: {verdict}\n"));
+    }
+
+    fn print(&mut self, text: &str) {
+        output::text(text);
+        self.text.push_str(text);
+    }
+}
+
+impl Table {
+    /// Creates a table of the named columns.
+    pub(crate) fn new<const N: usize>(columns: [&str; N]) -> Self {
+        Self(vec![columns.map(str::to_owned).into()])
+    }
+
+    /// Adds a row.
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.0.push(cells.into());
+    }
+
+    /// Renders it as Markdown: words to the left, figures to the right.
+    fn render(&self) -> String {
+        let columns = self.0.first().map_or(0, Vec::len);
+        let width = |at: usize| self.0.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let line = |row: &Vec<String>| {
+            let cells = row.iter().zip(&widths).enumerate();
+            let cells = cells.map(|(at, (cell, &width))| match at {
+                0 => format!(" {cell:<width$} |"),
+                _ => format!(" {cell:>width$} |"),
+            });
+            format!("|{}\n", cells.collect::<String>())
+        };
+        let rule = widths.iter().enumerate().map(|(at, &width)| match at {
+            0 => format!("{}|", "-".repeat(width + 2)),
+            _ => format!("{}:|", "-".repeat(width + 1)),
+        });
+        let rule = format!("|{}\n", rule.collect::<String>());
+        let body = self.0.iter().skip(1).map(line);
+        format!("{}{rule}{}", self.0.first().map(line).unwrap_or_default(), body.collect::<String>())
+    }
+}
+
+/// Returns the cores and the load of the machine, as far as it tells.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown");
+    format!("{cores} cores of {}, load {load}.", env::consts::ARCH)
 }

@@ -21,7 +21,11 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use aws_types::{SdkConfig, region::Region};
 use iam_token::{Presign, Signer, rds};
 
-use crate::timing::{Case, Figure, measure};
+use crate::{
+    Result, foreign,
+    report::{Report, Section, Table},
+    timing::{Case, Figure, measure},
+};
 
 pub(crate) const HOST: &str = "database-1.cluster-abcdefghijkl.us-east-2.rds.amazonaws.com";
 pub(crate) const PORT: u16 = 5432;
@@ -33,8 +37,43 @@ pub(crate) fn session_token() -> String {
     "IQoJb3JpZ2luX2VjEXAMP/+".chars().cycle().take(950).collect()
 }
 
-/// The ways to a token: three of ours, then the peers.
-pub(crate) fn run(session: Option<String>) -> [Figure; 5] {
+pub(crate) fn run(report: &mut Report) -> Result<()> {
+    let (without, with) = (ways(None), ways(Some(session_token())));
+    let ([ours, built, .., sdk], [ours_with, built_with, .., sdk_with]) = (&without, &with);
+    let mut section = Section::new("One RDS token");
+    let mut table = Table::new(["by", "no session", "ratio", "950 characters", "ratio"]);
+    let mut row = |name: &str, one: f64, other: f64| {
+        table.row([
+            name.to_owned(),
+            format!("{one:.0} ns"),
+            format!("{:.1}", one / ours.nanos),
+            format!("{other:.0} ns"),
+            format!("{:.1}", other / ours_with.nanos),
+        ]);
+    };
+    for (one, other) in without.iter().zip(&with) {
+        row(one.name, one.nanos, other.nanos);
+    }
+    let mut skipped = Vec::new();
+    for (name, outcome) in foreign::run() {
+        match outcome {
+            Ok([one, other]) => row(name, one, other),
+            Err(why) => skipped.push(format!("skipped: {name}: {why}")),
+        }
+    }
+    section.table(&table);
+    for why in skipped {
+        section.text(&why);
+    }
+    section.target("aws-sdk-rds, times all kept, no session", sdk.nanos / ours.nanos, 8.5..);
+    section.target("aws-sdk-rds, times all kept, 950 characters", sdk_with.nanos / ours_with.nanos, 7.0..);
+    section.target("aws-sdk-rds, times a new recipe, no session", sdk.nanos / built.nanos, 2.5..);
+    section.target("the same, 950 characters", sdk_with.nanos / built_with.nanos, 2.5..);
+    report.add(section)
+}
+
+/// Measures the ways to a token: three of ours, then the peers.
+fn ways(session: Option<String>) -> [Figure; 5] {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_736_944_496);
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session, None, "bench");
     let signer = Signer::new(credentials.clone());

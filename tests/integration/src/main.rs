@@ -128,7 +128,9 @@ impl Run<'_> {
         cases::forward::run(environment, &self.programs, &mut self.report).await?;
         cases::proxied::run(environment, self.prerequisites, &self.programs, &mut self.report).await?;
         cases::doctor::run(environment, &self.sources, &self.programs, &mut self.report).await?;
-        cases::variables::run(environment, self.prerequisites, &self.programs, &mut self.report).await?;
+        let is_bench = self.options.has("bench");
+        cases::variables::run(environment, self.prerequisites, &self.programs, is_bench, &mut self.report)
+            .await?;
         cases::record_all(environment)
     }
 }

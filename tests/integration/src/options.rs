@@ -9,7 +9,8 @@ usage: cargo xtask integration --local [--install] [--with NAME]… [--without N
 
   --local           run against servers started here, on loopback, in a temporary folder
   --install         install what is missing on this machine first (apt-get, pip, npm)
-  --with NAME       add a server, mysql57, or the tokens of the JavaScript SDK's signer, rds-signer
+  --with NAME       add a server, mysql57, the tokens of the JavaScript SDK's signer, rds-signer, or
+                    connects for BENCHMARKS.md, bench
   --without NAME    leave a server out: cluster (of PostgreSQL), mariadb, postgresql
 
 or: cargo xtask integration --rds [--install]
@@ -21,7 +22,7 @@ or: cargo xtask integration --rds [--install]
 const SERVERS: [&str; 3] = ["cluster", "mariadb", "postgresql"];
 
 /// Parts that run on request only.
-const MORE: [&str; 2] = ["mysql57", "rds-signer"];
+const MORE: [&str; 3] = ["bench", "mysql57", "rds-signer"];
 
 /// The options of the command line.
 #[derive(Debug)]

@@ -6,11 +6,9 @@
 //! cause, and no secret be in the log, at TRACE; in a calm nothing may fail, and after a round of
 //! storms nothing of its pools may be left. The run ends at the first thing that is otherwise.
 //!
-//! `cargo xtask fleet` starts many processes at once at a server that throttles logins, and `cargo
-//! xtask connects` times connects beside the bare drivers'.
+//! `cargo xtask fleet` starts many processes at once at a server that throttles logins.
 
 mod callers;
-mod connects;
 mod environment;
 mod fleet;
 mod log;
@@ -25,13 +23,12 @@ use std::{env, process::ExitCode, time::Duration};
 
 use soak::Soak;
 
-const USAGE: &str = "usage: soak [--minutes N] [--seed S] | soak fleet | soak connects";
+const USAGE: &str = "usage: soak [--minutes N] [--seed S] | soak fleet";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["connects"] => connects::run(),
         ["fleet"] => fleet::run(),
         [fleet::MEMBER] => fleet::member(),
         words => soak(words),

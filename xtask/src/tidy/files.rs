@@ -15,6 +15,7 @@ const TOP_LEVEL: &[&str] = &[
     ".github",
     ".gitignore",
     "ARCHITECTURE.md",
+    "BENCHMARKS.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.lock",
