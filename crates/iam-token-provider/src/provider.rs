@@ -11,6 +11,7 @@ pub use self::builder::IamTokenProviderBuilder;
 use crate::{
     AfterRefusal, CredentialsSource, FailedCredentials, IamToken, Listening, LoadedCredentials, TokenRequest,
     error::Result,
+    request::TokenKey,
     stats::{Counters, Stats},
 };
 
@@ -30,7 +31,7 @@ pub struct IamTokenProvider(Arc<Inner>);
 struct Inner {
     credentials: CredentialsSource,
     clock: Arc<dyn Clock>,
-    tokens: Cache<TokenRequest, AuthToken>,
+    tokens: Cache<TokenKey, AuthToken>,
     counters: Counters,
 }
 
@@ -146,7 +147,7 @@ impl IamTokenProvider {
     /// Discards a token that a server refused for a reason that no other token would change.
     pub fn discard(&self, token: &IamToken) {
         self.0.counters.refused(self.0.clock.now());
-        self.0.tokens.invalidate(token.request(), &token.lease);
+        self.0.tokens.invalidate(token.request().key(), &token.lease);
     }
 
     /// Discards a token that a server refused, and returns whether another login is worth trying.
@@ -216,10 +217,10 @@ impl IamTokenProvider {
         if max_age.is_zero() {
             return None;
         }
-        let lease = self.0.tokens.get(request, max_age)?;
+        let lease = self.0.tokens.get(request.key(), max_age)?;
         if unexpired.is_some_and(|unexpired| !is_signed_with(&lease, unexpired)) {
             // By its lease, so that a newer token of another call stays.
-            self.0.tokens.invalidate(request, &lease);
+            self.0.tokens.invalidate(request.key(), &lease);
             return None;
         }
         self.handed_out(request, lease, "cached").into()
@@ -233,7 +234,7 @@ impl IamTokenProvider {
         credentials: &Lease<Signer>,
     ) -> Result<IamToken> {
         let sign = || {
-            self.0.tokens.get_or_insert_in(epoch, request, max_age, || {
+            self.0.tokens.get_or_insert_in(epoch, request.key(), max_age, || {
                 let token = request.sign(credentials.value(), self.0.clock.now())?;
                 let (signed_at, expires_at) = (token.signed_at(), token.expires_at());
                 Ok(Expiring::new(token, signed_at, expires_at))
@@ -242,7 +243,7 @@ impl IamTokenProvider {
         let mut lease = sign()?;
         if !is_signed_with(&lease, credentials) {
             // Another task stored a token that it had signed with the former credentials.
-            self.0.tokens.invalidate(request, &lease);
+            self.0.tokens.invalidate(request.key(), &lease);
             // Once, not in a loop: a token of yet another key is as likely to be valid.
             lease = sign()?;
         }

@@ -14,23 +14,27 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Describes the target of a token: a service, an endpoint or name, a port, a region and a user.
 ///
-/// It is the key of the token cache, with names in canonical form. Everything that does not change
-/// between two tokens is validated and rendered here, once.
+/// Names are in canonical form, so that one target has one token in the cache. Everything that does
+/// not change between two tokens is validated and rendered here, once.
 #[derive(Clone)]
 pub struct TokenRequest(Arc<Inner>);
 
 struct Inner {
-    key: Key,
+    key: TokenKey,
     presign: Presign,
 }
 
+/// The key of the token cache. It does not hold the prepared signature, several times its size: a
+/// cached token may outlive all requests for it.
+pub(crate) type TokenKey = Arc<Key>;
+
 #[derive(PartialEq, Eq, Hash)]
-struct Key {
+pub(crate) struct Key {
     service: Service,
-    name: String,
+    name: Box<str>,
     port: u16,
-    region: String,
-    user: String,
+    region: Box<str>,
+    user: Box<str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -192,7 +196,7 @@ impl TokenRequest {
             Error::caused(kind, error.to_string(), error)
         })?;
         let key = Key { service, name: name.into(), port, region: region.into(), user: user.into() };
-        Ok(Self(Arc::new(Inner { key, presign })))
+        Ok(Self(Arc::new(Inner { key: Arc::new(key), presign })))
     }
 
     /// Returns the endpoint or name in its canonical form; empty for MSK.
@@ -213,6 +217,10 @@ impl TokenRequest {
     /// Returns the user; empty for MSK and EKS.
     pub fn user(&self) -> &str {
         &self.0.key.user
+    }
+
+    pub(crate) fn key(&self) -> &TokenKey {
+        &self.0.key
     }
 
     /// Returns whether its tokens are too short-lived for the cache.
@@ -287,8 +295,7 @@ fn parse_region(region: &str) -> Result<Region> {
 
 impl PartialEq for TokenRequest {
     fn eq(&self, other: &Self) -> bool {
-        // Most look-ups compare a clone with the very key that is stored.
-        Arc::ptr_eq(&self.0, &other.0) || self.0.key == other.0.key
+        self.0.key == other.0.key
     }
 }
 
@@ -302,7 +309,7 @@ impl Hash for TokenRequest {
 
 impl fmt::Display for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Key { service, name, port, region, user } = &self.0.key;
+        let Key { service, name, port, region, user } = &*self.0.key;
         let user = user.escape_debug();
         match service {
             Service::Rds | Service::Dsql | Service::DsqlAdmin => {
