@@ -1,6 +1,6 @@
 //! One connect to one instance, with the check of its role.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use tokio::time::{Instant, sleep_until};
 use wrapper_core::{Connected, Error, ErrorKind, Next, Result, Role, adapter::Phase};
@@ -61,33 +61,51 @@ impl Search<'_> {
         // Polled by reference: a turn of the loop keeps the connect, and a return drops and so
         // cancels it.
         let mut run = next.run(request);
+        // Credentials are the same for every instance, so that a wait for them is not held against
+        // this one: they may come until the search ends, and the attempt begins when they do.
+        let waits = || self.request.progress().phase() == Phase::Credentials;
+        let mut has_waited = false;
         loop {
+            let turn = poll_fn(|context| match run.as_mut().poll(context) {
+                Poll::Ready(opened) => Poll::Ready(Some(opened)),
+                Poll::Pending if waits() => {
+                    has_waited = true;
+                    Poll::Pending
+                }
+                Poll::Pending if has_waited => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            });
             tokio::select! {
                 // An open connection comes first: its own answer about the role counts for more
                 // than a change.
                 biased;
-                opened = &mut run => return opened,
+                turn = turn => if let Some(opened) = turn {
+                    return opened;
+                },
                 changed = reports.changed() => {
                     if changed.is_ok() && self.is_elsewhere(target, began) {
                         return Err(wrong("the writer changed while the connection was being opened"));
                     }
+                    continue;
                 }
                 () = sleep_until(end) => {
-                    // Credentials are the same for every instance: trying another would not help.
-                    if self.request.progress().phase() == Phase::Credentials {
-                        if end < self.until {
-                            end = self.until.min(end + ATTEMPT);
-                            continue;
-                        }
+                    // Read anew, because another task may have changed the phase.
+                    let is_waiting = waits();
+                    if end >= self.until && is_waiting {
                         // A slow credentials source says nothing about the instance, so its state
                         // is kept.
                         return Err(self.request.timed_out(began.elapsed()));
                     }
-                    let what = target.id().map_or("the endpoint", |id| id);
-                    let message = format!("connecting to `{what}` timed out");
-                    return Err(Error::new(ErrorKind::Timeout, message));
+                    if end >= self.until || !(has_waited || is_waiting) {
+                        let what = target.id().map_or("the endpoint", |id| id);
+                        let message = format!("connecting to `{what}` timed out");
+                        return Err(Error::new(ErrorKind::Timeout, message));
+                    }
                 }
             }
+            // The credentials have come, or take longer than an attempt.
+            has_waited = waits();
+            end = end.max(self.until.min(Instant::now() + ATTEMPT));
         }
     }
 

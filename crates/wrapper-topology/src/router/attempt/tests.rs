@@ -1,10 +1,12 @@
 //! Connects under way, and what others learn meanwhile.
 
-use std::future::pending;
+use std::{future::pending, time::Duration};
 
+use tokio::time::sleep;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Engine, Registry,
+    BoxFuture, ConnectRequest, Engine, Plugin, Registry,
     adapter::{Driver, RawParameters, Rows, Wrapper},
+    plugin_fn,
 };
 
 use super::*;
@@ -38,15 +40,19 @@ impl Driver for Hosts {
     }
 }
 
+/// Returns the chain that routes connects for this request.
+fn routed(topology: &Topology, request: &ConnectRequest) -> Vec<Arc<dyn Plugin<()>>> {
+    let registry = Registry::<()>::new().with(InitialConnectionFactory::new(topology.clone()));
+    let mut given = RawParameters::new();
+    given.set("plugins", "initialConnection").expect("is known");
+    registry.build(&given, std::slice::from_ref(request)).expect("builds").0
+}
+
 #[tokio::test(start_paused = true)]
 async fn instance_that_reports_that_it_is_a_reader_is_given_up_before_a_writer_is_known() {
     let topology = Topology::fixed("a", ["b"]).expect("are hosts");
     let request = ConnectRequest::new("a", 5432, "jane");
-    let registry = Registry::<()>::new().with(InitialConnectionFactory::new(topology.clone()));
-    let mut given = RawParameters::new();
-    given.set("plugins", "initialConnection").expect("is known");
-    let (plugins, _) = registry.build(&given, std::slice::from_ref(&request)).expect("builds");
-    let wrapper = Wrapper::new(Hosts, plugins);
+    let wrapper = Wrapper::new(Hosts, routed(&topology, &request));
     let begun = Instant::now();
     let connect = tokio::spawn(async move { wrapper.connect(request).await });
     tokio::task::yield_now().await;
@@ -60,4 +66,52 @@ async fn instance_that_reports_that_it_is_a_reader_is_given_up_before_a_writer_i
     let connected = connect.await.expect("does not panic").expect("finds the writer");
     assert_eq!(connected.established.instance(), Some("b"));
     assert!(begun.elapsed() < ATTEMPT, "{:?}", begun.elapsed());
+}
+
+/// Connects a second after the dial, and calls every host a writer.
+struct SlowHosts;
+
+impl Driver for SlowHosts {
+    type Connection = ();
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
+    }
+
+    fn connect(&self, _: ConnectRequest) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            sleep(DIAL).await;
+            Ok(())
+        })
+    }
+
+    fn query<'a>(&'a self, connection: &'a mut (), sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
+        Hosts.query(connection, sql)
+    }
+}
+
+const DIAL: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn instance_has_its_whole_time_from_the_moment_credentials_come() {
+    for wait in [0, 4_500, 4_999, 5_000, 5_001, 9_999, 28_000].map(Duration::from_millis) {
+        let topology = Topology::fixed("a", ["b"]).expect("are hosts");
+        let request = ConnectRequest::new("a", 5432, "jane");
+        let credentials = plugin_fn("credentials", move |request: ConnectRequest, next: Next<'_, ()>| {
+            Box::pin(async move {
+                request.progress().enter(Phase::Credentials);
+                sleep(wait).await;
+                next.run(request).await
+            })
+        });
+        let mut plugins = routed(&topology, &request);
+        plugins.push(Arc::new(credentials));
+        let begun = Instant::now();
+
+        let connected = Wrapper::new(SlowHosts, plugins).connect(request).await;
+
+        let connected = connected.unwrap_or_else(|error| panic!("after {wait:?}: {error}"));
+        assert_eq!(connected.established.instance(), Some("a"), "after {wait:?}");
+        assert!(begun.elapsed() < wait + DIAL * 11 / 10, "{:?} after {wait:?}", begun.elapsed());
+    }
 }
