@@ -2,7 +2,10 @@
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::watch::Receiver,
+    time::{Instant, sleep_until},
+};
 use wrapper_core::{Connected, Error, ErrorKind, Next, Result, Role, adapter::Phase};
 
 use super::{
@@ -54,7 +57,7 @@ impl Search<'_> {
             }
         };
         // Subscribed before the dial, so that what is learned during it ends the wait.
-        let mut reports = self.topology().reports();
+        let (mut reports, version) = (self.topology().reports(), self.topology().version());
         let end = |now| self.topology().with_knowledge(|known| attempt_end(target, known, self.until, now));
         let began = Instant::now();
         let mut end = end(began);
@@ -83,7 +86,7 @@ impl Search<'_> {
                     return opened;
                 },
                 changed = reports.changed() => {
-                    if changed.is_ok() && self.is_elsewhere(target, began) {
+                    if changed.is_ok() && self.is_elsewhere(target, began, &version) {
                         return Err(wrong("the writer changed while the connection was being opened"));
                     }
                     continue;
@@ -109,14 +112,19 @@ impl Search<'_> {
         }
     }
 
-    /// Returns whether the writer is now another instance than the dialled one, or that one has
-    /// reported meanwhile that it is a reader: the first of many concurrent connects learns it for
-    /// all.
-    fn is_elsewhere(&self, target: &Target, began: Instant) -> bool {
+    /// Returns whether the writer has changed meanwhile and is another instance than the dialled
+    /// one, or that one has reported that it is a reader: the first of many concurrent connects
+    /// learns it for all.
+    fn is_elsewhere(&self, target: &Target, began: Instant, version: &Receiver<u64>) -> bool {
         self.wanted == RequestedRole::Writer
             && self.topology().with_knowledge(|known| {
-                let is_other = known.writer().is_some_and(|writer| {
-                    writer.is_answering() && target.id().is_none_or(|id| !writer.is(id))
+                // A writer that was known before the dial is no reason to end it: woken by the
+                // report of any reader.
+                let has_changed = version.has_changed().unwrap_or(false);
+                let is_other = known.writer().filter(|_| has_changed).is_some_and(|writer| {
+                    // Behind the endpoint, a dial of the endpoint is the one that leads to it.
+                    let leads_there = |id: &Arc<str>| writer.is(id);
+                    writer.is_answering() && !target.id().map_or(writer.is_behind_endpoint(), leads_there)
                 });
                 let word = target.id().and_then(|id| known.member(id)?.last_report);
                 is_other || word.is_some_and(|word| word.role == Some(Role::Reader) && word.asked >= began)

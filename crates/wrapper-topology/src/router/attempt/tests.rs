@@ -4,13 +4,13 @@ use std::{future::pending, time::Duration};
 
 use tokio::time::sleep;
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Engine, Plugin, Registry,
+    BoxFuture, ConnectRequest, Engine, Options, Plugin, Registry,
     adapter::{Driver, RawParameters, Rows, Wrapper},
     plugin_fn,
 };
 
 use super::*;
-use crate::{InitialConnectionFactory, Topology, answer::Answer};
+use crate::{InitialConnectionFactory, Topology, answer::Answer, parameters::RouteOptions, router::Router};
 
 /// Hosts of which `a` lets no connect through; each of the others is a writer.
 struct Hosts;
@@ -114,4 +114,69 @@ async fn instance_has_its_whole_time_from_the_moment_credentials_come() {
         assert_eq!(connected.established.instance(), Some("a"), "after {wait:?}");
         assert!(begun.elapsed() < wait + DIAL * 11 / 10, "{:?} after {wait:?}", begun.elapsed());
     }
+}
+
+fn named(id: &str) -> Target {
+    Target::Instance { id: id.into(), host: id.into(), port: 5432 }
+}
+
+fn report(topology: &Topology, dialled: Target, id: &str, is_writer: bool) -> Verdict {
+    let answer = Answer { id: id.into(), is_writer, is_read_only: !is_writer, rows: Vec::new() };
+    let now = Instant::now();
+    topology.answered(&Evidence { dialled, asked: now, answered: now, answer })
+}
+
+/// A writer `a` and readers, as connects behind a bastion know them.
+struct Fixture {
+    topology: Topology,
+    router: Router,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let topology = Topology::fixed("a", ["b", "c"]).expect("are hosts");
+        let options = RouteOptions::read(&Options::default()).expect("are the defaults");
+        let router = Router::new(topology.clone(), options, Vec::new(), false, Arc::default());
+        Self { topology, router }
+    }
+
+    fn search(&self) -> Search<'_> {
+        Search::new(&self.router, ConnectRequest::new("a", 5432, "jane"), RequestedRole::Writer)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dial_of_the_endpoint_that_leads_to_the_writer_outlasts_a_readers_report() {
+    let fixture = Fixture::new();
+    let topology = &fixture.topology;
+    topology.failed(&named("a"), Instant::now());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(report(topology, Target::Endpoint, "a", true), Verdict::Writer);
+    assert_eq!(topology.with_knowledge(|known| known.writer().map(|w| w.target())), Some(Target::Endpoint));
+    let (search, version, began) = (fixture.search(), topology.version(), Instant::now());
+
+    assert_eq!(report(topology, named("b"), "b", false), Verdict::Reader);
+
+    assert!(!search.is_elsewhere(&Target::Endpoint, began, &version));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dial_ends_by_another_writer_and_not_by_the_report_of_another_reader() {
+    let fixture = Fixture::new();
+    let topology = &fixture.topology;
+    assert_eq!(report(topology, named("a"), "a", true), Verdict::Writer);
+    let (search, version, began) = (fixture.search(), topology.version(), Instant::now());
+    let dials = [Target::Endpoint, named("a"), named("b")];
+    let are_ended = || dials.each_ref().map(|dial| search.is_elsewhere(dial, began, &version));
+
+    assert_eq!(report(topology, named("c"), "c", false), Verdict::Reader);
+    assert_eq!(are_ended(), [false; 3], "the writer is the one known before");
+
+    tokio::time::advance(Duration::from_millis(1)).await;
+    topology.failed(&named("a"), Instant::now());
+    assert_eq!(are_ended(), [false; 3], "the writer does not answer");
+
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(report(topology, named("b"), "b", true), Verdict::Writer);
+    assert_eq!(are_ended(), [true, true, false]);
 }
