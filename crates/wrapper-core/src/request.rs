@@ -271,7 +271,7 @@ impl ConnectRequest {
     }
 
     /// Returns the deadline of the connect to all hosts, of which this one has a share.
-    pub(crate) fn last_deadline(&self) -> Option<Instant> {
+    pub fn last_deadline(&self) -> Option<Instant> {
         self.0.last_deadline
     }
 

@@ -146,9 +146,9 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// Returns what is left of a connect's time so that it ends by itself, with an error that says more
 /// than that it is late.
-fn end_of(request: &ConnectRequest, now: Instant, limit: Option<Duration>) -> Instant {
+fn end_of(deadline: Option<Instant>, now: Instant, limit: Option<Duration>) -> Instant {
     const DEFAULT: Duration = Duration::from_secs(30);
-    let deadline = request.deadline().unwrap_or(now + DEFAULT);
+    let deadline = deadline.unwrap_or(now + DEFAULT);
     let left = deadline.saturating_duration_since(now);
     let until = deadline - Duration::from_millis(100).min(left / 10);
     limit.map_or(until, |limit| until.min(now + limit))

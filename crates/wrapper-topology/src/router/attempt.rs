@@ -6,7 +6,10 @@ use tokio::{
     sync::watch::Receiver,
     time::{Instant, sleep_until},
 };
-use wrapper_core::{Connected, Error, ErrorKind, Next, Result, Role, adapter::Phase};
+use wrapper_core::{
+    ConnectRequest, Connected, Error, ErrorKind, Next, Result, Role, adapter::Phase,
+    events::CredentialsFailure,
+};
 
 use super::{
     ATTEMPT,
@@ -65,9 +68,11 @@ impl Search<'_> {
         // cancels it.
         let mut run = next.run(request);
         // Credentials are the same for every instance, so that a wait for them is not held against
-        // this one: they may come until the search ends, and the attempt begins when they do.
+        // this one: they may come until the time of all hosts ends, and the attempt begins when
+        // they do.
         let waits = || self.request.progress().phase() == Phase::Credentials;
         let mut has_waited = false;
+        let mut came = None;
         loop {
             let turn = poll_fn(|context| match run.as_mut().poll(context) {
                 Poll::Ready(opened) => Poll::Ready(Some(opened)),
@@ -94,21 +99,21 @@ impl Search<'_> {
                 () = sleep_until(end) => {
                     // Read anew, because another task may have changed the phase.
                     let is_waiting = waits();
-                    if end >= self.until && is_waiting {
+                    if end >= self.last_until && is_waiting {
                         // A slow credentials source says nothing about the instance, so its state
                         // is kept.
                         return Err(self.request.timed_out(began.elapsed()));
                     }
-                    if end >= self.until || !(has_waited || is_waiting) {
-                        let what = target.id().map_or("the endpoint", |id| id);
-                        let message = format!("connecting to `{what}` timed out");
-                        return Err(Error::new(ErrorKind::Timeout, message));
+                    if end >= self.last_until || !(has_waited || is_waiting) {
+                        return Err(late(target, began, end, came));
                     }
                 }
             }
             // The credentials have come, or take longer than an attempt.
+            let now = Instant::now();
             has_waited = waits();
-            end = end.max(self.until.min(Instant::now() + ATTEMPT));
+            came = (!has_waited).then_some(now);
+            end = end.max(self.last_until.min(now + ATTEMPT));
         }
     }
 
@@ -204,6 +209,23 @@ impl Search<'_> {
         // After the role is set: a cut finds connections by the role that they were opened for.
         self.topology().hand_out(id, &connected.established);
         connected
+    }
+}
+
+/// Returns the error of an attempt that ran out of time, which counts against the instance unless
+/// its credentials came too late: they took most of the time, and left it little.
+fn late(target: &Target, began: Instant, end: Instant, came: Option<Instant>) -> Error {
+    let what = target.id().map_or("the endpoint", |id| id);
+    let is_too_late = |&came: &Instant| {
+        let left = end.saturating_duration_since(came);
+        left < ConnectRequest::LEAST_SHARE && left < came - began
+    };
+    match came.filter(is_too_late) {
+        Some(came) => Error::new(
+            ErrorKind::Credentials(CredentialsFailure::TimedOut),
+            format!("credentials came after {:.1?}, too late for a login at `{what}`", came - began),
+        ),
+        None => Error::new(ErrorKind::Timeout, format!("connecting to `{what}` timed out")),
     }
 }
 

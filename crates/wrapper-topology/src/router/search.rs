@@ -23,6 +23,8 @@ pub(super) struct Search<'r> {
     pub(super) wanted: RequestedRole,
     began: Instant,
     pub(super) until: Instant,
+    /// The end for an attempt that waits for credentials, which all hosts need: that of all hosts.
+    pub(super) last_until: Instant,
     /// The targets tried in this round.
     tried: Vec<Target>,
     last: Option<Error>,
@@ -31,8 +33,10 @@ pub(super) struct Search<'r> {
 impl<'r> Search<'r> {
     pub(super) fn new(router: &'r Router, request: ConnectRequest, wanted: RequestedRole) -> Self {
         let began = Instant::now();
-        let until = end_of(&request, began, router.options.retry_timeout);
-        Self { router, request, wanted, began, until, tried: Vec::new(), last: None }
+        let end = |deadline| end_of(deadline, began, router.options.retry_timeout);
+        let until = end(request.deadline());
+        let last_until = until.max(end(request.last_deadline().or(request.deadline())));
+        Self { router, request, wanted, began, until, last_until, tried: Vec::new(), last: None }
     }
 
     pub(super) fn topology(&self) -> &'r Topology {

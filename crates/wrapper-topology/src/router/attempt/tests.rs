@@ -92,28 +92,81 @@ impl Driver for SlowHosts {
 
 const DIAL: Duration = Duration::from_secs(1);
 
+/// Returns a chain that routes, and whose credentials come after this time.
+fn routed_after(wait: Duration, topology: &Topology, request: &ConnectRequest) -> Vec<Arc<dyn Plugin<()>>> {
+    let credentials = plugin_fn("credentials", move |request: ConnectRequest, next: Next<'_, ()>| {
+        Box::pin(async move {
+            request.progress().enter(Phase::Credentials);
+            sleep(wait).await;
+            next.run(request).await
+        })
+    });
+    let mut plugins = routed(topology, request);
+    plugins.push(Arc::new(credentials));
+    plugins
+}
+
 #[tokio::test(start_paused = true)]
 async fn instance_has_its_whole_time_from_the_moment_credentials_come() {
     for wait in [0, 4_500, 4_999, 5_000, 5_001, 9_999, 28_000].map(Duration::from_millis) {
         let topology = Topology::fixed("a", ["b"]).expect("are hosts");
         let request = ConnectRequest::new("a", 5432, "jane");
-        let credentials = plugin_fn("credentials", move |request: ConnectRequest, next: Next<'_, ()>| {
-            Box::pin(async move {
-                request.progress().enter(Phase::Credentials);
-                sleep(wait).await;
-                next.run(request).await
-            })
-        });
-        let mut plugins = routed(&topology, &request);
-        plugins.push(Arc::new(credentials));
+        let wrapper = Wrapper::new(SlowHosts, routed_after(wait, &topology, &request));
         let begun = Instant::now();
 
-        let connected = Wrapper::new(SlowHosts, plugins).connect(request).await;
+        let connected = wrapper.connect(request).await;
 
         let connected = connected.unwrap_or_else(|error| panic!("after {wait:?}: {error}"));
         assert_eq!(connected.established.instance(), Some("a"), "after {wait:?}");
         assert!(begun.elapsed() < wait + DIAL * 11 / 10, "{:?} after {wait:?}", begun.elapsed());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_may_come_until_the_deadline_of_all_hosts() {
+    for wait in [14_500, 16_000, 28_000].map(Duration::from_millis) {
+        let topology = Topology::fixed("a", ["b"]).expect("are hosts");
+        let begun = Instant::now();
+        let [share, end] = [15, 30].map(|seconds| begun + Duration::from_secs(seconds));
+        let request = ConnectRequest::new("a", 5432, "jane").begin(share).ends_at(end);
+        let wrapper = Wrapper::new(SlowHosts, routed_after(wait, &topology, &request));
+
+        let connected = wrapper.connect(request).await;
+
+        let connected = connected.unwrap_or_else(|error| panic!("after {wait:?}: {error}"));
+        assert_eq!(connected.established.instance(), Some("a"), "after {wait:?}");
+        assert!(begun.elapsed() < wait + DIAL * 11 / 10, "{:?} after {wait:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn instance_that_credentials_leave_no_time_is_not_suspected() {
+    let wait = Duration::from_millis(29_500);
+    let topology = Topology::fixed("a", ["b"]).expect("are hosts");
+    let request = ConnectRequest::new("a", 5432, "jane");
+    let wrapper = Wrapper::new(SlowHosts, routed_after(wait, &topology, &request));
+
+    let error = wrapper.connect(request).await.map(drop).expect_err("has 400 ms");
+
+    assert!(error.is_of_credentials(), "{error}");
+    assert!(error.to_string().contains("credentials came after 29.5s, too late"), "{error}");
+    let is_suspected = topology.with_knowledge(|known| known.members().iter().any(|m| !m.is_answering()));
+    assert!(!is_suspected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn instance_that_is_down_is_suspected_although_credentials_took_a_moment() {
+    let wait = Duration::from_millis(1);
+    let topology = Topology::fixed("a", ["b"]).expect("are hosts");
+    let end = Instant::now() + Duration::from_millis(1_500);
+    let request = ConnectRequest::new("a", 5432, "jane").begin(end);
+    let wrapper = Wrapper::new(Hosts, routed_after(wait, &topology, &request));
+
+    let error = wrapper.connect(request).await.map(drop).expect_err("lets no connect through");
+
+    assert_eq!(error.to_string(), "connecting to `a` timed out");
+    let is_suspected = topology.with_knowledge(|known| known.members().iter().any(|m| !m.is_answering()));
+    assert!(is_suspected);
 }
 
 fn named(id: &str) -> Target {
