@@ -4,6 +4,7 @@ mod answer;
 mod choice;
 mod dialect;
 mod factory;
+mod foreign;
 mod gate;
 mod knowledge;
 mod monitor;

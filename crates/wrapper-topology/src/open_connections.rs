@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 use wrapper_core::{AbortHandle, Error, Established, Role};
 
+use crate::foreign::guarded;
+
 /// Keeps an abort handle for every open connection, without keeping the connection open.
 #[derive(Debug, Default)]
 pub(crate) struct OpenConnections(Mutex<Inner>);
@@ -54,7 +56,9 @@ impl OpenConnections {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let meant: Vec<_> = inner.connections.extract_if(.., is_meant).collect();
         drop(inner);
-        // Outside of the lock: a waker may run arbitrary code.
-        meant.into_iter().filter(|connection| connection.handle.abort(reason.clone())).count()
+        // Outside of the lock: a waker may run arbitrary code. One that panics is called after
+        // its connection was ended.
+        let end = |handle: &AbortHandle| guarded(|| handle.abort(reason.clone())).unwrap_or(true);
+        meant.iter().filter(|connection| end(&connection.handle)).count()
     }
 }

@@ -1,9 +1,6 @@
 //! The consequences of evidence: events, cut connections, and the pace.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, MutexGuard, atomic::Ordering},
-};
+use std::sync::{Arc, MutexGuard, atomic::Ordering};
 
 use tokio::time::Instant;
 use wrapper_core::{
@@ -12,7 +9,7 @@ use wrapper_core::{
 };
 
 use super::{State, Topology};
-use crate::{knowledge::Effect, stats::Counters};
+use crate::{foreign::guarded, knowledge::Effect, stats::Counters};
 
 /// What follows from one change of the state.
 pub(super) struct Consequences {
@@ -53,8 +50,10 @@ impl Topology {
             let listeners = state.listeners();
             // Listeners and wakers are foreign code and may call back into the topology.
             drop(state);
-            // A panic of theirs must not keep what follows from being applied.
-            drop(catch_unwind(AssertUnwindSafe(|| self.apply_all(consequences, &listeners))));
+            self.apply_all(consequences, &listeners);
+            // Before the lock is taken again: the last handle of a listener drops its values, which
+            // are foreign too.
+            guarded(|| drop(listeners));
             state = self.state();
         }
         // Under the lock that has found nothing left, so that no later change is left to this
@@ -63,18 +62,20 @@ impl Topology {
     }
 
     fn apply_all(&self, Consequences { effects, writer_answers }: Consequences, listeners: &[Arc<Events>]) {
-        effects.into_iter().for_each(|effect| self.apply(effect, listeners));
+        for effect in effects {
+            guarded(|| self.apply(effect, listeners));
+        }
         let Some(writer_answers) = writer_answers else { return };
         // The pace first: a woken waiter may connect at once.
-        match writer_answers {
+        guarded(|| match writer_answers {
             true => self.0.pace.succeeded(),
             false => self.0.pace.lost(),
-        }
-        self.0.version.send_modify(|version| *version += 1);
-        self.0.reports.send_replace(());
+        });
+        guarded(|| self.0.version.send_modify(|version| *version += 1));
+        guarded(|| self.0.reports.send_replace(()));
         // The monitor looks for a writer that a connect has found missing, instead of at its next
         // poll.
-        self.0.wake.notify_one();
+        guarded(|| self.0.wake.notify_one());
     }
 
     pub(super) fn apply(&self, effect: Effect, listeners: &[Arc<Events>]) {

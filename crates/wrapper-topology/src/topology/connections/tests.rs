@@ -1,6 +1,10 @@
 //! Connections of logins side by side, in any order of their reports.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Engine, Result,
@@ -48,6 +52,22 @@ impl Fixture {
         let addresses = addresses.iter().map(|address| address.parse().expect("an address")).collect();
         let wrapper = Wrapper::new(Dials(addresses), Vec::new());
         wrapper.connect(ConnectRequest::new(HOST, 5432, "jane")).await.expect("connects")
+    }
+
+    /// Opens a connection as that to the writer, and hands it out to nobody.
+    async fn open_writer(&self, id: &str) -> Connected<ConnectRequest> {
+        let mut connection = self.open(&["10.0.0.1"]).await;
+        connection.established.set_instance(id);
+        connection.established.set_role(Role::Writer);
+        connection
+    }
+
+    /// Applies the answer of an instance about its own role.
+    fn says(&self, id: &str, is_writer: bool) {
+        let asked = Instant::now();
+        let dialled = Target::Instance { id: id.into(), host: id.into(), port: 5432 };
+        let answer = Answer { id: id.into(), is_writer, is_read_only: !is_writer, rows: Vec::new() };
+        self.0.answered(&Evidence { dialled, asked, answered: asked, answer });
     }
 
     fn report(&self, connection: &Connected<ConnectRequest>) {
@@ -136,20 +156,37 @@ async fn connection_to_an_instance_demoted_before_hand_out_is_ended() {
         super::super::Kind::Unknown,
         Knowledge::fixed([("a.example".to_owned(), 5432), ("b.example".to_owned(), 5432)]),
     ));
-    let says = |id: &str, is_writer: bool| {
-        let asked = Instant::now();
-        let dialled = Target::Instance { id: id.into(), host: id.into(), port: 5432 };
-        let answer = Answer { id: id.into(), is_writer, is_read_only: !is_writer, rows: Vec::new() };
-        fixture.0.answered(&Evidence { dialled, asked, answered: asked, answer });
-    };
-    says("a.example", true);
-    let mut connection = fixture.open(&["10.0.0.1"]).await;
-    connection.established.set_instance("a.example");
-    connection.established.set_role(Role::Writer);
+    fixture.says("a.example", true);
+    let connection = fixture.open_writer("a.example").await;
     tokio::time::advance(Duration::from_millis(1)).await;
-    says("a.example", false);
+    fixture.says("a.example", false);
 
     fixture.0.hand_out(&"a.example".into(), &connection.established);
 
     assert!(fixture.is_left(&connection).1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_whose_waker_panics_keeps_no_other_from_being_ended() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("a waker of a test"));
+        }
+    }
+    let fixture = Fixture(Topology::fixed("a", ["b"]).expect("are hosts"));
+    fixture.says("a", true);
+    let opened = [fixture.open_writer("a").await, fixture.open_writer("a").await];
+    opened.iter().for_each(|writer| fixture.0.hand_out(&"a".into(), &writer.established));
+    let waker = Waker::from(Arc::new(Panics));
+    let registered = opened[0].connection.abort_registration().register(&Context::from_waker(&waker));
+    registered.expect("is open");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let version = fixture.0.version();
+
+    fixture.says("a", false);
+
+    assert!(opened.iter().all(|writer| fixture.is_left(writer).1));
+    assert_eq!(fixture.0.stats().cut, 2);
+    assert!(version.has_changed().expect("the topology lives"));
 }

@@ -1,7 +1,7 @@
 //! What follows from answers, whenever they were asked for and on whichever threads.
 
 use std::{
-    sync::{Mutex, atomic::AtomicUsize},
+    sync::{Mutex, atomic::AtomicUsize, mpsc},
     task::{Context, Wake, Waker},
     thread,
     time::Duration,
@@ -136,4 +136,33 @@ fn listeners_go_with_their_connector() {
     topology.answered(&reports("a", true, Instant::now()));
 
     assert_eq!((heard.load(Ordering::SeqCst), topology.state().listeners.len()), (1, 1));
+}
+
+#[test]
+fn listener_that_goes_with_its_connector_while_it_runs_may_ask_as_it_is_dropped() {
+    /// A value of a listener that uses the topology when it is dropped.
+    struct AsksLast(Topology);
+    impl Drop for AsksLast {
+        fn drop(&mut self) {
+            self.0.stats();
+        }
+    }
+    let (ended, end) = mpsc::channel();
+    // On a thread of its own: a lock that is taken twice never lets go.
+    thread::spawn(move || {
+        let topology = two_instances();
+        let listening = Arc::new(Mutex::new(None));
+        let (taken, value) = (Arc::clone(&listening), AsksLast(topology.clone()));
+        let events = Events::none().with(move |_| {
+            let _value = &value;
+            drop(taken.lock().expect("no listener panics").take());
+        });
+        *listening.lock().expect("no listener panics") = topology.bind(None, None, &events).ok();
+        drop(events);
+
+        topology.answered(&reports("a", true, Instant::now()));
+        ended.send(listening.lock().expect("no listener panics").is_none())
+    });
+
+    assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(true));
 }
