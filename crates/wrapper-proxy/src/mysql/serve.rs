@@ -100,7 +100,7 @@ impl Relay for Session {
             }
             (Ok(admitted), Ok(_place)) => {
                 let driver = RelayDriver::new(Arc::clone(&target.upstream), admitted.login, &waiting, dialer);
-                target.session(client, driver, admitted.next, room).await;
+                target.session(client, driver, admitted.next, room, &waiting).await;
             }
         }
         // On every way out: the server counts a connection that ends without a login.
@@ -126,7 +126,14 @@ impl MysqlTarget {
     ///
     /// A client that disconnects meanwhile does not end the login: the server would count that
     /// against this machine.
-    async fn session(&self, mut client: Local, driver: RelayDriver, next: u8, room: &Room) {
+    async fn session(
+        &self,
+        mut client: Local,
+        driver: RelayDriver,
+        next: u8,
+        room: &Room,
+        waiting: &Waiting,
+    ) {
         let hosts = self.hosts.with_driver(driver);
         let limit = room.limits.handshake_timeout;
         let connected: Result<Connected<Session>> = {
@@ -161,7 +168,9 @@ impl MysqlTarget {
         }
         let Session { stream, abort, .. } = session;
         let relayed = relay_session(client, stream, &abort, &open);
-        room.cut.run_until_cancelled(relayed).await;
+        // A login at another address, as after a failover, leaves the greeted connection: its server
+        // would count it long before the session ends. Boxed, so that its memory is free again then.
+        tokio::join!(room.cut.run_until_cancelled(relayed), Box::pin(dismiss(waiting)));
     }
 }
 

@@ -15,7 +15,7 @@ use wrapper_iam::IamFactory;
 use wrapper_proxy::{Limits, Target, mysql::MysqlTarget, postgres::PostgresTarget};
 use wrapper_topology::{FailoverFactory, InitialConnectionFactory};
 
-use crate::support::{PASSWORD, Running, SOON};
+use crate::support::{PASSWORD, Running, SOON, until};
 
 const CLUSTERS: [Deployment; 4] = [
     Deployment::AuroraPostgres,
@@ -142,6 +142,26 @@ async fn next_session_after_a_failover_is_on_the_new_writer_while_dns_is_stale()
             assert_eq!(fixture.node_of("second"), ["b"], "{deployment:?} {plugins}");
             assert!(first.ask("third").await.is_err(), "{deployment:?} {plugins}: its session went");
         }
+    }
+}
+
+#[tokio::test]
+async fn greeting_of_another_instance_is_ended_in_order_while_the_session_lasts() {
+    for plugins in ["initialConnection", "failover2"] {
+        let fixture = Fixture::new(Deployment::AuroraMysql, plugins).await;
+        drop(fixture.client().await);
+        fixture.cluster.dns().hold();
+        fixture.cluster.fail_over("b");
+
+        // The first learns of the new writer; both stay open.
+        let _first = fixture.client().await;
+        let mut second = fixture.client().await;
+
+        let former = fixture.cluster.nodes().iter().find(|node| node.id() == "a").expect("is there");
+        let is_ended = || former.attempts().iter().any(|attempt| attempt.user == "rds-iam-gone");
+        timeout(SOON, until(is_ended)).await.expect("is ended in order");
+        drop(second.ask("second").await);
+        assert_eq!(fixture.node_of("second"), ["b"], "{plugins}");
     }
 }
 
