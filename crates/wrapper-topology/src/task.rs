@@ -47,6 +47,8 @@ struct Reply<C> {
 pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>, request: ConnectRequest) {
     let mut kept: HashMap<Target, Connected<C>> = HashMap::new();
     let mut questions = FuturesUnordered::new();
+    // Before the first look at the schedule, so that no wake-up after it is missed.
+    let mut wakes = topology.wakes();
     topology.with_monitor(|monitor| monitor.schedule.restart());
     loop {
         let now = Instant::now();
@@ -59,7 +61,8 @@ pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>
             questions.clear();
             kept.clear();
             topology.with_monitor(|monitor| monitor.schedule.restart());
-            topology.woken().await;
+            // The sender lives in the topology, so neither wait can fail.
+            drop(wakes.changed().await);
             continue;
         }
         // A connection moves into its question and back with the answer, so it has one query at a
@@ -75,13 +78,12 @@ pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>
         // Outside of the lock: a connection's `Drop` is the driver's code.
         drop(unneeded);
         let wake_at = topology.with_monitor(|monitor| monitor.wake_at(now)).min(now + PAUSE);
-        // Cancel-safe: unfinished questions stay in the set, and a dropped `woken` passes its
-        // permit on.
+        // Cancel-safe: unfinished questions stay in the set, and a wake-up counts until it is seen.
         tokio::select! {
             Some(ended) = questions.next(), if !questions.is_empty() => {
                 take(&topology, ended, &mut kept);
             }
-            () = topology.woken() => {}
+            _ = wakes.changed() => {}
             () = sleep_until(wake_at) => {}
         }
     }
@@ -179,7 +181,7 @@ pub(crate) fn ensure<C: Send + 'static>(
 ) {
     let (shared, request) = (topology.clone(), request.clone());
     topology.background().ensure(next, STALE, move |opener: Opener<C>| run(shared, opener, request));
-    // Second: a former task that was stale is aborted by now, so that its rest does not end.
+    // Told of the connect, because a task that has just been started may rest by now.
     if topology.with_monitor(|monitor| monitor.schedule.used(Instant::now())) {
         topology.wake();
     }

@@ -9,10 +9,7 @@ use std::{
     },
 };
 
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use wrapper_core::{Background, Error, ErrorKind, Events, Result};
 
 use crate::{
@@ -63,7 +60,9 @@ struct Shared {
     version: watch::Sender<u64>,
     /// Changes with `version`, and when an instance reports that it is a reader.
     reports: watch::Sender<()>,
-    wake: Notify,
+    /// Wakes every task of the monitor: one in a runtime that is not driven must not take the
+    /// wake-up from another.
+    wake: watch::Sender<()>,
     pace: Pace,
     background: Background,
     open_connections: OpenConnections,
@@ -139,7 +138,7 @@ impl Topology {
             state: Mutex::new(state),
             version: watch::Sender::new(0),
             reports: watch::Sender::new(()),
-            wake: Notify::new(),
+            wake: watch::Sender::new(()),
             pace: Pace::default(),
             background: Background::default(),
             open_connections: OpenConnections::default(),
@@ -210,7 +209,7 @@ impl Topology {
         drop(state);
         if is_taken {
             Counters::count(&self.0.counters.suspicions);
-            self.0.wake.notify_one();
+            self.wake();
         }
     }
 
@@ -279,11 +278,12 @@ impl Topology {
     }
 
     pub(crate) fn wake(&self) {
-        self.0.wake.notify_one();
+        self.0.wake.send_replace(());
     }
 
-    pub(crate) async fn woken(&self) {
-        self.0.wake.notified().await;
+    /// Returns what changes whenever the monitor is woken.
+    pub(crate) fn wakes(&self) -> watch::Receiver<()> {
+        self.0.wake.subscribe()
     }
 
     pub(crate) fn turns(&self) -> &AtomicUsize {
@@ -354,8 +354,7 @@ impl Topology {
             state.monitor.suspect(now);
             ((), state.monitor.knowledge.failed(target, asked, now))
         });
-        // One permit is enough: a topology has one monitor, and a permit waits until it listens.
-        self.0.wake.notify_one();
+        self.wake();
     }
 
     /// Applies the failure of the monitor's query.

@@ -8,7 +8,10 @@ use std::{
     task::{Context, Waker},
 };
 
-use tokio::time::sleep;
+use tokio::{
+    runtime::Builder,
+    time::{advance, sleep},
+};
 use wrapper_core::{
     BoxFuture, Registry,
     adapter::{Driver, RawParameters, Rows, Wrapper},
@@ -148,4 +151,24 @@ async fn monitor_serves_all_connectors_moves_to_another_and_goes_with_the_last()
     let asked = topology.stats().questions;
     sleep(minute).await;
     assert_eq!((topology.stats().questions, of_second.open.load(SeqCst)), (asked, 1));
+}
+
+#[test]
+fn suspicion_reaches_the_monitor_of_the_runtime_that_is_driven() {
+    let runtime = || Builder::new_current_thread().enable_time().start_paused(true).build().expect("builds");
+    let (first, second) = (runtime(), runtime());
+    let fixture = Fixture::new();
+    let _held = first.block_on(async {
+        let held = fixture.wrapper.connect(request()).await.expect("connects");
+        assert!(fixture.questions_in(Duration::from_secs(1)).await > 0);
+        held
+    });
+
+    second.block_on(async {
+        advance(STALE * 2).await;
+        let _held = fixture.wrapper.connect(request()).await.expect("connects");
+        assert!(fixture.questions_in(Duration::from_secs(40)).await > 0);
+        fixture.topology.suspect();
+        assert!(fixture.questions_in(Duration::from_secs(1)).await > 0);
+    });
 }

@@ -75,7 +75,7 @@ impl Topology {
         guarded(|| self.0.reports.send_replace(()));
         // The monitor looks for a writer that a connect has found missing, instead of at its next
         // poll.
-        guarded(|| self.0.wake.notify_one());
+        guarded(|| self.wake());
     }
 
     pub(super) fn apply(&self, effect: Effect, listeners: &[Arc<Events>]) {
