@@ -180,7 +180,8 @@ impl Paced {
 
 /// Hands events to the listeners registered by `on_event`; clones share them.
 ///
-/// A callback runs synchronously where the event happens and should be short. A panic in it reaches
+/// A callback runs synchronously where the event happens and should be short: until it returns,
+/// later changes of the same cluster are not reported and cut no connections. A panic in it reaches
 /// the panic hook and affects no other callback.
 #[derive(Clone, Default)]
 pub struct Events(Arc<[Callback]>);

@@ -1,6 +1,9 @@
 //! The consequences of evidence: events, cut connections, and the pace.
 
-use std::sync::{Arc, MutexGuard, atomic::Ordering};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, MutexGuard, atomic::Ordering},
+};
 
 use tokio::time::Instant;
 use wrapper_core::{
@@ -32,7 +35,7 @@ impl Topology {
         state.doubted.take_if(|doubted| verified.is_some_and(|asked| *doubted <= asked));
         let writer_answers = (before != after).then(|| after.is_some_and(|(_, answers)| answers));
         if !effects.is_empty() || writer_answers.is_some() {
-            state.consequences.push_back(Consequences { effects, writer_answers });
+            enqueue(&mut state.consequences, Consequences { effects, writer_answers });
         }
         self.apply_pending(state);
         outcome
@@ -128,6 +131,25 @@ impl Topology {
             emit(listeners, &Event::ConnectionCut(ConnectionCut::new(id, connections)));
         }
     }
+}
+
+/// Appends what follows from one change, unless a cut that waits already can take it in: a listener
+/// that does not return must not make the queue grow with every answer.
+fn enqueue(queue: &mut VecDeque<Consequences>, next: Consequences) {
+    if let Consequences { effects, writer_answers: None } = &next
+        && let [Effect::Cut { id, before, is_all }] = &effects[..]
+    {
+        // Not beyond a change of the writer, which is reported before the cuts that follow it.
+        for waiting in queue.iter_mut().rev().take_while(|waiting| waiting.writer_answers.is_none()) {
+            if let [Effect::Cut { id: cut, before: until, is_all: all }] = &mut waiting.effects[..]
+                && (&*cut, &*all) == (id, is_all)
+            {
+                *until = (*until).max(*before);
+                return;
+            }
+        }
+    }
+    queue.push_back(next);
 }
 
 fn emit(listeners: &[Arc<Events>], event: &Event) {

@@ -166,3 +166,34 @@ fn listener_that_goes_with_its_connector_while_it_runs_may_ask_as_it_is_dropped(
 
     assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(true));
 }
+
+#[test]
+fn listener_that_does_not_return_leaves_a_short_queue() {
+    let topology = Topology::fixed("a", ["b", "c"]).expect("are hosts");
+    let (entered, entry) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let events = Events::none().with(move |_| {
+        entered.send(()).expect("is awaited");
+        released.lock().expect("no listener panics").recv().expect("is released");
+    });
+    let _listening = topology.bind(None, None, &events).expect("binds");
+    let blocked = topology.clone();
+    let blocked = thread::spawn(move || blocked.answered(&reports("a", true, Instant::now())));
+    entry.recv().expect("the listener is called");
+
+    let mut last = [Instant::now(); 2];
+    for _ in 0..1_000 {
+        for (id, last) in ["b", "c"].into_iter().zip(&mut last) {
+            *last = Instant::now();
+            topology.answered(&reports(id, false, *last));
+        }
+    }
+
+    let cuts: Vec<_> = topology.state().consequences.iter().flat_map(|next| next.effects.clone()).collect();
+    let cut = |id: &str, before| Effect::Cut { id: id.into(), before, is_all: false };
+    assert!(cuts == [cut("b", last[0]), cut("c", last[1])], "{} wait", cuts.len());
+    release.send(()).expect("the listener waits");
+    assert_eq!(blocked.join().expect("does not panic"), Verdict::Writer);
+    assert_eq!(topology.state().consequences.len(), 0);
+}
