@@ -22,7 +22,7 @@ use crate::{
 /// The time limit for finding the writer.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// How often to look without a change: a monitor ends after 15 minutes without a connect.
+/// How often to look without a change: a monitor rests after 15 minutes without a connect.
 const LOOK_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Opens connections of sqlx for the chain, with the options of the pool.

@@ -55,9 +55,15 @@ impl Monitor {
         }
     }
 
-    /// Starts a suspicion; returns false while suspicions are blocked.
+    /// Starts a suspicion, which ends the rest of an idle monitor; returns false while suspicions
+    /// are blocked.
     pub(crate) fn suspect(&mut self, now: Instant) -> bool {
-        self.schedule.suspect(now, &self.knowledge)
+        let is_taken = self.schedule.suspect(now, &self.knowledge);
+        // A cluster that somebody suspects is in use, also without connects.
+        if is_taken {
+            self.schedule.used(now);
+        }
+        is_taken
     }
 
     pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {

@@ -17,7 +17,7 @@ use crate::knowledge::{Knowledge, Target};
 /// How long the writer is watched closely after a suspicion.
 const FAST: Duration = Duration::from_secs(30);
 
-/// The monitor rests after this time without a connect.
+/// The monitor rests after this time without a connect or a suspicion.
 pub(crate) const IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// An unfounded suspicion blocks the next one for the first of these, doubled up to the second.
@@ -100,14 +100,14 @@ impl Schedule {
         self.lanes.clear();
     }
 
-    /// Notes a connect of the application, and returns whether the monitor may rest.
+    /// Notes a connect or a suspicion of the application, and returns whether the monitor may rest.
     pub(crate) fn used(&mut self, now: Instant) -> bool {
         let rests = self.is_idle(now);
         self.used = self.used.max(now);
         rests
     }
 
-    /// Returns whether the last connect was long ago.
+    /// Returns whether the cluster was last used long ago.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.used) >= IDLE
     }

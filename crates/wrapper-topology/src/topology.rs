@@ -196,8 +196,8 @@ impl Topology {
 
     /// Reports a suspicion that something is wrong with the cluster.
     ///
-    /// With `failover2` all instances are queried at once; with `initialConnection` the next
-    /// check-outs and connects query them.
+    /// With `failover2` all instances are queried at once, even after a long time without connects;
+    /// with `initialConnection` the next check-outs and connects query them.
     pub fn suspect(&self) {
         let mut state = self.state();
         // Under the lock, so that no earlier time replaces a later one.

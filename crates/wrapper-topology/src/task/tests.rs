@@ -172,3 +172,18 @@ fn suspicion_reaches_the_monitor_of_the_runtime_that_is_driven() {
         assert!(fixture.questions_in(Duration::from_secs(1)).await > 0);
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn suspicion_ends_the_rest_of_the_monitor() {
+    let fixture = Fixture::new();
+    let _held = fixture.wrapper.connect(request()).await.expect("connects");
+    sleep(IDLE * 2).await;
+    assert_eq!(fixture.questions_in(IDLE).await, 0);
+
+    fixture.topology.suspect();
+
+    assert!(fixture.questions_in(Duration::from_secs(1)).await > 0);
+    assert_eq!(fixture.topology.stats().suspicions, 1);
+    assert!(fixture.questions_in(IDLE).await > 20, "it is in use again");
+    assert_eq!(fixture.questions_in(IDLE).await, 0);
+}
