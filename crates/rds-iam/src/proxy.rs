@@ -37,6 +37,9 @@ use crate::{
 /// The default time for sessions to end after the first signal.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The time for tasks to stop once the proxy has ended.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
+
 pub(crate) fn run(arguments: &ProxyArguments) -> Result<ExitCode, Failure> {
     if let Some(limit) = arguments.wait_ready {
         return ready::wait(settings::admin(arguments)?, limit);
@@ -46,8 +49,10 @@ pub(crate) fn run(arguments: &ProxyArguments) -> Result<ExitCode, Failure> {
     // One thread for each core: TLS of many clients is work for more than one.
     let runtime = Runtime::new()
         .map_err(|error| Failure::new("cannot start the asynchronous runtime").because(error))?;
-    runtime.block_on(serve(&settings))?;
-    Ok(ExitCode::SUCCESS)
+    let served = runtime.block_on(serve(&settings));
+    // Without a limit a look-up of a name that is under way would delay the end.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    served.map(|()| ExitCode::SUCCESS)
 }
 
 /// Serves clients until a signal ends the proxy.
@@ -98,9 +103,12 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     drop(password);
     // The ports are bound: whoever systemd starts now can connect.
     systemd::notify("READY=1")?;
-    // Not in a `select!` with the proxy: it has to drain its sessions after the first signal.
-    tokio::spawn(async move { signals.end(&handle).await });
-    proxy.run(settings.options.drain_timeout.unwrap_or(DRAIN_TIMEOUT)).await;
+    let ended = tokio::spawn(async move { signals.end(&handle).await });
+    tokio::select! {
+        () = proxy.run(settings.options.drain_timeout.unwrap_or(DRAIN_TIMEOUT)) => {}
+        // The third signal.
+        _ = ended => {}
+    }
     Ok(())
 }
 
@@ -211,7 +219,7 @@ impl Signals {
         }
     }
 
-    /// Lets sessions end at the first signal and cuts them at the second.
+    /// Lets sessions end at the first signal, cuts them at the second, and returns at the third.
     async fn end(&mut self, handle: &Handle) {
         self.next().await;
         handle.drain();
@@ -223,5 +231,6 @@ impl Signals {
         drop(systemd::notify("STOPPING=1"));
         self.next().await;
         handle.cut();
+        self.next().await;
     }
 }

@@ -12,10 +12,14 @@ use crate::{
     listen::{Listen, Listener, LocalAddress},
     stats::Stats,
     target::{Serve, Target},
+    upstream::FAREWELL,
 };
 
 /// The connections to servers that are ended in order for displaced clients at once.
 const MAX_FAREWELLS: usize = 64;
+
+/// The time for farewells after [`Handle::cut`].
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The limits and rules that the clients of all targets share.
 pub struct Room {
@@ -58,7 +62,7 @@ impl Proxy {
             handshakes: Handshakes::default(),
             sessions: Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)),
             farewells: Semaphore::new(MAX_FAREWELLS),
-            cut: cut.clone(),
+            cut: cut.child_token(),
         };
         let handle = Handle { drain: CancellationToken::new(), cut, targets: Arc::new([]) };
         Self { listeners: Vec::new(), room: Arc::new(room), clients: TaskTracker::new(), handle }
@@ -88,6 +92,10 @@ impl Proxy {
 
     /// Serves clients until the [`Handle`] ends it: then stops accepting, waits for the sessions,
     /// and cuts those that are left after `drain_timeout`.
+    ///
+    /// After a cut, connections to MySQL servers are ended in order, since the servers count others.
+    /// A server that does not answer delays the end by 5 s at most, and by 1 s at most from
+    /// [`Handle::cut`] on; what is left then goes on in tasks of the runtime.
     pub async fn run(self, drain_timeout: Duration) {
         let Self { listeners, room, clients, handle } = self;
         for (listener, target) in listeners {
@@ -105,8 +113,16 @@ impl Proxy {
                 "sessions outlived the drain"),
             () = handle.cut.cancelled() => {}
         }
-        handle.cut.cancel();
-        clients.wait().await;
+        room.cut.cancel();
+        let impatient = async {
+            handle.cut.cancelled().await;
+            sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            () = clients.wait() => {}
+            () = sleep(FAREWELL) => {}
+            () = impatient => {}
+        }
     }
 }
 
@@ -142,7 +158,7 @@ impl Handle {
         self.drain.cancel();
     }
 
-    /// Ends every session at once.
+    /// Ends every session at once, and the proxy within a second.
     pub fn cut(&self) {
         self.drain.cancel();
         self.cut.cancel();

@@ -11,8 +11,8 @@ use wrapper_core::{
 
 use crate::{source::UrlForm, tls::Tls};
 
-/// The time to end a connection to a server in order. A frozen server delays the proxy's own end by
-/// no more than two of them.
+/// The time to end a connection to a server in order. After a drain a frozen server delays the
+/// proxy's own end by no more than this.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The settings that the sessions of one target share.

@@ -1,13 +1,14 @@
 //! MySQL's own clients through the proxy.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use rds_testkit::{AuthPlugin, MysqlServer};
+use rds_testkit::{AuthPlugin, Fault, Gate, MysqlServer, Phase};
 use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     process::Command,
+    time::Instant,
 };
 
 use super::{PASSWORD, Running, sockets};
@@ -162,4 +163,53 @@ async fn transaction_is_finished_before_the_drain_ends() {
     assert_eq!(output.status.code(), Some(0));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(!told.contains("outlived"), "{told}");
+}
+
+/// Ends a proxy by so many signals while a login is under way at a frozen server, and returns how
+/// long it lived on after the second.
+async fn end_at_a_frozen_server(signals: usize) -> Duration {
+    let server = server(AuthPlugin::Native).await;
+    let folder = sockets("mysql-frozen");
+    let mut command = proxy(&server);
+    command.args(["--listen", &folder.to_string_lossy()]);
+    let mut running = Running::start(command, 1).await;
+    let gate = Gate::new();
+    server.inject_always(Fault::Hang(Phase::Accept, gate.clone()));
+    let socket = folder.join("mysql.sock");
+    let mut client = UnixStream::connect(&socket).await.expect("listens");
+    gate.arrived(1).await;
+
+    running.signal(Signal::TERM);
+    while UnixStream::connect(&socket).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let begun = Instant::now();
+    running.signal(Signal::TERM);
+    // Each signal is seen before the next is sent.
+    assert_eq!(client.read(&mut [0]).await.expect("is read"), 0);
+    if signals == 3 {
+        running.signal(Signal::TERM);
+    }
+    let status = running.child.wait().await.expect("ends");
+
+    assert_eq!(status.code(), Some(0));
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn second_signal_ends_the_proxy_soon_though_a_server_is_frozen() {
+    let lasted = end_at_a_frozen_server(2).await;
+
+    assert!(lasted < Duration::from_secs(4), "{lasted:?}");
+}
+
+#[tokio::test]
+async fn third_signal_ends_the_proxy_at_once() {
+    let mut lasted = Vec::new();
+    // A busy machine may delay some.
+    while lasted.len() < 5 && !lasted.iter().any(|lasted| *lasted < Duration::from_millis(900)) {
+        lasted.push(end_at_a_frozen_server(3).await);
+    }
+
+    assert!(lasted.iter().any(|lasted| *lasted < Duration::from_millis(900)), "{lasted:?}");
 }
