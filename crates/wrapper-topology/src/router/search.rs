@@ -87,8 +87,8 @@ impl<'r> Search<'r> {
             if Instant::now() >= self.until {
                 break;
             }
-            // Subscribed after this attempt's own failure, which may be a change of version itself. If
-            // another thread applies it later, this pause is short.
+            // Subscribed after this attempt's own failure, which may be a change of version itself.
+            // If another thread applies it later, this pause is short.
             let mut version = self.topology().version();
             let pause = self.until.min(Instant::now() + self.router.options.retry_interval);
             drop(timeout_at(pause, version.changed()).await);
