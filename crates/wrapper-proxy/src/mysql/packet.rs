@@ -28,6 +28,10 @@ pub(crate) mod capability {
 /// The packet that ends a session, COM_QUIT.
 pub(crate) const QUIT: [u8; 5] = [1, 0, 0, 0, 1];
 
+/// [`QUIT`] in the frame of a compressed session, with zlib and with zstd: the frame's length, its
+/// sequence number, and the length before the compression, which is 0 for bytes sent as they are.
+pub(crate) const COMPRESSED_QUIT: [u8; 12] = [5, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1];
+
 /// One packet.
 pub(crate) struct Packet {
     pub(crate) number: u8,

@@ -20,7 +20,7 @@ use wrapper_core::{
 use super::{
     greeting::{COMPRESSION, Greeting},
     login::Login,
-    packet::{Packet, Pieces, QUIT, refusal, send},
+    packet::{COMPRESSED_QUIT, Packet, Pieces, QUIT, refusal, send},
     proof::Method,
     query::ask,
 };
@@ -110,7 +110,7 @@ impl Opened {
             }
             let answer = match &packet.payload[..] {
                 [0, ..] => {
-                    let stream = SessionStream::new(stream, &QUIT);
+                    let stream = SessionStream::new(stream, goodbye(capabilities));
                     let abort = request.abort_registration().clone();
                     return Ok(Session { stream, ok: packet.payload, capabilities, abort });
                 }
@@ -163,6 +163,14 @@ async fn end_login(
     };
     // Errors are ignored: nobody waits for this login.
     drop(timeout(FAREWELL, ended).await);
+}
+
+/// Returns the bytes that end a session which uses these capabilities.
+fn goodbye(capabilities: u32) -> &'static [u8] {
+    match capabilities & COMPRESSION {
+        0 => &QUIT,
+        _ => &COMPRESSED_QUIT,
+    }
 }
 
 /// Answers an AuthSwitchRequest.
@@ -289,8 +297,22 @@ mod tests {
     use tokio::net::TcpListener;
     use wrapper_adapter::{Roots, SystemResolver};
 
-    use super::{super::greeting::tests::greeting, *};
+    use super::{
+        super::{greeting::tests::greeting, packet::capability},
+        *,
+    };
     use crate::tls::Tls;
+
+    #[test]
+    fn compressed_session_ends_with_a_compressed_frame() {
+        let both = capability::COMPRESS | capability::ZSTD;
+        for compression in [capability::COMPRESS, capability::ZSTD, both] {
+            let sent = goodbye(compression | capability::PROTOCOL_41);
+            let (frame, packet) = sent.split_at(7);
+            assert_eq!((frame, packet), (&[5, 0, 0, 0, 0, 0, 0][..], &QUIT[..]), "{compression}");
+        }
+        assert_eq!(goodbye(capability::PROTOCOL_41), QUIT);
+    }
 
     #[tokio::test]
     async fn greeted_connection_is_kept_while_another_address_is_tried_first() {
