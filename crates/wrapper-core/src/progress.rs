@@ -24,6 +24,8 @@ pub enum Phase {
     /// In a plugin, such as waiting for credentials.
     #[default]
     Plugins,
+    /// Pausing before a refused login is repeated: the server has answered.
+    Refused,
     /// Waiting for the name to be resolved.
     Resolve,
     /// Waiting for the TLS handshake.
@@ -38,6 +40,7 @@ impl fmt::Display for Phase {
             Phase::Login => "logging in",
             Phase::Open => "opening the connection",
             Phase::Plugins => "waiting for a plugin",
+            Phase::Refused => "pausing after a refused login",
             Phase::Resolve => "resolving the host name",
             Phase::Tls => "in the TLS handshake",
         })

@@ -5,6 +5,7 @@ use std::{
     fmt, mem,
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -308,6 +309,11 @@ impl ConnectRequest {
     /// Returns the deadline of this connect, of which an adapter gives each address a share.
     pub fn deadline(&self) -> Option<Instant> {
         self.0.deadline
+    }
+
+    /// Returns whether a pause of this length ends before the deadline of this connect.
+    pub fn has_time_for(&self, pause: Duration) -> bool {
+        self.0.deadline.is_none_or(|deadline| deadline.saturating_duration_since(Instant::now()) > pause)
     }
 
     /// Begins an attempt: sets its deadline, and tracks its progress separately from earlier ones.

@@ -31,6 +31,7 @@ impl ConnectRequest {
             format!("no connection to `{place}`{at} within {after:.1?}, still {phase}{there}{hint}");
         let kind = match phase {
             Phase::Credentials => ErrorKind::Credentials(CredentialsFailure::TimedOut),
+            Phase::Refused => ErrorKind::Login,
             _ => ErrorKind::Timeout,
         };
         Error::new(kind, message)

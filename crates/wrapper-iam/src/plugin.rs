@@ -1,6 +1,6 @@
 //! The plugin `iam`: a token as the password.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use host_pattern::Endpoint;
 use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, Stats, TokenRequest};
@@ -117,10 +117,13 @@ impl IamPlugin {
                 Err(error) if error.may_be_stale_password() => error,
                 done => return done,
             };
-            match retry::next_at(started_at, clock.now(), self.settings.login_retry_timeout) {
-                Some(next_at) => clock.sleep_until(next_at).await,
-                None => return Err(refused),
-            }
+            let now = clock.now();
+            let next_at = retry::next_at(started_at, now, self.settings.login_retry_timeout);
+            // The refusal says more than a deadline that comes within the pause.
+            let fits = |at: &SystemTime| request.has_time_for(at.duration_since(now).unwrap_or_default());
+            let Some(next_at) = next_at.filter(fits) else { return Err(refused) };
+            request.progress().enter(Phase::Refused);
+            clock.sleep_until(next_at).await;
         }
     }
 

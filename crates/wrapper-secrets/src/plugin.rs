@@ -94,7 +94,8 @@ impl SecretsPlugin {
                 self.secrets.report_refused();
             }
             // With a timeout of zero no step fits, so the login ends here.
-            let Some(newest) = self.secrets.next_step(&secret, until).await else {
+            let step = self.secrets.next_step(&secret, until, request.progress());
+            let Some(newest) = step.await else {
                 let refusal = Refusal {
                     request: &request,
                     secret: &secret,

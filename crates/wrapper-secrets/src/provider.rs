@@ -10,7 +10,9 @@ use std::{
 
 use token_cache::{Clock, Expiring, FetchError, Lease, Renewal, Renewing};
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Error, ErrorKind, Event, Events, Result, events::SecretLoaded,
+    BoxFuture, ConnectRequest, Error, ErrorKind, Event, Events, Result,
+    adapter::{Phase, Progress},
+    events::SecretLoaded,
     text::escape_control,
 };
 use zeroize::Zeroizing;
@@ -165,11 +167,13 @@ impl SecretProvider {
     }
 
     /// Loads the secret again at the end of the current step, once for all waiting logins, and
-    /// returns the newest one; `None` if the step ends after `until`.
+    /// returns the newest one; `None` if the step ends after `until`. Only the load is a wait for
+    /// credentials.
     pub(crate) async fn next_step(
         &self,
         refused: &DatabaseSecret,
         until: SystemTime,
+        progress: &Progress,
     ) -> Option<DatabaseSecret> {
         let inner = &*self.0;
         let now = inner.clock.now();
@@ -182,7 +186,9 @@ impl SecretProvider {
             return None;
         }
         // Dropped here, nothing is lost: the step belongs to all logins and not to this one.
+        progress.enter(Phase::Refused);
         inner.clock.sleep_until(at).await;
+        progress.enter(Phase::Credentials);
         inner.counters.retried();
         Some(match self.newer(refused).await {
             AfterRefusal::Changed(secret) => secret,

@@ -1,6 +1,6 @@
 //! Logins that are refused while the secret rotates.
 
-use wrapper_core::ErrorKind;
+use wrapper_core::{ErrorKind, adapter::Phase};
 use wrapper_secrets::SecretsPlugin;
 
 use crate::*;
@@ -142,4 +142,23 @@ async fn other_user_in_the_configuration_wrong() {
         error.to_string().contains("user `jane` is configured, but secret `prod/app` is for `app`"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn pause_between_refused_logins_is_no_wait_for_credentials() {
+    let actors = Actors::new().await;
+    actors.database.set("app", "second");
+    let (connector, request) = (actors.connector(20), request());
+    let connect = tokio::spawn({
+        let request = request.clone();
+        async move { connector.connect(request).await.map(drop) }
+    });
+
+    // The clock of the pauses stands still.
+    while actors.database.logins() < 1 {
+        tokio::task::yield_now().await;
+    }
+
+    assert_eq!(request.progress().phase(), Phase::Refused);
+    connect.abort();
 }

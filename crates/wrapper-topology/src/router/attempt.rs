@@ -69,19 +69,22 @@ impl Search<'_> {
         let mut run = next.run(request);
         // Credentials are the same for every instance, so that a wait for them is not held against
         // this one: they may come until the time of all hosts ends, and the attempt begins when
-        // they do.
-        let waits = || self.request.progress().phase() == Phase::Credentials;
-        let mut has_waited = false;
-        let mut came = None;
+        // they do. A pause after a refusal is none either: the instance has answered.
+        let waits = || {
+            let phase = self.request.progress().phase();
+            matches!(phase, Phase::Credentials | Phase::Refused).then_some(phase)
+        };
+        let (mut waited, mut ended) = (None, None);
         loop {
             let turn = poll_fn(|context| match run.as_mut().poll(context) {
                 Poll::Ready(opened) => Poll::Ready(Some(opened)),
-                Poll::Pending if waits() => {
-                    has_waited = true;
-                    Poll::Pending
-                }
-                Poll::Pending if has_waited => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
+                Poll::Pending => match waits() {
+                    None if waited.is_some() => Poll::Ready(None),
+                    phase => {
+                        waited = phase;
+                        Poll::Pending
+                    }
+                },
             });
             tokio::select! {
                 // An open connection comes first: its own answer about the role counts for more
@@ -98,21 +101,20 @@ impl Search<'_> {
                 }
                 () = sleep_until(end) => {
                     // Read anew, because another task may have changed the phase.
-                    let is_waiting = waits();
+                    let is_waiting = waits().is_some();
                     if end >= self.last_until && is_waiting {
-                        // A slow credentials source says nothing about the instance, so its state
-                        // is kept.
+                        // Neither says anything about the instance, so its state is kept.
                         return Err(self.request.timed_out(began.elapsed()));
                     }
-                    if end >= self.last_until || !(has_waited || is_waiting) {
-                        return Err(late(target, began, end, came));
+                    if end >= self.last_until || !(waited.is_some() || is_waiting) {
+                        return Err(late(target, began, end, ended));
                     }
                 }
             }
-            // The credentials have come, or take longer than an attempt.
+            // The wait has ended, or takes longer than an attempt.
             let now = Instant::now();
-            has_waited = waits();
-            came = (!has_waited).then_some(now);
+            let before = std::mem::replace(&mut waited, waits());
+            ended = before.filter(|_| waited.is_none()).map(|phase| (phase, now));
             end = end.max(self.last_until.min(now + ATTEMPT));
         }
     }
@@ -212,18 +214,21 @@ impl Search<'_> {
     }
 }
 
-/// Returns the error of an attempt that ran out of time, which counts against the instance unless
-/// its credentials came too late: they took most of the time, and left it little.
-fn late(target: &Target, began: Instant, end: Instant, came: Option<Instant>) -> Error {
+/// Returns the error of an attempt that ran out of time, which counts against the instance unless a
+/// wait ended too late: it took most of the time, and left little.
+fn late(target: &Target, began: Instant, end: Instant, ended: Option<(Phase, Instant)>) -> Error {
     let what = target.id().map_or("the endpoint", |id| id);
-    let is_too_late = |&came: &Instant| {
-        let left = end.saturating_duration_since(came);
-        left < ConnectRequest::LEAST_SHARE && left < came - began
-    };
-    match came.filter(is_too_late) {
-        Some(came) => Error::new(
+    let waited = ended.map(|(phase, at)| (phase, at - began, end.saturating_duration_since(at)));
+    match waited.filter(|&(_, waited, left)| left < ConnectRequest::LEAST_SHARE.min(waited)) {
+        Some((Phase::Refused, waited, _)) => Error::new(
+            ErrorKind::Login,
+            format!(
+                "`{what}` refused the login, which was repeated after {waited:.1?}, too late for an answer"
+            ),
+        ),
+        Some((_, waited, _)) => Error::new(
             ErrorKind::Credentials(CredentialsFailure::TimedOut),
-            format!("credentials came after {:.1?}, too late for a login at `{what}`", came - began),
+            format!("credentials came after {waited:.1?}, too late for a login at `{what}`"),
         ),
         None => Error::new(ErrorKind::Timeout, format!("connecting to `{what}` timed out")),
     }

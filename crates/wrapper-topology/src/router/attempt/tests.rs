@@ -92,17 +92,21 @@ impl Driver for SlowHosts {
 
 const DIAL: Duration = Duration::from_secs(1);
 
-/// Returns a chain that routes, and whose credentials come after this time.
-fn routed_after(wait: Duration, topology: &Topology, request: &ConnectRequest) -> Vec<Arc<dyn Plugin<()>>> {
-    let credentials = plugin_fn("credentials", move |request: ConnectRequest, next: Next<'_, ()>| {
+/// Returns a chain that routes, and that logs in after this time in a phase.
+fn routed_after(
+    (phase, wait): (Phase, Duration),
+    topology: &Topology,
+    request: &ConnectRequest,
+) -> Vec<Arc<dyn Plugin<()>>> {
+    let waits = plugin_fn("waits", move |request: ConnectRequest, next: Next<'_, ()>| {
         Box::pin(async move {
-            request.progress().enter(Phase::Credentials);
+            request.progress().enter(phase);
             sleep(wait).await;
             next.run(request).await
         })
     });
     let mut plugins = routed(topology, request);
-    plugins.push(Arc::new(credentials));
+    plugins.push(Arc::new(waits));
     plugins
 }
 
@@ -111,7 +115,7 @@ async fn instance_has_its_whole_time_from_the_moment_credentials_come() {
     for wait in [0, 4_500, 4_999, 5_000, 5_001, 9_999, 28_000].map(Duration::from_millis) {
         let topology = Topology::fixed("a", ["b"]).expect("are hosts");
         let request = ConnectRequest::new("a", 5432, "jane");
-        let wrapper = Wrapper::new(SlowHosts, routed_after(wait, &topology, &request));
+        let wrapper = Wrapper::new(SlowHosts, routed_after((Phase::Credentials, wait), &topology, &request));
         let begun = Instant::now();
 
         let connected = wrapper.connect(request).await;
@@ -123,13 +127,40 @@ async fn instance_has_its_whole_time_from_the_moment_credentials_come() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pauses_after_refused_logins_bring_no_instance_under_suspicion() {
+    let ends = [
+        (6_000, None),
+        (29_500, Some("`a` refused the login, which was repeated after 29.5s")),
+        (60_000, Some("still pausing")),
+    ];
+    for (wait, says) in ends {
+        let wait = Duration::from_millis(wait);
+        let topology = Topology::fixed("a", ["b"]).expect("are hosts");
+        let request = ConnectRequest::new("a", 5432, "jane");
+        let wrapper = Wrapper::new(SlowHosts, routed_after((Phase::Refused, wait), &topology, &request));
+
+        let connected = wrapper.connect(request).await;
+
+        match (connected, says) {
+            (Ok(connected), None) => assert_eq!(connected.established.instance(), Some("a")),
+            (Err(error), Some(says)) => {
+                assert!(error.is_login() && error.to_string().contains(says), "{error}")
+            }
+            (connected, _) => panic!("after {wait:?}: {:?}", connected.map(drop)),
+        }
+        let is_suspected = topology.with_knowledge(|known| known.members().iter().any(|m| !m.is_answering()));
+        assert!(!is_suspected, "after {wait:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn credentials_may_come_until_the_deadline_of_all_hosts() {
     for wait in [14_500, 16_000, 28_000].map(Duration::from_millis) {
         let topology = Topology::fixed("a", ["b"]).expect("are hosts");
         let begun = Instant::now();
         let [share, end] = [15, 30].map(|seconds| begun + Duration::from_secs(seconds));
         let request = ConnectRequest::new("a", 5432, "jane").begin(share).ends_at(end);
-        let wrapper = Wrapper::new(SlowHosts, routed_after(wait, &topology, &request));
+        let wrapper = Wrapper::new(SlowHosts, routed_after((Phase::Credentials, wait), &topology, &request));
 
         let connected = wrapper.connect(request).await;
 
@@ -144,7 +175,7 @@ async fn instance_that_credentials_leave_no_time_is_not_suspected() {
     let wait = Duration::from_millis(29_500);
     let topology = Topology::fixed("a", ["b"]).expect("are hosts");
     let request = ConnectRequest::new("a", 5432, "jane");
-    let wrapper = Wrapper::new(SlowHosts, routed_after(wait, &topology, &request));
+    let wrapper = Wrapper::new(SlowHosts, routed_after((Phase::Credentials, wait), &topology, &request));
 
     let error = wrapper.connect(request).await.map(drop).expect_err("has 400 ms");
 
@@ -160,7 +191,7 @@ async fn instance_that_is_down_is_suspected_although_credentials_took_a_moment()
     let topology = Topology::fixed("a", ["b"]).expect("are hosts");
     let end = Instant::now() + Duration::from_millis(1_500);
     let request = ConnectRequest::new("a", 5432, "jane").begin(end);
-    let wrapper = Wrapper::new(Hosts, routed_after(wait, &topology, &request));
+    let wrapper = Wrapper::new(Hosts, routed_after((Phase::Credentials, wait), &topology, &request));
 
     let error = wrapper.connect(request).await.map(drop).expect_err("lets no connect through");
 
