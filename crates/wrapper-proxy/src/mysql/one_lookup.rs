@@ -1,54 +1,62 @@
 //! One look-up for the two connects of a client: the greeting's and the login's.
 
 use std::{
-    io, mem,
+    io,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use wrapper_adapter::Resolver;
 use wrapper_core::BoxFuture;
 
-/// Resolves the first host once for two connects.
+/// Resolves the host of the greeting once for both connects.
 ///
 /// A client's login goes to the address that sent the greeting, a moment before. Later connects, as
 /// after a failover, look the name up again.
 #[derive(Debug)]
 pub(super) struct OneLookup {
     resolver: Arc<dyn Resolver>,
-    first: Mutex<First>,
+    state: Mutex<State>,
 }
 
-#[derive(Debug)]
-enum First {
-    Outstanding,
-    Found(String, Vec<IpAddr>),
-    Used,
+#[derive(Debug, Default)]
+struct State {
+    /// The last answer before the greeting, for the first look-up after it.
+    answer: Option<(String, Vec<IpAddr>)>,
+    is_greeted: bool,
 }
 
 impl OneLookup {
     pub(super) fn new(resolver: Arc<dyn Resolver>) -> Self {
-        Self { resolver, first: Mutex::new(First::Outstanding) }
+        Self { resolver, state: Mutex::default() }
     }
 
-    /// Returns the first answer to the next look-up of the same host, and to no other.
-    fn take(&self, host: &str) -> Option<Vec<IpAddr>> {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        match mem::replace(&mut *first, First::Used) {
-            First::Found(name, addresses) if name == host => Some(addresses),
-            First::Outstanding => {
-                *first = First::Outstanding;
-                None
-            }
-            First::Found(..) | First::Used => None,
+    /// Keeps the answer for the login, which tries the address that sent the greeting first.
+    pub(super) fn greeted_by(&self, address: IpAddr) {
+        let mut state = self.state();
+        state.is_greeted = true;
+        if let Some((_, addresses)) = &mut state.answer {
+            // Stable: the others keep their order.
+            addresses.sort_by_key(|other| *other != address);
         }
+    }
+
+    /// Returns the kept answer to the first look-up after the greeting, if it is of the same host.
+    fn take(&self, host: &str) -> Option<Vec<IpAddr>> {
+        let mut state = self.state();
+        let (name, addresses) = if state.is_greeted { state.answer.take()? } else { return None };
+        (name == host).then_some(addresses)
     }
 
     fn keep(&self, host: &str, addresses: &[IpAddr]) {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*first, First::Outstanding) {
-            *first = First::Found(host.to_owned(), addresses.to_vec());
+        let mut state = self.state();
+        if !state.is_greeted {
+            state.answer = Some((host.to_owned(), addresses.to_vec()));
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,8 +97,14 @@ mod tests {
         })))
     }
 
-    async fn numbers(hosts: &[&str]) -> Vec<u8> {
+    /// The numbers of the look-ups whose answers are given to some hosts after the greeting; before
+    /// it there were so many tries.
+    async fn numbers(tries: usize, hosts: &[&str]) -> Vec<u8> {
         let resolver = counting();
+        for _ in 0..tries {
+            resolver.resolve("db").await.expect("answers");
+        }
+        resolver.greeted_by(Ipv4Addr::LOCALHOST.into());
         let mut numbers = Vec::new();
         for host in hosts {
             let IpAddr::V4(address) = resolver.resolve(host).await.expect("answers")[0] else { panic!("v4") };
@@ -101,11 +115,16 @@ mod tests {
 
     #[tokio::test]
     async fn second_connect_goes_where_the_first_went_and_later_ones_look_again() {
-        assert_eq!(numbers(&["db", "db", "db", "db"]).await, [0, 0, 1, 2]);
+        assert_eq!(numbers(1, &["db", "db", "db"]).await, [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn greeting_that_took_several_tries_leaves_its_own_answer() {
+        assert_eq!(numbers(3, &["db", "db"]).await, [2, 3]);
     }
 
     #[tokio::test]
     async fn another_host_gets_no_answer_of_the_first() {
-        assert_eq!(numbers(&["db", "reader", "db"]).await, [0, 1, 2]);
+        assert_eq!(numbers(1, &["reader", "db"]).await, [1, 2]);
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{io::AsyncWriteExt, time::timeout};
-use wrapper_adapter::{Dialer, StringForm};
+use wrapper_adapter::{Dialer, Resolver, StringForm};
 use wrapper_core::{BoxFuture, Connected, Engine, Error, ErrorKind, Result};
 
 use super::{
@@ -52,7 +52,9 @@ impl Relay for Session {
         // The server speaks first, so a slow server takes nothing of the client's time.
         handshake.suspend_grace();
         let limit = room.limits.handshake_timeout;
-        let dialer = Dialer::new(Arc::new(OneLookup::new(Arc::clone(&target.upstream.resolver))), false);
+        let look_up = Arc::new(OneLookup::new(Arc::clone(&target.upstream.resolver)));
+        let resolver: Arc<dyn Resolver> = look_up.clone();
+        let dialer = Dialer::new(resolver, false);
         // In a block: its memory is free again while the session lasts.
         let opened = {
             let mut opening = pin!(descriptors::awaited(limit, || target.opened(&dialer)));
@@ -86,6 +88,7 @@ impl Relay for Session {
                 return target.fail(&error);
             }
         };
+        look_up.greeted_by(opened.to.address.ip());
         let greeting = opened.greeting.clone();
         let waiting: Arc<Waiting> = Arc::new(Mutex::new(Some(opened)));
         let password = room.access.password_for(peer);

@@ -37,7 +37,7 @@ const MAX_ANSWERS: usize = 8;
 pub(crate) struct Opened {
     stream: TcpStream,
     allowance: Allowance,
-    to: Destination,
+    pub(crate) to: Destination,
     pub(crate) greeting: Greeting,
 }
 

@@ -15,6 +15,7 @@ use mysql_async::{Conn, Error, OptsBuilder, prelude::Queryable};
 use rds_testkit::{AuthPlugin, Fault, MysqlServer, MysqlServerBuilder, ServerError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
     time::timeout,
 };
 use wrapper_adapter::resolver_fn;
@@ -182,6 +183,33 @@ async fn client_costs_one_look_up_of_the_host() {
     for clients in 1..=3 {
         drop(fixture.client().await);
         assert_eq!(count.load(Ordering::Relaxed), clients);
+    }
+}
+
+#[tokio::test]
+async fn login_begins_at_the_address_that_sent_the_greeting() {
+    let server = MysqlServer::builder().user("jane").database("app").start().await.expect("starts");
+    let tokens = server.token_provider().expect("has a key");
+    let silent = IpAddr::from(Ipv4Addr::new(127, 0, 0, 2));
+    let dead = TcpListener::bind((silent, server.port())).await.expect("listens");
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = dead.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            drop(stream);
+        }
+    });
+    let resolver = resolver_fn(move |_| Ok(vec![silent, IpAddr::from(Ipv4Addr::LOCALHOST)]));
+    let url = server.url().replace("@127.0.0.1:", &format!("@{}:", server.host()));
+    let registry = Registry::new().with(IamFactory::new(tokens));
+    let target = MysqlTarget::from_url_with_resolver(&url, registry, resolver).expect("is right");
+    let proxy = Running::start(target, Limits::default()).await;
+    let fixture = Fixture { server, proxy };
+
+    for clients in 1..=3 {
+        drop(fixture.client().await);
+        assert_eq!(tries.load(Ordering::Relaxed), clients);
     }
 }
 
