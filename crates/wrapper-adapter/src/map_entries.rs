@@ -13,8 +13,8 @@ const UNVERIFIED: &[(&str, &str)] = &[
 ];
 
 /// Converts a map's entries to parameters: `null` is not an entry, and `ssl: {ca,
-/// rejectUnauthorized, servername}` and `ssl: true`, as the NodeJS wrapper has them, become
-/// `sslrootcert`, `sslmode` and `tlsServerName`.
+/// rejectUnauthorized, servername}`, the same as flat keys such as `ssl.ca`, and `ssl: true`, as the
+/// NodeJS wrapper has them, become `sslrootcert`, `sslmode` and `tlsServerName`.
 ///
 /// # Errors
 ///
@@ -23,9 +23,12 @@ const UNVERIFIED: &[(&str, &str)] = &[
 pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Result<Vec<(String, Value)>> {
     let text = |name: &str| {
         let own = entries.iter().find(|(known, value)| known == name && *value != Value::Null);
-        own.map(|(_, value)| value).or_else(|| given.value(name)).and_then(Value::text)
+        let value = own.map(|(_, value)| value).or_else(|| given.value(name))?.text()?;
+        // As a parameter reads it, which takes no notice of blanks around it, but of the case.
+        Some(value.trim().to_owned())
     };
     let has_mode = text("sslmode").is_some();
+    let has_flat = entries.iter().any(|(name, value)| name.starts_with("ssl.") && *value != Value::Null);
     let must_verify = entries.iter().any(|(name, value)| match (name.as_str(), value) {
         ("ssl", Value::Map(entries)) => entries.get("rejectUnauthorized").is_some_and(is_true),
         (name, value) => name == "ssl.rejectUnauthorized" && is_true(value),
@@ -83,8 +86,8 @@ pub fn flat_entries(entries: Vec<(String, Value)>, given: &RawParameters) -> Res
             },
         }
     }
-    // The flat key asks for it as the nested one does.
-    if must_verify && !has_mode && !flat.iter().any(|(name, _)| name == "sslmode") {
+    // Flat keys imply TLS as the nested ones do.
+    if has_flat && !has_mode && !flat.iter().any(|(name, _)| name == "sslmode") {
         flat.push(("sslmode".to_owned(), "verify-full".into()));
     }
     Ok(flat)
@@ -161,7 +164,6 @@ mod tests {
             r#"{"ssl": {"ca": "PEM"}, "sslmode": "require"}"#,
             &[("sslrootcert", "PEM"), ("sslmode", "require")],
         );
-        check(r#"{"ssl.ca": "PEM"}"#, &[("sslrootcert", "PEM")]);
         check(r#"{"ssl": true}"#, &[("sslmode", "verify-full")]);
         check(r#"{"ssl": "false"}"#, &[("sslmode", "disable")]);
         check(
@@ -189,24 +191,47 @@ mod tests {
         }
         check(r#"{"ssl.rejectUnauthorized": true, "sslmode": "require"}"#, &[("sslmode", "require")]);
         check(r#"{"ssl.rejectUnauthorized": null, "sslmode": "prefer"}"#, &[("sslmode", "prefer")]);
+        check(r#"{"ssl.rejectUnauthorized": null, "ssl.ca": null}"#, &[]);
+    }
+
+    #[test]
+    fn flat_keys_verify_as_the_nested_ones_do() {
+        for (name, meant) in [
+            ("ca", "sslrootcert"),
+            ("servername", "tlsServerName"),
+            ("serverName", "tlsServerName"),
+            ("cert", "sslcert"),
+            ("key", "sslkey"),
+        ] {
+            let expected = [(meant, "X"), ("sslmode", "verify-full")];
+            check(&format!(r#"{{"ssl": {{"{name}": "X"}}}}"#), &expected);
+            check(&format!(r#"{{"ssl.{name}": "X"}}"#), &expected);
+            let json = format!(r#"{{"ssl.{name}": "X", "sslmode": "require"}}"#);
+            check(&json, &[(meant, "X"), ("sslmode", "require")]);
+        }
     }
 
     #[test]
     fn verification_that_another_setting_contradicts_is_refused_by_both_names() {
         for (name, value) in UNVERIFIED {
-            let forms = [
-                format!(r#"{{"ssl.rejectUnauthorized": true, "{name}": "{value}"}}"#),
-                format!(r#"{{"ssl": {{"rejectUnauthorized": "true"}}, "{name}": "{value}"}}"#),
-            ];
-            for json in forms.iter().take(if *name == "ssl" { 1 } else { 2 }) {
-                refused(json, &format!("`ssl.rejectUnauthorized` is `true`, but `{name}` is `{value}`"));
+            // Blanks around a value are none of it where it is read.
+            for given in [(*value).to_owned(), format!(" {value}"), format!("{value} ")] {
+                let forms = [
+                    format!(r#"{{"ssl.rejectUnauthorized": true, "{name}": "{given}"}}"#),
+                    format!(r#"{{"ssl": {{"rejectUnauthorized": "true"}}, "{name}": "{given}"}}"#),
+                ];
+                for json in forms.iter().take(if *name == "ssl" { 1 } else { 2 }) {
+                    refused(json, &format!("`ssl.rejectUnauthorized` is `true`, but `{name}` is `{value}`"));
+                }
             }
         }
-        let mut given = RawParameters::new();
-        given.set("sslmode", "prefer").expect("is set");
-        let entries = vec![("ssl.rejectUnauthorized".to_owned(), Value::from(true))];
-        let error = flat_entries(entries, &given).expect_err("the builder contradicts it").to_string();
-        assert!(error.contains("`sslmode` is `prefer`"), "{error}");
+        for mode in ["prefer", " prefer"] {
+            let mut given = RawParameters::new();
+            given.set("sslmode", mode).expect("is set");
+            let entries = vec![("ssl.rejectUnauthorized".to_owned(), Value::from(true))];
+            let error = flat_entries(entries, &given).expect_err("the builder contradicts it").to_string();
+            assert!(error.contains("`sslmode` is `prefer`"), "{error}");
+        }
     }
 
     #[test]
