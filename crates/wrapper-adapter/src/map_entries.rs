@@ -13,8 +13,8 @@ const UNVERIFIED: &[(&str, &str)] = &[
 ];
 
 /// Converts a map's entries to parameters: `null` is not an entry, and `ssl: {ca,
-/// rejectUnauthorized, servername}`, the same as flat keys such as `ssl.ca`, and `ssl: true`, as the
-/// NodeJS wrapper has them, become `sslrootcert`, `sslmode` and `tlsServerName`.
+/// rejectUnauthorized, servername}`, flat keys such as `ssl.ca`, and `ssl: true`, as the NodeJS
+/// wrapper has them, become `sslrootcert`, `sslmode` and `tlsServerName`.
 ///
 /// # Errors
 ///
