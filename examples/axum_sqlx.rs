@@ -1,5 +1,4 @@
-//! An application of one's own, axum over a pool of sqlx, with a test that it survives its token's
-//! end.
+//! A web application, axum over a sqlx pool, and a test that it outlives its first IAM token.
 //!
 //! `cargo test -p examples --example axum_sqlx` runs the test.
 
@@ -14,7 +13,7 @@ fn app(pool: PgFreshPool) -> Router {
 }
 
 async fn count_orders(State(pool): State<PgFreshPool>) -> Result<String, StatusCode> {
-    // Not needed where the program is never frozen.
+    // Needed only where the process can be frozen while its token expires, as in AWS Lambda.
     pool.ensure_fresh().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let count = sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(pool.pool()).await;
     count.map(|count: i64| count.to_string()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
@@ -71,21 +70,21 @@ mod tests {
         Ok(())
     }
 
-    /// The text of the test above, as the READMEs show it.
-    fn shown() -> String {
+    /// Returns the source of the test above as the READMEs quote it.
+    fn quoted_test() -> String {
         let (_, rest) =
-            include_str!("axum_sqlx.rs").split_once("    #[tokio::test]\n").expect("there is one");
+            include_str!("axum_sqlx.rs").split_once("    #[tokio::test]\n").expect("the test is there");
         let (body, _) = rest.split_once("\n    }\n").expect("it ends");
         let lines = body.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
         format!("#[tokio::test]\n{}\n}}\n", lines.collect::<Vec<_>>().join("\n"))
     }
 
     #[test]
-    fn test_in_the_readmes_is_this_one() {
-        let shown = shown();
-        assert!(shown.lines().count() < 25, "{shown}");
+    fn readmes_quote_the_test_above() {
+        let quoted = quoted_test();
+        assert!(quoted.lines().count() < 25, "{quoted}");
         for readme in [include_str!("../README.md"), include_str!("../crates/rds-testkit/README.md")] {
-            assert!(readme.contains(&shown), "it shows another test than:\n{shown}");
+            assert!(readme.contains(&quoted), "a README lacks this test:\n{quoted}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Connects by IP address: `iamHost` says what the token is signed for and the certificate must
-//! carry, and `clusterInstanceHostPattern` how the cluster's instances are named.
+//! Connects by IP address: `iamHost` is the name that the token is signed for and the certificate
+//! must have, and `clusterInstanceHostPattern` is the form of the cluster's instance names.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 

@@ -1,5 +1,5 @@
-//! A plugin of one's own: it connects to the instance that says itself that it is the writer, and
-//! looks for a new one meanwhile.
+//! A custom plugin: it connects to the instance that reports itself as the writer, while a
+//! background task watches for a new one.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -22,13 +22,14 @@ use rds_wrapper::{
 };
 use tokio::time::sleep;
 
+/// The plugin.
 #[derive(Debug)]
 struct Writer {
     known: Arc<Known>,
     probe: Background,
 }
 
-/// State shared by the plugin and its probe: the instances, and the index of the last writer.
+/// State that the plugin shares with its probe: the instances, and the index of the last writer.
 #[derive(Debug)]
 struct Known {
     instances: Vec<String>,
@@ -38,6 +39,7 @@ struct Known {
 const INTERVAL: Duration = Duration::from_millis(100);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Asks a server for its own role, which is right even while DNS is stale.
 async fn is_writer(mut session: impl Session) -> rds_wrapper::Result<bool> {
     Ok(session.query("SELECT pg_is_in_recovery()").await?.value() == Some("f"))
 }
@@ -50,8 +52,10 @@ impl<C: Send + 'static> Plugin<C> for Writer {
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         Box::pin(async move {
             let (known, probed) = (Arc::clone(&self.known), request.clone());
+            // Starts the probe unless it runs already: every connect comes through here.
             self.probe.ensure(next, TIMEOUT * 2, |opener| probe(opener, known, probed));
             let (count, first) = (self.known.instances.len(), self.known.writer.load(Relaxed));
+            // The last known writer first, since it rarely changes.
             for at in (first..first + count).map(|at| at % count) {
                 let request = request.clone().with_host(&self.known.instances[at]);
                 let Ok(mut connected) = next.run(request).await else { continue };
@@ -66,7 +70,7 @@ impl<C: Send + 'static> Plugin<C> for Writer {
     }
 }
 
-/// Asks all instances again and again, over connections of its own; ends with the last connector.
+/// Polls every instance over connections of its own, until the last connector is dropped.
 async fn probe<C: Send + 'static>(opener: Opener<C>, known: Arc<Known>, request: ConnectRequest) {
     loop {
         for (at, host) in known.instances.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Aurora DSQL: the endpoint's name says that it takes DSQL tokens, `DbConnectAdmin` for the user
-//! `admin`.
+//! Aurora DSQL: the endpoint's name makes the token a DSQL token, with the action `DbConnectAdmin`
+//! for the user `admin`.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 

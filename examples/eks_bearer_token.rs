@@ -4,8 +4,8 @@
 //! curl --cacert ca.pem --oauth2-bearer "$(cargo run -q --example eks_bearer_token -- my-cluster us-west-2)" https://API-SERVER/version
 //! ```
 //!
-//! The keys come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for a session,
-//! `AWS_SESSION_TOKEN`. Nothing but the token goes to standard output.
+//! The keys are read from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary
+//! credentials, `AWS_SESSION_TOKEN`. Standard output holds only the token.
 
 use std::{process::ExitCode, time::SystemTime};
 

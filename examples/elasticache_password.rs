@@ -1,11 +1,11 @@
-//! Prints a password for an ElastiCache user of a replication group.
+//! Prints an IAM token, the password of a user of an ElastiCache replication group.
 //!
 //! ```text
 //! REDISCLI_AUTH="$(cargo run -q --example elasticache_password -- my-cache jane us-east-1)" valkey-cli --tls --user jane -h ENDPOINT
 //! ```
 //!
-//! The keys come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for a session,
-//! `AWS_SESSION_TOKEN`. Nothing but the token goes to standard output.
+//! The keys are read from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary
+//! credentials, `AWS_SESSION_TOKEN`. Standard output holds only the token.
 
 use std::{process::ExitCode, time::SystemTime};
 

@@ -1,7 +1,7 @@
-//! Logs the `redis` client in to ElastiCache with IAM tokens, over the end of one.
+//! Logs the `redis` client in to ElastiCache with IAM tokens, also after the first one expires.
 //!
-//! It runs against a cache on 127.0.0.1 that checks tokens by itself, on a clock that is moved by
-//! hand. A real cache is spoken to over TLS: `rediss://`.
+//! It uses a cache on 127.0.0.1 that checks tokens, and a manual clock. A real cache needs TLS:
+//! `rediss://`.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ async fn example() -> Result {
     let cache = Cache { name, region, user, key: (KEY.0.to_owned(), KEY.1.to_owned()) };
     let port = cache.serve(Arc::new(clock.clone())).await?;
 
-    // Without a provider of credentials the AWS default chain is used.
+    // Without a credentials provider, the AWS default chain is used.
     let credentials = Credentials::new(KEY.0, KEY.1, None, None, "example");
     let provider = IamTokenProvider::builder()
         .credentials_provider(SharedCredentialsProvider::new(credentials))
@@ -46,7 +46,7 @@ async fn example() -> Result {
     }
     say("16 minutes later the cache refuses it");
 
-    // The provider has renewed the token by itself, without a refusal.
+    // The provider knows the expiry: it signs a new token without having seen the refusal.
     let second = provider.token(&request).await?;
     ping(&mut connect(port, &second).await?).await?;
     say("a new one is let in");

@@ -1,5 +1,5 @@
-//! A pool that writes through a failover, told second by second, while DNS still points to the
-//! former writer.
+//! A pool that keeps writing through a failover, counted second by second, while DNS still points
+//! at the former writer.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -25,6 +25,7 @@ use tokio::time::{sleep, timeout};
 const WRITE: &str = "INSERT INTO beats VALUES (1)";
 const WRITERS: usize = 8;
 
+/// The writes since the last report.
 #[derive(Debug, Default)]
 struct Counts {
     written: AtomicU32,
@@ -40,7 +41,7 @@ async fn failover() -> Result {
     let cluster =
         Cluster::builder().writer("a").readers(["b", "c"]).answer(WRITE, Rows::affected(1)).start().await?;
     let (dns, tokens) = (cluster.dns(), tokens(cluster.access_key())?);
-    // As on AWS, where the endpoint follows its writer half a minute late.
+    // As on AWS, where the cluster endpoint lags behind a failover by half a minute.
     dns.hold();
     let connector = Connector::builder(plugins_with(&tokens))
         .connection_string(cluster.url().replace("plugins=iam", "plugins=failover2,iam"))
@@ -72,15 +73,16 @@ async fn failover() -> Result {
     Ok(())
 }
 
-/// Writes again and again. Whether a write that failed may be repeated only an application knows;
-/// this one may.
+/// Writes in a loop. Only the application knows if a failed write may be repeated; this one may.
 async fn write(pool: Pool, connector: Connector, counts: Arc<Counts>) {
     loop {
         let written = async {
             let client = pool.get().await.ok()?;
+            // Bounded, since a frozen writer would never answer.
             match timeout(Duration::from_secs(1), client.batch_execute(WRITE)).await.ok()? {
                 Ok(()) => Some(()),
                 Err(error) => {
+                    // Makes the plugin check the server now, not at the monitor's next turn.
                     connector.report(&error);
                     None
                 }

@@ -1,8 +1,7 @@
-//! Hands an OAUTHBEARER token for MSK to a Kafka client, with its lifetime, and a new one in time.
+//! Gives a Kafka client an OAUTHBEARER token for MSK with its expiry, and in time a new one.
 //!
-//! Kafka clients ask for a token and its end in milliseconds (`expiresAtMs`), and come back before
-//! that end: in rdkafka it is what `ClientContext::generate_oauth_token` returns. It runs with
-//! fixed keys, on a clock that is moved by hand.
+//! Kafka clients ask for a token with its expiry in milliseconds, and again before that time: in
+//! rdkafka by `ClientContext::generate_oauth_token`. The keys are fixed and the clock is manual.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -11,7 +10,7 @@ use examples::{Result, run};
 use iam_token_provider::{Clock, IamTokenProvider, SystemClock, TokenRequest};
 use token_cache::ManualClock;
 
-/// The token in the form of a Kafka client.
+/// A token as Kafka clients take it, with the field names of rdkafka.
 struct OAuthToken {
     token: String,
     lifetime_ms: u64,
@@ -34,7 +33,7 @@ async fn example() -> Result {
     let first = oauth_token(&provider).await?;
     say(&format!("sasl.mechanisms=OAUTHBEARER, {} gets {} bytes", first.principal_name, first.token.len()));
 
-    // The client comes back before the end, and gets a token that lives on.
+    // The client asks again before the expiry, and gets a token that expires later.
     clock.advance(Duration::from_secs(14 * 60 + 30));
     let second = oauth_token(&provider).await?;
     if second.token == first.token || second.lifetime_ms <= first.lifetime_ms {
@@ -44,6 +43,7 @@ async fn example() -> Result {
     Ok(())
 }
 
+/// Does what the client's callback would do.
 async fn oauth_token(provider: &IamTokenProvider) -> Result<OAuthToken> {
     let token = provider.token(&TokenRequest::msk("us-east-1")?).await?;
     Ok(OAuthToken {

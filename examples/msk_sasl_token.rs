@@ -4,8 +4,8 @@
 //! cargo run -q --example msk_sasl_token -- us-east-1
 //! ```
 //!
-//! The keys come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for a session,
-//! `AWS_SESSION_TOKEN`. Nothing but the token goes to standard output.
+//! The keys are read from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary
+//! credentials, `AWS_SESSION_TOKEN`. Standard output holds only the token.
 
 use std::{process::ExitCode, time::SystemTime};
 

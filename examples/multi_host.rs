@@ -1,4 +1,4 @@
-//! Several hosts in one string: a token of its own for each, and the first that takes writes wins.
+//! Several hosts in one connection string: each gets its own token, and the first writable wins.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -18,7 +18,7 @@ async fn multi_host() -> Result {
     reader.set_read_only(true);
     writer.token_policy().add_key(reader.access_key().clone());
 
-    // Two authorities made for this run; a real cluster has one bundle for all its hosts.
+    // Each embedded server has its own CA; for a real cluster one bundle covers all hosts.
     let roots = format!("{}{}", reader.ca_pem(), writer.ca_pem());
     let url = format!(
         "postgres://{USER}@{HOST}:{},{HOST}:{}/app?hostaddr=127.0.0.1,127.0.0.1&plugins=iam&target_session_attrs=read-write",

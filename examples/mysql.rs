@@ -1,7 +1,7 @@
 //! The plugin `iam` with MySQL: the counterpart of the NodeJS wrapper's example.
 //!
-//! Fill in your endpoint, user and database, or run it as it is against an embedded server:
-//! `cargo run -p examples --example mysql -- --url 'mysql://…'`.
+//! `cargo run -p examples --example mysql` uses an embedded server; append
+//! `-- --url 'mysql://…'` to connect to yours.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -27,7 +27,7 @@ async fn mysql() -> Result {
 }
 
 async fn query(connector: &Connector) -> Result {
-    // The driver's own connection: from here on there is no wrapper.
+    // This is the driver's own connection: the wrapper takes no part in what follows.
     let mut connection = connector.connect().await?;
 
     let one: Option<i64> = connection.query_first("SELECT 1").await?;

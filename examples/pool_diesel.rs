@@ -1,5 +1,4 @@
-//! A diesel-async pool whose every physical connection comes from the connector, with a fresh
-//! token.
+//! A diesel-async pool that gets every physical connection from the connector, with a valid token.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -25,14 +24,14 @@ async fn pool_diesel() -> Result {
         return use_pool(Connector::from_url(&url, plugins())?).await;
     }
     let (server, tokens) = embedded().await?;
-    // A token that is never used twice stands for one that has expired in the meantime.
+    // With reuse off, each connect signs anew, as if the previous token had expired.
     let url = embedded_url(&server) + "&iamTokenExpiration=0";
     use_pool(Connector::from_url(&url, plugins_with(&tokens))?).await?;
     println!("{} tokens signed, {} logins refused", tokens.stats().signed, server.refused());
     Ok(())
 }
 
-/// The setup that the manager calls for each physical connection; its URL does not count.
+/// Creates a manager that opens connections by the connector; the manager's own URL is ignored.
 fn manager(connector: Connector) -> AsyncDieselConnectionManager<AsyncPgConnection> {
     let mut config = ManagerConfig::default();
     config.custom_setup = Box::new(move |_url| {

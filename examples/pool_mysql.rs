@@ -1,5 +1,5 @@
 //! A pool of MySQL connections that outlives its first token: every physical connection gets a
-//! fresh one.
+//! valid one.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -23,7 +23,7 @@ async fn pool_mysql() -> Result {
     if let Some(url) = argument("--url", USAGE)? {
         return use_pool(&Connector::from_url(&url, plugins())?).await;
     }
-    // A token that is never used twice stands for one that has expired in the meantime.
+    // With reuse off, each connect signs anew, as if the previous token had expired.
     let (server, tokens, connector) = embedded_mysql("&iamTokenExpiration=0").await?;
     use_pool(&connector).await?;
     println!("{} tokens signed, {} logins refused", tokens.stats().signed, server.refused());
@@ -31,7 +31,7 @@ async fn pool_mysql() -> Result {
 }
 
 async fn use_pool(connector: &Connector) -> Result {
-    // After a failover no connection leads to the former writer.
+    // Checks the role at each check-out, so that after a failover none leads to the former writer.
     let pool = Pool::builder(connector.deadpool_manager().expect_writer()).max_size(4).build()?;
     let mut held = Vec::new();
     for number in 1..=4 {

@@ -1,4 +1,4 @@
-//! A deadpool that outlives its first token: every physical connection gets a fresh one.
+//! A deadpool pool that outlives its first token: every physical connection gets a valid one.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -19,7 +19,7 @@ async fn pool_postgres() -> Result {
         return use_pool(&Connector::from_url(&url, plugins())?).await;
     }
     let (server, tokens) = embedded().await?;
-    // A token that is never used twice stands for one that has expired in the meantime.
+    // With reuse off, each connect signs anew, as if the previous token had expired.
     let url = embedded_url(&server) + "&iamTokenExpiration=0";
     use_pool(&Connector::from_url(&url, plugins_with(&tokens))?).await?;
     println!("{} tokens signed, {} logins refused", tokens.stats().signed, server.refused());
@@ -27,7 +27,7 @@ async fn pool_postgres() -> Result {
 }
 
 async fn use_pool(connector: &Connector) -> Result {
-    // After a failover no connection leads to the former writer.
+    // Checks the role at each check-out, so that after a failover none leads to the former writer.
     let pool = connector.deadpool().expect_writer().builder().max_size(4).build()?;
     let mut held = Vec::new();
     for number in 1..=4 {

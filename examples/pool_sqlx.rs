@@ -1,4 +1,4 @@
-//! A sqlx pool that outlives its first token: its connect options are kept fresh.
+//! A sqlx pool that outlives its first token, because its connect options are kept fresh.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -20,8 +20,8 @@ async fn pool_sqlx() -> Result {
     if let Some(url) = argument("--url", USAGE)? {
         return use_pool(&PgFreshPool::from_url(&url).await?).await;
     }
-    // sqlx verifies the name that it dials, so the embedded server has a certificate for
-    // `localhost` too.
+    // sqlx verifies the name that it dials, so the embedded server's certificate has to name
+    // `localhost` as well.
     let server = PostgresServer::builder().host(HOST).host("localhost").user(USER).start().await?;
     let fresh = PgFreshPool::builder()
         .connection_string(format!("postgres://{USER}@localhost:{}/app?iamHost={HOST}", server.port()))
@@ -38,7 +38,7 @@ async fn use_pool(fresh: &PgFreshPool) -> Result {
     // The plain pool: for sqlx itself, and for sea-orm's
     // `SqlxPostgresConnector::from_sqlx_postgres_pool`.
     let pool: PgPool = fresh.pool().clone();
-    // Where the program may have been frozen, as in a Lambda function that is invoked again.
+    // Needed where the process may have been frozen, as in a Lambda function between invocations.
     fresh.ensure_fresh().await?;
     let user: String = sqlx::query_scalar("SELECT current_user").fetch_one(&pool).await?;
     println!("logged in as `{user}`");

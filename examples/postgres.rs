@@ -1,7 +1,7 @@
 //! The plugin `iam` with PostgreSQL: the counterpart of the NodeJS wrapper's example.
 //!
-//! Fill in your endpoint, user and database, or run it as it is against an embedded server:
-//! `cargo run -p examples --example postgres -- --url 'postgres://…'`.
+//! `cargo run -p examples --example postgres` uses an embedded server; append
+//! `-- --url 'postgres://…'` to connect to yours.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -26,7 +26,7 @@ async fn postgres() -> Result {
 }
 
 async fn query(connector: &Connector) -> Result {
-    // The driver's own pair: from here on there is no wrapper.
+    // This is the driver's own pair: the wrapper takes no part in what follows.
     let (client, connection) = connector.connect().await?;
     let task = tokio::spawn(connection);
 

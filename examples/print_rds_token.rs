@@ -1,11 +1,11 @@
-//! Prints a password for an RDS or Aurora database user.
+//! Prints an IAM token, the password of an RDS or Aurora database user.
 //!
 //! ```text
 //! PGPASSWORD="$(cargo run -q --example print_rds_token -- HOST 5432 jane us-east-2)" psql "host=HOST user=jane sslmode=verify-full"
 //! ```
 //!
-//! The keys come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for a session,
-//! `AWS_SESSION_TOKEN`. Nothing but the token goes to standard output.
+//! The keys are read from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary
+//! credentials, `AWS_SESSION_TOKEN`. Standard output holds only the token.
 
 use std::{process::ExitCode, time::SystemTime};
 

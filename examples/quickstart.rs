@@ -1,8 +1,8 @@
-//! Connects by IAM token, twice, and shows what happened.
+//! Connects twice with IAM authentication and prints what happened.
 //!
 //! Without arguments it starts a PostgreSQL server on this machine that checks tokens as RDS does;
-//! with `--engine mysql` a MySQL server. Against a real database, with AWS credentials where the
-//! AWS command line finds them: `--url
+//! with `--engine mysql`, a MySQL server. To use a real database, with credentials from where the
+//! AWS CLI finds them, pass `--url
 //! 'postgres://jane@db.abc123.us-east-2.rds.amazonaws.com/app?plugins=iam&sslrootcert=global-bundle.pem'`,
 //! or `mysql://…`.
 
@@ -75,6 +75,7 @@ async fn connect_twice(database: Database, tokens: &IamTokenProvider) -> Result 
     Ok(())
 }
 
+/// Prints what the host's name tells, and the token for it.
 async fn describe(host: &str, port: u16, user: &str, tokens: &IamTokenProvider) -> Result {
     let endpoint = Endpoint::parse(host)?;
     let region = endpoint.region().unwrap_or("no region in the name");
@@ -87,7 +88,7 @@ async fn describe(host: &str, port: u16, user: &str, tokens: &IamTokenProvider) 
     Ok(())
 }
 
-/// Either driver's connector.
+/// The connector of either driver.
 enum Database {
     Mysql(mysql::Connector),
     Postgres(pg::Connector),
@@ -106,7 +107,7 @@ impl Database {
         }
     }
 
-    /// Opens a connection, asks who is logged in at what server, and closes it.
+    /// Opens a connection, asks for the user and the server's version, and closes it.
     async fn ask(&self) -> Result<String> {
         let (user, version) = match self {
             Database::Mysql(connector) => {

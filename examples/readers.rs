@@ -1,5 +1,4 @@
-//! Two pools over one cluster: one for the writer, one for the readers, which share what is known
-//! of it.
+//! Two pools over one cluster, one for the writer and one for the readers, that share its topology.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -40,8 +39,9 @@ async fn readers() -> Result {
     Ok(())
 }
 
-/// Takes connections out and asks each where it is.
+/// Checks connections out and asks each which instance it reached.
 async fn instances(pool: &Pool, count: usize) -> Result<String> {
+    // Held until the end, so that each check-out opens another connection.
     let (mut held, mut found) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let client = pool.get().await?;

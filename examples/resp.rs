@@ -1,6 +1,7 @@
-//! A cache on 127.0.0.1 that lets users in with IAM tokens, as ElastiCache does.
+//! A cache on 127.0.0.1 that authenticates users by IAM token, as ElastiCache does.
 //!
-//! It checks a token by code of its own, down to the signature, and knows `AUTH` and `PING` alone.
+//! It verifies tokens, signature included, independently of the library, and implements only `AUTH`
+//! and `PING`.
 
 use std::{
     fmt::Write as _,
@@ -22,22 +23,22 @@ use crate::Result;
 /// The login that a cache accepts: one user, with tokens of one key.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    /// The cache's own name.
+    /// The name that tokens are signed for.
     pub name: String,
-    /// Where it is.
+    /// The region of the credential scope.
     pub region: String,
-    /// The one user.
+    /// The only user.
     pub user: String,
-    /// The id of the one access key, and its secret.
+    /// The access key ID and secret of the only key.
     pub key: (String, String),
 }
 
 impl Cache {
-    /// Starts a server and returns its port; it ends with the runtime.
+    /// Starts a server that runs until the runtime ends, and returns its port.
     ///
     /// # Errors
     ///
-    /// The reason why it cannot listen.
+    /// Returns the reason why it cannot listen.
     pub async fn serve(self, clock: Arc<dyn Clock>) -> Result<u16> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
@@ -73,7 +74,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Checks a token's text, its times and its signature.
+    /// Returns whether a token's parameters, validity and signature are right.
     fn lets_in(&self, user: &str, token: &str, now: SystemTime) -> bool {
         let Some((name, query)) = token.split_once("/?") else { return false };
         let pairs: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
@@ -86,11 +87,13 @@ impl Cache {
             && user == self.user
             && (value("Action"), value("User")) == ("connect", user)
             && value("X-Amz-Credential") == format!("{}/{scope}", self.key.0).replace('/', "%2F")
+            // SigV4 tolerates clocks that are five minutes apart.
             && signed_at <= now + Duration::from_secs(300)
             && now < signed_at + Duration::from_secs(expires)
             && value("X-Amz-Signature") == self.signature(pairs.clone(), signed_at, date_time, &scope)
     }
 
+    /// Signs the request that a token stands for: all its parameters but the signature.
     fn signature(
         &self,
         mut pairs: Vec<(&str, &str)>,
@@ -110,7 +113,7 @@ impl Cache {
     }
 }
 
-/// Reads an array of bulk strings, which is what clients send.
+/// Reads a RESP array of bulk strings, the form in which clients send commands.
 async fn read_command(stream: &mut BufReader<TcpStream>) -> Result<Option<Vec<String>>> {
     let Some(count) = read_number(stream, '*').await? else { return Ok(None) };
     let mut words = Vec::new();
@@ -134,7 +137,7 @@ async fn read_number(stream: &mut BufReader<TcpStream>, mark: char) -> Result<Op
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

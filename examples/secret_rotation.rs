@@ -1,5 +1,5 @@
-//! A pool whose password rotates in Secrets Manager while it is in use: the application sees
-//! nothing of it.
+//! A pool whose password rotates in Secrets Manager while it is in use, unnoticed by the
+//! application.
 
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
@@ -30,12 +30,12 @@ async fn secret_rotation() -> Result {
     if let Some(url) = argument("--url", USAGE)? {
         return log_in(&pool(&Connector::from_url(&url, plugins())?)?, "at your database").await;
     }
-    // A database and a Secrets Manager on 127.0.0.1, in place of yours.
+    // A database and a Secrets Manager on 127.0.0.1 take the place of yours.
     let database = PostgresServer::builder().host(HOST).password_user("app", "first").start().await?;
     let service = SecretsServer::start().await?;
     service.put(ID, r#"{"username":"app","password":"first"}"#);
 
-    // No user and no password: both come from the secret.
+    // Names no user and no password: both come from the secret.
     let url = format!(
         "postgres://{HOST}:{}/app?hostaddr=127.0.0.1&sslrootcert={}&plugins=awsSecretsManager&secretId={ID}&secretRegion=us-east-2&secretRotationRetryTimeoutMs=20000",
         database.port(),
@@ -50,7 +50,7 @@ async fn secret_rotation() -> Result {
     let pool = pool(&connector)?;
     log_in(&pool, "before the rotation").await?;
 
-    // One user: the database takes the new password a while before the secret is current.
+    // Single-user rotation: the database takes the new password before the secret is current.
     service.rotate(ID, r#"{"username":"app","password":"second"}"#);
     database.token_policy().add_password_user("app", "second");
     let rotation = async {
@@ -60,8 +60,8 @@ async fn secret_rotation() -> Result {
     };
     tokio::try_join!(log_in(&pool, "in the window of a rotation by one user"), rotation)?;
 
-    // Two users: the secret goes over to the other one, and the first is closed at the next
-    // rotation.
+    // Alternating-users rotation: the secret switches to the clone, and the former user's password
+    // changes at the next rotation.
     database.token_policy().add_password_user("app_clone", "third");
     service.rotate(ID, r#"{"username":"app_clone","password":"third"}"#);
     service.finish_rotation(ID);
@@ -83,12 +83,12 @@ fn pool(connector: &Connector) -> Result<Pool> {
     Ok(Pool::builder(connector.deadpool_manager()).max_size(4).build()?)
 }
 
-/// Opens one more physical connection of the pool.
+/// Opens another physical connection of the pool.
 async fn log_in(pool: &Pool, when: &str) -> Result {
     let client = pool.get().await?;
     let user: String = client.query_one("SELECT current_user", &[]).await?.get(0);
     println!("{when}: logged in as `{user}`");
-    // Taken out of the pool, so that the next one is a physical connect again.
+    // Taken out of the pool, so that the next check-out has to log in again.
     drop(Client::take(client));
     Ok(())
 }

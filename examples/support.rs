@@ -1,4 +1,4 @@
-//! Shared code of the examples: an embedded server, and errors printed with all their causes.
+//! Code shared by the examples: embedded servers, arguments, and errors printed with their causes.
 
 pub mod resp;
 
@@ -16,38 +16,38 @@ use rds_wrapper::{
 /// The result of an example.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The endpoint that the embedded server plays.
+/// The endpoint that the embedded server stands in for.
 pub const HOST: &str = "db.abc123.us-east-2.rds.amazonaws.com";
 
 /// The database user of the embedded server.
 pub const USER: &str = "jane";
 
-/// Starts a PostgreSQL server on 127.0.0.1 that checks tokens as RDS does, and gives tokens that it
-/// accepts.
+/// Starts a PostgreSQL server on 127.0.0.1 that checks tokens as RDS does, and returns it with a
+/// provider of tokens that it accepts.
 ///
 /// # Errors
 ///
-/// The reason why it did not start.
+/// Returns the reason why it did not start.
 pub async fn embedded() -> Result<(PostgresServer, IamTokenProvider)> {
     embedded_as(HOST, USER).await
 }
 
-/// The same under another name, for another user.
+/// Does the same for another host name and user.
 ///
 /// # Errors
 ///
-/// The reason why it did not start.
+/// Returns the reason why it did not start.
 pub async fn embedded_as(host: &str, user: &str) -> Result<(PostgresServer, IamTokenProvider)> {
     let server = PostgresServer::builder().host(host).region("us-east-2").user(user).start().await?;
     let tokens = tokens(server.access_key())?;
     Ok((server, tokens))
 }
 
-/// Tokens signed with an embedded server's key.
+/// Creates a provider of tokens signed with an embedded server's key.
 ///
 /// # Errors
 ///
-/// The reason why there are none.
+/// Returns the reason why it cannot be built.
 pub fn tokens(key: &AccessKey) -> Result<IamTokenProvider> {
     let (session, source) = (key.session_token().map(str::to_owned), "embedded");
     let credentials = Credentials::new(key.access_key_id(), key.secret_access_key(), session, None, source);
@@ -55,22 +55,22 @@ pub fn tokens(key: &AccessKey) -> Result<IamTokenProvider> {
     Ok(IamTokenProvider::builder().credentials_provider(provider).build()?)
 }
 
-/// A connection string for the embedded server under its RDS-like name, which no DNS knows:
-/// `hostaddr` says where it is.
+/// Returns a connection string for the embedded server under its RDS-like name, which DNS does not
+/// know: `hostaddr` holds its address.
 pub fn embedded_url(server: &PostgresServer) -> String {
     let ca = server.ca_file().display();
     format!("postgres://{USER}@{HOST}:{}/app?hostaddr=127.0.0.1&sslrootcert={ca}&plugins=iam", server.port())
 }
 
-/// Starts a MySQL server of the same kind, and gives a connector to it and the tokens that it uses.
+/// Starts such a MySQL server, and returns it with the token provider and a connector that uses it.
 ///
 /// # Errors
 ///
-/// The reason why it did not start.
+/// Returns the reason why it did not start.
 pub async fn embedded_mysql(parameters: &str) -> Result<(MysqlServer, IamTokenProvider, mysql::Connector)> {
     let server = MysqlServer::builder().host(HOST).region("us-east-2").user(USER).start().await?;
     let (address, tokens) = (server.addr().ip(), tokens(server.access_key())?);
-    // No DNS knows the embedded server's RDS-like name, and no platform its certificate authority.
+    // DNS does not know the server's RDS-like name, nor the platform its certificate authority.
     let connector = mysql::Connector::builder(plugins_with(&tokens))
         .connection_string(format!("mysql://{USER}@{HOST}:{}/app?plugins=iam{parameters}", server.port()))
         .resolver(resolver_fn(move |_| Ok(vec![address])))
@@ -79,16 +79,16 @@ pub async fn embedded_mysql(parameters: &str) -> Result<(MysqlServer, IamTokenPr
     Ok((server, tokens, connector))
 }
 
-/// The built-in plugins, `iam` with the given tokens.
+/// Returns the built-in plugins, with `iam` using the given tokens.
 pub fn plugins_with<C: Send + 'static>(tokens: &IamTokenProvider) -> Registry<C> {
     plugins().with(IamFactory::new(tokens.clone()))
 }
 
-/// The value after an option such as `--url`; any other argument is an error that shows the usage.
+/// Returns the value of an option such as `--url`, if it was given.
 ///
 /// # Errors
 ///
-/// The usage.
+/// Returns the usage if there is any other argument.
 pub fn argument(option: &str, usage: &str) -> Result<Option<String>> {
     match option_and_value(usage)? {
         None => Ok(None),
@@ -97,11 +97,11 @@ pub fn argument(option: &str, usage: &str) -> Result<Option<String>> {
     }
 }
 
-/// The one option and its value that a program was given.
+/// Returns the only option that was given, and its value.
 ///
 /// # Errors
 ///
-/// The usage, for anything else.
+/// Returns the usage if the arguments are not one option with a value.
 pub fn option_and_value(usage: &str) -> Result<Option<(String, String)>> {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next(), arguments.next(), arguments.next()) {
@@ -111,10 +111,9 @@ pub fn option_and_value(usage: &str) -> Result<Option<(String, String)>> {
     }
 }
 
-/// Prints a token that is signed with the keys in the environment, and nothing but that to standard
-/// output.
+/// Prints a token signed with the keys in the environment; standard output holds nothing else.
 ///
-/// `sign` gets the program's arguments, the credentials and the time.
+/// `sign` receives the program's arguments, the credentials and the current time.
 pub fn print_token(sign: impl FnOnce(&[String], &Credentials, SystemTime) -> Result<AuthToken>) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let signed = from_environment().and_then(|credentials| sign(&arguments, &credentials, SystemClock.now()));
@@ -140,7 +139,7 @@ fn from_environment() -> Result<Credentials> {
     Ok(Credentials::new(id, secret, std::env::var("AWS_SESSION_TOKEN").ok(), None, "environment"))
 }
 
-/// Runs an example and tells an error with all its causes.
+/// Runs an example and prints its error with all causes.
 pub async fn run(example: impl Future<Output = Result>) -> ExitCode {
     match example.await {
         Ok(()) => ExitCode::SUCCESS,
