@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn request_for_the_password_as_it_is() {
+    fn request_for_the_cleartext_password_is_recognized() {
         assert_eq!(parse_answer(b"\xfemysql_clear_password\0"), Some(true));
         assert_eq!(parse_answer(b"\xfemysql_native_password\0saltsalt"), Some(false));
     }

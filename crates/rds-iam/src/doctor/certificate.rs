@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chain_is_told_up_to_its_root() {
+    fn certificate_chain_is_listed_up_to_its_root() {
         let issuers = ["CN=Amazon RDS us-east-2 Subordinate CA", "CN=Amazon RDS us-east-2 Root CA"];
         let described = CertificateSummary {
             names: vec!["db.example".to_owned()],
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn chain_that_ends_soon_is_warned_of() {
+    fn chain_near_its_expiry_causes_a_warning() {
         let end = SystemTime::UNIX_EPOCH + 100 * Duration::from_secs(DAY);
         let warning = |days: u32, whose: Option<&str>| {
             let described = CertificateSummary {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_certificate_is_none() {
+    fn malformed_certificate_has_no_summary() {
         assert!(CertificateSummary::read(&[]).is_none());
         assert!(CertificateSummary::read(&[CertificateDer::from(vec![0x30, 0x03])]).is_none());
     }

@@ -291,7 +291,7 @@ async fn causes_are_numbered_for_people() {
 }
 
 #[tokio::test]
-async fn credentials_of_a_profile_tell_their_end() {
+async fn credentials_of_a_profile_show_their_expiry() {
     let server = crate::support::server_with(|builder| builder.access_key(session_key())).await;
     let end = rfc3339(3600);
 

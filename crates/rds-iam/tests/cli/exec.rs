@@ -231,7 +231,7 @@ async fn program_of_another_name_is_never_run_to_learn_about_it() {
 }
 
 #[tokio::test]
-async fn client_that_does_not_say_its_version_is_not_waited_for() {
+async fn client_that_hangs_at_its_version_is_run_anyway() {
     let folder = folder("exec-hangs");
     let program = folder.join("mysql");
     std::fs::write(&program, "#!/bin/sh\n[ \"$1\" = --version ] && exec sleep 600\necho ran\n")
@@ -281,7 +281,7 @@ async fn variables(arguments: &[&str], inherited: &[(&str, &str)], wanted: &[&st
 }
 
 #[tokio::test]
-async fn connection_string_and_options_tell_a_client_all() {
+async fn connection_string_and_options_become_libpq_variables() {
     let url = format!("postgres://jane@{HOST}:6000/my%20app?application_name=report&connect_timeout=7");
 
     let out = variables(

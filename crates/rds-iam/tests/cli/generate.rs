@@ -187,7 +187,7 @@ async fn help_fits_a_terminal_of_80_columns() {
 }
 
 #[tokio::test]
-async fn help_has_examples_and_says_who_reads_an_environment() {
+async fn exec_help_has_an_example_and_the_exposure_of_variables() {
     let ran = run(program(), ["exec", "--help"]).await;
 
     assert!(ran.out.contains("-- psql app"));

@@ -37,7 +37,7 @@ async fn json_has_one_object_a_line() {
 }
 
 #[tokio::test]
-async fn no_host_is_told_without_its_password() {
+async fn invalid_host_is_reported_without_its_password() {
     let ran = run(program(), ["inspect", "postgres://jane:geheim@db.example", "db.example"]).await;
 
     assert_eq!(ran.code, Some(1));

@@ -74,7 +74,7 @@ async fn variables_that_would_send_a_token_in_clear_are_refused() {
 }
 
 #[tokio::test]
-async fn connection_string_says_what_is_signed() {
+async fn connection_string_determines_the_signed_host_and_user() {
     let url =
         format!("postgres://jane@localhost:15432/app?iamHost={HOST}&iamDefaultPort=6000&sslrootcert=system");
 
@@ -100,7 +100,7 @@ async fn host_is_not_taken_for_help() {
 }
 
 #[tokio::test]
-async fn json_says_what_the_token_is_for() {
+async fn json_describes_the_token() {
     let key = session_key();
 
     let ran = run(program_with(&key), ["token", "--host", HOST, "--user", USER, "--format", "json"]).await;

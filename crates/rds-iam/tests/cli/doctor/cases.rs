@@ -180,7 +180,7 @@ async fn tls_not_offered() {
 }
 
 #[tokio::test]
-async fn certificate_near_its_end() {
+async fn certificate_near_its_expiry() {
     let server = start(|builder| builder.ca(&ca_for(20))).await;
 
     let report = examine(program_with(server.access_key()), &url(&server, ""), RIGHT).await;
@@ -303,7 +303,7 @@ async fn clock_ahead() {
 }
 
 #[tokio::test]
-async fn clock_ahead_and_nobody_to_ask() {
+async fn clock_ahead_without_a_time_server() {
     let server = server().await;
     server.token_policy().rewind(Duration::from_secs(360));
     let time = format!("http://{}", closed_port().await);

@@ -25,7 +25,7 @@ pub(super) fn with_script(name: &str, script: &str) -> Command {
 }
 
 #[tokio::test]
-async fn reason_of_a_failing_source_is_told() {
+async fn stderr_of_a_failing_credential_process_is_shown() {
     let script = "printf 'vault is sealed \\033[2J' >&2; exit 3";
 
     let report = examine(with_script("failing", script), &url(&server().await, ""), RIGHT).await;
@@ -37,7 +37,7 @@ async fn reason_of_a_failing_source_is_told() {
 }
 
 #[tokio::test]
-async fn key_with_a_line_break_is_no_good_key() {
+async fn key_with_a_line_break_is_rejected() {
     let mut command = program();
     command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE\n").env("AWS_SECRET_ACCESS_KEY", "secret");
 
@@ -48,7 +48,7 @@ async fn key_with_a_line_break_is_no_good_key() {
 }
 
 #[tokio::test]
-async fn sso_that_is_not_logged_in_is_told_how() {
+async fn sso_without_a_session_names_the_login_command() {
     let folder = folder("doctor-sso");
     let config = folder.join("config");
     let profile = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = \

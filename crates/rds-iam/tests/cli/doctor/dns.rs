@@ -85,7 +85,7 @@ async fn region_of_a_global_writer_is_suggested() {
 }
 
 #[tokio::test]
-async fn circle_is_told() {
+async fn cname_loop_is_reported() {
     let dns = DnsServer::start(&[("a.example", "b.example"), ("b.example", "a.example")]).await;
 
     let report = examine_by(&dns, program(), &url("a.example").await, RIGHT).await;
@@ -95,7 +95,7 @@ async fn circle_is_told() {
 }
 
 #[tokio::test]
-async fn endless_chain_is_cut() {
+async fn cname_chain_is_limited() {
     let names: Vec<_> = (0..40).map(|number| format!("n{number}.example")).collect();
     let chain: Vec<_> =
         names.iter().zip(&names[1..]).map(|(name, next)| (name.as_str(), next.as_str())).collect();
@@ -117,7 +117,7 @@ async fn name_missing() {
 }
 
 #[tokio::test]
-async fn alias_of_a_missing_name_is_told() {
+async fn alias_of_a_missing_name_is_reported() {
     let dns = DnsServer::start(&[("db.example", HOST)]).await;
 
     let url = url("db.example").await + &format!("&iamHost={HOST}");
@@ -154,7 +154,7 @@ async fn unknown_aliases_are_no_failure() {
 }
 
 #[tokio::test]
-async fn address_is_not_asked_about() {
+async fn ip_address_is_not_looked_up() {
     let dns = DnsServer::answering(&[], |_| false).await;
     let url = format!("postgres://jane@127.0.0.1:{}/app?iamHost={HOST}", closed_port().await.port());
 
@@ -164,7 +164,7 @@ async fn address_is_not_asked_about() {
 }
 
 #[tokio::test]
-async fn server_named_wrongly() {
+async fn dns_server_wrong() {
     for wrong in ["dns.example", "10.0.0.2:", "10.0.0.2:99999", ""] {
         let ran = run(program(), ["doctor", "--dns-server", wrong, "postgres://jane@db.example/app"]).await;
 
@@ -175,7 +175,7 @@ async fn server_named_wrongly() {
 }
 
 #[tokio::test]
-async fn server_without_a_port_is_taken() {
+async fn dns_server_without_a_port_ok() {
     for server in ["127.0.0.53", "::1", "[::1]"] {
         let (url, time) = (url("127.0.0.1").await, format!("http://{}", closed_port().await));
         let arguments = ["doctor", "--json", "--time-url", &time, "--dns-server", server, &url];
@@ -185,7 +185,7 @@ async fn server_without_a_port_is_taken() {
 }
 
 #[tokio::test]
-async fn names_move_no_cursor() {
+async fn control_characters_of_a_name_are_escaped() {
     let alias = "a\u{1b}[2J\nok.example";
     let dns = DnsServer::start(&[("db.example", alias), (alias, "127.0.0.1")]).await;
     let (time, server) = (time_server(RIGHT).await, dns.address().to_string());

@@ -49,7 +49,7 @@ async fn plugin_missing() {
 }
 
 #[tokio::test]
-async fn refusal_is_explained_without_another_look_too() {
+async fn refusal_is_explained_even_if_the_probe_cannot_connect() {
     let server = start(|builder| builder).await;
     server.token_policy().deny(server.access_key().access_key_id(), USER);
     // The handshakes of the doctor and of the driver are spared.
@@ -134,7 +134,7 @@ async fn refusal_in_place_of_a_greeting() {
 }
 
 #[tokio::test]
-async fn denial_in_place_of_a_greeting_is_no_matter_of_the_token() {
+async fn denial_in_place_of_a_greeting_is_not_blamed_on_the_token() {
     let port = server_that_says(b"\x10\0\0\0\xff\x15\x04Access denied").await;
     let key = crate::support::session_key();
 

@@ -125,7 +125,7 @@ async fn dsql_signature_expired() {
 }
 
 #[tokio::test]
-async fn dsql_admin_needs_an_action_of_its_own() {
+async fn dsql_admin_needs_its_own_action() {
     let host = "abcdefghijklmnopqrst123456.dsql.us-east-2.on.aws";
     let server = start(|builder| builder.host(host)).await;
     server.inject_always(Fault::Refuse(ServerError::dsql_refused()));
@@ -139,7 +139,7 @@ async fn dsql_admin_needs_an_action_of_its_own() {
 }
 
 #[tokio::test]
-async fn proxy_says_whether_it_refuses_or_throttles() {
+async fn refusal_and_throttling_of_rds_proxy_are_distinguished() {
     for (answer, causes) in [
         (ServerError::proxy_refused(USER), &["policy", "proxy-role"][..]),
         (ServerError::proxy_throttled(USER), &["throttled"]),
@@ -157,7 +157,7 @@ async fn proxy_says_whether_it_refuses_or_throttles() {
 }
 
 #[tokio::test]
-async fn dsql_has_words_of_its_own() {
+async fn dsql_refusal_names_the_dsql_grant_and_action() {
     let host = "abcdefghijklmnopqrst123456.dsql.us-east-2.on.aws";
     let server = start(|builder| builder.host(host)).await;
     server.inject_always(Fault::Refuse(ServerError::dsql_refused()));

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn terminal_gets_colours_unless_the_person_says_no() {
+async fn terminal_gets_colours_unless_no_color_is_set() {
     for (no_color, coloured) in [("", true), ("1", false)] {
         let mut command = program();
         command.env("TERM", "xterm").env("NO_COLOR", no_color).args(["doctor", "host=nowhere"]);

@@ -158,7 +158,7 @@ async fn user_of_another_name_wrong() {
 }
 
 #[tokio::test]
-async fn plugin_left_out_is_told() {
+async fn plugin_missing_causes_a_warning() {
     let (service, server) = (service().await, database(PASSWORD).await);
     let url = url(&server, "", "").replace("plugins=awsSecretsManager&", "");
 

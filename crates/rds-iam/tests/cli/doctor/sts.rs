@@ -59,7 +59,7 @@ async fn session_server() -> PostgresServer {
 }
 
 #[tokio::test]
-async fn identity_is_told() {
+async fn caller_identity_is_shown() {
     let (sts, mut requests) = sts(200, identity()).await;
 
     let report = examine(&session_server().await, &sts).await;
@@ -120,7 +120,7 @@ refused!(
 );
 
 #[tokio::test]
-async fn clock_that_is_off_is_no_matter_of_the_credentials() {
+async fn clock_skew_is_not_blamed_on_the_credentials() {
     let (sts, _requests) =
         sts(403, refusal("SignatureDoesNotMatch", "Signature expired: 20261123T1000Z")).await;
 
@@ -131,7 +131,7 @@ async fn clock_that_is_off_is_no_matter_of_the_credentials() {
 }
 
 #[tokio::test]
-async fn nobody_to_ask_is_no_failure() {
+async fn unreachable_sts_is_no_failure() {
     let report = examine(&session_server().await, &format!("http://{}", closed_port().await)).await;
 
     report.says("credentials", "ok", "; identity unknown (");
@@ -139,7 +139,7 @@ async fn nobody_to_ask_is_no_failure() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_unless_wanted() {
+async fn sts_is_not_called_unless_requested() {
     let (sts, mut requests) = sts(200, identity()).await;
     let (server, time) = (session_server().await, time_server(0).await);
     let mut command = program_with(&session_key());
@@ -152,7 +152,7 @@ async fn nobody_is_asked_unless_wanted() {
 }
 
 #[tokio::test]
-async fn answer_moves_no_cursor() {
+async fn control_characters_of_an_sts_answer_are_escaped() {
     let (sts, _) = sts(400, refusal("Evil\n\u{9b}2J\u{202e}", "no")).await;
     let server = session_server().await;
     let (time, url) = (time_server(0).await, url(&server, ""));

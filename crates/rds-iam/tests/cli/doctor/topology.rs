@@ -63,7 +63,7 @@ async fn login_without_a_plugin_that_leads_has_no_such_step() {
 }
 
 #[tokio::test]
-async fn server_of_no_cluster_says_so() {
+async fn server_outside_a_cluster_causes_a_warning() {
     let cluster = start(Deployment::InstancePostgres).await;
     let url = url(&cluster, "failover2") + "&verifyOpenedConnectionType=writer";
 
@@ -74,7 +74,7 @@ async fn server_of_no_cluster_says_so() {
 }
 
 #[tokio::test]
-async fn host_that_names_no_instances_says_so() {
+async fn host_pattern_missing_causes_a_warning() {
     let cluster = start(Deployment::AuroraPostgres).await;
     let url = url(&cluster, "failover2");
     let url = format!("{url}&hostaddr=127.0.0.1&iamHost={}", cluster.endpoint());
@@ -85,7 +85,7 @@ async fn host_that_names_no_instances_says_so() {
 }
 
 #[tokio::test]
-async fn login_that_fails_leaves_it_out() {
+async fn topology_is_skipped_after_a_failed_login() {
     let cluster = start(Deployment::AuroraPostgres).await;
     for id in ["a", "b", "c"] {
         cluster.node(id).inject_always(Fault::Refuse(ServerError::new("28000", "PAM authentication failed")));

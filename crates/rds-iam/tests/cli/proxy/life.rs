@@ -72,7 +72,7 @@ async fn credentials_missing() {
 }
 
 #[tokio::test]
-async fn first_signal_lets_sessions_end_and_the_second_does_not() {
+async fn first_signal_drains_sessions_and_the_second_ends_them() {
     for signal in [Signal::TERM, Signal::INT] {
         let server = server().await;
         let mut command = proxy(&server);
