@@ -160,7 +160,7 @@ fn listen() -> (Heard, DefaultGuard) {
 }
 
 #[tokio::test]
-async fn connects_say_nothing_above_debug_but_the_first_refusal_of_a_target() {
+async fn connects_log_only_the_first_refusal_of_a_target_above_debug() {
     let rig = Fixture::start().await;
     let connector = rig.connector();
     // The first key of a process may be said; connects are not.
@@ -182,7 +182,7 @@ async fn connects_say_nothing_above_debug_but_the_first_refusal_of_a_target() {
 }
 
 #[tokio::test]
-async fn login_that_is_tried_once_more_says_nothing_above_debug() {
+async fn retried_login_logs_nothing_above_debug() {
     let rig = Fixture::start().await;
     let connector = rig.connector();
     log_in(&connector).await.expect("is let in");
@@ -197,7 +197,7 @@ async fn login_that_is_tried_once_more_says_nothing_above_debug() {
 }
 
 #[tokio::test]
-async fn sqlx_pool_without_a_new_token_says_so_at_once_and_then_once_a_minute() {
+async fn sqlx_pool_without_a_new_token_warns_at_once_and_then_once_a_minute() {
     let rig = Fixture::start_with(|server| server.host("localhost")).await;
     let pool = sqlx_pool(&rig).build().await.expect("builds");
     rig.tokens.clear();

@@ -163,27 +163,27 @@ async fn check(plain: bool, thaws: bool) {
 }
 
 #[tokio::test]
-async fn connects_given_up_at_a_frozen_server_leave_nothing() {
+async fn connects_cancelled_at_a_frozen_server_leave_nothing() {
     check(false, false).await;
 }
 
 #[tokio::test]
-async fn connects_given_up_at_a_frozen_server_without_tls_leave_nothing() {
+async fn connects_cancelled_at_a_frozen_server_without_tls_leave_nothing() {
     check(true, false).await;
 }
 
 #[tokio::test]
-async fn connects_given_up_at_a_slow_server_leave_nothing() {
+async fn connects_cancelled_at_a_slow_server_leave_nothing() {
     check(false, true).await;
 }
 
 #[tokio::test]
-async fn connects_given_up_at_a_slow_server_without_tls_leave_nothing() {
+async fn connects_cancelled_at_a_slow_server_without_tls_leave_nothing() {
     check(true, true).await;
 }
 
 #[tokio::test]
-async fn connects_given_up_at_any_time_at_a_healthy_server_leave_nothing() {
+async fn connects_cancelled_at_any_time_at_a_healthy_server_leave_nothing() {
     let site = ValvedServer::start().await;
     let connector = site.connector(false);
     let begun = Instant::now();

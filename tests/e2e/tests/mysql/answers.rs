@@ -138,7 +138,7 @@ async fn plugin_missing_at_an_rds_host_is_named() {
 }
 
 #[tokio::test]
-async fn password_wrong_elsewhere_says_nothing_of_tokens() {
+async fn password_wrong_outside_rds_does_not_mention_tokens() {
     let rig = Fixture::start_with(|server| server.host("db.example").password_user("legacy", "pw")).await;
 
     let connector =
@@ -218,7 +218,7 @@ async fn service_that_waits_for_its_client_is_no_mysql_server() {
 }
 
 #[tokio::test]
-async fn port_that_says_nothing_is_doubted() {
+async fn silent_port_suggests_a_wrong_port() {
     let rig = Fixture::start().await;
 
     let error = elsewhere(&rig, e2e::service_that_says(b"").await).await;
@@ -228,7 +228,7 @@ async fn port_that_says_nothing_is_doubted() {
 }
 
 #[tokio::test]
-async fn slow_server_is_asked_what_it_is_and_lets_in() {
+async fn slow_server_is_probed_and_then_accepts_the_login() {
     let rig = Fixture::start().await;
     let connector = rig.connector();
     let gate = Gate::new();

@@ -148,7 +148,7 @@ async fn scheme_wrong() {
 }
 
 #[tokio::test]
-async fn password_with_a_question_mark_is_never_said() {
+async fn password_with_a_question_mark_is_never_shown() {
     for password in ["hunter2?x", "1?hunter2", "?hunter2=", "x?y=hunter2"] {
         let url = format!("mysql://jane:{password}@h/app?plugins=iam");
         wrong(Connector::from_url(&url, registry()), &["write %40, %2F, %3F and %23"]);
@@ -165,7 +165,7 @@ async fn port_defaults_to_mysql() {
 }
 
 #[tokio::test]
-async fn map_takes_strings_integers_and_booleans() {
+async fn map_accepts_strings_integers_and_booleans() {
     let map = |port: Value, verify: Value| {
         let entries = [
             ("host", Value::from(HOST)),

@@ -107,7 +107,7 @@ async fn rotated_credentials_cost_one_refusal_and_one_reload() {
 }
 
 #[tokio::test]
-async fn pool_errors_are_ours() {
+async fn pool_errors_are_of_the_wrapper() {
     let rig = Fixture::start().await;
     rig.server.inject_always(Fault::Refuse(ServerError::access_denied(USER)));
 

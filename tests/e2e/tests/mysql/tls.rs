@@ -103,12 +103,12 @@ const URL_OF_PARENT: &str = "E2E_MYSQL_URL";
 /// OpenSSL reads the platform's roots from the environment; elsewhere tests cannot change them.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn platform_roots_count_as_sslrootcert_says() {
+async fn platform_roots_follow_sslrootcert() {
     let other = MysqlServer::builder().start().await.expect("the server starts");
     let Ok(url) = std::env::var(URL_OF_PARENT) else {
         let rig = Fixture::start_with(|server| server.password_user("legacy", "pw")).await;
         let mut child = Command::new(std::env::current_exe().expect("is a file"));
-        child.args(["--exact", "tls::platform_roots_count_as_sslrootcert_says"]);
+        child.args(["--exact", "tls::platform_roots_follow_sslrootcert"]);
         child.env(URL_OF_PARENT, format!("mysql://legacy:pw@{HOST}:{}/app", rig.server.port()));
         child.env("SSL_CERT_FILE", rig.server.ca_file());
         let output = child.output().await.expect("the test runs");
@@ -211,7 +211,7 @@ async fn server_that_asks_in_place_of_tls_gets_nothing() {
 }
 
 #[tokio::test]
-async fn question_that_was_slipped_in_before_tls_is_not_answered() {
+async fn injected_auth_request_before_tls_is_not_answered() {
     let rig = Fixture::start().await;
     rig.server.misbehave(HostileBehavior::AskBehindGreeting);
     rig.server.inject_always(Fault::CertificateFrom(CertificateAuthority::generate().expect("generates")));

@@ -175,7 +175,7 @@ async fn plugin_missing_at_an_rds_host_is_named() {
 }
 
 #[tokio::test]
-async fn password_wrong_elsewhere_says_nothing_of_tokens() {
+async fn password_wrong_outside_rds_does_not_mention_tokens() {
     for (method, says) in [
         (PasswordMethod::ScramSha256, "the user or the password is wrong"),
         (PasswordMethod::Cleartext, "the user or the password is wrong"),
@@ -197,7 +197,7 @@ async fn password_wrong_elsewhere_says_nothing_of_tokens() {
 }
 
 #[tokio::test]
-async fn password_missing_elsewhere_is_named() {
+async fn password_missing_outside_rds_is_named() {
     let rig = Fixture::start_with(|server| server.host("db.example").password_user("legacy", "pw")).await;
 
     let error = log_in(&without_plugins(&rig, "legacy", "db.example", "").build().expect("builds")).await;

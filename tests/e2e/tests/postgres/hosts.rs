@@ -33,7 +33,7 @@ fn connector(pair: &(Fixture, Fixture), query: &str) -> Connector {
 }
 
 #[tokio::test]
-async fn every_host_gets_a_token_of_its_own() {
+async fn every_host_gets_its_own_token() {
     let pair = pair().await;
     pair.0.server.inject(Fault::Refuse(ServerError::pam_refused(USER)));
 
@@ -44,7 +44,7 @@ async fn every_host_gets_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn target_session_attrs_goes_on_to_the_writer() {
+async fn target_session_attrs_continues_to_the_writer() {
     let pair = pair().await;
     pair.0.server.set_read_only(true);
 
@@ -130,7 +130,7 @@ async fn instance_is_dialled_and_signed_by_its_own_name() {
 }
 
 #[tokio::test]
-async fn connect_given_up_at_any_phase_leaves_nothing_behind() {
+async fn connect_cancelled_at_any_phase_leaves_nothing_behind() {
     for phase in [Phase::Accept, Phase::Tls, Phase::Startup, Phase::Login, Phase::Ready] {
         let rig = Fixture::start().await;
         let connector = rig.connector();
@@ -151,7 +151,7 @@ async fn connect_given_up_at_any_phase_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn connect_given_up_at_every_poll_leaves_the_token_usable() {
+async fn connect_cancelled_at_every_poll_leaves_the_token_usable() {
     let rig = Fixture::start().await;
     let connector = rig.connector();
     for polls in 0..6 {

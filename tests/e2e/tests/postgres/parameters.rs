@@ -209,7 +209,7 @@ async fn unquoted_at_sign_in_a_query_is_explained() {
 }
 
 #[tokio::test]
-async fn map_takes_strings_integers_and_booleans() {
+async fn map_accepts_strings_integers_and_booleans() {
     use rds_wrapper::Value;
     let map = |port: Value, sort: Value| {
         let entries = [

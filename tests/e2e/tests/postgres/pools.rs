@@ -134,7 +134,7 @@ async fn rotated_credentials_cost_one_refusal_and_one_reload() {
 }
 
 #[tokio::test]
-async fn deadpool_error_gives_ours_back() {
+async fn deadpool_error_holds_the_wrappers() {
     let rig = Fixture::start().await;
     rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
 
@@ -146,7 +146,7 @@ async fn deadpool_error_gives_ours_back() {
 }
 
 #[tokio::test]
-async fn bb8_error_is_ours() {
+async fn bb8_error_is_of_the_wrapper() {
     let rig = Fixture::start().await;
     rig.server.inject_always(Fault::Refuse(ServerError::pam_refused(USER)));
     let pool =

@@ -191,7 +191,7 @@ async fn mysql_pool_leaves_a_frozen_writer() {
 }
 
 #[tokio::test]
-async fn failed_handshake_names_the_instance_that_the_pool_was_led_to() {
+async fn failed_handshake_names_the_instance_that_the_pool_was_routed_to() {
     let fixture = Fixture::<sqlx::Postgres, PostgresServer>::start("postgres").await;
     fixture.write().await;
     until("the writer is known", || fixture.topology.snapshot().epoch() == 1).await;

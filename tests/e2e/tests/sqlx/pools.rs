@@ -128,7 +128,7 @@ async fn mysql_pool_outlives_its_token_without_a_refusal() {
 }
 
 #[tokio::test]
-async fn postgres_pool_is_a_plain_one() {
+async fn postgres_pool_is_a_plain_sqlx_pool() {
     let rig = postgres().await;
     let fresh = pg_pool(&rig).await;
     let pool: sqlx::PgPool = fresh.pool().clone();
@@ -139,7 +139,7 @@ async fn postgres_pool_is_a_plain_one() {
 }
 
 #[tokio::test]
-async fn mysql_pool_is_a_plain_one() {
+async fn mysql_pool_is_a_plain_sqlx_pool() {
     let rig = mysql().await;
     let fresh = mysql_pool(&rig).await;
     let pool: sqlx::MySqlPool = fresh.pool().clone();
@@ -230,7 +230,7 @@ async fn program_that_wakes_from_a_freeze_asks_for_a_fresh_token() {
 }
 
 #[tokio::test]
-async fn clock_that_was_set_back_puts_no_check_off() {
+async fn clock_set_back_delays_no_check() {
     let rig = postgres().await;
     let pool = pg_pool(&rig).await;
     rig.clock.set(rig.clock.now() - 60 * MINUTE);
@@ -321,7 +321,7 @@ async fn frozen<D: Engine>(builder: FreshPoolBuilder<D>, hang: impl FnOnce(Fault
 }
 
 #[tokio::test]
-async fn frozen_postgres_holds_nobody() {
+async fn frozen_postgres_does_not_block_a_check_out() {
     let rig = postgres().await;
     let builder = builder::<sqlx::Postgres, _>(&rig, "postgres", rig.server.port(), rig.server.ca_pem());
 
@@ -331,7 +331,7 @@ async fn frozen_postgres_holds_nobody() {
 }
 
 #[tokio::test]
-async fn frozen_mysql_holds_nobody() {
+async fn frozen_mysql_does_not_block_a_check_out() {
     let rig = mysql().await;
     let builder = builder::<sqlx::MySql, _>(&rig, "mysql", rig.server.port(), rig.server.ca_pem());
 

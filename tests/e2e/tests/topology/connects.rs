@@ -84,7 +84,7 @@ fn writer(id: &str) -> (String, Option<Role>) {
 }
 
 #[tokio::test]
-async fn connect_is_led_to_the_writer_while_dns_is_stale() {
+async fn connect_is_routed_to_the_writer_while_dns_is_stale() {
     for deployment in CLUSTERS {
         for plugin in ["initialConnection", "failover2", "initialConnection,failover2"] {
             let rig = ClusterFixture::start(deployment).await;
@@ -107,7 +107,7 @@ async fn connect_is_led_to_the_writer_while_dns_is_stale() {
 }
 
 #[tokio::test]
-async fn first_connect_goes_on_from_a_reader_to_the_writer() {
+async fn first_connect_continues_from_a_reader_to_the_writer() {
     for deployment in CLUSTERS {
         let rig = ClusterFixture::start(deployment).await;
         rig.cluster.dns().hold();
@@ -167,7 +167,7 @@ async fn known_writer_of_mysql_costs_one_round_trip() {
 }
 
 #[tokio::test]
-async fn demoted_writer_is_cut_by_its_own_word() {
+async fn demoted_writer_is_cut_when_it_reports_itself_read_only() {
     let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);

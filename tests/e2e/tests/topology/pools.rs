@@ -173,7 +173,7 @@ async fn idle_connections_to_a_frozen_postgres_writer_do_not_keep_the_pools_wait
 }
 
 #[tokio::test]
-async fn reported_error_is_looked_into_without_a_monitor_too() {
+async fn reported_error_is_verified_even_without_a_monitor() {
     let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = rig.pg(rig.url("initialConnection", "")).build().expect("builds");
     let pool = connector.deadpool_builder().max_size(1).build().expect("builds");
@@ -191,7 +191,7 @@ async fn reported_error_is_looked_into_without_a_monitor_too() {
 
 /// The first check-out finds the writer as it was, and no other asks again.
 #[tokio::test]
-async fn suspicion_that_came_to_nothing_costs_later_check_outs_no_question() {
+async fn unfounded_suspicion_costs_later_check_outs_no_query() {
     for deployment in [Deployment::AuroraMysql, Deployment::MultiAzMysql] {
         let rig = ClusterFixture::start(deployment).await;
         let connector = rig.my(rig.url("initialConnection", "")).build().expect("builds");
@@ -218,7 +218,7 @@ async fn suspicion_that_came_to_nothing_costs_later_check_outs_no_question() {
 
 /// The same where all instances are known, and none is called by its name on a connection.
 #[tokio::test]
-async fn suspicion_of_fixed_instances_that_came_to_nothing_costs_later_check_outs_no_question() {
+async fn unfounded_suspicion_of_fixed_instances_costs_later_check_outs_no_query() {
     let rig = ClusterFixture::start(Deployment::InstanceMysql).await;
     let hosts = ["a", "b"].map(|id| format!("{}:{}", rig.cluster.node(id).host(), rig.cluster.port()));
     let topology = Topology::fixed(&hosts[0], [&*hosts[1]]).expect("are hosts");

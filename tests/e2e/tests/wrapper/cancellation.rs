@@ -43,7 +43,7 @@ async fn connects<S, C>(
 }
 
 #[tokio::test]
-async fn postgres_connect_given_up_anywhere_harms_no_other() {
+async fn postgres_connect_cancelled_anywhere_affects_no_other() {
     let site = Elsewhere::start(Fixture::start()).await;
     let connector = site.rig.connector();
 
@@ -54,7 +54,7 @@ async fn postgres_connect_given_up_anywhere_harms_no_other() {
 }
 
 #[tokio::test]
-async fn mysql_connect_given_up_anywhere_harms_no_other() {
+async fn mysql_connect_cancelled_anywhere_affects_no_other() {
     let site = Elsewhere::start(mysql::Fixture::start()).await;
     let connector = site.rig.connector();
 
@@ -65,7 +65,7 @@ async fn mysql_connect_given_up_anywhere_harms_no_other() {
 }
 
 #[tokio::test]
-async fn check_out_given_up_anywhere_leaves_the_pool_its_room() {
+async fn check_out_cancelled_anywhere_leaves_the_pool_its_capacity() {
     let site = Elsewhere::start(Fixture::start()).await;
     let connector = site.rig.connector();
     let pool = connector.deadpool_builder().max_size(1).build().expect("builds");
@@ -87,7 +87,7 @@ async fn check_out_given_up_anywhere_leaves_the_pool_its_room() {
 }
 
 #[tokio::test]
-async fn refresh_given_up_anywhere_is_taken_up_by_the_next() {
+async fn refresh_cancelled_anywhere_is_resumed_by_the_next() {
     let site = Elsewhere::start(Fixture::start_with(|server| server.host("localhost"))).await;
     let port = site.rig.server.port();
     let pool: PgFreshPool = FreshPool::builder()
@@ -131,7 +131,7 @@ fn fail_over(site: &Elsewhere<ClusterFixture>, turn: &AtomicUsize) {
 }
 
 #[tokio::test]
-async fn postgres_connect_given_up_anywhere_in_a_failover_harms_no_other() {
+async fn postgres_connect_cancelled_anywhere_in_a_failover_affects_no_other() {
     let site = cluster(Deployment::AuroraPostgres).await;
     let connector = site.rig.pg(site.rig.url("failover2", "")).build().expect("builds");
     let ask = async || {
@@ -161,7 +161,7 @@ async fn postgres_connect_given_up_anywhere_in_a_failover_harms_no_other() {
 }
 
 #[tokio::test]
-async fn mysql_connect_given_up_anywhere_in_a_failover_harms_no_other() {
+async fn mysql_connect_cancelled_anywhere_in_a_failover_affects_no_other() {
     let site = cluster(Deployment::AuroraMysql).await;
     let connector = site.rig.my(site.rig.url("failover2", "")).build().expect("builds");
     let ask = async || {
@@ -220,7 +220,7 @@ async fn through_proxy<T>(
 }
 
 #[tokio::test]
-async fn postgres_client_of_the_proxy_given_up_anywhere_harms_no_other() {
+async fn postgres_client_of_the_proxy_cancelled_anywhere_affects_no_other() {
     let site = Elsewhere::start(async { PostgresServer::builder().start().await.expect("starts") }).await;
     let tokens = site.rig.token_provider().expect("has a key");
     let registry = plugins().with(IamFactory::new(tokens));
@@ -235,7 +235,7 @@ async fn postgres_client_of_the_proxy_given_up_anywhere_harms_no_other() {
 }
 
 #[tokio::test]
-async fn mysql_client_of_the_proxy_given_up_anywhere_harms_no_other() {
+async fn mysql_client_of_the_proxy_cancelled_anywhere_affects_no_other() {
     let site = Elsewhere::start(async { MysqlServer::builder().start().await.expect("starts") }).await;
     let tokens = site.rig.token_provider().expect("has a key");
     let registry = plugins().with(IamFactory::new(tokens));

@@ -83,7 +83,7 @@ const DRIVER: DriverNames<'_> =
     DriverNames { names: &["host", "port", "user"], known_elsewhere: &[], engine: None };
 
 #[test]
-fn parameters_of_the_nodejs_wrapper_say_why_they_are_of_no_use() {
+fn unsupported_nodejs_parameters_explain_why() {
     let registry = Registry::<()>::new().with(IamFactory::default());
     for name in OF_NODEJS {
         let from_string = DRIVER.unknown(&registry, name).to_string();

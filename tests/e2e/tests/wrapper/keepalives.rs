@@ -51,7 +51,7 @@ async fn postgres_finds_a_dead_server_in_25_seconds() {
 }
 
 #[tokio::test]
-async fn postgres_does_what_the_string_says() {
+async fn postgres_keepalives_follow_the_connection_string() {
     let query = "&keepalives_idle=60&keepalives_interval=7&keepalives_retries=4&tcp_user_timeout=30";
     assert_eq!(postgres(query).await, (true, 60, 7, 4, 30_000));
 
@@ -68,7 +68,7 @@ async fn mysql(query: &str) -> (bool, u64, u32) {
 }
 
 #[tokio::test]
-async fn mysql_asks_after_ten_seconds_of_silence_unless_the_url_says_otherwise() {
+async fn mysql_keepalives_start_after_ten_seconds_unless_configured() {
     assert_eq!(mysql("").await, (true, 10, 0));
     assert_eq!(mysql("&tcp_keepalive=60000").await, (true, 60, 0));
 }

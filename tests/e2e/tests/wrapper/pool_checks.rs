@@ -227,7 +227,7 @@ async fn reader_is_the_wrong_instance(server: &impl Server, pool: impl Taken) {
     assert!(error.to_string().contains("leads to a read-only server"), "{error}");
 }
 
-async fn frozen_server_holds_nobody(server: &impl Server, pool: impl Taken) {
+async fn check_out_from_a_frozen_server_times_out(server: &impl Server, pool: impl Taken) {
     pool.take().await.expect("is let in");
     let gate = Gate::new();
     for phase in [Phase::Accept, Phase::Command] {
@@ -266,7 +266,7 @@ async fn hanging_login_is_reported(server: &impl Server, pool: impl Taken) {
 for_each_pool!(reader_is_logged_in_to_ever_more_slowly, writer, patient);
 for_each_pool!(demoted_writer_is_logged_in_to_ever_more_slowly, writer, patient);
 for_each_pool!(reader_is_the_wrong_instance, writer, patient);
-for_each_pool!(frozen_server_holds_nobody, any, hasty);
+for_each_pool!(check_out_from_a_frozen_server_times_out, any, hasty);
 for_each_pool!(refusal_is_reported, any, patient);
 for_each_pool!(hanging_login_is_reported, any, hasty);
 
@@ -282,7 +282,7 @@ async fn ready_builder_has_a_runtime_and_five_seconds_to_recycle() {
 }
 
 #[tokio::test]
-async fn pool_whose_connections_are_all_in_use_says_so() {
+async fn exhausted_pool_is_explained() {
     let rig = Fixture::start().await;
     let connector = rig.connector();
     let builder = connector.deadpool_builder().max_size(1).wait_timeout(Some(SOON));

@@ -72,7 +72,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, turns: Arc<AtomicUsi
 }
 
 #[tokio::test]
-async fn postgres_takes_no_more_turns_than_the_bare_driver() {
+async fn postgres_costs_no_more_round_trips_than_the_bare_driver() {
     let rig = e2e::Fixture::start().await;
     let wire = Wire::to(rig.server.addr()).await;
     let signed = rig.server.port();
@@ -91,7 +91,7 @@ async fn postgres_takes_no_more_turns_than_the_bare_driver() {
 }
 
 #[tokio::test]
-async fn mysql_takes_no_more_turns_than_the_bare_driver() {
+async fn mysql_costs_no_more_round_trips_than_the_bare_driver() {
     let rig = e2e::mysql::Fixture::start().await;
     let wire = Wire::to(rig.server.addr()).await;
     let signed = rig.server.port();

@@ -139,7 +139,7 @@ impl<C: Send + 'static> Plugin<C> for Roles {
 }
 
 #[tokio::test]
-async fn postgres_connection_reports_its_role_and_is_as_good_as_new() {
+async fn postgres_connection_reports_its_role_and_stays_usable() {
     for (read_only, expected) in [(false, Role::Writer), (true, Role::Reader)] {
         let rig = Fixture::start_with(|server| server.read_only(read_only)).await;
         let reported = plugin_fn("reported", |request: ConnectRequest, next: Next<'_, pg::PgConnection>| {
@@ -160,7 +160,7 @@ async fn postgres_connection_reports_its_role_and_is_as_good_as_new() {
 }
 
 #[tokio::test]
-async fn mysql_connection_reports_its_role_and_is_as_good_as_new() {
+async fn mysql_connection_reports_its_role_and_stays_usable() {
     for (read_only, expected) in [(false, Role::Writer), (true, Role::Reader)] {
         let rig = mysql::Fixture::start_with(|server| server.read_only(read_only)).await;
         let connector = rig.builder(rig.url()).plugin(Roles).build().expect("builds");
@@ -221,7 +221,7 @@ async fn answer_that_is_too_large_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn connection_that_ended_is_asked_again_without_harm() {
+async fn query_on_a_closed_connection_fails_again() {
     let rig = Fixture::start().await;
     let server = Arc::new(rig);
     let drops = Arc::clone(&server);

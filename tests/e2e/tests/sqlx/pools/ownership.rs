@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn closed_pool_is_left_alone() {
+async fn closed_pool_is_no_longer_refreshed() {
     let rig = postgres().await;
     let pool = pg_pool(&rig).await;
     log_in(&pool, 1).await;
@@ -67,7 +67,7 @@ async fn pools_that_are_dropped_leave_no_socket_and_no_task() {
 }
 
 #[tokio::test]
-async fn pool_whose_runtime_has_ended_is_not_looked_after() {
+async fn pool_is_not_refreshed_after_its_runtime_ends() {
     let rig = postgres().await;
     let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let elsewhere = elsewhere.expect("starts");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn report_of_a_hot_standby_that_lied_once_is_never_believed() {
+async fn false_hot_standby_report_is_verified_at_every_connect() {
     let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     rig.cluster.lie("a", Lie::Standby(true));
     let connector = Connector::new(&rig, &rig.url("initialConnection", ""));
@@ -16,7 +16,7 @@ async fn report_of_a_hot_standby_that_lied_once_is_never_believed() {
 }
 
 #[tokio::test]
-async fn lying_reader_moves_nobody() {
+async fn reader_that_claims_to_be_the_writer_is_ignored() {
     for deployment in [Deployment::AuroraMysql, Deployment::AuroraPostgres] {
         let rig = ClusterFixture::start(deployment).await;
         let connector = Connector::new(&rig, &rig.url("failover2", ""));
@@ -37,7 +37,7 @@ async fn lying_reader_moves_nobody() {
 }
 
 #[tokio::test]
-async fn no_token_leaves_to_a_name_outside_of_the_pattern() {
+async fn no_token_is_sent_to_a_host_outside_the_pattern() {
     let evil = ["evil.example", "x.y", "", "a b", "a/../evil", "evil.example#", "evil.example:1"];
     for deployment in [Deployment::AuroraMysql, Deployment::AuroraPostgres] {
         let rig = ClusterFixture::start(deployment).await;
@@ -95,7 +95,7 @@ async fn more_than_32_rows_are_no_answer() {
 }
 
 #[tokio::test]
-async fn without_a_writer_the_connect_says_who_was_seen_last() {
+async fn connect_without_a_writer_names_the_instances_last_seen() {
     let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = Connector::new(&rig, &rig.url("failover2", "&openConnectionRetryTimeoutMs=1000"));
     assert_eq!(connector.found().await, writer("a"));
@@ -131,7 +131,7 @@ async fn frozen_writer_is_left_as_soon_as_another_is_verified() {
 }
 
 #[tokio::test]
-async fn writer_that_stands_still_is_left_once_its_open_connection_does_not_answer() {
+async fn frozen_writer_is_left_once_its_monitor_connection_times_out() {
     let rig = ClusterFixture::start(Deployment::AuroraPostgres).await;
     let connector = Connector::new(&rig, &rig.url("failover2", ""));
     assert_eq!(connector.found().await, writer("a"));
@@ -163,7 +163,7 @@ async fn connection_lost_in_the_tls_handshake_is_tried_again() {
 
 /// A source of credentials that gives no answer says nothing of an instance.
 #[tokio::test]
-async fn credentials_that_do_not_come_leave_the_writer_as_it_is() {
+async fn hanging_credentials_raise_no_suspicion_of_the_writer() {
     let cluster = Cluster::builder().deployment(Deployment::AuroraPostgres).writer("a").readers(["b"]);
     let rig = ClusterFixture::start_with(cluster.clock(|| SystemClock.now())).await;
     for plugin in ["initialConnection", "failover2"] {

@@ -80,7 +80,7 @@ async fn connection_with_a_query_in_flight_is_ended() {
 }
 
 #[tokio::test]
-async fn connection_whose_answer_nobody_fetches_is_ended() {
+async fn connection_with_an_unread_answer_is_aborted() {
     ended(pg::TlsStack::NativeTls, Doing::NotFetching).await;
     ended(pg::TlsStack::Rustls, Doing::NotFetching).await;
 }
