@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn oldest_handshake_has_a_second_unless_there_are_eight_times_too_many() {
+    async fn oldest_handshake_has_a_second_below_eight_times_the_limit() {
         let (handshakes, begun) = (Handshakes::default(), Instant::now());
         let mut clients: Vec<_> = (0..16).map(|_| handshakes.begin(2)).collect();
         clients[0].displaced().await;
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn client_that_cannot_act_yet_goes_where_there_are_eight_times_too_many() {
+    async fn client_without_grace_is_dropped_at_eight_times_the_limit() {
         let (handshakes, begun) = (Handshakes::default(), Instant::now());
         let first = handshakes.begin(1);
         first.suspend_grace();

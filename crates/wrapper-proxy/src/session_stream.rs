@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn session_that_no_client_gets_ends_with_a_goodbye() {
+    async fn session_without_a_client_is_closed_with_a_farewell() {
         let (near, mut far) = duplex(64);
         drop(SessionStream::new(near, b"quit"));
 
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn session_of_a_client_ends_without_words_of_the_proxy() {
+    async fn session_handed_to_a_client_is_closed_without_a_farewell() {
         let (near, mut far) = duplex(64);
         drop(SessionStream::new(near, b"quit").hand_over());
 

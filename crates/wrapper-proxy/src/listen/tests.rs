@@ -67,7 +67,7 @@ async fn stale_socket_is_replaced_and_one_in_use_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_many_that_start_at_once_takes_the_place_of_a_stale_socket() {
+async fn one_of_many_concurrent_starts_replaces_a_stale_socket() {
     let folder = Folder::new("race", 0o700);
     let path = folder.0.join(".s.PGSQL.5432");
     for round in 0..100 {

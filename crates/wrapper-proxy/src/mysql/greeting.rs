@@ -143,7 +143,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn unknown_method_becomes_one_that_clients_have() {
+    fn unknown_auth_method_is_announced_as_native_password() {
         let read = Greeting::parse(greeting(NEEDED, "unix_socket")).expect("is read");
         assert_eq!(read.announced, Method::Native);
         assert!(read.for_client().ends_with(b"mysql_native_password\0") && !read.offers_tls());

@@ -242,7 +242,7 @@ async fn session_beyond_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn drain_lets_sessions_end_and_cut_does_not() {
+async fn drain_lets_sessions_finish_and_cut_ends_them() {
     let fixture = Fixture::new().await;
     let client = fixture.client().await;
 
@@ -257,7 +257,7 @@ async fn drain_lets_sessions_end_and_cut_does_not() {
 }
 
 #[tokio::test]
-async fn unix_socket_needs_no_password_and_takes_the_accounts_own_name() {
+async fn unix_socket_needs_no_password_and_accepts_the_account_name() {
     let server = PostgresServer::builder().user("jane").start().await.expect("starts");
     let folder = std::env::temp_dir().join(format!("proxy-e2e-{}", std::process::id()));
     let mut proxy = Proxy::new(Access::without_password(), Limits::default());

@@ -136,7 +136,7 @@ async fn systemd_is_notified_of_the_start_and_of_the_end() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn abstract_socket_of_systemd_is_notified_as_well() {
+async fn abstract_systemd_socket_is_notified() {
     use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
 
     let server = server().await;
