@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_told() {
+    fn no_verdict_is_shown_as_not_asked() {
         check(&[], "not asked");
     }
 

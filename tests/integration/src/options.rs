@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_mode_is_asked_for() {
+    fn exactly_one_mode_is_required() {
         assert!(read("--cache c").is_err());
         assert!(read("--cache c --local --rds").is_err());
         assert!(read("--cache c --rds").unwrap().is_rds());
