@@ -65,7 +65,7 @@ pub(crate) async fn load(
                 .to_owned(),
             cause: None,
         }),
-        Err(error) => Err(CredentialsError::told(Reason::Failed, &error.to_string(), None)),
+        Err(error) => Err(CredentialsError::from_message(Reason::Failed, &error.to_string(), None)),
     }
 }
 
@@ -123,11 +123,11 @@ impl CredentialsError {
             ErrorKind::Credentials(CredentialsFailure::NotConfigured) => Reason::Missing,
             _ => Reason::Failed,
         };
-        Self::told(reason, &error.to_string(), error.source().map(described))
+        Self::from_message(reason, &error.to_string(), error.source().map(described))
     }
 
     /// Splits a message into the fact and the remedy.
-    fn told(reason: Reason, message: &str, cause: Option<String>) -> Self {
+    fn from_message(reason: Reason, message: &str, cause: Option<String>) -> Self {
         let general = "try `aws sts get-caller-identity`, and log in again if the session has expired";
         let (fact, remedy) = message.split_once(": ").unwrap_or((message, general));
         Self { reason, fact: fact.to_owned(), remedy: remedy.to_owned(), cause }

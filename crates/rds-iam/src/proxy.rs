@@ -74,13 +74,14 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     // Before readiness is reported, so that no signal is lost.
     let mut signals = Signals::new()?;
     let mut proxy = Proxy::new(access(settings, &password), limits);
-    let mut told = String::new();
+    let mut lines = String::new();
     for (named, target) in &targets {
-        told.push_str(&heading(named, target));
+        lines.push_str(&heading(named, target));
         for listen in &named.listen {
             let listen = place(listen, settings.options.expose_to_network)?;
             let place = proxy.listen(&listen, target.clone()).await;
-            told.push_str(&told_of(&place.map_err(|error| Failure::new(error.to_string()))?, target));
+            let place = place.map_err(|error| Failure::new(error.to_string()))?;
+            lines.push_str(&client_options(&place, target));
         }
     }
     let handle = proxy.handle();
@@ -89,10 +90,10 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         let admin = Admin::bind(address, handle.clone(), names).await;
         let admin = admin.map_err(|error| Failure::new(error.to_string()))?;
         let address = admin.address().map_err(|error| Failure::new(error.to_string()))?;
-        told.push_str(&format!("health and metrics at http://{address}\n"));
+        lines.push_str(&format!("health and metrics at http://{address}\n"));
         tokio::spawn(admin.run());
     }
-    print(&told)?;
+    print(&lines)?;
     if let Chosen::Made { shown, .. } = &password {
         const HEAD: &str = "local password, shown this once: ";
         let mut line = Zeroizing::new(String::with_capacity(HEAD.len() + shown.len() + 1));
@@ -177,7 +178,7 @@ fn heading(named: &TargetSettings, target: &Target) -> String {
 
 /// Returns where clients connect, in the notation of their own options: one line to copy, however
 /// narrow the terminal is.
-fn told_of(place: &LocalAddress, target: &Target) -> String {
+fn client_options(place: &LocalAddress, target: &Target) -> String {
     let (host, port) = match place {
         LocalAddress::Tcp(address) => (address.ip().to_string(), address.port()),
         LocalAddress::Unix(path) => {

@@ -62,7 +62,7 @@ pub(crate) fn clear_line(width: usize) {
     let _ = write!(output, "\r{:width$}\r", "").and_then(|()| output.flush());
 }
 
-/// The width of a terminal that tells it in no way.
+/// The width of a terminal that does not report one.
 const USUAL_WIDTH: usize = 80;
 
 /// Returns the columns of the terminal that results go to; `None` for a pipe or a file, whose
@@ -72,10 +72,10 @@ fn width() -> Option<usize> {
         return None;
     }
     // Editors, serial lines and some containers have terminals whose size is 0.
-    let told = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    let reported = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
     let variable = || env::var("COLUMNS").ok()?.parse().ok();
     let is_width = |width: &usize| *width > 0;
-    Some(told.filter(is_width).or_else(|| variable().filter(is_width)).unwrap_or(USUAL_WIDTH))
+    Some(reported.filter(is_width).or_else(|| variable().filter(is_width)).unwrap_or(USUAL_WIDTH))
 }
 
 /// Wraps text at the width of the terminal, between words; all lines but the first are indented.

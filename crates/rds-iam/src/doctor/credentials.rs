@@ -59,14 +59,14 @@ pub(super) async fn report(report: &mut Report, target: &Target, sts: bool) -> O
     };
     let key = masked_key_id(session.credentials.access_key_id());
     let fact = format!("{source}, access key {key}, {expiry}");
-    let told = match region {
+    let identity_note = match region {
         _ if !sts => String::new(),
         None => "; identity not asked, as no region is known".to_owned(),
         Some(region) => match Identity::ask(session.credentials.clone(), region).await {
             Ok(identity) => {
-                let told = format!(", {}", identity.arn);
+                let identity_note = format!(", {}", identity.arn);
                 session.identity = Some(identity);
-                told
+                identity_note
             }
             Err(IdentityError::Unknown(why)) => format!("; identity unknown ({why})"),
             Err(IdentityError::Refused { fact: answer, cause }) => {
@@ -75,6 +75,6 @@ pub(super) async fn report(report: &mut Report, target: &Target, sts: bool) -> O
             }
         },
     };
-    report.ok(StepName::Credentials, fact + &told);
+    report.ok(StepName::Credentials, fact + &identity_note);
     Some(session)
 }

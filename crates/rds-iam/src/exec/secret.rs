@@ -24,9 +24,9 @@ pub(super) async fn read(target: &Target) -> Result<DatabaseSecret, Failure> {
 
 /// Converts an error into a failure whose message includes the likeliest cause and its remedy.
 fn failure(error: Error) -> Failure {
-    let told = error.diagnosis().first().map(|cause| format!("{}: {cause}", error.message()));
-    Failure::from(match told {
-        Some(told) => error.with_message(told),
+    let message = error.diagnosis().first().map(|cause| format!("{}: {cause}", error.message()));
+    Failure::from(match message {
+        Some(message) => error.with_message(message),
         None => error,
     })
 }
