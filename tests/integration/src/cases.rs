@@ -91,6 +91,7 @@ async fn accepted(table: &mut Table<'_>) -> Result<()> {
     table.login("address with iamHost", "in as jane; accepted", by_address, signer()?).await?;
     let by_alias = jane.clone().with("host", "db.internal.example").with("iamHost", HOST);
     table.login("custom domain with iamHost", "in as jane; accepted", by_alias, signer()?).await?;
+    // Ten seconds of a token's 15 minutes are left, for a login on a busy machine.
     table
         .login("clock 14 min 50 s behind", "in as jane; accepted", jane.clone(), Signer::behind(&key(), 890)?)
         .await?;
@@ -101,6 +102,7 @@ async fn refused(table: &mut Table<'_>) -> Result<()> {
     let (environment, signer) = (table.environment, || Signer::new(&key()));
     let jane = Login::by_token(environment, "jane");
     table.login("expired", "Login; expired", jane.clone(), Signer::behind(&key(), 901)?).await?;
+    // The verifier tolerates five minutes; both rows keep a minute from it.
     table.login("clock 6 min ahead", "Login; future", jane.clone(), Signer::ahead(&key(), 360)?).await?;
     // The name is one that the certificate covers, so that the login is reached.
     let elsewhere = jane.clone().with("iamHost", OTHER_HOST).with("tlsServerName", HOST);

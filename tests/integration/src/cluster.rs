@@ -92,6 +92,7 @@ impl Cluster {
         cluster.run(prerequisites, &programs, "a")?;
         let file = cluster.folder.join("topology.json").display().to_string();
         cluster.administer("a", &FUNCTIONS.replace("FILE", &file)).await?;
+        // Copied after the functions exist, which a standby cannot create itself.
         for id in &IDS[1..] {
             let mut copy = as_server(prerequisites, programs.join("pg_basebackup"));
             copy.args(["--username=rdsadmin", "--checkpoint=fast", "--no-sync", "--write-recovery-conf"]);
@@ -108,6 +109,8 @@ impl Cluster {
         let folder = self.folder.join(id);
         let mut command = as_server(prerequisites, programs.join("postgres"));
         command.arg("-D").arg(self.data(id)).current_dir(&folder);
+        // The instances share a port and differ in their address, as those of a cluster on AWS do.
+        // Nothing is synced to disk: the data is removed with the folder.
         let settings = [
             ("cluster_name", id.to_owned()),
             ("hba_file", self.folder.join("pg_hba.conf").display().to_string()),
@@ -153,11 +156,13 @@ impl Cluster {
 
     /// Ends the writer: at once, or after it has told its clients.
     pub(crate) fn stop(&self, id: &str, is_immediate: bool) -> Result<()> {
+        // An immediate shutdown drops the connections; a fast one sends 57P01 before.
         self.node(id)?.service.send(if is_immediate { "QUIT" } else { "INT" })
     }
 
     /// Lets an instance stand still with all its connections open.
     pub(crate) fn freeze(&mut self, id: &str) -> Result<()> {
+        // The parent stops first, so that it forks no process that is missing in the list.
         let node = self.nodes.iter_mut().find(|node| node.id == id).ok_or("there is no such instance")?;
         node.service.send("STOP")?;
         node.is_frozen = true;
@@ -209,6 +214,7 @@ fn tell(folder: &Path, writer: &str) -> Result<()> {
         true => format!(r#"{{"id":"{id}","session":"MASTER_SESSION_ID","cpu":3.5,"age":0}}"#),
         false => format!(r#"{{"id":"{id}","session":"0c1e-{id}","cpu":1.5,"lag":12,"age":1}}"#),
     });
+    // Renamed into place, so that `pg_read_file` never reads half of it.
     let new = folder.join("topology.new");
     fs::write(&new, format!("[{}]", rows.join(",")))?;
     Ok(fs::rename(new, folder.join("topology.json"))?)
@@ -226,6 +232,7 @@ fn children(parent: u32) -> Result<Vec<u32>> {
 }
 
 fn signal(name: &str, processes: &[u32]) -> Result<()> {
+    // By the shell, since `std` has no call for it and `kill` is not a program everywhere.
     let mut kill = Command::new("sh");
     kill.args(["-c", "kill -s \"$0\" \"$@\"", name]).args(processes.iter().map(u32::to_string));
     finish(kill)

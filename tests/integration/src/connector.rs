@@ -100,6 +100,7 @@ impl Connector {
     /// Opens this many connections, and closes none until every login has ended.
     pub(crate) async fn log_in_at_once(&self, count: usize) -> Observation {
         let others = Arc::new(Barrier::new(count));
+        // Tasks and not one joined future: the logins contend for the cache from several threads.
         let logins: Vec<_> = (0..count)
             .map(|_| {
                 let (connector, others) = (self.clone(), Arc::clone(&others));
@@ -138,16 +139,19 @@ impl Connector {
             Self::Mysql(connector) => {
                 let opened = connector.connect().await;
                 others.wait().await;
+                // Only after the wait: the others would wait for a failed login forever.
                 let mut connection = opened?;
                 let user: mysql_async::Result<Option<String>> =
                     connection.query_first("SELECT CURRENT_USER()").await;
                 let _ = connection.disconnect().await;
+                // The name of an account at MySQL ends in its host.
                 let user = user.map(|user| user.unwrap_or_default().trim_end_matches("@%").to_owned());
                 Ok(user.unwrap_or_else(|error| error.to_string()))
             }
             Self::Postgres(connector) => {
                 let opened = connector.connect().await;
                 others.wait().await;
+                // Only after the wait, as for MySQL.
                 let (client, connection) = opened?;
                 let task = tokio::spawn(connection);
                 let row = client.query_one("SELECT current_user::text", &[]).await;
@@ -193,6 +197,7 @@ async fn pooled_mysql(connector: &mysql::Connector, later: impl Fn()) -> Result<
     let mut held = vec![pool.get().await?, pool.get().await?];
     later();
     held.extend([pool.get().await?, pool.get().await?]);
+    // The server checks a token only at the login, so the first two connections still work.
     for connection in &mut held {
         connection.ping().await?;
     }
@@ -204,6 +209,7 @@ async fn pooled_postgres(connector: &pg::Connector, later: impl Fn()) -> Result<
     let mut held = vec![pool.get().await?, pool.get().await?];
     later();
     held.extend([pool.get().await?, pool.get().await?]);
+    // As for MySQL: a token counts only at the login.
     for client in &held {
         client.simple_query("SELECT 1").await?;
     }

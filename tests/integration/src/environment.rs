@@ -86,6 +86,7 @@ impl Environment {
 
     /// The same, with a clock that is so many seconds ahead.
     pub(crate) fn record_at(&self, keys: &[&Key], ahead: i64) -> Result<()> {
+        // `lax` is the account without REQUIRE SSL, which only MySQL's servers have.
         let allowed = USERS.into_iter().chain(["lax"]);
         let users: Vec<_> = allowed.filter(|user| *user != "mallory").collect();
         self.verifier.record(keys, &users, ahead)
@@ -101,6 +102,7 @@ impl Environment {
         &self,
         login: impl Future<Output = Result<Observation>>,
     ) -> Result<Observation> {
+        // The log only grows and cases run one after the other: what is new belongs to this login.
         let before = self.verifier.verdicts()?.len();
         let mut seen = login.await?;
         let verdicts = self.verifier.verdicts()?.split_off(before);

@@ -107,6 +107,8 @@ impl Login {
     /// Sends this text as the password, without the plugin.
     pub(crate) fn with_text(self, text: &str) -> Self {
         let login = self.without("plugins").with("password", text).with("sslmode", "verify-full");
+        // The plugin `iam` would allow `mysql_clear_password` itself; without it a client must opt
+        // in.
         match login.engine {
             Engine::Mariadb | Engine::Mysql => login.with("enable_cleartext_plugin", "true"),
             Engine::Postgres => login,

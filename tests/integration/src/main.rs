@@ -46,6 +46,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let words: Vec<String> = std::env::args().skip(1).collect();
+    // The suite starts itself again for logins whose environment is the case.
     if let [subprocess::WORD, port, authority] = words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         return runtime.block_on(subprocess::run(port, authority));
     }
@@ -56,6 +57,7 @@ fn run() -> Result<()> {
     }
     // On the main thread: child processes get a signal when the thread that started them ends.
     runtime.block_on(async {
+        // A signal ends the future instead of the process, so that drops stop the servers.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;

@@ -55,10 +55,12 @@ impl Prerequisites {
         if options.install && !missing.is_empty() {
             fs::create_dir_all(&prerequisites.cache)?;
             let commands: Vec<_> = missing.into_iter().flat_map(|missing| missing.commands).collect();
+            // Once, and only for packages of Debian: it needs the network, and sudo without root.
             if commands.iter().any(|words| words.contains(&"apt-get".to_owned())) {
                 run(&prerequisites.privileged("apt-get update --quiet"))?;
             }
             commands.iter().try_for_each(|words| run(words))?;
+            // Looked for again: an installer can succeed without bringing the program.
             missing = prerequisites.missing(options);
             if !options.is_rds() {
                 missing.extend(prerequisites.missing_clients());

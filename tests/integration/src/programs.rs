@@ -41,6 +41,7 @@ impl Programs {
             hosts,
             wrapper: prerequisites.nss_wrapper().ok_or("libnss-wrapper is gone")?,
             home,
+            // Cargo puts the suite, the command line and the examples into one folder.
             built: std::env::current_exe()?.parent().ok_or("no folder of programs")?.to_owned(),
             psql: prerequisites.postgres().unwrap_or_default().join("psql"),
         })
@@ -81,7 +82,9 @@ impl Programs {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", &self.home)
+            // Else the SDK may wait for a metadata service that this machine does not have.
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            // Clients verify the names of AWS, which no DNS resolves to this machine.
             .env("LD_PRELOAD", &self.wrapper)
             .env("NSS_WRAPPER_HOSTS", &self.hosts)
             .envs(variables.iter().map(|(name, value)| (name, value)))

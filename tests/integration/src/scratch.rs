@@ -20,6 +20,7 @@ impl Scratch {
         let path = std::env::temp_dir().join(format!("rds-integration-{}", process::id()));
         fs::create_dir(&path)?;
         let scratch = Self(path);
+        // The servers may run as another account, and reach their own folders through this one.
         fs::set_permissions(&scratch.0, Permissions::from_mode(0o755))?;
         Ok(scratch)
     }

@@ -111,6 +111,7 @@ impl Sources {
         let home = scratch.folder(prerequisites, name)?;
         let (program, state, port) = (rig("credentials.py"), home.join("state.json"), free_port()?);
         give_state(&state, Given::FIRST)?;
+        // The kernel ends the service even if the suite is killed and drops nothing.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM"]).arg(prerequisites.python()).arg(&program);
         command.arg(&state).arg(port.to_string());
@@ -136,6 +137,7 @@ impl Sources {
         give_state(&self.home.join("state.json"), given)?;
         let turn = given.turn.to_string();
         let config = CONFIG.replace("<turn>", &turn).replace("<process>", &self.process);
+        // Never due: a refresh would need a client registered with AWS.
         let sso_token = json!({
             "accessToken": "sso token",
             "expiresAt": "2099-01-01T00:00:00Z",
@@ -201,6 +203,7 @@ impl Sources {
                 "imds",
                 "imds",
                 vec![
+                    // In place of the `true` that every case has.
                     ("AWS_EC2_METADATA_DISABLED", "false".to_owned()),
                     ("AWS_EC2_METADATA_SERVICE_ENDPOINT", self.address.clone()),
                 ],

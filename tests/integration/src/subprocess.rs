@@ -59,6 +59,7 @@ impl Subprocess {
     pub(crate) fn start(environment: &Environment, variables: &Variables) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([WORD, &environment.port.to_string()]).arg(environment.authority());
+        // Nothing of the developer's own AWS configuration may enter the case.
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -100,7 +101,9 @@ pub(crate) async fn run(port: &str, authority: &str) -> Result<()> {
     let tokens = IamTokenProvider::builder().clock(Arc::new(clock.clone())).build()?;
     let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
     let iam = IamFactory::new(tokens.clone());
+    // Built once: the cache and the clock last from one login to the next.
     let built = pg::Connector::builder(plugins().with(iam)).map(parameters).resolver(here).build();
+    // Blocking is right here: the process has nothing to do between two orders.
     for line in stdin().lines() {
         clock.advance(Duration::from_secs(line?.parse()?));
         let seen = match &built {

@@ -35,6 +35,7 @@ impl Verifier {
     ) -> Result<Self> {
         let (policy, log) = (folder.join("policy.json"), folder.join("logins.log"));
         fs::write(&log, "")?;
+        // The kernel ends the verifier even if the suite is killed and drops nothing.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM"]).arg(prerequisites.python()).arg(rig("verify.py"));
         command.args([&socket(folder), &policy, &log]);

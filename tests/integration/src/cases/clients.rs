@@ -193,6 +193,7 @@ impl<'a> Client<'a> {
         let settings = format!(
             "[client]\nhost={host}\nport={port}\nprotocol=TCP\nuser={user}\npassword=\"{token}\"\n{tls}"
         );
+        // Closed to other accounts before the token is in it.
         fs::write(&file, "")?;
         fs::set_permissions(&file, Permissions::from_mode(0o600))?;
         fs::write(&file, settings)?;

@@ -31,6 +31,7 @@ pub(crate) async fn run(environment: &Environment, programs: &Programs, report: 
     let migrations = programs.file(&format!("{}-by-exec", environment.engine.name()));
     fs::create_dir_all(&migrations)?;
     for length in LENGTHS {
+        // Found in no other token on this machine, so that a match is one of this case.
         let mark = format!("integration{length}x");
         let session_token = mark.chars().cycle().take(length).collect();
         let key = Key {
@@ -39,6 +40,7 @@ pub(crate) async fn run(environment: &Environment, programs: &Programs, report: 
             session_token: Some(session_token),
         };
         environment.record(&[&key])?;
+        // A new one for each length, since an applied migration does not run again.
         let migration = migrations.join(format!("{length}_length{length}.sql"));
         fs::write(migration, format!("CREATE TABLE length{length} (id INT PRIMARY KEY);"))?;
         for client in clients(environment.engine, length, &migrations) {

@@ -92,11 +92,13 @@ pub(crate) async fn partition(
 /// Runs this program again in its own network namespace, for [`partition`].
 async fn apart(report: &mut Report) -> Result<()> {
     let case = "failover: Partition, in a network of its own";
+    // A namespace of its own, since the black hole must not swallow packets of this machine.
     let network = |script: &str| {
         let mut command = tokio::process::Command::new("unshare");
         command.args(["--net", "sh", "-c", &format!("ip link set lo up && {script}")]).kill_on_drop(true);
         command
     };
+    // Tried first: in containers root often may not create a namespace.
     let tried = network(&format!("ip {CUT_OFF}")).output().await;
     if !tried.is_ok_and(|tried| tried.status.success()) {
         report.saw("postgresql", case, "SKIPPED: it takes root, `unshare` and `ip`");
@@ -106,6 +108,7 @@ async fn apart(report: &mut Report) -> Result<()> {
     program.arg(std::env::current_exe()?).args(std::env::args_os().skip(1)).env(APART, "1");
     let ran = program.output().await?;
     let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    // The times are shown, and the child's whole table counts as one row here.
     said.lines().filter(|line| line.starts_with("saw ")).for_each(output::line);
     let text = if ran.status.success() { "as expected" } else { "differs" }.to_owned();
     let details = said.lines().map(str::to_owned).collect();
@@ -141,9 +144,11 @@ async fn strike(
         }
         Fault::Switch => cluster.stop("a", false)?,
     }
+    // On AWS the cluster does this by itself; here no process watches the primary.
     cluster.promote("b").await?;
     let up = Instant::now();
     for (application, (activity, mut tasks)) in applications.iter().zip(running) {
+        // The idle applications write only now, over pools that were filled before the fault.
         while tasks.len() < activity.tasks() {
             tasks.spawn(application.shared().write(None));
         }
@@ -205,9 +210,11 @@ impl Application {
         let seen = Arc::default();
         let application = Self { activity, shared: Shared { connector, pool, seen } };
         let mut held = Vec::new();
+        // Held until all four are open: the pool would hand out the first one again.
         for _ in 0..4 {
             held.push(application.shared.pool.get().await?);
         }
+        // A fault before every instance was asked would test the first discovery instead.
         topology.suspect();
         while topology.snapshot().instances().len() < 3 || topology.stats().questions < 3 {
             sleep(PAUSE).await;
@@ -243,6 +250,7 @@ impl Application {
         let (first, all) =
             times.fold((STUCK, Duration::ZERO), |(first, all), time| (first.min(time), all.max(time)));
         let seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Zero is a write before `promote` returned; without any write, `first` is `STUCK`.
         let what = match first <= SOON && all > Duration::ZERO || first.is_zero() {
             true => "writes again".to_owned(),
             false => format!("writes after {:.1} s", first.as_secs_f64()),
@@ -273,10 +281,12 @@ impl Shared {
             };
             match timeout(STATEMENT, client.simple_query(WRITE)).await {
                 Ok(Ok(answers)) if answered_by(&answers) == Some("b") => return Instant::now(),
+                // The former writer took it: the fault has not reached this connection yet.
                 Ok(Ok(_)) => sleep(PAUSE).await,
                 Ok(Err(error)) => {
                     self.connector.report(&error);
                     let code = error.code().map_or("connection closed", |code| code.code()).to_owned();
+                    // `read_only_sql_transaction`: the pool handed out a connection to a standby.
                     if code == "25006" {
                         self.seen.lock().unwrap_or_else(PoisonError::into_inner).wrong += 1;
                     }

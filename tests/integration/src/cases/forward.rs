@@ -46,6 +46,7 @@ pub(crate) async fn run(environment: &Environment, programs: &Programs, report: 
     }
     let mut table = Table { environment, report };
     match environment.engine {
+        // The certificate names `localhost` too, the name that sqlx dials and therefore verifies.
         Engine::Postgres => {
             let server = PostgresServer::builder().host(HOST).certificate_name("localhost").region(REGION);
             let server = server.user("jane").forward_to(database, user, password).start().await?;
@@ -80,6 +81,7 @@ async fn clients(
     let token = printed(client.token_for("jane")).await?;
     let case = format!("{} through rds-testkit", client.name);
     row(table, &case, "in as forwarded; not asked", client.with_token(&token, HOST)?).await?;
+    // Refused by rds-testkit, so that the database sees no login at all.
     let bent = client.with_token(&format!("{token}0"), HOST)?;
     row(table, &format!("{case}, token modified"), "refused; not asked", bent).await
 }
@@ -106,6 +108,7 @@ async fn application(
 
 /// Checks that the testkit accepted every token but the modified one.
 fn logins(table: &mut Table<'_>, accepted: usize, refused: usize) {
+    // The client, the migrations and diesel log in at least once each; pools may do so more often.
     let text = format!("by token: {}, refused: {refused}", if accepted >= 3 { "all" } else { "some" });
     let seen = Observation { text, details: vec![format!("{accepted} accepted")] };
     table.row("logins at rds-testkit", "by token: all, refused: 1", &seen);
@@ -119,6 +122,7 @@ async fn migrate_postgres(server: &PostgresServer, folder: &Path) -> Result<Stri
     let (pool, count) = (fresh.pool(), "SELECT count(*) FROM _sqlx_migrations");
     Migrator::new(folder).await?.run(pool).await?;
     let first: i64 = sqlx::query_scalar(count).fetch_one(pool).await?;
+    // Takes the migration lock again: a session that was not forwarded to its end would hold it.
     Migrator::new(folder).await?.run(pool).await?;
     let second: i64 = sqlx::query_scalar(count).fetch_one(pool).await?;
     Ok(format!("{first} applied, then {}", second - first))
@@ -131,6 +135,7 @@ async fn migrate_mysql(server: &MysqlServer, folder: &Path) -> Result<String> {
     let (pool, count) = (fresh.pool(), "SELECT count(*) FROM _sqlx_migrations");
     Migrator::new(folder).await?.run(pool).await?;
     let first: i64 = sqlx::query_scalar(count).fetch_one(pool).await?;
+    // Takes the migration lock again: a session that was not forwarded to its end would hold it.
     Migrator::new(folder).await?.run(pool).await?;
     let second: i64 = sqlx::query_scalar(count).fetch_one(pool).await?;
     Ok(format!("{first} applied, then {}", second - first))

@@ -19,6 +19,7 @@ pub(super) async fn over_time(table: &mut Table<'_>) -> Result<()> {
     let environment = table.environment;
     let jane = Login::by_token(environment, "jane");
 
+    // The clock is right after the advance, so the second token is not from the future.
     let signer = Signer::behind(&key(), 890)?;
     let connector = jane.connector(&signer)?;
     let twice = async {

@@ -27,6 +27,7 @@ pub(crate) async fn run(
         command
     };
     peer(&mut table, "botocore", &mut botocore).await?;
+    // botocore signs for any name, while RDS knows its endpoint only.
     let alias = token(botocore(), "db.internal.example", environment.port, "jane", &key())?;
     let login = Login::by_password(environment, "jane", &alias);
     table.login("botocore's token for an alias", "Login; endpoint", login, Signer::new(&key())?).await?;
@@ -58,6 +59,7 @@ fn token(mut command: Command, host: &str, port: u16, user: &str, key: &Key) -> 
     command.env("AWS_ACCESS_KEY_ID", &key.id).env("AWS_SECRET_ACCESS_KEY", &key.secret);
     match &key.session_token {
         Some(token) => command.env("AWS_SESSION_TOKEN", token),
+        // The session of the developer who runs this would become part of the token.
         None => command.env_remove("AWS_SESSION_TOKEN"),
     };
     let output = command.output()?;

@@ -189,6 +189,7 @@ impl Proxy {
         let url = format!("{scheme}://jane@{HOST}:{port}/app?sslrootcert={authority}");
         let mut command = programs.command(programs.rds_iam(), key);
         command
+            // Port 0: the system chooses one, which the proxy prints.
             .args(["proxy", "--verbose", "--listen", "0", &url])
             .args(options)
             .env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);
@@ -211,6 +212,7 @@ impl Proxy {
     /// Ends the proxy, and searches its output for a token.
     pub(super) async fn end(mut self) -> Result<Observation> {
         let id = self.child.id().ok_or("the proxy has ended")?.to_string();
+        // TERM, as a supervisor sends: the proxy drains its sessions and reports success.
         Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &id]).status().await?;
         self.rest.read_to_string(&mut self.told).await?;
         let output =

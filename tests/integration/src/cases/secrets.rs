@@ -87,6 +87,7 @@ pub(super) fn secret(user: &str, password: &str) -> String {
 async fn set_password(environment: &Environment, (user, old): (&str, &str), new: &str) -> Result<()> {
     let connector = Login::by_password(environment, user, old).connector(&Signer::new(&key())?)?;
     let sql = match environment.engine {
+        // By the function, which is gone in MySQL 8: MariaDB would take the bare text for a hash.
         Engine::Mariadb | Engine::Mysql => format!("SET PASSWORD = PASSWORD('{new}')"),
         Engine::Postgres => format!("ALTER ROLE CURRENT_USER PASSWORD '{new}'"),
     };
@@ -180,6 +181,7 @@ impl Load {
         for task in self.tasks {
             outcomes.extend(task.await?);
         }
+        // The tasks end in any order, but the row compares the first connect with the last.
         outcomes.sort_by_key(|(turn, _)| *turn);
         Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }

@@ -18,6 +18,7 @@ pub(super) async fn run(table: &mut Table<'_>) -> Result<()> {
     let rows = [
         ("another user's token", "jane", "Login; user", bobs),
         ("token for another login", "bob", "Login; user", good.clone()),
+        // The verifier compares the user with the login's first, and then checks the signature.
         ("tampered user", "jane", "Login; user", good.replace("DBUser=jane", "DBUser=bob")),
         (
             "tampered user, logging in as that",
@@ -36,6 +37,7 @@ pub(super) async fn run(table: &mut Table<'_>) -> Result<()> {
         ),
         ("with its scheme", "jane", "Login; form", format!("https://{good}")),
         ("with a blank", "jane", "Login; form", format!("{good} ")),
+        // Refused by the adapter itself, which sends no control character.
         ("with a line's end", "jane", "Configuration at build; not asked", format!("{good}\n")),
         ("empty", "jane", "Login; not asked", String::new()),
         (

@@ -20,6 +20,7 @@ pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> 
     let tokens = IamTokenProvider::from_default_chain()?;
     let (engine, login) = (database.engine.name(), || database.login.clone());
     let inside = format!("in as {}", database.user);
+    // Only the signature is for another name: the certificate is verified by the right one.
     let elsewhere = format!("nobody-{}", database.signed_host());
     let rows: [(&str, &str, Login); 10] = [
         ("no password given", &inside, login()),
@@ -40,9 +41,11 @@ pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> 
     for (case, expected, login) in rows {
         report.row(engine, case, expected, &database.try_out(&login, &tokens).await);
     }
+    // A minute past the 15 that a token lasts.
     let late = at(SystemClock.now() - Duration::from_secs(16 * 60))?;
     report.row(engine, "expired", "Login", &database.try_out(&login(), &late).await);
 
+    // A provider of its own, so that its count is that of these logins.
     let tokens = IamTokenProvider::from_default_chain()?;
     let seen = login().build(&tokens, SystemResolver)?.log_in_at_once(AT_ONCE).await;
     let seen = Observation { text: format!("{}, {} signed", seen.text, tokens.stats().signed), ..seen };

@@ -48,6 +48,7 @@ pub(super) async fn run(database: &Database, report: &mut Report) -> Result<()> 
 /// Observes whether a token for one endpoint is accepted at another of the same database.
 async fn others(database: &Database, tokens: &IamTokenProvider, report: &mut Report) -> Result<()> {
     let named = database.host();
+    // The first is the named endpoint, which is one side of every pair.
     for (kind, host) in &database.endpoints[1..] {
         let Ok(host) = host else { continue };
         let pairs = [

@@ -37,6 +37,7 @@ struct Steps {
 
 impl Steps {
     async fn step(&mut self, name: &'static str, run: impl Future<Output = Result<()>>) {
+        // A failed step does not end the others: the row lists every feature that works.
         match run.await {
             Ok(()) => self.worked.push(name),
             Err(error) => self.details.push(format!("{name}: {error}")),
@@ -66,6 +67,7 @@ async fn tokio_postgres(steps: &mut Steps, port: u16) -> Result<()> {
     config.host("127.0.0.1").port(port).user("jane").password(PASSWORD).dbname("app");
     let (one, mut connection) = config.connect(NoTls).await?;
     let (sender, mut notes) = tokio::sync::mpsc::unbounded_channel();
+    // Polled by hand: awaiting the connection would discard its notifications.
     tokio::spawn(async move {
         let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
         while let Some(Ok(message)) = messages.next().await {
@@ -108,6 +110,8 @@ async fn tokio_postgres(steps: &mut Steps, port: u16) -> Result<()> {
         let slow = one.batch_execute("SELECT pg_sleep(30)");
         let cancelled = async {
             sleep(Duration::from_millis(500)).await;
+            // The pause lets the statement begin: the server ignores a request that comes before
+            // it.
             one.cancel_token().cancel_query(NoTls).await
         };
         let (slow, sent) = timeout(CANCELLED, async { tokio::join!(slow, cancelled) }).await?;
@@ -212,6 +216,8 @@ async fn mysql_async(steps: &mut Steps, port: u16) -> Result<()> {
     let cancel = async {
         let killed = async {
             sleep(Duration::from_millis(500)).await;
+            // By another session, since this one is busy; `id` was in the greeting that the proxy
+            // sent.
             Conn::new(options()).await?.query_drop(format!("KILL QUERY {id}")).await
         };
         let (slow, sent) =
