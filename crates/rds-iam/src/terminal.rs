@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn list_is_cut_with_a_count() {
+    fn long_list_is_truncated_with_a_count() {
         let items: Vec<_> = ["a", "b", "c"].map(str::to_owned).into();
 
         assert_eq!(listed(&items, 3), "a, b, c");

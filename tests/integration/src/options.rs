@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn word_unknown_is_named() {
+    fn unknown_argument_is_named() {
         let error = read("--local --cache c --remote").unwrap_err();
         assert!(error.to_string().starts_with("unknown argument `--remote`"), "{error}");
     }

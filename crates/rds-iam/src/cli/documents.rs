@@ -111,7 +111,7 @@ fn command_of_a_help_text_is_understood() {
 }
 
 #[test]
-fn commands_are_cut_as_the_shell_does() {
+fn commands_are_split_as_the_shell_does() {
     let text =
         "A=\"$(rds-iam token \\\n  --user jane)\" psql\napp() { rds-iam exec --url 'a b' -- \"${@}\"; }\n";
     assert_eq!(

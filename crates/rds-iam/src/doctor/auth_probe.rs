@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn refusal_and_agreement() {
+    fn refusal_and_acceptance_are_recognized() {
         assert_eq!(parse_answer(b"\xff\x15\x04#28000Access denied"), Some(false));
         assert_eq!(parse_answer(b"\xff\x10\x04#08004Too many connections"), None);
         assert_eq!(parse_answer(b"\x00\x00\x00\x02\x00\x00\x00"), Some(false));

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lists_are_cut_with_a_count() {
+    fn long_lists_are_truncated_with_a_count() {
         let described = CertificateSummary {
             names: (0..900).map(|number| format!("db{number}.example")).collect(),
             issuers: (0..5).map(|number| format!("CN={number}")).collect(),

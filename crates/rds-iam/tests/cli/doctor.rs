@@ -188,7 +188,7 @@ async fn user_info_of_the_time_server_is_not_shown() {
 }
 
 #[tokio::test]
-async fn writer_where_a_reader_is_asked_for() {
+async fn writer_where_a_reader_is_requested() {
     let server = server().await;
     let url = url(&server, "&target_session_attrs=read-only");
 

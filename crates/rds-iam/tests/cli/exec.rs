@@ -192,7 +192,7 @@ async fn mysql_without_roots_is_refused() {
 }
 
 #[tokio::test]
-async fn roots_that_are_not_there() {
+async fn roots_file_missing() {
     for client in ["psql", "mysql"] {
         let arguments =
             ["exec", "--host", HOST, "--user", USER, "--sslrootcert", "/nonexistent.pem", "--", client];

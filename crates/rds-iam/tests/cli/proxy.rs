@@ -135,7 +135,7 @@ async fn runtime_folder_of_the_account_is_the_default() {
 }
 
 #[tokio::test]
-async fn port_asks_for_the_password_of_the_file() {
+async fn port_requires_the_password_of_the_file() {
     let server = server().await;
     let mut command = proxy(&server);
     command.args(["--listen", "0", "--local-password-file", &password_file("file", 0o600)]);
@@ -195,7 +195,7 @@ fn occurrences(id: u32, wanted: &[u8]) -> usize {
 }
 
 #[tokio::test]
-async fn port_asks_for_the_password_of_the_environment() {
+async fn port_requires_the_password_of_the_environment() {
     let server = server().await;
     let mut command = proxy(&server);
     command.args(["--listen", "0"]).env("RDS_IAM_LOCAL_PASSWORD", PASSWORD);

@@ -56,7 +56,7 @@ async fn mysql_has_its_own_port() {
 }
 
 #[tokio::test]
-async fn variables_that_would_send_a_token_in_clear_are_refused() {
+async fn variables_that_would_send_a_token_in_cleartext_are_refused() {
     let cache = ["--service", "elasticache", "--name", "orders", "--user", USER, "--region", "us-east-2"];
     let url = format!("mysql://jane@{HOST}/app");
     for (arguments, says) in [

@@ -191,7 +191,7 @@ async fn certificate_near_its_expiry() {
 }
 
 #[tokio::test]
-async fn credentials_are_asked_for_once() {
+async fn credentials_are_loaded_once() {
     let server = session_server().await;
     let command = with_process(&format!("once-{ENGINE}"), &rfc3339(3600));
     let asked = folder(&format!("doctor-once-{ENGINE}")).join("asked");

@@ -54,7 +54,7 @@ async fn cluster_is_shown_with_its_writer_and_readers() {
 }
 
 #[tokio::test]
-async fn login_without_a_plugin_that_leads_has_no_such_step() {
+async fn topology_is_absent_without_a_topology_plugin() {
     let cluster = start(Deployment::AuroraPostgres).await;
 
     let report = examine(&cluster, &cluster.url()).await;

@@ -116,7 +116,7 @@ async fn password_that_an_option_file_cannot_hold_goes_into_the_environment() {
 }
 
 #[tokio::test]
-async fn secret_that_is_not_there_runs_no_client() {
+async fn missing_secret_runs_no_client() {
     let service = SecretsServer::start().await.expect("the service starts");
 
     let ran = exec(&service, "postgres", &["--", "echo", "ran"]).await;

@@ -83,7 +83,7 @@ async fn file_serves_several_targets_with_health_and_metrics() {
 }
 
 #[tokio::test]
-async fn readiness_is_waited_for_and_no_longer_than_allowed() {
+async fn readiness_is_awaited_within_the_limit() {
     let admin = closed_port().await.to_string();
 
     let ran = run(program(), ["proxy", "--admin", &admin, "--wait-ready=1"]).await;
