@@ -155,7 +155,7 @@ async fn password_wrong_outside_rds_does_not_mention_tokens() {
 }
 
 /// Connects with a token to a service that says something at once.
-async fn stranger(words: &'static [u8]) -> (Error, u64) {
+async fn connect_to_service(words: &'static [u8]) -> (Error, u64) {
     let rig = Fixture::start().await;
     let port = e2e::service_that_says(words).await;
     let url = rig.url().replace(&format!(":{}/", rig.server.port()), &format!(":{port}/"));
@@ -169,7 +169,7 @@ async fn refusal_in_place_of_a_greeting_is_before_any_login() {
     for words in
         [b"\x12\0\0\0\xff\x15\x04Access denied..".as_slice(), b"\x18\0\0\0\xff\x15\x04#28000Access denied.."]
     {
-        let (error, retries) = stranger(words).await;
+        let (error, retries) = connect_to_service(words).await;
 
         assert_eq!((error.kind(), retries), (ErrorKind::Login, 0), "{error:#}");
         assert_eq!(error.diagnosis()[0].code(), "refused-before-login", "{error:#}");
@@ -179,7 +179,7 @@ async fn refusal_in_place_of_a_greeting_is_before_any_login() {
 }
 
 /// Connects with a token to another port than the server's, with little time.
-async fn elsewhere(rig: &Fixture, port: u16) -> Error {
+async fn connect_to_port(rig: &Fixture, port: u16) -> Error {
     let url = rig.url().replace(&format!(":{}/", rig.server.port()), &format!(":{port}/"));
     let connector = rig.builder(url + "&wrapperConnectTimeout=4000").build().expect("builds");
     connector.connect().await.expect_err("no MySQL server")
@@ -190,7 +190,7 @@ async fn other_service_is_no_mysql_server() {
     let rig = Fixture::start().await;
     // The driver takes some for the begin of a packet, and waits for the rest of it.
     for (words, named) in e2e::STRANGERS.iter().chain(&[(b"220 (vsFTPd 3.0.3)\r\n".as_slice(), "vsFTPd")]) {
-        let error = elsewhere(&rig, e2e::service_that_says(words).await).await;
+        let error = connect_to_port(&rig, e2e::service_that_says(words).await).await;
         let text = error.to_string();
         assert!(text.contains("is not a MySQL server but") && text.contains(named), "{text}");
         assert_eq!(error.kind(), ErrorKind::Configuration, "{text}");
@@ -212,7 +212,7 @@ async fn service_that_waits_for_its_client_is_no_mysql_server() {
         (http, "an HTTP server"),
         (patient, "an HTTP server"),
     ] {
-        let text = elsewhere(&rig, port).await.to_string();
+        let text = connect_to_port(&rig, port).await.to_string();
         assert!(text.contains(&format!("is not a MySQL server but {named}: check host and port")), "{text}");
     }
 }
@@ -221,7 +221,7 @@ async fn service_that_waits_for_its_client_is_no_mysql_server() {
 async fn silent_port_suggests_a_wrong_port() {
     let rig = Fixture::start().await;
 
-    let error = elsewhere(&rig, e2e::service_that_says(b"").await).await;
+    let error = connect_to_port(&rig, e2e::service_that_says(b"").await).await;
 
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("check that the port is the database's own"), "{error}");

@@ -222,7 +222,7 @@ async fn injected_auth_request_before_tls_is_not_answered() {
 }
 
 #[tokio::test]
-async fn socket_of_the_remote_server_is_not_asked_for() {
+async fn socket_of_a_remote_server_is_not_queried() {
     let rig = Fixture::start().await;
     rig.server.misbehave(HostileBehavior::Socket(PathBuf::from("/tmp/hostile.sock")));
 

@@ -193,7 +193,7 @@ async fn failing_source_goes_unnoticed_for_nine_minutes_at_any_time() {
 }
 
 #[tokio::test]
-async fn source_that_comes_back_is_used_again() {
+async fn recovered_source_is_used_again() {
     let rig = postgres().await;
     // Keys without an end would serve on while their source is down.
     rig.source.set(&rig.server.access_key().clone(), Some(rig.clock.now() + 30 * MINUTE));

@@ -196,7 +196,7 @@ async fn ask_for_five_seconds(pool: &impl Taken) {
     tasks.join_all().await;
 }
 
-async fn reader_is_logged_in_to_ever_more_slowly(server: &impl Server, pool: impl Taken) {
+async fn logins_to_a_reader_are_delayed_for_longer_each_time(server: &impl Server, pool: impl Taken) {
     server.set_read_only(true);
 
     ask_for_five_seconds(&pool).await;
@@ -204,7 +204,7 @@ async fn reader_is_logged_in_to_ever_more_slowly(server: &impl Server, pool: imp
     assert!((1..=20).contains(&server.accepted()), "{} logins", server.accepted());
 }
 
-async fn demoted_writer_is_logged_in_to_ever_more_slowly(server: &impl Server, pool: impl Taken) {
+async fn logins_to_a_demoted_writer_are_delayed_for_longer_each_time(server: &impl Server, pool: impl Taken) {
     pool.fill().await;
     let before = server.accepted();
     server.set_read_only(true);
@@ -263,8 +263,8 @@ async fn hanging_login_is_reported(server: &impl Server, pool: impl Taken) {
     assert!(text.contains("still logging in") || text.contains("still opening the connection"), "{text}");
 }
 
-for_each_pool!(reader_is_logged_in_to_ever_more_slowly, writer, patient);
-for_each_pool!(demoted_writer_is_logged_in_to_ever_more_slowly, writer, patient);
+for_each_pool!(logins_to_a_reader_are_delayed_for_longer_each_time, writer, patient);
+for_each_pool!(logins_to_a_demoted_writer_are_delayed_for_longer_each_time, writer, patient);
 for_each_pool!(reader_is_the_wrong_instance, writer, patient);
 for_each_pool!(check_out_from_a_frozen_server_times_out, any, hasty);
 for_each_pool!(refusal_is_reported, any, patient);

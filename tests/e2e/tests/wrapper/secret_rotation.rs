@@ -62,8 +62,8 @@ fn through_mysql_pool(connector: &rds_wrapper::mysql::Connector) -> LogIn {
     })
 }
 
-/// Waits until something is so, for half a minute at most: a step of a rotation takes seconds.
-async fn comes_to_be(what: &str, is_so: impl Fn() -> bool) {
+/// Waits for a condition, for half a minute at most: a step of a rotation takes seconds.
+async fn wait_for_condition(what: &str, is_so: impl Fn() -> bool) {
     let is_so = async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -101,7 +101,7 @@ impl Load {
     /// Waits until so many more connects are done.
     async fn goes_on(&self, more: usize) {
         let until = self.done.load(Ordering::SeqCst) + more;
-        comes_to_be("more connects end", || self.done.load(Ordering::SeqCst) >= until).await;
+        wait_for_condition("more connects end", || self.done.load(Ordering::SeqCst) >= until).await;
     }
 
     async fn end(self) -> (Vec<String>, Vec<String>) {
@@ -127,7 +127,7 @@ async fn rotate_one_user(database: &impl Database, service: &SecretsServer, log_
 
     service.rotate(ID, secret("app", SECOND));
     database.set("app", SECOND);
-    comes_to_be("the secret is asked for in steps", || service.requests().len() >= 3).await;
+    wait_for_condition("the secret is asked for in steps", || service.requests().len() >= 3).await;
     service.finish_rotation(ID);
     load.goes_on(40).await;
     let (users, errors) = load.end().await;
