@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn password_is_asked_for_on_tcp_ports_only() {
+    fn password_is_required_on_tcp_ports_only() {
         let password = LocalPassword::new("correct horse").expect("long enough");
         let access = Access::new(password);
 

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn greeting_cut_short() {
+    fn greeting_truncated() {
         assert_eq!(capabilities(b"\x0a8.0.39"), None);
         assert_eq!(capabilities(b"\x0a8.0.39\0\x01\0\0\0saltsalt\0\0"), None);
         assert_eq!(capabilities(b"\x0a8.0.39\0\x01\0\0\0saltsalt\0\0\x0a"), Some(0x0a00));

@@ -300,7 +300,7 @@ async fn refusal_of_the_server_keeps_its_sqlstate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_clients_at_once_are_let_in_by_one_signature() {
+async fn two_hundred_clients_at_once_log_in_with_one_signature() {
     let fixture = Fixture::new().await;
 
     let clients: Vec<_> = (0..200).map(|_| tokio::spawn(Conn::new(fixture.options()))).collect();

@@ -281,7 +281,7 @@ async fn unix_socket_needs_no_password_and_accepts_the_account_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_clients_at_once_are_let_in_by_one_signature() {
+async fn two_hundred_clients_at_once_log_in_with_one_signature() {
     let fixture = Fixture::new().await;
 
     let clients: Vec<_> = (0..200)
