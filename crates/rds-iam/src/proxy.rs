@@ -102,7 +102,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     // The proxy holds the only copy from here on.
     drop(password);
-    // The ports are bound: whoever systemd starts now can connect.
+    // The ports are bound, so services that systemd starts from now on can connect.
     systemd::notify("READY=1")?;
     let ended = tokio::spawn(async move { signals.end(&handle).await });
     tokio::select! {

@@ -33,7 +33,7 @@ pub(crate) struct Greeting {
 }
 
 impl Greeting {
-    /// Parses a greeting; `None` if it is none, or of a server that cannot take tokens.
+    /// Parses a greeting; `None` if it is malformed or of a server that cannot take tokens.
     pub(crate) fn parse(payload: Vec<u8>) -> Option<Self> {
         let at = |pieces: &Pieces<'_>| payload.len() - pieces.0.len();
         let mut pieces = Pieces(&payload);
