@@ -70,7 +70,7 @@ fn start_in(runtime: &Runtime, provider: &IamTokenProvider, loads: &AtomicUsize)
 }
 
 #[test]
-fn load_of_a_runtime_that_is_gone_is_started_anew() {
+fn load_of_a_runtime_that_is_gone_is_restarted() {
     for wait in [Wait::Socket, Wait::Timer] {
         let (provider, loads) = provider(wait, Duration::from_secs(60));
         let gone = runtime();

@@ -17,7 +17,7 @@ use token_cache::{BoxFuture, Clock, ManualClock};
 use crate::*;
 
 #[tokio::test]
-async fn reported_refusal_loads_anew_at_the_next_call_and_not_more_often() {
+async fn reported_refusal_reloads_at_the_next_call_and_not_more_often() {
     let clock = clock();
     let source = Source::new(&clock, 0);
     let provider = source.provider();

@@ -106,7 +106,7 @@ async fn hanging_source_times_out_by_the_clock() {
 }
 
 #[tokio::test]
-async fn load_that_nobody_waits_for_goes_with_the_provider() {
+async fn load_without_waiters_goes_with_the_provider() {
     let source = Source::new(&clock(), 0);
     source.hangs.store(true, SeqCst);
     let (provider, lasts) = (source.provider(), Arc::downgrade(&source.calls));

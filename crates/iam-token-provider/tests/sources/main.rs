@@ -223,7 +223,7 @@ async fn edited_profile_in_an_environment() {
 }
 
 #[test]
-fn profile_that_is_edited_from_a_process_to_keys_is_read_anew() {
+fn profile_that_is_edited_from_a_process_to_keys_is_read_again() {
     Home::new("edited", "").run("edited_profile_in_an_environment", &[]);
 }
 

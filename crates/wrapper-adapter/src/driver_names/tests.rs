@@ -83,7 +83,7 @@ fn name_in_doubt_is_shown_only_if_it_is_near() {
 }
 
 #[test]
-fn name_in_code_that_is_the_drivers_is_told_where_it_stands() {
+fn name_in_code_that_is_the_drivers_names_its_place() {
     let error = |name: &str| given_in_code(&registry(), [(name.to_owned(), Value::from("x"))]).err();
 
     assert!(error("authHost").is_none());

@@ -66,7 +66,7 @@ async fn load_of_a_cleared_secret_is_a_new_one() {
 }
 
 #[tokio::test]
-async fn load_that_nobody_waits_for_goes_with_the_provider() {
+async fn load_without_waiters_goes_with_the_provider() {
     let actors = Actors::new().await;
     actors.service.hold(&Gate::new());
     let clock = Arc::new(actors.clock.clone());

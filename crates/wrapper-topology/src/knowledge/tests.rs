@@ -162,7 +162,7 @@ fn silent_writer_is_replaced_and_cut_once_another_is_verified() {
 }
 
 #[test]
-fn silent_reader_is_cut_once_that_is_sure_and_never_while_nobody_answers() {
+fn silent_reader_is_cut_once_that_is_sure_and_never_while_no_instance_answers() {
     let mut fixture = Fixture::settled();
     assert!(fixture.fails("b").is_empty(), "once may be a blip");
     assert_eq!(cuts(&fixture.fails("b")), [("b", true)]);
@@ -252,7 +252,7 @@ fn alien_cluster_of_the_same_domain_is_not_followed() {
 }
 
 #[test]
-fn endpoint_that_leads_to_another_cluster_is_followed_once_nobody_is_left() {
+fn endpoint_that_leads_to_another_cluster_is_followed_once_no_instance_is_left() {
     let mut fixture = Fixture::settled();
     let listed = ["new-1", "new-2"];
     assert!(matches!(fixture.answers(None, "new-1", Role::Writer, &listed).0, Verdict::Rejected(_)));
@@ -265,7 +265,7 @@ fn endpoint_that_leads_to_another_cluster_is_followed_once_nobody_is_left() {
 }
 
 #[test]
-fn instance_that_leads_to_another_cluster_is_not_followed_though_nobody_is_left() {
+fn instance_that_leads_to_another_cluster_is_not_followed_though_no_instance_is_left() {
     let mut fixture = Fixture::settled();
     fixture.fails("a");
 

@@ -67,7 +67,7 @@ fn quiet_monitor_asks_one_reader() {
 }
 
 #[test]
-fn without_a_refresh_rate_nobody_is_asked() {
+fn without_a_refresh_rate_no_instance_is_queried() {
     let (mut schedule, knowledge, now) = quiet();
     schedule.rates.refresh = Duration::ZERO;
 
@@ -176,7 +176,7 @@ fn suspicion_ends(schedule: &mut Schedule, knowledge: &mut Knowledge, writer: &s
 }
 
 #[test]
-fn block_begins_anew_after_a_founded_suspicion_and_after_a_quiet_time() {
+fn block_restarts_after_a_founded_suspicion_and_after_a_quiet_time() {
     let (mut schedule, mut knowledge, now) = quiet();
     let now = suspicion_ends(&mut schedule, &mut knowledge, "a", now);
     let now = suspicion_ends(&mut schedule, &mut knowledge, "a", later(now, 5_000));

@@ -40,7 +40,7 @@ fn renewal_stores_the_new_value() {
 }
 
 #[test]
-fn running_renewal_keeps_nobody_waiting() {
+fn running_renewal_keeps_no_caller_waiting() {
     let clock = clock();
     let (cell, source) = filled(&clock);
     clock.advance(secs(800));
@@ -194,7 +194,7 @@ fn expired_value_is_fetched_again_despite_the_backoff() {
 }
 
 #[test]
-fn caller_within_the_expiry_buffer_drives_a_renewal_that_nobody_runs() {
+fn caller_within_the_expiry_buffer_drives_an_abandoned_renewal() {
     let clock = clock();
     let (cell, source) = filled(&clock);
     clock.advance(secs(939));

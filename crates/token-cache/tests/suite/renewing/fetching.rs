@@ -255,7 +255,7 @@ fn abandoned_fetch_that_reaches_its_time_limit_under_another_is_replaced_by_it()
 }
 
 #[test]
-fn replaced_fetch_serves_its_own_waiter_and_nobody_else() {
+fn replaced_fetch_serves_only_its_own_waiter() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
     let mut first = Box::pin(cell.get(source.fetch()));

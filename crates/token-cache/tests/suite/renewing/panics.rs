@@ -39,7 +39,7 @@ fn panic_whose_value_panics_too_reaches_every_waiter() {
 }
 
 #[test]
-fn fetch_that_panics_when_it_is_dropped_fails_nobody() {
+fn fetch_that_panics_when_it_is_dropped_fails_no_caller() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
     let hangs = || {
@@ -67,7 +67,7 @@ fn fetch_that_panics_when_it_is_dropped_fails_nobody() {
 }
 
 #[test]
-fn value_that_panics_when_it_is_dropped_fails_nobody() {
+fn value_that_panics_when_it_is_dropped_fails_no_caller() {
     let clock = clock();
     let cell: Renewing<PanicsOnDrop, Failure> = Renewing::without_jitter(Arc::new(clock.clone()), secs(10));
     let source = Source::default();
