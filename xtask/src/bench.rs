@@ -32,5 +32,7 @@ fn measure(features: &[&str], parts: &[&str]) -> Result<()> {
 /// If they do not build.
 pub(crate) fn build(workspace: &Workspace, features: &[&str]) -> Result<()> {
     let folder = workspace.root().join("tests/bench");
-    process::run(process::cargo(&folder).args(["build", "--release", "--locked"]).args(features))
+    let mut build = process::cargo(&folder);
+    // Where it is looked for, whatever target folder the caller has.
+    process::run(build.args(["build", "--release", "--locked", "--target-dir=target"]).args(features))
 }

@@ -101,7 +101,7 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(folder).args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit());
     // A target folder shared by the caller would not be clean.
-    let output = command.env_remove("CARGO_TARGET_DIR").output()?;
+    let output = command.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_BUILD_TARGET").output()?;
     if output.status.success() {
         return Ok(String::from_utf8(output.stdout)?);
     }

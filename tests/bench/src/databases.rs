@@ -1,6 +1,6 @@
 //! Connects at databases of the reader's, named by the variables of the integration suite.
 
-use std::env;
+use std::{env, net::ToSocketAddrs};
 
 use tokio::runtime::Builder;
 use wrapper_core::Registry;
@@ -19,7 +19,7 @@ const PAIRS: usize = 500;
 pub(crate) fn run(report: &mut Report) -> Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     if let Some(parameters) = parameters("RDS_PG") {
-        let mut section = Section::new("A PostgreSQL connect at a real server");
+        let mut section = Section::new(format!("A PostgreSQL connect at {}", server(&parameters)));
         let mut rows = Vec::new();
         for (name, stack) in STACKS {
             let builder = wrapper_pg::Connector::builder(Registry::new().with(IamFactory::default()));
@@ -31,7 +31,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         report.add(section)?;
     }
     if let Some(parameters) = parameters("RDS_MYSQL") {
-        let mut section = Section::new(format!("A MySQL connect at a real server, {MYSQL_TLS}"));
+        let mut section = Section::new(format!("A MySQL connect at {}, {MYSQL_TLS}", server(&parameters)));
         let builder = wrapper_mysql::Connector::builder(Registry::new().with(IamFactory::default()));
         let builder = parameters.iter().fold(builder, |to, (name, value)| to.parameter(*name, value.clone()));
         let medians = runtime.block_on(mysql(&builder.build()?, PAIRS))?;
@@ -39,6 +39,17 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         report.add(section)?;
     }
     Ok(())
+}
+
+/// Tells a database at AWS from a server of this machine that has such a name, by its address.
+fn server(parameters: &[(&str, String)]) -> &'static str {
+    let value = |wanted| parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+    let port = value("port").and_then(|port| port.parse().ok()).unwrap_or(0);
+    let addresses = (value("host").unwrap_or_default(), port).to_socket_addrs();
+    match addresses.is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback())) {
+        true => "a real server on loopback",
+        false => "a database of the network",
+    }
 }
 
 /// Returns the parameters of an engine's database; without a host, says that it is skipped.
