@@ -93,8 +93,8 @@ impl Proxy {
     /// Serves clients until the [`Handle`] ends it: then stops accepting, waits for the sessions,
     /// and cuts those that are left after `drain_timeout`.
     ///
-    /// After a cut, connections to MySQL servers are ended in order, since the servers count others.
-    /// A server that does not answer delays the end by 5 s at most, and by 1 s at most from
+    /// After a cut, connections to MySQL servers are ended in order, since the servers count
+    /// others. A server that does not answer delays the end by 5 s at most, and by 1 s at most from
     /// [`Handle::cut`] on; what is left then goes on in tasks of the runtime.
     pub async fn run(self, drain_timeout: Duration) {
         let Self { listeners, room, clients, handle } = self;

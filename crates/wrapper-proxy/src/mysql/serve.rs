@@ -171,8 +171,8 @@ impl MysqlTarget {
         }
         let Session { stream, abort, .. } = session;
         let relayed = relay_session(client, stream, &abort, &open);
-        // A login at another address, as after a failover, leaves the greeted connection: its server
-        // would count it long before the session ends. Boxed, so that its memory is free again then.
+        // A login at another address, as after a failover, leaves the greeted connection: its
+        // server would count it long before the session ends. Boxed, so that its memory is freed.
         tokio::join!(room.cut.run_until_cancelled(relayed), Box::pin(dismiss(waiting)));
     }
 }
