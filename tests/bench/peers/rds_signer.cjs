@@ -5,8 +5,7 @@ let Signer;
 try {
   ({ Signer } = require("@aws-sdk/rds-signer"));
 } catch {
-  console.log("@aws-sdk/rds-signer is not installed (npm install @aws-sdk/rds-signer, found through \
-               NODE_PATH)");
+  console.log("not installed (npm install @aws-sdk/rds-signer; NODE_PATH)");
   process.exit(1);
 }
 

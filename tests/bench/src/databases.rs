@@ -23,9 +23,8 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         let mut rows = Vec::new();
         for (name, stack) in STACKS {
             let builder = wrapper_pg::Connector::builder(Registry::new().with(IamFactory::default()));
-            let builder =
-                parameters.iter().fold(builder, |to, (name, value)| to.parameter(*name, value.clone()));
-            rows.push((name, runtime.block_on(postgres(&builder.tls_stack(stack).build()?, PAIRS))?));
+            let builder = builder.map(parameters.clone()).tls_stack(stack);
+            rows.push((name, runtime.block_on(postgres(&builder.build()?, PAIRS))?));
         }
         show(&mut section, rows, 30.0);
         report.add(section)?;
@@ -33,8 +32,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     if let Some(parameters) = parameters("RDS_MYSQL") {
         let mut section = Section::new(format!("A MySQL connect at {}, {MYSQL_TLS}", server(&parameters)));
         let builder = wrapper_mysql::Connector::builder(Registry::new().with(IamFactory::default()));
-        let builder = parameters.iter().fold(builder, |to, (name, value)| to.parameter(*name, value.clone()));
-        let medians = runtime.block_on(mysql(&builder.build()?, PAIRS))?;
+        let medians = runtime.block_on(mysql(&builder.map(parameters.clone()).build()?, PAIRS))?;
         show(&mut section, [(MYSQL_TLS, medians)], 30.0);
         report.add(section)?;
     }

@@ -12,7 +12,7 @@ use crate::{Result, output};
 const HEAD: &str = "\
 # Benchmarks
 
-Written by `cargo xtask bench`; what is compared, and how, is in [its README](tests/bench/README.md).
+Written by `cargo xtask bench`; its [README](tests/bench/README.md) says what is compared, and how.
 Ratios within a section carry over to other machines, absolute times do not. Each section names the
 load of the machine (the average over a minute) when it was measured.
 ";
