@@ -15,7 +15,7 @@ use crate::{
 const TOKEN: &str = r#"
 fn main() {
     let request = iam_token::rds("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").build().unwrap();
-    let credentials = iam_token::Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "bench");
+    let credentials = aws_credential_types::Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "bench");
     println!("{}", request.sign(&credentials, std::time::SystemTime::now()).unwrap().expose());
 }
 "#;
@@ -88,6 +88,7 @@ fn scratch(folder: &Path, name: &str, features: &str, program: &str) -> Result<(
     let manifest = format!(
         "[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
          [profile.release]\nstrip = true\n\n[dependencies]\n{name} = {{ path = {path:?}{features} }}\n\
+         aws-credential-types = {{ version = \"1\", features = [\"hardcoded-credentials\"] }}\n\
          tokio = {{ version = \"1\", features = [\"macros\", \"rt\"] }}\n"
     );
     fs::create_dir_all(folder.join("src"))?;
