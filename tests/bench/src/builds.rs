@@ -15,7 +15,8 @@ use crate::{
 const TOKEN: &str = r#"
 fn main() {
     let request = iam_token::rds("db.abc123.us-east-2.rds.amazonaws.com", 5432, "jane").build().unwrap();
-    let credentials = aws_credential_types::Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "bench");
+    let credentials =
+        aws_credential_types::Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "bench");
     println!("{}", request.sign(&credentials, std::time::SystemTime::now()).unwrap().expose());
 }
 "#;
