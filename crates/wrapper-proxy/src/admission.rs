@@ -4,7 +4,7 @@ use std::{env, fmt, io};
 
 use tokio::time::timeout;
 
-use crate::{limits::Handshake, proxy::Room};
+use crate::{limits::Handshake, proxy::ProxyState};
 
 /// The reason why a client gets no session, for the log; the client was told where it can be.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl Room {
+impl ProxyState {
     /// Runs a client's login within the time that it has.
     pub(crate) async fn admission<T>(
         &self,

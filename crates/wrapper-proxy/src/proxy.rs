@@ -21,8 +21,8 @@ const MAX_FAREWELLS: usize = 64;
 /// The time for farewells after [`Handle::cut`].
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The limits and rules that the clients of all targets share.
-pub struct Room {
+/// The limits, rules and permits that the clients of all targets share.
+pub struct ProxyState {
     pub(crate) access: Access,
     pub(crate) limits: Limits,
     pub(crate) handshakes: Handshakes,
@@ -39,7 +39,7 @@ pub struct Room {
 /// [`run`](Self::run) it.
 pub struct Proxy {
     listeners: Vec<(Listener, Arc<dyn Serve>)>,
-    room: Arc<Room>,
+    state: Arc<ProxyState>,
     clients: TaskTracker,
     handle: Handle,
 }
@@ -56,7 +56,7 @@ impl Proxy {
     /// Creates a proxy without listeners.
     pub fn new(access: Access, limits: Limits) -> Self {
         let cut = CancellationToken::new();
-        let room = Room {
+        let state = ProxyState {
             access,
             limits,
             handshakes: Handshakes::default(),
@@ -65,7 +65,7 @@ impl Proxy {
             cut: cut.child_token(),
         };
         let handle = Handle { drain: CancellationToken::new(), cut, targets: Arc::new([]) };
-        Self { listeners: Vec::new(), room: Arc::new(room), clients: TaskTracker::new(), handle }
+        Self { listeners: Vec::new(), state: Arc::new(state), clients: TaskTracker::new(), handle }
     }
 
     /// Listens for the clients of a target, and returns where they connect.
@@ -75,7 +75,7 @@ impl Proxy {
     /// An error that names the address or folder and the reason.
     pub async fn listen(&mut self, listen: &Listen, target: impl Into<Target>) -> io::Result<LocalAddress> {
         let Target(target) = target.into();
-        let listener = Listener::bind(listen, &target.socket_file(), &self.room.access).await?;
+        let listener = Listener::bind(listen, &target.socket_file(), &self.state.access).await?;
         let place = listener.address().clone();
         self.listeners.push((listener, Arc::clone(&target)));
         // A target that listens at several addresses is counted once.
@@ -97,9 +97,9 @@ impl Proxy {
     /// others. A server that does not answer delays the end by 5 s at most, and by 1 s at most from
     /// [`Handle::cut`] on; what is left then goes on in tasks of the runtime.
     pub async fn run(self, drain_timeout: Duration) {
-        let Self { listeners, room, clients, handle } = self;
+        let Self { listeners, state, clients, handle } = self;
         for (listener, target) in listeners {
-            let accept = accept(listener, target, Arc::clone(&room), clients.clone());
+            let accept = accept(listener, target, Arc::clone(&state), clients.clone());
             let drain = handle.drain.clone();
             clients.spawn(async move { drain.run_until_cancelled(accept).await });
         }
@@ -113,7 +113,7 @@ impl Proxy {
                 "sessions outlived the drain"),
             () = handle.cut.cancelled() => {}
         }
-        room.cut.cancel();
+        state.cut.cancel();
         let impatient = async {
             handle.cut.cancelled().await;
             sleep(LAST_WORDS).await;
@@ -127,18 +127,18 @@ impl Proxy {
 }
 
 /// Accepts clients without end, and serves each in a task of its own.
-async fn accept(listener: Listener, target: Arc<dyn Serve>, room: Arc<Room>, clients: TaskTracker) {
+async fn accept(listener: Listener, target: Arc<dyn Serve>, state: Arc<ProxyState>, clients: TaskTracker) {
     let mut is_failing = false;
     loop {
         let accepted = listener.accept().await;
         let has_failed = mem::replace(&mut is_failing, accepted.is_err());
         match accepted {
-            Ok((_, peer)) if !room.access.admits(peer) => {
+            Ok((_, peer)) if !state.access.admits(peer) => {
                 tracing::warn!(?peer, "client refused: its account may not use the socket");
             }
             Ok((client, peer)) => {
-                let (target, room) = (Arc::clone(&target), Arc::clone(&room));
-                clients.spawn(async move { target.serve(client, peer, &room).await });
+                let (target, state) = (Arc::clone(&target), Arc::clone(&state));
+                clients.spawn(async move { target.serve(client, peer, &state).await });
             }
             Err(error) => {
                 // Usually no descriptor is free. The error repeats at once, since the client stays

@@ -13,7 +13,7 @@ use crate::{
     admission::{Refused, UserNames},
     failures::Failures,
     listen::Local,
-    proxy::Room,
+    proxy::ProxyState,
     source::UrlForm,
     stats::{Counters, Stats},
     upstream::{Source, Upstream},
@@ -58,7 +58,7 @@ pub trait Relay: Sized + Send + 'static {
         target: &EngineTarget<Self>,
         client: Local,
         peer: Peer,
-        room: &Room,
+        state: &ProxyState,
     ) -> impl Future<Output = ()> + Send;
 }
 
@@ -119,7 +119,7 @@ impl<S: Relay> EngineTarget<S> {
 /// The targets of both engines, as the proxy sees them.
 pub(crate) trait Serve: Send + Sync + 'static {
     /// Serves one client until it or its session ends.
-    fn serve<'a>(&'a self, client: Local, peer: Peer, room: &'a Room) -> BoxFuture<'a, ()>;
+    fn serve<'a>(&'a self, client: Local, peer: Peer, state: &'a ProxyState) -> BoxFuture<'a, ()>;
 
     /// Logs in once, as for a client.
     fn check(&self) -> BoxFuture<'_, Result<()>>;
@@ -138,8 +138,8 @@ pub(crate) trait Serve: Send + Sync + 'static {
 }
 
 impl<S: Relay> Serve for EngineTarget<S> {
-    fn serve<'a>(&'a self, client: Local, peer: Peer, room: &'a Room) -> BoxFuture<'a, ()> {
-        Box::pin(S::serve(self, client, peer, room))
+    fn serve<'a>(&'a self, client: Local, peer: Peer, state: &'a ProxyState) -> BoxFuture<'a, ()> {
+        Box::pin(S::serve(self, client, peer, state))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<()>> {

@@ -21,7 +21,7 @@ use crate::{
     admission::Refused,
     descriptors,
     listen::Local,
-    proxy::Room,
+    proxy::ProxyState,
     relay::relay_session,
     source::UrlForm,
     target::Relay,
@@ -47,11 +47,11 @@ impl Relay for Session {
         self.stream.end().await;
     }
 
-    async fn serve(target: &MysqlTarget, mut client: Local, peer: Peer, room: &Room) {
-        let handshake = room.handshakes.begin(room.limits.max_handshakes);
+    async fn serve(target: &MysqlTarget, mut client: Local, peer: Peer, state: &ProxyState) {
+        let handshake = state.handshakes.begin(state.limits.max_handshakes);
         // The server speaks first, so a slow server takes nothing of the client's time.
         handshake.suspend_grace();
-        let limit = room.limits.handshake_timeout;
+        let limit = state.limits.handshake_timeout;
         let look_up = Arc::new(OneLookup::new(Arc::clone(&target.upstream.resolver)));
         let resolver: Arc<dyn Resolver> = look_up.clone();
         let dialer = Dialer::new(resolver, false);
@@ -62,7 +62,7 @@ impl Relay for Session {
                 biased;
                 opened = &mut opening => Ok(opened),
                 () = handshake.displaced() => Err(Refused::displaced()),
-                () = room.cut.cancelled() => Err(Refused::shutting_down()),
+                () = state.cut.cancelled() => Err(Refused::shutting_down()),
             };
             match opened {
                 Ok(opened) => opened,
@@ -71,7 +71,7 @@ impl Relay for Session {
                     // The descriptors of a displaced client are what others need.
                     drop((client, handshake));
                     // The server may have accepted the connection: it is ended by a login as well.
-                    if let Ok(_place) = room.farewells.try_acquire()
+                    if let Ok(_place) = state.farewells.try_acquire()
                         && let Ok(Ok(opened)) = timeout(FAREWELL, opening).await
                     {
                         opened.dismiss().await;
@@ -91,19 +91,19 @@ impl Relay for Session {
         look_up.greeted_by(opened.to.address.ip());
         let greeting = opened.greeting.clone();
         let waiting: Arc<Waiting> = Arc::new(Mutex::new(Some(opened)));
-        let password = room.access.password_for(peer);
+        let password = state.access.password_for(peer);
         let login = admit(&mut client, &greeting, &target.names, password, &handshake);
-        let admitted = room.admission(&handshake, login).await;
+        let admitted = state.admission(&handshake, login).await;
         drop(handshake);
-        match (admitted, room.sessions.try_acquire()) {
+        match (admitted, state.sessions.try_acquire()) {
             (Err(refused), _) => target.refuse(&refused),
             (Ok(admitted), Err(_)) => {
-                drop(send(&mut client, admitted.next, &answer(1040, "08004", &room.full())).await);
+                drop(send(&mut client, admitted.next, &answer(1040, "08004", &state.full())).await);
                 target.refuse(&Refused::new("every session is in use"));
             }
             (Ok(admitted), Ok(_place)) => {
                 let driver = RelayDriver::new(Arc::clone(&target.upstream), admitted.login, &waiting, dialer);
-                target.session(client, driver, admitted.next, room, &waiting).await;
+                target.session(client, driver, admitted.next, state, &waiting).await;
             }
         }
         // On every way out: the server counts a connection that ends without a login.
@@ -134,17 +134,17 @@ impl MysqlTarget {
         mut client: Local,
         driver: RelayDriver,
         next: u8,
-        room: &Room,
+        state: &ProxyState,
         waiting: &Waiting,
     ) {
         let hosts = self.hosts.with_driver(driver);
-        let limit = room.limits.handshake_timeout;
+        let limit = state.limits.handshake_timeout;
         let connected: Result<Connected<Session>> = {
             let mut connecting = pin!(descriptors::awaited(limit, || hosts.connect()));
             tokio::select! {
                 biased;
                 connected = &mut connecting => connected,
-                () = room.cut.cancelled() => {
+                () = state.cut.cancelled() => {
                     drop(client);
                     // A login that breaks off would be counted as well.
                     if let Ok(Ok(connected)) = timeout(FAREWELL, connecting).await {
@@ -157,8 +157,8 @@ impl MysqlTarget {
         let session = match connected {
             Ok(connected) => connected.connection,
             Err(error) => {
-                let (code, state, text) = client_error(&error);
-                drop(send(&mut client, next, &answer(code, state, &text)).await);
+                let (code, sql_state, text) = client_error(&error);
+                drop(send(&mut client, next, &answer(code, sql_state, &text)).await);
                 drop(client.shutdown().await);
                 return self.fail(&error);
             }
@@ -173,7 +173,7 @@ impl MysqlTarget {
         let relayed = relay_session(client, stream, &abort, &open);
         // A login at another address, as after a failover, leaves the greeted connection: its
         // server would count it long before the session ends. Boxed, so that its memory is freed.
-        tokio::join!(room.cut.run_until_cancelled(relayed), Box::pin(dismiss(waiting)));
+        tokio::join!(state.cut.run_until_cancelled(relayed), Box::pin(dismiss(waiting)));
     }
 }
 

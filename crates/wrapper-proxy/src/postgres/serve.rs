@@ -15,7 +15,7 @@ use super::{
     upstream::{RelayDriver, Session},
 };
 use crate::{
-    access::Peer, admission::Refused, descriptors, limits::Handshake, listen::Local, proxy::Room,
+    access::Peer, admission::Refused, descriptors, limits::Handshake, listen::Local, proxy::ProxyState,
     relay::relay_session, source::UrlForm, stats::Counters, target::Relay, upstream::Upstream,
 };
 
@@ -50,15 +50,15 @@ impl Relay for Session {
         self.stream.end().await;
     }
 
-    async fn serve(target: &PostgresTarget, mut client: Local, peer: Peer, room: &Room) {
-        let handshake = room.handshakes.begin(room.limits.max_handshakes);
-        let login = target.admit(&mut client, peer, room, &handshake);
-        let admitted = room.admission(&handshake, login).await;
+    async fn serve(target: &PostgresTarget, mut client: Local, peer: Peer, state: &ProxyState) {
+        let handshake = state.handshakes.begin(state.limits.max_handshakes);
+        let login = target.admit(&mut client, peer, state, &handshake);
+        let admitted = state.admission(&handshake, login).await;
         drop(handshake);
         let startup = match admitted {
             Ok(ClientRequest::Session(startup)) => startup,
             Ok(ClientRequest::Cancel(key)) => {
-                room.cut.run_until_cancelled(target.cancel(&key)).await;
+                state.cut.run_until_cancelled(target.cancel(&key)).await;
                 return;
             }
             Err(refused) => return target.refuse(&refused),
@@ -67,13 +67,13 @@ impl Relay for Session {
             drop(send(&mut client, &error_response("0A000", NO_REPLICATION, None)).await);
             return target.refuse(&Refused::new("physical replication behind plugins that query sessions"));
         }
-        let Ok(_place) = room.sessions.try_acquire() else {
-            drop(send(&mut client, &error_response("53300", &room.full(), None)).await);
+        let Ok(_place) = state.sessions.try_acquire() else {
+            drop(send(&mut client, &error_response("53300", &state.full(), None)).await);
             return target.refuse(&Refused::new("every session is in use"));
         };
         tokio::select! {
-            () = target.session(client, startup, room.limits.handshake_timeout) => {}
-            () = room.cut.cancelled() => {}
+            () = target.session(client, startup, state.limits.handshake_timeout) => {}
+            () = state.cut.cancelled() => {}
         }
     }
 }
@@ -83,13 +83,13 @@ impl PostgresTarget {
         &self,
         client: &mut Local,
         peer: Peer,
-        room: &Room,
+        state: &ProxyState,
         handshake: &Handshake,
     ) -> std::result::Result<ClientRequest, Refused> {
         let request = client_request(client, handshake).await?;
         if let ClientRequest::Session(startup) = &request {
             check_user(client, startup, &self.names).await?;
-            if let Some(password) = room.access.password_for(peer) {
+            if let Some(password) = state.access.password_for(peer) {
                 check_password(client, password, handshake).await?;
             }
         }
