@@ -3,7 +3,7 @@
 mod features;
 mod slow;
 
-use std::process::Command;
+use std::{process::Command, time::Instant};
 
 use crate::{Result, output, process, tidy, workspace::Workspace};
 
@@ -76,7 +76,10 @@ fn perform(steps: &[(&str, Step)]) -> Result<()> {
     let mut failed = Vec::new();
     for (name, step) in steps {
         output::line(&format!("\n[{name}]"));
-        if let Err(error) = step(&workspace) {
+        let begun = now();
+        let outcome = step(&workspace);
+        output::line(&format!("[{name}] took {} s", begun.elapsed().as_secs()));
+        if let Err(error) = outcome {
             output::error(&error.to_string());
             failed.push(*name);
         }
@@ -86,6 +89,11 @@ fn perform(steps: &[(&str, Step)]) -> Result<()> {
         return Ok(());
     }
     Err(format!("\nci: failed: {}", failed.join("; ")).into())
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a step takes is measured, not tested")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 fn format(workspace: &Workspace) -> Result<()> {
@@ -164,19 +172,27 @@ fn examples(workspace: &Workspace) -> Result<()> {
     let plain =
         package.targets.iter().filter(|target| target.is_example()).map(|target| target.name.as_str());
     let runs = plain.filter(|name| !needs_arguments.contains(name)).chain(listed("runs-with-arguments"));
+    build_programs(workspace)?;
     for run in runs {
-        output::line(&format!("example {run}"));
         let (example, arguments) = run.split_once(' ').unwrap_or((run, ""));
-        let mut cargo = process::cargo(workspace.root());
-        cargo.args(["run", "--quiet", "--package", "examples", "--example", example, "--"]);
-        process::run(cargo.args(arguments.split_whitespace()))?;
+        let program = workspace.target().join("debug/examples").join(example);
+        process::run(process::command(program, workspace.root()).args(arguments.split_whitespace()))?;
     }
     Ok(())
 }
 
 /// Runs for half a minute with the default seed, so a failure can be reproduced.
-fn soak(_: &Workspace) -> Result<()> {
-    crate::soak::run(&["--minutes", "0.5"])
+fn soak(workspace: &Workspace) -> Result<()> {
+    build_programs(workspace)?;
+    let program = workspace.target().join("debug/soak");
+    process::run(process::command(program, workspace.root()).args(["--minutes", "0.5"]))
+}
+
+/// Builds all examples and programs with the features that the tests have: one package alone has
+/// others, with which the AWS SDK and sqlx would be compiled once more.
+fn build_programs(workspace: &Workspace) -> Result<()> {
+    let mut build = process::cargo(workspace.root());
+    process::run(build.args(["build", "--quiet", "--workspace", "--bins", "--examples"]))
 }
 
 fn deny_warnings(clippy: &mut Command) -> &mut Command {

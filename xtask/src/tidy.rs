@@ -1,6 +1,7 @@
 //! The rules of the workspace as code: where crates live, what they may depend on, how long files
 //! and lines may be, what documents name, and how prose is written.
 
+mod blocks;
 mod cited_tests;
 mod commands;
 mod crates;
@@ -11,6 +12,7 @@ mod layout;
 mod line_length;
 mod phrases;
 mod readmes;
+mod snippets;
 
 use crate::{Result, output, workspace::Workspace};
 
@@ -29,6 +31,7 @@ pub(crate) fn run() -> Result<()> {
     wrong.extend(files::check(workspace.root(), &listed));
     wrong.extend(cited_tests::check(workspace.root(), &listed)?);
     wrong.extend(commands::check(&workspace, &listed, crate::USAGE));
+    wrong.extend(blocks::check(&workspace, &listed)?);
     if wrong.is_empty() {
         output::line("tidy: nothing to mend");
         return Ok(());

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use serde_json::Value;
 
 use crate::{Result, process};
 
@@ -86,4 +87,31 @@ impl Workspace {
 /// Returns whether a package is published.
 pub(crate) fn is_publishable(package: &Package) -> bool {
     package.publish.as_ref().is_none_or(|registries| !registries.is_empty())
+}
+
+/// Returns the features that a selection turns on, those it implies included.
+pub(crate) fn enabled(package: &Package, row: &[String]) -> BTreeSet<String> {
+    let mut on = BTreeSet::new();
+    let mut left = row.to_vec();
+    // Features may imply each other in a circle: a name that is on already is not followed again.
+    while let Some(name) = left.pop() {
+        if let Some(implied) = package.features.get(&name)
+            && on.insert(name)
+        {
+            left.extend(implied.iter().cloned());
+        }
+    }
+    on
+}
+
+/// Returns the groups of features of which one may be on.
+pub(crate) fn exclusive(package: &Package) -> Vec<Vec<String>> {
+    let groups = package.metadata.pointer("/xtask/exclusive").and_then(|groups| groups.as_array());
+    groups.into_iter().flatten().map(|group| strings(Some(group))).collect()
+}
+
+/// Returns the texts of a list in the metadata.
+pub(crate) fn strings(value: Option<&Value>) -> Vec<String> {
+    let values = value.and_then(|value| value.as_array()).into_iter().flatten();
+    values.filter_map(|value| value.as_str()).map(str::to_owned).collect()
 }

@@ -61,7 +61,7 @@ const IAM_TOKEN_EXPIRATION: Parameter<u64> = Parameter::typed(
     "`900`",
     "Seconds that a token is reused at most; its real life may end sooner. `0` signs for every connect.",
 )
-.aliases(&["iamExpiration", "iamExpirationSec", "iam_expiration"]);
+.aliases(&["iamExpiration", "iamExpirationSec", "iam_expiration", "tokenDurationSecs"]);
 
 const IAM_LOGIN_RETRY_TIMEOUT_MS: Parameter<u64> = Parameter::typed(
     "iamLoginRetryTimeoutMs",

@@ -78,7 +78,7 @@ const REFRESH_RATE: Parameter<u64> = Parameter::typed(
     "`30000`",
     "Milliseconds between two queries of the monitor while all is well; `0` disables them.",
 )
-.aliases(&["cluster_topology_refresh_rate_ms"]);
+.aliases(&["cluster_topology_refresh_rate_ms", "topology_refresh_ms"]);
 
 const HIGH_RATE: Parameter<u64> = Parameter::typed(
     "clusterTopologyHighRefreshRateMs",

@@ -9,12 +9,12 @@
 //! exclusive = [["native-tls", "rustls"]]       # nor with two of a group
 //! ```
 
-use std::collections::BTreeSet;
-
 use cargo_metadata::Package;
-use serde_json::Value;
 
-use crate::{Result, output, process, workspace::Workspace};
+use crate::{
+    Result, output, process,
+    workspace::{Workspace, enabled, exclusive, strings},
+};
 
 /// Compiles the combinations; their warnings are errors too.
 pub(super) fn check(workspace: &Workspace) -> Result<()> {
@@ -87,31 +87,6 @@ fn completed(package: &Package, mut row: Vec<String>) -> Vec<String> {
         row.push(first.clone());
     }
     row
-}
-
-/// Returns the features that a selection turns on, those it implies included.
-fn enabled(package: &Package, row: &[String]) -> BTreeSet<String> {
-    let mut on = BTreeSet::new();
-    let mut left = row.to_vec();
-    // Features may imply each other in a circle: a name that is on already is not followed again.
-    while let Some(name) = left.pop() {
-        if let Some(implied) = package.features.get(&name)
-            && on.insert(name)
-        {
-            left.extend(implied.iter().cloned());
-        }
-    }
-    on
-}
-
-fn exclusive(package: &Package) -> Vec<Vec<String>> {
-    let groups = package.metadata.pointer("/xtask/exclusive").and_then(|groups| groups.as_array());
-    groups.into_iter().flatten().map(|group| strings(Some(group))).collect()
-}
-
-fn strings(value: Option<&Value>) -> Vec<String> {
-    let values = value.and_then(|value| value.as_array()).into_iter().flatten();
-    values.filter_map(|value| value.as_str()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

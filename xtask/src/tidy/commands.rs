@@ -13,8 +13,7 @@ const OTHERS: &[&str] = &["add", "audit", "clippy", "deny", "fmt", "new", "publi
 /// The beginnings of the code in prose that is a command.
 const COMMANDS: &[&str] = &["cargo ", "sudo apt-get "];
 
-/// Returns the commands whose task, package, example, test or folder does not exist, and the
-/// features that no crate has.
+/// Returns the commands whose task, package, example, test or folder does not exist.
 pub(super) fn check(workspace: &Workspace, listed: &[String], usage: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let gate = fs::read_to_string(workspace.root().join(".ci/run")).unwrap_or_default();
@@ -31,14 +30,10 @@ pub(super) fn check(workspace: &Workspace, listed: &[String], usage: &str) -> Ve
         };
         let members = workspace.members();
         let context = Context { root: workspace.root(), members: &members, usage, gate: &gate };
-        let mut found: Vec<String> = commands
+        let found = commands
             .iter()
-            .filter_map(|command| Some(format!("`{command}`: {}", context.judge(command)?)))
-            .collect();
-        if is_page {
-            found.extend(context.missing_features(&text));
-        }
-        wrong.extend(found.into_iter().map(|what| format!("{path}: {what}")));
+            .filter_map(|command| Some(format!("{path}: `{command}`: {}", context.judge(command)?)));
+        wrong.extend(found);
     }
     wrong
 }
@@ -171,21 +166,6 @@ impl Context<'_> {
         None
     }
 
-    /// Returns the features that the manifests on a page ask of the workspace's crates in vain.
-    fn missing_features(&self, text: &str) -> Vec<String> {
-        let mut wrong = Vec::new();
-        for line in text.lines() {
-            let Some((name, dependency)) = line.split_once(" = ") else { continue };
-            // Other crates' features are for cargo to check.
-            let Some(package) = self.member(name) else { continue };
-            let Some((_, features)) = dependency.split_once("features = [") else { continue };
-            let named = features.split(']').next().unwrap_or_default().split('"').skip(1).step_by(2);
-            let missing = named.filter(|feature| !package.features.contains_key(*feature));
-            wrong.extend(missing.map(|feature| format!("`{name}` has no feature `{feature}`")));
-        }
-        wrong
-    }
-
     fn member(&self, name: &str) -> Option<&Package> {
         self.members.iter().copied().find(|member| member.name.as_str() == name)
     }
@@ -244,17 +224,6 @@ mod tests {
         ] {
             assert!(context.judge(command).is_some(), "{command}");
         }
-        Ok(())
-    }
-
-    #[test]
-    fn feature_that_no_crate_has_is_found() -> crate::Result<()> {
-        let workspace = Workspace::load()?;
-        let members = workspace.members();
-        let context =
-            Context { root: workspace.root(), members: &members, usage: USAGE, gate: "needed=(gcc git)" };
-        let page = "rds-wrapper = { features = [\"bb8\", \"bb9\"] }\ntokio = { features = [\"x\"] }\n";
-        assert_eq!(context.missing_features(page), ["`rds-wrapper` has no feature `bb9`"]);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use cargo_metadata::Package;
 
 use super::crates::rules_of;
-use crate::workspace::{Workspace, is_publishable};
+use crate::workspace::{Workspace, enabled, exclusive, is_publishable, strings};
 
 /// Returns what is wrong with the folders and manifests of the members.
 pub(super) fn check(workspace: &Workspace) -> Vec<String> {
@@ -60,9 +60,25 @@ fn published(package: &Package, folder: &Path) -> Vec<String> {
         wrong.push(format!("{name}: `documentation` is not {page}"));
     }
     let is_library = package.targets.iter().any(|target| target.is_lib());
-    let shown = package.metadata.pointer("/docs/rs/features").and_then(|features| features.as_array());
-    if is_library && !package.features.is_empty() && shown.is_none_or(Vec::is_empty) {
-        wrong.push(format!("{name}: `package.metadata.docs.rs` lacks the features to document"));
+    if is_library {
+        let hidden = hidden_features(package);
+        wrong.extend(
+            hidden.map(|feature| format!("{name}: `package.metadata.docs.rs` lacks the feature `{feature}`")),
+        );
     }
     wrong
+}
+
+/// Returns the features that docs.rs would not show, although it could.
+fn hidden_features(package: &Package) -> impl Iterator<Item = &String> {
+    let mut shown = strings(package.metadata.pointer("/docs/rs/features"));
+    shown.push("default".to_owned());
+    let on = enabled(package, &shown);
+    // Of exclusive features one is shown.
+    let excluded: Vec<String> = exclusive(package)
+        .into_iter()
+        .filter(|group| group.iter().any(|it| on.contains(it)))
+        .flatten()
+        .collect();
+    package.features.keys().filter(move |feature| !on.contains(*feature) && !excluded.contains(feature))
 }

@@ -43,7 +43,9 @@ fn judge(text: &str) -> Vec<String> {
 fn has_bare_link(line: &str) -> bool {
     line.match_indices("[`").any(|(at, _)| {
         let rest = &line[at + 2..];
-        rest.find("`]").is_some_and(|end| !rest[end + 2..].starts_with(['(', '[', ':']))
+        // A colon defines a link only where the line begins with the name.
+        let targets: &[char] = if at == 0 { &['(', '[', ':'] } else { &['(', '['] };
+        rest.find("`]").is_some_and(|end| !rest[end + 2..].starts_with(targets))
     })
 }
 
@@ -61,6 +63,8 @@ mod tests {
     #[test]
     fn link_by_name_alone_is_refused() {
         assert_eq!(judge("see [`Plugin`], too\n").len(), 1);
+        assert_eq!(judge("take [`Plugin`]: it is there\n").len(), 1);
+        assert_eq!(judge("[`Plugin`]: https://docs.rs/wrapper-core\n").len(), 0);
         assert_eq!(judge("see [`wrapper-pg`](https://docs.rs/wrapper-pg)\n").len(), 0);
     }
 }

@@ -8,6 +8,7 @@ mod driver_config;
 mod first_mistakes;
 mod foreign_parameters;
 mod keepalives;
+mod migration_page;
 mod parameter_page;
 mod pool_checks;
 mod pool_leftovers;

@@ -1,6 +1,6 @@
 //! The combinations of features that CI checks.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
