@@ -57,7 +57,7 @@ fn packages(workspace: &Workspace) -> Result<()> {
 /// Compares the public items of each crate with its list, so every change is deliberate.
 fn public_api(workspace: &Workspace) -> Result<()> {
     let mut wrong = Vec::new();
-    for package in workspace.publishable() {
+    for package in libraries(workspace) {
         let Ok(listed) = fs::read_to_string(list_of(package)) else {
             wrong.push(format!("{}: no {LIST}: `cargo xtask public-api` writes it", package.name));
             continue;
@@ -79,10 +79,17 @@ fn difference(name: &str, listed: &str, exported: &str) -> Option<String> {
 
 /// Writes the lists of public items.
 pub(super) fn write_public_api(workspace: &Workspace) -> Result<()> {
-    for package in workspace.publishable() {
+    for package in libraries(workspace) {
         fs::write(list_of(package), exported(workspace, package)?)?;
     }
     Ok(())
+}
+
+/// Returns the published libraries; a program exports nothing.
+fn libraries(workspace: &Workspace) -> Vec<&Package> {
+    let mut packages = workspace.publishable();
+    packages.retain(|package| package.targets.iter().any(|target| target.is_lib()));
+    packages
 }
 
 fn list_of(package: &Package) -> cargo_metadata::camino::Utf8PathBuf {
