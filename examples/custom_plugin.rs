@@ -53,7 +53,8 @@ impl<C: Send + 'static> Plugin<C> for Writer {
         Box::pin(async move {
             let (known, probed) = (Arc::clone(&self.known), request.clone());
             // Starts the probe unless it runs already: every connect comes through here.
-            self.probe.ensure(next, TIMEOUT * 2, |opener| probe(opener, known, probed));
+            let start = move |opener| probe(opener, Arc::clone(&known), probed.clone());
+            self.probe.ensure(next, TIMEOUT * 2, start);
             let (count, first) = (self.known.instances.len(), self.known.writer.load(Relaxed));
             // The last known writer first, since it rarely changes.
             for at in (first..first + count).map(|at| at % count) {

@@ -111,20 +111,22 @@ impl State {
         let Some(running) = self.running.take_if(|running| Arc::ptr_eq(&running.polled, polled)) else {
             return (None, Vec::new());
         };
-        let gone = self.take_gone();
+        let mut gone = self.take_gone();
+        gone.push(running.connector);
         let next = self.others.pop();
-        self.running = next.as_ref().map(|next| Running { alive: next.alive.clone(), ..running });
+        let (task, polled) = (running.task, running.polled);
+        self.running = next.clone().map(|connector| Running { connector, task, polled });
         (next, gone)
     }
 
     /// Takes out the candidates whose connector was dropped.
     fn take_gone(&mut self) -> Vec<Candidate> {
-        self.others.extract_if(.., |other| other.alive.has_changed().is_err()).collect()
+        self.others.extract_if(.., |other| other.is_gone()).collect()
     }
 }
 
 struct Running {
-    alive: watch::Receiver<()>,
+    connector: Candidate,
     task: JoinHandle<()>,
     /// When the task was polled last; detects a runtime that is not driven, which `is_finished`
     /// does not.
@@ -138,10 +140,17 @@ impl Running {
 }
 
 /// A connector over which the task can run.
+#[derive(Clone)]
 struct Candidate {
     /// Fails once the connector's last clone is dropped.
     alive: watch::Receiver<()>,
-    start: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
+    start: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+impl Candidate {
+    fn is_gone(&self) -> bool {
+        self.alive.has_changed().is_err()
+    }
 }
 
 impl Background {
@@ -149,7 +158,8 @@ impl Background {
     ///
     /// A task that has not been polled for `stale` counts as gone, so that this must exceed its
     /// longest pause. The closure is called at once or, if the task runs over another connector,
-    /// when that one is gone. The task must not hold a connector: it would keep itself alive.
+    /// when that one is gone; it is called again if the task comes back to this connector. Neither
+    /// the closure nor the task may hold a connector: it would keep itself alive.
     ///
     /// # Panics
     ///
@@ -158,7 +168,7 @@ impl Background {
         &self,
         next: Next<'_, C>,
         stale: Duration,
-        task: impl FnOnce(Opener<C>) -> F + Send + 'static,
+        task: impl Fn(Opener<C>) -> F + Send + Sync + 'static,
     ) where
         C: Send + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -170,7 +180,7 @@ impl Background {
         let mut state = lock(&self.0);
         let is_running = match &state.running {
             Some(running) if !running.is_over(stale) => {
-                if running.alive.same_channel(alive) {
+                if running.connector.alive.same_channel(alive) {
                     return;
                 }
                 true
@@ -183,9 +193,10 @@ impl Background {
             return;
         }
         let opener = next.opener();
+        let start = move || Box::pin(task(opener.clone())) as BoxFuture<'static, ()>;
+        let connector = Candidate { alive: alive.clone(), start: Arc::new(start) };
         if is_running {
-            let start = move || Box::pin(task(opener)) as BoxFuture<'static, ()>;
-            state.others.push(Candidate { alive: alive.clone(), start: Box::new(start) });
+            state.others.push(connector);
             return;
         }
         // This connector's, if it is among the others, is the one that starts now.
@@ -194,7 +205,12 @@ impl Background {
         // Started before the former one is aborted: an abort is only a request, which its runtime
         // may never carry out.
         let former = state.running.take();
-        let (made, awaited) = oneshot::channel::<F>();
+        // The task may come back to the former one's connector, whose runtime was only slow.
+        let lives =
+            |former: &&Running| !former.connector.is_gone() && !former.connector.alive.same_channel(alive);
+        let former_connector = former.as_ref().filter(lives).map(|former| former.connector.clone());
+        state.others.extend(former_connector);
+        let (made, awaited) = oneshot::channel::<BoxFuture<'static, ()>>();
         let first = Box::pin(async move {
             // Without a task the closure has panicked.
             if let Ok(task) = awaited.await {
@@ -202,12 +218,13 @@ impl Background {
             }
         });
         let run = run(Arc::downgrade(&self.0), Arc::clone(&polled), alive.clone(), first);
-        let handle = tokio::spawn(run);
-        state.running = Some(Running { alive: alive.clone(), task: handle, polled });
+        let task = tokio::spawn(run);
+        let start = Arc::clone(&connector.start);
+        state.running = Some(Running { connector, task, polled });
         drop(state);
         // Outside of the lock: the closure may connect, and thereby call this again. The place of
         // its task is taken, so that only one is started.
-        let _ = made.send(task(opener));
+        let _ = made.send(start());
         // A stalled task holds the connections of a runtime that does not run; to drop it may take
         // the lock as well.
         if let Some(former) = former {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_core::{
-    BuildContext, Cause, ConnectRequest, Error, ErrorKind, Factory, Options, Parameter, Plugin, Result,
+    BuildContext, Cause, ConnectRequest, Error, ErrorKind, Events, Factory, Options, Parameter, Plugin,
+    Result,
 };
 
 use crate::{
@@ -102,6 +103,10 @@ impl<C: Send + 'static> Factory<C> for FailoverFactory {
 /// host.
 fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -> Result<Router> {
     let (options, requests) = (context.options(), context.requests());
+    let codes = options.get(&Options::PLUGINS);
+    // `failover2` does all of its work if both are named, and listens once.
+    let is_covered = code != FailoverPlugin::CODE
+        && codes.is_some_and(|codes| codes.iter().any(|code| code == FailoverPlugin::CODE));
     let route = RouteOptions::read(options)?;
     let topology = topology.cloned().unwrap_or_default();
     let is_fixed = topology.is_fixed();
@@ -110,7 +115,7 @@ fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -
         false => naming(options, requests)?,
     };
     let mut hosts: Vec<(Arc<str>, RequestedRole)> = Vec::new();
-    for request in requests {
+    for request in requests.iter().filter(|_| !is_covered) {
         let by_kind = match (is_fixed, &naming) {
             (true, _) => Some(RequestedRole::Writer),
             (false, Some(naming)) => wanted_at(request.host(), naming.is_given),
@@ -129,7 +134,8 @@ fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -
         }
     }
     let rates = (code == FailoverPlugin::CODE).then_some(route.rates);
-    let listeners = topology.bind(naming.map(|naming| naming.naming), rates, context.events())?;
+    let events = if is_covered { &Events::none() } else { context.events() };
+    let listeners = topology.bind(naming.map(|naming| naming.naming), rates, events)?;
     Ok(Router::new(topology, route, hosts, code == FailoverPlugin::CODE, listeners))
 }
 
@@ -185,4 +191,41 @@ fn endpoint_kind(host: &str) -> Option<EndpointKind> {
 
 fn configuration(message: String) -> Error {
     Error::new(ErrorKind::Configuration, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use wrapper_core::{Event, Registry, adapter::RawParameters};
+
+    use super::*;
+
+    #[test]
+    fn listener_of_a_connector_with_both_plugins_hears_each_event_once() {
+        let topology = Topology::fixed("a", ["b"]).expect("are hosts");
+        let registry = Registry::<()>::new()
+            .with(InitialConnectionFactory::new(topology.clone()))
+            .with(FailoverFactory::new(topology.clone()));
+        for plugins in ["initialConnection", "initialConnection,failover2", "failover2"] {
+            let heard = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&heard);
+            let events = Events::none().with(move |event| {
+                if matches!(event, Event::Paced(_)) {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            let mut given = RawParameters::new();
+            given.configure("plugins", plugins).expect("is a parameter");
+            let requests = [ConnectRequest::new("a", 5432, "jane")];
+            let _chain = registry.build_with_events(&given, &requests, &events).expect("builds");
+
+            topology.tell(|listeners| {
+                let event = Event::Paced(wrapper_core::events::Paced::new(std::time::Duration::ZERO));
+                listeners.iter().for_each(|events| events.emit(&event));
+            });
+
+            assert_eq!(heard.load(Ordering::SeqCst), 1, "{plugins}");
+        }
+    }
 }

@@ -179,8 +179,16 @@ pub(crate) fn ensure<C: Send + 'static>(
     next: wrapper_core::Next<'_, C>,
     request: &ConnectRequest,
 ) {
-    let (shared, request) = (topology.clone(), request.clone());
-    topology.background().ensure(next, STALE, move |opener: Opener<C>| run(shared, opener, request));
+    let (shared, request) = (topology.downgrade(), request.clone());
+    let start = move |opener: Opener<C>| {
+        let (topology, request) = (shared.upgrade(), request.clone());
+        async move {
+            if let Some(topology) = topology {
+                run(topology, opener, request).await;
+            }
+        }
+    };
+    topology.background().ensure(next, STALE, start);
     // Told of the connect, because a task that has just been started may rest by now.
     if topology.with_monitor(|monitor| monitor.schedule.used(Instant::now())) {
         topology.wake();

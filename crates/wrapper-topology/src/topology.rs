@@ -29,6 +29,7 @@ mod connections;
 mod effects;
 mod host_addresses;
 mod queries;
+mod weak;
 
 pub use builder::TopologyBuilder;
 

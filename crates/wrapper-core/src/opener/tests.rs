@@ -46,7 +46,8 @@ impl Plugin<ConnectRequest> for Monitors {
         next: Next<'a, ConnectRequest>,
     ) -> Opening<'a, ConnectRequest> {
         let (shared, probe) = (Arc::clone(&self.shared), request.clone().with_host("monitor.example"));
-        self.background.ensure(next, STALE, |opener| {
+        self.background.ensure(next, STALE, move |opener| {
+            let (shared, probe) = (Arc::clone(&shared), probe.clone());
             shared.starts.fetch_add(1, Ordering::SeqCst);
             let alive = Arc::clone(&shared.alive);
             async move {
@@ -225,6 +226,28 @@ fn task_of_a_runtime_that_is_not_driven_is_restarted() {
     });
 }
 
+#[tokio::test(start_paused = true)]
+async fn task_comes_back_to_a_connector_that_was_left_as_stale() {
+    let monitors = Arc::new(Monitors::default());
+    let (slow, other) = (wrapper(&monitors, "slow"), wrapper(&monitors, "other"));
+    let runtime = runtime();
+    std::thread::scope(|scope| {
+        scope.spawn(|| runtime.block_on(slow.connect(request()))).join().expect("runs").expect("connects");
+    });
+    // Twice: the clock of this runtime stands, while that of the other one went on.
+    tokio::time::advance(STALE * 2).await;
+    other.connect(request()).await.expect("connects");
+    assert_eq!(probe(&monitors).await, "monitor.example as other");
+
+    drop(other);
+
+    assert_eq!(probe(&monitors).await, "monitor.example as slow");
+    drop(slow);
+    // What is left is the one that its own runtime never polls.
+    runtime.shutdown_background();
+    gone(&monitors).await;
+}
+
 #[tokio::test]
 async fn opener_outlives_its_connector_and_says_so() {
     let openers = Arc::new(Mutex::new(None));
@@ -349,9 +372,9 @@ fn closure_of_a_task_may_connect_when_it_is_dropped() {
             let plugin = crate::plugin_fn(
                 "ensures",
                 move |request: ConnectRequest, next: Next<'_, ConnectRequest>| {
-                    let captured = lock(&captured).take();
+                    let captured = Mutex::new(lock(&captured).take());
                     background.ensure(next, STALE, move |_| {
-                        drop(captured);
+                        drop(lock(&captured).take());
                         std::future::pending()
                     });
                     next.run(request)

@@ -16,7 +16,8 @@ impl Topology {
     pub(crate) fn slowed(&self, turn: &Turn) {
         let Some(pause) = self.0.pace.failed(turn) else { return };
         Counters::count(&self.0.counters.paced);
-        self.listeners().iter().for_each(|events| events.emit(&Event::Paced(Paced::new(pause))));
+        let event = Event::Paced(Paced::new(pause));
+        self.tell(|listeners| listeners.iter().for_each(|events| events.emit(&event)));
     }
 
     /// Registers a connection that is handed out, so that it can be cut.
@@ -37,7 +38,7 @@ impl Topology {
             });
         if is_late {
             let cut = Effect::Cut { id: Arc::clone(instance), before: Instant::now(), is_all: false };
-            self.apply(cut, &self.listeners());
+            self.tell(|listeners| self.apply(cut, listeners));
         }
     }
 
@@ -70,7 +71,7 @@ impl Topology {
     fn end_former(&self, host: &Arc<str>, before: Instant) {
         let reason = format!("`{host}` has moved to another address");
         let reason = Error::new(ErrorKind::WrongInstance, reason);
-        self.cut(host, (before, true), &reason, &self.listeners());
+        self.tell(|listeners| self.cut(host, (before, true), &reason, listeners));
     }
 
     /// Returns whether a connection was opened before its cluster's writer, or its instance's

@@ -81,6 +81,15 @@ impl Topology {
         guarded(|| self.wake());
     }
 
+    /// Calls the listeners for a connect, which nothing of theirs may end.
+    pub(crate) fn tell(&self, tell: impl FnOnce(&[Arc<Events>])) {
+        guarded(|| {
+            // Dropped within the guard too: the last handle of a listener drops foreign values.
+            let listeners = self.listeners();
+            tell(&listeners);
+        });
+    }
+
     pub(super) fn apply(&self, effect: Effect, listeners: &[Arc<Events>]) {
         match effect {
             Effect::WriterChanged { from, to, epoch } => {
@@ -133,6 +142,12 @@ impl Topology {
     }
 }
 
+/// How many changes may wait for a listener before later ones are reported together with the last.
+const MOST_WAITING: usize = 32;
+
+/// How many effects may wait with one change, beside those that must not be lost.
+const MOST_EFFECTS: usize = 64;
+
 /// Appends what follows from one change, unless a cut that waits already can take it in: a listener
 /// that does not return must not make the queue grow with every answer.
 fn enqueue(queue: &mut VecDeque<Consequences>, next: Consequences) {
@@ -149,7 +164,51 @@ fn enqueue(queue: &mut VecDeque<Consequences>, next: Consequences) {
             }
         }
     }
-    queue.push_back(next);
+    let is_full = queue.len() >= MOST_WAITING;
+    match queue.back_mut().filter(|_| is_full) {
+        Some(last) => last.merge(next),
+        None => queue.push_back(next),
+    }
+}
+
+impl Consequences {
+    /// Adds a later change: what listeners then hear is where the cluster has come to.
+    fn merge(&mut self, later: Self) {
+        self.writer_answers = later.writer_answers.or(self.writer_answers);
+        for effect in later.effects {
+            self.add(effect);
+        }
+    }
+
+    fn add(&mut self, later: Effect) {
+        for effect in &mut self.effects {
+            match (effect, &later) {
+                (
+                    Effect::WriterChanged { to, epoch, .. },
+                    Effect::WriterChanged { to: next, epoch: at, .. },
+                ) => {
+                    (*to, *epoch) = (Arc::clone(next), *at);
+                    return;
+                }
+                (Effect::Cut { id, before, is_all }, Effect::Cut { id: cut, before: until, is_all: all })
+                    if (&*id, &*is_all) == (cut, all) =>
+                {
+                    *before = (*before).max(*until);
+                    return;
+                }
+                (effect, later) if effect == later => return,
+                _ => {}
+            }
+        }
+        match later {
+            // Before the cuts that follow from it.
+            Effect::WriterChanged { .. } => self.effects.insert(0, later),
+            Effect::Cut { .. } => self.effects.push(later),
+            // Only warnings, whose ids may be any that a server makes up.
+            _ if self.effects.len() < MOST_EFFECTS => self.effects.push(later),
+            _ => {}
+        }
+    }
 }
 
 fn emit(listeners: &[Arc<Events>], event: &Event) {

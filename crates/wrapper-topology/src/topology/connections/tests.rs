@@ -7,7 +7,7 @@ use std::{
 };
 
 use wrapper_core::{
-    BoxFuture, ConnectRequest, Connected, Engine, Result,
+    BoxFuture, ConnectRequest, Connected, Engine, Events, Result,
     adapter::{Driver, Rows, Wrapper},
 };
 
@@ -189,4 +189,42 @@ async fn connection_whose_waker_panics_keeps_no_other_from_being_ended() {
     assert!(opened.iter().all(|writer| fixture.is_left(writer).1));
     assert_eq!(fixture.0.stats().cut, 2);
     assert!(version.has_changed().expect("the topology lives"));
+}
+
+/// A panic whose payload panics as well, and so passes where only the first is caught.
+struct PanicsTwice;
+
+impl Drop for PanicsTwice {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new("the payload of a panic of a test"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn listener_that_panics_ends_no_connect() {
+    let fixture = Fixture(Topology::fixed("a", ["b"]).expect("are hosts"));
+    let events = Events::none().with(|_| std::panic::resume_unwind(Box::new(PanicsTwice)));
+    let _listening = fixture.0.bind(None, None, &events).expect("binds");
+    fixture.says("a", true);
+    let connection = fixture.open_writer("a").await;
+    tokio::time::advance(Duration::from_millis(1)).await;
+    fixture.says("a", false);
+    let (turn, ()) = fixture
+        .0
+        .pace()
+        .admit(Instant::now() + Duration::from_secs(9), || ((), ("a".into(), 5432)))
+        .await
+        .expect("is admitted");
+
+    fixture.0.hand_out(&"a".into(), &connection.established);
+    fixture.0.slowed(&turn);
+    let former = fixture.open(&["10.0.0.1"]).await;
+    fixture.report(&former);
+    let moved = fixture.open(&["10.0.0.2"]).await;
+    fixture.report(&moved);
+
+    assert!(fixture.is_left(&connection).1);
+    assert_eq!(fixture.is_left(&former), LEFT);
+    let stats = fixture.0.stats();
+    assert_eq!((stats.cut, stats.paced), (2, 1));
 }

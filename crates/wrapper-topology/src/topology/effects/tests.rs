@@ -197,3 +197,46 @@ fn listener_that_does_not_return_leaves_a_short_queue() {
     assert_eq!(blocked.join().expect("does not panic"), Verdict::Writer);
     assert_eq!(topology.state().consequences.len(), 0);
 }
+
+#[test]
+fn listener_that_does_not_return_while_the_writer_changes_leaves_a_short_queue() {
+    let topology = two_instances();
+    let (entered, entry) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (released, heard) = (Mutex::new(released), Arc::new(Mutex::new(Vec::new())));
+    let last = Arc::clone(&heard);
+    let events = Events::none().with(move |event| {
+        let Event::WriterChanged(changed) = event else { return };
+        last.lock().expect("no listener panics").push((changed.to.clone(), changed.epoch));
+        entered.send(()).expect("is awaited");
+        // Only the first one waits: the sender is dropped when it is released.
+        let _ = released.lock().expect("no listener panics").recv();
+    });
+    let _listening = topology.bind(None, None, &events).expect("binds");
+    let blocked = topology.clone();
+    let blocked = thread::spawn(move || blocked.answered(&reports("a", true, Instant::now())));
+    entry.recv().expect("the listener is called");
+
+    for _ in 0..200 {
+        for (from, to) in [("a", "b"), ("b", "a")] {
+            topology.failed(&target(from), Instant::now());
+            assert_eq!(topology.answered(&reports(to, true, Instant::now())), Verdict::Writer);
+            topology.answered(&reports(from, false, Instant::now()));
+            // The new writer falls silent, and answers again.
+            topology.failed(&target(to), Instant::now());
+            topology.answered(&reports(to, true, Instant::now()));
+        }
+    }
+
+    let state = topology.state();
+    let effects: usize = state.consequences.iter().map(|next| next.effects.len()).sum();
+    assert!(state.consequences.len() <= 32 && effects <= 200, "{} wait", state.consequences.len());
+    drop(state);
+    drop(release);
+    assert_eq!(blocked.join().expect("does not panic"), Verdict::Writer);
+    let heard = heard.lock().expect("no listener panics");
+    assert_eq!(heard.last(), Some(&("a".to_owned(), topology.stats().epoch)));
+    assert!(heard.windows(2).all(|pair| pair[0].1 < pair[1].1), "{heard:?}");
+    assert_eq!(topology.stats().epoch, 401);
+    assert_eq!(topology.state().consequences.len(), 0);
+}
