@@ -31,10 +31,10 @@ pub(crate) type TokenKey = Arc<Key>;
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     service: Service,
-    name: Box<str>,
     port: u16,
-    region: Box<str>,
-    user: Box<str>,
+    /// Name, region and user, on a line each: one allocation in place of three. The rules for names
+    /// and regions allow no line break.
+    text: Box<str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -195,13 +195,13 @@ impl TokenRequest {
             };
             Error::caused(kind, error.to_string(), error)
         })?;
-        let key = Key { service, name: name.into(), port, region: region.into(), user: user.into() };
+        let key = Key { service, port, text: format!("{name}\n{region}\n{user}").into() };
         Ok(Self(Arc::new(Inner { key: Arc::new(key), presign })))
     }
 
     /// Returns the endpoint or name in its canonical form; empty for MSK.
     pub fn host(&self) -> &str {
-        &self.0.key.name
+        self.0.key.parts()[0]
     }
 
     /// Returns the port; 0 where the service signs none.
@@ -211,12 +211,12 @@ impl TokenRequest {
 
     /// Returns the region.
     pub fn region(&self) -> &str {
-        &self.0.key.region
+        self.0.key.parts()[1]
     }
 
     /// Returns the user; empty for MSK and EKS.
     pub fn user(&self) -> &str {
-        &self.0.key.user
+        self.0.key.parts()[2]
     }
 
     pub(crate) fn key(&self) -> &TokenKey {
@@ -232,6 +232,14 @@ impl TokenRequest {
         self.0.presign.sign_with(signer, now).map_err(|error| {
             Error::caused(ErrorKind::Token, format!("no token could be signed for {self}"), error)
         })
+    }
+}
+
+impl Key {
+    /// Returns name, region and user.
+    fn parts(&self) -> [&str; 3] {
+        let mut lines = self.text.splitn(3, '\n');
+        std::array::from_fn(|_| lines.next().unwrap_or_default())
     }
 }
 
@@ -309,7 +317,8 @@ impl Hash for TokenRequest {
 
 impl fmt::Display for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Key { service, name, port, region, user } = &*self.0.key;
+        let Key { service, port, .. } = &*self.0.key;
+        let [name, region, user] = self.0.key.parts();
         let user = user.escape_debug();
         match service {
             Service::Rds | Service::Dsql | Service::DsqlAdmin => {

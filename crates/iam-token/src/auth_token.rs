@@ -8,7 +8,10 @@ use std::{
 
 use base64_simd::URL_SAFE_NO_PAD;
 
-use crate::{signing_time::Rfc3339, zeroizing_string::ZeroizingString};
+use crate::{
+    signing_time::{Rfc3339, SigningTime},
+    zeroizing_string::ZeroizingString,
+};
 
 /// A signed token, to be used as a password.
 ///
@@ -23,18 +26,23 @@ use crate::{signing_time::Rfc3339, zeroizing_string::ZeroizingString};
 pub struct AuthToken {
     text: ZeroizingString,
     access_key_id: Arc<str>,
-    signed_at: SystemTime,
-    expires_at: SystemTime,
+    /// Seconds since 1970.
+    signed_at: u64,
+    /// From the signature to the expiry, at most seven days: seconds and nanoseconds apart, so that
+    /// the two take half of what a `Duration` and its padding do. Caches hold many tokens.
+    life: (u32, u32),
 }
 
 impl AuthToken {
     pub(crate) fn new(
         text: ZeroizingString,
         access_key_id: Arc<str>,
-        signed_at: SystemTime,
-        expires_at: SystemTime,
+        signed_at: &SigningTime,
+        life: Duration,
     ) -> Self {
-        Self { text, access_key_id, signed_at, expires_at }
+        // Bounded by `build`, and so without loss.
+        let seconds = u32::try_from(life.as_secs()).unwrap_or(u32::MAX);
+        Self { text, access_key_id, signed_at: signed_at.seconds(), life: (seconds, life.subsec_nanos()) }
     }
 
     /// Returns the text of the token: the password.
@@ -53,24 +61,25 @@ impl AuthToken {
 
     /// Returns when the token was signed: the whole second in `X-Amz-Date`.
     pub fn signed_at(&self) -> SystemTime {
-        self.signed_at
+        UNIX_EPOCH + Duration::from_secs(self.signed_at)
     }
 
     /// Returns when the token stops working: after its lifetime, or with the credentials that
     /// signed it where their expiry is known and comes first.
     pub fn expires_at(&self) -> SystemTime {
-        self.expires_at
+        let (seconds, nanos) = self.life;
+        self.signed_at() + Duration::new(seconds.into(), nanos)
     }
 
     /// Returns how long the token still works at `now`; zero once it has stopped.
     pub fn remaining(&self, now: SystemTime) -> Duration {
-        self.expires_at.duration_since(now).unwrap_or_default()
+        self.expires_at().duration_since(now).unwrap_or_default()
     }
 
     /// Returns [`expires_at`](Self::expires_at) in milliseconds since 1970, as Kafka clients want
     /// it.
     pub fn expires_at_millis(&self) -> u64 {
-        let since_epoch = self.expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = self.expires_at().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -96,6 +105,6 @@ impl AuthToken {
 
 impl fmt::Debug for AuthToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AuthToken(redacted, expires {})", Rfc3339(self.expires_at))
+        write!(f, "AuthToken(redacted, expires {})", Rfc3339(self.expires_at()))
     }
 }

@@ -155,11 +155,10 @@ impl Presign {
         text.push_str(&signature);
         text.push_str(&self.unsigned);
 
-        let signed_at = time.system_time();
         // AWS counts from `X-Amz-Date`, so from the cut second and not from `now`.
-        let lifetime_end = signed_at + self.lifetime;
-        let expires_at = signer.expiry().map_or(lifetime_end, |expiry| expiry.min(lifetime_end));
-        let token = AuthToken::new(text, signer.shared_access_key_id(), signed_at, expires_at);
+        let left = |expiry: SystemTime| expiry.duration_since(time.system_time()).unwrap_or_default();
+        let life = signer.expiry().map_or(self.lifetime, |expiry| self.lifetime.min(left(expiry)));
+        let token = AuthToken::new(text, signer.shared_access_key_id(), &time, life);
         Ok(match &self.base64url {
             Some(prefix) => token.into_base64url(prefix),
             None => token,

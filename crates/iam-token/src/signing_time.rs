@@ -45,6 +45,11 @@ impl SigningTime {
         std::str::from_utf8(&self.text).expect("ASCII")
     }
 
+    /// Returns the number of seconds since 1970.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.seconds
+    }
+
     /// Returns the number of days since 1970, which changes when the signing key does.
     pub(crate) fn day(&self) -> u64 {
         self.seconds / SECONDS_PER_DAY

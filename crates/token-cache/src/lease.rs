@@ -28,15 +28,21 @@ pub struct Lease<V> {
 }
 
 /// One value, shared by all its leases.
+///
+/// Of its times only those that a hit compares are stored, since a cache holds many: issue and
+/// expiry follow from them.
 // In this order a hit reads one cache line, that of the reference counts.
 #[repr(C)]
 pub(crate) struct Generation<V> {
-    /// A second before its issue, unless that cannot be represented.
+    /// A second before its issue.
     usable_from: SystemTime,
+    /// The start of the buffer before its expiry.
     usable_until: Option<SystemTime>,
     pub(crate) id: u64,
     accepted_at: Mutex<Option<SystemTime>>,
-    pub(crate) made: Expiring<V>,
+    /// As in [`Expiring`].
+    pub(crate) life: Duration,
+    value: V,
 }
 
 impl<V> Lease<V> {
@@ -52,17 +58,17 @@ impl<V> Lease<V> {
 
     /// Returns the value.
     pub fn value(&self) -> &V {
-        &self.generation.made.value
+        &self.generation.value
     }
 
     /// Returns when the value was issued.
     pub fn issued_at(&self) -> SystemTime {
-        self.generation.made.issued_at
+        self.generation.issued_at()
     }
 
     /// Returns the first moment at which the value has expired, if it expires.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.generation.made.expires_at
+        self.generation.expires_at()
     }
 
     /// Returns the identity of the value, which no other value of the same cache has.
@@ -110,14 +116,24 @@ impl<V> fmt::Debug for Lease<V> {
 
 impl<V> Generation<V> {
     pub(crate) fn new(made: Expiring<V>, id: u64) -> Self {
-        let usable_from = made.issued_at.checked_sub(TOLERANCE).unwrap_or(made.issued_at);
-        // An expiry too early to subtract the buffer from is long past.
-        let usable_until = made.expires_at.map(|end| end.checked_sub(EXPIRY_BUFFER).unwrap_or(end));
-        Self { made, id, usable_from, usable_until, accepted_at: Mutex::new(None) }
+        let Expiring { value, issued_at, expires_at, life } = made;
+        // Where the subtraction cannot be represented, at the very beginning of time, both moments
+        // count as later by it: a value that expired then has expired all the same.
+        let usable_from = issued_at.checked_sub(TOLERANCE).unwrap_or(issued_at);
+        let usable_until = expires_at.map(|end| end.checked_sub(EXPIRY_BUFFER).unwrap_or(end));
+        Self { usable_from, usable_until, id, accepted_at: Mutex::new(None), life, value }
+    }
+
+    pub(crate) fn issued_at(&self) -> SystemTime {
+        self.usable_from + TOLERANCE
+    }
+
+    pub(crate) fn expires_at(&self) -> Option<SystemTime> {
+        self.usable_until.map(|until| until + EXPIRY_BUFFER)
     }
 
     pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
-        self.made.expires_at.is_some_and(|end| end <= now)
+        self.expires_at().is_some_and(|end| end <= now)
     }
 
     /// Returns whether it is further from its expiry than the buffer.

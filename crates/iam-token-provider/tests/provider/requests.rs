@@ -28,6 +28,18 @@ async fn every_service_is_cached_but_eks() {
     assert!(provider.token(&eks).await.expect("is signed").is_fresh());
 }
 
+#[tokio::test]
+async fn user_with_line_breaks_is_one_user() {
+    let provider = Source::new(&clock(), 0).provider();
+    let users = ["jane", "jane\n", "us-east-2\njane", "\n"];
+    for (signed, user) in (1..).zip(users) {
+        let request = TokenRequest::database(HOST, 5432, user).expect("fits");
+        assert_eq!((request.host(), request.region(), request.user()), (HOST, "us-east-2", user));
+        provider.token(&request).await.expect("is signed");
+        assert_eq!(provider.stats().signed, signed, "{request} shares no token");
+    }
+}
+
 #[test]
 fn invalid_request_names_the_fault_and_the_alternative() {
     let said = |request: Result<TokenRequest, Error>| request.expect_err("does not fit").to_string();

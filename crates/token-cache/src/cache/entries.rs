@@ -100,7 +100,7 @@ impl<K: Eq + Hash, V> Entries<K, V> {
         // Values without an expiry are evicted last. The id breaks ties.
         let mut order: Vec<_> = others
             .map(|entry| {
-                let end = entry.made.expires_at;
+                let end = entry.expires_at();
                 (end.is_none(), end, entry.id, self.hash(entry.key()))
             })
             .collect();

@@ -41,7 +41,7 @@ pub(super) struct Held<V> {
 impl<V> Held<V> {
     /// `draw` is from 0 to 1.
     fn new(generation: Arc<Generation<V>>, draw: f64) -> Self {
-        let (life, end) = (generation.made.life, generation.made.expires_at);
+        let (life, end) = (generation.life, generation.expires_at());
         // A lifetime this long already has the longest window, and no multiplication below can
         // overflow.
         let counted = life.min(LONGEST_REFRESH_WINDOW * 100 / SHARES[1]);
@@ -62,7 +62,7 @@ impl<V> Held<V> {
 
     pub(super) fn is_due(&self, now: SystemTime) -> bool {
         // A clock that was set back does not make a value young.
-        distance(self.generation.made.issued_at, now) >= self.renew_after
+        distance(self.generation.issued_at(), now) >= self.renew_after
     }
 
     pub(super) fn is_near_end(&self, now: SystemTime) -> bool {
@@ -101,8 +101,8 @@ impl<V, E> State<V, E> {
     ) -> (Outcome<V, E>, Option<Arc<Generation<V>>>) {
         let unexpired = self.unexpired(now);
         let serves = unexpired.is_some();
-        let is_better = |made: &Generation<V>| match (made.made.expires_at, unexpired) {
-            (Some(end), Some(held)) => replaces || held.made.expires_at.is_none_or(|held| held < end),
+        let is_better = |made: &Generation<V>| match (made.expires_at(), unexpired) {
+            (Some(end), Some(held)) => replaces || held.expires_at().is_none_or(|held| held < end),
             _ => true,
         };
         let is_stored = fetched.as_ref().is_ok_and(|made| is_better(made));
