@@ -11,14 +11,14 @@ use std::{
     time::SystemTime,
 };
 
-use aws_config::Region;
+use aws_config::{Region, environment::EnvironmentVariableCredentialsProvider};
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, error::CredentialsError, future},
 };
 
 pub use self::role::AssumeRole;
-use self::sdk::SdkChain;
+use self::{diagnosis::Failure, sdk::SdkChain};
 use crate::error::{CredentialsFailure, Error, ErrorKind, Result};
 
 /// Credentials of the AWS default chain or of one profile, or of a role assumed with these.
@@ -93,19 +93,42 @@ impl DefaultChain {
         {
             return Ok(credentials);
         }
-        // Concurrent loads may each build one; the last of them is kept.
-        let chain = SdkChain::new(self.profile(), self.0.role.as_ref(), self.region()).await;
-        match chain.provide(now()).await {
-            Ok(credentials) => {
-                let chain = known_end::is_renewed(&credentials).then(|| Arc::new(chain));
-                // The guard ends before the former chain is dropped: its HTTP client is foreign
-                // code.
+        let loaded = match self.of_environment().await {
+            Some(keys) => keys.map(|keys| (keys, None)),
+            None => self.of_new_chain().await,
+        };
+        match loaded {
+            Ok((credentials, chain)) => {
+                // Of concurrent loads the last one's is kept. The guard ends before the former chain
+                // is dropped: its HTTP client is foreign code.
                 let former = std::mem::replace(&mut *self.kept(), chain);
                 drop(former);
                 Ok(credentials)
             }
             Err(failure) => Err(diagnosis::of(failure, self.profile(), now()).await),
         }
+    }
+
+    /// Returns the keys of the environment, which the SDK's chain asks first; `None` where it goes
+    /// on to its other sources.
+    ///
+    /// Asked on their own, because building the chain takes milliseconds: it sets up an HTTP client
+    /// with the platform's roots.
+    async fn of_environment(&self) -> Option<std::result::Result<Credentials, Failure>> {
+        if self.0.profile.is_some() || self.0.role.is_some() {
+            return None;
+        }
+        let keys = EnvironmentVariableCredentialsProvider::new().provide_credentials().await.ok()?;
+        Some(known_end::apply(keys, None, now()).await)
+    }
+
+    /// Returns the credentials of a chain that reads the files anew, and the chain if it is to be
+    /// kept.
+    async fn of_new_chain(&self) -> std::result::Result<(Credentials, Option<Arc<SdkChain>>), Failure> {
+        let chain = SdkChain::new(self.profile(), self.0.role.as_ref(), self.region()).await;
+        let credentials = chain.provide(now()).await?;
+        let is_kept = known_end::is_renewed(&credentials);
+        Ok((credentials, is_kept.then(|| Arc::new(chain))))
     }
 
     fn profile(&self) -> Option<&str> {

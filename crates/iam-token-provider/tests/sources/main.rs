@@ -124,6 +124,26 @@ fn end_in_the_environment_is_honoured() {
     home.check(&with(""), "key=AKIAENV end=none");
 }
 
+/// Such a machine cannot build the SDK's HTTP client, which takes milliseconds elsewhere.
+#[test]
+#[cfg(target_os = "linux")]
+fn keys_of_the_environment_build_no_http_client() {
+    let home = Home::new("no-roots", &format!("[default]\n{KEYS}"));
+    let without_roots = [("SSL_CERT_FILE", "/dev/null")];
+    home.check(&[&KEYS_IN_ENVIRONMENT[..], &without_roots].concat(), "key=AKIAENV end=none");
+    let said = home.check(&KEYS_IN_ENVIRONMENT, "key=AKIAENV end=none");
+    assert!(!said.contains("AKIAFILE"), "{said}");
+}
+
+#[test]
+fn keys_of_the_environment_that_are_blank_count_as_absent() {
+    let home = Home::new("blank-keys", &format!("[default]\n{KEYS}"));
+    for (key, secret) in [("", "secret"), ("AKIAENV", " ")] {
+        let blank = [("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", secret)];
+        home.check(&blank, "key=AKIAFILE end=none");
+    }
+}
+
 #[test]
 fn end_in_a_profile_is_honoured() {
     for key in ["aws_session_expiration", "x_security_token_expires"] {
