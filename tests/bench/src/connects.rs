@@ -13,7 +13,7 @@ use wrapper_iam::IamFactory;
 use wrapper_pg::TlsStack;
 
 use crate::{
-    Result,
+    Result, output,
     report::{Report, Section, Table},
 };
 
@@ -21,6 +21,9 @@ use crate::{
 pub(crate) const MYSQL_TLS: &str = if cfg!(feature = "mysql-rustls") { "rustls" } else { "native-tls" };
 pub(crate) const STACKS: [(&str, TlsStack); 2] =
     [("native-tls", TlsStack::NativeTls), ("rustls", TlsStack::Rustls)];
+
+/// The first argument of this program as a repetition of connects, for a profiler.
+pub(crate) const ARGUMENT: &str = "repeat-connect";
 
 /// How many pairs are timed; each side goes first in every other pair.
 const PAIRS: usize = 2_000;
@@ -99,6 +102,73 @@ pub(crate) async fn mysql(connector: &wrapper_mysql::Connector, count: usize) ->
     let bare = async || Result::Ok(drop(Conn::new(opts.clone()).await?));
     let ours = async || Result::Ok(drop(connector.connect().await?));
     pairs(bare, ours, count).await
+}
+
+/// Connects again and again at an embedded server, `bare` or `ours` alone or taking turns: what a
+/// profiler sees of the main thread is the client's.
+pub(crate) fn repeat(engine: &str, side: &str, stack: &str, count: &str) -> Result<()> {
+    let count: usize = count.parse()?;
+    let (servers, clients) = runtimes()?;
+    let stack = STACKS.into_iter().find(|(name, _)| *name == stack).ok_or("unknown stack")?.1;
+    let report = |Medians { bare, more }| output::line(format_args!("{bare:.1} us, {more:+.1} us"));
+    match engine {
+        "postgresql" => {
+            let server = servers.block_on(PostgresServer::builder().start())?;
+            let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
+            let builder = wrapper_pg::Connector::builder(registry).connection_string(server.url());
+            let connector = builder.tls_stack(stack).build()?;
+            clients.block_on(async {
+                let (config, tls) = connector.driver_config().await?.into_parts();
+                let bare = async || Result::Ok(drop(config.connect(tls.clone()).await?));
+                let timed_bare = async || {
+                    let connected =
+                        tokio::time::timeout(Duration::from_secs(30), config.connect(tls.clone()));
+                    Result::Ok(drop(connected.await??))
+                };
+                let ours = async || Result::Ok(drop(connector.connect().await?));
+                match side {
+                    "both" => report(pairs(bare, ours, count).await?),
+                    "timeout" => report(pairs(bare, timed_bare, count).await?),
+                    "same" => report(pairs(&bare, &bare, count).await?),
+                    "bare" => alone(bare, count).await?,
+                    _ => alone(ours, count).await?,
+                }
+                Ok(())
+            })
+        }
+        _ => {
+            let server = servers.block_on(MysqlServer::builder().start())?;
+            let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
+            let builder = wrapper_mysql::Connector::builder(registry).connection_string(server.url());
+            let connector = builder.build()?;
+            clients.block_on(async {
+                let opts = connector.driver_config().await?.into_opts();
+                let bare = async || Result::Ok(drop(Conn::new(opts.clone()).await?));
+                let timed_bare = async || {
+                    let connected = tokio::time::timeout(Duration::from_secs(30), Conn::new(opts.clone()));
+                    Result::Ok(drop(connected.await??))
+                };
+                let spawned = async || Result::Ok(drop(tokio::spawn(Conn::new(opts.clone())).await??));
+                let ours = async || Result::Ok(drop(connector.connect().await?));
+                match side {
+                    "both" => report(pairs(bare, ours, count).await?),
+                    "timeout" => report(pairs(bare, timed_bare, count).await?),
+                    "spawned" => report(pairs(bare, spawned, count).await?),
+                    "same" => report(pairs(&bare, &bare, count).await?),
+                    "bare" => alone(bare, count).await?,
+                    _ => alone(ours, count).await?,
+                }
+                Ok(())
+            })
+        }
+    }
+}
+
+async fn alone(connect: impl AsyncFn() -> Result<()>, count: usize) -> Result<()> {
+    for _ in 0..count {
+        connect().await?;
+    }
+    Ok(())
 }
 
 async fn pairs(

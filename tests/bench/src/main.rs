@@ -6,13 +6,16 @@ mod chain;
 mod cold;
 mod connects;
 mod databases;
+#[cfg(feature = "peers")]
 mod foreign;
 mod hosts;
 mod misses;
+mod notes;
 mod output;
 mod proxy;
 mod report;
 mod timing;
+#[cfg(feature = "peers")]
 mod tokens;
 
 use std::{env, process::ExitCode};
@@ -26,7 +29,8 @@ type Result<T> = std::result::Result<T, Error>;
 type Part = (&'static str, fn(&mut Report) -> Result<()>);
 
 /// The parts in the order in which they run.
-const PARTS: [Part; 11] = [
+const PARTS: &[Part] = &[
+    #[cfg(feature = "peers")]
     ("tokens", tokens::run),
     ("cache", cache::run),
     ("hosts", hosts::run),
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         [proxy::ARGUMENT, url] => proxy::serve(url),
         [cold::ARGUMENT, side, stack] => cold::first_row(side, stack),
+        [connects::ARGUMENT, engine, side, stack, count] => connects::repeat(engine, side, stack, count),
         parts => run(parts),
     };
     match outcome {
@@ -62,13 +67,13 @@ fn main() -> ExitCode {
 
 /// Runs the named parts, or all that are quick.
 fn run(named: &[&str]) -> Result<()> {
-    let known = PARTS.map(|(name, _)| name);
+    let known: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
     if let Some(unknown) = named.iter().find(|name| !known.contains(name)) {
         return Err(format!("unknown part `{unknown}`: the parts are {}", known.join(", ")).into());
     }
     let mut report = Report::read();
     for (name, part) in PARTS {
-        if named.contains(&name) || named.is_empty() && name != BUILDS {
+        if named.contains(name) || named.is_empty() && *name != BUILDS {
             part(&mut report)?;
         }
     }

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use mysql_async::{OptsBuilder, prelude::Queryable};
-use rds_testkit::{AccessKey, MysqlServer, PostgresServer, Rows};
+use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
+use rds_testkit::{MysqlServer, PostgresServer, Rows};
 use tokio::{runtime::Runtime, time::Instant};
 use tokio_postgres::NoTls;
 use wrapper_core::Registry;
 use wrapper_iam::IamFactory;
+use wrapper_pg::{PgConnection, TlsStack};
 use wrapper_proxy::{
     Access, Limits, Listen, LocalAddress, Proxy, Target, TcpPort, mysql::MysqlTarget,
     postgres::PostgresTarget,
@@ -38,50 +39,100 @@ const FAT_ROWS: usize = 32 * 1024;
 const FAT_ROUNDS: usize = 9;
 const IDLE: usize = 500;
 const SMALL: &str = "SELECT 1";
-const FAT: &str = "SELECT fat";
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Measures both engines at the embedded servers.
 pub(crate) fn run(report: &mut Report) -> Result<()> {
-    let runtime = Runtime::new()?;
-    runtime.block_on(async {
+    Runtime::new()?.block_on(async {
         let fat = Rows::new(["fat"]);
         let fat = (0..FAT_ROWS).fold(fat, |rows, _| rows.row(["x".repeat(1_024).into()]));
-        let server = PostgresServer::builder().user("jane").answer(FAT, fat.clone()).start().await?;
+        let place =
+            Place { server: "rds-testkit", user: "jane", database: "app", fat: "SELECT fat", idle: IDLE };
+        let server = PostgresServer::builder().user("jane").answer(place.fat, fat.clone()).start().await?;
         let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
-        let direct = wrapper_pg::Connector::from_url(&server.url(), registry)?;
-        let proxy = ProxyProcess::start(&server.url(), server.access_key())?;
-        let proxied = format!("host=127.0.0.1 port={} user=jane dbname=app", proxy.port);
-        let direct = || -> BoxFuture<'_, Result<Client>> {
-            Box::pin(async {
-                let (client, connection) = direct.connect().await?;
-                tokio::spawn(connection);
-                Ok(Client::Postgres(client))
-            })
-        };
-        let proxied = || -> BoxFuture<'_, Result<Client>> {
-            Box::pin(async {
-                let (client, connection) = tokio_postgres::connect(&proxied, NoTls).await?;
-                tokio::spawn(connection);
-                Ok(Client::Postgres(client))
-            })
-        };
-        report.add(measure("PostgreSQL", &direct, &proxied, &proxy).await?)?;
+        let proxy = ProxyProcess::start(&server.url(), &server.access_key().env())?;
+        report.add(postgres(&server.url(), registry, &proxy, &place).await?)?;
 
-        let server = MysqlServer::builder().user("jane").database("app").answer(FAT, fat).start().await?;
+        let server = MysqlServer::builder().user("jane").database("app");
+        let server = server.answer(place.fat, fat).start().await?;
         let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
-        let direct = wrapper_mysql::Connector::from_url(&server.url(), registry)?;
-        let proxy = ProxyProcess::start(&server.url(), server.access_key())?;
-        let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(proxy.port);
-        let options = options.prefer_socket(false).user(Some("jane")).db_name(Some("app"));
-        let direct = || -> BoxFuture<'_, Result<Client>> {
-            Box::pin(async { Ok(Client::Mysql(direct.connect().await?)) })
-        };
-        let proxied = || -> BoxFuture<'_, Result<Client>> {
-            Box::pin(async { Ok(Client::Mysql(mysql_async::Conn::new(options.clone()).await?)) })
-        };
-        report.add(measure("MySQL", &direct, &proxied, &proxy).await?)
+        let proxy = ProxyProcess::start(&server.url(), &server.access_key().env())?;
+        report.add(mysql(&server.url(), registry, &proxy, &place).await?)
     })
+}
+
+/// Measures a PostgreSQL database of the reader's, with the credentials of the environment.
+pub(crate) async fn postgres_at(url: &str, place: &Place<'_>) -> Result<Section> {
+    let registry = Registry::new().with(IamFactory::default());
+    postgres(url, registry, &ProxyProcess::start(url, &[])?, place).await
+}
+
+/// Measures a MySQL or MariaDB database of the reader's, with the credentials of the environment.
+pub(crate) async fn mysql_at(url: &str, place: &Place<'_>) -> Result<Section> {
+    let registry = Registry::new().with(IamFactory::default());
+    mysql(url, registry, &ProxyProcess::start(url, &[])?, place).await
+}
+
+/// What the proxy leads to.
+pub(crate) struct Place<'a> {
+    pub(crate) server: &'a str,
+    pub(crate) user: &'a str,
+    pub(crate) database: &'a str,
+    /// A query whose result has 32 MiB.
+    pub(crate) fat: &'a str,
+    /// How many idle connections are held at once; 0 where the server takes too few.
+    pub(crate) idle: usize,
+}
+
+async fn postgres(
+    url: &str,
+    registry: Registry<PgConnection>,
+    proxy: &ProxyProcess,
+    place: &Place<'_>,
+) -> Result<Section> {
+    // The TLS stack of the proxy, so that the figures tell of the proxy alone.
+    let direct = wrapper_pg::Connector::builder(registry).connection_string(url);
+    let direct = direct.tls_stack(TlsStack::Rustls).build()?;
+    let Place { user, database, .. } = place;
+    let proxied = format!("host=127.0.0.1 port={} user={user} dbname={database}", proxy.port);
+    let direct = || -> BoxFuture<'_, Result<Client>> {
+        Box::pin(async {
+            let (client, connection) = direct.connect().await?;
+            tokio::spawn(connection);
+            Ok(Client::Postgres(client))
+        })
+    };
+    let proxied = || -> BoxFuture<'_, Result<Client>> {
+        Box::pin(async {
+            let (client, connection) = tokio_postgres::connect(&proxied, NoTls).await?;
+            tokio::spawn(connection);
+            Ok(Client::Postgres(client))
+        })
+    };
+    measure("PostgreSQL", place, &direct, &proxied, proxy).await
+}
+
+async fn mysql(
+    url: &str,
+    registry: Registry<Conn>,
+    proxy: &ProxyProcess,
+    place: &Place<'_>,
+) -> Result<Section> {
+    let direct = wrapper_mysql::Connector::from_url(url, registry)?;
+    // The connector's own, without which the driver asks for them after each login.
+    let like = direct.driver_config().await?.into_opts();
+    let database = Some(place.database).filter(|database| !database.is_empty());
+    let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(proxy.port);
+    let options = options.prefer_socket(false).user(Some(place.user)).db_name(database);
+    let options = options.max_allowed_packet(like.max_allowed_packet()).wait_timeout(like.wait_timeout());
+    let direct = || -> BoxFuture<'_, Result<Client>> {
+        Box::pin(async { Ok(Client::Mysql(direct.connect().await?)) })
+    };
+    let proxied = || -> BoxFuture<'_, Result<Client>> {
+        Box::pin(async { Ok(Client::Mysql(Conn::new(options.clone()).await?)) })
+    };
+    measure("MySQL", place, &direct, &proxied, proxy).await
 }
 
 type Connect<'a> = dyn Fn() -> BoxFuture<'a, Result<Client>> + Sync + 'a;
@@ -89,12 +140,14 @@ type Connect<'a> = dyn Fn() -> BoxFuture<'a, Result<Client>> + Sync + 'a;
 /// Measures one engine. Both ways take turns, so that a busy machine disturbs both alike.
 async fn measure<'a>(
     engine: &str,
+    place: &Place<'_>,
     direct: &Connect<'a>,
     proxied: &Connect<'a>,
     proxy: &ProxyProcess,
 ) -> Result<Section> {
-    let mut section = Section::new(format!("{engine} through the proxy"));
-    let mut table = Table::new(["at rds-testkit", "direct, over TLS", "through the proxy"]);
+    let at = format!("at {}", place.server);
+    let mut section = Section::new(format!("{engine} through the proxy, {at}"));
+    let mut table = Table::new([&at, "direct, over TLS", "through the proxy"]);
     let mut connects = [Vec::new(), Vec::new()];
     for _ in 0..CONNECTS {
         for (took, connect) in connects.iter_mut().zip([direct, proxied]) {
@@ -124,7 +177,7 @@ async fn measure<'a>(
     for _ in 0..FAT_ROUNDS {
         for (took, client) in fat.iter_mut().zip(&mut clients) {
             let begun = Instant::now();
-            client.query(FAT).await?;
+            client.query(place.fat).await?;
             took.push(begun.elapsed().as_secs_f64() * 1e6);
         }
     }
@@ -145,20 +198,28 @@ async fn measure<'a>(
     });
     table.row([format!("queries of {BUSY} busy clients"), format!("{one:.0}/s"), format!("{other:.0}/s")]);
 
-    let mut idle = vec![proxied().await?];
-    let (memory, files) = proxy.memory_and_files()?;
-    for _ in 0..IDLE {
-        idle.push(proxied().await?);
-    }
-    let (memory_after, files_after) = proxy.memory_and_files()?;
     section.table(&table);
     section.target("a connect, times a direct one", connect, ..=1.0);
     section.target("microseconds more for each query", query, ..=60.0);
     section.target("throughput of a large result, times the direct one", throughput, 0.8..);
     section.target("queries of busy clients, times the direct ones", other / one, 0.7..);
-    section.target("KB for each idle connection", (memory_after - memory) / IDLE as f64, ..=40.0);
-    section.target("descriptors for each idle connection", (files_after - files) / IDLE as f64, ..=2.0);
+    if place.idle > 0 {
+        let [memory, files] = of_idle_connections(place.idle, proxied, proxy).await?;
+        section.target("KB for each idle connection", memory, ..=40.0);
+        section.target("descriptors for each idle connection", files, ..=2.0);
+    }
     Ok(section)
+}
+
+/// Returns the KB and the descriptors that the proxy holds for each of so many idle connections.
+async fn of_idle_connections(count: usize, proxied: &Connect<'_>, proxy: &ProxyProcess) -> Result<[f64; 2]> {
+    let mut idle = vec![proxied().await?];
+    let (memory, files) = proxy.memory_and_files()?;
+    for _ in 0..count {
+        idle.push(proxied().await?);
+    }
+    let (memory_after, files_after) = proxy.memory_and_files()?;
+    Ok([memory_after - memory, files_after - files].map(|more| more / count as f64))
 }
 
 /// Counts what busy clients get done in a second.
@@ -183,7 +244,7 @@ async fn transactions(connect: &Connect<'_>) -> Result<f64> {
 }
 
 enum Client {
-    Mysql(mysql_async::Conn),
+    Mysql(Conn),
     Postgres(tokio_postgres::Client),
 }
 
@@ -204,9 +265,13 @@ struct ProxyProcess {
 }
 
 impl ProxyProcess {
-    fn start(url: &str, key: &AccessKey) -> Result<Self> {
+    fn start(url: &str, credentials: &[(&str, String)]) -> Result<Self> {
         let mut command = Command::new(env::current_exe()?);
-        command.args([ARGUMENT, url]).envs(key.env()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args([ARGUMENT, url])
+            .envs(credentials.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("standard output is piped")?).read_line(&mut line)?;

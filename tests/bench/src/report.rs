@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Result, output};
+use crate::{Result, notes, output};
 
 const HEAD: &str = "\
 # Benchmarks
@@ -16,6 +16,9 @@ Written by `cargo xtask bench`; its [README](tests/bench/README.md) says what is
 Ratios within a section carry over to other machines, absolute times do not. Each section names the
 load of the machine (the average over a minute) when it was measured.
 ";
+
+/// The length of a line of prose.
+const COLUMNS: usize = 100;
 
 /// The sections of one run.
 pub(crate) struct Report {
@@ -72,10 +75,15 @@ impl Section {
         self.print(&format!("{}\n", table.render()));
     }
 
-    /// Adds a target with its verdict.
+    /// Adds a target with its verdict and, where it is missed, the note on it.
     pub(crate) fn target(&mut self, of: &str, value: f64, wanted: impl RangeBounds<f64> + std::fmt::Debug) {
-        let verdict = if wanted.contains(&value) { "met" } else { "**missed**" };
+        let is_met = wanted.contains(&value);
+        let verdict = if is_met { "met" } else { "**missed**" };
         self.print(&format!("- {of}: {value:.2}, target {wanted:?}: {verdict}\n"));
+        if !is_met {
+            let note = notes::on(&self.title, of).unwrap_or("not explained yet");
+            self.print(&indented(&format!("Why, and what was tried: {note}.")));
+        }
     }
 
     fn print(&mut self, text: &str) {
@@ -116,6 +124,18 @@ impl Table {
         let body = self.0.iter().skip(1).map(line);
         format!("{}{rule}{}", self.0.first().map(line).unwrap_or_default(), body.collect::<String>())
     }
+}
+
+/// Wraps a text to lines that continue an item of a list.
+fn indented(text: &str) -> String {
+    let mut lines = vec![String::from(" ")];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < COLUMNS => line.extend([" ", word]),
+            _ => lines.push(format!("  {word}")),
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Returns the cores and the load of the machine, as far as it tells.
