@@ -233,12 +233,11 @@ impl<D: Driver> HostList<D> {
             let share =
                 (deadline.saturating_duration_since(now) / hosts_left).max(ConnectRequest::LEAST_SHARE);
             let until = deadline.min(now + share);
-            let request = (*request).clone().begin(until).ends_at(deadline);
+            let begun = (*request).clone().begin(until).ends_at(deadline);
             // Dropped with this future if the pool gives up, and then notes the phase that was
             // reached.
-            let running = last_error.map(|last_error| last_error.begin(Some(request.clone())));
-            let place = place(&request);
-            let connected = self.wrapper.connect(request).await;
+            let running = last_error.map(|last_error| last_error.begin(Some(begun.clone())));
+            let connected = self.wrapper.connect(begun).await;
             if let Some(running) = running {
                 running.end();
             }
@@ -246,7 +245,7 @@ impl<D: Driver> HostList<D> {
                 Ok(connected) => return Ok(connected),
                 // All hosts log in with the same credentials.
                 Err(error) if error.is_of_credentials() => return Err(error),
-                Err(error) => failures.add(place, error),
+                Err(error) => failures.add(place(request), error),
             }
         }
         Err(failures.into_error("hosts").unwrap_or_else(|| configuration("no host is configured".to_owned())))

@@ -45,29 +45,44 @@ impl Reporter {
     }
 
     fn report(&self, request: &ConnectRequest, start: Instant, outcome: Outcome) {
-        let (host, port, plugins) = (request.host(), request.port(), &*self.plugins);
-        let Position { phase, address, user, .. } = request.progress().end();
-        // A plugin may have brought the user.
-        let user = user.as_deref().unwrap_or(request.user());
-        let phase = match &outcome {
-            // A plugin may have looked for a better password since.
-            Outcome::Failed(error) if error.is_login() => Phase::Login,
-            _ => phase,
-        };
         let duration = start.elapsed();
-        let duration_ms = duration.as_millis() as u64;
+        // Nothing is prepared for a success that nobody hears of: the fields of an event are read
+        // only where it is enabled.
         match &outcome {
             Outcome::Connected => {
                 tracing::debug!(
-                    host,
-                    port,
-                    user,
-                    plugins,
+                    host = request.host(),
+                    port = request.port(),
+                    user = &*request.progress().end().user_of(request),
+                    plugins = &*self.plugins,
                     outcome = "connected",
-                    duration_ms,
+                    duration_ms = duration.as_millis() as u64,
                     "connect done"
                 );
             }
+            Outcome::Failed(_) | Outcome::Abandoned => self.report_failure(request, &outcome, duration),
+        }
+        if !self.events.is_empty() {
+            let position = request.progress().end();
+            self.events.emit(&Event::ConnectFinished(ConnectFinished {
+                host: request.host().into(),
+                port: request.port(),
+                user: (&*position.user_of(request)).into(),
+                plugins: Arc::clone(&self.plugins),
+                address: position.address,
+                phase: position.phase_at(&outcome),
+                outcome,
+                duration,
+            }));
+        }
+    }
+
+    fn report_failure(&self, request: &ConnectRequest, outcome: &Outcome, duration: Duration) {
+        let (host, port, plugins) = (request.host(), request.port(), &*self.plugins);
+        let position = request.progress().end();
+        let (user, phase) = (&*position.user_of(request), position.phase_at(outcome));
+        let duration_ms = duration.as_millis() as u64;
+        match outcome {
             Outcome::Failed(error) => {
                 tracing::debug!(
                     host,
@@ -82,7 +97,7 @@ impl Reporter {
                 );
                 self.warn_of_refusal(request, user, error);
             }
-            Outcome::Abandoned => {
+            _ => {
                 tracing::debug!(
                     host,
                     port,
@@ -94,18 +109,6 @@ impl Reporter {
                     "connect given up by its caller"
                 );
             }
-        }
-        if !self.events.is_empty() {
-            self.events.emit(&Event::ConnectFinished(ConnectFinished {
-                host: host.into(),
-                port,
-                user: user.into(),
-                plugins: Arc::clone(&self.plugins),
-                address,
-                phase,
-                outcome,
-                duration,
-            }));
         }
     }
 
@@ -126,6 +129,22 @@ impl Reporter {
                 %error,
                 "connect refused"
             );
+        }
+    }
+}
+
+impl Position {
+    /// Returns the user that was to log in: a plugin may have brought one.
+    fn user_of(&self, request: &ConnectRequest) -> Arc<str> {
+        self.user.clone().unwrap_or_else(|| request.user().into())
+    }
+
+    /// Returns the phase in which an attempt with this outcome ended.
+    fn phase_at(&self, outcome: &Outcome) -> Phase {
+        match outcome {
+            // A plugin may have looked for a better password since.
+            Outcome::Failed(error) if error.is_login() => Phase::Login,
+            _ => self.phase,
         }
     }
 }
