@@ -58,10 +58,11 @@ pub(crate) struct AwsName {
 /// Classifies a canonical name.
 pub(crate) fn classify(name: &str) -> Layout {
     // An IPv4 address ends in a digit, and AWS's suffixes do not: they are spared the attempt.
-    if name.ends_with(|last: char| last.is_ascii_digit())
-        && let Ok(address) = name.parse::<Ipv4Addr>()
-    {
-        return Layout::Ip(address.into());
+    // Two conditions in place of a chain, which Rust 1.85 does not have.
+    if name.ends_with(|last: char| last.is_ascii_digit()) {
+        if let Ok(address) = name.parse::<Ipv4Addr>() {
+            return Layout::Ip(address.into());
+        }
     }
     rds(name).or_else(|| dsql(name)).map_or(Layout::Custom, Layout::Aws)
 }
