@@ -35,5 +35,10 @@ impl<T> Default for Bounded<T> {
 
 /// Cuts a text to [`MOST_TEXT`], never inside of a character.
 pub(crate) fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MOST_TEXT)]
+    // As `str::floor_char_boundary`, which Rust has since 1.91.
+    let mut end = text.len().min(MOST_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
