@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod admission;
 mod allowance;
+mod copy;
 mod descriptors;
 mod failures;
 mod limits;

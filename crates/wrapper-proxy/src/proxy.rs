@@ -93,9 +93,9 @@ impl Proxy {
     /// Serves clients until the [`Handle`] ends it: then stops accepting, waits for the sessions,
     /// and cuts those that are left after `drain_timeout`.
     ///
-    /// After a cut, connections to MySQL servers are ended in order, since the servers count
-    /// others. A server that does not answer delays the end by 5 s at most, and by 1 s at most from
-    /// [`Handle::cut`] on; what is left then goes on in tasks of the runtime.
+    /// Connections to servers that no client has are ended in order, since MySQL servers count
+    /// others. A server that does not answer delays the end by 6 s at most, and by 1 s at most from
+    /// [`Handle::cut`] on; only what is left then goes on in tasks of the runtime.
     pub async fn run(self, drain_timeout: Duration) {
         let Self { listeners, state, clients, handle } = self;
         for (listener, target) in listeners {
@@ -108,19 +108,28 @@ impl Proxy {
         // client.
         clients.close();
         tokio::select! {
-            () = clients.wait() => return,
+            () = clients.wait() => {}
             () = sleep(drain_timeout) => tracing::warn!(sessions = clients.len(),
                 "sessions outlived the drain"),
             () = handle.cut.cancelled() => {}
         }
         state.cut.cancel();
+        let ended = async {
+            clients.wait().await;
+            // Only clients begin goodbyes, and monitors, which nobody waits for.
+            for target in &*handle.targets {
+                target.goodbyes().close();
+                target.goodbyes().wait().await;
+            }
+        };
         let impatient = async {
             handle.cut.cancelled().await;
             sleep(LAST_WORDS).await;
         };
         tokio::select! {
-            () = clients.wait() => {}
-            () = sleep(FAREWELL) => {}
+            () = ended => {}
+            // Each has a limit of its own, which has to pass first: a second for what precedes it.
+            () = sleep(FAREWELL + LAST_WORDS) => {}
             () = impatient => {}
         }
     }
@@ -185,5 +194,61 @@ impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places: Vec<_> = self.listeners.iter().map(|(listener, _)| listener.address()).collect();
         f.debug_struct("Proxy").field("places", &places).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use tokio::{
+        sync::oneshot,
+        time::{Instant, timeout},
+    };
+    use wrapper_core::Registry;
+
+    use super::*;
+    use crate::{listen::TcpPort, postgres::PostgresTarget};
+
+    /// Starts a proxy with a farewell under way, which ends when the sender is dropped.
+    async fn with_a_farewell() -> (Proxy, oneshot::Sender<()>) {
+        let target = PostgresTarget::from_url("postgres://jane:secret@db.example/app", Registry::new());
+        let target = target.expect("is right");
+        let (sender, said) = oneshot::channel::<()>();
+        target.upstream.goodbyes.spawn(said);
+        let mut proxy = Proxy::new(Access::without_password(), Limits::default());
+        proxy.listen(&Listen::Tcp(TcpPort::loopback(0)), target).await.expect("listens");
+        (proxy, sender)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drained_proxy_ends_after_the_last_farewell() {
+        let (proxy, farewell) = with_a_farewell().await;
+        proxy.handle().drain();
+        let mut running = pin!(proxy.run(Duration::from_secs(30)));
+
+        assert!(timeout(FAREWELL, &mut running).await.is_err());
+
+        let begun = Instant::now();
+        drop(farewell);
+        running.await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn farewell_without_an_end_delays_that_of_the_proxy_for_a_limited_time() {
+        for (is_cut, limit) in [(false, FAREWELL + LAST_WORDS), (true, LAST_WORDS)] {
+            let (proxy, _farewell) = with_a_farewell().await;
+            let (handle, begun) = (proxy.handle(), Instant::now());
+            if is_cut {
+                handle.cut()
+            } else {
+                handle.drain()
+            }
+
+            proxy.run(Duration::from_secs(30)).await;
+
+            assert_eq!(begun.elapsed(), limit, "cut: {is_cut}");
+        }
     }
 }

@@ -9,16 +9,13 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use wrapper_core::{Error, ErrorKind, adapter::AbortRegistration};
 
-use crate::{listen::Local, session_stream::SessionStream, stats::Open};
-
-/// The largest TLS record: larger buffers cost memory and are no faster.
-const BUFFER: usize = 16 * 1024;
+use crate::{copy::copy_both, listen::Local, session_stream::SessionStream, stats::Open};
 
 /// How long a client may stay connected after its server has closed and every byte was delivered.
 /// A pool that does not read its idle connections would hold the session's place without end.
@@ -85,7 +82,7 @@ where
     };
     // Dropping the copy loses buffered bytes, but after `delivered` there are none for the client.
     tokio::select! {
-        copied = copy_bidirectional_with_sizes(client, server, BUFFER, BUFFER) => match copied {
+        copied = copy_both(client, server) => match copied {
             Err(error) if !is_an_end(&error) => Err(error),
             _ => Ok(()),
         },

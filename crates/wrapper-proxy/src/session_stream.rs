@@ -9,6 +9,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::client::TlsStream;
+use tokio_util::task::TaskTracker;
 
 use crate::upstream::FAREWELL;
 
@@ -19,11 +20,13 @@ pub(crate) struct SessionStream<S: AsyncWrite + Send + Unpin + 'static = TlsStre
     /// Taken by the functions that consume the value, and by nothing else.
     stream: Option<S>,
     goodbye: &'static [u8],
+    /// The goodbyes under way, which the proxy waits for at its end.
+    goodbyes: TaskTracker,
 }
 
 impl<S: AsyncWrite + Send + Unpin + 'static> SessionStream<S> {
-    pub(crate) fn new(stream: S, goodbye: &'static [u8]) -> Self {
-        Self { stream: Some(stream), goodbye }
+    pub(crate) fn new(stream: S, goodbye: &'static [u8], goodbyes: &TaskTracker) -> Self {
+        Self { stream: Some(stream), goodbye, goodbyes: goodbyes.clone() }
     }
 
     /// Hands the session to a client, which says goodbye itself.
@@ -51,7 +54,7 @@ async fn end(mut stream: impl AsyncWrite + Unpin, goodbye: &[u8]) {
 impl<S: AsyncWrite + Send + Unpin + 'static> Drop for SessionStream<S> {
     fn drop(&mut self) {
         if let (Some(stream), Ok(runtime)) = (self.stream.take(), Handle::try_current()) {
-            runtime.spawn(end(stream, self.goodbye));
+            self.goodbyes.spawn_on(end(stream, self.goodbye), &runtime);
         }
     }
 }
@@ -81,10 +84,22 @@ mod tests {
     #[tokio::test]
     async fn session_without_a_client_is_closed_with_a_farewell() {
         let (near, mut far) = duplex(64);
-        drop(SessionStream::new(near, b"quit"));
+        drop(SessionStream::new(near, b"quit", &TaskTracker::new()));
 
         let mut read = Vec::new();
         far.read_to_end(&mut read).await.expect("is read");
+
+        assert_eq!(read, b"quit", &TaskTracker::new());
+    }
+
+    #[tokio::test]
+    async fn farewell_of_a_dropped_session_is_waited_for() {
+        let ((near, mut far), goodbyes) = (duplex(1), TaskTracker::new());
+        drop(SessionStream::new(near, b"quit", &goodbyes));
+        goodbyes.close();
+
+        let mut read = Vec::new();
+        tokio::join!(goodbyes.wait(), async { far.read_to_end(&mut read).await.expect("is read") });
 
         assert_eq!(read, b"quit");
     }
@@ -92,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn session_handed_to_a_client_is_closed_without_a_farewell() {
         let (near, mut far) = duplex(64);
-        drop(SessionStream::new(near, b"quit").hand_over());
+        drop(SessionStream::new(near, b"quit", &TaskTracker::new()).hand_over());
 
         let mut read = Vec::new();
         far.read_to_end(&mut read).await.expect("is read");
@@ -103,6 +118,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn server_that_reads_nothing_delays_the_end_for_a_limited_time() {
         let (near, _far) = duplex(1);
-        SessionStream::new(near, b"quit").end().await;
+        SessionStream::new(near, b"quit", &TaskTracker::new()).end().await;
     }
 }

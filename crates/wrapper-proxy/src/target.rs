@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use tokio_util::task::TaskTracker;
 use wrapper_adapter::{HostList, Resolver, SystemResolver};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Engine, Error, Registry, Result,
@@ -135,6 +136,9 @@ pub(crate) trait Serve: Send + Sync + 'static {
 
     /// Returns the counts so far.
     fn stats(&self) -> Stats;
+
+    /// Returns the sessions without a client that are being ended.
+    fn goodbyes(&self) -> &TaskTracker;
 }
 
 impl<S: Relay> Serve for EngineTarget<S> {
@@ -160,6 +164,10 @@ impl<S: Relay> Serve for EngineTarget<S> {
 
     fn stats(&self) -> Stats {
         self.counters.read()
+    }
+
+    fn goodbyes(&self) -> &TaskTracker {
+        &self.upstream.goodbyes
     }
 }
 
@@ -225,5 +233,24 @@ impl fmt::Debug for Target {
             .field("engine", &self.engine())
             .field("user", &self.user())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        fn size<'a, S: Relay, F: Future>(
+            _: impl FnOnce(&'a EngineTarget<S>, Local, Peer, &'a ProxyState) -> F,
+        ) -> usize {
+            size_of::<F>()
+        }
+        panic!(
+            "{} {}",
+            size(<crate::mysql::Session as Relay>::serve),
+            size(<crate::postgres::Session as Relay>::serve)
+        );
     }
 }

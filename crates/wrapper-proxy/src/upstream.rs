@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
 use wrapper_adapter::{Dialer, Resolver, TlsMode, read_roots};
 use wrapper_core::{
     Cause, ConnectRequest, Error, ErrorKind, Options, Password, Plugin, Registry, Requirements, Result,
@@ -25,6 +26,8 @@ pub struct Upstream {
     pub(crate) sends_token: bool,
     /// Whether a plugin may query a session before its client has it.
     pub(crate) asks_sessions: bool,
+    /// The sessions without a client that are being ended.
+    pub(crate) goodbyes: TaskTracker,
 }
 
 /// The plugins that are known not to query sessions.
@@ -58,7 +61,8 @@ impl<C: Send + 'static> Source<C> {
         let dialer = Dialer::new(Arc::clone(&resolver), false);
         // An unknown plugin of an application may query sessions, so only known ones are exempt.
         let asks_sessions = plugins.iter().any(|plugin| !ASKING_NOTHING.contains(&plugin.code()));
-        let upstream = Arc::new(Upstream { tls, dialer, resolver, sends_token, asks_sessions });
+        let goodbyes = TaskTracker::new();
+        let upstream = Arc::new(Upstream { tls, dialer, resolver, sends_token, asks_sessions, goodbyes });
         Ok(Self { request, plugins, options, upstream })
     }
 }

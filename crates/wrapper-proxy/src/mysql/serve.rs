@@ -1,9 +1,6 @@
 //! One MySQL client, from the server's greeting to the end of its session.
 
-use std::{
-    pin::pin,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use tokio::{io::AsyncWriteExt, time::timeout};
 use wrapper_adapter::{Dialer, Resolver, StringForm};
@@ -55,9 +52,9 @@ impl Relay for Session {
         let look_up = Arc::new(OneLookup::new(Arc::clone(&target.upstream.resolver)));
         let resolver: Arc<dyn Resolver> = look_up.clone();
         let dialer = Dialer::new(resolver, false);
-        // In a block: its memory is free again while the session lasts.
+        // Boxed and in a block: its memory is free again while the session lasts.
         let opened = {
-            let mut opening = pin!(descriptors::awaited(limit, || target.opened(&dialer)));
+            let mut opening = Box::pin(descriptors::awaited(limit, || target.opened(&dialer)));
             let opened = tokio::select! {
                 biased;
                 opened = &mut opening => Ok(opened),
@@ -140,7 +137,7 @@ impl MysqlTarget {
         let hosts = self.hosts.with_driver(driver);
         let limit = state.limits.handshake_timeout;
         let connected: Result<Connected<Session>> = {
-            let mut connecting = pin!(descriptors::awaited(limit, || hosts.connect()));
+            let mut connecting = Box::pin(descriptors::awaited(limit, || hosts.connect()));
             tokio::select! {
                 biased;
                 connected = &mut connecting => connected,

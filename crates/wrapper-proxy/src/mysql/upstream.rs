@@ -110,7 +110,7 @@ impl Opened {
             }
             let answer = match &packet.payload[..] {
                 [0, ..] => {
-                    let stream = SessionStream::new(stream, goodbye(capabilities));
+                    let stream = SessionStream::new(stream, goodbye(capabilities), &upstream.goodbyes);
                     let abort = request.abort_registration().clone();
                     return Ok(Session { stream, ok: packet.payload, capabilities, abort });
                 }
@@ -334,6 +334,7 @@ mod tests {
             dialer,
             sends_token: true,
             asks_sessions: false,
+            goodbyes: Default::default(),
             resolver: Arc::new(SystemResolver),
         });
         let driver = RelayDriver::new(Arc::clone(&upstream), Login::own(), &waiting, upstream.dialer.clone());

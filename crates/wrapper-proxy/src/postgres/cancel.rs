@@ -169,6 +169,7 @@ mod tests {
             dialer,
             sends_token: true,
             asks_sessions: false,
+            goodbyes: Default::default(),
             resolver: Arc::new(SystemResolver),
         };
         let cancels = Arc::new(Cancels::default());

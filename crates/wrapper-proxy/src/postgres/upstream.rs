@@ -77,7 +77,7 @@ impl RelayDriver {
         stream.write_all(&packet).await.map_err(io)?;
         stream.flush().await.map_err(io)?;
         let greeting = self.log_in(&mut stream, &to.label, request).await?;
-        let stream = SessionStream::new(stream, TERMINATE);
+        let stream = SessionStream::new(stream, TERMINATE, &self.upstream.goodbyes);
         Ok(Session { stream, to, greeting, abort: request.abort_registration().clone() })
     }
 
@@ -294,6 +294,7 @@ mod tests {
                 dialer,
                 sends_token,
                 asks_sessions: false,
+                goodbyes: Default::default(),
                 resolver: Arc::new(SystemResolver),
             }),
             Startup::new("test"),
