@@ -71,7 +71,7 @@ impl Relay for Session {
                     if let Ok(_place) = state.farewells.try_acquire()
                         && let Ok(Ok(opened)) = timeout(FAREWELL, opening).await
                     {
-                        opened.dismiss().await;
+                        Box::pin(opened.dismiss()).await;
                     }
                     return;
                 }
@@ -89,7 +89,7 @@ impl Relay for Session {
         let greeting = opened.greeting.clone();
         let waiting: Arc<Waiting> = Arc::new(Mutex::new(Some(opened)));
         let password = state.access.password_for(peer);
-        let login = admit(&mut client, &greeting, &target.names, password, &handshake);
+        let login = Box::pin(admit(&mut client, &greeting, &target.names, password, &handshake));
         let admitted = state.admission(&handshake, login).await;
         drop(handshake);
         match (admitted, state.sessions.try_acquire()) {
@@ -104,7 +104,7 @@ impl Relay for Session {
             }
         }
         // On every way out: the server counts a connection that ends without a login.
-        dismiss(&waiting).await;
+        Box::pin(dismiss(&waiting)).await;
     }
 }
 

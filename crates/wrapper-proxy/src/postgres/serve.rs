@@ -52,13 +52,13 @@ impl Relay for Session {
 
     async fn serve(target: &PostgresTarget, mut client: Local, peer: Peer, state: &ProxyState) {
         let handshake = state.handshakes.begin(state.limits.max_handshakes);
-        let login = target.admit(&mut client, peer, state, &handshake);
+        let login = Box::pin(target.admit(&mut client, peer, state, &handshake));
         let admitted = state.admission(&handshake, login).await;
         drop(handshake);
         let startup = match admitted {
             Ok(ClientRequest::Session(startup)) => startup,
             Ok(ClientRequest::Cancel(key)) => {
-                state.cut.run_until_cancelled(target.cancel(&key)).await;
+                state.cut.run_until_cancelled(Box::pin(target.cancel(&key))).await;
                 return;
             }
             Err(refused) => return target.refuse(&refused),
@@ -107,7 +107,8 @@ impl PostgresTarget {
         // A client that disconnects meanwhile ends the login as well: PostgreSQL blocks no machine
         // for that.
         let connected = tokio::select! {
-            connected = descriptors::awaited(limit, || self.connect(startup.clone())) => connected,
+            // Boxed: its memory is free again while the session lasts.
+            connected = Box::pin(descriptors::awaited(limit, || self.connect(startup.clone()))) => connected,
             () = disconnected(&mut client) => {
                 return self.refuse(&Refused::new("the client disconnected before its session was ready"));
             }
