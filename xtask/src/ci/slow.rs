@@ -29,6 +29,7 @@ pub(super) fn steps(workspace: &Workspace) -> Result<Vec<(&'static str, Step)>> 
     steps.extend([
         ("lowest rust", lowest_rust as Step),
         ("lowest versions of dependencies", lowest_versions),
+        ("the first command of the README", quickstart),
         ("comparison with peers compiles", bench),
         ("fuzzing", fuzz),
     ]);
@@ -166,6 +167,12 @@ fn lowest_versions(workspace: &Workspace) -> Result<()> {
     });
     fs::write(&lock, kept)?;
     outcome
+}
+
+/// Runs the example as a newcomer does: alone, with the features of its package only.
+fn quickstart(workspace: &Workspace) -> Result<()> {
+    let mut run = process::cargo(workspace.root());
+    process::run(run.args(["run", "--locked", "-p", "examples", "--example", "quickstart"]))
 }
 
 fn bench(workspace: &Workspace) -> Result<()> {
