@@ -89,7 +89,7 @@ impl Target {
     /// Returns the endpoint that a connection reaches, which may differ from the signed one.
     pub(crate) fn reached_endpoint(&self) -> Option<Endpoint> {
         let dialled = || Endpoint::parse(&self.host).ok().filter(|_| self.dials_endpoint());
-        self.leads_elsewhere().or_else(dialled).or_else(|| self.endpoint())
+        self.mismatched_endpoint().or_else(dialled).or_else(|| self.endpoint())
     }
 
     /// Returns the port that the token is signed for.
@@ -145,7 +145,7 @@ impl Target {
     }
 
     /// Returns the endpoint that DNS resolves the host to, if the token is signed for another.
-    pub(crate) fn leads_elsewhere(&self) -> Option<Endpoint> {
+    pub(crate) fn mismatched_endpoint(&self) -> Option<Endpoint> {
         let aliases = self.aliases.as_ref()?;
         let (behind, signed) = (aliases.endpoint()?, self.endpoint()?);
         // A global name leads to a regional endpoint by design; only another region is wrong there.
@@ -160,7 +160,7 @@ impl Target {
     pub(crate) fn alias_remedy(&self) -> Option<String> {
         let target = self.token_request().ok()?;
         let mut facts = Facts::new(&target, (&self.host, self.port), self.engine.into());
-        facts.leads_to = Some(self.leads_elsewhere()?);
+        facts.leads_to = Some(self.mismatched_endpoint()?);
         let is_global = self.endpoint()?.kind() == EndpointKind::GlobalWriter;
         let code = if is_global { "region" } else { "host-name" };
         facts.causes().iter().find(|cause| cause.code() == code).map(ToString::to_string)

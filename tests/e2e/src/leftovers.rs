@@ -9,22 +9,22 @@ use tokio::{
 
 /// A server in a runtime of its own: what the test's runtime holds is the client's.
 #[derive(Debug)]
-pub struct Elsewhere<R> {
+pub struct SeparateRuntime<R> {
     /// The server, with what belongs to it.
-    pub rig: R,
+    pub fixture: R,
     runtime: Option<Runtime>,
 }
 
-impl<R: Send + 'static> Elsewhere<R> {
+impl<R: Send + 'static> SeparateRuntime<R> {
     /// Runs this in the other runtime.
     pub async fn start(start: impl Future<Output = R> + Send + 'static) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("starts");
-        let rig = runtime.spawn(start).await.expect("the server starts");
-        Self { rig, runtime: Some(runtime) }
+        let fixture = runtime.spawn(start).await.expect("the server starts");
+        Self { fixture, runtime: Some(runtime) }
     }
 }
 
-impl<R> Drop for Elsewhere<R> {
+impl<R> Drop for SeparateRuntime<R> {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

@@ -126,7 +126,7 @@ impl Fixture {
 }
 
 /// First bytes of other services, with the names for them in messages.
-pub const STRANGERS: &[(&[u8], &str)] = &[
+pub const OTHER_SERVICES: &[(&[u8], &str)] = &[
     (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an SSH server"),
     (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP server"),
     (b"\x15\x03\x03\0\x02\x02\x28", "a TLS server"),
@@ -134,12 +134,13 @@ pub const STRANGERS: &[(&[u8], &str)] = &[
     (b"-ERR unknown command\r\n", "-ERR unknown command"),
 ];
 
-/// A service that says something to everybody at once and keeps the connections open; its port.
-pub async fn service_that_says(words: &'static [u8]) -> u16 {
+/// Starts a service that sends these bytes to every client at once and keeps the connections open;
+/// returns its port.
+pub async fn service_that_sends(words: &'static [u8]) -> u16 {
     service(0, words).await
 }
 
-/// Does the same to a client that has sent this many bytes.
+/// Starts one that does so once a client has sent this many bytes.
 pub async fn service_that_answers(asked: usize, words: &'static [u8]) -> u16 {
     service(asked, words).await
 }

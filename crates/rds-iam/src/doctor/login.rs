@@ -85,7 +85,7 @@ async fn refused(error: &Error, findings: &Findings<'_>) -> Vec<Cause> {
         expiry.map(|expiry| expiry.duration_since(SystemClock.now()).unwrap_or_default());
     facts.clock_ahead = ahead;
     facts.identity = session.identity.as_ref().map(|identity| (&*identity.arn, &*identity.account));
-    facts.leads_to = target.leads_elsewhere();
+    facts.leads_to = target.mismatched_endpoint();
     facts.causes().iter().take(NAMED).map(Cause::from).collect()
 }
 

@@ -24,33 +24,34 @@ use crate::{
 
 const PASSWORD: &str = "a local password";
 
-/// A proxy that runs, and what it told.
+/// A running proxy, with what it printed until it was ready.
 struct Running {
     child: Child,
-    told: String,
+    output: String,
 }
 
 impl Running {
-    /// Runs a proxy and waits until it has told where each of so many targets is.
+    /// Runs a proxy and waits until it has printed the addresses of so many targets.
     async fn start(mut command: Command, places: usize) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
         let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
-        let (mut told, mut found) = (String::new(), 0);
+        let (mut output, mut found) = (String::new(), 0);
         while found < places {
             let Some(line) = lines.next_line().await.expect("is text") else {
                 let ran = CommandOutput::from(child.wait_with_output().await.expect("ends"));
-                panic!("ended before it was ready: {told}{ran:?}");
+                panic!("ended before it was ready: {output}{ran:?}");
             };
             found += usize::from(line.starts_with("  host=") || line.starts_with("  socket="));
-            told.push_str(&line);
-            told.push('\n');
+            output.push_str(&line);
+            output.push('\n');
         }
-        Self { child, told }
+        Self { child, output }
     }
 
-    /// The client's configuration that it told of a target.
+    /// Returns the client configuration that it printed for a target.
     fn config(&self, target: usize) -> Config {
-        let line = self.told.lines().filter(|line| line.starts_with("  host=")).nth(target).expect("is told");
+        let line =
+            self.output.lines().filter(|line| line.starts_with("  host=")).nth(target).expect("is printed");
         line.trim().parse().expect("is right")
     }
 
@@ -116,8 +117,8 @@ async fn socket_serves_its_own_account_without_a_password() {
     let ran = running.end().await;
     assert_eq!(ran.code, Some(0));
     // It may see the client's end later than the signal.
-    let told = ran.err.lines().filter(|line| !line.starts_with("waiting for sessions"));
-    assert_eq!(told.collect::<Vec<_>>(), Vec::<&str>::new());
+    let errors = ran.err.lines().filter(|line| !line.starts_with("waiting for sessions"));
+    assert_eq!(errors.collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
 #[tokio::test]
@@ -130,7 +131,7 @@ async fn runtime_folder_of_the_account_is_the_default() {
     let running = Running::start(command, 1).await;
 
     assert!(connect(&running.config(0)).await.is_ok());
-    assert!(running.told.contains(&*folder.to_string_lossy()), "{}", running.told);
+    assert!(running.output.contains(&*folder.to_string_lossy()), "{}", running.output);
     running.end().await;
 }
 

@@ -207,7 +207,7 @@ fn proxy_needs_two_policies() {
 }
 
 #[test]
-fn dsql_has_words_of_its_own() {
+fn dsql_refusal_names_its_own_grant_and_policy() {
     let jane = target(DSQL, "jane");
     let facts = refused(&jane, DSQL);
     assert_eq!(codes(&facts)[..2], ["grant-missing", "policy"]);

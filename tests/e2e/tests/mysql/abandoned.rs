@@ -11,7 +11,7 @@ use std::{
 };
 
 use e2e::{
-    leftovers::{Elsewhere, nothing_is_left},
+    leftovers::{SeparateRuntime, nothing_is_left},
     mysql::Fixture,
 };
 use mysql_async::OptsBuilder;
@@ -93,7 +93,7 @@ impl Valve {
 struct ValvedServer {
     valve: Arc<Valve>,
     port: u16,
-    elsewhere: Elsewhere<Fixture>,
+    elsewhere: SeparateRuntime<Fixture>,
 }
 
 impl ValvedServer {
@@ -108,8 +108,8 @@ impl ValvedServer {
             tokio::spawn(behind.listen(listener, rig.server.port()));
             rig
         };
-        let elsewhere = Elsewhere::start(start).await;
-        let port = elsewhere.rig.server.signed_port();
+        let elsewhere = SeparateRuntime::start(start).await;
+        let port = elsewhere.fixture.server.signed_port();
         Self { valve, port, elsewhere }
     }
 
@@ -119,9 +119,9 @@ impl ValvedServer {
         let builder = if plain {
             let opts = OptsBuilder::default().ip_or_hostname(e2e::HOST).tcp_port(self.port);
             let opts = opts.user(Some("legacy")).pass(Some("pw")).init(vec!["SELECT 1"]);
-            Connector::builder(self.elsewhere.rig.registry()).opts(opts)
+            Connector::builder(self.elsewhere.fixture.registry()).opts(opts)
         } else {
-            self.elsewhere.rig.builder(format!(
+            self.elsewhere.fixture.builder(format!(
                 "mysql://{}@{}:{}/app?plugins=iam",
                 e2e::USER,
                 e2e::HOST,
@@ -196,5 +196,9 @@ async fn connects_cancelled_at_any_time_at_a_healthy_server_leave_nothing() {
     }
 
     nothing_is_left(site.port, "connects").await;
-    assert_eq!(site.elsewhere.rig.server.queries(), [""; 0], "the driver has nothing to ask after a login");
+    assert_eq!(
+        site.elsewhere.fixture.server.queries(),
+        [""; 0],
+        "the driver has nothing to ask after a login"
+    );
 }

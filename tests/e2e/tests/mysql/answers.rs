@@ -157,7 +157,7 @@ async fn password_wrong_outside_rds_does_not_mention_tokens() {
 /// Connects with a token to a service that says something at once.
 async fn connect_to_service(words: &'static [u8]) -> (Error, u64) {
     let rig = Fixture::start().await;
-    let port = e2e::service_that_says(words).await;
+    let port = e2e::service_that_sends(words).await;
     let url = rig.url().replace(&format!(":{}/", rig.server.port()), &format!(":{port}/"));
     let connector = rig.builder(url).build().expect("builds");
     let error = connector.connect().await.expect_err("no MySQL server");
@@ -189,8 +189,10 @@ async fn connect_to_port(rig: &Fixture, port: u16) -> Error {
 async fn other_service_is_no_mysql_server() {
     let rig = Fixture::start().await;
     // The driver takes some for the begin of a packet, and waits for the rest of it.
-    for (words, named) in e2e::STRANGERS.iter().chain(&[(b"220 (vsFTPd 3.0.3)\r\n".as_slice(), "vsFTPd")]) {
-        let error = connect_to_port(&rig, e2e::service_that_says(words).await).await;
+    for (words, named) in
+        e2e::OTHER_SERVICES.iter().chain(&[(b"220 (vsFTPd 3.0.3)\r\n".as_slice(), "vsFTPd")])
+    {
+        let error = connect_to_port(&rig, e2e::service_that_sends(words).await).await;
         let text = error.to_string();
         assert!(text.contains("is not a MySQL server but") && text.contains(named), "{text}");
         assert_eq!(error.kind(), ErrorKind::Configuration, "{text}");
@@ -221,7 +223,7 @@ async fn service_that_waits_for_its_client_is_no_mysql_server() {
 async fn silent_port_suggests_a_wrong_port() {
     let rig = Fixture::start().await;
 
-    let error = connect_to_port(&rig, e2e::service_that_says(b"").await).await;
+    let error = connect_to_port(&rig, e2e::service_that_sends(b"").await).await;
 
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("check that the port is the database's own"), "{error}");

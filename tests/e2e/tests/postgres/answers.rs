@@ -220,7 +220,7 @@ async fn failure_without_tls_is_in_the_login() {
 
 /// A connector to a service that says something as soon as it is spoken to, or at once.
 async fn connect_to_service(words: &'static [u8], query: &str) -> String {
-    let port = e2e::service_that_says(words).await;
+    let port = e2e::service_that_sends(words).await;
     let url = format!("postgres://jane:pw@db.example:{port}/app?{query}");
     let builder = rds_wrapper::pg::Connector::builder(rds_wrapper::plugins());
     let connector = builder.connection_string(url).resolver(e2e::local()).build().expect("builds");
@@ -230,7 +230,7 @@ async fn connect_to_service(words: &'static [u8], query: &str) -> String {
 
 #[tokio::test]
 async fn other_service_is_no_postgres_server() {
-    for (words, named) in e2e::STRANGERS {
+    for (words, named) in e2e::OTHER_SERVICES {
         let text = connect_to_service(words, "sslmode=verify-full").await;
         assert!(text.contains("is not a PostgreSQL server") && text.contains(named), "{text}");
     }

@@ -10,7 +10,7 @@ use std::{
 use e2e::{
     Fixture, FixtureOf, HOST, USER, at_every_await,
     cluster::ClusterFixture,
-    leftovers::{Elsewhere, nothing_is_left},
+    leftovers::{SeparateRuntime, nothing_is_left},
     log_in, mysql,
 };
 use mysql_async::prelude::Queryable;
@@ -44,30 +44,31 @@ async fn connects<S, C>(
 
 #[tokio::test]
 async fn postgres_connect_cancelled_anywhere_affects_no_other() {
-    let site = Elsewhere::start(Fixture::start()).await;
-    let connector = site.rig.connector();
+    let site = SeparateRuntime::start(Fixture::start()).await;
+    let connector = site.fixture.connector();
 
-    connects(&site.rig, async || connector.connect().await, async || log_in(&connector).await).await;
+    connects(&site.fixture, async || connector.connect().await, async || log_in(&connector).await).await;
 
     drop(connector);
-    nothing_is_left(site.rig.server.port(), "connect").await;
+    nothing_is_left(site.fixture.server.port(), "connect").await;
 }
 
 #[tokio::test]
 async fn mysql_connect_cancelled_anywhere_affects_no_other() {
-    let site = Elsewhere::start(mysql::Fixture::start()).await;
-    let connector = site.rig.connector();
+    let site = SeparateRuntime::start(mysql::Fixture::start()).await;
+    let connector = site.fixture.connector();
 
-    connects(&site.rig, async || connector.connect().await, async || mysql::log_in(&connector).await).await;
+    connects(&site.fixture, async || connector.connect().await, async || mysql::log_in(&connector).await)
+        .await;
 
     drop(connector);
-    nothing_is_left(site.rig.server.port(), "connect").await;
+    nothing_is_left(site.fixture.server.port(), "connect").await;
 }
 
 #[tokio::test]
 async fn check_out_cancelled_anywhere_leaves_the_pool_its_capacity() {
-    let site = Elsewhere::start(Fixture::start()).await;
-    let connector = site.rig.connector();
+    let site = SeparateRuntime::start(Fixture::start()).await;
+    let connector = site.fixture.connector();
     let pool = connector.deadpool_builder().max_size(1).build().expect("builds");
 
     let begin = async || {
@@ -83,31 +84,31 @@ async fn check_out_cancelled_anywhere_leaves_the_pool_its_capacity() {
 
     assert!(polls >= FEWEST, "{polls} polls");
     drop((pool, connector));
-    nothing_is_left(site.rig.server.port(), "check-out").await;
+    nothing_is_left(site.fixture.server.port(), "check-out").await;
 }
 
 #[tokio::test]
 async fn refresh_cancelled_anywhere_is_resumed_by_the_next() {
-    let site = Elsewhere::start(Fixture::start_with(|server| server.host("localhost"))).await;
-    let port = site.rig.server.port();
+    let site = SeparateRuntime::start(Fixture::start_with(|server| server.host("localhost"))).await;
+    let port = site.fixture.server.port();
     let pool: PgFreshPool = FreshPool::builder()
         .connection_string(format!("postgres://{USER}@localhost:{port}/app?plugins=iam&iamHost={HOST}"))
         .parameter("tlsServerName", "localhost")
-        .root_certificates(site.rig.server.ca_pem())
-        .tokens(site.rig.tokens.clone())
+        .root_certificates(site.fixture.server.ca_pem())
+        .tokens(site.fixture.tokens.clone())
         .build()
         .await
         .expect("builds");
 
     let begin = async || {
-        site.rig.tokens.clear();
-        site.rig.clock.advance(Duration::from_secs(1));
+        site.fixture.tokens.clear();
+        site.fixture.clock.advance(Duration::from_secs(1));
         pool.ensure_fresh().await
     };
     let polls = at_every_await(begin, async |polls| {
         pool.ensure_fresh().await.expect("is refreshed");
         let signed_at = pool.freshness().signed_at;
-        assert_eq!(signed_at, site.rig.clock.now(), "after {polls} polls");
+        assert_eq!(signed_at, site.fixture.clock.now(), "after {polls} polls");
     })
     .await;
 
@@ -118,22 +119,22 @@ async fn refresh_cancelled_anywhere_is_resumed_by_the_next() {
 }
 
 /// Starts a cluster whose endpoint goes on pointing to the first writer.
-async fn cluster(deployment: Deployment) -> Elsewhere<ClusterFixture> {
-    let site = Elsewhere::start(ClusterFixture::start(deployment)).await;
-    site.rig.cluster.dns().hold();
+async fn cluster(deployment: Deployment) -> SeparateRuntime<ClusterFixture> {
+    let site = SeparateRuntime::start(ClusterFixture::start(deployment)).await;
+    site.fixture.cluster.dns().hold();
     site
 }
 
 /// Makes the next node the writer.
-fn fail_over(site: &Elsewhere<ClusterFixture>, turn: &AtomicUsize) {
+fn fail_over(site: &SeparateRuntime<ClusterFixture>, turn: &AtomicUsize) {
     let turn = turn.fetch_add(1, Ordering::Relaxed) + 1;
-    site.rig.cluster.fail_over(["a", "b", "c"][turn % 3]);
+    site.fixture.cluster.fail_over(["a", "b", "c"][turn % 3]);
 }
 
 #[tokio::test]
 async fn postgres_connect_cancelled_anywhere_in_a_failover_affects_no_other() {
     let site = cluster(Deployment::AuroraPostgres).await;
-    let connector = site.rig.pg(site.rig.url("failover2", "")).build().expect("builds");
+    let connector = site.fixture.pg(site.fixture.url("failover2", "")).build().expect("builds");
     let ask = async || {
         let (client, connection) = connector.connect().await.expect("leads to the writer");
         let connection = tokio::spawn(connection);
@@ -151,19 +152,19 @@ async fn postgres_connect_cancelled_anywhere_in_a_failover_affects_no_other() {
         connector.connect().await.map(drop)
     };
     let polls = at_every_await(begin, async |polls| {
-        assert_eq!(ask().await, site.rig.cluster.writer().id(), "after {polls} polls");
+        assert_eq!(ask().await, site.fixture.cluster.writer().id(), "after {polls} polls");
     })
     .await;
 
     assert!(polls >= FEWEST, "{polls} polls");
     drop(connector);
-    nothing_is_left(site.rig.cluster.port(), "failover").await;
+    nothing_is_left(site.fixture.cluster.port(), "failover").await;
 }
 
 #[tokio::test]
 async fn mysql_connect_cancelled_anywhere_in_a_failover_affects_no_other() {
     let site = cluster(Deployment::AuroraMysql).await;
-    let connector = site.rig.my(site.rig.url("failover2", "")).build().expect("builds");
+    let connector = site.fixture.my(site.fixture.url("failover2", "")).build().expect("builds");
     let ask = async || {
         let mut connection = connector.connect().await.expect("leads to the writer");
         let instance: Option<String> =
@@ -179,13 +180,13 @@ async fn mysql_connect_cancelled_anywhere_in_a_failover_affects_no_other() {
         connector.connect().await.map(drop)
     };
     let polls = at_every_await(begin, async |polls| {
-        assert_eq!(ask().await.as_deref(), Some(site.rig.cluster.writer().id()), "after {polls} polls");
+        assert_eq!(ask().await.as_deref(), Some(site.fixture.cluster.writer().id()), "after {polls} polls");
     })
     .await;
 
     assert!(polls >= FEWEST, "{polls} polls");
     drop(connector);
-    nothing_is_left(site.rig.cluster.port(), "failover").await;
+    nothing_is_left(site.fixture.cluster.port(), "failover").await;
 }
 
 const PASSWORD: &str = "a local password";
@@ -221,31 +222,32 @@ async fn through_proxy<T>(
 
 #[tokio::test]
 async fn postgres_client_of_the_proxy_cancelled_anywhere_affects_no_other() {
-    let site = Elsewhere::start(async { PostgresServer::builder().start().await.expect("starts") }).await;
-    let tokens = site.rig.token_provider().expect("has a key");
+    let site =
+        SeparateRuntime::start(async { PostgresServer::builder().start().await.expect("starts") }).await;
+    let tokens = site.fixture.token_provider().expect("has a key");
     let registry = plugins().with(IamFactory::new(tokens));
-    let target = wrapper_proxy::postgres::PostgresTarget::from_url(&site.rig.url(), registry);
+    let target = wrapper_proxy::postgres::PostgresTarget::from_url(&site.fixture.url(), registry);
     let connect = async |port| {
         let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(port).user(site.rig.user()).password(PASSWORD).dbname("app");
+        config.host("127.0.0.1").port(port).user(site.fixture.user()).password(PASSWORD).dbname("app");
         config.connect(NoTls).await.map(drop).ok()
     };
 
-    through_proxy(proxy(), target.expect("is right"), site.rig.port(), connect).await;
+    through_proxy(proxy(), target.expect("is right"), site.fixture.port(), connect).await;
 }
 
 #[tokio::test]
 async fn mysql_client_of_the_proxy_cancelled_anywhere_affects_no_other() {
-    let site = Elsewhere::start(async { MysqlServer::builder().start().await.expect("starts") }).await;
-    let tokens = site.rig.token_provider().expect("has a key");
+    let site = SeparateRuntime::start(async { MysqlServer::builder().start().await.expect("starts") }).await;
+    let tokens = site.fixture.token_provider().expect("has a key");
     let registry = plugins().with(IamFactory::new(tokens));
-    let target = wrapper_proxy::mysql::MysqlTarget::from_url(&site.rig.url(), registry);
+    let target = wrapper_proxy::mysql::MysqlTarget::from_url(&site.fixture.url(), registry);
     let connect = async |port| {
         let opts = mysql_async::OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port);
-        let opts = opts.user(Some(site.rig.user())).pass(Some(PASSWORD)).prefer_socket(false);
+        let opts = opts.user(Some(site.fixture.user())).pass(Some(PASSWORD)).prefer_socket(false);
         let connection = mysql_async::Conn::new(opts).await.ok()?;
         connection.disconnect().await.ok()
     };
 
-    through_proxy(proxy(), target.expect("is right"), site.rig.port(), connect).await;
+    through_proxy(proxy(), target.expect("is right"), site.fixture.port(), connect).await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bb8::ManageConnection;
 use e2e::{
     Fixture,
-    leftovers::{Elsewhere, nothing_is_left},
+    leftovers::{SeparateRuntime, nothing_is_left},
     mysql,
 };
 use mysql_async::prelude::Queryable;
@@ -58,7 +58,7 @@ async fn is_served<T, E>(get: impl Future<Output = Result<T, E>>) -> bool {
 /// Leaves a connection in the pool that a server which stands still has to be asked about.
 macro_rules! leave {
     ($site:ident, $left:ident, $get:expr, $use_it:ident) => {
-        let server = &$site.rig.server;
+        let server = &$site.fixture.server;
         if $left == Left::Opened {
             server.inject_always(Fault::Hang(Phase::Command, Gate::new()));
             assert!(!is_served($get).await, "nobody tells its role");
@@ -86,30 +86,30 @@ const LEFT: [Left; 4] = [Left::Idle, Left::GivenUp, Left::InTransaction, Left::O
 #[tokio::test]
 async fn postgres_bb8_leaves_nothing() {
     for left in LEFT {
-        let site = Elsewhere::start(Fixture::start()).await;
+        let site = SeparateRuntime::start(Fixture::start()).await;
         let connector =
-            site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
+            site.fixture.builder(site.fixture.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
         let manager = connector.bb8_manager().deadline(SOON);
         let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
         let pool = bb8_builder().build_unchecked(manager);
         leave!(site, left, pool.get(), use_postgres);
         drop(pool);
-        nothing_is_left(site.rig.server.port(), left).await;
+        nothing_is_left(site.fixture.server.port(), left).await;
     }
 }
 
 #[tokio::test]
 async fn postgres_deadpool_leaves_nothing() {
     for left in LEFT {
-        let site = Elsewhere::start(Fixture::start()).await;
+        let site = SeparateRuntime::start(Fixture::start()).await;
         let connector =
-            site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
+            site.fixture.builder(site.fixture.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
         let settings = connector.deadpool().deadline(SOON).recycling_method(RecyclingMethod::Verified);
         let settings = if left == Left::Opened { settings.expect_writer() } else { settings };
         let pool = settings.builder().max_size(1).build().expect("builds");
         leave!(site, left, pool.get(), use_postgres);
         drop(pool);
-        nothing_is_left(site.rig.server.port(), left).await;
+        nothing_is_left(site.fixture.server.port(), left).await;
     }
 }
 
@@ -117,15 +117,18 @@ async fn postgres_deadpool_leaves_nothing() {
 async fn mysql_bb8_leaves_nothing() {
     for left in LEFT {
         for recycling in [Recycling::Ping, Recycling::Reset] {
-            let site = Elsewhere::start(mysql::Fixture::start()).await;
-            let connector =
-                site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
+            let site = SeparateRuntime::start(mysql::Fixture::start()).await;
+            let connector = site
+                .fixture
+                .builder(site.fixture.url() + "&wrapperConnectTimeout=1500")
+                .build()
+                .expect("builds");
             let manager = connector.deadpool_manager().deadline(SOON).recycling(recycling);
             let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
             let pool = bb8_builder().build_unchecked(manager);
             leave!(site, left, pool.get(), use_mysql);
             drop(pool);
-            nothing_is_left(site.rig.server.port(), left).await;
+            nothing_is_left(site.fixture.server.port(), left).await;
         }
     }
 }
@@ -134,16 +137,19 @@ async fn mysql_bb8_leaves_nothing() {
 async fn mysql_deadpool_leaves_nothing() {
     for left in LEFT {
         for recycling in [Recycling::Ping, Recycling::Reset] {
-            let site = Elsewhere::start(mysql::Fixture::start()).await;
-            let connector =
-                site.rig.builder(site.rig.url() + "&wrapperConnectTimeout=1500").build().expect("builds");
+            let site = SeparateRuntime::start(mysql::Fixture::start()).await;
+            let connector = site
+                .fixture
+                .builder(site.fixture.url() + "&wrapperConnectTimeout=1500")
+                .build()
+                .expect("builds");
             let manager = connector.deadpool_manager().deadline(SOON).recycling(recycling);
             let manager = if left == Left::Opened { manager.expect_writer() } else { manager };
             let pool =
                 rds_wrapper::mysql::deadpool::Pool::builder(manager).max_size(1).build().expect("builds");
             leave!(site, left, pool.get(), use_mysql);
             drop(pool);
-            nothing_is_left(site.rig.server.port(), left).await;
+            nothing_is_left(site.fixture.server.port(), left).await;
         }
     }
 }

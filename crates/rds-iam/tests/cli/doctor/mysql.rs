@@ -108,14 +108,14 @@ refusal!(proxy_without_database, "9501", "Timed-out waiting to acquire database 
 refusal!(plugin_not_loaded, "1524", "Plugin 'AWSAuthenticationPlugin' is not loaded", "login-plugin-missing");
 refusal!(shutdown, "1053", "Server shutdown in progress", "not-ready");
 
-/// A server that says something at once, to everybody.
-pub(super) async fn server_that_says(words: &'static [u8]) -> u16 {
+/// Starts a server that sends these bytes to every client at once; returns its port.
+pub(super) async fn server_that_sends(bytes: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("is bound").port();
     tokio::spawn(async move {
         let mut kept = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.write_all(words).await;
+            let _ = stream.write_all(bytes).await;
             kept.push(stream);
         }
     });
@@ -124,7 +124,7 @@ pub(super) async fn server_that_says(words: &'static [u8]) -> u16 {
 
 #[tokio::test]
 async fn refusal_in_place_of_a_greeting() {
-    let port = server_that_says(b"\x17\0\0\0\xff\x10\x04Too many connections").await;
+    let port = server_that_sends(b"\x17\0\0\0\xff\x10\x04Too many connections").await;
     let key = crate::support::session_key();
 
     let report = examine(program_with(&key), &format!("mysql://jane@{HOST}:{port}/app"), RIGHT).await;
@@ -135,7 +135,7 @@ async fn refusal_in_place_of_a_greeting() {
 
 #[tokio::test]
 async fn denial_in_place_of_a_greeting_is_not_blamed_on_the_token() {
-    let port = server_that_says(b"\x10\0\0\0\xff\x15\x04Access denied").await;
+    let port = server_that_sends(b"\x10\0\0\0\xff\x15\x04Access denied").await;
     let key = crate::support::session_key();
 
     let report = examine(program_with(&key), &format!("mysql://jane@{HOST}:{port}/app"), RIGHT).await;
@@ -146,7 +146,7 @@ async fn denial_in_place_of_a_greeting_is_not_blamed_on_the_token() {
 
 #[tokio::test]
 async fn port_of_another_service() {
-    let port = server_that_says(b"SSH-2.0-OpenSSH_9.2p1\r\n").await;
+    let port = server_that_sends(b"SSH-2.0-OpenSSH_9.2p1\r\n").await;
 
     let report = examine(program(), &format!("mysql://jane@{HOST}:{port}/app"), RIGHT).await;
 

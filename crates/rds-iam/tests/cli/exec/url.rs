@@ -67,7 +67,7 @@ async fn url_for_mysql_asks_for_tls_in_the_words_of_the_tool() {
     let unverified = ["--url-query", "charset=utf8mb4", "--", &diesel, "migration", "run"];
     let unverified = exec(program_with(&session_key()), &[&given[..], &unverified].concat()).await;
     let query = ["--url-query", "tls=true&allowCleartextPasswords=true", "--", "printenv", "MY_URL"];
-    let told = exec(program_with(&session_key()), &[&given[..], &query].concat()).await;
+    let ran = exec(program_with(&session_key()), &[&given[..], &query].concat()).await;
 
     let shown = &of_diesel.out;
     assert!(shown.contains("?ssl_mode=VERIFY_IDENTITY&ssl_ca=%2F"), "{shown}{}", of_diesel.err);
@@ -77,11 +77,11 @@ async fn url_for_mysql_asks_for_tls_in_the_words_of_the_tool() {
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.err.contains("--url-query"), "{}", unknown.err);
     assert!(
-        told.out
+        ran.out
             .trim()
             .ends_with("@db.abc123.us-east-2.rds.amazonaws.com:3306/?tls=true&allowCleartextPasswords=true"),
         "{}",
-        told.out
+        ran.out
     );
 }
 

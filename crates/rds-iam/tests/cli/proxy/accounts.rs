@@ -100,7 +100,7 @@ async fn port_is_closed_to_another_account_without_the_password() {
     let mut command = proxy(&server);
     command.args(["--listen", "0"]).env("RDS_IAM_LOCAL_PASSWORD", super::PASSWORD);
     let running = Running::start(command, 1).await;
-    let place = running.told.lines().find(|line| line.starts_with("  host=")).expect("is told").trim();
+    let place = running.output.lines().find(|line| line.starts_with("  host=")).expect("is printed").trim();
 
     let ran = psql_of_another(place).await;
     assert!(ran.code == Some(2) && ran.err.contains("no password supplied"), "{ran:?}");

@@ -23,9 +23,9 @@ impl Running {
         loop {
             line.push(stderr.read_u8().await.unwrap_or_else(|_| panic!("ended without `{text}`")));
             if line.ends_with(b"\n") {
-                let told = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
-                if told.contains(text) {
-                    return told;
+                let sent = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
+                if sent.contains(text) {
+                    return sent;
                 }
             }
         }

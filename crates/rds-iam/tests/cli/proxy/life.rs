@@ -90,8 +90,8 @@ async fn first_signal_drains_sessions_and_the_second_ends_them() {
         let output = running.child.wait_with_output().await.expect("ends");
 
         assert_eq!(output.status.code(), Some(0));
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.starts_with("waiting for sessions to end ("), "{told}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.starts_with("waiting for sessions to end ("), "{errors}");
         assert!(client.simple_query("SELECT 1").await.is_err());
     }
 }
@@ -118,9 +118,9 @@ async fn systemd_is_notified_of_the_start_and_of_the_end() {
     let path = folder.join("notify");
     drop(fs::remove_file(&path));
     let socket = UnixDatagram::bind(&path).expect("binds");
-    let told = || {
+    let notified = || {
         let mut text = [0; 64];
-        let length = socket.recv(&mut text).expect("is told");
+        let length = socket.recv(&mut text).expect("is notified");
         String::from_utf8_lossy(&text[..length]).into_owned()
     };
     let mut command = proxy(&server);
@@ -128,10 +128,10 @@ async fn systemd_is_notified_of_the_start_and_of_the_end() {
 
     let running = Running::start(command, 1).await;
 
-    assert_eq!(told(), "READY=1");
+    assert_eq!(notified(), "READY=1");
     assert!(connect(&running.config(0)).await.is_ok());
     running.end().await;
-    assert_eq!(told(), "STOPPING=1");
+    assert_eq!(notified(), "STOPPING=1");
 }
 
 #[cfg(target_os = "linux")]
@@ -149,7 +149,7 @@ async fn abstract_systemd_socket_is_notified() {
     let running = Running::start(command, 1).await;
 
     let mut text = [0; 64];
-    let length = socket.expect("binds").recv(&mut text).expect("is told");
+    let length = socket.expect("binds").recv(&mut text).expect("is notified");
     assert_eq!(&text[..length], b"READY=1");
     running.end().await;
 }
@@ -184,8 +184,8 @@ async fn transaction_is_finished_before_the_drain_ends() {
     drop(client);
     let output = running.child.wait_with_output().await.expect("ends");
     assert_eq!(output.status.code(), Some(0));
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(!told.contains("outlived"), "{told}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("outlived"), "{errors}");
 }
 
 #[tokio::test]
@@ -215,10 +215,10 @@ async fn log_of_every_client_holds_nothing_of_a_token() {
     let mut other = running.config(0);
     assert!(connect(other.user("postgres")).await.is_err());
 
-    let told = running.told.clone();
+    let output = running.output.clone();
     let ran = running.end().await;
     assert!(ran.err.contains("DEBUG client refused"), "{}", ran.err);
-    for text in [told, ran.out, ran.err] {
+    for text in [output, ran.out, ran.err] {
         assert!(!text.contains("X-Amz") && !text.contains("Signature"), "{text}");
     }
 }

@@ -28,10 +28,10 @@ pub(super) fn proxy(server: &MysqlServer) -> Command {
     command
 }
 
-/// The port that a proxy told of.
+/// Returns the port that a proxy printed.
 pub(super) fn port(running: &Running) -> u16 {
-    let port = running.told.split_whitespace().find_map(|word| word.strip_prefix("port="));
-    port.expect("is told").parse().expect("a number")
+    let port = running.output.split_whitespace().find_map(|word| word.strip_prefix("port="));
+    port.expect("is printed").parse().expect("a number")
 }
 
 async fn mariadb(password: &str, arguments: &[&str]) -> CommandOutput {
@@ -51,7 +51,7 @@ async fn mariadb_works_by_port_and_by_socket_with_every_method() {
         let mut command = proxy(&server);
         command.args(["--listen", "0"]);
         let running = Running::start(command, 1).await;
-        let line = running.told.lines().find(|line| line.starts_with("  host=")).expect("is told");
+        let line = running.output.lines().find(|line| line.starts_with("  host=")).expect("is printed");
         let port = port(&running).to_string();
         assert!(line.ends_with(" user=jane database=app"), "{line}");
 
@@ -70,7 +70,7 @@ async fn mariadb_works_by_port_and_by_socket_with_every_method() {
         command.args(["--listen", &folder.to_string_lossy()]);
         let running = Running::start(command, 1).await;
         let socket = format!("--socket={}", folder.join("mysql.sock").display());
-        assert!(running.told.contains(&socket[2..]), "{}", running.told);
+        assert!(running.output.contains(&socket[2..]), "{}", running.output);
         let ran = mariadb("", &[&socket, "app"]).await;
         assert_eq!((ran.code, ran.out.as_str()), (Some(0), "1\n"), "{}", ran.err);
         let ran =
@@ -161,8 +161,8 @@ async fn transaction_is_finished_before_the_drain_ends() {
     drop(client);
     let output = running.child.wait_with_output().await.expect("ends");
     assert_eq!(output.status.code(), Some(0));
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(!told.contains("outlived"), "{told}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("outlived"), "{errors}");
 }
 
 /// Ends a proxy by so many signals while a login is under way at a frozen server, and returns how
