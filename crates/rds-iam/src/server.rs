@@ -60,7 +60,7 @@ impl Server {
     pub(crate) fn of_mysql(url: &str) -> Result<Self> {
         let parts = UrlParts::of(url, UserInfoEnd::LastAtOfAuthority)?;
         let text = |encoded: &str| {
-            String::from_utf8(percent_decoded(encoded))
+            percent_decoded(encoded)
                 .map_err(|_| configuration("the connection string holds a `%XX` that is not UTF-8"))
         };
         let (user, password) = match parts.user_info.map(|info| info.split_once(':').ok_or(info)) {

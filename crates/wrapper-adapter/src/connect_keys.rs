@@ -53,7 +53,7 @@ impl ConnectKeys {
         ];
         for (name, piece) in pieces {
             let Some(piece) = piece else { continue };
-            let text = String::from_utf8(percent_decoded(piece)).map_err(|_| {
+            let text = percent_decoded(piece).map_err(|_| {
                 configuration(format!("the {name} in the URL is not UTF-8 once it is decoded"))
             })?;
             keys.set(name, text)?;

@@ -135,7 +135,7 @@ impl Names {
 }
 
 fn decoded(name: &str, text: &str) -> Result<String> {
-    let text = String::from_utf8(percent_decoded(text)).map_err(|_| {
+    let text = percent_decoded(text).map_err(|_| {
         Error::new(ErrorKind::Configuration, format!("{} is not UTF-8 once it is decoded", quoted_name(name)))
     })?;
     checked(if name.is_empty() { &text } else { name }, &text)?;

@@ -1,36 +1,24 @@
 //! Percent-coding, as URLs have it.
 
+use std::str::Utf8Error;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Encodes every byte but RFC 3986's unreserved characters, for a value in a URL.
 pub fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// Decodes `%XX`; leaves malformed escapes unchanged, as the drivers do.
-pub fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let digit = |index: usize| tail.get(index).and_then(|&byte| char::from(byte).to_digit(16));
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                // Two hexadecimal digits fit a byte.
-                out.push((high * 16 + low) as u8);
-                rest = &tail[2..];
-            }
-            _ => {
-                out.push(first);
-                rest = tail;
-            }
-        }
-    }
-    out
+///
+/// # Errors
+///
+/// If the decoded bytes are not UTF-8.
+pub fn percent_decoded(text: &str) -> Result<String, Utf8Error> {
+    percent_decode_str(text).decode_utf8().map(Into::into)
 }
 
 #[cfg(test)]
@@ -39,7 +27,18 @@ mod tests {
 
     #[test]
     fn stray_percent_signs_stay() {
-        assert_eq!(percent_decoded("a%20b%2"), b"a b%2");
-        assert_eq!(percent_decoded("%%41%zz"), b"%A%zz");
+        assert_eq!(percent_decoded("a%20b%2").as_deref(), Ok("a b%2"));
+        assert_eq!(percent_decoded("%%41%zz").as_deref(), Ok("%A%zz"));
+        assert!(percent_decoded("%C3").is_err());
+    }
+
+    #[test]
+    fn text_of_any_bytes_comes_back() {
+        let text = "AZaz09-._~ +/=&%é€\u{1f600}\n";
+
+        let encoded = percent_encoded(text);
+
+        assert_eq!(encoded, "AZaz09-._~%20%2B%2F%3D%26%25%C3%A9%E2%82%AC%F0%9F%98%80%0A");
+        assert_eq!(percent_decoded(&encoded).as_deref(), Ok(text));
     }
 }
