@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    fmt,
+    fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, SystemTime},
@@ -78,8 +78,9 @@ impl<T: 'static> Listeners<T> {
         // Copied out of the lock: a listener may register another one.
         let listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for listener in listeners.iter().filter_map(Weak::upgrade) {
-            // A panicking listener must not fail a load that others wait for.
-            drop(catch_unwind(AssertUnwindSafe(|| listener(what))));
+            // A panicking listener must not fail a load that others wait for. The value of its
+            // panic is forgotten, because it may panic again when it is dropped.
+            let _ = catch_unwind(AssertUnwindSafe(|| listener(what))).map_err(mem::forget);
         }
     }
 }
@@ -106,7 +107,7 @@ impl Failures {
             return None;
         }
         state.told_at = Some(now);
-        Some(std::mem::take(&mut state.since))
+        Some(mem::take(&mut state.since))
     }
 
     /// Resets the count after a success.
@@ -140,6 +141,28 @@ mod tests {
         listeners.tell(&loaded);
         drop(listening);
         listeners.tell(&loaded);
+
+        assert_eq!(heard.load(Ordering::SeqCst), 1);
+    }
+
+    struct PanicsOnDrop;
+
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            panic!("the value of a panic panics");
+        }
+    }
+
+    #[test]
+    fn listener_whose_panic_panics_when_dropped_affects_no_other() {
+        let (listeners, heard) = (Listeners::default(), Arc::new(AtomicUsize::new(0)));
+        let counter = Arc::clone(&heard);
+        let _panics = listeners.add(|()| std::panic::panic_any(PanicsOnDrop));
+        let _hears = listeners.add(move |()| {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+
+        listeners.tell(&());
 
         assert_eq!(heard.load(Ordering::SeqCst), 1);
     }

@@ -5,6 +5,7 @@ use std::{
     error::Error as _,
     fmt,
     future::{pending, poll_fn},
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
@@ -90,7 +91,12 @@ impl Source {
         // Unwind-safe: the future is never polled again after a panic, it is dropped with this one.
         let polled = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| load.as_mut().poll(cx))) {
             Ok(polled) => polled,
-            Err(panic) => Poll::Ready(Err(self.panicked(&*panic))),
+            Err(panic) => {
+                let error = self.panicked(&*panic);
+                // Its value may panic again when it is dropped.
+                mem::forget(panic);
+                Poll::Ready(Err(error))
+            }
         });
         polled.await
     }

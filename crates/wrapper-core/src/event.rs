@@ -1,7 +1,7 @@
 //! Events for a program's histograms and alarms.
 
 use std::{
-    fmt,
+    fmt, mem,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -209,8 +209,9 @@ impl Events {
     /// Calls every listener.
     pub fn emit(&self, event: &Event) {
         for callback in &*self.0 {
-            // A callback cannot leave anything of ours half done: it gets a shared reference.
-            drop(catch_unwind(AssertUnwindSafe(|| callback(event))));
+            // A callback cannot leave anything of ours half done: it gets a shared reference. The
+            // value of its panic is forgotten, because it may panic again when it is dropped.
+            let _ = catch_unwind(AssertUnwindSafe(|| callback(event))).map_err(mem::forget);
         }
     }
 }
@@ -241,5 +242,26 @@ mod tests {
 
         assert_eq!(heard.load(Ordering::SeqCst), 2);
         assert!(Events::none().is_empty() && !events.is_empty());
+    }
+
+    struct PanicsOnDrop;
+
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            panic!("the value of a panic panics");
+        }
+    }
+
+    #[test]
+    fn callback_whose_panic_panics_when_dropped_affects_no_other() {
+        let heard = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&heard);
+        let events = Events::none().with(|_| std::panic::panic_any(PanicsOnDrop)).with(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+
+        events.emit(&Event::Paced(Paced::new(Duration::ZERO)));
+
+        assert_eq!(heard.load(Ordering::SeqCst), 1);
     }
 }

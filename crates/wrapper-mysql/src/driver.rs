@@ -6,7 +6,7 @@ use std::{
 };
 
 use mysql_async::{Conn, Opts, OptsBuilder};
-use wrapper_adapter::{Dialer, Trust, lacking_runtime, other_service};
+use wrapper_adapter::{Dialer, Trust, other_service};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Engine, Password, Result,
     adapter::{Driver, Phase, Rows, Transport},
@@ -97,7 +97,7 @@ impl MysqlDriver {
             let error = match opened {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => error,
-                Err(panic) => return Err(lacking_runtime(&*panic).unwrap_or_else(|| panicked(request))),
+                Err(lacking) => return Err(lacking.unwrap_or_else(|| panicked(request))),
             };
             // Nothing was sent to a server whose issuer is unknown, so retrying is safe; its
             // authority may have been replaced, and the roots reloaded.

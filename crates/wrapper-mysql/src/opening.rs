@@ -1,19 +1,20 @@
 //! A connect of the driver that cleans up when its caller drops it.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+use std::{any::Any, mem, panic::AssertUnwindSafe, time::Duration};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use mysql_async::{Conn, Opts};
 use tokio::{sync::oneshot, time::timeout};
 use tracing::Instrument;
+use wrapper_adapter::lacking_runtime;
+use wrapper_core::Error;
 
 /// How long a connect may continue after its caller has dropped it.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The driver's result, or the panic that a server's answer caused.
-type Opened = Result<mysql_async::Result<Conn>, Panic>;
-
-type Panic = Box<dyn Any + Send>;
+/// The driver's result; after a panic, which an answer of a server can cause, what the runtime
+/// lacks, if that is the reason.
+type Opened = Result<mysql_async::Result<Conn>, Option<Error>>;
 
 /// Opens a connection; an error if the driver panicked.
 ///
@@ -26,12 +27,12 @@ pub(crate) async fn open(opts: Opts) -> Opened {
     let (answer, opened) = oneshot::channel();
     tokio::spawn(run(opts, answer).in_current_span());
     // Without an answer the runtime is shutting down.
-    opened.await.unwrap_or_else(|_| Err(Box::new("the runtime ended")))
+    opened.await.unwrap_or(Err(None))
 }
 
 async fn run(opts: Opts, mut answer: oneshot::Sender<Opened>) {
     // The future holds no state of ours that a panic could leave inconsistent.
-    let mut connecting = AssertUnwindSafe(Conn::new(opts)).catch_unwind();
+    let mut connecting = AssertUnwindSafe(Conn::new(opts)).catch_unwind().map_err(reason);
     let opened = tokio::select! {
         opened = &mut connecting => answer.send(opened).err(),
         () = answer.closed() => match timeout(GRACE, &mut connecting).await {
@@ -43,6 +44,13 @@ async fn run(opts: Opts, mut answer: oneshot::Sender<Opened>) {
         // Errors of the goodbye are ignored: the connection is unused.
         drop(timeout(GRACE, connection.disconnect()).await);
     }
+}
+
+fn reason(panic: Box<dyn Any + Send>) -> Option<Error> {
+    let lacking = lacking_runtime(&*panic);
+    // Its value, which may be an application's, may panic again when it is dropped.
+    mem::forget(panic);
+    lacking
 }
 
 /// Drops a connecting future outside of any runtime, so that the driver cannot spawn the task that

@@ -47,6 +47,19 @@ async fn failures_have_their_kinds() {
     assert_eq!(error.kind(), ErrorKind::Credentials(CredentialsFailure::Failed));
     assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
 
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("hunter2"));
+        }
+    }
+    let panics = IamTokenProvider::builder()
+        .identity(|| async { std::panic::resume_unwind(Box::new(PanicsOnDrop)) })
+        .build()
+        .expect("builds");
+    let error = panics.token(&request()).await.expect_err("panics");
+    assert!(error.to_string().contains("panicked while it loaded AWS credentials"), "{error}");
+
     let kind = |builder: IamTokenProviderBuilder| builder.build().expect_err("is refused").kind();
     assert_eq!(kind(source.builder().capacity(0)), ErrorKind::Configuration);
     assert_eq!(kind(source.builder().load_timeout(Duration::ZERO)), ErrorKind::Configuration);

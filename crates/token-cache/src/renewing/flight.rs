@@ -185,7 +185,10 @@ impl<V, E> Wait<V, E> {
         };
         // A timer may panic, as that of tokio does outside of its runtime.
         let poll = || timer.get_or_insert_with(set).as_mut().poll(cx);
-        catch_unwind(AssertUnwindSafe(poll)).map_err(|_| FetchError::NoTimer)
+        catch_unwind(AssertUnwindSafe(poll)).map_err(|panic| {
+            drop_quietly(panic);
+            FetchError::NoTimer
+        })
     }
 }
 

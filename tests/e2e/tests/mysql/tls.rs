@@ -218,11 +218,19 @@ async fn oversized_greeting_is_an_error() {
     no_token_was_sent(&rig, &error);
 }
 
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("the value of a panic panics");
+    }
+}
+
 #[tokio::test]
 async fn panic_in_the_driver_is_an_error() {
     let rig = Fixture::start().await;
     let opts = OptsBuilder::default().ip_or_hostname(HOST).tcp_port(rig.server.port()).user(Some(USER));
-    let opts = opts.after_connect(|_| Box::pin(async { panic!("as on some answers") }));
+    let opts = opts.after_connect(|_| Box::pin(async { std::panic::panic_any(PanicsOnDrop) }));
     let connector = rig.builder("").opts(opts).parameter("plugins", "iam").build().expect("builds");
 
     let error = connector.connect().await.expect_err("panics");

@@ -39,6 +39,24 @@ fn panic_whose_value_panics_too_reaches_every_waiter() {
 }
 
 #[test]
+fn clock_whose_panic_panics_when_dropped_is_an_error() {
+    #[derive(Debug)]
+    struct Timerless(token_cache::ManualClock);
+    impl token_cache::Clock for Timerless {
+        fn now(&self) -> std::time::SystemTime {
+            self.0.now()
+        }
+        fn sleep_until(&self, _: std::time::SystemTime) -> token_cache::BoxFuture<'static, ()> {
+            std::panic::resume_unwind(Box::new(PanicsOnDrop))
+        }
+    }
+    let source = Source::default();
+    let cell = TestCell::new(Arc::new(Timerless(clock())), secs(10));
+
+    assert_eq!(finish(cell.get(source.fetch())).unwrap_err(), FetchError::NoTimer);
+}
+
+#[test]
 fn fetch_that_panics_when_it_is_dropped_fails_no_caller() {
     let clock = clock();
     let (cell, source) = (cell(&clock), Source::default());
