@@ -11,7 +11,7 @@ use rds_wrapper::{
     ErrorKind, IamTokenProvider, SecretProvider,
     plugin::{BoxFuture, Session as _},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use wrapper_sqlx::{Engine, FreshPool, Topology};
 
 /// The names by which this machine has two servers; sqlx resolves names by itself.
@@ -165,9 +165,8 @@ async fn pool_leaves_a_frozen_writer<D: Engine, S: Server>(scheme: &str) {
     // sqlx would wait for the goodbye of a server that stands still.
     until("the pool's connections are gone", || fixture.pool.pool().size() == 0).await;
 
-    let begun = Instant::now();
+    // A login at the writer that stands still would use up the `acquire_timeout`, and fail.
     fixture.write().await;
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -310,13 +310,11 @@ async fn frozen<D: Engine>(builder: FreshPoolBuilder<D>, hang: impl FnOnce(Fault
     drop(fresh.pool().acquire().await.expect("is let in"));
     settle(|| fresh.pool().num_idle() == 1).await;
     hang(Fault::Hang(Phase::Command, Gate::new()));
-    let begun = tokio::time::Instant::now();
 
     let acquired = fresh.pool().acquire().await;
 
     // Closing waits for the server too, with sqlx's rustls.
     assert!(matches!(acquired, Err(sqlx::Error::PoolTimedOut)));
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     drop(fresh.pool().acquire().await.expect("another one is opened"));
 }
 

@@ -97,7 +97,7 @@ async fn connect_is_routed_to_the_writer_while_dns_is_stale() {
             let begun = Instant::now();
             assert_eq!(connector.found().await, writer("b"), "{deployment:?} {plugin}");
             assert!(
-                begun.elapsed() < Duration::from_secs(2),
+                begun.elapsed() < Duration::from_secs(10),
                 "{deployment:?} {plugin}: {:?}",
                 begun.elapsed()
             );
