@@ -160,3 +160,31 @@ impl fmt::Debug for PoolRules {
             .finish_non_exhaustive()
     }
 }
+
+/// Writes the methods `expect_writer` and `deadline` of a pool's manager or settings, over a field
+/// `rules` that is a [`PoolRules`](crate::PoolRules).
+#[macro_export]
+macro_rules! pool_methods {
+    () => {
+        /// Accepts connections to a writer only: the role is queried when a connection is opened
+        /// and when it is taken out of the pool, which costs a round trip each time unless it
+        /// replaces that of another check; off by default.
+        ///
+        /// A read-only server is
+        /// [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance), and further logins
+        /// to it are delayed, for longer each time.
+        #[must_use = "the changed value is returned"]
+        pub fn expect_writer(mut self) -> Self {
+            self.rules = self.rules.with_writer();
+            self
+        }
+
+        /// Sets how long a connection may take to answer a check before it is dropped; five seconds
+        /// by default.
+        #[must_use = "the changed value is returned"]
+        pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
+            self.rules = self.rules.with_deadline(deadline);
+            self
+        }
+    };
+}

@@ -71,24 +71,7 @@ impl MysqlManager {
         self
     }
 
-    /// Accepts connections to a writer only: the role is queried when a connection is opened and
-    /// when it is taken out of the pool; off by default.
-    ///
-    /// It costs a round trip at the connect. A read-only server is [`ErrorKind::WrongInstance`],
-    /// and further logins to it are delayed, for longer each time.
-    #[must_use]
-    pub fn expect_writer(mut self) -> Self {
-        self.rules = self.rules.with_writer();
-        self
-    }
-
-    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by
-    /// default.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.rules = self.rules.with_deadline(deadline);
-        self
-    }
+    wrapper_adapter::pool_methods!();
 
     async fn open(&self) -> Result<Conn> {
         let hosts = &self.connector.hosts;

@@ -11,10 +11,10 @@ use wrapper_core::{ConnectRequest, Error, ErrorKind, Options, Password, Registry
 use zeroize::Zeroizing;
 
 use crate::{
-    Connector, Tls, TlsStack,
+    Connector, PgConnection, Tls, TlsStack,
     config::{Target, base, targets},
     config_source::{FORM, read_map, read_string},
-    driver::{PgConnection, PgDriver},
+    driver::PgDriver,
     keepalive,
     tls::TlsPlan,
 };

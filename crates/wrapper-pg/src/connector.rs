@@ -4,11 +4,7 @@ use tokio_postgres::Config;
 use wrapper_adapter::{HostList, PoolRules};
 use wrapper_core::{Registry, Result};
 
-use crate::{
-    ConnectorBuilder, DriverConfig, Tls,
-    driver::{PgConnection, PgDriver},
-    suspicion::suspicion,
-};
+use crate::{ConnectorBuilder, DriverConfig, PgConnection, Tls, driver::PgDriver, suspicion::suspicion};
 
 /// Opens PostgreSQL connections through a chain of plugins; clones share everything.
 ///

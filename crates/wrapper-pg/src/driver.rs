@@ -1,6 +1,6 @@
 //! The driver's end of the chain.
 
-use tokio_postgres::{Client, Config, Connection, Socket, config::SslMode};
+use tokio_postgres::{Config, config::SslMode};
 use wrapper_adapter::{Dialer, other_service};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Engine, Password, Result,
@@ -8,14 +8,11 @@ use wrapper_core::{
 };
 
 use crate::{
-    DriverConfig, TlsStream,
+    DriverConfig, PgConnection,
     error::{connect_error, may_be_other_service},
     session,
     tls::{Tls, UnknownIssuer},
 };
-
-/// The driver's own pair of client and connection.
-pub type PgConnection = (Client, Connection<Socket, TlsStream>);
 
 /// Opens PostgreSQL connections for a configuration without hosts.
 #[derive(Debug)]

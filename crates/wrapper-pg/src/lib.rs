@@ -21,11 +21,11 @@ pub use wrapper_core::{Error, ErrorKind, Registry};
 
 pub use builder::ConnectorBuilder;
 pub use connector::Connector;
-pub use driver::{PgConnection, PgDriver};
+pub use driver::PgDriver;
 pub use driver_config::DriverConfig;
 #[cfg(feature = "bb8")]
 pub use pool::bb8::Bb8Manager;
-pub use session::session;
+pub use session::{PgConnection, session};
 pub use tls::{Handshake, Tls, TlsStack, TlsStream};
 
 /// The types of a bb8 pool of these connections, so that none has to be spelled out.

@@ -7,10 +7,13 @@ use std::{
 };
 
 use futures_util::TryStreamExt;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::{Client, Connection, SimpleQueryMessage, Socket};
 use wrapper_core::{BoxFuture, Engine, Error, ErrorKind, Result, ServerError, Session, adapter::Rows};
 
-use crate::PgConnection;
+use crate::TlsStream;
+
+/// The driver's own pair of client and connection.
+pub type PgConnection = (Client, Connection<Socket, TlsStream>);
 
 /// Returns a session for plugins on a client whose connection is spawned, such as a pooled one.
 ///

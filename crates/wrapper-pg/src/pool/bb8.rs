@@ -1,9 +1,6 @@
 //! bb8.
 
-use std::{
-    ops::{Deref, DerefMut},
-    time::Duration,
-};
+use std::ops::{Deref, DerefMut};
 
 use bb8::ManageConnection;
 use wrapper_adapter::PoolRules;
@@ -53,26 +50,7 @@ impl Bb8Manager {
         Self { connector, rules }
     }
 
-    /// Takes connections to a writer only: each is asked for its role when it is opened and when it
-    /// is taken out of the pool, as after a failover; off by default.
-    ///
-    /// It costs a round trip at the connect; at the check-out it takes the place of the empty
-    /// query. A read-only server is
-    /// [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance), and is logged in to
-    /// ever more slowly.
-    #[must_use]
-    pub fn expect_writer(mut self) -> Self {
-        self.rules = self.rules.with_writer();
-        self
-    }
-
-    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by
-    /// default.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.rules = self.rules.with_deadline(deadline);
-        self
-    }
+    wrapper_adapter::pool_methods!();
 }
 
 impl Connector {

@@ -4,7 +4,6 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 pub use deadpool_postgres::{Client, Pool, PoolBuilder, PoolError, RecyclingMethod};
@@ -32,8 +31,8 @@ use crate::{Connector, session};
 ///
 /// let settings = connector.deadpool().expect_writer().recycling_method(RecyclingMethod::Verified);
 /// let pool: Pool =
-/// settings.builder().max_size(16).wait_timeout(Some(Duration::from_secs(10))).build()?; let client
-/// = pool.get().await.map_err(|error| connector.last_error().explain(error))?;
+///     settings.builder().max_size(16).wait_timeout(Some(Duration::from_secs(10))).build()?;
+/// let client = pool.get().await.map_err(|error| connector.last_error().explain(error))?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
@@ -52,22 +51,7 @@ impl Deadpool {
         self
     }
 
-    /// Accepts connections to a writer only: the role is queried when a connection is opened and
-    /// when it is taken out of the pool, which costs a round trip each time; off by default.
-    ///
-    /// A read-only server is [`ErrorKind::WrongInstance`](wrapper_core::ErrorKind::WrongInstance),
-    /// and further logins to it are delayed, for longer each time.
-    pub fn expect_writer(mut self) -> Self {
-        self.rules = self.rules.with_writer();
-        self
-    }
-
-    /// Sets how long a connection may take to answer a check before it is dropped; five seconds by
-    /// default.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.rules = self.rules.with_deadline(deadline);
-        self
-    }
+    wrapper_adapter::pool_methods!();
 
     /// Creates a pool's builder with these settings, a runtime, and the hooks and the deadline of
     /// recycling.
