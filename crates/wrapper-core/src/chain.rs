@@ -3,10 +3,8 @@
 use std::{
     any::Any,
     fmt,
-    future::poll_fn,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
 };
 
 use tokio::{
@@ -18,7 +16,7 @@ use tracing::Instrument;
 use crate::{
     ConnectRequest, Connected, Error, ErrorKind, Established, Events, Plugin, Registry, Requirements, Result,
     Session,
-    adapter::{Driver, Phase, Suspicion},
+    adapter::{Driver, Phase, Suspicion, until_wait_ends},
     plugin::{Chain, End, Run},
     report::Reporter,
     session::in_time,
@@ -269,26 +267,17 @@ async fn in_share<T>(
     mut run: Pin<&mut (impl Future<Output = T> + ?Sized)>,
 ) -> Option<T> {
     let last = request.last_deadline().unwrap_or(deadline);
-    let waits = || request.progress().phase() == Phase::Credentials;
-    let mut has_waited = false;
+    let wait = || Some(request.progress().phase()).filter(|phase| *phase == Phase::Credentials);
+    let mut waited = None;
     loop {
-        let turn = poll_fn(|context| match run.as_mut().poll(context) {
-            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending if waits() => {
-                has_waited = true;
-                Poll::Pending
-            }
-            Poll::Pending if has_waited => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        });
-        match timeout_at(deadline, turn).await {
+        match timeout_at(deadline, until_wait_ends(run.as_mut(), &mut waited, wait)).await {
             Ok(Some(outcome)) => return Some(outcome),
             // The phase is read again, because another task may have changed it.
-            Err(_) if deadline >= last || !(has_waited || waits()) => return None,
+            Err(_) if deadline >= last || waited.or_else(wait).is_none() => return None,
             // The credentials have come, or take longer than the share.
             _ => {}
         }
-        has_waited = waits();
+        waited = wait();
         deadline = deadline.max(last.min(Instant::now() + ConnectRequest::LEAST_SHARE));
     }
 }

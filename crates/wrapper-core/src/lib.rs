@@ -56,7 +56,7 @@ pub mod adapter {
         driver::Driver,
         parameters::{RawParameters, WRAPPER_PARAMETERS},
         password::Transport,
-        progress::{Phase, Progress},
+        progress::{Phase, Progress, until_wait_ends},
         rows::Rows,
         suspicion::Suspicion,
     };

@@ -2,12 +2,17 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU8, Ordering},
     },
+    task::Poll,
 };
+
+use crate::Error;
 
 /// Names a part of a connect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +90,9 @@ struct Node {
 impl Drop for Node {
     fn drop(&mut self) {
         if let Some(Progress(note)) = &self.parent {
-            let ended = self.ended.take().unwrap_or_else(|| std::mem::take(&mut self.own));
+            let mut ended = self.ended.take().unwrap_or_else(|| std::mem::take(&mut self.own));
+            // It is about this attempt, and is dropped before the parent is locked.
+            drop(ended.refusal.take());
             // The field `parent` is dropped after this guard, so that a whole branch that ends at
             // once locks one note at a time.
             let mut parent = note.lock();
@@ -110,6 +117,8 @@ pub(crate) struct Position {
     pub(crate) addresses: Arc<[IpAddr]>,
     /// The user to log in, which a plugin may have supplied during the attempt.
     pub(crate) user: Option<Arc<str>>,
+    /// The refusal of a login that is being repeated.
+    pub(crate) refusal: Option<Error>,
 }
 
 impl Progress {
@@ -143,24 +152,42 @@ impl Progress {
         // long as its moves.
         if Arc::strong_count(&self.0) == 1 {
             let mut node = self.lock();
-            node.own = own;
+            let former = std::mem::replace(&mut node.own, own);
             self.0.settled.store(UNSETTLED, Ordering::Release);
             drop(node);
+            // Its refusal may hold foreign values, which are not dropped under the lock.
+            drop(former);
             return self;
         }
         self.fork_with(own)
     }
 
     /// Notes that a phase begins; the address stays.
+    #[inline]
     pub fn enter(&self, phase: Phase) {
         // A fork that ends at this moment may win, as if it had ended just after.
-        if self.0.settled.load(Ordering::Acquire) == phase as u8 {
-            return;
+        if self.0.settled.load(Ordering::Acquire) != phase as u8 {
+            self.begin(phase);
         }
+    }
+
+    fn begin(&self, phase: Phase) {
         let mut node = self.lock();
         node.own.phase = phase;
         node.ended = None;
         self.0.settled.store(phase as u8, Ordering::Release);
+    }
+
+    /// Notes that the server refused the login, which is to be repeated: if the time runs out
+    /// before the repetition ends, the error of the connect names this refusal and its causes.
+    pub fn refused(&self, refusal: Error) {
+        let mut node = self.lock();
+        let former = (node.own.refusal.replace(refusal), node.ended.take());
+        node.own.phase = Phase::Refused;
+        self.0.settled.store(Phase::Refused as u8, Ordering::Release);
+        drop(node);
+        // It may hold foreign values, which are not dropped under the lock.
+        drop(former);
     }
 
     /// Notes all addresses that the host has, before one is dialled.
@@ -206,8 +233,8 @@ impl Progress {
         };
         match newest {
             Some(fork) => {
-                let told = Self(fork).position();
-                Position { host: told.host.or(own.host), ..told }
+                let fork = Self(fork).position();
+                Position { host: fork.host.or(own.host), refusal: fork.refusal.or(own.refusal), ..fork }
             }
             None => own,
         }
@@ -216,6 +243,29 @@ impl Progress {
     fn lock(&self) -> MutexGuard<'_, Node> {
         self.0.lock()
     }
+}
+
+/// Polls the future of an attempt until it is done; `None` as soon as a wait that it was in has
+/// ended.
+///
+/// `wait` returns the phase if the attempt is in one that is not held against its host, such as
+/// [`Phase::Credentials`]; `waited` keeps the last such phase from one call to the next.
+pub async fn until_wait_ends<T>(
+    mut run: Pin<&mut (impl Future<Output = T> + ?Sized)>,
+    waited: &mut Option<Phase>,
+    wait: impl Fn() -> Option<Phase>,
+) -> Option<T> {
+    poll_fn(|context| match run.as_mut().poll(context) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending => match wait() {
+            None if waited.is_some() => Poll::Ready(None),
+            phase => {
+                *waited = phase;
+                Poll::Pending
+            }
+        },
+    })
+    .await
 }
 
 impl Note {
@@ -252,6 +302,24 @@ mod tests {
 
         root.enter(Phase::Plugins);
         assert_eq!(root.end().phase, Phase::Plugins);
+    }
+
+    #[test]
+    fn refusal_is_reported_for_the_repetition_and_not_for_a_sibling() {
+        let root = Progress::default();
+        let (first, second) = (root.fork(), root.fork());
+        first.refused(Error::new(crate::ErrorKind::Login, "no"));
+        let repeated = first.fork();
+        repeated.enter(Phase::Tls);
+
+        let refusal = |progress: &Progress| progress.position().refusal.map(|error| error.to_string());
+        assert_eq!((refusal(&first), first.phase()), (Some("no".to_owned()), Phase::Tls));
+        assert_eq!((refusal(&root), refusal(&second), refusal(&repeated)), (None, None, None));
+        drop(second);
+        assert_eq!(refusal(&root), Some("no".to_owned()));
+
+        drop((repeated, first));
+        assert_eq!((refusal(&root), root.end().refusal.map(|error| error.to_string())), (None, None));
     }
 
     #[test]

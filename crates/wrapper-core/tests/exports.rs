@@ -23,7 +23,7 @@ const ROOT: &[&str] = &[
 /// The names of the public modules: for adapters, of what events tell, of what is
 /// counted, for texts.
 const MODULES: &[&str] = &[
-    "crate::{abort::AbortRegistration,chain::Wrapper,driver::Driver,parameters::{RawParameters,WRAPPER_PARAMETERS},password::Transport,progress::{Phase,Progress},rows::Rows,suspicion::Suspicion}",
+    "crate::{abort::AbortRegistration,chain::Wrapper,driver::Driver,parameters::{RawParameters,WRAPPER_PARAMETERS},password::Transport,progress::{Phase,Progress,until_wait_ends},rows::Rows,suspicion::Suspicion}",
     "crate::{mock::MockDriver,ready::{PassThrough,ReadyDriver,ready}}",
     "crate::{error::CredentialsFailure,event::{ConnectFinished,ConnectionCut,CredentialsFailed,CredentialsLoaded,Outcome,Paced,SecretLoaded,WriterChanged}}",
     "crate::counters::{Stats,TargetCounters,TargetStats}",

@@ -115,14 +115,14 @@ impl IamPlugin {
             let refused = match self.log_in(&request, &target, &mut keys, next).await {
                 // Only here may a later attempt end differently; every other error is final.
                 Err(error) if error.may_be_stale_password() => error,
-                done => return done,
+                done => return done.map_err(|error| request.after_refusal(error)),
             };
             let now = clock.now();
             let next_at = retry::next_at(started_at, now, self.settings.login_retry_timeout);
             // The refusal says more than a deadline that comes within the pause.
             let fits = |at: &SystemTime| request.has_time_for(at.duration_since(now).unwrap_or_default());
             let Some(next_at) = next_at.filter(fits) else { return Err(refused) };
-            request.progress().enter(Phase::Refused);
+            request.progress().refused(refused);
             clock.sleep_until(next_at).await;
         }
     }
@@ -143,6 +143,8 @@ impl IamPlugin {
             done => return done,
         };
         keys.note(&first);
+        let is_repeated = self.refusal(request, &target.token, &first, keys, Retry::Pointless);
+        request.progress().refused(is_repeated.explain(&refused));
         request.progress().enter(Phase::Credentials);
         let second = match self.second(&target.token, &first, &refused).await {
             Ok(second) => second,

@@ -70,8 +70,9 @@ impl SecretsPlugin {
             // Only a refused login says something about the secret; every other error ends here.
             let refused = match self.attempt(&request, &secret, next).await {
                 Err(error) if error.is_login() => error,
-                done => return done,
+                done => return done.map_err(|error| request.after_refusal(error)),
             };
+            request.progress().refused(self.refusal(&request, &secret, &retry).explain(&refused));
             request.progress().enter(Phase::Credentials);
             // A secret loaded for this connect is as new as possible. After the first retry the
             // steps decide when the service is called again.
@@ -96,15 +97,7 @@ impl SecretsPlugin {
             // With a timeout of zero no step fits, so the login ends here.
             let step = self.secrets.next_step(&secret, until, request.progress());
             let Some(newest) = step.await else {
-                let refusal = Refusal {
-                    request: &request,
-                    secret: &secret,
-                    id: self.secrets.secret_id(),
-                    retry: &retry,
-                    retry_timeout: Some(self.retry_timeout),
-                    now: self.secrets.clock().now(),
-                };
-                return Err(refusal.explain(&refused));
+                return Err(self.refusal(&request, &secret, &retry).explain(&refused));
             };
             // The reason why no newer secret was loaded is kept for the error.
             if !matches!(retry, Retry::Unavailable(_)) {
@@ -112,6 +105,16 @@ impl SecretsPlugin {
             }
             secret = newest;
         }
+    }
+
+    fn refusal<'a>(
+        &'a self,
+        request: &'a ConnectRequest,
+        secret: &'a DatabaseSecret,
+        retry: &'a Retry,
+    ) -> Refusal<'a> {
+        let (id, now) = (self.secrets.secret_id(), self.secrets.clock().now());
+        Refusal { request, secret, id, retry, retry_timeout: Some(self.retry_timeout), now }
     }
 
     /// Returns the time until which tries may begin; never after the connect's own deadline.

@@ -1,5 +1,7 @@
 //! The plugin before a driver that accepts or refuses its tokens.
 
+mod deadlines;
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -300,38 +302,4 @@ fn string_names_no_host_to_trust() {
     let kind = |name: &str, value: &str| check(name, value).expect_err("is refused").kind();
     assert_eq!(kind("", ""), ErrorKind::Host, "a region alone is not enough");
     assert_eq!(kind("iamHost", "localhost"), ErrorKind::Host);
-}
-
-/// Connects to a server that refuses every login, with pauses by a clock that stands still.
-async fn refused_by(deadline: Instant, last_deadline: Instant) -> Error {
-    let Fixture { tokens, driver, .. } = fixture();
-    let settings = IamSettings::default().with_login_retry_timeout(Duration::from_secs(20));
-    // Not the driver, which keeps each request, and with it the phase of its attempt.
-    let refuses = plugin_fn("refuses", |_, _: Next<'_, ConnectRequest>| Box::pin(async { Err(refusal()) }));
-    let wrapper = Wrapper::new(driver, vec![Arc::new(IamPlugin::new(tokens, settings)), Arc::new(refuses)]);
-    let connected = wrapper.connect(request().begin(deadline).ends_at(last_deadline)).await;
-    connected.map(drop).expect_err("refused")
-}
-
-#[tokio::test(start_paused = true)]
-async fn refusal_is_the_error_where_no_pause_fits_before_the_deadline() {
-    let deadline = Instant::now() + Duration::from_millis(100);
-
-    let error = refused_by(deadline, deadline).await;
-
-    assert_eq!(error.kind(), ErrorKind::Login, "{error}");
-    assert_eq!(error.server().expect("kept").code(), "28000");
-    assert!(Instant::now() < deadline, "nothing is waited for");
-}
-
-#[tokio::test(start_paused = true)]
-async fn deadline_within_a_pause_blames_the_login_and_takes_no_time_of_other_hosts() {
-    let begun = Instant::now();
-    let [share, end] = [10, 30].map(|seconds| begun + Duration::from_secs(seconds));
-
-    let error = refused_by(share, end).await;
-
-    assert_eq!(error.kind(), ErrorKind::Login, "{error}");
-    assert!(error.to_string().contains("still pausing after a refused login"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(11), "{:?}", begun.elapsed());
 }

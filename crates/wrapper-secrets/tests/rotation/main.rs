@@ -34,6 +34,8 @@ struct Database(Arc<Mutex<State>>);
 struct State {
     users: HashMap<String, String>,
     logins: usize,
+    /// How many logins are answered, if not all.
+    answered: Option<usize>,
 }
 
 impl Database {
@@ -64,6 +66,9 @@ impl Driver for Database {
             let given = password.expose_for(Transport::VerifiedTls)?.to_owned();
             let mut state = self.lock();
             state.logins += 1;
+            if state.answered.is_some_and(|answered| state.logins > answered) {
+                return Err(Error::new(ErrorKind::Timeout, "no answer"));
+            }
             if state.users.get(request.user()) == Some(&given) {
                 return Ok(request.user().to_owned());
             }

@@ -162,3 +162,21 @@ async fn pause_between_refused_logins_is_no_wait_for_credentials() {
     assert_eq!(request.progress().phase(), Phase::Refused);
     connect.abort();
 }
+
+#[tokio::test]
+async fn timeout_of_a_repeated_login_names_the_refusal_and_its_causes() {
+    let actors = Actors::new().await;
+    let connector = actors.connector(0);
+    log_in(&connector).await.expect("is let in");
+    actors.service.put(ID, json("app", "second"));
+    actors.database.set("app", "second");
+    actors.database.lock().answered = Some(2);
+
+    let error = log_in(&connector).await.expect_err("the second login is not answered");
+
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("no answer; before that, "), "{text}");
+    assert!(text.contains("refused the login; secret `prod/app` was loaded"), "{text}");
+    assert!(text.contains("; check first: "), "{text}");
+}

@@ -1,13 +1,14 @@
 //! One connect to one instance, with the check of its role.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::sync::Arc;
 
 use tokio::{
     sync::watch::Receiver,
     time::{Instant, sleep_until},
 };
 use wrapper_core::{
-    ConnectRequest, Connected, Error, ErrorKind, Next, Result, Role, adapter::Phase,
+    ConnectRequest, Connected, Error, ErrorKind, Next, Result, Role,
+    adapter::{Phase, until_wait_ends},
     events::CredentialsFailure,
 };
 
@@ -70,29 +71,21 @@ impl Search<'_> {
         // Credentials are the same for every instance, so that a wait for them is not held against
         // this one: they may come until the time of all hosts ends, and the attempt begins when
         // they do. A pause after a refusal is none either: the instance has answered.
-        let waits = || {
+        let wait = || {
             let phase = self.request.progress().phase();
             matches!(phase, Phase::Credentials | Phase::Refused).then_some(phase)
         };
         let (mut waited, mut ended) = (None, None);
         loop {
-            let turn = poll_fn(|context| match run.as_mut().poll(context) {
-                Poll::Ready(opened) => Poll::Ready(Some(opened)),
-                Poll::Pending => match waits() {
-                    None if waited.is_some() => Poll::Ready(None),
-                    phase => {
-                        waited = phase;
-                        Poll::Pending
-                    }
-                },
-            });
             tokio::select! {
                 // An open connection comes first: its own answer about the role counts for more
                 // than a change.
                 biased;
-                turn = turn => if let Some(opened) = turn {
-                    return opened;
-                },
+                opened = until_wait_ends(run.as_mut(), &mut waited, wait) => {
+                    if let Some(opened) = opened {
+                        return opened;
+                    }
+                }
                 changed = reports.changed() => {
                     if changed.is_ok() && self.is_elsewhere(target, began, &version) {
                         return Err(wrong("the writer changed while the connection was being opened"));
@@ -101,19 +94,19 @@ impl Search<'_> {
                 }
                 () = sleep_until(end) => {
                     // Read anew, because another task may have changed the phase.
-                    let is_waiting = waits().is_some();
+                    let is_waiting = wait().is_some();
                     if end >= self.last_until && is_waiting {
                         // Neither says anything about the instance, so its state is kept.
                         return Err(self.request.timed_out(began.elapsed()));
                     }
                     if end >= self.last_until || !(waited.is_some() || is_waiting) {
-                        return Err(late(target, began, end, ended));
+                        return Err(self.request.after_refusal(late(target, began, end, ended)));
                     }
                 }
             }
             // The wait has ended, or takes longer than an attempt.
             let now = Instant::now();
-            let before = std::mem::replace(&mut waited, waits());
+            let before = std::mem::replace(&mut waited, wait());
             ended = before.filter(|_| waited.is_none()).map(|phase| (phase, now));
             end = end.max(self.last_until.min(now + ATTEMPT));
         }

@@ -199,7 +199,9 @@ impl<'r> Search<'r> {
             last => {
                 let message = format!("no verified {role} for {seconds:.0} s; last seen: {last_seen}");
                 match last {
-                    Some(error) => wrong(message).with_source(error),
+                    Some(error) => {
+                        wrong(message).with_diagnosis(error.diagnosis().to_vec()).with_source(error)
+                    }
                     None => wrong(message),
                 }
             }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use e2e::{HOST, USER, chain};
-use rds_testkit::{AccessKey, Outcome, Refusal};
+use rds_testkit::{AccessKey, Fault, Gate, Outcome, Phase, Refusal};
 use rds_wrapper::{Error, ErrorKind};
 
 use super::{Fixture, log_in};
@@ -66,6 +66,42 @@ async fn expired_token_wrong() {
 
     refused(&rig, &error, Refusal::Expired);
     assert!(format!("{error:#}").contains("this machine's clock"), "{error:#}");
+}
+
+#[tokio::test]
+async fn deadline_in_a_repeated_login_names_the_refusal_and_its_causes() {
+    let rig = Fixture::start().await;
+    let connector = rig.connector();
+    log_in(&connector).await.expect("is let in");
+    // The token was not accepted lately, so that a refusal of it is answered with another at once.
+    rig.clock.advance(Duration::from_secs(120));
+    rig.server.advance(Duration::from_secs(15 * 60));
+    let (open, closed) = (Gate::new(), Gate::new());
+    open.open();
+    rig.server.inject(Fault::Hang(Phase::Login, open));
+    rig.server.inject(Fault::Hang(Phase::Login, closed.clone()));
+
+    let is_repeated = async {
+        while rig.tokens.stats().retries == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // While everybody waits, the time goes on to the deadline at once.
+        tokio::time::pause();
+        std::future::pending::<()>().await;
+    };
+    let outcome = tokio::select! {
+        outcome = log_in(&connector) => outcome,
+        () = is_repeated => unreachable!(),
+    };
+
+    let error = outcome.expect_err("the second login is not answered");
+    closed.open();
+    assert_eq!((error.kind(), rig.tokens.stats().retries), (ErrorKind::Login, 1), "{error}");
+    assert!(error.server().is_some() && !error.diagnosis().is_empty(), "{error}");
+    let text = error.to_string();
+    for part in ["s, still ", "; before that, ", "the token was signed 120 s ago", "; check first: "] {
+        assert!(text.contains(part), "{text} should say {part}");
+    }
 }
 
 #[tokio::test]
