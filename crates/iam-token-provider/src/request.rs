@@ -71,7 +71,7 @@ impl TokenRequest {
         Self::endpoint(&endpoint(host)?, port, user, Some(&parse_region(region)?))
     }
 
-    /// Like [`database`](Self::database), for a parsed endpoint.
+    /// Requests a login at a parsed endpoint, otherwise like [`database`](Self::database).
     ///
     /// # Errors
     ///

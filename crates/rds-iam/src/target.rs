@@ -54,6 +54,7 @@ impl Target {
             given("plugins").map(|plugins| plugins.split(',').any(|code| codes.contains(&code.trim())))
         };
         let secret = given("secretId").map(str::to_owned);
+        // Without `plugins` each parameter stands for its plugin.
         let secret = secret.filter(|_| names(&[SecretsPlugin::CODE, "secretsManager"]).unwrap_or(true));
         if secret.is_none() && names(&[IamPlugin::CODE]) == Some(false) {
             return Err(configuration(

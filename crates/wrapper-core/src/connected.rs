@@ -43,7 +43,9 @@ impl<C> fmt::Debug for Connected<C> {
     }
 }
 
-/// Describes a connection, as the end of the chain saw it opened; clones share what they know.
+/// Describes an open connection: where it leads, and what plugins found out about it.
+///
+/// The end of the chain fills it in; clones share the facts.
 ///
 /// It is one pointer, because every plugin moves it from the future of the next into its own.
 #[derive(Clone, Debug)]

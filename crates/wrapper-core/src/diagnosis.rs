@@ -45,7 +45,7 @@ impl Cause {
         Self { code, sentence: escape_control(sentence), remedy: escape_control(remedy) }
     }
 
-    /// Returns the code, such as `no-database`.
+    /// Returns the stable code of the cause, such as `no-database`.
     pub fn code(&self) -> &'static str {
         self.code
     }

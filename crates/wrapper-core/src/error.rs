@@ -117,7 +117,7 @@ impl Error {
         self
     }
 
-    /// Returns the message without the likeliest cause, to build another on.
+    /// Returns the message without the likeliest cause, for a longer message that contains it.
     pub fn message(&self) -> &str {
         &self.0.message
     }

@@ -47,7 +47,7 @@ impl RawParameters {
         Self::default()
     }
 
-    /// Sets a value in code; the last one counts.
+    /// Sets a parameter in code; the last value of a name counts.
     ///
     /// # Errors
     ///

@@ -15,8 +15,7 @@ use crate::Tls;
 ///
 /// # Security
 ///
-/// The password in it is a token. The driver's `Debug` of a configuration leaves it out, and so
-/// does this one's. Always connect with [`tls`](Self::tls), which verifies the server; the driver
+/// The password in it is a token, which neither this type's `Debug` nor the driver's shows. Always connect with [`tls`](Self::tls), which verifies the server; the driver
 /// sends nothing without TLS.
 #[derive(Clone)]
 pub struct DriverConfig {

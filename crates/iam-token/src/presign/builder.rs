@@ -61,7 +61,7 @@ impl PresignBuilder {
         }
     }
 
-    /// Leaves the scheme out of the token's text, as database passwords have it.
+    /// Omits the scheme from the token's text, as in the passwords of databases.
     pub fn without_scheme(mut self) -> Self {
         self.scheme = "";
         self
@@ -114,7 +114,7 @@ impl PresignBuilder {
         self
     }
 
-    /// Sets how long the signature holds: whole seconds, 1 second to 7 days.
+    /// Sets how long the signature is valid: whole seconds, from 1 second to 7 days.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self

@@ -93,7 +93,7 @@ impl Options {
          library.",
     );
 
-    /// How much TLS is asked for.
+    /// The required level of TLS.
     pub const SSLMODE: Parameter<String> = Parameter::typed(
         "sslmode",
         ParameterKind::Text,

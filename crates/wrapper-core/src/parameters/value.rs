@@ -41,8 +41,8 @@ impl Value {
         }
     }
 
-    /// Returns the text of a value, or those of a list's values between commas; `None` for a map
-    /// and what holds one.
+    /// Returns the value as text, a list's values separated by commas; `None` for a map or a list
+    /// that contains one.
     pub fn joined(&self) -> Option<String> {
         let Value::List(values) = self else { return self.text() };
         // PEM text has several lines.
@@ -77,7 +77,7 @@ impl Value {
         })
     }
 
-    /// Returns the text of a value, or those of a list's values between commas.
+    /// Returns the value as text, a list's values separated by commas.
     ///
     /// # Errors
     ///
