@@ -135,7 +135,7 @@ async fn idle_connection_to_a_frozen_mysql_writer_does_not_keep_the_pool_waiting
     let rig = ClusterFixture::start(Deployment::AuroraMysql).await;
     let connector = rig.my(rig.url("failover2", "")).build().expect("builds");
     let manager = connector.deadpool_manager().deadline(CHECK);
-    let pool = deadpool::managed::Pool::builder(manager).runtime(deadpool::Runtime::Tokio1);
+    let pool = my::deadpool::Pool::builder(manager).runtime(deadpool::Runtime::Tokio1);
     let pool = pool.max_size(2).build().expect("builds");
     assert_eq!(mysql_id(&mut pool.get().await.expect("is let in")).await, "a");
     let topology = topology(connector.plugin::<FailoverPlugin>());
@@ -271,7 +271,6 @@ async fn fifty_waiting_after_a_failover_log_in_at_the_pace() {
     let pool = connector.deadpool_builder().max_size(50).build().expect("builds");
     drop(pool.get().await.expect("is let in"));
     let topology = topology(connector.plugin::<FailoverPlugin>());
-    let before = rig.cluster.node("b").accepted();
     rig.cluster.fail_over("b");
 
     let mut waiting = JoinSet::new();
@@ -285,13 +284,15 @@ async fn fifty_waiting_after_a_failover_log_in_at_the_pace() {
             id
         });
     }
-    // The pace begins with the change: on a busy machine that may be long before it is seen here.
-    let mut unchanged = Instant::now();
+    // The pace begins with the change: on a busy machine that may be long before it is seen here,
+    // and after the first logins that found it.
+    let (mut unchanged, mut before) = (Instant::now(), 0);
     until("the writer changed", || {
-        let now = Instant::now();
+        // Sampled before the look: a change in between counts as one after it.
+        let now = (Instant::now(), rig.cluster.node("b").accepted());
         let is_changed = topology.snapshot().epoch() == 2;
         if !is_changed {
-            unchanged = now;
+            (unchanged, before) = now;
         }
         is_changed
     })
@@ -304,5 +305,5 @@ async fn fifty_waiting_after_a_failover_log_in_at_the_pace() {
     assert!(found.iter().all(|id| id == "b"), "{found:?}");
     // Five in the first second, twice as many in the next; two more are the monitor's.
     assert!(logins <= (5 << (seconds + 1)) - 5 + 2, "{logins} logins, second {seconds}");
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
