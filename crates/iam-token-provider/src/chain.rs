@@ -99,8 +99,8 @@ impl DefaultChain {
         };
         match loaded {
             Ok((credentials, chain)) => {
-                // Of concurrent loads the last one's is kept. The guard ends before the former chain
-                // is dropped: its HTTP client is foreign code.
+                // Of concurrent loads the last one's is kept. The guard ends before the former
+                // chain is dropped: its HTTP client is foreign code.
                 let former = std::mem::replace(&mut *self.kept(), chain);
                 drop(former);
                 Ok(credentials)
