@@ -17,8 +17,8 @@ use crate::upstream::FAREWELL;
 /// another instance, it ends with the protocol's goodbye: servers log and count sessions that break
 /// off.
 pub(crate) struct SessionStream<S: AsyncWrite + Send + Unpin + 'static = TlsStream<TcpStream>> {
-    /// Taken by the functions that consume the value, and by nothing else. Boxed: a session's future
-    /// has a place for each function that the stream passes through.
+    /// Taken by the functions that consume the value, and by nothing else. Boxed: a session's
+    /// future has a place for each function that the stream passes through.
     stream: Option<Box<S>>,
     goodbye: &'static [u8],
     /// The goodbyes under way, which the proxy waits for at its end.
