@@ -183,7 +183,8 @@ impl Cell {
         let mut held = Vec::new();
         for _ in 0..self.activity.warm().max(1) {
             let mut client = run.pool.get().await.expect("is let in");
-            client.execute(WRITE).await.expect("writes");
+            // Without the application's timeout: nothing is measured yet, and the machine may be busy.
+            client.ask(WRITE).await.expect("writes");
             held.push(client);
         }
         let topology = run.pool.topology();
@@ -218,8 +219,8 @@ impl Cell {
             Activity::InTransaction => {
                 for _ in 0..count {
                     let mut client = run.pool.get().await.expect("is let in");
-                    client.execute("BEGIN").await.expect("begins");
-                    client.execute(WRITE).await.expect("writes");
+                    client.ask("BEGIN").await.expect("begins");
+                    client.ask(WRITE).await.expect("writes");
                     tasks.spawn(write(Arc::clone(run), Some(client)));
                 }
             }
