@@ -42,7 +42,8 @@ impl ConnectRequest {
     /// that ran out of time; other errors stay as they are.
     pub fn after_refusal(&self, error: Error) -> Error {
         match error.kind() {
-            // A source, such as a server's answer, says more than an earlier refusal; or it is that.
+            // A source, such as a server's answer, says more than an earlier refusal; or it is
+            // that.
             ErrorKind::Credentials(CredentialsFailure::TimedOut) | ErrorKind::Login | ErrorKind::Timeout
                 if error.source().is_none() =>
             {

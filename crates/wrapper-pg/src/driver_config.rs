@@ -15,8 +15,9 @@ use crate::Tls;
 ///
 /// # Security
 ///
-/// The password in it is a token, which neither this type's `Debug` nor the driver's shows. Always connect with [`tls`](Self::tls), which verifies the server; the driver
-/// sends nothing without TLS.
+/// The password in it is a token, which neither this type's `Debug` nor the driver's shows. Always
+/// connect with [`tls`](Self::tls), which verifies the server; the driver sends nothing without
+/// TLS.
 #[derive(Clone)]
 pub struct DriverConfig {
     config: Config,

@@ -119,8 +119,8 @@ async fn idle_connections_of_mysql_pools_to_a_demoted_writer_are_never_handed_ou
     assert_eq!(mysql_id(&mut bb8.get().await.expect("is let in")).await, "b");
 }
 
-/// The time for the check of an idle connection: long, so that even a busy machine takes less if the
-/// check is not waited for.
+/// The time for the check of an idle connection: long, so that even a busy machine takes less if
+/// the check is not waited for.
 const CHECK: Duration = Duration::from_secs(60);
 
 /// Lets `a` stand still and `b` be the writer; the clients of `a` hear nothing of it.
