@@ -14,8 +14,8 @@ use crate::{
     report::{Report, Section},
 };
 
-/// How many pairs are timed: a database takes 200 logins by token a second.
-const PAIRS: usize = 500;
+/// How many rounds are timed: a database takes 200 logins by token a second.
+const ROUNDS: usize = 500;
 
 pub(crate) fn run(report: &mut Report) -> Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -25,7 +25,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         for (name, stack) in STACKS {
             let builder = wrapper_pg::Connector::builder(Registry::new().with(IamFactory::default()));
             let builder = builder.map(parameters.clone()).tls_stack(stack);
-            rows.push((name, runtime.block_on(postgres(&builder.build()?, PAIRS))?));
+            rows.push((name, runtime.block_on(postgres(&builder.build()?, ROUNDS))?));
         }
         show(&mut section, rows, 30.0);
         report.add(section)?;
@@ -36,7 +36,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     if let Some(parameters) = parameters("RDS_MYSQL") {
         let mut section = Section::new(format!("A MySQL connect at {}, {MYSQL_TLS}", server(&parameters)));
         let builder = wrapper_mysql::Connector::builder(Registry::new().with(IamFactory::default()));
-        let medians = runtime.block_on(mysql(&builder.map(parameters.clone()).build()?, PAIRS))?;
+        let medians = runtime.block_on(mysql(&builder.map(parameters.clone()).build()?, ROUNDS))?;
         show(&mut section, [(MYSQL_TLS, medians)], 30.0);
         report.add(section)?;
         // 8 to the power of 5 rows, in words that every version reads.
