@@ -44,6 +44,19 @@ fn token_does_not_outlive_its_own_lifetime() {
 }
 
 #[test]
+fn expiry_within_a_second_is_exact() {
+    let late = now() + Duration::from_millis(500);
+    let expired = session_credentials(Some(now() + Duration::from_millis(200)));
+    let error = jane().sign(&expired, late).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ExpiredCredentials);
+
+    let expiry = now() + Duration::from_millis(60_700);
+    let token = jane().sign(&session_credentials(Some(expiry)), late).unwrap();
+    assert_eq!((token.signed_at(), token.expires_at()), (now(), expiry));
+    assert_eq!(token.remaining(late), Duration::from_millis(60_200));
+}
+
+#[test]
 fn expired_credentials_are_refused() {
     let credentials = session_credentials(Some(now()));
     let error = jane().sign(&credentials, now()).unwrap_err();
