@@ -25,8 +25,8 @@ const NOTES: &[Note] = &[
                every connect has, 0 to 17 us by the column beside. All that runs once in a connect, with \
                caches that handshake and kernel have taken, and the figure grows with the load of the \
                machine: the chain takes 0.6 us where it is repeated, as the section on plugins shows. \
-               Saved: what was prepared for listeners and errors that a success does not have. Considered and \
-               left: one thread for all deadlines in place of timers of the runtime would not follow \
+               Saved: what was prepared for listeners and errors that a success does not have. Considered \
+               and left: one thread for all deadlines in place of timers of the runtime would not follow \
                tokio's paused clock",
     },
     Note {
