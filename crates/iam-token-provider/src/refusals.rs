@@ -48,8 +48,6 @@ pub(crate) struct Refusals {
 struct State {
     /// The longer wait, set since a load returned the same key.
     wait: Option<Duration>,
-    /// The generation that `wait` was drawn for.
-    generation: u64,
     /// When a load last failed.
     failed_at: Option<SystemTime>,
     /// Requests with a token reported as refused, and the key that signed it.
@@ -74,19 +72,17 @@ impl Refusals {
 
     /// Notes that a load returned the same key again.
     pub(crate) fn brought_the_same(&self, loaded: &Lease<Signer>) {
-        let generation = loaded.generation();
-        let mut state = self.state();
-        state.failed_at = None;
-        if state.wait.is_some() && state.generation == generation {
-            // Another caller refused with the same value has already drawn the wait.
-            return;
-        }
         let longest = if may_ask_a_person(loaded.value()) { LONG_WAIT_FOR_PEOPLE } else { LONG_WAIT };
-        // At least three quarters of the longest wait, at random, so that many processes do not
-        // load together.
+        let wait = self.draw(longest, loaded.generation());
+        let mut state = self.state();
+        (state.wait, state.failed_at) = (Some(wait), None);
+    }
+
+    /// Returns at least three quarters of the longest wait, at random, so that many processes do
+    /// not load together; the same for all callers that were refused with one value.
+    fn draw(&self, longest: Duration, generation: u64) -> Duration {
         let draw = (self.jitter.hash_one(generation) >> 32) as u32;
-        let share = 0.75 + 0.25 * f64::from(draw) / f64::from(u32::MAX);
-        (state.wait, state.generation) = (Some(longest.mul_f64(share)), generation);
+        longest.mul_f64(0.75 + 0.25 * f64::from(draw) / f64::from(u32::MAX))
     }
 
     /// Resets the wait: a server accepted a token, or the key is new.
@@ -169,4 +165,37 @@ fn may_ask_a_person(signer: &Signer) -> bool {
 /// Returns the absolute difference of two times.
 pub(crate) fn distance(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|error| error.duration())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_is_drawn_by_each_process_and_the_same_for_all_of_its_callers() {
+        let processes: Vec<_> = (0..20).map(|_| Refusals::default()).collect();
+        let draw = |refusals: &Refusals| refusals.draw(LONG_WAIT, 1);
+        let waits: Vec<_> = processes.iter().map(draw).collect();
+
+        assert!(waits.iter().all(|wait| (LONG_WAIT * 3 / 4..=LONG_WAIT).contains(wait)), "{waits:?}");
+        assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+        assert_eq!(processes.iter().map(draw).collect::<Vec<_>>(), waits);
+    }
+
+    #[test]
+    fn refusals_beyond_the_bound_are_not_noted() {
+        let refusals = Refusals::default();
+        let request = |user: usize| {
+            let host = "db.abc123.us-east-2.rds.amazonaws.com";
+            TokenRequest::database(host, 5432, &user.to_string()).expect("an endpoint")
+        };
+        for user in 0..=MOST_PENDING {
+            refusals.note(&request(user), "AKIA0000");
+        }
+
+        assert!(refusals.take(&request(MOST_PENDING)).is_none());
+        let noted = request(MOST_PENDING - 1);
+        refusals.take(&noted).expect("is noted").checked();
+        assert!(refusals.take(&noted).is_none(), "for one call");
+    }
 }

@@ -111,3 +111,24 @@ impl Counters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_logins_within_a_second_are_many_however_they_end() {
+        let at = |millis: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_000 + millis);
+        let counters = Counters::default();
+        counters.accepted(at(0));
+        counters.refused(at(250));
+        counters.throttled(at(500));
+        counters.accepted(at(750));
+        assert!(!counters.are_many(at(750)), "four");
+
+        counters.accepted(at(1_000));
+
+        assert!(counters.are_many(at(1_000)), "five, the first of them a second ago");
+        assert!(!counters.are_many(at(1_001)), "the first is older now");
+    }
+}

@@ -1,6 +1,7 @@
 //! The plugin before a driver that accepts or refuses its tokens.
 
 mod deadlines;
+mod retries;
 
 use std::sync::{
     Arc,
