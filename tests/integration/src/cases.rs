@@ -1,5 +1,6 @@
 //! The cases that every engine has to pass.
 
+pub(crate) mod aborted;
 pub(crate) mod clients;
 pub(crate) mod doctor;
 pub(crate) mod exec;

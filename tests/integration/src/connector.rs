@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use mysql_async::prelude::Queryable;
 use rds_wrapper::{
-    Error, IamFactory, IamTokenProvider, SecretProvider, SecretsFactory, host::Resolver, mysql, pg, plugins,
+    Error, IamFactory, IamTokenProvider, Registry, SecretProvider, SecretsFactory, Topology,
+    host::Resolver,
+    mysql, pg,
+    plugin::Established,
+    plugins,
+    topology::{FailoverFactory, InitialConnectionFactory},
 };
 use tokio::sync::Barrier;
 
@@ -12,6 +17,7 @@ use crate::{
     Result,
     environment::{Engine, Observation},
     login::Signer,
+    pool::Pool,
 };
 
 /// A connector of either adapter.
@@ -30,7 +36,8 @@ impl Connector {
         resolver: impl Resolver,
     ) -> rds_wrapper::Result<Self> {
         let iam = IamFactory::new(tokens.clone());
-        Self::build_by(engine, parameters, (iam, SecretsFactory::default()), resolver)
+        let (postgres, mysql) = (plugins().with(iam.clone()), plugins().with(iam));
+        Self::build_by(engine, parameters, (postgres, mysql), resolver)
     }
 
     /// Builds a connector whose plugin `awsSecretsManager` uses this secret.
@@ -40,23 +47,39 @@ impl Connector {
         secret: SecretProvider,
         resolver: impl Resolver,
     ) -> rds_wrapper::Result<Self> {
-        Self::build_by(engine, parameters, (IamFactory::default(), SecretsFactory::new(secret)), resolver)
+        let secrets = SecretsFactory::new(secret);
+        let registries = (plugins().with(secrets.clone()), plugins().with(secrets));
+        Self::build_by(engine, parameters, registries, resolver)
+    }
+
+    /// Builds a connector whose plugins `initialConnection` and `failover2` share this topology.
+    pub(crate) fn with_topology(
+        engine: Engine,
+        parameters: Vec<(String, String)>,
+        topology: &Topology,
+        resolver: impl Resolver,
+    ) -> rds_wrapper::Result<Self> {
+        let initial = InitialConnectionFactory::new(topology.clone());
+        let failover = FailoverFactory::new(topology.clone());
+        let postgres = plugins().with(initial.clone()).with(failover.clone());
+        let registries = (postgres, plugins().with(initial).with(failover));
+        Self::build_by(engine, parameters, registries, resolver)
     }
 
     fn build_by(
         engine: Engine,
         parameters: Vec<(String, String)>,
-        (iam, secrets): (IamFactory, SecretsFactory),
+        (postgres, mysql): (Registry<pg::PgConnection>, Registry<mysql_async::Conn>),
         resolver: impl Resolver,
     ) -> rds_wrapper::Result<Self> {
         Ok(match engine {
             Engine::Mariadb | Engine::Mysql => {
-                let builder = mysql::Connector::builder(plugins().with(iam).with(secrets));
-                Self::Mysql(builder.map(parameters).resolver(resolver).build()?)
+                let builder = mysql::Connector::builder(mysql).map(parameters);
+                Self::Mysql(builder.resolver(resolver).build()?)
             }
             Engine::Postgres => {
-                let builder = pg::Connector::builder(plugins().with(iam).with(secrets));
-                Self::Postgres(builder.map(parameters).resolver(resolver).build()?)
+                let builder = pg::Connector::builder(postgres).map(parameters);
+                Self::Postgres(builder.resolver(resolver).build()?)
             }
         })
     }
@@ -80,15 +103,31 @@ impl Connector {
         Ok(())
     }
 
-    /// Makes a pool of eight connections.
-    pub(crate) fn pool(&self) -> Result<Pool> {
+    /// Opens a connection, closes it, and returns what it led to.
+    pub(crate) async fn established(&self) -> rds_wrapper::Result<Established> {
         Ok(match self {
-            Self::Mysql(connector) => Pool::Mysql(
-                deadpool::managed::Pool::builder(connector.deadpool_manager()).max_size(8).build()?,
-            ),
-            Self::Postgres(connector) => Pool::Postgres(
-                deadpool_postgres::Pool::builder(connector.deadpool_manager()).max_size(8).build()?,
-            ),
+            Self::Mysql(connector) => connector.connect_established().await?.established,
+            Self::Postgres(connector) => connector.connect_established().await?.established,
+        })
+    }
+
+    /// Returns the same connector for the readers of its cluster.
+    pub(crate) fn reader(&self) -> rds_wrapper::Result<Self> {
+        Ok(match self {
+            Self::Mysql(connector) => Self::Mysql(connector.reader()?),
+            Self::Postgres(connector) => Self::Postgres(connector.reader()?),
+        })
+    }
+
+    /// Makes a pool.
+    pub(crate) fn pool(&self, size: usize) -> Result<Pool> {
+        Ok(match self {
+            Self::Mysql(connector) => {
+                Pool::Mysql(connector.clone(), connector.deadpool_builder().max_size(size).build()?)
+            }
+            Self::Postgres(connector) => {
+                Pool::Postgres(connector.clone(), connector.deadpool_builder().max_size(size).build()?)
+            }
         })
     }
 
@@ -158,34 +197,6 @@ impl Connector {
                 drop(client);
                 let _ = task.await;
                 Ok(row.map_or_else(|error| error.to_string(), |row| row.get(0)))
-            }
-        }
-    }
-}
-
-/// A pool of either engine.
-#[derive(Clone)]
-pub(crate) enum Pool {
-    Mysql(deadpool::managed::Pool<mysql::MysqlManager>),
-    Postgres(deadpool_postgres::Pool),
-}
-
-impl Pool {
-    /// Takes a connection out of the pool for good, so the next one is a physical connect, and
-    /// returns its user.
-    pub(crate) async fn log_in(&self) -> Result<String> {
-        match self {
-            Self::Mysql(pool) => {
-                let mut connection = deadpool::managed::Object::take(pool.get().await?);
-                let user: Option<String> = connection.query_first("SELECT CURRENT_USER()").await?;
-                connection.disconnect().await?;
-                Ok(user.unwrap_or_default().trim_end_matches("@%").to_owned())
-            }
-            Self::Postgres(pool) => {
-                let client = pool.get().await?;
-                let row = client.query_one("SELECT current_user::text", &[]).await?;
-                drop(deadpool_postgres::Object::take(client));
-                Ok(row.get(0))
             }
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use rds_wrapper::{
-    IamTokenProvider, SecretProvider,
+    IamTokenProvider, SecretProvider, Topology,
     host::{Resolver, resolver_fn},
     iam::{Clock, SystemClock},
 };
@@ -137,6 +137,15 @@ impl Login {
         let here = resolver_fn(|_| Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
         let parameters = self.clone().without("user").with("plugins", "awsSecretsManager").parameters;
         Connector::with_secret(self.engine, parameters, secret, here)
+    }
+
+    /// Builds a connector whose plugins share this topology.
+    pub(crate) fn with_topology(
+        &self,
+        topology: &Topology,
+        resolver: impl Resolver,
+    ) -> rds_wrapper::Result<Connector> {
+        Connector::with_topology(self.engine, self.parameters.clone(), topology, resolver)
     }
 
     /// Builds a connector.

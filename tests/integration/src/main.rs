@@ -10,6 +10,7 @@ mod login;
 mod mysql;
 mod options;
 mod output;
+mod pool;
 mod postgres;
 mod prerequisites;
 mod programs;
@@ -95,6 +96,7 @@ async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
         let server = mysql::Server::mariadb(prerequisites, &scratch)?;
         run.at(server.environment()).await?;
         cases::mysql::run(server.environment(), &mut run.report).await?;
+        cases::aborted::run(server.environment(), &run.programs, &mut run.report).await?;
         cases::doctor::mysql(&server, &run.sources, &run.programs, &mut run.report).await?;
         let environment = server.environment();
         cases::host_counter::run(environment, prerequisites, &scratch, &run.programs, &mut run.report)
@@ -104,7 +106,10 @@ async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
         let server = mysql::Server::mysql57(prerequisites, &scratch)?;
         run.at(server.environment()).await?;
         cases::mysql::run(server.environment(), &mut run.report).await?;
+        cases::aborted::run(server.environment(), &run.programs, &mut run.report).await?;
         cases::doctor::mysql(&server, &run.sources, &run.programs, &mut run.report).await?;
+        drop(server);
+        cases::failover::mysql57(prerequisites, &scratch, &mut run.report).await?;
     }
     run.report.finish()
 }

@@ -35,7 +35,7 @@ pub(crate) struct Server {
     // Dropped in this order.
     _service: Service,
     environment: Environment,
-    socket: PathBuf,
+    folder: PathBuf,
 }
 
 /// All connections that a server accepts, held open.
@@ -54,29 +54,13 @@ impl Server {
         Self::start(prerequisites, folder, Engine::Mariadb, "/usr/sbin/mariadbd", &[])
     }
 
-    /// Starts MySQL 5.7, Oracle's own build, with its verifier.
+    /// Starts MySQL 5.7 with its verifier.
     pub(crate) fn mysql57(prerequisites: &Prerequisites, scratch: &Scratch) -> Result<Self> {
         let folder = scratch.folder(prerequisites, "mysql57")?;
-        let home = copy(&prerequisites.mysql57(), &folder)?;
-        hand_over(prerequisites, &folder)?;
-        let program = home.join("mysqld").display().to_string();
-        // Its defaults need folders that only a package creates, and kernel interfaces that
-        // containers lack.
-        let messages = format!("--lc-messages-dir={}", home.join("share/mysql").display());
-        let base = format!("--basedir={}", home.display());
-        let more = [
-            base.as_str(),
-            messages.as_str(),
-            "--secure-file-priv=NULL",
-            "--innodb-use-native-aio=0",
-            "--explicit-defaults-for-timestamp",
-            "--tls-version=TLSv1.2",
-        ];
-        let mut initialize = as_server(prerequisites, &program);
-        initialize.args(["--no-defaults", "--initialize-insecure"]).args(more);
-        initialize.arg(format!("--datadir={}", folder.join("data").display())).current_dir(&folder);
-        finish(initialize)?;
-        Self::start(prerequisites, folder, Engine::Mysql, &program, &more)
+        let oracle = Oracle::copy(prerequisites, &folder)?;
+        oracle.initialize(prerequisites, &folder, &[])?;
+        let more: Vec<_> = oracle.arguments().collect();
+        Self::start(prerequisites, folder, Engine::Mysql, oracle.program(), &more)
     }
 
     fn start(
@@ -118,7 +102,7 @@ impl Server {
         let plan = Plan { name: engine.name(), ready: "ready for connections", signal: "TERM", log: &log };
         let service = Service::start(command, &plan)?;
         let environment = Environment::new(engine, port, certificates, verifier);
-        Ok(Self { _service: service, environment, socket: folder.join("server.socket") })
+        Ok(Self { _service: service, environment, folder })
     }
 
     /// Presents a certificate that is about to expire, or one that lasts; only MariaDB reads it
@@ -148,8 +132,7 @@ impl Server {
     }
 
     async fn administrator(&self) -> Result<Conn> {
-        let options = OptsBuilder::default().socket(Some(self.socket.display().to_string()));
-        Ok(Conn::new(options.user(Some("root"))).await?)
+        administrator(&self.folder).await
     }
 
     /// Returns the server as the suite sees it.
@@ -195,12 +178,60 @@ CREATE USER 'guarded'@'%' IDENTIFIED BY 'guarded password' REQUIRE SSL;
         + &format!("CREATE DATABASE {MIGRATED};\nGRANT ALL ON {MIGRATED}.* TO 'jane'@'%';\n")
 }
 
-/// Copies the program into the temporary folder, since other users may not enter its own.
-fn copy(home: &Path, folder: &Path) -> Result<PathBuf> {
-    let copy = folder.join("server");
-    let mut cp = Command::new("cp");
-    cp.arg("-r").arg(home).arg(&copy);
-    finish(cp)?;
-    fs::set_permissions(copy.join("mysqld"), Permissions::from_mode(0o755))?;
-    Ok(copy)
+/// Connects as the administrator, over the socket in a server's folder.
+pub(crate) async fn administrator(folder: &Path) -> Result<Conn> {
+    let options = OptsBuilder::default().socket(Some(folder.join("server.socket").display().to_string()));
+    Ok(Conn::new(options.user(Some("root"))).await?)
+}
+
+/// MySQL 5.7, Oracle's own build.
+pub(crate) struct Oracle {
+    program: String,
+    arguments: [String; 6],
+}
+
+impl Oracle {
+    /// Copies the program into a temporary folder, since other users may not enter its own.
+    pub(crate) fn copy(prerequisites: &Prerequisites, folder: &Path) -> Result<Self> {
+        let home = folder.join("server");
+        let mut cp = Command::new("cp");
+        cp.arg("-r").arg(prerequisites.mysql57()).arg(&home);
+        finish(cp)?;
+        let program = home.join("mysqld");
+        fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+        hand_over(prerequisites, folder)?;
+        // Its defaults need folders that only a package creates, and kernel interfaces that
+        // containers lack.
+        let arguments = [
+            format!("--basedir={}", home.display()),
+            format!("--lc-messages-dir={}", home.join("share/mysql").display()),
+            "--secure-file-priv=NULL".to_owned(),
+            "--innodb-use-native-aio=0".to_owned(),
+            "--explicit-defaults-for-timestamp".to_owned(),
+            "--tls-version=TLSv1.2".to_owned(),
+        ];
+        Ok(Self { program: program.display().to_string(), arguments })
+    }
+
+    pub(crate) fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// Returns the arguments of every start.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &str> {
+        self.arguments.iter().map(String::as_str)
+    }
+
+    /// Creates the data in a server's folder.
+    pub(crate) fn initialize(
+        &self,
+        prerequisites: &Prerequisites,
+        folder: &Path,
+        more: &[&str],
+    ) -> Result<()> {
+        let mut initialize = as_server(prerequisites, &self.program);
+        initialize.args(["--no-defaults", "--initialize-insecure"]).args(self.arguments()).args(more);
+        initialize.arg(format!("--datadir={}", folder.join("data").display())).current_dir(folder);
+        finish(initialize)
+    }
 }

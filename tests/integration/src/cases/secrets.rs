@@ -19,9 +19,9 @@ use tokio::{
 use super::{Table, key};
 use crate::{
     Result,
-    connector::Pool,
     environment::{Engine, Environment, OF_SECRETS, Observation, REGION},
     login::{Login, Signer},
+    pool::Pool,
     report::Report,
 };
 
@@ -113,7 +113,7 @@ async fn rotation(
         .credentials(tokens.credentials())
         .build()?;
     let login = Login::by_token(table.environment, "jane").with("secretRotationRetryTimeoutMs", "20000");
-    let load = Load::begin(&login.with_secret(provider)?.pool()?);
+    let load = Load::begin(&login.with_secret(provider)?.pool(8)?);
     load.reach(CONNECTS).await?;
     rotate(service).await?;
     load.reach(load.count() + CONNECTS).await?;
