@@ -135,7 +135,7 @@ impl Mysql57 {
             let mut connection = administrator(&self.0.folder(id)).await?;
             connection.query_drop("BEGIN").await?;
             connection.query_drop("DELETE FROM aurora.instances").await?;
-            connection.exec_batch("INSERT INTO aurora.instances VALUES (?, ?)", rows).await?;
+            connection.exec_batch("INSERT INTO aurora.instances VALUES (?, ?)", rows.to_vec()).await?;
             connection.query_drop("COMMIT").await?;
             connection.disconnect().await?;
         }

@@ -68,9 +68,9 @@ pub(super) async fn run(prerequisites: &Prerequisites, scratch: &Scratch, report
         table.found(&format!("{plugin}: the next connection"), "b, Writer", connector).await;
     }
     let names = names.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_own =
+    let is_other =
         |name: &&String| name.strip_suffix(DOMAIN).is_none_or(|id| !IDS.contains(&id.trim_end_matches('.')));
-    let others: Vec<_> = names.iter().filter(is_own).cloned().collect();
+    let others: Vec<_> = names.iter().filter(is_other).cloned().collect();
     table.row("names that were resolved, beside the instances'", ENDPOINT, others.join(", "));
     Ok(())
 }
