@@ -94,22 +94,21 @@ async fn suite(options: &Options, prerequisites: &Prerequisites) -> Result<()> {
     }
     if options.has("mariadb") {
         let server = mysql::Server::mariadb(prerequisites, &scratch)?;
+        cases::aborted::run(server.environment(), &run.programs, &mut run.report).await?;
         run.at(server.environment()).await?;
         cases::mysql::run(server.environment(), &mut run.report).await?;
-        cases::aborted::run(server.environment(), &run.programs, &mut run.report).await?;
         cases::doctor::mysql(&server, &run.sources, &run.programs, &mut run.report).await?;
         let environment = server.environment();
         cases::host_counter::run(environment, prerequisites, &scratch, &run.programs, &mut run.report)
             .await?;
     }
     if options.has("mysql57") {
+        cases::failover::mysql57(prerequisites, &scratch, &mut run.report).await?;
         let server = mysql::Server::mysql57(prerequisites, &scratch)?;
+        cases::aborted::run(server.environment(), &run.programs, &mut run.report).await?;
         run.at(server.environment()).await?;
         cases::mysql::run(server.environment(), &mut run.report).await?;
-        cases::aborted::run(server.environment(), &run.programs, &mut run.report).await?;
         cases::doctor::mysql(&server, &run.sources, &run.programs, &mut run.report).await?;
-        drop(server);
-        cases::failover::mysql57(prerequisites, &scratch, &mut run.report).await?;
     }
     run.report.finish()
 }

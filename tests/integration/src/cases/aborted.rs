@@ -31,6 +31,7 @@ const CONNECTED: &str = "Threads_connected";
 
 /// Runs the cases.
 pub(crate) async fn run(environment: &Environment, programs: &Programs, report: &mut Report) -> Result<()> {
+    environment.record(&[&key()])?;
     for (name, compression) in [("a client", None), ("a compressing client", Some(Compression::default()))] {
         let seen = environment.observe_fallible(cut(environment, programs, compression)).await?;
         let case = format!("{name} that is cut while the proxy logs in");
@@ -71,7 +72,8 @@ async fn cut(
         let _ = tokio::join!(login, copy(&mut from_server, &mut to_proxy));
         Result::Ok(())
     };
-    let authority = environment.authority().display().to_string();
+    // The token is for the server's own port, behind the gate.
+    let authority = format!("{}&iamDefaultPort={}", environment.authority().display(), environment.port);
     let more = ["--lazy", "--drain-timeout", "1"];
     let port = listener.local_addr()?.port();
     let proxy =

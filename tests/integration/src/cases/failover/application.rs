@@ -64,6 +64,7 @@ pub(super) fn login<C: Cluster>(cluster: &C, plugin: &str) -> Login {
         .with("password", password)
         .with("database", database)
         .with("plugins", plugin)
+        .with("sslmode", "verify-full")
         .with("sslrootcert", cluster.nodes().authority().display().to_string())
 }
 
