@@ -3,11 +3,14 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, mem,
     path::{Component, Path, PathBuf},
 };
 
-use super::snippets::{self, Known};
+use super::{
+    commands::is_setting,
+    snippets::{self, Known},
+};
 use crate::{Result, process, workspace::Workspace};
 
 /// Pages whose `rust,ignore` blocks a test compares with its own source:
@@ -18,11 +21,24 @@ const QUOTED: &[&str] = &["README.md", "crates/rds-testkit/README.md"];
 const BY_HAND: &[&str] = &["dockerfile", "hcl", "ini", "javascript", "mermaid", "python", "sql"];
 
 /// What the shell's blocks call. Tests read the options of the first three, [`commands`] cargo's
-/// and the packages'; the others need AWS, a download or an installation and are tried by hand.
+/// and the packages'; the others need AWS, a database, a download or an installation and are tried
+/// by hand.
 ///
 /// [`commands`]: super::commands
-const PROGRAMS: &[&str] =
-    &["rds-iam", "rds-testkit", "app", "cargo", "sudo", "aws", "curl", "export", "npm", "pip"];
+const PROGRAMS: &[&str] = &[
+    "rds-iam",
+    "rds-testkit",
+    "app",
+    "cargo",
+    "apt-get",
+    "aws",
+    "curl",
+    "export",
+    "npm",
+    "pbcopy",
+    "pip",
+    "psql",
+];
 
 /// Returns the blocks that nothing checks, and those that are wrong.
 pub(super) fn check(workspace: &Workspace, listed: &[String]) -> Result<Vec<String>> {
@@ -46,33 +62,52 @@ pub(super) fn check(workspace: &Workspace, listed: &[String]) -> Result<Vec<Stri
 #[derive(Debug, PartialEq)]
 struct Block {
     line: usize,
+    fence: &'static str,
     language: String,
     text: String,
+    is_closed: bool,
 }
 
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
     for (number, line) in page.lines().enumerate() {
-        match (line.trim_start().strip_prefix("```"), &mut open) {
-            (Some(language), None) => {
-                let language = language.trim().to_owned();
-                open = Some(Block { line: number + 1, language, text: String::new() });
+        match (fence(line), &mut open) {
+            (Some(fence), None) => {
+                // The other readers of pages see backticks at the beginning of a line alone: with
+                // the rest of its line, any other fence is a language that nothing checks.
+                let line = line.trim();
+                let language = line.strip_prefix("```").unwrap_or(line).trim().to_owned();
+                let (line, text) = (number + 1, String::new());
+                open = Some(Block { line, fence, language, text, is_closed: false });
             }
-            (Some(_), Some(_)) => blocks.extend(open.take()),
-            (None, Some(block)) => {
+            (Some(fence), Some(block)) if block.fence == fence => {
+                block.is_closed = true;
+                blocks.extend(open.take());
+            }
+            (_, Some(block)) => {
                 block.text.push_str(line);
                 block.text.push('\n');
             }
             (None, None) => {}
         }
     }
+    blocks.extend(open);
     blocks
+}
+
+/// Returns the fence that begins a line, also in a quotation or a list.
+fn fence(line: &str) -> Option<&'static str> {
+    let line = line.trim_start_matches([' ', '\t', '>', '-', '*', '+']);
+    ["```", "~~~"].into_iter().find(|fence| line.starts_with(fence))
 }
 
 /// Returns what is wrong with a block.
 fn judge(root: &Path, path: &str, block: &Block, is_compiled: bool, known: &Known) -> Vec<String> {
     let one = |what: &str| vec![what.to_owned()];
+    if !block.is_closed {
+        return one("the block has no end");
+    }
     match block.language.as_str() {
         "rust" | "rust,no_run" if is_compiled => Vec::new(),
         "rust" | "rust,no_run" => one("no library includes this page, so nothing compiles the block"),
@@ -91,25 +126,61 @@ fn judge(root: &Path, path: &str, block: &Block, is_compiled: bool, known: &Know
     }
 }
 
-/// Returns what the shell does not understand, and the programs that nobody listed.
+/// Returns what the shell does not understand, or the calls of programs that nobody listed.
 fn shell(root: &Path, text: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
     let mut parse = process::command("sh", root);
     if let Err(error) = process::output(parse.args(["-n", "-c", text])) {
-        wrong.push(error.to_string());
+        return vec![error.to_string()];
     }
-    let lines = text.replace("\\\n", " ");
-    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let program = line.split(|end: char| !end.is_ascii_alphanumeric() && end != '-').next();
-        // A setting or a function has the program behind it.
-        if !line.contains("rds-iam ") && !program.is_some_and(|program| PROGRAMS.contains(&program)) {
-            let setting = line.split_whitespace().find(|word| PROGRAMS.contains(word));
-            if setting.is_none() {
-                wrong.push(format!("nothing checks `{line}`: see xtask/src/tidy/blocks.rs"));
-            }
+    let mut wrong = Vec::new();
+    for words in calls(text) {
+        let program = words.iter().find(|word| *word != "sudo" && !is_setting(word));
+        // A function of the page is defined and called.
+        let is_listed = |program: &String| PROGRAMS.contains(&program.trim_end_matches("()"));
+        if !program.is_none_or(is_listed) {
+            wrong.push(format!("nothing checks `{}`: see xtask/src/tidy/blocks.rs", words.join(" ")));
         }
     }
     wrong
+}
+
+/// Returns the words of each call, those within `$(…)` once more as a call of their own.
+fn calls(text: &str) -> Vec<Vec<String>> {
+    let text = text.replace("\\\n", " ");
+    let (mut calls, mut words, mut word) = (Vec::new(), Vec::new(), String::new());
+    // `depth` counts the parentheses of `$(…)`, which keep a word together as quotes do.
+    let (mut quote, mut depth) = (None, 0_usize);
+    let mut rest = text.chars().chain(['\n']);
+    while let Some(c) = rest.next() {
+        let is_outside = quote.is_none() && depth == 0;
+        match c {
+            '#' if is_outside && word.is_empty() => {
+                rest.find(|c| *c == '\n');
+                calls.push(mem::take(&mut words));
+                continue;
+            }
+            ' ' | '\t' | '\n' | ';' | '|' | '&' if is_outside => {
+                let done = mem::take(&mut word);
+                let is_brace = done == "{" || done == "}";
+                if !is_brace && !done.is_empty() {
+                    words.push(done);
+                }
+                if is_brace || !matches!(c, ' ' | '\t') {
+                    calls.push(mem::take(&mut words));
+                }
+                continue;
+            }
+            '"' | '\'' if quote.is_none() => quote = Some(c),
+            _ if quote == Some(c) => quote = None,
+            '(' if depth > 0 || word.ends_with('$') => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        word.push(c);
+    }
+    let inner = text.split("$(").skip(1).map(|inner| inner.split([' ', ')', '\n']));
+    calls.extend(inner.map(|inner| inner.map(str::to_owned).collect()));
+    calls
 }
 
 /// Returns the pages that the documentation of a library includes, whose blocks rustdoc compiles.
@@ -145,39 +216,57 @@ fn normal(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn wrong(path: &str, page: &str) -> Vec<String> {
-        let workspace = Workspace::load().unwrap();
-        let known = Known::of(&workspace);
+    fn wrong(workspace: &Workspace, path: &str, page: &str) -> Vec<String> {
+        let known = Known::of(workspace);
         let judged = blocks(page).into_iter();
         judged.flat_map(|block| judge(workspace.root(), path, &block, false, &known)).collect()
     }
 
     #[test]
     fn block_that_nothing_checks_is_refused() {
+        let workspace = Workspace::load().unwrap();
         for page in [
             "```rust\nfn main() {}\n```\n",
             "```rust,ignore\nfn main() {}\n```\n",
             "```json\n{\"a\": 1,}\n```\n",
             "```sh\ncargo test && (\n```\n",
             "```sh\nterraform apply\n```\n",
+            "```sh\nterraform apply app\n```\n",
+            "```sh\nterraform apply rds-iam here\n```\n",
+            "```sh\nsudo terraform apply\n```\n",
+            "```sh\nA=b sudo C=\"cargo d\" terraform apply\n```\n",
+            "```sh\nPGPASSWORD=\"$(rds-iam token)\" terraform apply\n```\n",
+            "```sh\nPGPASSWORD=\"$(terraform output)\" psql app\n```\n",
+            "```sh\ncargo build; terraform apply  # cargo\n```\n",
+            "```sh\nrds-iam token | terraform apply\n```\n",
             "```toml\nrds-wrapper = { version = \"9.9\" }\n```\n",
             "```yaml\na: b\n```\n",
             "- a list\n\n  ```\n  what?\n  ```\n",
+            "```json\n{}\n",
+            "```json\n{}\n```\n\n```text\n",
+            "~~~sql\n```\nSELECT 1\n~~~\n",
+            "~~~json\n{}\n",
+            "> ```rust\n> fn main() {}\n> ```\n",
+            "- ```sh\n  terraform apply\n  ```\n",
         ] {
-            assert_eq!(wrong("crates/a/README.md", page).len(), 1, "{page}");
+            assert_eq!(wrong(&workspace, "crates/a/README.md", page).len(), 1, "{page}");
         }
     }
 
     #[test]
     fn block_that_something_checks_is_allowed() {
+        let workspace = Workspace::load().unwrap();
         for page in [
             "```json\n{\"a\": 1}\n```\n",
             "```sh\n# why\nA=b cargo test \\\n  --workspace\nPGPASSWORD=\"$(rds-iam token)\" psql …\n```\n",
+            "```sh\nsudo apt-get install gcc\napp() { rds-iam exec -- \"${@:-psql}\"; }\nA='b; c'\n```\n",
+            "```sh\naws iam put-role-policy --policy-document '{\n  \"Version\": \"1\"\n}'  # it's\n```\n",
             "```text\nanything (\n```\n",
+            "```text\n~~~\n```\n",
             "```toml\n[dependencies]\nrds-wrapper = \"0.1\"\n```\n",
             "```sql\nSELECT 1\n```\n",
         ] {
-            assert_eq!(wrong("README.md", page), [""; 0], "{page}");
+            assert_eq!(wrong(&workspace, "README.md", page), [""; 0], "{page}");
         }
     }
 

@@ -76,7 +76,8 @@ fn plain(line: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn is_setting(word: &str) -> bool {
+/// Returns whether a word sets a variable for the program behind it.
+pub(super) fn is_setting(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
 }
 

@@ -6,6 +6,9 @@ use toml::{Table, Value};
 
 use crate::workspace::Workspace;
 
+/// The tables that hold dependencies: of the package, of a target or of the workspace.
+const SECTIONS: &[&str] = &["build-dependencies", "dependencies", "dev-dependencies"];
+
 /// What a manifest may ask for.
 pub(super) struct Known {
     /// The members' versions and features.
@@ -30,23 +33,26 @@ impl Known {
     }
 
     fn judge(&self, name: &str, dependency: &Value) -> Option<String> {
-        let version = match dependency {
-            Value::String(version) => version,
-            Value::Table(table) => table.get("version")?.as_str()?,
-            _ => return Some(format!("`{name}` is no dependency")),
+        let no_dependency = || Some(format!("`{name}` is no dependency"));
+        let (version, features) = match dependency {
+            Value::String(_) => (Some(dependency), None),
+            Value::Table(table) => (table.get("version"), table.get("features")),
+            _ => return no_dependency(),
         };
-        let Some((ours, features)) = self.members.get(name) else {
-            let ours = self.requirements.get(name)?;
-            return (!is_compatible(version, ours))
-                .then(|| format!("`{name}` is {version} here and {ours} in the crates"));
-        };
-        if !is_compatible(version, ours) {
-            return Some(format!("`{name}` is {version} here and is {ours}"));
+        let name = dependency.get("package").and_then(Value::as_str).unwrap_or(name);
+        let member = self.members.get(name);
+        if let (Some((_, known)), Some(features)) = (member, features) {
+            let Some(features) = features.as_array() else { return no_dependency() };
+            let mut named = features.iter().filter_map(Value::as_str);
+            if let Some(missing) = named.find(|feature| !known.iter().any(|it| it == feature)) {
+                return Some(format!("`{name}` has no feature `{missing}`"));
+            }
         }
-        let named = dependency.get("features").and_then(|features| features.as_array());
-        let mut named = named.into_iter().flatten().filter_map(|feature| feature.as_str());
-        let missing = named.find(|feature| !features.iter().any(|known| known == feature));
-        missing.map(|feature| format!("`{name}` has no feature `{feature}`"))
+        // A path, a repository or the workspace stands in place of a version.
+        let Some(version) = version?.as_str() else { return no_dependency() };
+        let ours = member.map(|(ours, _)| ours).or_else(|| self.requirements.get(name))?;
+        (!is_compatible(version, ours))
+            .then(|| format!("`{name}` is {version} here and {ours} in the crates"))
     }
 }
 
@@ -56,8 +62,11 @@ pub(super) fn judge(text: &str, known: &Known) -> Vec<String> {
         Ok(table) => table,
         Err(error) => return vec![format!("no TOML: {}", error.message())],
     };
-    let sections = ["dependencies", "dev-dependencies"];
-    let sections = sections.iter().filter_map(|name| table.get(*name)?.as_table()).flatten();
+    let inner = |name| table.get(name).and_then(Value::as_table);
+    let targets = inner("target").into_iter().flat_map(Table::values).filter_map(Value::as_table);
+    let holders = targets.chain(inner("workspace")).chain([&table]);
+    let sections =
+        holders.flat_map(|holder| SECTIONS.iter().filter_map(|name| holder.get(*name)?.as_table())).flatten();
     // A page may show one line alone, without its section.
     let alone = table.iter().filter(|(name, _)| known.members.contains_key(*name));
     sections.chain(alone).filter_map(|(name, dependency)| known.judge(name, dependency)).collect()
@@ -91,6 +100,18 @@ mod tests {
             "[dependencies]\nrds-wrapper = \"0.2\"",
             "[dev-dependencies]\nrds-testkit = { version = \"0.1\", features = [\"none\"] }",
             "rds-wrapper = { version = \"0.1\", features = [\"bb8\", \"bb9\"] }",
+            "rds-wrapper = { features = [\"bb9\"] }",
+            "rds-wrapper = { path = \"../rds-wrapper\", features = [\"bb9\"] }",
+            "rds-wrapper = { workspace = true, features = [\"bb9\"] }",
+            "[dependencies.rds-wrapper]\ngit = \"https://example.com\"\nfeatures = [\"bb9\"]",
+            "[dependencies]\nwrapper = { package = \"rds-wrapper\", features = [\"bb9\"] }",
+            "rds-wrapper = { version = \"0.1\", features = \"bb8\" }",
+            "rds-wrapper = { version = 1 }",
+            "[build-dependencies]\nrds-wrapper = { features = [\"bb9\"] }",
+            "[target.'cfg(unix)'.dependencies]\nrds-wrapper = \"0.2\"",
+            "[target.'cfg(unix)'.dev-dependencies]\nrds-testkit = { features = [\"none\"] }",
+            "[target.x86_64-unknown-linux-gnu.build-dependencies]\ntokio = \"2\"",
+            "[workspace.dependencies]\nrds-wrapper = { features = [\"bb9\"] }",
             "[dependencies]\ntokio = \"2\"",
             "[dependencies]\nmysql_async = { version = \"0.36.1\" }",
             "[dependencies]\ntokio = 1",
@@ -100,6 +121,9 @@ mod tests {
         }
         for line in [
             "[dependencies]\ntokio = { version = \"1\", features = [\"macros\"] }\nrds-wrapper = \"0.1\"",
+            "rds-wrapper = { path = \"../rds-wrapper\", features = [\"bb8\"] }",
+            "[target.'cfg(unix)'.dependencies]\nrds-wrapper = { workspace = true }",
+            "[[target]]\nname = \"orders\"",
             "[dependencies]\ntokio-postgres = \"0.7\"\nnobody-knows = \"3\"",
             "name = \"orders\"\nlisten = [6432]",
         ] {
