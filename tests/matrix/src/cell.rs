@@ -183,7 +183,7 @@ impl Cell {
         let mut held = Vec::new();
         for _ in 0..self.activity.warm().max(1) {
             let mut client = run.pool.get().await.expect("is let in");
-            // Without the application's timeout: nothing is measured yet, and the machine may be busy.
+            // Without the application's timeout: nothing is measured yet, the machine may be busy.
             client.ask(WRITE).await.expect("writes");
             held.push(client);
         }
