@@ -190,6 +190,13 @@ impl Progress {
         drop(former);
     }
 
+    /// Notes that no login is being repeated any more, so that no later error names a refusal.
+    pub fn login_ended(&self) {
+        let former = self.lock().own.refusal.take();
+        // It may hold foreign values, which are not dropped under the lock.
+        drop(former);
+    }
+
     /// Notes all addresses that the host has, before one is dialled.
     pub fn found(&self, addresses: &[IpAddr]) {
         self.lock().own.addresses = addresses.into();

@@ -355,6 +355,14 @@ impl ConnectRequest {
         &self.0.abort
     }
 
+    /// Begins an attempt that is part of this one, whose refusals are not reported for the next.
+    #[must_use]
+    pub fn fork(mut self) -> Self {
+        let fields = self.fields();
+        fields.progress = fields.progress.fork();
+        self
+    }
+
     /// Returns the progress of the attempt; shared by all clones.
     pub fn progress(&self) -> &Progress {
         &self.0.progress

@@ -30,7 +30,6 @@ impl ConnectRequest {
         let message =
             format!("no connection to `{place}`{at} within {after:.1?}, still {phase}{there}{hint}");
         let kind = match phase {
-            _ if refusal.is_some() => ErrorKind::Login,
             Phase::Credentials => ErrorKind::Credentials(CredentialsFailure::TimedOut),
             Phase::Refused => ErrorKind::Login,
             _ => ErrorKind::Timeout,
@@ -77,14 +76,19 @@ mod tests {
 
     #[test]
     fn repeated_login_that_runs_out_of_time_names_the_refusal_and_its_causes() {
-        for phase in [Phase::Credentials, Phase::Dial, Phase::Login, Phase::Refused] {
+        for (phase, kind) in [
+            (Phase::Credentials, ErrorKind::Credentials(CredentialsFailure::TimedOut)),
+            (Phase::Dial, ErrorKind::Timeout),
+            (Phase::Login, ErrorKind::Timeout),
+            (Phase::Refused, ErrorKind::Login),
+        ] {
             let request = refused();
             let repetition = request.progress().fork();
             repetition.enter(phase);
 
             let error = request.timed_out(Duration::from_secs(2));
 
-            assert_eq!((error.kind(), error.diagnosis().len()), (ErrorKind::Login, 1), "{phase}");
+            assert_eq!((error.kind(), error.diagnosis().len()), (kind, 1), "{phase}");
             assert_eq!(error.server().expect("is kept").code(), "28000");
             let text = error.to_string();
             assert!(

@@ -105,16 +105,28 @@ impl IamPlugin {
         request: ConnectRequest,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
-        let target = self.targets.of(&self.settings, &request)?;
+        let outcome = self.log_in_repeatedly(&request, next).await;
+        request.progress().login_ended();
+        outcome
+    }
+
+    async fn log_in_repeatedly<C: Send + 'static>(
+        &self,
+        request: &ConnectRequest,
+        next: Next<'_, C>,
+    ) -> Result<Connected<C>> {
+        let target = self.targets.of(&self.settings, request)?;
         let clock = self.tokens.clock();
         let started_at = clock.now();
         // Outlives the attempts: a key that was replaced between two of them is a fact for the
         // error.
         let mut keys = RefusedKeys::default();
         loop {
-            let refused = match self.log_in(&request, &target, &mut keys, next).await {
+            let refused = match self.log_in(request, &target, &mut keys, next).await {
                 // Only here may a later attempt end differently; every other error is final.
                 Err(error) if error.may_be_stale_password() => error,
+                // The final error of a refused login names that one itself.
+                Err(error) if error.is_login() => return Err(error),
                 done => return done.map_err(|error| request.after_refusal(error)),
             };
             let now = clock.now();

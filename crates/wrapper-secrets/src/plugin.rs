@@ -61,18 +61,28 @@ impl SecretsPlugin {
         request: ConnectRequest,
         next: Next<'_, C>,
     ) -> Result<Connected<C>> {
+        let outcome = self.log_in_repeatedly(&request, next).await;
+        request.progress().login_ended();
+        outcome
+    }
+
+    async fn log_in_repeatedly<C: Send + 'static>(
+        &self,
+        request: &ConnectRequest,
+        next: Next<'_, C>,
+    ) -> Result<Connected<C>> {
         // Taken before the load of the secret, whose time counts too.
-        let until = self.until(&request);
+        let until = self.until(request);
         request.progress().enter(Phase::Credentials);
         let mut secret = self.secrets.secret().await?;
         let mut retry = Retry::None;
         loop {
             // Only a refused login says something about the secret; every other error ends here.
-            let refused = match self.attempt(&request, &secret, next).await {
+            let refused = match self.attempt(request, &secret, next).await {
                 Err(error) if error.is_login() => error,
                 done => return done.map_err(|error| request.after_refusal(error)),
             };
-            request.progress().refused(self.refusal(&request, &secret, &retry).explain(&refused));
+            request.progress().refused(self.refusal(request, &secret, &retry).explain(&refused));
             request.progress().enter(Phase::Credentials);
             // A secret loaded for this connect is as new as possible. After the first retry the
             // steps decide when the service is called again.
@@ -97,7 +107,7 @@ impl SecretsPlugin {
             // With a timeout of zero no step fits, so the login ends here.
             let step = self.secrets.next_step(&secret, until, request.progress());
             let Some(newest) = step.await else {
-                return Err(self.refusal(&request, &secret, &retry).explain(&refused));
+                return Err(self.refusal(request, &secret, &retry).explain(&refused));
             };
             // The reason why no newer secret was loaded is kept for the error.
             if !matches!(retry, Retry::Unavailable(_)) {

@@ -50,11 +50,11 @@ impl Search<'_> {
 
     async fn open<C: Send + 'static>(&self, next: Next<'_, C>, target: &Target) -> Result<Connected<C>> {
         let request = match target {
-            Target::Endpoint => self.request.clone(),
+            Target::Endpoint => self.request.clone().fork(),
             Target::Instance { id, host, port } => {
                 let request = match self.request.host().eq_ignore_ascii_case(host) {
                     // Keeps what was configured for this host, such as an address.
-                    true => self.request.clone(),
+                    true => self.request.clone().fork(),
                     false => self.request.clone().with_host(host),
                 };
                 request.with_port(*port).with_instance(id)

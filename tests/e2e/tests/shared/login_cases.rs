@@ -96,7 +96,7 @@ async fn deadline_in_a_repeated_login_names_the_refusal_and_its_causes() {
 
     let error = outcome.expect_err("the second login is not answered");
     closed.open();
-    assert_eq!((error.kind(), rig.tokens.stats().retries), (ErrorKind::Login, 1), "{error}");
+    assert_eq!((error.kind(), rig.tokens.stats().retries), (ErrorKind::Timeout, 1), "{error}");
     assert!(error.server().is_some() && !error.diagnosis().is_empty(), "{error}");
     let text = error.to_string();
     for part in ["s, still ", "; before that, ", "the token was signed 120 s ago", "; check first: "] {

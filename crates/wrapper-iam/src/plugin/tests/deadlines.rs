@@ -77,7 +77,7 @@ async fn deadline_in_a_repeated_login_names_the_refusal_and_its_causes() {
     for after_pause in [false, true] {
         let error = repeated_at_a_server_that_freezes(after_pause).await;
 
-        assert_eq!(error.kind(), ErrorKind::Login, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         assert_eq!(error.server().expect("is kept").code(), "28000");
         let text = error.to_string();
         assert!(text.contains("still logging in; before that, refused; the token was signed"), "{text}");
@@ -99,4 +99,39 @@ async fn timeout_of_a_repeated_login_names_the_refusal_and_its_causes() {
     let text = error.to_string();
     assert!(text.starts_with("no address answered; before that, refused; the token"), "{text}");
     assert!(text.contains("; check first: "), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusal_before_an_accepted_login_is_no_cause_of_a_later_timeout() {
+    let Fixture { tokens, clock, driver, .. } = fixture();
+    let settings = IamSettings::default();
+    tokens.token(&settings.target(&request()).expect("is an endpoint")).await.expect("is signed");
+    clock.advance(Duration::from_secs(61));
+    driver.fail(refusal());
+    let stalls = plugin_fn("stalls", |request, next: Next<'_, ConnectRequest>| {
+        Box::pin(async move {
+            next.run(request).await?;
+            std::future::pending().await
+        })
+    });
+    let iam = Arc::new(IamPlugin::new(tokens, settings));
+    let wrapper = Wrapper::new(driver.clone(), vec![Arc::new(stalls), iam]);
+
+    let connect = wrapper.connect(request().begin(Instant::now() + Duration::from_secs(10)));
+    let error = connect.await.map(drop).expect_err("stalls after the login");
+
+    assert_eq!((error.kind(), driver.requests().len()), (ErrorKind::Timeout, 2), "{error}");
+    assert!(error.server().is_none() && error.diagnosis().is_empty(), "{error:#}");
+    assert!(!error.to_string().contains("before that"), "{error}");
+}
+
+#[tokio::test]
+async fn refusal_without_an_answer_of_the_server_is_named_once() {
+    let fixture = fixture();
+    fixture.driver.fail(Error::new(ErrorKind::Login, "asks for a password of its own"));
+
+    let error = fixture.wrapper.connect(request()).await.expect_err("refused");
+
+    let text = error.to_string();
+    assert_eq!(text.matches("asks for a password of its own").count(), 1, "{text}");
 }

@@ -200,6 +200,38 @@ async fn instance_that_is_down_is_suspected_although_credentials_took_a_moment()
     assert!(is_suspected);
 }
 
+#[tokio::test(start_paused = true)]
+async fn refusal_at_one_instance_ends_with_its_attempt() {
+    let topology = Topology::fixed("a", ["b"]).expect("are hosts");
+    let request = ConnectRequest::new("a", 5432, "jane");
+    let reports = plugin_fn("reports", |request: ConnectRequest, next: Next<'_, ()>| {
+        Box::pin(async move {
+            let searched = next.run(request.clone()).await.map(drop);
+            assert!(searched.expect_err("no host answers").to_string().contains("`a` refused"));
+            Err(request.timed_out(ATTEMPT))
+        })
+    });
+    let stalls = plugin_fn("stalls", |request: ConnectRequest, _: Next<'_, ()>| {
+        Box::pin(async move {
+            if request.host() == "a" {
+                request.progress().refused(Error::new(ErrorKind::Login, "`a` refused the login"));
+            }
+            // The repetition of a refused login, or the first one.
+            request.progress().enter(Phase::Login);
+            pending().await
+        })
+    });
+    let mut plugins: Vec<Arc<dyn Plugin<()>>> = vec![Arc::new(reports)];
+    plugins.extend(routed(&topology, &request));
+    plugins.push(Arc::new(stalls));
+    let wrapper = Wrapper::new(Hosts, plugins);
+
+    let error = wrapper.connect(request).await.map(drop).expect_err("stalls");
+
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(!error.to_string().contains("refused"), "{error}");
+}
+
 fn named(id: &str) -> Target {
     Target::Instance { id: id.into(), host: id.into(), port: 5432 }
 }
