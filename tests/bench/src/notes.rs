@@ -36,6 +36,12 @@ const NOTES: &[Note] = &[
                it; a plugin as a closure needs none of this",
     },
     Note {
+        sections: "Parsing a host name",
+        target: "microseconds of the slowest",
+        text: "the labels are matched by `regex`, which takes most of it: read by hand the same names took \
+               0.29 us, for more than twice the code",
+    },
+    Note {
         sections: "MySQL through the proxy, at rds-testkit",
         target: "a connect",
         text: "two handshakes in place of one, one after the other: TLS to the server cannot begin \
