@@ -95,7 +95,9 @@ impl Proxy {
     ///
     /// Connections to servers that no client has are ended in order, since MySQL servers count
     /// others. A server that does not answer delays the end by 6 s at most, and by 1 s at most from
-    /// [`Handle::cut`] on; only what is left then goes on in tasks of the runtime.
+    /// [`Handle::cut`] on; only what is left then goes on in tasks of the runtime. The exception is
+    /// the monitor of a target with `failover2`: its connections live as long as the target, which
+    /// the [`Handle`] holds, so a MySQL server counts them as aborted if the process ends before.
     pub async fn run(self, drain_timeout: Duration) {
         let Self { listeners, state, clients, handle } = self;
         for (listener, target) in listeners {
@@ -116,7 +118,7 @@ impl Proxy {
         state.cut.cancel();
         let ended = async {
             clients.wait().await;
-            // Only clients begin goodbyes, and monitors, which nobody waits for.
+            // Only clients begin goodbyes, and monitors, whose open connections nobody waits for.
             for target in &*handle.targets {
                 target.goodbyes().close();
                 target.goodbyes().wait().await;
@@ -128,7 +130,8 @@ impl Proxy {
         };
         tokio::select! {
             () = ended => {}
-            // Each has a limit of its own, which has to pass first: a second for what precedes it.
+            // What each client leaves has one limit, which has to pass first: a second for what
+            // precedes it.
             () = sleep(FAREWELL + LAST_WORDS) => {}
             () = impatient => {}
         }

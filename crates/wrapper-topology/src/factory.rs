@@ -1,6 +1,6 @@
 //! The plugins by their codes and parameters.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use host_pattern::{Endpoint, EndpointKind};
 use wrapper_core::{
@@ -12,13 +12,14 @@ use crate::{
     FAILOVER_PARAMETERS, FailoverPlugin, INITIAL_CONNECTION_PARAMETERS, InitialConnectionPlugin, Topology,
     knowledge::Naming,
     parameters::{RequestedRole, RouteOptions},
-    router::{Router, leads_to_one_server, wanted_at},
+    router::{Cover, Router, leads_to_one_server, wanted_at},
 };
 
 /// Creates the plugin `initialConnection`.
 ///
 /// By default each connector has its own topology; connectors of a factory with a given topology
-/// share that one.
+/// share that one. In a connector with `failover2` that plugin does all of the work, in its own
+/// topology: give both factories the same one.
 #[derive(Clone, Debug, Default)]
 pub struct InitialConnectionFactory(Option<Topology>);
 
@@ -108,6 +109,11 @@ fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -
     let is_covered = code != FailoverPlugin::CODE
         && codes.is_some_and(|codes| codes.iter().any(|code| code == FailoverPlugin::CODE));
     let route = RouteOptions::read(options)?;
+    let cover = match (is_covered, topology) {
+        (false, _) => Cover::None,
+        (true, None) => Cover::Whole,
+        (true, Some(_)) => Cover::OfGiven(Once::new()),
+    };
     let topology = topology.cloned().unwrap_or_default();
     let is_fixed = topology.is_fixed();
     let naming = match is_fixed {
@@ -136,7 +142,7 @@ fn router(topology: Option<&Topology>, context: &BuildContext<'_>, code: &str) -
     let rates = (code == FailoverPlugin::CODE).then_some(route.rates);
     let events = if is_covered { &Events::none() } else { context.events() };
     let listeners = topology.bind(naming.map(|naming| naming.naming), rates, events)?;
-    Ok(Router::new(topology, route, hosts, code == FailoverPlugin::CODE, listeners))
+    Ok(Router::new(topology, route, hosts, code == FailoverPlugin::CODE, listeners).covered(cover))
 }
 
 /// The naming of instances, and whether a parameter set it.
@@ -197,9 +203,116 @@ fn configuration(message: String) -> Error {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use wrapper_core::{Event, Registry, adapter::RawParameters};
+    use tracing::{Level, Metadata, Subscriber, span};
+    use wrapper_core::{
+        BoxFuture, Engine, Event, Registry,
+        adapter::{Driver, RawParameters, Rows, Suspicion, Wrapper},
+    };
 
     use super::*;
+
+    /// Returns the plugins of a connector for host `a`.
+    fn chain(registry: &Registry<()>, plugins: &str, events: &Events) -> Vec<Arc<dyn Plugin<()>>> {
+        let mut given = RawParameters::new();
+        given.configure("plugins", plugins).expect("is a parameter");
+        let requests = [ConnectRequest::new("a", 5432, "jane")];
+        registry.build_with_events(&given, &requests, events).expect("builds").0
+    }
+
+    /// Accepts every login.
+    struct Server;
+
+    impl Driver for Server {
+        type Connection = ();
+
+        fn engine(&self) -> Engine {
+            Engine::Postgres
+        }
+
+        fn connect(&self, _: ConnectRequest) -> BoxFuture<'_, Result<()>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn query<'a>(&'a self, (): &'a mut (), _: &'a str) -> BoxFuture<'a, Result<Rows>> {
+            Box::pin(async {
+                let mut rows = Rows::new(["role"]);
+                rows.push([Some("f")])?;
+                Ok(rows)
+            })
+        }
+    }
+
+    /// Counts the warnings of this crate.
+    struct Warnings(Arc<AtomicUsize>);
+
+    impl Subscriber for Warnings {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() == Level::WARN && metadata.target().starts_with("wrapper_topology")
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[tokio::test]
+    async fn given_topology_that_another_covers_is_warned_of_once() {
+        let given = || Topology::fixed("a", ["b"]).expect("are hosts");
+        let shared = given();
+        let failover = |topology| Registry::<()>::new().with(FailoverFactory::new(topology));
+        for (plugins, registry, expected) in [
+            (
+                "initialConnection,failover2",
+                failover(given()).with(InitialConnectionFactory::new(given())),
+                1,
+            ),
+            ("initialConnection", failover(given()).with(InitialConnectionFactory::new(given())), 0),
+            (
+                "initialConnection,failover2",
+                failover(shared.clone()).with(InitialConnectionFactory::new(shared)),
+                0,
+            ),
+            ("initialConnection,failover2", failover(given()).with(InitialConnectionFactory::default()), 0),
+        ] {
+            let warnings = Arc::new(AtomicUsize::new(0));
+            let _heard = tracing::subscriber::set_default(Warnings(Arc::clone(&warnings)));
+            let wrapper = Wrapper::new(Server, chain(&registry, plugins, &Events::none()));
+
+            for _ in 0..2 {
+                wrapper.connect(ConnectRequest::new("a", 5432, "jane")).await.expect("is let in");
+            }
+
+            assert_eq!(warnings.load(Ordering::SeqCst), expected, "{plugins}");
+        }
+    }
+
+    #[test]
+    fn suspicion_of_a_connector_with_both_plugins_is_counted_once() {
+        for plugins in ["initialConnection", "initialConnection,failover2", "failover2"] {
+            let topology = Topology::fixed("a", ["b"]).expect("are hosts");
+            let registry = Registry::<()>::new()
+                .with(InitialConnectionFactory::new(topology.clone()))
+                .with(FailoverFactory::new(topology.clone()));
+
+            for plugin in chain(&registry, plugins, &Events::none()) {
+                plugin.suspect(Suspicion::ConnectionLost);
+            }
+
+            assert_eq!(topology.stats().suspicions, 1, "{plugins}");
+        }
+    }
 
     #[test]
     fn listener_of_a_connector_with_both_plugins_hears_each_event_once() {
@@ -215,10 +328,7 @@ mod tests {
                     count.fetch_add(1, Ordering::SeqCst);
                 }
             });
-            let mut given = RawParameters::new();
-            given.configure("plugins", plugins).expect("is a parameter");
-            let requests = [ConnectRequest::new("a", 5432, "jane")];
-            let _chain = registry.build_with_events(&given, &requests, &events).expect("builds");
+            let _chain = chain(&registry, plugins, &events);
 
             topology.tell(|listeners| {
                 let event = Event::Paced(wrapper_core::events::Paced::new(std::time::Duration::ZERO));

@@ -48,6 +48,7 @@ impl<C: Send + 'static> Plugin<C> for InitialConnectionPlugin {
     fn connect<'a>(&'a self, request: ConnectRequest, next: Next<'a, C>) -> Opening<'a, C> {
         // `failover2` implies this plugin: if both are named, that one does the work.
         if request.has_plugin(FailoverPlugin::CODE) {
+            self.0.warn_of_separate_topology();
             return next.run(request);
         }
         Box::pin(self.0.connect(request, next))
@@ -70,7 +71,7 @@ impl<C: Send + 'static> Plugin<C> for InitialConnectionPlugin {
     }
 
     fn suspect(&self, _: Suspicion) {
-        self.topology().suspect();
+        self.0.suspect();
     }
 }
 
@@ -103,6 +104,6 @@ impl<C: Send + 'static> Plugin<C> for FailoverPlugin {
     }
 
     fn suspect(&self, _: Suspicion) {
-        self.topology().suspect();
+        self.0.suspect();
     }
 }

@@ -1,6 +1,9 @@
 //! The routing of connects, shared by both plugins.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use host_pattern::{Endpoint, EndpointKind};
 use tokio::time::Instant;
@@ -28,6 +31,17 @@ pub(crate) struct Router {
     has_monitor: bool,
     /// Keeps the connector's listeners registered with the topology.
     _listeners: Arc<Events>,
+    cover: Cover,
+}
+
+/// Whether `failover2` does the work of this router's plugin in the same connector.
+#[derive(Debug)]
+pub(crate) enum Cover {
+    None,
+    Whole,
+    /// The application gave the plugin a topology, and is to learn once if that is not the one of
+    /// `failover2`.
+    OfGiven(Once),
 }
 
 /// Returns the role that a host's kind implies; `None` if the host has no roles to choose from.
@@ -59,11 +73,38 @@ impl Router {
         has_monitor: bool,
         listeners: Arc<Events>,
     ) -> Self {
-        Self { topology, options, hosts, has_monitor, _listeners: listeners }
+        Self { topology, options, hosts, has_monitor, _listeners: listeners, cover: Cover::None }
+    }
+
+    pub(crate) fn covered(self, cover: Cover) -> Self {
+        Self { cover, ..self }
     }
 
     pub(crate) fn topology(&self) -> &Topology {
         &self.topology
+    }
+
+    /// Reports a suspicion, unless `failover2` does.
+    pub(crate) fn suspect(&self) {
+        if matches!(self.cover, Cover::None) {
+            self.topology.suspect();
+        }
+    }
+
+    /// Warns once of a given topology that learns nothing, since `failover2` has another one.
+    ///
+    /// At a connect: while the chain is built, `failover2` may not have its topology yet.
+    pub(crate) fn warn_of_separate_topology(&self) {
+        if let Cover::OfGiven(once) = &self.cover
+            && !self.topology.has_failover()
+        {
+            once.call_once(|| {
+                tracing::warn!(
+                    "the topology given to `initialConnection` learns nothing: `failover2` covers that \
+                     plugin and has another topology: give both factories the same one"
+                );
+            });
+        }
     }
 
     /// Returns whether connects for this request are routed to instances, which needs a monitor.

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::{io::AsyncWriteExt, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, timeout, timeout_at},
+};
 use wrapper_adapter::{Dialer, Resolver, StringForm};
 use wrapper_core::{BoxFuture, Connected, Engine, Error, ErrorKind, Result};
 
@@ -68,10 +71,8 @@ impl Relay for Session {
                     // The descriptors of a displaced client are what others need.
                     drop((client, handshake));
                     // The server may have accepted the connection: it is ended by a login as well.
-                    if let Ok(_place) = state.farewells.try_acquire()
-                        && let Ok(Ok(opened)) = timeout(FAREWELL, opening).await
-                    {
-                        Box::pin(opened.dismiss()).await;
+                    if let Ok(_place) = state.farewells.try_acquire() {
+                        Box::pin(farewell(opening, Opened::dismiss, async {})).await;
                     }
                     return;
                 }
@@ -144,10 +145,8 @@ impl MysqlTarget {
                 () = state.cut.cancelled() => {
                     drop(client);
                     // A login that breaks off would be counted as well.
-                    if let Ok(Ok(connected)) = timeout(FAREWELL, connecting).await {
-                        connected.connection.quit().await;
-                    }
-                    return;
+                    let quit = |connected: Connected<Session>| connected.connection.quit();
+                    return Box::pin(farewell(connecting, quit, dismiss(waiting))).await;
                 }
             }
         };
@@ -164,7 +163,9 @@ impl MysqlTarget {
         // The server's OK with the client's sequence number. From here on both connections agree,
         // compression included, so bytes are moved unread.
         if send(&mut client, next, &session.ok).await.is_err() {
-            return session.quit().await;
+            // Each has a limit of its own, and the proxy waits for one.
+            Box::pin(async { tokio::join!(session.quit(), dismiss(waiting)) }).await;
+            return;
         }
         let Session { stream, abort, .. } = session;
         let relayed = relay_session(client, stream, &abort, &open);
@@ -174,9 +175,66 @@ impl MysqlTarget {
     }
 }
 
+/// Ends what a client leaves behind: what is being opened and, beside it, what the last future
+/// dismisses. All of it shares one limit, which the proxy's own end waits for.
+async fn farewell<T, F: Future<Output = ()>>(
+    opening: impl Future<Output = Result<T>>,
+    end: impl FnOnce(T) -> F,
+    dismissed: impl Future<Output = ()>,
+) {
+    let deadline = Instant::now() + FAREWELL;
+    let opened = timeout_at(deadline, opening).await;
+    let ended = async {
+        if let Ok(Ok(opened)) = opened {
+            end(opened).await;
+        }
+    };
+    // At the deadline too: it begins both, and a farewell is one packet.
+    drop(timeout_at(deadline, async { tokio::join!(ended, dismissed) }).await);
+}
+
 /// Ends the connection that still waits for a login.
 async fn dismiss(waiting: &Waiting) {
     if let Some(opened) = take(waiting) {
         opened.dismiss().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn farewell_of_a_frozen_server_ends_within_one_limit() {
+        for opens_after in [FAREWELL / 5, FAREWELL * 4 / 5, FAREWELL * 2] {
+            let begun = Instant::now();
+            let mut dismissed = false;
+            let opening = async {
+                sleep(opens_after).await;
+                Ok(())
+            };
+            let dismissing = async {
+                dismissed = true;
+                pending().await
+            };
+
+            farewell(opening, |()| pending(), dismissing).await;
+
+            assert_eq!(begun.elapsed(), FAREWELL, "opens after {opens_after:?}");
+            assert!(dismissed, "opens after {opens_after:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn farewell_of_a_server_that_answers_is_not_cut_short() {
+        let begun = Instant::now();
+
+        farewell(async { Ok(()) }, |()| sleep(FAREWELL / 2), sleep(FAREWELL / 3)).await;
+
+        assert_eq!(begun.elapsed(), FAREWELL / 2);
     }
 }
