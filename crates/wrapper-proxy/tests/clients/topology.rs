@@ -1,6 +1,12 @@
 //! Clients of both engines through the proxy at an embedded cluster that fails over.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
 use rds_testkit::{Cluster, Deployment};
@@ -28,6 +34,8 @@ const CLUSTERS: [Deployment; 4] = [
 struct Fixture {
     cluster: Cluster,
     proxy: Running,
+    /// The look-ups of the writer endpoint.
+    look_ups: Arc<AtomicUsize>,
 }
 
 impl Fixture {
@@ -45,8 +53,15 @@ impl Fixture {
                 if plugins == "iam" { "iam".to_owned() } else { format!("{plugins},iam") }
             ),
         );
-        let dns = cluster.dns();
-        let resolver = resolver_fn(move |host| dns.resolve(host));
+        let (dns, endpoint) = (cluster.dns(), cluster.endpoint().to_owned());
+        let look_ups = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&look_ups);
+        let resolver = resolver_fn(move |host| {
+            if host.eq_ignore_ascii_case(&endpoint) {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+            dns.resolve(host)
+        });
         let target: Target = match url.starts_with("mysql") {
             true => MysqlTarget::from_url_with_resolver(&url, registry(&cluster), resolver)
                 .map(Into::into)
@@ -56,7 +71,7 @@ impl Fixture {
                 .expect("is right"),
         };
         let proxy = Running::start(target, Limits::default()).await;
-        Self { cluster, proxy }
+        Self { cluster, proxy, look_ups }
     }
 
     fn is_mysql(&self) -> bool {
@@ -134,9 +149,13 @@ async fn next_session_after_a_failover_is_on_the_new_writer_while_dns_is_stale()
 
             fixture.cluster.dns().hold();
             fixture.cluster.fail_over("b");
+            let before = fixture.look_ups.load(Ordering::SeqCst);
             let second = timeout(SOON, fixture.client()).await;
 
             let mut second = second.expect("waits for no DNS");
+            let look_ups = fixture.look_ups.load(Ordering::SeqCst) - before;
+            // One for a greeting, and one for a connect: who waits for DNS asks again and again.
+            assert!(look_ups <= 2, "{deployment:?} {plugins}: {look_ups}");
             drop(second.ask("second").await);
             assert_eq!(fixture.node_of("second"), ["b"], "{deployment:?} {plugins}");
             assert!(first.ask("third").await.is_err(), "{deployment:?} {plugins}: its session went");
