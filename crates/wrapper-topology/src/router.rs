@@ -96,7 +96,7 @@ impl Router {
     /// At a connect: while the chain is built, `failover2` may not have its topology yet.
     pub(crate) fn warn_of_separate_topology(&self) {
         if let Cover::OfGiven(once) = &self.cover
-            && !self.topology.has_failover()
+            && !self.topology.with_monitor(|monitor| monitor.schedule.has_monitor())
         {
             once.call_once(|| {
                 tracing::warn!(

@@ -56,6 +56,8 @@ pub(crate) enum Mode {
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     rates: Rates,
+    /// Whether a plugin with a monitor has set the rates.
+    has_monitor: bool,
     lanes: Vec<Lane>,
     /// The time and the epoch at which the current suspicion began.
     suspicion: Option<(Instant, u64)>,
@@ -80,6 +82,7 @@ impl Schedule {
     pub(crate) fn new(rates: Rates, now: Instant) -> Self {
         Self {
             rates,
+            has_monitor: false,
             lanes: Vec::new(),
             suspicion: None,
             fast_until: None,
@@ -92,6 +95,12 @@ impl Schedule {
 
     pub(crate) fn set_rates(&mut self, rates: Rates) {
         self.rates = rates;
+        self.has_monitor = true;
+    }
+
+    /// Returns whether a plugin with a monitor uses the topology, or did so.
+    pub(crate) fn has_monitor(&self) -> bool {
+        self.has_monitor
     }
 
     /// Starts over: the queries under way were dropped, or belong to a task that is gone.

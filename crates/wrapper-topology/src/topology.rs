@@ -72,8 +72,6 @@ struct Shared {
     turns: AtomicUsize,
     /// Whether the warning about instances behind the endpoint was logged.
     has_warned_of_endpoint: AtomicBool,
-    /// Whether a plugin `failover2` was bound to the topology.
-    has_failover: AtomicBool,
 }
 
 struct State {
@@ -149,7 +147,6 @@ impl Topology {
             counters: Counters::default(),
             turns: AtomicUsize::new(0),
             has_warned_of_endpoint: AtomicBool::new(false),
-            has_failover: AtomicBool::new(false),
         }))
     }
 
@@ -217,11 +214,6 @@ impl Topology {
         }
     }
 
-    /// Returns whether a plugin `failover2` was bound to the topology.
-    pub(crate) fn has_failover(&self) -> bool {
-        self.0.has_failover.load(Ordering::Relaxed)
-    }
-
     fn listeners(&self) -> Vec<Arc<Events>> {
         self.state().listeners()
     }
@@ -260,7 +252,6 @@ impl Topology {
         }
         if let Some(rates) = rates {
             state.monitor.schedule.set_rates(rates);
-            self.0.has_failover.store(true, Ordering::Relaxed);
         }
         let events = Arc::new(events.clone());
         if !events.is_empty() {
