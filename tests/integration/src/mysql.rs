@@ -167,7 +167,7 @@ CREATE USER 'guarded'@'%' IDENTIFIED BY 'guarded password' REQUIRE SSL;
     let (user, password) = FORWARDED;
     let forwarded = format!(
         "CREATE USER '{user}'@'%' IDENTIFIED BY '{password}';\n\
-         CREATE DATABASE app;\nGRANT ALL ON app.* TO '{user}'@'%';\n"
+         CREATE DATABASE app;\nGRANT ALL ON app.* TO '{user}'@'%';\nGRANT PROCESS ON *.* TO '{user}'@'%';\n"
     );
     let of_secrets = OF_SECRETS.map(|(user, password)| {
         format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{password}' REQUIRE SSL;\n")

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use mysql_async::{Compression, Conn, OptsBuilder, prelude::Queryable};
-use rds_wrapper::iam::{Clock, SystemClock};
 use tokio::{
     io::{AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
@@ -27,7 +26,9 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(30);
 
 const ABORTED: &str = "Aborted_clients";
-const CONNECTED: &str = "Threads_connected";
+
+/// The user of the proxy's sessions.
+const USER: &str = "jane";
 
 /// Runs the cases.
 pub(crate) async fn run(environment: &Environment, programs: &Programs, report: &mut Report) -> Result<()> {
@@ -50,8 +51,7 @@ async fn cut(
     let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").prefer_socket(false);
     let observer = options.clone().tcp_port(environment.port).user(Some(user)).pass(Some(password));
     let mut observer = Conn::new(observer).await?;
-    let connected = counted(&mut observer, CONNECTED).await?;
-    let before = counted(&mut observer, ABORTED).await?;
+    let before = aborted(&mut observer).await?;
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let (reached, goes_on) = (Notify::new(), Notify::new());
@@ -78,28 +78,31 @@ async fn cut(
     let port = listener.local_addr()?.port();
     let proxy =
         Proxy::start(environment.engine, programs, port, &authority, &key().variables(), &more).await?;
-    let options = options.tcp_port(proxy.port).user(Some("jane")).pass(Some(PASSWORD));
+    let options = options.tcp_port(proxy.port).user(Some(USER)).pass(Some(PASSWORD));
     let client = tokio::spawn(Conn::new(options.db_name(Some("app")).compression(compression)));
     let case = async {
         timeout(LIMIT, reached.notified()).await.map_err(|_| "no login at the server")?;
         let ended = async {
             // Without sessions to drain it ends its clients after a second, and waits for logins.
             let (told, client) = tokio::join!(proxy.end(), async {
-                let outcome = client.await;
+                let outcome = timeout(LIMIT, client).await;
                 goes_on.notify_one();
                 outcome
             });
-            if client?.is_ok() {
+            if client.map_err(|_| "the client is not cut")??.is_ok() {
                 return Err("the client was let in".into());
             }
             told
         };
         let mut seen: Observation = ended.await?;
-        let deadline = SystemClock.now() + LIMIT;
-        while counted(&mut observer, CONNECTED).await? > connected && SystemClock.now() < deadline {
-            sleep(Duration::from_millis(20)).await;
-        }
-        let count = counted(&mut observer, ABORTED).await? - before;
+        let left = async {
+            while is_connected(&mut observer).await? {
+                sleep(Duration::from_millis(20)).await;
+            }
+            aborted(&mut observer).await
+        };
+        let after = timeout(LIMIT, left).await.map_err(|_| "the session does not end at the server")??;
+        let count = after - before;
         seen.text = format!("{count} aborted, {}", seen.text);
         observer.disconnect().await?;
         Ok(seen)
@@ -109,8 +112,18 @@ async fn cut(
     Ok(seen)
 }
 
-async fn counted(observer: &mut Conn, status: &str) -> Result<u64> {
+/// Returns how many clients broke off so far.
+async fn aborted(observer: &mut Conn) -> Result<u64> {
     let row: Option<(String, u64)> =
-        observer.query_first(format!("SHOW GLOBAL STATUS LIKE '{status}'")).await?;
+        observer.query_first(format!("SHOW GLOBAL STATUS LIKE '{ABORTED}'")).await?;
     Ok(row.ok_or("no status")?.1)
+}
+
+/// Returns whether the proxy has a session, or a login under way.
+async fn is_connected(observer: &mut Conn) -> Result<bool> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE user IN ('{USER}', 'unauthenticated user')"
+    );
+    let count: Option<u64> = observer.query_first(sql).await?;
+    Ok(count.ok_or("no count")? > 0)
 }

@@ -19,7 +19,7 @@ use crate::{
 mod application;
 mod roles;
 
-use application::{Activity, Application};
+use application::{Activity, Application, Strike};
 
 /// Set if this program runs in its own network namespace.
 pub(crate) const APART: &str = "INTEGRATION_APART";
@@ -75,7 +75,7 @@ async fn apart(report: &mut Report) -> Result<()> {
     // Tried first: in containers root often may not create a namespace.
     let tried = network(&format!("ip {CUT_OFF}")).output().await;
     if !tried.is_ok_and(|tried| tried.status.success()) {
-        report.saw("postgresql", case, "SKIPPED: it takes root, `unshare` and `ip`");
+        report.skipped("postgresql", case, "it takes root, `unshare` and `ip`");
         return Ok(());
     }
     let mut program = network("exec \"$0\" \"$@\"");
@@ -109,10 +109,10 @@ async fn strike<C: Cluster>(
 ) -> Result<()> {
     let folder = format!("cluster-{}-{fault:?}", C::ENGINE.name());
     let mut cluster = C::start(prerequisites, scratch, &folder).await?;
-    let demoted = Arc::default();
+    let times: Arc<Strike> = Arc::default();
     let mut applications = Vec::new();
     for activity in [Activity::Idle, Activity::InFlight, Activity::InTransaction, Activity::TwentyWaiting] {
-        applications.push(Application::start(&cluster, activity, Arc::clone(&demoted)).await?);
+        applications.push(Application::start(&cluster, activity, Arc::clone(&times)).await?);
     }
     let mut running = Vec::new();
     for application in &applications {
@@ -120,6 +120,7 @@ async fn strike<C: Cluster>(
     }
     // Statements are under way.
     sleep(Duration::from_millis(200)).await;
+    let _ = times.begun.set(Instant::now());
     match fault {
         Fault::Freeze => cluster.nodes_mut().freeze("a")?,
         Fault::Kill => cluster.kill("a")?,
@@ -130,7 +131,7 @@ async fn strike<C: Cluster>(
         }
         Fault::Switch => cluster.step_down("a").await?,
     }
-    let _ = demoted.set(Instant::now());
+    let _ = times.demoted.set(Instant::now());
     // On AWS the cluster does this by itself; here no process watches the writer.
     cluster.promote("b").await?;
     let up = Instant::now();

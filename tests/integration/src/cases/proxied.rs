@@ -214,9 +214,9 @@ impl Proxy {
         let id = self.child.id().ok_or("the proxy has ended")?.to_string();
         // TERM, as a supervisor sends: the proxy drains its sessions and reports success.
         Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &id]).status().await?;
-        self.rest.read_to_string(&mut self.told).await?;
-        let output =
-            timeout(START, self.child.wait_with_output()).await.map_err(|_| "the proxy does not end")??;
+        let late = |_| "the proxy does not end";
+        timeout(START, self.rest.read_to_string(&mut self.told)).await.map_err(late)??;
+        let output = timeout(START, self.child.wait_with_output()).await.map_err(late)??;
         self.told.push_str(&String::from_utf8_lossy(&output.stderr));
         let text = if self.told.contains("X-Amz") { "a token" } else { "no token" };
         let text =

@@ -90,9 +90,27 @@ pub(super) struct Application {
 struct Shared {
     engine: Engine,
     pool: Pool,
-    /// When the first writer was none any more.
-    demoted: Arc<OnceLock<Instant>>,
+    strike: Arc<Strike>,
     seen: Arc<Mutex<Seen>>,
+}
+
+/// The time of a fault.
+#[derive(Default)]
+pub(super) struct Strike {
+    /// When it was begun: the first writer may reject writes from then on.
+    pub(super) begun: OnceLock<Instant>,
+    /// When the first writer was none any more.
+    pub(super) demoted: OnceLock<Instant>,
+}
+
+impl Strike {
+    /// Returns whether the pool handed out a reader: before the fault no instance that it hands out
+    /// rejects writes, and the first writer does only to those who asked for it before its
+    /// demotion.
+    fn is_wrong(&self, asked: Instant, answered: Instant) -> bool {
+        let is_before = self.begun.get().is_none_or(|begun| answered < *begun);
+        is_before || self.demoted.get().is_some_and(|demoted| asked >= *demoted)
+    }
 }
 
 /// What the tasks of an application saw.
@@ -108,13 +126,13 @@ impl Application {
     pub(super) async fn start<C: Cluster>(
         cluster: &C,
         activity: Activity,
-        demoted: Arc<OnceLock<Instant>>,
+        strike: Arc<Strike>,
     ) -> Result<Self> {
         let topology: Topology = C::topology();
         let connector = login(cluster, "failover2").with_topology(&topology, resolver_fn(resolve))?;
         let pool = connector.pool(activity.tasks().max(4))?;
         let application =
-            Self { activity, shared: Shared { engine: C::ENGINE, pool, demoted, seen: Arc::default() } };
+            Self { activity, shared: Shared { engine: C::ENGINE, pool, strike, seen: Arc::default() } };
         let mut held = Vec::new();
         // Held until all four are open: the pool would hand out the first one again.
         for _ in 0..4 {
@@ -122,9 +140,15 @@ impl Application {
         }
         // A fault before every instance was asked would test the first discovery instead.
         topology.suspect();
-        while topology.snapshot().instances().len() < 3 || topology.stats().questions < 3 {
-            sleep(PAUSE).await;
-        }
+        let asked = async {
+            while topology.snapshot().instances().len() < 3 || topology.stats().questions < 3 {
+                sleep(PAUSE).await;
+            }
+        };
+        timeout(STUCK, asked).await.map_err(|_| {
+            let (snapshot, grants) = (topology.snapshot(), topology.missing_grants());
+            format!("not every instance was asked: {snapshot:?}, missing grants: {grants:?}")
+        })?;
         Ok(application)
     }
 
@@ -178,13 +202,18 @@ impl Application {
 
 impl Shared {
     /// Writes until the new writer has taken one, and returns when.
-    async fn write(self, mut held: Option<Client>) -> Instant {
+    ///
+    /// The client that is given holds a transaction: it is kept until its first failure, since the
+    /// pool would end the transaction.
+    async fn write(self, held: Option<Client>) -> Instant {
+        let mut held = held.map(|client| (client, Instant::now()));
         loop {
+            let is_held = held.is_some();
             let asked = Instant::now();
-            let mut client = match held.take() {
-                Some(client) => client,
+            let (mut client, asked) = match held.take() {
+                Some(held) => held,
                 None => match self.pool.get().await {
-                    Ok(client) => client,
+                    Ok(client) => (client, asked),
                     Err(error) => {
                         self.note(format!("pool: {error}"));
                         sleep(PAUSE).await;
@@ -195,10 +224,12 @@ impl Shared {
             match timeout(STATEMENT, client.ask(&write(self.engine))).await {
                 Ok(Ok(id)) if id.as_deref() == Some("b") => return Instant::now(),
                 // The former writer took it: the fault has not reached this connection yet.
-                Ok(Ok(_)) => sleep(PAUSE).await,
+                Ok(Ok(_)) => {
+                    held = is_held.then_some((client, asked));
+                    sleep(PAUSE).await;
+                }
                 Ok(Err(failure)) => {
-                    // Not one that was handed out while its instance was the writer.
-                    if failure.is_read_only && self.demoted.get().is_some_and(|demoted| asked >= *demoted) {
+                    if failure.is_read_only && self.strike.is_wrong(asked, Instant::now()) {
                         self.seen.lock().unwrap_or_else(PoisonError::into_inner).wrong += 1;
                     }
                     self.note(failure.what);
