@@ -114,6 +114,30 @@ mod tests {
     }
 
     #[test]
+    fn length_of_a_region_is_bounded() {
+        let region =
+            |last: usize| ["a", "b", "c"].map(|word| word.repeat(16)).join("-") + "-" + &"d".repeat(last);
+        assert_eq!(parse(&(region(10) + "-1")).unwrap().len(), MAX_SCOPE_PART);
+        assert_eq!(parse(&(region(11) + "-1")).unwrap_err().kind(), ErrorKind::InvalidRegion);
+    }
+
+    #[test]
+    fn scope_part_has_no_outer_hyphens_and_a_bounded_length() {
+        for (text, is_one) in [
+            ("a", true),
+            ("a-1", true),
+            (&*"a".repeat(63), true),
+            (&*"a".repeat(64), false),
+            ("", false),
+            ("-a", false),
+            ("a-", false),
+            ("A", false),
+        ] {
+            assert_eq!(is_scope_part(text), is_one, "{text}");
+        }
+    }
+
+    #[test]
     fn long_values_are_cut_in_messages() {
         assert_eq!(shown(&"é".repeat(200)).chars().count(), 83);
         assert_eq!(shown("a\nb"), r#""a\nb""#);

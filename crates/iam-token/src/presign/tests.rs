@@ -63,3 +63,14 @@ fn text_is_sized_exactly() {
     let token = presign.sign_with(&signer, UNIX_EPOCH).unwrap();
     assert_eq!(token.expose().len(), presign.token_len(&signer));
 }
+
+#[test]
+fn unsigned_query_is_encoded() {
+    let signer = Signer::new(Credentials::new("AKIA/EXAMPLE", "secret", None, None, "tests"));
+    let presign = Presign::https("db.example").unsigned_query("a b", "c/d").service("sts");
+    let presign = presign.region("us-east-2").lifetime(Duration::from_secs(60)).build().unwrap();
+
+    let token = presign.sign_with(&signer, UNIX_EPOCH).unwrap();
+
+    assert!(token.expose().contains("&a%20b=c%2Fd"), "{}", token.expose());
+}

@@ -72,3 +72,17 @@ fn keys_survive_a_poisoned_lock() {
     assert!(poisoned.is_err());
     signer.key(&second(0), "us-east-2", "rds-db");
 }
+
+#[test]
+fn earlier_of_two_ends_is_the_one_there_is() {
+    let [one, two] = [1, 2].map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+    for (ends, first) in [
+        ((None, None), None),
+        ((None, Some(two)), Some(two)),
+        ((Some(two), None), Some(two)),
+        ((Some(one), Some(two)), Some(one)),
+        ((Some(two), Some(one)), Some(one)),
+    ] {
+        assert_eq!(earlier(ends.0, ends.1), first, "{ends:?}");
+    }
+}
