@@ -273,7 +273,13 @@ mod tests {
     #[test]
     fn page_of_a_library_is_compiled_and_of_a_program_not() {
         let workspace = Workspace::load().unwrap();
-        let listed = super::super::files::listed(workspace.root()).unwrap();
+        let listed = [
+            "crates/rds-iam/src/main.rs",
+            "crates/rds-wrapper/src/guide.rs",
+            "crates/token-cache/src/lib.rs",
+            "tests/e2e/src/lib.rs",
+        ]
+        .map(str::to_owned);
         let pages = compiled(workspace.root(), &listed);
         for page in ["README.md", "crates/token-cache/README.md", "crates/rds-wrapper/docs/migration.md"] {
             assert!(pages.contains(page), "{pages:?}");

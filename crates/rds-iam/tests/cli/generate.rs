@@ -1,14 +1,10 @@
 //! `rds-iam completions`, `rds-iam man` and `--help`.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{fs, path::PathBuf};
 
 use tokio::process::Command;
 
-use crate::support::{folder, program, run};
+use crate::support::{folder, installed, program, run};
 
 #[tokio::test]
 async fn completions_name_the_commands() {
@@ -18,17 +14,6 @@ async fn completions_name_the_commands() {
         assert_eq!(ran.code, Some(0));
         assert!(ran.out.contains("doctor") && ran.out.contains("inspect"), "{shell}");
     }
-}
-
-/// Whether a program is there; says so if not.
-pub(crate) async fn installed(program: &str) -> bool {
-    let found =
-        Command::new("sh").args(["-c", &format!("command -v {program}")]).output().await.expect("runs");
-    if !found.status.success() {
-        // Past the harness, which keeps to itself what tests print.
-        let _ = writeln!(io::stderr(), "skipped: `{program}` is not installed (apt-get install {program})");
-    }
-    found.status.success()
 }
 
 /// What a shell offers behind a line, by the script that the program prints for it.

@@ -17,10 +17,7 @@ use tokio::{
 };
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::{
-    generate::installed,
-    support::{CommandOutput, USER, folder, program_with, run, server},
-};
+use crate::support::{CommandOutput, USER, folder, installed, program_with, run, server};
 
 const PASSWORD: &str = "a local password";
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Write},
     net::SocketAddr,
     path::PathBuf,
     process::{Output, Stdio},
@@ -191,4 +192,27 @@ pub(crate) async fn on_a_terminal_of(columns: u16, mut command: Command) -> Comm
     });
     let output = child.wait_with_output().await.expect("ends");
     CommandOutput { out: screen.await.expect("is read"), ..CommandOutput::from(output) }
+}
+
+/// Returns whether a program is there, and says so if not.
+pub(crate) async fn installed(program: &str) -> bool {
+    let package = match program {
+        "mariadb" | "mariadb-dump" | "mysql" => "mariadb-client",
+        "pg_dump" | "psql" => "postgresql-client",
+        "groff" => "groff-base",
+        package => package,
+    };
+    let found =
+        Command::new("sh").args(["-c", &format!("command -v {program}")]).output().await.expect("runs");
+    if !found.status.success() {
+        // Past the harness, which keeps to itself what tests print.
+        let _ = writeln!(io::stderr(), "skipped: `{program}` is not installed (apt-get install {package})");
+    }
+    found.status.success()
+}
+
+/// Sends a process the signal of Ctrl-C, by the shell's own `kill`: not every machine has another.
+pub(crate) async fn interrupt(pid: u32) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -INT {pid}")]).status().await;
+    assert!(sent.expect("runs").success());
 }

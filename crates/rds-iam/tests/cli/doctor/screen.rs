@@ -8,7 +8,8 @@ use super::hanging;
 use crate::{
     dns_server::DnsServer,
     support::{
-        CommandOutput, HOST, folder, on_a_terminal, on_a_terminal_of, program, program_with, run, server, url,
+        CommandOutput, HOST, folder, interrupt, on_a_terminal, on_a_terminal_of, program, program_with, run,
+        server, url,
     },
 };
 
@@ -54,8 +55,7 @@ async fn steps_appear_as_they_end_and_outlive_an_interrupt() {
             assert_ne!(length, 0, "{text}");
             text.push_str(&String::from_utf8_lossy(&bytes[..length]));
         }
-        let pid = child.id().expect("runs").to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().await.expect("runs").success());
+        interrupt(child.id().expect("runs")).await;
         output.read_to_string(&mut text).await.expect("is text");
 
         assert_eq!(child.wait().await.expect("ends").code(), Some(130), "{text}");

@@ -1,15 +1,11 @@
 //! The real clients of MariaDB, where they are installed.
 
-use std::{
-    io::{self, Write},
-    os::unix::process::ExitStatusExt,
-    process::Stdio,
-};
+use std::{os::unix::process::ExitStatusExt, process::Stdio};
 
 use rds_testkit::{AccessKey, Fault, Gate, MysqlServer, MysqlServerBuilder, Phase};
 use tokio::process::Command;
 
-use crate::support::{CommandOutput, HOST, USER, program, program_with};
+use crate::support::{CommandOutput, HOST, USER, installed, interrupt, program, program_with};
 
 /// A server that the client finds under a name of this machine; tokens are for [`HOST`].
 async fn server() -> MysqlServer {
@@ -19,18 +15,6 @@ async fn server() -> MysqlServer {
 async fn server_with(set_up: impl FnOnce(MysqlServerBuilder) -> MysqlServerBuilder) -> MysqlServer {
     let builder = MysqlServer::builder().host(HOST).host("localhost").user(USER);
     set_up(builder).start().await.expect("the server starts")
-}
-
-/// The client, or nothing and a word about it.
-async fn installed(client: &str) -> bool {
-    let mut version = program_of(client);
-    let is_there = version.arg("--version").output().await.is_ok_and(|output| output.status.success());
-    if !is_there {
-        // Past the harness, which keeps to itself what tests print.
-        let _ =
-            writeln!(io::stderr(), "skipped: `{client}` is not installed (apt-get install mariadb-client)");
-    }
-    is_there
 }
 
 fn program_of(client: &str) -> Command {
@@ -119,9 +103,8 @@ async fn interrupt_ends_the_client() {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).expect("runs");
         assert_eq!(name, "mariadb\n", "the client took the program's place");
     }
-    let interrupt = Command::new("sh").args(["-c", &format!("kill -INT {pid}")]).status().await;
+    interrupt(pid).await;
 
-    assert!(interrupt.expect("runs").success());
     assert_eq!(child.wait().await.expect("ends").signal(), Some(2));
 }
 

@@ -1,25 +1,8 @@
 //! The real clients of PostgreSQL, where they are installed.
 
-use std::io::{self, Write};
-
 use rds_testkit::AccessKey;
-use tokio::process::Command;
 
-use crate::support::{CommandOutput, HOST, USER, program_with, server_with};
-
-/// Whether the client is there; says so if not.
-async fn installed(client: &str) -> bool {
-    let is_there =
-        Command::new(client).arg("--version").output().await.is_ok_and(|output| output.status.success());
-    if !is_there {
-        // Past the harness, which keeps to itself what tests print.
-        let _ = writeln!(
-            io::stderr(),
-            "skipped: `{client}` is not installed (apt-get install postgresql-client)"
-        );
-    }
-    is_there
-}
+use crate::support::{CommandOutput, HOST, USER, installed, program_with, server_with};
 
 #[tokio::test]
 async fn tokens_of_every_length_arrive_whole() {

@@ -6,10 +6,7 @@ use rustix::process::geteuid;
 use tokio::process::Command;
 
 use super::{Running, proxy};
-use crate::{
-    generate::installed,
-    support::{CommandOutput, run, server},
-};
+use crate::support::{CommandOutput, installed, run, server};
 
 /// An account that owns nothing.
 const NOBODY: u32 = 65_534;

@@ -12,10 +12,7 @@ use tokio::{
 };
 
 use super::{PASSWORD, Running, sockets};
-use crate::{
-    generate::installed,
-    support::{CommandOutput, HOST, USER, program_with, run},
-};
+use crate::support::{CommandOutput, HOST, USER, installed, program_with, run};
 
 pub(super) async fn server(plugin: AuthPlugin) -> MysqlServer {
     let builder = MysqlServer::builder().host(HOST).region("us-east-2").user(USER).database("app");
