@@ -65,11 +65,11 @@ pub struct TargetStats {
 }
 
 impl TargetStats {
-    fn new(host: &str, port: u16, user: &str) -> Self {
+    fn new(host: &Arc<str>, port: u16, user: &Arc<str>) -> Self {
         Self {
-            host: host.into(),
+            host: Arc::clone(host),
             port,
-            user: user.into(),
+            user: Arc::clone(user),
             accepted: 0,
             hits: 0,
             last_accepted: None,
@@ -104,11 +104,12 @@ impl TargetCounters {
     /// counters that are zero.
     pub fn count(&self, request: &ConnectRequest, change: impl FnOnce(&mut TargetStats)) {
         // Outside of the lock: the closure may read the statistics of its connector.
-        let mut more = TargetStats::new(request.host(), request.port(), request.user());
+        let (host, user) = request.shared_names();
+        let mut more = TargetStats::new(host, request.port(), user);
         change(&mut more);
         // Plain counters: no panic can leave them half written.
         let mut targets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = of(&mut targets, request.host(), request.port(), request.user()) {
+        if let Some(target) = of(&mut targets, host, request.port(), user) {
             target.add(&more);
         }
     }
@@ -126,11 +127,11 @@ impl TargetCounters {
 /// Finds a target or begins its counters; `None` where there are too many.
 fn of<'a>(
     targets: &'a mut Vec<TargetStats>,
-    host: &str,
+    host: &Arc<str>,
     port: u16,
-    user: &str,
+    user: &Arc<str>,
 ) -> Option<&'a mut TargetStats> {
-    let is_it = |target: &TargetStats| *target.host == *host && target.port == port && *target.user == *user;
+    let is_it = |target: &TargetStats| target.host == *host && target.port == port && target.user == *user;
     let at = match targets.iter().position(is_it) {
         Some(at) => at,
         None if targets.len() < MOST => {

@@ -173,6 +173,11 @@ impl ConnectRequest {
         &self.0.user
     }
 
+    /// The host and the user, for those that keep them.
+    pub(crate) fn shared_names(&self) -> (&Arc<str>, &Arc<str>) {
+        (&self.0.host, &self.0.user)
+    }
+
     /// Returns whether the user is still the configured one, so that a configured password is
     /// theirs.
     pub fn is_configured_user(&self) -> bool {
