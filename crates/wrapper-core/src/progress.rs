@@ -87,6 +87,12 @@ struct Node {
     parent: Option<Progress>,
 }
 
+impl Node {
+    fn newest_fork(&self) -> Option<Progress> {
+        self.forks.iter().rev().find_map(Weak::upgrade).map(Progress)
+    }
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
         if let Some(Progress(note)) = &self.parent {
@@ -211,7 +217,12 @@ impl Progress {
 
     /// Returns the phase that the attempt is in.
     pub fn phase(&self) -> Phase {
-        self.position().phase
+        // As `position`, without a copy of it: a connect asks for its phase whenever it waits.
+        let (own, newest) = {
+            let node = self.lock();
+            (node.own.phase, node.newest_fork())
+        };
+        newest.map_or(own, |fork| fork.phase())
     }
 
     /// Returns the address that was dialled last.
@@ -236,11 +247,11 @@ impl Progress {
         let (own, newest) = {
             // Released before the fork's lock is taken: a fork that is dropped locks its parent.
             let node = self.lock();
-            (node.own.clone(), node.forks.iter().rev().find_map(Weak::upgrade))
+            (node.own.clone(), node.newest_fork())
         };
         match newest {
             Some(fork) => {
-                let fork = Self(fork).position();
+                let fork = fork.position();
                 Position { host: fork.host.or(own.host), refusal: fork.refusal.or(own.refusal), ..fork }
             }
             None => own,
