@@ -1,6 +1,6 @@
 //! The configured hosts, tried in turn: the part of a connector that is the same for every driver.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
 use host_pattern::{Endpoint, InstancePattern};
 use tokio::time::{Instant, timeout_at};
@@ -215,7 +215,8 @@ impl<D: Driver> HostList<D> {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_noted(&self, last_error: Option<&LastError>) -> Result<Connected<D::Connection>> {
-        in_runtime(self.connect_in_turn(last_error)).await
+        // Pinned here: an async function has room for its arguments twice.
+        in_runtime(pin!(self.connect_in_turn(last_error))).await
     }
 
     async fn connect_in_turn(&self, last_error: Option<&LastError>) -> Result<Connected<D::Connection>> {
