@@ -1,5 +1,7 @@
 //! The driver's end of the chain.
 
+use std::net::IpAddr;
+
 use tokio_postgres::{Config, config::SslMode};
 use wrapper_adapter::{Dialer, other_service};
 use wrapper_core::{
@@ -11,7 +13,7 @@ use crate::{
     DriverConfig, PgConnection,
     error::{connect_error, may_be_other_service},
     session,
-    tls::{Tls, UnknownIssuer},
+    tls::{Tls, Tracked, UnknownIssuer},
 };
 
 /// Opens PostgreSQL connections for a configuration without hosts.
@@ -79,37 +81,53 @@ impl PgDriver {
     }
 
     async fn connect_host(&self, request: &ConnectRequest) -> Result<PgConnection> {
-        let mut config = self.config(request)?;
         if request.host().starts_with('/') {
-            config.host(request.host());
             request.progress().enter(Phase::Dial);
-            return self.open(config, request).await;
+            return self.open(request, None).await;
         }
-        // The driver verifies the certificate against the host and dials the address.
-        config.host(request.tls_name());
-        let open = |address: std::net::SocketAddr| -> BoxFuture<'_, Result<PgConnection>> {
-            let mut config = config.clone();
-            config.hostaddr(address.ip());
-            Box::pin(self.open(config, request))
-        };
-        self.dialer.dial(request, open).await
+        self.dialer.dial(request, |address| self.open(request, Some(address.ip()))).await
     }
 
-    async fn open(&self, config: Config, request: &ConnectRequest) -> Result<PgConnection> {
-        let unknown = UnknownIssuer::default();
-        // The retry has a note of its own: a note keeps the first roots that lacked the issuer.
-        let track = |unknown| self.tls.tracked(request, config.get_ssl_mode(), unknown);
-        let mut connected = config.connect(track(&unknown)).await;
+    /// Opens a connection to an address of the host, or to its unix socket.
+    fn open<'a>(
+        &'a self,
+        request: &'a ConnectRequest,
+        address: Option<IpAddr>,
+    ) -> BoxFuture<'a, Result<PgConnection>> {
+        Box::pin(async move {
+            let mut config = self.config(request)?;
+            match address {
+                // The driver verifies the certificate against the host and dials the address.
+                Some(address) => config.host(request.tls_name()).hostaddr(address),
+                None => config.host(request.host()),
+            };
+            let unknown = UnknownIssuer::default();
+            match config.connect(self.tracked(&config, request, &unknown)).await {
+                Ok(connection) => Ok(connection),
+                // Boxed: a future has room for its largest part in every connect, and this is rare.
+                Err(error) => Box::pin(self.after_failure(&config, request, &unknown, error)).await,
+            }
+        })
+    }
+
+    /// Tries once more where that may help, else explains the error.
+    async fn after_failure(
+        &self,
+        config: &Config,
+        request: &ConnectRequest,
+        unknown: &UnknownIssuer,
+        mut error: tokio_postgres::Error,
+    ) -> Result<PgConnection> {
         // Nothing was sent to a server whose issuer is unknown, so retrying is safe; its authority
         // may have been replaced, and the roots reloaded.
-        if connected.is_err() && self.tls.may_know(&unknown).await {
+        if self.tls.may_know(unknown).await {
             request.progress().enter(Phase::Dial);
-            connected = config.connect(track(&UnknownIssuer::default())).await;
+            // The retry has a note of its own: a note keeps the first roots that lacked the issuer.
+            match config.connect(self.tracked(config, request, &UnknownIssuer::default())).await {
+                Ok(connection) => return Ok(connection),
+                Err(again) => error = again,
+            }
         }
-        let error = match connected {
-            Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
         let is_doubtful = may_be_other_service(&error);
         let error = connect_error(error, request, &self.tls.roots());
         // The probe costs one more connection: only after errors that another service may have
@@ -118,6 +136,10 @@ impl PgDriver {
             true => Err(other_service(Engine::Postgres, request).await.unwrap_or(error)),
             false => Err(error),
         }
+    }
+
+    fn tracked(&self, config: &Config, request: &ConnectRequest, unknown: &UnknownIssuer) -> Tracked {
+        self.tls.tracked(request, config.get_ssl_mode(), unknown)
     }
 }
 
