@@ -6,7 +6,7 @@ use host_pattern::Endpoint;
 use iam_token_provider::{AfterRefusal, IamToken, IamTokenProvider, Listening, Stats, TokenRequest};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Events, Next, Opening, Password, Plugin,
-    Requirements, Result,
+    Requirements, Result, ServerName,
     adapter::Phase,
     stats::{Stats as ConnectorStats, TargetCounters},
 };
@@ -154,6 +154,19 @@ impl IamPlugin {
             Err(error) if error.is_login() => error,
             done => return done,
         };
+        // Boxed: a future has room for its largest part in every connect, and this is rare.
+        Box::pin(self.log_in_again(request, target, keys, next, (first, refused))).await
+    }
+
+    /// Logs in after a refusal, if another token may help.
+    async fn log_in_again<C: Send + 'static>(
+        &self,
+        request: &ConnectRequest,
+        target: &Target,
+        keys: &mut RefusedKeys,
+        next: Next<'_, C>,
+        (first, refused): (IamToken, Error),
+    ) -> Result<Connected<C>> {
         keys.note(&first);
         let is_repeated = self.refusal(request, &target.token, &first, keys, Retry::Pointless);
         request.progress().refused(is_repeated.explain(&refused));
@@ -195,10 +208,11 @@ impl IamPlugin {
             true => target.signed += 1,
             false => target.hits += 1,
         });
-        let request = self.request(request, target, token)?;
-        let tls_name = request.tls_name().to_owned();
+        let with_token = self.request(request, target, token)?;
+        let server_name = with_token.server_name().cloned();
+        let tls_name = || server_name.as_ref().map_or(request.host(), ServerName::as_str);
         // Dropped here, the attempt is reported neither as accepted nor as refused.
-        let outcome = next.run(request).await.map_err(|error| explain_tls(error, &tls_name));
+        let outcome = next.run(with_token).await.map_err(|error| explain_tls(error, tls_name()));
         match &outcome {
             Ok(_) => self.tokens.report_accepted(token),
             // Says nothing about the token, which stays in the cache.
