@@ -41,8 +41,9 @@ async fn run(opts: Opts, mut answer: oneshot::Sender<Opened>) {
         },
     };
     if let Some(Ok(Ok(connection))) = opened {
-        // Errors of the goodbye are ignored: the connection is unused.
-        drop(timeout(GRACE, connection.disconnect()).await);
+        // Errors of the goodbye are ignored: the connection is unused. Boxed: a future has room
+        // for its largest part in every connect, and this is rare.
+        drop(timeout(GRACE, Box::pin(connection.disconnect())).await);
     }
 }
 
