@@ -251,10 +251,10 @@ impl IamTokenProvider {
     }
 
     fn handed_out(&self, request: &TokenRequest, lease: Lease<AuthToken>, how: &'static str) -> IamToken {
-        let age_s = self.0.clock.now().duration_since(lease.issued_at()).unwrap_or_default().as_secs();
+        let age = || self.0.clock.now().duration_since(lease.issued_at()).unwrap_or_default();
         tracing::debug!(
             token = how,
-            age_s,
+            age_s = age().as_secs(),
             host = request.host(),
             region = request.region(),
             "token at hand"
