@@ -63,9 +63,7 @@ impl Dialer {
             let share = share(request, addresses.len() - index);
             match timeout(share, open(address)).await {
                 Ok(Ok(connection)) => return Ok(connection),
-                // The server is reached and has decided: another address of it would only count one
-                // more failed login.
-                Ok(Err(error)) if error.server().is_some() || error.is_of_credentials() => return Err(error),
+                Ok(Err(error)) if is_final(&error) => return Err(error),
                 Ok(Err(error)) => failures.add(address.to_string(), error),
                 Err(_) => failures.add(address.to_string(), request.timed_out(share)),
             }
@@ -130,6 +128,12 @@ fn share(request: &ConnectRequest, addresses_left: usize) -> Duration {
 
 fn no_address(request: &ConnectRequest) -> Error {
     Error::new(ErrorKind::Resolve, format!("host `{}` has no address", request.host()))
+}
+
+/// Returns whether no other address of the host would change the error: the server is reached and
+/// has decided, and would only count one more failed login, or nothing was dialled.
+fn is_final(error: &Error) -> bool {
+    error.server().is_some() || error.is_of_credentials() || error.kind() == ErrorKind::Configuration
 }
 
 #[cfg(test)]

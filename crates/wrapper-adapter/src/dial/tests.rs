@@ -90,20 +90,19 @@ fn shuffled_items_are_all_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_credentials_end_the_loop_over_addresses() {
-    let dialled = Mutex::new(0);
+async fn error_that_no_other_address_changes_ends_the_loop() {
+    for kind in [ErrorKind::Configuration, ErrorKind::Credentials(CredentialsFailure::Failed)] {
+        let dialled = Mutex::new(0);
 
-    let error = dialer(3)
-        .dial(&request(), |_| {
-            *dialled.lock().expect("not poisoned") += 1;
-            let failed = ErrorKind::Credentials(CredentialsFailure::Failed);
-            Box::pin(async move { Err::<(), _>(Error::new(failed, "the source is down")) })
-        })
-        .await
-        .expect_err("no credentials");
+        let error = dialer(3)
+            .dial(&request(), |_| {
+                *dialled.lock().expect("not poisoned") += 1;
+                Box::pin(async move { Err::<(), _>(Error::new(kind, "the same for all")) })
+            })
+            .await
+            .expect_err("fails");
 
-    assert_eq!(
-        (error.to_string().as_str(), dialled.into_inner().expect("not poisoned")),
-        ("the source is down", 1)
-    );
+        let dialled = dialled.into_inner().expect("not poisoned");
+        assert_eq!((error.to_string().as_str(), dialled), ("the same for all", 1), "{kind:?}");
+    }
 }
