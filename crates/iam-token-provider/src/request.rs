@@ -229,8 +229,9 @@ impl TokenRequest {
     }
 
     pub(crate) fn sign(&self, signer: &Signer, now: SystemTime) -> Result<AuthToken> {
+        // The reason is part of the message: where only that is shown, it has the remedy.
         self.0.presign.sign_with(signer, now).map_err(|error| {
-            Error::caused(ErrorKind::Token, format!("no token could be signed for {self}"), error)
+            Error::new(ErrorKind::Token, format!("no token could be signed for {self}: {error}"))
         })
     }
 }

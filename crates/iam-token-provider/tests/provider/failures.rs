@@ -60,6 +60,20 @@ async fn failures_have_their_kinds() {
     let error = panics.token(&request()).await.expect_err("panics");
     assert!(error.to_string().contains("panicked while it loaded AWS credentials"), "{error}");
 
+    let keys = Credentials::new("AKIA 1", "secret", None, None, "test");
+    let blank = IamTokenProvider::builder()
+        .credentials_provider(SharedCredentialsProvider::new(keys))
+        .build()
+        .expect("builds");
+    let error = blank.token(&request()).await.expect_err("cannot sign");
+    assert_eq!(error.kind(), ErrorKind::Token);
+    let text = error.to_string();
+    assert!(text.starts_with("no token could be signed for user `jane` at"), "{text}");
+    assert!(
+        text.ends_with(": access key id holds a blank: remove it where the credentials come from"),
+        "{text}"
+    );
+
     let kind = |builder: IamTokenProviderBuilder| builder.build().expect_err("is refused").kind();
     assert_eq!(kind(source.builder().capacity(0)), ErrorKind::Configuration);
     assert_eq!(kind(source.builder().load_timeout(Duration::ZERO)), ErrorKind::Configuration);
