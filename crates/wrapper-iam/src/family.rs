@@ -73,6 +73,21 @@ const PARAMETERS: &[(&str, &[&str])] = &[
             "waitForInitialTopologyMs",
         ],
     ),
+    (
+        "awsSecretsManager",
+        &[
+            "secretArn",
+            "secretEndpoint",
+            "secretExpirationSec",
+            "secretId",
+            "secretName",
+            "secretPasswordProperty",
+            "secretRegion",
+            "secretRotationRetryTimeoutMs",
+            "secretsManager*",
+            "secretUsernameProperty",
+        ],
+    ),
     ("efm2", &["failureDetection*", "monitorDisposalTime", "monitoring_*", "monitoring-*"]),
     (
         "bg",
@@ -162,6 +177,8 @@ mod tests {
             ("openConnectionRetryTimeoutMs", "initialConnection"),
             ("monitoring_connectTimeout", "efm2"),
             ("idpUsername", "federatedAuth"),
+            ("secretId", "awsSecretsManager"),
+            ("secrets_manager_secret_id", "awsSecretsManager"),
         ] {
             assert_eq!(owner(parameter), Some(code), "{parameter}");
             assert!(super::absence(code).is_some(), "{code} says why it is not there");

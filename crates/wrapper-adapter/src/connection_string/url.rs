@@ -104,7 +104,9 @@ impl<'a> UrlParts<'a> {
     /// Returns whether a name in the query may be a piece of a password.
     pub fn is_doubtful(&self, name: &str) -> bool {
         let end = self.query.find(name).unwrap_or(self.query.len());
-        self.query.contains('@') || holds_password(&self.query[..end])
+        // The list of plugins may name one after secrets.
+        let mut before = self.query[..end].split('&').filter(|pair| !pair.starts_with("plugins="));
+        self.query.contains('@') || before.any(holds_password)
     }
 }
 
@@ -151,6 +153,18 @@ mod tests {
         check("p://u:a@b@h/d", UserInfoEnd::LastAtOfAuthority, (Some("u:a@b"), "h", "d", ""));
         check("p://u@h?x=a@b", UserInfoEnd::FirstAt, (Some("u"), "h", "", "x=a@b"));
         check("p:///d?host=/run&user=u", UserInfoEnd::FirstAt, (None, "", "d", "host=/run&user=u"));
+    }
+
+    #[test]
+    fn plugins_named_after_secrets_make_no_name_doubtful() {
+        let is_doubtful = |query: &str| {
+            let url = format!("p://u@h/d?{query}");
+            UrlParts::of(&url, UserInfoEnd::FirstAt).expect("is taken apart").is_doubtful("name")
+        };
+        assert!(!is_doubtful("plugins=awsSecretsManager&name=x"));
+        assert!(is_doubtful("plugins=awsSecretsManager&password=hun&name=x"));
+        assert!(is_doubtful("plugins=awsSecretsManager&secretId=hun&name=x"));
+        assert!(is_doubtful("password=hun&plugins=iam&name=x"));
     }
 
     #[test]
