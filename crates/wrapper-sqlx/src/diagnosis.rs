@@ -25,6 +25,8 @@ pub(crate) struct Known<'a> {
     pub(crate) passwords: &'a PasswordSource,
     pub(crate) login: &'a Login,
     pub(crate) roots: &'a Roots,
+    /// How many connections the pool has, and how many it may have.
+    pub(crate) size: (u32, u32),
     /// Why there is no newer password.
     pub(crate) last_error: Option<&'a Error>,
 }
@@ -45,11 +47,7 @@ impl Known<'_> {
             // A pool without a valid token times out as well, and only the refresher knows why.
             sqlx::Error::PoolTimedOut => match self.last_error {
                 Some(last) => last.clone().with_message(format!("{error}: {}", last.message())),
-                None => failed(
-                    ErrorKind::Timeout,
-                    format!("the pool gave no connection to {label} in time: are all of them in use?"),
-                )
-                .with_source(error),
+                None => failed(ErrorKind::Timeout, timed_out(&label, self.size)).with_source(error),
             },
             sqlx::Error::Io(_) => {
                 failed(ErrorKind::Connect, format!("no connection to {label}")).with_source(error)
@@ -101,6 +99,16 @@ impl Known<'_> {
     }
 }
 
+/// Returns the message for a pool that gave no connection: sqlx repeats a connect that is refused
+/// until the time is over, and does not say so.
+fn timed_out(label: &str, (size, max): (u32, u32)) -> String {
+    let why = match size < max {
+        true => format!("only {size} of {max} are open, so check that the server can be reached"),
+        false => "are all of them in use?".to_owned(),
+    };
+    format!("the pool gave no connection to {label} in time: {why}")
+}
+
 /// Tells how a TLS handshake failed, if that is why a connect did.
 pub(crate) fn tls_failure(error: &sqlx::Error) -> Option<TlsFailure> {
     match error {
@@ -143,6 +151,16 @@ mod tests {
     use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
     use super::*;
+
+    #[test]
+    fn timeout_asks_for_users_of_a_full_pool_only() {
+        assert!(timed_out("`h:1`", (8, 8)).ends_with("in time: are all of them in use?"));
+        assert_eq!(
+            timed_out("`h:1`", (1, 8)),
+            "the pool gave no connection to `h:1` in time: only 1 of 8 are open, so check that the server \
+             can be reached"
+        );
+    }
 
     #[test]
     fn broken_session_is_no_failed_handshake() {

@@ -268,6 +268,7 @@ impl<D: Engine> Refresher<D> {
             passwords: &self.passwords,
             login: &login,
             roots: &self.roots,
+            size: (self.pool.size(), self.pool.options().get_max_connections()),
             last_error: last_error.as_ref(),
         };
         known.explain(error)
