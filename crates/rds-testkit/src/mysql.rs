@@ -104,6 +104,19 @@ impl MysqlServer {
         self.state.behaviors().push(behavior);
     }
 
+    /// Returns the number of sessions that their clients have closed in order, by `COM_QUIT`.
+    #[must_use]
+    pub fn closed_sessions(&self) -> usize {
+        self.state.traffic().closed
+    }
+
+    /// Returns the number of sessions whose clients broke off, which a server counts in its status
+    /// `Aborted_clients`.
+    #[must_use]
+    pub fn aborted_sessions(&self) -> usize {
+        self.state.traffic().aborted
+    }
+
     /// Returns the bytes received outside of TLS on all connections: the last 1 MiB.
     ///
     /// A careful client sends its request for TLS, 36 bytes, and nothing else.

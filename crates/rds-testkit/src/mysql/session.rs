@@ -28,14 +28,17 @@ pub(super) struct Session {
 /// Answers commands until the client disconnects.
 pub(super) async fn serve(wire: &mut Wire, state: &State, mut session: Session) -> io::Result<()> {
     loop {
-        let packet = wire.read(state).await?;
+        let packet = wire.read(state).await.inspect_err(|_| state.traffic().aborted += 1)?;
         let Some((&kind, body)) = packet.split_first() else { return Ok(()) };
         // These two have no answer, so no client could notice a fault here.
         if !matches!(kind, command::QUIT | command::STMT_CLOSE) {
             state.faults.pass(Phase::Command).await?;
         }
         match kind {
-            command::QUIT => return Ok(()),
+            command::QUIT => {
+                state.traffic().closed += 1;
+                return Ok(());
+            }
             command::STMT_CLOSE => {
                 session.prepared.remove(&Reader(body).number()?);
             }

@@ -1,4 +1,4 @@
-//! The bounded record of data that clients should not have sent.
+//! The bounded record of data that clients should not have sent, and how their sessions ended.
 
 use std::collections::VecDeque;
 
@@ -9,12 +9,16 @@ const MOST_CLEAR_TEXT: usize = 1 << 20;
 /// one is kept.
 const MOST_OF_FILES: usize = 16 << 20;
 
-/// Data that a careful client never sends.
+/// Data that a careful client never sends, and how clients ended their sessions.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     clear_text: VecDeque<u8>,
     files: VecDeque<Vec<u8>>,
     bytes_of_files: usize,
+    /// The sessions whose client sent COM_QUIT.
+    pub(super) closed: usize,
+    /// The sessions whose client broke off.
+    pub(super) aborted: usize,
 }
 
 impl Traffic {
