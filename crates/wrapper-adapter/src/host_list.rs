@@ -112,6 +112,11 @@ impl<D: Driver> HostList<D> {
         Ok(())
     }
 
+    /// Closes the connector; see [`Wrapper::close`].
+    pub async fn close(&self) {
+        self.wrapper.close().await;
+    }
+
     /// Returns what was counted so far, in total and by host and user.
     pub fn stats(&self) -> Stats {
         self.wrapper.stats()

@@ -7,16 +7,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use crate::{
     ConnectRequest, Connected, Error, ErrorKind, Established, Events, Plugin, Registry, Requirements, Result,
     Session,
     adapter::{Driver, Phase, Suspicion, until_wait_ends},
+    lifetime::Living,
     plugin::{Chain, End, Run},
     report::Reporter,
     session::in_time,
@@ -31,11 +29,11 @@ pub struct Wrapper<D: Driver> {
     registry: Registry<D::Connection>,
 }
 
-/// Is dropped with the last connector, even while a background task holds the chain: dropping the
-/// sender then ends that task.
+/// Is dropped with the last connector, even while a background task holds the chain: that ends the
+/// task.
 struct Shared<C> {
     chain: Arc<Chain<C>>,
-    _alive: Arc<watch::Sender<()>>,
+    living: Arc<Living>,
 }
 
 impl<D: Driver> Wrapper<D> {
@@ -43,16 +41,16 @@ impl<D: Driver> Wrapper<D> {
     pub fn new(driver: D, chain: Vec<Arc<dyn Plugin<D::Connection>>>) -> Self {
         let codes = chain.iter().map(|plugin| plugin.code()).collect::<Vec<_>>().join(",");
         let reporter = Arc::new(Reporter::new(codes.into(), Events::none()));
-        let (_alive, alive) = watch::channel(());
+        let (living, lifetime) = Living::new();
         let (driver, registry) = (Arc::new(driver), Registry::new());
         let chain = Chain {
             plugins: chain.into(),
             driver: Arc::clone(&driver) as _,
-            alive,
+            lifetime,
             lasting: None,
             logins: Arc::default(),
         };
-        let shared = Arc::new(Shared { chain: Arc::new(chain), _alive: Arc::new(_alive) });
+        let shared = Arc::new(Shared { chain: Arc::new(chain), living: Arc::new(living) });
         Self { driver, shared, reporter, registry }
     }
 
@@ -63,17 +61,17 @@ impl<D: Driver> Wrapper<D> {
     /// the connectors of all these drivers are dropped.
     #[must_use]
     pub fn with_driver(&self, driver: D) -> Self {
-        let Shared { chain, _alive } = &*self.shared;
+        let Shared { chain, living } = &*self.shared;
         let driver = Arc::new(driver);
         let chain = Chain {
             plugins: Arc::clone(&chain.plugins),
             driver: Arc::clone(&driver) as _,
-            alive: chain.alive.clone(),
+            lifetime: chain.lifetime.clone(),
             logins: Arc::clone(&chain.logins),
             // The first chain's, not this one's: chains of chains would grow with every call.
             lasting: Some(Arc::clone(chain.lasting.as_ref().unwrap_or(chain))),
         };
-        let shared = Arc::new(Shared { chain: Arc::new(chain), _alive: Arc::clone(_alive) });
+        let shared = Arc::new(Shared { chain: Arc::new(chain), living: Arc::clone(living) });
         Self { driver, shared, reporter: Arc::clone(&self.reporter), registry: self.registry.clone() }
     }
 
@@ -186,6 +184,20 @@ impl<D: Driver> Wrapper<D> {
         .await
     }
 
+    /// Closes the connector with all of its clones: ends the background tasks of plugins, which
+    /// have five seconds to close their connections in order, and waits until they have ended, for
+    /// six seconds at most.
+    ///
+    /// Connections that were handed out stay open; further connects fail.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends nothing but the wait.
+    pub async fn close(&self) {
+        self.shared.living.close();
+        self.shared.chain.lifetime.tasks_ended().await;
+    }
+
     /// Opens one connection, by the request's deadline where it has one.
     ///
     /// The outcome is logged at DEBUG and sent to the listeners; a refusal by a server is logged at
@@ -194,12 +206,15 @@ impl<D: Driver> Wrapper<D> {
     /// # Errors
     ///
     /// Returns the error of a plugin or the driver; a timeout, which names the phase that was
-    /// reached.
+    /// reached; a configuration error once the connector is [closed](Self::close).
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection that was being opened.
     pub async fn connect(&self, request: ConnectRequest) -> Result<Connected<D::Connection>> {
+        if self.shared.chain.lifetime.is_closed() {
+            return Err(Error::new(ErrorKind::Configuration, "the connector is closed"));
+        }
         let span = tracing::debug_span!(
             "connect",
             host = request.host(),

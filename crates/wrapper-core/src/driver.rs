@@ -1,6 +1,10 @@
 //! The database driver at the end of the chain.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+};
 
 use crate::{ConnectRequest, Engine, Result, adapter::Rows};
 
@@ -51,6 +55,13 @@ pub trait Driver: Send + Sync + 'static {
         let _ = (connection, name);
         None
     }
+
+    /// Closes a connection that nobody uses any more, with the goodbye of its protocol if servers
+    /// count or log connections without one; by default it is dropped.
+    fn close(&self, connection: Self::Connection) -> BoxFuture<'_, ()> {
+        drop(connection);
+        Box::pin(ready(()))
+    }
 }
 
 impl<D: Driver + ?Sized> Driver for Arc<D> {
@@ -74,5 +85,9 @@ impl<D: Driver + ?Sized> Driver for Arc<D> {
 
     fn parameter(&self, connection: &Self::Connection, name: &str) -> Option<String> {
         (**self).parameter(connection, name)
+    }
+
+    fn close(&self, connection: Self::Connection) -> BoxFuture<'_, ()> {
+        (**self).close(connection)
     }
 }

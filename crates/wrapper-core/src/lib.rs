@@ -10,6 +10,7 @@ mod driver;
 mod engine;
 mod error;
 mod event;
+mod lifetime;
 #[cfg(feature = "test-util")]
 mod mock;
 mod opener;

@@ -3,18 +3,20 @@
 use std::{
     fmt,
     future::poll_fn,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use tokio::{
-    sync::{oneshot, watch},
+    sync::oneshot,
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Next, Result, Session,
+    lifetime::{CLOSE, Lifetime, Task},
     plugin::{Chain, End, Run},
 };
 
@@ -57,6 +59,27 @@ impl<C: Send + 'static> Opener<C> {
         Ok(self.chain()?.session(connected))
     }
 
+    /// Completes once the connector is closed: the task then has five seconds to
+    /// [`close`](Self::close) its connections and to return.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn closed(&self) {
+        // Without the chain the connector is gone.
+        let Some(lifetime) = self.chain.upgrade().map(|chain| chain.lifetime.clone()) else { return };
+        lifetime.over().await;
+    }
+
+    /// Closes a connection that [`open`](Self::open) gave, with the goodbye of its protocol where
+    /// the driver has one.
+    pub async fn close(&self, connected: Connected<C>) {
+        // Without the chain the connection is dropped.
+        if let Ok(chain) = self.chain() {
+            chain.driver.close(connected.connection).await;
+        }
+    }
+
     fn chain(&self) -> Result<Arc<Chain<C>>> {
         let gone = || Error::new(ErrorKind::Configuration, "the connector was dropped");
         self.chain.upgrade().ok_or_else(gone)
@@ -88,9 +111,10 @@ impl<C> fmt::Debug for Opener<C> {
 /// Runs one task beside the connects of a plugin, over whichever of its connectors is alive.
 ///
 /// The task starts at the first connect and is dropped at whichever await it has reached when the
-/// last connector is dropped. If the plugin serves several connectors, it is restarted over another
-/// one as soon as its own is dropped. A task that returned, whose runtime was dropped, or whose
-/// runtime is not driven any more, is restarted at the next connect.
+/// last connector is dropped. When its connector is closed, it has five seconds to return, see
+/// [`Opener::closed`]. If the plugin serves several connectors, it is restarted over another one as
+/// soon as its own is gone. A task that returned, whose runtime was dropped, or whose runtime is
+/// not driven any more, is restarted at the next connect.
 #[derive(Debug, Default)]
 pub struct Background(Arc<Mutex<State>>);
 
@@ -102,8 +126,8 @@ struct State {
 }
 
 impl State {
-    /// Moves the task to another connector after its own was dropped; `None` if no connector is
-    /// left or the task was replaced because it stalled.
+    /// Moves the task to another connector after its own has ended; `None` if no connector is left
+    /// or the task was replaced because it stalled.
     ///
     /// The candidates without a connector are returned for the caller to drop.
     fn move_on(&mut self, polled: &Arc<Mutex<Instant>>) -> (Option<Candidate>, Vec<Candidate>) {
@@ -119,9 +143,9 @@ impl State {
         (next, gone)
     }
 
-    /// Takes out the candidates whose connector was dropped.
+    /// Takes out the candidates whose connector has ended.
     fn take_gone(&mut self) -> Vec<Candidate> {
-        self.others.extract_if(.., |other| other.is_gone()).collect()
+        self.others.extract_if(.., |other| other.lifetime.is_over()).collect()
     }
 }
 
@@ -142,15 +166,8 @@ impl Running {
 /// A connector over which the task can run.
 #[derive(Clone)]
 struct Candidate {
-    /// Fails once the connector's last clone is dropped.
-    alive: watch::Receiver<()>,
+    lifetime: Lifetime,
     start: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
-}
-
-impl Candidate {
-    fn is_gone(&self) -> bool {
-        self.alive.has_changed().is_err()
-    }
 }
 
 impl Background {
@@ -173,14 +190,16 @@ impl Background {
         C: Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let alive = next.alive();
+        let lifetime = next.lifetime();
+        // Nothing starts at a connect that a close has overtaken.
+        let Some(place) = lifetime.begin() else { return };
         // Declared before the guard, and so dropped after it: values that a closure captured may
         // use this plugin when they are dropped.
         let mut gone = Vec::new();
         let mut state = lock(&self.0);
         let is_running = match &state.running {
             Some(running) if !running.is_over(stale) => {
-                if running.connector.alive.same_channel(alive) {
+                if running.connector.lifetime.is_of(lifetime) {
                     return;
                 }
                 true
@@ -189,25 +208,27 @@ impl Background {
         };
         gone.append(&mut state.take_gone());
         // One candidate for each connector, however often it connects.
-        if is_running && state.others.iter().any(|other| other.alive.same_channel(alive)) {
+        if is_running && state.others.iter().any(|other| other.lifetime.is_of(lifetime)) {
             return;
         }
         let opener = next.opener();
         let start = move || Box::pin(task(opener.clone())) as BoxFuture<'static, ()>;
-        let connector = Candidate { alive: alive.clone(), start: Arc::new(start) };
+        let connector = Candidate { lifetime: lifetime.clone(), start: Arc::new(start) };
         if is_running {
             state.others.push(connector);
             return;
         }
         // This connector's, if it is among the others, is the one that starts now.
-        gone.extend(state.others.extract_if(.., |other| other.alive.same_channel(alive)));
+        gone.extend(state.others.extract_if(.., |other| other.lifetime.is_of(lifetime)));
         let polled = Arc::new(Mutex::new(Instant::now()));
         // Started before the former one is aborted: an abort is only a request, which its runtime
         // may never carry out.
         let former = state.running.take();
         // The task may come back to the former one's connector, whose runtime was only slow.
-        let lives =
-            |former: &&Running| !former.connector.is_gone() && !former.connector.alive.same_channel(alive);
+        let lives = |former: &&Running| {
+            let other = &former.connector.lifetime;
+            !other.is_over() && !other.is_of(lifetime)
+        };
         let former_connector = former.as_ref().filter(lives).map(|former| former.connector.clone());
         state.others.extend(former_connector);
         let (made, awaited) = oneshot::channel::<BoxFuture<'static, ()>>();
@@ -217,7 +238,7 @@ impl Background {
                 task.await;
             }
         });
-        let run = run(Arc::downgrade(&self.0), Arc::clone(&polled), alive.clone(), first);
+        let run = run(Arc::downgrade(&self.0), Arc::clone(&polled), place, first);
         let task = tokio::spawn(run);
         let start = Arc::clone(&connector.start);
         state.running = Some(Running { connector, task, polled });
@@ -237,23 +258,25 @@ impl Background {
 async fn run(
     state: Weak<Mutex<State>>,
     polled: Arc<Mutex<Instant>>,
-    mut alive: watch::Receiver<()>,
+    mut place: Task,
     mut task: BoxFuture<'static, ()>,
 ) {
     loop {
         {
-            let task = poll_fn(|context| {
+            let mut task = pin!(poll_fn(|context| {
                 // Tells `ensure` that the runtime is still being driven.
                 *lock(&polled) = Instant::now();
                 task.as_mut().poll(context)
-            });
+            }));
             tokio::select! {
                 // In this order: a task whose connector is gone must not be polled once more.
                 biased;
-                // Nothing is ever sent: this ends when the sender is dropped with the last
-                // connector.
-                _ = alive.changed() => {}
-                () = task => return,
+                () = place.lifetime.over() => if place.lifetime.is_closed() {
+                    drop(timeout(CLOSE, task).await);
+                },
+                () = &mut task => if !place.lifetime.is_closed() {
+                    return;
+                },
             }
         }
         // Weak: once the plugin itself is dropped, its task does not move on.
@@ -262,9 +285,12 @@ async fn run(
             next
         });
         let Some(next) = next else { return };
-        alive = next.alive;
-        // Drops the former task, which held connections of the former connector.
+        // Closed meanwhile: the next connect of another starts its task.
+        let Some(next_place) = next.lifetime.begin() else { return };
+        // Drops the former task, which held connections of the former connector, before its
+        // connector is told that it has ended.
         task = (next.start)();
+        place = next_place;
     }
 }
 

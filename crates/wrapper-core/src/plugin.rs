@@ -7,12 +7,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::watch;
-
 use crate::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Established, Result, Session,
     adapter::{Driver, Phase, Suspicion},
     counters::Logins,
+    lifetime::Lifetime,
     session::Fresh,
     stats::Stats,
 };
@@ -221,8 +220,7 @@ pub(crate) struct Chain<C> {
     pub(crate) plugins: Arc<[Arc<dyn Plugin<C>>]>,
     /// Without its type, so that a plugin depends on the connection alone.
     pub(crate) driver: Arc<dyn Driver<Connection = C>>,
-    /// Fails once the last connector is dropped: nothing is ever sent.
-    pub(crate) alive: watch::Receiver<()>,
+    pub(crate) lifetime: Lifetime,
     /// The chain over which background tasks run, if this one's driver serves one connect only.
     pub(crate) lasting: Option<Arc<Chain<C>>>,
     pub(crate) logins: Arc<Logins>,
@@ -307,9 +305,8 @@ impl<'a, C: Send + 'static> Next<'a, C> {
         (self.run.chain.lasting.as_ref().unwrap_or(self.run.chain), self.at)
     }
 
-    /// Fails once the last connector is dropped.
-    pub(crate) fn alive(self) -> &'a watch::Receiver<()> {
-        &self.run.chain.alive
+    pub(crate) fn lifetime(self) -> &'a Lifetime {
+        &self.run.chain.lifetime
     }
 }
 

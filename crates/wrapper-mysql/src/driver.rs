@@ -139,6 +139,10 @@ impl Driver for MysqlDriver {
     fn query<'a>(&'a self, connection: &'a mut Conn, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
         Box::pin(session::query(connection, sql))
     }
+
+    fn close(&self, connection: Conn) -> BoxFuture<'_, ()> {
+        Box::pin(opening::close(connection))
+    }
 }
 
 // The driver's `Debug` of its options prints the password.

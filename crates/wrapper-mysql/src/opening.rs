@@ -9,7 +9,7 @@ use tracing::Instrument;
 use wrapper_adapter::lacking_runtime;
 use wrapper_core::Error;
 
-/// How long a connect may continue after its caller has dropped it.
+/// How long a connect may continue after its caller has dropped it, and a goodbye may take.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The driver's result; after a panic, which an answer of a server can cause, what the runtime
@@ -41,10 +41,15 @@ async fn run(opts: Opts, mut answer: oneshot::Sender<Opened>) {
         },
     };
     if let Some(Ok(Ok(connection))) = opened {
-        // Errors of the goodbye are ignored: the connection is unused. Boxed: a future has room
-        // for its largest part in every connect, and this is rare.
-        drop(timeout(GRACE, Box::pin(connection.disconnect())).await);
+        // Boxed: a future has room for its largest part in every connect, and this is rare.
+        Box::pin(close(connection)).await;
     }
+}
+
+/// Closes a connection in order, within [`GRACE`].
+pub(crate) async fn close(connection: Conn) {
+    // Errors of the goodbye are ignored: nobody uses the connection.
+    drop(timeout(GRACE, connection.disconnect()).await);
 }
 
 fn reason(panic: Box<dyn Any + Send>) -> Option<Error> {

@@ -1,7 +1,8 @@
 //! The driver's end of the chain.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
+use tokio::time::timeout;
 use tokio_postgres::{Config, config::SslMode};
 use wrapper_adapter::{Dialer, other_service};
 use wrapper_core::{
@@ -15,6 +16,9 @@ use crate::{
     session,
     tls::{Tls, Tracked, UnknownIssuer},
 };
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Opens PostgreSQL connections for a configuration without hosts.
 #[derive(Debug)]
@@ -160,5 +164,12 @@ impl Driver for PgDriver {
 
     fn parameter(&self, (_, connection): &PgConnection, name: &str) -> Option<String> {
         connection.parameter(name).map(str::to_owned)
+    }
+
+    fn close(&self, (client, connection): PgConnection) -> BoxFuture<'_, ()> {
+        // Without a client the connection says goodbye: servers count sessions that break off
+        // (`sessions_abandoned` of `pg_stat_database`).
+        drop(client);
+        Box::pin(async { drop(timeout(GOODBYE, connection).await) })
     }
 }

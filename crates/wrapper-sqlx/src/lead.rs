@@ -4,7 +4,7 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use sqlx::{Connection, error::Error as SqlxError};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use wrapper_adapter::{LoginAnswer, Roots};
 use wrapper_core::{
     BoxFuture, ConnectRequest, Connected, Error, ErrorKind, Plugin, Result, ServerError,
@@ -18,6 +18,9 @@ use crate::{
     engine::{DriverOptions, sealed},
     session::code,
 };
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// The time limit for finding the writer.
 const LOOK: Duration = Duration::from_secs(30);
@@ -66,6 +69,11 @@ impl<D: Engine> Driver for SqlxDriver<D> {
     fn query<'a>(&'a self, connection: &'a mut D::Connection, sql: &'a str) -> BoxFuture<'a, Result<Rows>> {
         <D as sealed::Driver>::query(connection, sql)
     }
+
+    fn close(&self, connection: D::Connection) -> BoxFuture<'_, ()> {
+        // Errors of the goodbye are ignored: nobody uses the connection.
+        Box::pin(async { drop(timeout(GOODBYE, connection.close()).await) })
+    }
 }
 
 fn connect_error<D: Engine>(
@@ -107,6 +115,11 @@ impl<D: Engine> Lead<D> {
         Self { wrapper: Wrapper::new(driver, chain), topology, request }
     }
 
+    /// Ends the monitor.
+    pub(crate) async fn close(&self) {
+        self.wrapper.close().await;
+    }
+
     pub(crate) fn topology(&self) -> &Topology {
         &self.topology
     }
@@ -137,7 +150,8 @@ impl<D: Engine> Lead<D> {
     /// Opens a connection and returns the request for the writer that it found: by the endpoint, if
     /// the instance cannot be reached by its own name.
     pub(crate) async fn look(&self) -> Result<ConnectRequest> {
-        let found = self.open().await?.established;
+        let Connected { connection, established: found, .. } = self.open().await?;
+        self.wrapper.driver().close(connection).await;
         Ok(self.to((found.host(), found.port()), found.instance()))
     }
 

@@ -1,6 +1,6 @@
 //! The monitor's task: it carries out the commands of the state machine over its own connections.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, future::pending, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -42,11 +42,11 @@ struct Reply<C> {
     outcome: Result<(Connected<C>, Answer)>,
 }
 
-/// Queries instances, and rests while the cluster is idle. The connector's end drops the future at
-/// any await.
+/// Queries instances, and rests while the cluster is idle, until the connector is closed. The
+/// connector's end drops the future at any await.
 pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>, request: ConnectRequest) {
     let mut kept: HashMap<Target, Connected<C>> = HashMap::new();
-    let mut questions = FuturesUnordered::new();
+    let (mut questions, mut closing) = (FuturesUnordered::new(), FuturesUnordered::new());
     // Before the first look at the schedule, so that no wake-up after it is missed.
     let mut wakes = topology.wakes();
     topology.with_monitor(|monitor| monitor.schedule.restart());
@@ -59,11 +59,14 @@ pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>
             // Rests instead of returning: a connect that has just seen this task running would be
             // left without a monitor. One that comes after `STALE` starts another.
             questions.clear();
-            kept.clear();
+            closing.extend(kept.drain().map(|(_, connection)| opener.close(connection)));
             topology.with_monitor(|monitor| monitor.schedule.restart());
-            // The sender lives in the topology, so neither wait can fail.
-            drop(wakes.changed().await);
-            continue;
+            tokio::select! {
+                // The sender lives in the topology, so neither wait can fail.
+                _ = wakes.changed() => continue,
+                () = opener.closed() => break,
+                () = drive(&mut closing) => {}
+            }
         }
         // A connection moves into its question and back with the answer, so it has one query at a
         // time.
@@ -75,8 +78,8 @@ pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>
             let keeps = |target: &Target| monitor.schedule.keeps(target, now, &monitor.knowledge);
             kept.extract_if(|target, _| !keeps(target)).collect()
         });
-        // Outside of the lock: a connection's `Drop` is the driver's code.
-        drop(unneeded);
+        // Outside of the lock: to close a connection is the driver's code.
+        closing.extend(unneeded.into_iter().map(|(_, connection)| opener.close(connection)));
         let wake_at = topology.with_monitor(|monitor| monitor.wake_at(now)).min(now + PAUSE);
         // Cancel-safe: unfinished questions stay in the set, and a wake-up counts until it is seen.
         tokio::select! {
@@ -85,8 +88,27 @@ pub(crate) async fn run<C: Send + 'static>(topology: Topology, opener: Opener<C>
             }
             _ = wakes.changed() => {}
             () = sleep_until(wake_at) => {}
+            () = opener.closed() => break,
+            () = drive(&mut closing) => {}
         }
     }
+    // A MySQL server also counts a login or a query that breaks off, so these may end before.
+    closing.extend(kept.into_values().map(|connection| opener.close(connection)));
+    loop {
+        tokio::select! {
+            Some(ended) = questions.next() => if let Ok((connection, _)) = ended.outcome {
+                closing.push(opener.close(connection));
+            },
+            Some(()) = closing.next() => {}
+            else => return,
+        }
+    }
+}
+
+/// Drives what is being closed, without end: a frozen server must not hold up the task.
+async fn drive(closing: &mut FuturesUnordered<impl Future<Output = ()>>) {
+    while closing.next().await.is_some() {}
+    pending().await
 }
 
 fn take<C>(topology: &Topology, ended: Reply<C>, kept: &mut HashMap<Target, Connected<C>>) {
