@@ -1,6 +1,7 @@
 //! MySQL and MariaDB clients.
 
 mod client;
+mod finishing;
 mod greeting;
 mod login;
 mod one_lookup;

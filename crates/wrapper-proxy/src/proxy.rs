@@ -2,6 +2,7 @@
 
 use std::{fmt, io, mem, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -95,9 +96,7 @@ impl Proxy {
     ///
     /// Connections to servers that no client has are ended in order, since MySQL servers count
     /// others. A server that does not answer delays the end by 6 s at most, and by 1 s at most from
-    /// [`Handle::cut`] on; only what is left then goes on in tasks of the runtime. The exception is
-    /// the monitor of a target with `failover2`: its connections live as long as the target, which
-    /// the [`Handle`] holds, so a MySQL server counts them as aborted if the process ends before.
+    /// [`Handle::cut`] on; only what is left then goes on in tasks of the runtime.
     pub async fn run(self, drain_timeout: Duration) {
         let Self { listeners, state, clients, handle } = self;
         for (listener, target) in listeners {
@@ -117,8 +116,10 @@ impl Proxy {
         }
         state.cut.cancel();
         let ended = async {
-            clients.wait().await;
-            // Only clients begin goodbyes, and monitors, whose open connections nobody waits for.
+            // Side by side, because all share one limit.
+            let closed = join_all(handle.targets.iter().map(|target| target.close()));
+            tokio::join!(clients.wait(), closed);
+            // Only clients and the tasks of plugins begin goodbyes.
             for target in &*handle.targets {
                 target.goodbyes().close();
                 target.goodbyes().wait().await;

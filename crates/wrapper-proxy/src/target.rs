@@ -137,6 +137,9 @@ pub(crate) trait Serve: Send + Sync + 'static {
     /// Returns the counts so far.
     fn stats(&self) -> Stats;
 
+    /// Ends the tasks of plugins with their sessions; no client is logged in any more.
+    fn close(&self) -> BoxFuture<'_, ()>;
+
     /// Returns the sessions without a client that are being ended.
     fn goodbyes(&self) -> &TaskTracker;
 }
@@ -164,6 +167,10 @@ impl<S: Relay> Serve for EngineTarget<S> {
 
     fn stats(&self) -> Stats {
         self.counters.read()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.hosts.close())
     }
 
     fn goodbyes(&self) -> &TaskTracker {

@@ -18,6 +18,7 @@ use wrapper_core::{
 };
 
 use super::{
+    finishing::Finishing,
     greeting::{COMPRESSION, Greeting},
     login::Login,
     packet::{COMPRESSED_QUIT, Packet, Pieces, QUIT, refusal, send},
@@ -206,7 +207,7 @@ fn refused(code: u16, text: &str, is_before_login: bool, request: &ConnectReques
 /// Opens sessions with one client's login packet.
 pub struct RelayDriver {
     upstream: Arc<Upstream>,
-    login: Login,
+    login: Arc<Login>,
     /// The offered capabilities that the client requested. After a failover or a retry another
     /// server must have them as well, since the client keeps using them.
     asked: u32,
@@ -234,21 +235,27 @@ impl RelayDriver {
         let waiting = opened.lock().unwrap_or_else(PoisonError::into_inner);
         let offered = waiting.as_ref().map_or(0, |opened| opened.greeting.offered());
         drop(waiting);
-        Self { upstream, asked: login.capabilities & offered, login, opened: Arc::clone(opened), dialer }
+        let asked = login.capabilities & offered;
+        Self { upstream, asked, login: Arc::new(login), opened: Arc::clone(opened), dialer }
     }
 
     /// Creates the driver for sessions of the proxy itself.
     pub(crate) fn own(upstream: Arc<Upstream>) -> Self {
         let dialer = upstream.dialer.clone();
-        Self { upstream, login: Login::own(), asked: 0, opened: Arc::default(), dialer }
+        Self { upstream, login: Arc::new(Login::own()), asked: 0, opened: Arc::default(), dialer }
     }
 
-    async fn open(&self, address: SocketAddr, request: &ConnectRequest) -> Result<Session> {
-        let opened = match take_of(&self.opened, address) {
-            Some(opened) => opened,
-            None => Opened::connect(address, request, &self.upstream).await?,
+    fn open(&self, address: SocketAddr, request: &ConnectRequest) -> Finishing {
+        let (upstream, login) = (Arc::clone(&self.upstream), Arc::clone(&self.login));
+        let (opened, asked, request) = (take_of(&self.opened, address), self.asked, request.clone());
+        let opening = async move {
+            let opened = match opened {
+                Some(opened) => opened,
+                None => Opened::connect(address, &request, &upstream).await?,
+            };
+            opened.log_in(&upstream, &login, asked, &request).await
         };
-        opened.log_in(&self.upstream, &self.login, self.asked, request).await
+        Finishing::new(opening, &self.upstream.goodbyes)
     }
 }
 
@@ -274,6 +281,10 @@ impl Driver for RelayDriver {
             }
             ask(&mut *session.stream, session.capabilities, sql).await
         })
+    }
+
+    fn close(&self, session: Session) -> BoxFuture<'_, ()> {
+        Box::pin(session.stream.end())
     }
 }
 

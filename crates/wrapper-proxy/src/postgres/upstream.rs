@@ -208,6 +208,10 @@ impl Driver for RelayDriver {
     fn parameter(&self, session: &Session, name: &str) -> Option<String> {
         session.parameter(name).map(str::to_owned)
     }
+
+    fn close(&self, session: Session) -> BoxFuture<'_, ()> {
+        Box::pin(session.stream.end())
+    }
 }
 
 impl Session {

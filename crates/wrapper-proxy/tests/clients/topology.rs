@@ -9,9 +9,10 @@ use std::{
 };
 
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
-use rds_testkit::{Cluster, Deployment};
+use rds_testkit::{Cluster, Deployment, MysqlServer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    runtime::Runtime,
     time::{Instant, sleep, timeout},
 };
 use tokio_postgres::{Config, NoTls};
@@ -19,7 +20,7 @@ use wrapper_adapter::resolver_fn;
 use wrapper_core::Registry;
 use wrapper_iam::IamFactory;
 use wrapper_proxy::{Limits, Target, mysql::MysqlTarget, postgres::PostgresTarget};
-use wrapper_topology::{FailoverFactory, InitialConnectionFactory};
+use wrapper_topology::{FailoverFactory, InitialConnectionFactory, Topology};
 
 use crate::support::{PASSWORD, Running, SOON, until};
 
@@ -258,6 +259,53 @@ async fn monitor_runs_on_between_the_connects_of_clients() {
         }
         // Its sessions are no client's.
         assert_eq!(fixture.proxy.handle.stats()[0].opened, 1, "{deployment:?}");
+    }
+}
+
+/// Drains a proxy whose monitor holds sessions; how many of them its server saw closed and broken
+/// off.
+async fn ends_of_a_drain(deployment: Deployment, is_cut: bool) -> (usize, usize, usize) {
+    let cluster = Cluster::builder().deployment(deployment).writer("a").readers(["b", "c"]);
+    let cluster = cluster.start().await.expect("starts");
+    let count = |of: fn(&MysqlServer) -> usize| {
+        cluster.nodes().iter().filter_map(rds_testkit::Node::mysql).map(of).sum::<usize>()
+    };
+    let logins = || count(MysqlServer::accepted);
+    let plugins = "plugins=failover2,iam&clusterTopologyRefreshRateMs=100";
+    let url = cluster.url().replace("plugins=iam", plugins);
+    let (dns, topology) = (cluster.dns(), Topology::default());
+    let registry = registry(&cluster).with(FailoverFactory::new(topology.clone()));
+    let resolver = resolver_fn(move |host| dns.resolve(host));
+    let target = MysqlTarget::from_url_with_resolver(&url, registry, resolver).expect("is right");
+    // A program of its own: what its runtime leaves behind breaks off.
+    let program = Runtime::new().expect("starts");
+    let proxy = program.spawn(Running::start(target, Limits::default())).await.expect("starts");
+    let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(proxy.port);
+    let options = options.prefer_socket(false).user(Some(cluster.user())).pass(Some(PASSWORD));
+    let client = Conn::new(options).await.expect("is let in");
+    client.disconnect().await.expect("says goodbye");
+    timeout(SOON, until(|| topology.stats().questions > 2)).await.expect("the monitor has a session");
+
+    if is_cut {
+        proxy.handle.cut();
+    } else {
+        proxy.handle.drain();
+    }
+    proxy.running.await.expect("ends");
+    program.shutdown_background();
+
+    let ended = || count(MysqlServer::closed_sessions) + count(MysqlServer::aborted_sessions);
+    timeout(SOON, until(|| ended() == logins())).await.expect("every session ends");
+    (logins(), count(MysqlServer::closed_sessions), count(MysqlServer::aborted_sessions))
+}
+
+#[tokio::test]
+async fn sessions_of_the_monitor_are_closed_in_order_when_the_proxy_ends() {
+    for deployment in [Deployment::AuroraMysql, Deployment::MultiAzMysql] {
+        for is_cut in [false, true] {
+            let (logins, closed, aborted) = ends_of_a_drain(deployment, is_cut).await;
+            assert_eq!((closed, aborted), (logins, 0), "{deployment:?}, cut: {is_cut}");
+        }
     }
 }
 
