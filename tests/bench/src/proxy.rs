@@ -44,22 +44,22 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Measures both engines at the embedded servers.
 pub(crate) fn run(report: &mut Report) -> Result<()> {
-    Runtime::new()?.block_on(async {
-        let fat = Rows::new(["fat"]);
-        let fat = (0..FAT_ROWS).fold(fat, |rows, _| rows.row(["x".repeat(1_024).into()]));
-        let place =
-            Place { server: "rds-testkit", user: "jane", database: "app", fat: "SELECT fat", idle: IDLE };
-        let server = PostgresServer::builder().user("jane").answer(place.fat, fat.clone()).start().await?;
-        let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
-        let proxy = ProxyProcess::start(&server.url(), &server.access_key().env())?;
-        report.add(postgres(&server.url(), registry, &proxy, &place).await?)?;
+    // A runtime for each side: in one a direct query often wakes no other thread.
+    let (servers, clients) = (Runtime::new()?, Runtime::new()?);
+    let fat = Rows::new(["fat"]);
+    let fat = (0..FAT_ROWS).fold(fat, |rows, _| rows.row(["x".repeat(1_024).into()]));
+    let place = Place { server: "rds-testkit", user: "jane", database: "app", fat: "SELECT fat", idle: IDLE };
+    let server = PostgresServer::builder().user("jane").answer(place.fat, fat.clone());
+    let server = servers.block_on(server.start())?;
+    let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
+    let proxy = ProxyProcess::start(&server.url(), &server.access_key().env())?;
+    report.add(clients.block_on(postgres(&server.url(), registry, &proxy, &place))?)?;
 
-        let server = MysqlServer::builder().user("jane").database("app");
-        let server = server.answer(place.fat, fat).start().await?;
-        let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
-        let proxy = ProxyProcess::start(&server.url(), &server.access_key().env())?;
-        report.add(mysql(&server.url(), registry, &proxy, &place).await?)
-    })
+    let server = MysqlServer::builder().user("jane").database("app").answer(place.fat, fat);
+    let server = servers.block_on(server.start())?;
+    let registry = Registry::new().with(IamFactory::new(server.token_provider()?));
+    let proxy = ProxyProcess::start(&server.url(), &server.access_key().env())?;
+    report.add(clients.block_on(mysql(&server.url(), registry, &proxy, &place))?)
 }
 
 /// Measures a PostgreSQL database of the reader's, with the credentials of the environment.
