@@ -91,20 +91,6 @@ macro_rules! connector_methods {
             self.hosts.warm_up().await
         }
 
-        /// Closes the connector: ends the background tasks of its plugins, such as the monitor of
-        /// `failover2`, with their connections, and waits for that, for six seconds at most.
-        ///
-        /// A program that ends without it breaks these connections off, which MySQL servers count
-        /// as aborted. It closes all clones, and the connectors made from this one: further
-        /// connects fail. Connections that were handed out stay open, so close pools before.
-        ///
-        /// # Cancel safety
-        ///
-        /// Dropping the future ends nothing but the wait.
-        pub async fn close(&self) {
-            self.hosts.close().await;
-        }
-
         /// Reports an error of a connection in use to the plugins, so that they check its server;
         /// returns the suspicion that it raised.
         pub fn report(&self, error: &$error) -> Option<$crate::Suspicion> {

@@ -112,7 +112,7 @@ impl<D: Driver> HostList<D> {
         Ok(())
     }
 
-    /// Closes the connector; see [`Wrapper::close`].
+    /// Closes the connector, all made from it and the one it was made from; see [`Wrapper::close`].
     pub async fn close(&self) {
         self.wrapper.close().await;
     }

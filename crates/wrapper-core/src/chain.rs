@@ -188,7 +188,12 @@ impl<D: Driver> Wrapper<D> {
     /// have five seconds to close their connections in order, and waits until they have ended, for
     /// six seconds at most.
     ///
-    /// Connections that were handed out stay open; further connects fail.
+    /// Connections that were handed out stay open, connects under way go on and are not waited for,
+    /// and further connects fail, also over [other drivers](Self::with_driver).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     ///
     /// # Cancel safety
     ///

@@ -3,7 +3,6 @@
 use std::{
     fmt,
     future::poll_fn,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -113,8 +112,8 @@ impl<C> fmt::Debug for Opener<C> {
 /// The task starts at the first connect and is dropped at whichever await it has reached when the
 /// last connector is dropped. When its connector is closed, it has five seconds to return, see
 /// [`Opener::closed`]. If the plugin serves several connectors, it is restarted over another one as
-/// soon as its own is gone. A task that returned, whose runtime was dropped, or whose runtime is
-/// not driven any more, is restarted at the next connect.
+/// soon as its own is gone or closed. A task that returned, whose runtime was dropped, or whose
+/// runtime is not driven any more, is restarted at the next connect.
 #[derive(Debug, Default)]
 pub struct Background(Arc<Mutex<State>>);
 
@@ -262,35 +261,46 @@ async fn run(
     mut task: BoxFuture<'static, ()>,
 ) {
     loop {
-        {
-            let mut task = pin!(poll_fn(|context| {
+        let has_returned = {
+            let task = poll_fn(|context| {
                 // Tells `ensure` that the runtime is still being driven.
                 *lock(&polled) = Instant::now();
                 task.as_mut().poll(context)
-            }));
+            });
             tokio::select! {
                 // In this order: a task whose connector is gone must not be polled once more.
                 biased;
-                () = place.lifetime.over() => if place.lifetime.is_closed() {
-                    drop(timeout(CLOSE, task).await);
-                },
-                () = &mut task => if !place.lifetime.is_closed() {
-                    return;
-                },
+                () = place.lifetime.over() => false,
+                () = task => true,
             }
+        };
+        let is_closed = place.lifetime.is_closed();
+        if has_returned && !is_closed {
+            return;
         }
-        // Weak: once the plugin itself is dropped, its task does not move on.
-        let next = state.upgrade().and_then(|state| {
-            let (next, _gone) = lock(&state).move_on(&polled);
-            next
-        });
-        let Some(next) = next else { return };
-        // Closed meanwhile: the next connect of another starts its task.
-        let Some(next_place) = next.lifetime.begin() else { return };
-        // Drops the former task, which held connections of the former connector, before its
-        // connector is told that it has ended.
-        task = (next.start)();
-        place = next_place;
+        if is_closed && !has_returned {
+            // Beside the next task: another connector must not wait for this one's goodbyes.
+            tokio::spawn(async move {
+                drop(timeout(CLOSE, task).await);
+                drop(place);
+            });
+        } else {
+            // In this order: the connections of the task are gone when its connector is told.
+            drop(task);
+            drop(place);
+        }
+        (task, place) = loop {
+            // Weak: once the plugin itself is dropped, its task does not move on.
+            let next = state.upgrade().and_then(|state| {
+                let (next, _gone) = lock(&state).move_on(&polled);
+                next
+            });
+            let Some(next) = next else { return };
+            // It may have been closed meanwhile.
+            if let Some(place) = next.lifetime.begin() {
+                break ((next.start)(), place);
+            }
+        };
     }
 }
 

@@ -13,6 +13,7 @@ mod upstream;
 
 use crate::EngineTarget;
 
+pub(crate) use finishing::FinishingPlaces;
 pub use upstream::Session;
 
 /// A MySQL or MariaDB server that clients are logged in at; URLs begin with `mysql://`.

@@ -97,6 +97,8 @@ impl Proxy {
     /// Connections to servers that no client has are ended in order, since MySQL servers count
     /// others. A server that does not answer delays the end by 6 s at most, and by 1 s at most from
     /// [`Handle::cut`] on; only what is left then goes on in tasks of the runtime.
+    ///
+    /// The targets are closed as well: another proxy needs targets of its own.
     pub async fn run(self, drain_timeout: Duration) {
         let Self { listeners, state, clients, handle } = self;
         for (listener, target) in listeners {

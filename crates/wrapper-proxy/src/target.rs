@@ -178,7 +178,8 @@ impl<S: Relay> Serve for EngineTarget<S> {
     }
 }
 
-/// A target of either engine; clones are the same target, which may listen at several addresses.
+/// A target of either engine; clones are the same target, which may listen at several addresses of
+/// one proxy, and is closed when that ends.
 #[derive(Clone)]
 pub struct Target(pub(crate) Arc<dyn Serve>);
 

@@ -10,7 +10,7 @@ use wrapper_core::{
     adapter::{Phase, Progress, RawParameters},
 };
 
-use crate::{source::UrlForm, tls::Tls};
+use crate::{mysql::FinishingPlaces, source::UrlForm, tls::Tls};
 
 /// The time to end a connection to a server in order. After a drain a frozen server delays the
 /// proxy's own end by no more than this.
@@ -28,6 +28,7 @@ pub struct Upstream {
     pub(crate) asks_sessions: bool,
     /// The sessions without a client that are being ended.
     pub(crate) goodbyes: TaskTracker,
+    pub(crate) finishing: FinishingPlaces,
 }
 
 /// The plugins that are known not to query sessions.
@@ -62,7 +63,9 @@ impl<C: Send + 'static> Source<C> {
         // An unknown plugin of an application may query sessions, so only known ones are exempt.
         let asks_sessions = plugins.iter().any(|plugin| !ASKING_NOTHING.contains(&plugin.code()));
         let goodbyes = TaskTracker::new();
-        let upstream = Arc::new(Upstream { tls, dialer, resolver, sends_token, asks_sessions, goodbyes });
+        let finishing = FinishingPlaces::default();
+        let upstream = Upstream { tls, dialer, resolver, sends_token, asks_sessions, goodbyes, finishing };
+        let upstream = Arc::new(upstream);
         Ok(Self { request, plugins, options, upstream })
     }
 }

@@ -115,11 +115,6 @@ impl<D: Engine> Lead<D> {
         Self { wrapper: Wrapper::new(driver, chain), topology, request }
     }
 
-    /// Ends the monitor.
-    pub(crate) async fn close(&self) {
-        self.wrapper.close().await;
-    }
-
     pub(crate) fn topology(&self) -> &Topology {
         &self.topology
     }

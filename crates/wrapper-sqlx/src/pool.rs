@@ -94,19 +94,6 @@ impl<D: Engine> FreshPool<D> {
         self.pool().clone()
     }
 
-    /// Closes the pool as [`Pool::close`] does, which waits for connections in use, and waits as
-    /// well until the connections of a monitor are closed, for six seconds at most.
-    ///
-    /// A program that ends without it breaks the monitor's connections off, which MySQL servers
-    /// count as aborted.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future ends nothing but the wait.
-    pub async fn close(&self) {
-        tokio::join!(self.pool().close(), self.0.refresher.close_lead());
-    }
-
     /// Renews the token, if needed, so that the next physical connection finds a valid one.
     ///
     /// Call it where a program wakes after it was frozen (a laptop's sleep, Lambda between two

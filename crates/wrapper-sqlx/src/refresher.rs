@@ -106,10 +106,7 @@ impl<D: Engine> Refresher<D> {
         // Created outside of the task: a runtime that shuts down may drop a task without polling
         // it.
         let running = Running(Arc::clone(&refresher));
-        tokio::spawn(async move {
-            running.0.run().await;
-            running.0.close_lead().await;
-        });
+        tokio::spawn(async move { running.0.run().await });
         refresher
     }
 
@@ -285,13 +282,6 @@ impl<D: Engine> Refresher<D> {
         let pool = self.pool.clone();
         // Waits for connections in use.
         self.runtime.spawn(async move { pool.close().await });
-    }
-
-    /// Closes the connections of the monitor.
-    pub(crate) async fn close_lead(&self) {
-        if let Some(lead) = &self.lead {
-            lead.close().await;
-        }
     }
 
     pub(crate) fn topology(&self) -> Option<&Topology> {

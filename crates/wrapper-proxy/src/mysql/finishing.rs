@@ -2,30 +2,48 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use tokio::{runtime::Handle, time::timeout};
-use tokio_util::task::TaskTracker;
-use wrapper_core::{BoxFuture, Result};
+use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
+use wrapper_core::{
+    BoxFuture, Result,
+    adapter::{Phase, Progress},
+};
 
 use super::Session;
-use crate::upstream::FAREWELL;
+use crate::upstream::{FAREWELL, Upstream};
 
-/// A login that goes on when it is dropped, as by a plugin that turns to another instance: servers
-/// count logins that break off, and block the machine after a hundred.
+/// The logins at one target that are finished at once though nobody waits for them any more.
+const MOST: usize = 64;
+
+/// Bounds the logins that are finished for nobody.
+pub(crate) struct FinishingPlaces(Arc<Semaphore>);
+
+impl Default for FinishingPlaces {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST)))
+    }
+}
+
+/// A login that goes on when it is dropped once a server has accepted its connection, as by a
+/// plugin that turns to another instance: servers count logins that break off, and block the
+/// machine after a hundred. Beyond [`MOST`] it breaks off.
 pub(crate) struct Finishing {
     /// Taken when it has ended.
     login: Option<BoxFuture<'static, Result<Session>>>,
-    goodbyes: TaskTracker,
+    progress: Progress,
+    upstream: Arc<Upstream>,
 }
 
 impl Finishing {
     pub(crate) fn new(
         login: impl Future<Output = Result<Session>> + Send + 'static,
-        goodbyes: &TaskTracker,
+        progress: &Progress,
+        upstream: &Arc<Upstream>,
     ) -> Self {
-        Self { login: Some(Box::pin(login)), goodbyes: goodbyes.clone() }
+        Self { login: Some(Box::pin(login)), progress: progress.clone(), upstream: Arc::clone(upstream) }
     }
 }
 
@@ -44,13 +62,22 @@ impl Future for Finishing {
 
 impl Drop for Finishing {
     fn drop(&mut self) {
-        if let (Some(login), Ok(runtime)) = (self.login.take(), Handle::try_current()) {
+        let Some(login) = self.login.take() else { return };
+        if self.progress.phase() == Phase::Dial {
+            return;
+        }
+        let place = Arc::clone(&self.upstream.finishing.0).try_acquire_owned();
+        if let (Ok(place), Ok(runtime)) = (place, Handle::try_current()) {
             let finished = async {
                 if let Ok(session) = login.await {
                     session.stream.end().await;
                 }
             };
-            self.goodbyes.spawn_on(async { drop(timeout(FAREWELL, finished).await) }, &runtime);
+            let bounded = async {
+                drop(timeout(FAREWELL, finished).await);
+                drop(place);
+            };
+            self.upstream.goodbyes.spawn_on(bounded, &runtime);
         }
     }
 }
@@ -59,19 +86,41 @@ impl Drop for Finishing {
 mod tests {
     use std::{pin::pin, time::Duration};
 
-    use rds_testkit::{Fault, Gate, MysqlServer, Phase};
+    use rds_testkit::{Fault, Gate, MysqlServer};
     use tokio::time::sleep;
     use wrapper_core::Registry;
     use wrapper_iam::IamFactory;
 
-    use super::super::MysqlTarget;
+    use super::{super::MysqlTarget, *};
+
+    /// Drops logins that are in a phase; how many go on.
+    async fn dropped_in(phase: Phase, count: usize) -> usize {
+        let url = "mysql://jane:secret@db.example/app";
+        let upstream = MysqlTarget::from_url(url, Registry::new()).expect("is right").upstream;
+        let progress = Progress::default();
+        progress.enter(phase);
+        for _ in 0..count {
+            drop(Finishing::new(std::future::pending(), &progress, &upstream));
+        }
+        upstream.goodbyes.len()
+    }
+
+    #[tokio::test]
+    async fn dropped_dial_ends_at_once_and_only_so_many_logins_go_on() {
+        assert_eq!(dropped_in(Phase::Dial, 1).await, 0);
+        assert_eq!(dropped_in(Phase::Open, 1).await, 1);
+        assert_eq!(dropped_in(Phase::Login, MOST + 1).await, MOST);
+    }
 
     #[tokio::test]
     async fn dropped_login_is_finished_and_its_session_closed() {
         let server = MysqlServer::builder().start().await.expect("starts");
         let registry = Registry::new().with(IamFactory::new(server.token_provider().expect("has a key")));
         let target = MysqlTarget::from_url(&server.url(), registry).expect("is right");
-        for (at, phase) in [Phase::Tls, Phase::Startup, Phase::Login].into_iter().enumerate() {
+        for (at, phase) in [rds_testkit::Phase::Tls, rds_testkit::Phase::Startup, rds_testkit::Phase::Login]
+            .into_iter()
+            .enumerate()
+        {
             let gate = Gate::new();
             server.inject(Fault::Hang(phase, gate.clone()));
             {

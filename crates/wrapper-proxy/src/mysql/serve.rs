@@ -176,7 +176,8 @@ impl MysqlTarget {
 }
 
 /// Ends what a client leaves behind: what is being opened and, beside it, what the last future
-/// dismisses. All of it shares one limit, which the proxy's own end waits for.
+/// dismisses. All of it shares one limit, which the proxy's own end waits for; a login that
+/// the limit finds under way may then go on for as long again.
 async fn farewell<T, F: Future<Output = ()>>(
     opening: impl Future<Output = Result<T>>,
     end: impl FnOnce(T) -> F,

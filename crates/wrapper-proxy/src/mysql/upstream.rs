@@ -248,6 +248,7 @@ impl RelayDriver {
     fn open(&self, address: SocketAddr, request: &ConnectRequest) -> Finishing {
         let (upstream, login) = (Arc::clone(&self.upstream), Arc::clone(&self.login));
         let (opened, asked, request) = (take_of(&self.opened, address), self.asked, request.clone());
+        let progress = request.progress().clone();
         let opening = async move {
             let opened = match opened {
                 Some(opened) => opened,
@@ -255,7 +256,7 @@ impl RelayDriver {
             };
             opened.log_in(&upstream, &login, asked, &request).await
         };
-        Finishing::new(opening, &self.upstream.goodbyes)
+        Finishing::new(opening, &progress, &self.upstream)
     }
 }
 
@@ -346,6 +347,7 @@ mod tests {
             sends_token: true,
             asks_sessions: false,
             goodbyes: Default::default(),
+            finishing: Default::default(),
             resolver: Arc::new(SystemResolver),
         });
         let driver = RelayDriver::new(Arc::clone(&upstream), Login::own(), &waiting, upstream.dialer.clone());

@@ -170,6 +170,7 @@ mod tests {
             sends_token: true,
             asks_sessions: false,
             goodbyes: Default::default(),
+            finishing: Default::default(),
             resolver: Arc::new(SystemResolver),
         };
         let cancels = Arc::new(Cancels::default());

@@ -299,6 +299,7 @@ mod tests {
                 sends_token,
                 asks_sessions: false,
                 goodbyes: Default::default(),
+                finishing: Default::default(),
                 resolver: Arc::new(SystemResolver),
             }),
             Startup::new("test"),

@@ -5,7 +5,7 @@ use std::{os::unix::process::ExitStatusExt, process::Stdio};
 use rds_testkit::{AccessKey, Fault, Gate, MysqlServer, MysqlServerBuilder, Phase};
 use tokio::process::Command;
 
-use crate::support::{CommandOutput, HOST, USER, installed, interrupt, program, program_with};
+use crate::support::{CommandOutput, HOST, USER, installed, interrupt, program_with};
 
 /// A server that the client finds under a name of this machine; tokens are for [`HOST`].
 async fn server() -> MysqlServer {
@@ -15,12 +15,6 @@ async fn server() -> MysqlServer {
 async fn server_with(set_up: impl FnOnce(MysqlServerBuilder) -> MysqlServerBuilder) -> MysqlServer {
     let builder = MysqlServer::builder().host(HOST).host("localhost").user(USER);
     set_up(builder).start().await.expect("the server starts")
-}
-
-fn program_of(client: &str) -> Command {
-    let mut command = Command::new(client);
-    command.envs(program().as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command
 }
 
 /// `rds-iam exec … -- CLIENT --host localhost …`: the name of the endpoint leads nowhere in a test.
