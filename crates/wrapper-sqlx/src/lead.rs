@@ -71,9 +71,14 @@ impl<D: Engine> Driver for SqlxDriver<D> {
     }
 
     fn close(&self, connection: D::Connection) -> BoxFuture<'_, ()> {
-        // Errors of the goodbye are ignored: nobody uses the connection.
-        Box::pin(async { drop(timeout(GOODBYE, connection.close()).await) })
+        Box::pin(close(connection))
     }
+}
+
+/// Closes a connection in order, within [`GOODBYE`].
+async fn close(connection: impl Connection) {
+    // Errors of the goodbye are ignored: nobody uses the connection.
+    drop(timeout(GOODBYE, connection.close()).await);
 }
 
 fn connect_error<D: Engine>(
@@ -146,7 +151,8 @@ impl<D: Engine> Lead<D> {
     /// the instance cannot be reached by its own name.
     pub(crate) async fn look(&self) -> Result<ConnectRequest> {
         let Connected { connection, established: found, .. } = self.open().await?;
-        self.wrapper.driver().close(connection).await;
+        // Beside the pool, which a server that freezes now must not keep from the writer.
+        tokio::spawn(close(connection));
         Ok(self.to((found.host(), found.port()), found.instance()))
     }
 
